@@ -1,0 +1,259 @@
+"""The Magpie attributes of one crystal, from its tessellation and its composition (compiled).
+
+Structure attributes: Ward et al., Phys. Rev. B 96, 024104 (2017), 10.1103/PhysRevB.96.024104.
+Composition attributes: Ward et al., npj Comput. Mater. 2, 16028 (2016), 10.1038/npjcompumats.2016.28.
+"var" is the mean absolute deviation throughout, as in Magpie. Attributes carry no unit of length: they do not
+change when a cell is scaled.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from phonolyte.arrays import Floats, Ints
+from phonolyte.elements import NO_STATE
+from phonolyte.features.tessellation import Tessellation, tessellate
+
+N_PROPERTIES = 22
+N_STRUCTURE = 16 + 5 * N_PROPERTIES
+N_COMPOSITION = 6 + 6 * N_PROPERTIES + 7
+N_MAGPIE = N_STRUCTURE + N_COMPOSITION
+N_ATTRIBUTES = N_MAGPIE + 2
+"""Magpie's 271, and two ranges that only matminer lists."""
+
+DECIMALS = 10
+"""Attributes are rounded to this many decimals: the noise of equivalent descriptions of one crystal
+(1e-14) must not decide a comparison in a tree."""
+
+
+@njit(cache=True, nogil=True)
+def attributes(
+    lattice: Floats, frac_coords: Floats, numbers: Ints, properties: Floats, states: Ints, matminer: bool
+) -> Floats:
+    """All attributes of one crystal, (273,): Magpie's order, then matminer's two extra ranges.
+
+    Parameters
+    ----------
+    lattice, frac_coords, numbers
+        (3, 3) angstrom, (n, 3) and (n,) atomic numbers.
+    properties
+        (Z + 1, 22) elemental properties.
+    states
+        (Z + 1, 10) oxidation states, padded with -99.
+    matminer
+        Follow matminer's conventions where they differ from Magpie's.
+    """
+    values = np.empty(N_ATTRIBUTES)
+    elements = np.unique(numbers)
+    classes = np.searchsorted(elements, numbers)
+    counts = np.bincount(classes)
+    tessellation = tessellate(lattice, frac_coords)
+    _geometry(tessellation, values)
+    values[12:15] = warren_cowley(tessellation, classes, counts, matminer)
+    _neighbour_differences(tessellation, classes, properties[elements], values[16:N_STRUCTURE])
+    _composition(elements, counts, properties, states, matminer, values[N_STRUCTURE:N_MAGPIE])
+    for i in range(N_ATTRIBUTES):
+        values[i] = np.round(values[i], DECIMALS) + 0.0  # no negative zeros
+    return values
+
+
+@njit(cache=True, nogil=True)
+def _geometry(t: Tessellation, values: Floats) -> None:
+    """Coordination, bond lengths, cell volumes and packing: attributes 0 to 11, 15, 271 and 272."""
+    n = len(t.start) - 1
+    coordination, length, variation = np.zeros(n), np.zeros(n), np.zeros(n)
+    cell_volume, spheres = np.zeros(n), 0.0
+    for i in range(n):
+        surface, squares, nearest = 0.0, 0.0, np.inf
+        for f in range(t.start[i], t.start[i + 1]):
+            surface += t.area[f]
+            squares += t.area[f] * t.area[f]
+            length[i] += t.area[f] * t.distance[f]
+            nearest = min(nearest, t.distance[f])
+        cell_volume[i] = length[i] / 6.0
+        coordination[i] = surface * surface / squares
+        length[i] /= surface
+        for f in range(t.start[i], t.start[i + 1]):
+            variation[i] += t.area[f] * abs(t.distance[f] - length[i])
+        variation[i] /= surface * length[i]
+        spheres += 4.0 / 3.0 * math.pi * (0.5 * nearest) ** 3
+    length /= length.mean()
+    values[0], values[1], values[2], values[3] = _summary(coordination)
+    values[4], values[5], values[6] = _summary(length)[1:]
+    values[7], values[8], values[9], values[10] = _summary(variation)
+    values[11] = _summary(cell_volume / cell_volume.mean())[1]
+    values[15] = spheres / t.volume
+    values[N_MAGPIE] = values[3] - values[2]
+    values[N_MAGPIE + 1] = values[10] - values[9]
+
+
+@njit(cache=True, nogil=True)
+def _summary(x: Floats) -> tuple[float, float, float, float]:
+    """Mean, mean absolute deviation, minimum, maximum."""
+    mean = x.mean()
+    return mean, np.abs(x - mean).mean(), x.min(), x.max()
+
+
+@njit(cache=True, nogil=True)
+def warren_cowley(t: Tessellation, classes: Ints, counts: Ints, matminer: bool) -> Floats:
+    """Mean over sites and elements of abs(1 - w / x) in shells 1, 2 and 3, (3,).
+
+    w is the share of an element among the ends of walks of 1, 2 and 3 steps over faces that never return to
+    a visited atom, x its fraction in the crystal. In Magpie each step chooses by face area among the steps
+    still allowed; in matminer the weight of a step is its area over the largest face of the site, whatever
+    is allowed.
+    """
+    n, n_classes = len(classes), len(counts)
+    magnitude = np.zeros(3)
+    if n_classes == 1:
+        return magnitude
+    by_class, scale = np.zeros((n, n_classes)), np.zeros(n)
+    for i in range(n):
+        for f in range(t.start[i], t.start[i + 1]):
+            by_class[i, classes[t.neighbour[f]]] += t.area[f]
+            scale[i] = max(scale[i], t.area[f]) if matminer else scale[i] + t.area[f]
+    for i in range(n):
+        reached = _walks(t, i, classes, by_class, scale, matminer)
+        for shell in range(3):
+            total = reached[shell].sum()
+            for c in range(n_classes):
+                magnitude[shell] += abs(1.0 - reached[shell, c] / total * n / counts[c])
+    return magnitude / (n * n_classes)
+
+
+@njit(cache=True, nogil=True)
+def _walks(t: Tessellation, i: int, classes: Ints, by_class: Floats, scale: Floats, matminer: bool) -> Floats:
+    """Weights with which walks from site `i` end on each class of site, (3, n_classes).
+
+    The third step needs no loop: it ends as the faces of the second atom are, less the faces back to the
+    two atoms visited before it.
+    """
+    n_classes = by_class.shape[1]
+    reached = np.zeros((3, n_classes))
+    reached[0] = by_class[i]
+    for f in range(t.start[i], t.start[i + 1]):
+        j, back = t.neighbour[f], t.area[f]
+        first = back / scale[i] / (scale[j] if matminer else scale[j] - back)
+        for g in range(t.start[j], t.start[j + 1]):
+            k = t.neighbour[g]
+            x = t.image[f, 0] + t.image[g, 0]
+            y = t.image[f, 1] + t.image[g, 1]
+            z = t.image[f, 2] + t.image[g, 2]
+            if k == i and x == 0 and y == 0 and z == 0:
+                continue
+            weight = first * t.area[g]
+            reached[1, classes[k]] += weight
+            closing = _area_towards(t, i, k, x, y, z)
+            weight /= scale[k] if matminer else scale[k] - t.area[g] - closing
+            for c in range(n_classes):
+                reached[2, c] += weight * by_class[k, c]
+            reached[2, classes[j]] -= weight * t.area[g]
+            reached[2, classes[i]] -= weight * closing
+    return reached
+
+
+@njit(cache=True, nogil=True)
+def _area_towards(t: Tessellation, i: int, k: int, x: int, y: int, z: int) -> float:
+    """Area of the face between site `i` and site `k` in image (x, y, z), 0 where they share none."""
+    for f in range(t.start[i], t.start[i + 1]):
+        if t.neighbour[f] == k and t.image[f, 0] == x and t.image[f, 1] == y and t.image[f, 2] == z:
+            return float(t.area[f])
+    return 0.0
+
+
+@njit(cache=True, nogil=True)
+def _neighbour_differences(t: Tessellation, classes: Ints, properties: Floats, values: Floats) -> None:
+    """Area-weighted property differences across faces: mean, var, min, max and range for each property."""
+    n, n_classes = len(classes), len(properties)
+    shares = np.zeros((n, n_classes))
+    for i in range(n):
+        for f in range(t.start[i], t.start[i + 1]):
+            shares[i, classes[t.neighbour[f]]] += t.area[f]
+        shares[i] /= shares[i].sum()
+    difference = np.empty(n)
+    for p in range(N_PROPERTIES):
+        for i in range(n):
+            own, sum_ = properties[classes[i], p], 0.0
+            for c in range(n_classes):
+                sum_ += shares[i, c] * abs(properties[c, p] - own)
+            difference[i] = sum_
+        values[5 * p : 5 * p + 4] = _summary(difference)
+        values[5 * p + 4] = values[5 * p + 3] - values[5 * p + 2]
+
+
+@njit(cache=True, nogil=True)
+def _composition(
+    elements: Ints, counts: Ints, properties: Floats, states: Ints, matminer: bool, values: Floats
+) -> None:
+    """The 145 composition attributes."""
+    fractions = counts / counts.sum()
+    values[0] = len(elements)
+    for slot, power in enumerate((2, 3, 5, 7, 10)):
+        values[1 + slot] = (fractions**power).sum() ** (1.0 / power)
+    for p in range(N_PROPERTIES):
+        values[6 + 6 * p : 12 + 6 * p] = _statistics(properties[elements, p], fractions, counts, matminer)
+    tail = 6 + 6 * N_PROPERTIES
+    for orbital in range(4):  # the means of NsValence .. NfValence over that of NValance
+        values[tail + orbital] = values[6 + 6 * (8 + orbital)] / values[6 + 6 * 12]
+    values[tail + 4] = _can_form_ionic(elements, counts, states, matminer)
+    values[tail + 5], values[tail + 6] = _ionic_character(properties[elements, 7], fractions, matminer)
+
+
+@njit(cache=True, nogil=True)
+def _statistics(
+    x: Floats, fractions: Floats, counts: Ints, matminer: bool
+) -> tuple[float, float, float, float, float, float]:
+    """Mean, range, deviation, maximum, minimum, and the value of the most abundant element.
+
+    Where elements are equally abundant Magpie takes the mean of their values, matminer the least.
+    """
+    mean = (fractions * x).sum()
+    abundant = x[counts == counts.max()]
+    most = abundant.min() if matminer else abundant.mean()
+    return mean, x.max() - x.min(), (fractions * np.abs(x - mean)).sum(), x.max(), x.min(), most
+
+
+@njit(cache=True, nogil=True)
+def _can_form_ionic(elements: Ints, counts: Ints, states: Ints, matminer: bool) -> float:
+    """1 where one oxidation state per element can add up to no charge, else 0.
+
+    A pure element gives 0 in Magpie, 1 in matminer.
+    """
+    if len(elements) == 1:
+        return 1.0 if matminer else 0.0
+    divisor = counts[0]
+    for count in counts[1:]:
+        divisor = math.gcd(divisor, count)
+    reach = 9 * (counts // divisor).sum()
+    charges = np.zeros(2 * reach + 1, np.bool_)
+    charges[reach] = True
+    for element, count in zip(elements, counts // divisor):  # noqa: B905 (numba)
+        reached = np.zeros(2 * reach + 1, np.bool_)
+        for state in states[element]:
+            if state == NO_STATE:
+                break
+            shift = state * count
+            for charge in range(max(0, -shift), min(len(charges), len(charges) - shift)):
+                if charges[charge]:
+                    reached[charge + shift] = True
+        charges = reached
+    return 1.0 if charges[reach] else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _ionic_character(electronegativity: Floats, fractions: Floats, matminer: bool) -> tuple[float, float]:
+    """Largest and mean Pauling ionic character 1 - exp(-(dX)^2 / 4).
+
+    The mean runs over ordered pairs in Magpie, over unordered pairs in matminer.
+    """
+    largest, mean = 0.0, 0.0
+    for a in range(len(fractions)):
+        for b in range(a):
+            difference = electronegativity[a] - electronegativity[b]
+            character = 1.0 - math.exp(-0.25 * difference * difference)
+            largest = max(largest, character)
+            mean += fractions[a] * fractions[b] * character
+    return largest, mean if matminer else 2.0 * mean

@@ -1,0 +1,278 @@
+"""A crystal as a value: cell, atoms, name; converted from and to pymatgen and ASE, and checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import gcd
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phonolyte.arrays import Floats, Ints
+from phonolyte.elements import ATOMIC_NUMBERS, SYMBOLS, electronegativity
+from phonolyte.errors import StructureError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core.structure import Structure
+
+SHORTEST_DISTANCE_A = 0.5
+"""Atoms nearer than this overlap; the shortest bond there is, H-H, has 0.74 angstrom."""
+
+FLATTEST_CELL = 1e-3
+"""A cell whose volume is below this share of the product of its edges is degenerate."""
+
+_SPECIES = re.compile(r"([A-Z][a-z]?)(\d*\.?\d*[+-]|[+-]\d*\.?\d*)?$")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crystal:
+    """A fully ordered periodic crystal.
+
+    Attributes
+    ----------
+    material_id
+        Its name in every table.
+    lattice
+        (3, 3) lattice vectors as rows, angstrom.
+    numbers
+        (n,) atomic numbers.
+    frac_coords
+        (n, 3) fractional coordinates, wrapped into [0, 1), in the order of the source.
+    properties
+        Whatever came along in the source (``e_hull_ev``, ``band_center_mev``, ...).
+    source
+        The file it was read from, empty for one made in memory.
+    """
+
+    material_id: str
+    lattice: Floats
+    numbers: Ints
+    frac_coords: Floats
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        material_id: str,
+        lattice: Sequence[float] | Floats,
+        species: Iterable[str | int],
+        frac_coords: Sequence[float] | Floats,
+        *,
+        properties: Mapping[str, Any] | None = None,
+        source: str = "",
+    ) -> Crystal:
+        """Make a crystal from plain values: wrap it, check it.
+
+        Raises
+        ------
+        StructureError
+            For anything :func:`check` finds, and for species that are no elements.
+        """
+        try:
+            cell = np.array(lattice, dtype=float).reshape(3, 3)
+            coords = np.array(frac_coords, dtype=float).reshape(-1, 3)
+        except (TypeError, ValueError) as error:
+            raise StructureError(
+                "the cell or the coordinates are not numbers of the right count",
+                why=str(error),
+                fix="Give 9 lattice components and 3 coordinates an atom.",
+                kind="BadShape",
+            ) from None
+        numbers = np.array([atomic_number(s) for s in species], dtype=np.int64)
+        crystal = cls(material_id, cell, numbers, _wrapped(coords), properties or {}, source)
+        check(crystal)
+        return crystal
+
+    @classmethod
+    def from_pymatgen(cls, structure: Structure, *, material_id: str = "", **more: Any) -> Crystal:
+        """Convert a pymatgen ``Structure``; oxidation states and site properties are dropped."""
+        for site in structure:
+            if not site.is_ordered:
+                raise _disordered(site.species_string)
+        symbols = [_symbol_of(site.specie) for site in structure]
+        return cls.of(
+            material_id or structure.formula.replace(" ", ""),
+            structure.lattice.matrix, symbols, structure.frac_coords, **more,
+        )  # fmt: skip
+
+    @classmethod
+    def from_ase(cls, atoms: Atoms, *, material_id: str = "", **more: Any) -> Crystal:
+        """Convert ASE ``Atoms`` that are periodic in all three directions."""
+        if not all(atoms.pbc) or atoms.cell.rank < 3:
+            raise StructureError(
+                "not a crystal",
+                why="it has no cell that repeats in all three directions",
+                fix="Give a cell and pbc = True (plain XYZ has none: use extended XYZ).",
+                kind="NotPeriodic",
+            )
+        return cls.of(
+            material_id or atoms.get_chemical_formula(),
+            atoms.cell.array, atoms.numbers.tolist(), atoms.get_scaled_positions(wrap=False), **more,
+        )  # fmt: skip
+
+    def to_pymatgen(self) -> Structure:
+        """The same crystal as a pymatgen ``Structure``."""
+        from pymatgen.core.lattice import Lattice
+        from pymatgen.core.structure import Structure
+
+        return Structure(Lattice(self.lattice), self.symbols, self.frac_coords)
+
+    def to_ase(self) -> Atoms:
+        """The same crystal as ASE ``Atoms``."""
+        from ase import Atoms
+
+        return Atoms(numbers=self.numbers, scaled_positions=self.frac_coords, cell=self.lattice, pbc=True)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def symbols(self) -> list[str]:
+        """Element symbol of each site."""
+        return [SYMBOLS[z] for z in self.numbers]
+
+    @property
+    def composition(self) -> dict[str, int]:
+        """Atoms of each element in the reduced formula, cations first (by electronegativity)."""
+        elements, counts = np.unique(self.numbers, return_counts=True)
+        divisor = gcd(*counts.tolist())
+        reduced = {SYMBOLS[z]: int(count) // divisor for z, count in zip(elements, counts, strict=True)}
+        return {
+            symbol: reduced[symbol] for symbol in sorted(reduced, key=lambda s: (electronegativity(s), s))
+        }
+
+    @property
+    def formula(self) -> str:
+        """Reduced formula, such as ``Li3PO4``."""
+        return "".join(f"{symbol}{count if count > 1 else ''}" for symbol, count in self.composition.items())
+
+    @property
+    def volume_a3(self) -> float:
+        """Cell volume in cubic angstrom."""
+        return abs(float(np.linalg.det(self.lattice)))
+
+
+def as_crystal(material: Crystal | Structure | Atoms, *, material_id: str = "") -> Crystal:
+    """Take a crystal in any of the three forms the API accepts.
+
+    Raises
+    ------
+    StructureError
+        When the object is of another kind, or cannot be used.
+    """
+    if isinstance(material, Crystal):
+        return material
+    package = type(material).__module__.partition(".")[0]
+    if package == "ase":
+        return Crystal.from_ase(material, material_id=material_id)
+    if hasattr(material, "lattice") and hasattr(material, "sites"):
+        return Crystal.from_pymatgen(material, material_id=material_id)
+    raise StructureError(
+        f"{type(material).__name__} is not a crystal",
+        fix="Give a phonolyte Crystal, a pymatgen Structure or ASE Atoms.",
+        kind="BadType",
+    )
+
+
+def check(crystal: Crystal) -> None:
+    """Refuse what no calculation could use.
+
+    Raises
+    ------
+    StructureError
+        For an empty or degenerate cell, values that are not finite, and overlapping atoms.
+    """
+    if len(crystal) == 0:
+        raise StructureError("the cell holds no atoms", fix="Check the site list.", kind="EmptyCell")
+    if len(crystal) != len(crystal.frac_coords):
+        raise StructureError(
+            f"{len(crystal)} species but {len(crystal.frac_coords)} positions",
+            fix="Give one position an atom.",
+            kind="BadShape",
+        )
+    if not (np.isfinite(crystal.lattice).all() and np.isfinite(crystal.frac_coords).all()):
+        raise StructureError(
+            "the cell or a position is not a number",
+            why="NaN or infinity among lattice or coordinates",
+            fix="Repair the file, or relax the structure again.",
+            kind="NotFinite",
+        )
+    edges = np.linalg.norm(crystal.lattice, axis=1)
+    if edges.min() < SHORTEST_DISTANCE_A or crystal.volume_a3 < FLATTEST_CELL * edges.prod():
+        raise StructureError(
+            "the cell is degenerate",
+            why=f"edges {', '.join(f'{x:.3g}' for x in edges)} A, volume {crystal.volume_a3:.3g} A^3",
+            fix="Three independent lattice vectors in angstrom are needed.",
+            kind="DegenerateCell",
+        )
+    _check_overlaps(crystal)
+
+
+def _check_overlaps(crystal: Crystal) -> None:
+    from phonolyte.structures.neighbours import shortest_contact
+
+    distance, i, j = shortest_contact(crystal.lattice, crystal.frac_coords, SHORTEST_DISTANCE_A)
+    if i >= 0:
+        raise StructureError(
+            "atoms overlap",
+            why=f"sites {i + 1} ({SYMBOLS[crystal.numbers[i]]}) and {j + 1} ({SYMBOLS[crystal.numbers[j]]}) "
+            f"are {distance:.3f} A apart",
+            fix="Remove repeated or alternative positions; coordinates may also be in the wrong unit.",
+            kind="OverlappingAtoms",
+        )
+
+
+def atomic_number(species: str | int) -> int:
+    """Atomic number of an element given by symbol (an oxidation state may follow) or number.
+
+    Raises
+    ------
+    StructureError
+        For deuterium and tritium, dummy species and anything that is no element up to lawrencium.
+    """
+    if isinstance(species, str):
+        match = _SPECIES.match(species.strip())
+        symbol = match.group(1) if match else species.strip()
+    else:
+        symbol = SYMBOLS[species] if 0 < species < len(SYMBOLS) else f"Z = {species}"
+    if symbol in ATOMIC_NUMBERS:
+        return ATOMIC_NUMBERS[symbol]
+    if symbol in ("D", "T"):
+        raise StructureError(
+            f"{symbol} is an isotope of hydrogen",
+            why="the model knows elements with their natural mass only, and phonons depend on the mass",
+            fix="Replace it by H if hydrogen's values will do.",
+            kind="UnknownElement",
+        )
+    raise StructureError(
+        f"unknown element {symbol[:40]!r}",
+        why="it is no element up to lawrencium (dummy or pseudo species cannot be used)",
+        fix="Correct the symbol or remove the site.",
+        kind="UnknownElement",
+    )
+
+
+def _symbol_of(species: Any) -> str:
+    """Symbol of a pymatgen Element or Species; dummy species keep a name that is refused later."""
+    if type(species).__name__ == "DummySpecies":
+        return f"{species} (dummy species)"
+    return str(getattr(species, "symbol", species))
+
+
+def _disordered(species: str) -> StructureError:
+    return StructureError(
+        "partial occupancy",
+        why=f"a site holds {species}",
+        fix="Choose an ordered arrangement first (pymatgen's OrderDisorderedStructureTransformation).",
+        kind="PartialOccupancy",
+    )
+
+
+def _wrapped(frac_coords: Floats) -> Floats:
+    wrapped = frac_coords - np.floor(frac_coords)
+    wrapped[wrapped > 1.0 - 1e-12] = 0.0  # -1e-17 would stay at 1.0
+    return wrapped

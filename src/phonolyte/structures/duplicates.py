@@ -1,0 +1,119 @@
+"""The same crystal twice: found in any cell, supercell, setting, orientation or order of sites.
+
+Two crystals are compared by distances that do not depend on how a crystal is described: the average
+minimum distances of each element (Widdowson et al., 10.46793/match.87-3.529W) and how near each element
+has each other. Mirror images count as the same crystal: their phonons are.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+from phonolyte.arrays import Floats, Ints
+from phonolyte.structures.crystal import Crystal
+from phonolyte.structures.neighbours import bin_atoms, neighbours_within
+
+if TYPE_CHECKING:
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+TOLERANCE = 0.005
+"""Largest difference of an average distance between two crystals that may be one, as a share of the atomic
+spacing (about 0.01 angstrom): coarser than rounded coordinates, finer than most pairs of polymorphs."""
+
+IDENTICAL = 1e-5
+"""Below this difference two descriptions are one crystal beyond doubt."""
+
+NEAREST = 24
+REACH = 2.2
+WIDTHS = (0.7, 1.1)
+
+
+def find_duplicates(
+    crystals: Sequence[Crystal], *, tolerance: float = TOLERANCE, executor: Executor | None = None
+) -> list[str | None]:
+    """For each crystal the `material_id` of the first crystal it repeats, or None for the first of its kind.
+
+    Fingerprints propose, and pymatgen's ``StructureMatcher`` decides where they differ at all: orderings of
+    cations over one framework can have nearly equal distances.
+
+    Parameters
+    ----------
+    crystals
+        In the order in which the first of a kind is chosen.
+    tolerance
+        Largest difference of an average distance, in units of the atomic spacing (volume per atom)^(1/3).
+    executor
+        Maps the fingerprints; threads are enough, the kernel releases the GIL.
+    """
+    prints = list((executor.map if executor else map)(fingerprint, crystals))
+    kinds: dict[tuple[tuple[str, int], ...], list[int]] = defaultdict(list)
+    duplicate_of: list[str | None] = []
+    for index, crystal in enumerate(crystals):
+        firsts = kinds[tuple(crystal.composition.items())]
+        first = next((f for f in firsts if _same(crystals, prints, f, index, tolerance)), None)
+        duplicate_of.append(None if first is None else crystals[first].material_id)
+        if first is None:
+            firsts.append(index)
+    return duplicate_of
+
+
+def fingerprint(crystal: Crystal) -> Floats:
+    """Distances that characterise a crystal, whatever cell describes it.
+
+    The first value is the logarithm of the atomic spacing in angstrom, the others are in units of that
+    spacing: for each element (by atomic number) the mean distances to its 24 nearest atoms, then for each
+    pair of elements how near the one has the other, by two Gaussian widths. Two crystals can be compared
+    when their reduced compositions are equal.
+    """
+    return _fingerprint(crystal.lattice, crystal.frac_coords, crystal.numbers)
+
+
+def _same(crystals: Sequence[Crystal], prints: Sequence[Floats], i: int, j: int, tolerance: float) -> bool:
+    difference = float(np.abs(prints[i] - prints[j]).max())
+    if difference <= IDENTICAL or difference > tolerance:
+        return difference <= IDENTICAL
+    return bool(_matcher().fit(crystals[i].to_pymatgen(), crystals[j].to_pymatgen()))
+
+
+@cache
+def _matcher() -> StructureMatcher:
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    return StructureMatcher(scale=False)
+
+
+@njit(cache=True, nogil=True)
+def _fingerprint(lattice: Floats, frac_coords: Floats, numbers: Ints) -> Floats:
+    n = len(numbers)
+    elements = np.unique(numbers)
+    classes = np.searchsorted(elements, numbers)
+    counts = np.bincount(classes)
+    spacing = (abs(np.linalg.det(lattice)) / n) ** (1 / 3)
+    bins = bin_atoms(lattice, frac_coords)
+    distances = np.zeros((len(elements), NEAREST))
+    closeness = np.zeros((len(elements), len(elements), len(WIDTHS)))
+    for atom in range(n):
+        own = classes[atom]
+        radius = REACH * spacing
+        near = neighbours_within(bins, atom, radius)
+        while len(near.distance) < NEAREST:
+            radius *= 1.5
+            near = neighbours_within(bins, atom, radius)
+        for k in range(NEAREST):
+            distances[own, k] += near.distance[k] / spacing / counts[own]
+        for k in range(len(near.distance)):
+            x = near.distance[k] / spacing
+            if x > REACH:
+                break
+            # a cosine brings the sum to zero smoothly where the neighbours end
+            edge = 0.5 * (1.0 + np.cos(np.pi * x / REACH)) / counts[own]
+            for w, width in enumerate(WIDTHS):
+                closeness[own, classes[near.site[k]], w] += edge * np.exp(-((x / width) ** 2))
+    return np.concatenate((np.array([np.log(spacing)]), distances.ravel(), closeness.ravel()))

@@ -1,0 +1,180 @@
+"""Periodic neighbours of every atom, in any cell: the geometry under checks, fingerprints and tessellation.
+
+All functions are compiled (numba) and release the GIL. Lengths are angstrom; lattice rows are the vectors.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from phonolyte.arrays import Floats, Ints
+
+
+class Bins(NamedTuple):
+    """Atoms of a reduced cell sorted into a grid of bins.
+
+    `lattice` (3, 3) is the reduced cell, `cart` (n, 3) the wrapped positions, `heights` (3,) the
+    perpendicular height of one bin, `shape` (3,) the bins along each axis, `place` (n, 3) each atom's
+    position in bins, `start` and `order` the atoms of each bin in compressed-row form.
+    """
+
+    lattice: Floats
+    cart: Floats
+    heights: Floats
+    shape: Ints
+    place: Floats
+    start: Ints
+    order: Ints
+
+
+class Neighbours(NamedTuple):
+    """Neighbours of one atom, nearest first: `distance` (m,), `vector` (m, 3), `site` (m,), `image` (m, 3).
+
+    `image` counts lattice vectors of the reduced cell.
+    """
+
+    distance: Floats
+    vector: Floats
+    site: Ints
+    image: Ints
+
+
+@njit(cache=True, nogil=True)
+def reduce_lattice(lattice: Floats) -> Floats:
+    """Reduce a lattice (3, 3) until no vector shortens by adding a combination of the two others.
+
+    The reduced cell is as compact as a periodic search needs. Pairwise (Gauss) reduction first, then
+    Semaev's closest-vector step in three dimensions (10.1007/3-540-44670-2_13).
+    """
+    cell = lattice.copy()
+    for _ in range(10_000):
+        changed = False
+        for i in range(3):
+            best, shift = np.dot(cell[i], cell[i]) * (1 - 1e-12), np.zeros(3)
+            j, k = (i + 1) % 3, (i + 2) % 3
+            p = -np.round(np.dot(cell[i], cell[j]) / np.dot(cell[j], cell[j]))
+            q = -np.round(np.dot(cell[i], cell[k]) / np.dot(cell[k], cell[k]))
+            for x in (p, 0.0, 1.0, -1.0):
+                for y in (q, 0.0, 1.0, -1.0):
+                    trial = x * cell[j] + y * cell[k]
+                    length = np.dot(cell[i] + trial, cell[i] + trial)
+                    if length < best:
+                        best, shift, changed = length, trial, True
+            cell[i] += shift
+        if not changed:
+            break
+    return cell
+
+
+@njit(cache=True, nogil=True)
+def bin_atoms(lattice: Floats, frac_coords: Floats) -> Bins:
+    """Sort the atoms of a cell into bins a few atomic spacings wide."""
+    n = len(frac_coords)
+    cell = reduce_lattice(lattice)
+    frac = (frac_coords @ lattice) @ np.linalg.inv(cell)
+    for i in range(n):
+        for axis in range(3):
+            frac[i, axis] -= math.floor(frac[i, axis])
+            if frac[i, axis] >= 1.0:  # -1e-17 wraps to 1.0
+                frac[i, axis] = 0.0
+    volume = abs(np.linalg.det(cell))
+    spacing = (volume / n) ** (1 / 3)
+    heights, shape = np.empty(3), np.empty(3, np.int64)
+    for axis in range(3):
+        height = volume / np.linalg.norm(np.cross(cell[(axis + 1) % 3], cell[(axis + 2) % 3]))
+        shape[axis] = max(1, int(height / (0.6 * spacing)))
+        heights[axis] = height / shape[axis]
+    flat = np.zeros(n, np.int64)
+    for i in range(n):
+        for axis in range(3):
+            flat[i] = flat[i] * shape[axis] + min(int(frac[i, axis] * shape[axis]), shape[axis] - 1)
+    start = np.zeros(shape[0] * shape[1] * shape[2] + 1, np.int64)
+    for i in range(n):
+        start[flat[i] + 1] += 1
+    start = np.cumsum(start)
+    return Bins(cell, frac @ cell, heights, shape, frac * shape, start, np.argsort(flat, kind="mergesort"))
+
+
+@njit(cache=True, nogil=True)
+def neighbours_within(bins: Bins, atom: int, radius: float) -> Neighbours:
+    """All periodic neighbours of one atom within `radius` (angstrom), nearest first, itself left out."""
+    capacity, count = 128, 0
+    distance = np.empty(capacity)
+    vector = np.empty((capacity, 3))
+    site = np.empty(capacity, np.int64)
+    image = np.empty((capacity, 3), np.int64)
+    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
+    for axis in range(3):
+        low[axis] = math.floor(bins.place[atom, axis] - radius / bins.heights[axis])
+        high[axis] = math.floor(bins.place[atom, axis] + radius / bins.heights[axis])
+    shape, cell, limit = bins.shape, bins.lattice, radius * radius
+    for a in range(low[0], high[0] + 1):
+        ia, ba = a // shape[0], a % shape[0]
+        for b in range(low[1], high[1] + 1):
+            ib, bb = b // shape[1], b % shape[1]
+            for c in range(low[2], high[2] + 1):
+                ic, bc = c // shape[2], c % shape[2]
+                dx = ia * cell[0, 0] + ib * cell[1, 0] + ic * cell[2, 0] - bins.cart[atom, 0]
+                dy = ia * cell[0, 1] + ib * cell[1, 1] + ic * cell[2, 1] - bins.cart[atom, 1]
+                dz = ia * cell[0, 2] + ib * cell[1, 2] + ic * cell[2, 2] - bins.cart[atom, 2]
+                home = ia == 0 and ib == 0 and ic == 0
+                which = (ba * shape[1] + bb) * shape[2] + bc
+                for slot in range(bins.start[which], bins.start[which + 1]):
+                    j = bins.order[slot]
+                    if home and j == atom:
+                        continue
+                    x, y, z = bins.cart[j, 0] + dx, bins.cart[j, 1] + dy, bins.cart[j, 2] + dz
+                    square = x * x + y * y + z * z
+                    if square > limit:
+                        continue
+                    if count == capacity:
+                        capacity *= 2
+                        distance = grown(distance, capacity)
+                        vector = grown(vector, capacity)
+                        site = grown(site, capacity)
+                        image = grown(image, capacity)
+                    distance[count] = math.sqrt(square)
+                    vector[count, 0], vector[count, 1], vector[count, 2] = x, y, z
+                    site[count] = j
+                    image[count, 0], image[count, 1], image[count, 2] = ia, ib, ic
+                    count += 1
+    return _nearest_first(distance[:count], vector, site, image)
+
+
+@njit(cache=True, nogil=True)
+def _nearest_first(distance: Floats, vector: Floats, site: Ints, image: Ints) -> Neighbours:
+    count = len(distance)
+    order = np.argsort(distance)
+    found = Neighbours(
+        np.empty(count), np.empty((count, 3)), np.empty(count, np.int64), np.empty((count, 3), np.int64)
+    )
+    for to in range(count):
+        at = order[to]
+        found.distance[to], found.site[to] = distance[at], site[at]
+        for axis in range(3):
+            found.vector[to, axis], found.image[to, axis] = vector[at, axis], image[at, axis]
+    return found
+
+
+@njit(cache=True, nogil=True)
+def grown(values: Any, capacity: int) -> Any:
+    """A copy of `values` with room for `capacity` rows."""
+    larger = np.empty((capacity,) + values.shape[1:], values.dtype)  # noqa: RUF005 (numba)
+    larger[: len(values)] = values
+    return larger
+
+
+@njit(cache=True, nogil=True)
+def shortest_contact(lattice: Floats, frac_coords: Floats, limit: float) -> tuple[float, int, int]:
+    """The shortest distance below `limit` (angstrom) and its two sites; sites are -1 when there is none."""
+    bins = bin_atoms(lattice, frac_coords)
+    shortest, first, second = limit, -1, -1
+    for atom in range(len(frac_coords)):
+        near = neighbours_within(bins, atom, shortest)
+        if len(near.distance) and near.distance[0] < shortest:
+            shortest, first, second = near.distance[0], atom, near.site[0]
+    return shortest, first, second

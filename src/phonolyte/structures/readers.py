@@ -1,0 +1,282 @@
+"""Readers: one small function a format, from a file to records of a crystal still unchecked.
+
+Each reader yields ``(material_id or "", make)`` for every structure in its file, where ``make(id)`` builds
+the :class:`Crystal` or raises; so one bad record costs one row, not the file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phonolyte.errors import ReadError, StructureError
+from phonolyte.structures.crystal import Crystal
+
+Record = tuple[str, Callable[[str], Crystal]]
+Reader = Callable[[Path], Iterator[Record]]
+
+TABLE_COLUMNS = ("material_id", "formula", "lattice", "species", "frac_coords")
+_ID_KEYS = ("material_id", "mp_id", "task_id", "id")
+
+
+def reader_for(path: Path) -> Reader | None:
+    """The reader that suits a file, by content first and name second; None when nothing suits."""
+    head = _head(path)
+    name = path.name.lower().removesuffix(".gz")
+    if head.startswith(b"PAR1"):
+        return read_crystal_table
+    if name.endswith((".jsonl", ".ndjson")):
+        return read_jsonl
+    if name.endswith(".json") or head.lstrip()[:1] in (b"{", b"["):
+        return read_json
+    if name.endswith((".csv", ".tsv")):
+        return read_csv
+    if re.search(rb"(?m)^\s*data_|^\s*_cell_length_a", head):
+        return read_cif
+    if _is_poscar_name(path.name):
+        return read_poscar
+    if name.endswith((".xyz", ".extxyz")):
+        return read_extxyz
+    if name.endswith((".cif", ".mcif")):
+        return read_cif
+    if name.endswith(".parquet"):
+        return read_crystal_table
+    return None
+
+
+def read_cif(path: Path) -> Iterator[Record]:
+    """Crystallographic Information File, through pymatgen; several data blocks give several crystals."""
+    from pymatgen.io.cif import CifParser
+
+    text = _text(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parser = CifParser(io.StringIO(text), occupancy_tolerance=1.001)
+        structures = parser.parse_structures(primitive=False, symmetrized=False, on_error="raise")
+    if not structures:
+        raise ReadError(f"{path.name} holds no structure", fix="Give a CIF with a cell and atom sites.")
+    for structure in structures:
+        yield "", lambda name, s=structure: Crystal.from_pymatgen(s, material_id=name)  # type: ignore[misc]
+
+
+def read_poscar(path: Path) -> Iterator[Record]:
+    """VASP POSCAR or CONTCAR, through pymatgen; element symbols must be in the file."""
+    from pymatgen.io.vasp.inputs import Poscar
+
+    text = _text(path)
+    lines = text.splitlines()
+    if len(lines) < 7:
+        raise ReadError(f"{path.name} is no complete POSCAR", why=f"it has {len(lines)} lines")
+    if not re.match(r"\s*[A-Za-z]", lines[5]):
+        raise ReadError(
+            f"{path.name} names no elements",
+            why="line 6 of a VASP 4 POSCAR gives counts only, and guessing elements would be wrong",
+            fix="Write the element symbols on a line before the counts (VASP 5 format).",
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        structure = Poscar.from_str(text).structure
+    yield "", lambda name: Crystal.from_pymatgen(structure, material_id=name)
+
+
+def read_extxyz(path: Path) -> Iterator[Record]:
+    """Extended XYZ, every image, through ASE."""
+    from ase.io import iread
+
+    for atoms in iread(io.StringIO(_text(path)), index=":", format="extxyz"):
+        name = next((str(atoms.info[key]) for key in _ID_KEYS if key in atoms.info), "")
+        properties = {
+            k: v for k, v in atoms.info.items() if isinstance(v, (int, float, str)) and k not in _ID_KEYS
+        }
+        yield name, lambda i, a=atoms, p=properties: Crystal.from_ase(a, material_id=i, properties=p)  # type: ignore[misc]
+
+
+def read_json(path: Path) -> Iterator[Record]:
+    """JSON: a pymatgen structure, a record with one, a list or mapping of them, or an ASE database."""
+    text = _text(path)
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        if "\n" in text.strip() and error.msg == "Extra data":
+            yield from read_jsonl(path)
+            return
+        raise
+    yield from _from_json(data, path)
+
+
+def read_jsonl(path: Path) -> Iterator[Record]:
+    """JSON lines: records with ``material_id`` and ``structure`` (further keys are properties)."""
+    for number, line in enumerate(_text(path).splitlines(), start=1):
+        if line.strip():
+            yield _from_line(line, number, path)
+
+
+def read_crystal_table(path: Path) -> Iterator[Record]:
+    """The crystal table (Parquet): material_id, lattice (9), species, frac_coords (3 n), properties."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    names = file.schema_arrow.names
+    missing = {"lattice", "species", "frac_coords"} - set(names)
+    if missing:
+        raise ReadError(
+            f"{path.name} is no crystal table",
+            why=f"it lacks the columns {', '.join(sorted(missing))}",
+            fix=f"A crystal table has {', '.join(TABLE_COLUMNS)}.",
+        )
+    extra = [name for name in names if name not in TABLE_COLUMNS]
+    for batch in file.iter_batches(batch_size=4096):
+        columns = {name: batch.column(name).to_pylist() for name in names if name != "formula"}
+        ids = columns.get("material_id", [None] * batch.num_rows)
+        for row in range(batch.num_rows):
+            properties = {name: columns[name][row] for name in extra}
+            yield str(ids[row] or ""), _table_row(columns, row, properties)
+
+
+def read_csv(path: Path) -> Iterator[Record]:
+    """CSV with a ``structure`` column that holds pymatgen dictionaries as JSON."""
+    import pandas as pd
+
+    table = pd.read_csv(path, sep="\t" if ".tsv" in path.name else ",", dtype=str, keep_default_na=False)
+    if "structure" not in table:
+        raise ReadError(
+            f"{path.name} has no column 'structure'",
+            fix="A CSV of crystals needs pymatgen structures as JSON; properties go to --properties.",
+        )
+    for row in table.to_dict("records"):
+        yield _record({str(key): value for key, value in row.items()})
+
+
+def _table_row(
+    columns: Mapping[str, list[Any]], row: int, properties: Mapping[str, Any]
+) -> Callable[[str], Crystal]:
+    def make(name: str) -> Crystal:
+        lattice, species, coords = (columns[key][row] for key in ("lattice", "species", "frac_coords"))
+        if lattice is None or species is None or coords is None:
+            raise ReadError("the row is empty", why="lattice, species or frac_coords is null")
+        return Crystal.of(name, lattice, species, coords, properties=properties)
+
+    return make
+
+
+def _from_line(line: str, number: int, path: Path) -> Record:
+    try:
+        data = json.loads(line)
+    except json.JSONDecodeError as error:
+        return f"{path.stem}-{number}", _fails(
+            ReadError(f"line {number} of {path.name} is no JSON", why=error.msg)
+        )
+    found = list(_from_json(data, path))
+    return found[0]
+
+
+def _from_json(data: Any, path: Path) -> Iterator[Record]:
+    if isinstance(data, list):
+        for entry in data:
+            yield from _from_json(entry, path)
+    elif not isinstance(data, dict):
+        yield "", _fails(ReadError(f"{path.name} holds {type(data).__name__}, not a structure"))
+    elif "ids" in data and "nextid" in data:
+        yield from _ase_database(path)
+    elif "structure" in data:
+        yield _record(data)
+    elif "lattice" in data and "sites" in data:
+        yield "", lambda name: Crystal.from_pymatgen(_structure(data), material_id=name)
+    elif "positions" in data and "cell" in data:
+        yield "", lambda name: Crystal.from_ase(_ase_atoms(data), material_id=name)
+    elif data and all(isinstance(value, dict) for value in data.values()):
+        for name, value in data.items():
+            for inner, make in _from_json(value, path):
+                yield inner or str(name), make
+    else:
+        keys = ", ".join(list(map(str, data))[:6]) or "no keys"
+        yield (
+            "",
+            _fails(
+                ReadError(
+                    f"{path.name} holds no structure",
+                    why=f"a record has {keys}",
+                    fix="Give pymatgen's as_dict(), or a record with 'material_id' and 'structure'.",
+                )
+            ),
+        )
+
+
+def _record(data: dict[str, Any]) -> Record:
+    name = next((str(data[key]) for key in _ID_KEYS if data.get(key)), "")
+    properties = {k: v for k, v in data.items() if k not in ("structure", *_ID_KEYS) and _is_plain(v)}
+    return name, lambda i: Crystal.from_pymatgen(
+        _structure(data["structure"]), material_id=i, properties=properties
+    )
+
+
+def _structure(data: Any) -> Any:
+    from pymatgen.core.structure import Structure
+
+    if isinstance(data, str):
+        data = json.loads(data)
+    if not isinstance(data, dict) or "lattice" not in data or "sites" not in data:
+        raise ReadError("the structure is no pymatgen dictionary", why="it has no 'lattice' and 'sites'")
+    return Structure.from_dict(data)
+
+
+def _ase_atoms(data: Mapping[str, Any]) -> Any:
+    from ase import Atoms
+
+    numbers = data["numbers"]
+    return Atoms(
+        numbers=np.asarray(numbers, int),
+        positions=data["positions"],
+        cell=data["cell"],
+        pbc=data.get("pbc", True),
+    )
+
+
+def _ase_database(path: Path) -> Iterator[Record]:
+    from ase.io.jsonio import decode
+
+    data = decode(_text(path), always_array=False)
+    for key in data["ids"]:
+        row = data[key] if key in data else data[str(key)]
+        name = row.get("key_value_pairs", {}).get("material_id") or f"{path.stem}-{key}"
+        yield str(name), lambda i, r=row: Crystal.from_ase(_ase_atoms(r), material_id=i)  # type: ignore[misc]
+
+
+def _fails(error: StructureError) -> Callable[[str], Crystal]:
+    def make(name: str) -> Crystal:
+        raise error
+
+    return make
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float, bool))
+
+
+def _is_poscar_name(name: str) -> bool:
+    return bool(re.search(r"(?i)(^|[._-])(poscar|contcar)([._-]|$)|\.vasp$", name.removesuffix(".gz")))
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
+            return bytes(stream.read(20_000))
+    except (OSError, EOFError):
+        return b""
+
+
+def _text(path: Path) -> str:
+    raw = path.read_bytes()
+    if path.suffix == ".gz":
+        raw = gzip.decompress(raw)
+    if b"\0" in raw:
+        raise ReadError(f"{path.name} is a binary file", fix="Give a text file such as CIF or POSCAR.")
+    return raw.decode("utf-8", errors="replace")

@@ -1,0 +1,164 @@
+"""One door to crystals on disk: any mix of files, folders, globs and tables, and what could not be read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from glob import glob, has_magic
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phonolyte.errors import Failure, ReadError, StructureError
+from phonolyte.structures.crystal import Crystal, as_crystal
+from phonolyte.structures.readers import reader_for
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core.structure import Structure
+
+STAGE = "structures"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Crystals that were read, materials that could not be, and `notes` about names that were changed."""
+
+    crystals: list[Crystal] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def read(
+    inputs: str | Path | Iterable[str | Path | Crystal | Structure | Atoms],
+    *,
+    executor: Executor | None = None,
+) -> Reading:
+    """Read crystals from files, folders (searched through), globs, tables and objects, in their order.
+
+    Parameters
+    ----------
+    inputs
+        One path or any mix of paths and of Crystal, pymatgen ``Structure`` and ASE ``Atoms``.
+    executor
+        Maps over the files; use processes for many CIF files.
+
+    Returns
+    -------
+    Reading
+        Every structure is a crystal or a failure. Each crystal has a `material_id` of its own: a name that
+        comes twice is made unique with ``~2``, ``~3``, ..., and `notes` says so.
+    """
+    items = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
+    found = [part for item in items for part in _expand(item)]
+    paths = [part for part in found if isinstance(part, Path)]
+    of_path = iter((executor.map if executor else map)(read_file, paths))
+    parts = []
+    for part in found:
+        if isinstance(part, Path):
+            parts.append(next(of_path))
+        elif isinstance(part, Failure):
+            parts.append(Reading(failures=[part]))
+        else:
+            parts.append(_from_object(part))
+    return _with_unique_ids(parts)
+
+
+def read_file(path: Path) -> Reading:
+    """Read all crystals of one file; whatever goes wrong becomes a failure."""
+    reading = Reading()
+    try:
+        reader = reader_for(path)
+        if reader is None:
+            raise ReadError(
+                f"{path.name} is of no kind that can be read",
+                why="neither its name nor its content is that of a structure file",
+                fix="Give CIF, POSCAR, extended XYZ, pymatgen or ASE JSON, JSONL(.gz) or a crystal table.",
+            )
+        records = list(reader(path))
+        if not records:
+            raise ReadError(f"{path.name} holds no structure", why="it is empty")
+    except Exception as error:  # a foreign parser can raise anything at a bad file
+        reading.failures.append(_failure(error, _name_of(path), path))
+        return reading
+    for number, (name, make) in enumerate(records, start=1):
+        name = name or _name_of(path) + (f"-{number}" if len(records) > 1 else "")
+        try:
+            reading.crystals.append(replace(make(name), source=str(path)))
+        except Exception as error:
+            reading.failures.append(_failure(error, name, path))
+    return reading
+
+
+def _expand(
+    item: str | Path | Crystal | Structure | Atoms,
+) -> Sequence[Path | Failure | Crystal | Structure | Atoms]:
+    """Files behind one input; an input that is not there, or holds nothing, is a failure."""
+    if not isinstance(item, (str, Path)):
+        return [item]
+    path = Path(item).expanduser()
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        readable = [p for p in files if reader_for(p)]
+        return readable or [_nothing(item, f"the folder holds {len(files)} files, none a structure")]
+    if has_magic(str(path)):
+        matches = [Path(p) for p in sorted(glob(str(path), recursive=True))]
+        return [part for match in matches for part in _expand(match)] or [_nothing(item, "no file matches")]
+    return [_nothing(item, "there is no such file or folder")]
+
+
+def _nothing(item: str | Path, why: str) -> Failure:
+    error = ReadError(f"{item} gives no structure", why=why, fix="Check the path.", kind="NothingToRead")
+    return Failure.of(error, material_id=str(item), stage=STAGE, source=str(item))
+
+
+def _from_object(item: Crystal | Structure | Atoms) -> Reading:
+    try:
+        return Reading(crystals=[as_crystal(item)])
+    except StructureError as error:
+        return Reading(failures=[Failure.of(error, material_id=type(item).__name__, stage=STAGE)])
+
+
+def _failure(error: Exception, name: str, path: Path) -> Failure:
+    if not isinstance(error, StructureError):
+        reason = (str(error).strip().splitlines() or [""])[0][:200]
+        error = ReadError(
+            f"{path.name} cannot be read",
+            why=f"{type(error).__name__}: {reason}" if reason else type(error).__name__,
+            fix="Check that the file is complete and of the kind its name says.",
+        )
+    return Failure.of(error, material_id=name, stage=STAGE, source=str(path))
+
+
+def _name_of(path: Path) -> str:
+    """File name without its ending; POSCAR and CONTCAR go by their folder."""
+    stem = path.name.removesuffix(".gz")
+    stem = stem.rpartition(".")[0] or stem
+    plain = stem.upper() in ("POSCAR", "CONTCAR")
+    return path.resolve().parent.name if plain and path.resolve().parent.name else stem
+
+
+def _with_unique_ids(parts: Iterable[Reading]) -> Reading:
+    """Join readings, giving each crystal an id of its own."""
+    joined, seen, renamed = Reading(), Counter[str](), 0
+    taken: set[str] = set()
+    for part in parts:
+        joined.failures.extend(part.failures)
+        for crystal in part.crystals:
+            name = crystal.material_id
+            seen[name] += 1
+            if name in taken:
+                while name in taken:
+                    name = f"{crystal.material_id}~{seen[crystal.material_id]}"
+                    seen[crystal.material_id] += name in taken
+                crystal, renamed = replace(crystal, material_id=name), renamed + 1
+            taken.add(name)
+            joined.crystals.append(crystal)
+    if renamed:
+        joined.notes.append(
+            f"{renamed} crystals repeat the material_id of an earlier one: '~2', '~3', ... was added"
+        )
+    return joined
