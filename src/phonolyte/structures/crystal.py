@@ -276,3 +276,8 @@ def _wrapped(frac_coords: Floats) -> Floats:
     wrapped = frac_coords - np.floor(frac_coords)
     wrapped[wrapped > 1.0 - 1e-12] = 0.0  # -1e-17 would stay at 1.0
     return wrapped
+
+
+def elements_in(formula: str) -> list[str]:
+    """Element symbols in a formula, in order of appearance: ``LiGe2(PO4)3`` has Li, Ge, P, O."""
+    return list(dict.fromkeys(re.findall(r"[A-Z][a-z]?", formula)))

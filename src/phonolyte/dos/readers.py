@@ -1,0 +1,279 @@
+"""Readers of phonon densities of states, from the files that people have."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from phonolyte.arrays import Floats
+from phonolyte.dos.bonds import highest_bond_mode_mev
+from phonolyte.dos.density import PhononDos
+from phonolyte.errors import DosError, Failure, StructureError
+from phonolyte.structures import Crystal
+
+Unit = Literal["meV", "THz", "cm-1"]
+
+MEV_PER_UNIT: dict[str, float] = {"meV": 1.0, "THz": 4.135667696, "cm-1": 0.1239841984}
+_SPELLINGS = {"mev": "meV", "thz": "THz", "cm-1": "cm-1", "cm^-1": "cm-1", "1/cm": "cm-1", "cm**-1": "cm-1"}
+STAGE = "dos"
+
+
+def read_dos(
+    path: str | Path, *, unit: str | None = None, symbols: Sequence[str] | None = None
+) -> list[PhononDos]:
+    """Read every phonon DOS in a file; its kind is recognised by its content.
+
+    Parameters
+    ----------
+    path
+        pymatgen ``PhononDos`` or ``CompletePhononDos`` JSON (also JSON lines, also gzipped), phonopy
+        ``total_dos.dat`` or ``projected_dos.dat``, Quantum ESPRESSO ``matdyn`` output, the CSV with columns
+        ``mp_id, structure, phfreq, phdos`` (cm^-1), or two columns of text.
+    unit
+        Of the frequencies in two-column text: ``"THz"``, ``"cm-1"`` or ``"meV"``.
+    symbols
+        Element of each atom, for projected densities in text (one column an atom).
+
+    Raises
+    ------
+    DosError
+        For what cannot be read or makes no sense; :func:`read_all` turns it into rows instead.
+    """
+    return [_made(make, path) for make in _parts(Path(path), unit, symbols)]
+
+
+def read_all(
+    paths: str | Path | Iterable[str | Path], *, unit: str | None = None, symbols: Sequence[str] | None = None
+) -> tuple[list[PhononDos], list[Failure]]:
+    """Read many files; what cannot be read becomes a failure, and the rest goes on."""
+    found: list[PhononDos] = []
+    failures: list[Failure] = []
+    for path in [paths] if isinstance(paths, (str, Path)) else paths:
+        try:
+            for number, part in enumerate(_parts(Path(path), unit, symbols), start=1):
+                try:
+                    found.append(_made(part, path))
+                except DosError as error:
+                    name = part[0].get("material_id") or f"{Path(path).stem}-{number}"
+                    failures.append(Failure.of(error, material_id=str(name), stage=STAGE, source=str(path)))
+        except DosError as error:
+            failures.append(Failure.of(error, material_id=Path(path).stem, stage=STAGE, source=str(path)))
+    return found, failures
+
+
+def mev_per(unit: str | None, *, source: str = "the file") -> float:
+    """MeV per unit of frequency.
+
+    Raises
+    ------
+    DosError
+        Without a unit, or for one that is not THz, cm^-1 or meV.
+    """
+    known = "THz, cm-1 or meV"
+    if unit is None:
+        raise DosError(f"{source} does not tell its unit of frequency", fix=f"Give unit={known}.")
+    spelled = _SPELLINGS.get(unit.strip().lower())
+    if spelled is None:
+        raise DosError(f"unknown unit of frequency {unit!r}", fix=f"Use {known}.")
+    return MEV_PER_UNIT[spelled]
+
+
+# A part is the keyword arguments of a PhononDos, still unchecked, and where it came from.
+Part = tuple[dict[str, Any], str]
+
+
+def _made(part: Part, path: str | Path) -> PhononDos:
+    arguments, kind = part
+    if kind.startswith("error: "):
+        raise DosError(
+            f"{Path(path).name}: {kind.removeprefix('error: ')}", fix="Repair or remove the record."
+        )
+    try:
+        return PhononDos(**arguments)
+    except DosError as error:
+        raise DosError(f"{Path(path).name}: {error.what}", why=error.why, fix=error.fix) from None
+
+
+def _parts(path: Path, unit: str | None, symbols: Sequence[str] | None) -> Iterator[Part]:
+    text = _text(path)
+    head = text.lstrip()[:2000]
+    if head.startswith(("{", "[")):
+        return _json_parts(text, path)
+    if path.name.removesuffix(".gz").endswith(".csv"):
+        return _csv_parts(text, path)
+    return iter([_text_part(text, path, unit, symbols)])
+
+
+def _text(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
+    except (OSError, EOFError) as error:
+        raise DosError(f"{path} cannot be read", why=str(error), fix="Check the path.") from None
+    if b"\0" in raw or not raw.strip():
+        raise DosError(
+            f"{path.name} holds no phonon DOS",
+            why="it is empty" if not raw.strip() else "it is a binary file",
+        )
+    return raw.decode("utf-8", errors="replace")
+
+
+def _json_parts(text: str, path: Path) -> Iterator[Part]:
+    try:
+        records = json.loads(text)
+        yield from _records(records if isinstance(records, list) else [records], path)
+    except json.JSONDecodeError as error:
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) < 2 or error.msg != "Extra data":
+            raise DosError(
+                f"{path.name} is no complete JSON", why=str(error), fix="Write it again."
+            ) from None
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield from _records([json.loads(line)], path)
+            except json.JSONDecodeError as broken:
+                yield (
+                    {"material_id": f"{path.stem}-{number}"},
+                    f"error: line {number} is no JSON ({broken.msg})",
+                )
+
+
+def _records(records: list[Any], path: Path) -> Iterator[Part]:
+    for record in records:
+        inner = record.get("phonon_dos", record.get("dos", record)) if isinstance(record, dict) else None
+        if not isinstance(inner, dict) or "frequencies" not in inner or "densities" not in inner:
+            name = record.get("material_id", "") if isinstance(record, dict) else ""
+            yield {"material_id": name}, "error: a record has no 'frequencies' and 'densities'"
+            continue
+        yield _pymatgen_part(inner, str(record.get("material_id") or path.name.partition(".")[0]))
+
+
+def _pymatgen_part(record: dict[str, Any], material_id: str) -> Part:
+    """PhononDos or CompletePhononDos as pymatgen writes it: THz, states per THz and cell."""
+    try:
+        structure = record.get("structure")
+        crystal = _crystal(structure) if structure else None
+        scale = MEV_PER_UNIT["THz"]
+        projected = record.get("pdos") or []
+        arguments = {
+            "energies_mev": np.array(record["frequencies"], float) * scale,
+            "total": np.array(record["densities"], float) / scale,
+            "material_id": material_id,
+        }
+        if crystal is not None:
+            arguments |= {"n_atoms": float(len(crystal)), "formula": crystal.formula}
+            arguments["per_element"] = _by_element(np.array(projected, float) / scale, crystal.symbols)
+        return arguments, "pymatgen"
+    except (TypeError, ValueError, StructureError, DosError) as error:
+        return {"material_id": material_id}, f"error: {error}"
+
+
+def _csv_parts(text: str, path: Path) -> Iterator[Part]:
+    """The public CSV form: frequencies in cm^-1, densities scaled to a maximum of 1."""
+    csv.field_size_limit(2**31 - 1)
+    rows = csv.DictReader(io.StringIO(text))
+    missing = {"phfreq", "phdos"} - set(rows.fieldnames or ())
+    if missing:
+        raise DosError(
+            f"{path.name} lacks the columns {', '.join(sorted(missing))}", fix="Give phfreq and phdos."
+        )
+    scale = MEV_PER_UNIT["cm-1"]
+    for row in rows:
+        name = row.get("mp_id") or row.get("material_id") or ""
+        try:
+            crystal = _crystal(json.loads(row["structure"])) if row.get("structure") else None
+            yield (
+                {
+                    "energies_mev": np.array(json.loads(row["phfreq"]), float) * scale,
+                    "total": np.array(json.loads(row["phdos"]), float) / scale,
+                    "material_id": name,
+                    "formula": crystal.formula if crystal else row.get("formula") or "",
+                    "highest_bond_mode_mev": highest_bond_mode_mev(crystal) if crystal else None,
+                },
+                "csv",
+            )
+        except (TypeError, ValueError, StructureError) as error:
+            yield {"material_id": name}, f"error: {error}"
+
+
+def _text_part(text: str, path: Path, unit: str | None, symbols: Sequence[str] | None) -> Part:
+    """Columns of numbers: frequency, density, and perhaps the density of each atom."""
+    comments = [line for line in text.splitlines() if line.lstrip().startswith(("#", "!", "&"))]
+    rows = [line for line in text.splitlines() if line.strip() and line not in comments]
+    try:
+        table = np.array(
+            [[float(x.replace("D", "E")) for x in row.replace(",", " ").split()] for row in rows]
+        )
+    except ValueError as error:
+        raise DosError(
+            f"{path.name} is no table of numbers",
+            why=str(error)[:120],
+            fix="Give columns of frequency and density.",
+        ) from None
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise DosError(f"{path.name} has no two columns", fix="Give frequency and density.")
+    kind, stated = _described(" ".join(comments), path)
+    scale = mev_per(unit or stated, source=path.name)
+    if kind == "projected":  # phonopy: one column an atom, no total
+        total, projected = table[:, 1:].sum(axis=1), table[:, 1:].T
+    else:
+        total, projected = table[:, 1], table[:, 2:].T
+    arguments: dict[str, Any] = {"energies_mev": table[:, 0] * scale, "total": total / scale}
+    arguments["material_id"] = path.name.partition(".")[0]
+    if kind == "projected" or len(projected):
+        arguments |= {
+            "per_element": _by_element(projected / scale, symbols, kind),
+            "n_atoms": float(len(projected)),
+        }
+    return arguments, "text"
+
+
+def _described(comment: str, path: Path) -> tuple[str, str | None]:
+    """What the comments of a text file say: whose file it is, and its unit."""
+    if "PDOS" in comment and "cm^-1" in comment:
+        return "matdyn", "cm-1"
+    if path.name.startswith("projected_dos") or "Projected DOS" in comment:
+        return "projected", "THz"
+    if path.name.startswith("total_dos") or comment.lstrip("# ").startswith(("Sigma", "Tetrahedron")):
+        return "total", "THz"  # phonopy writes THz
+    found = re.search(r"(?i)\b(thz|mev|cm\^?-1|1/cm|cm\*\*-1)", comment)
+    return "columns", found.group(1) if found else None
+
+
+def _by_element(
+    projected: Floats, symbols: Sequence[str] | None, kind: str = "pymatgen"
+) -> dict[str, Floats]:
+    """Sum the densities of atoms (n_atoms, n) by element; matdyn's may stay unnamed."""
+    if len(projected) == 0:
+        return {}
+    if symbols is None:
+        if kind == "projected":
+            raise DosError(
+                "the projected DOS does not name its atoms",
+                why=f"it has {len(projected)} columns",
+                fix="Give symbols=[...], one for each column.",
+            )
+        return {}
+    if len(symbols) != len(projected):
+        raise DosError(
+            f"{len(projected)} projected densities but {len(symbols)} atoms", fix="Give one an atom."
+        )
+    sums: dict[str, Floats] = defaultdict(lambda: np.zeros(projected.shape[1]))
+    for symbol, density in zip(symbols, projected, strict=True):
+        sums[symbol] = sums[symbol] + density
+    return dict(sums)
+
+
+def _crystal(structure: Any) -> Crystal:
+    from pymatgen.core.structure import Structure
+
+    return Crystal.from_pymatgen(Structure.from_dict(structure))

@@ -1,0 +1,73 @@
+"""The model card: what a model is, how good it is, and what it must not be used for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phonolyte.arrays import Floats
+
+if TYPE_CHECKING:
+    from phonolyte.models.center import BandCenterModel
+
+
+def model_card(model: BandCenterModel, target: Floats) -> str:
+    """The card of a fitted model as Markdown.
+
+    Parameters
+    ----------
+    model
+        The model with its provenance.
+    target
+        (n,) band centers it learned, in meV.
+    """
+    facts = model.provenance
+    interval = facts["interval"]
+    versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
+    return f"""# Model card: total phonon band center
+
+{facts["description"] or "A model of the total phonon band center."}
+
+- **Predicts** the total phonon band center in meV (the mean phonon energy, weighted by the density of states)
+  of a fully ordered crystal, from {len(model.features)} Magpie features.
+- **Algorithm**: {facts["algorithm"]}, default hyperparameters, seed {facts["seed"]}, feature set "{facts["feature_set"]}".
+- **Learned from** {facts["n"]} compounds, {np.min(target):.1f} to {np.max(target):.1f} meV
+  (mean {np.mean(target):.1f}, standard deviation {np.std(target):.1f}); sha256 of the table {facts["data_sha256"] or "unknown"}.
+- **Versions**: {versions}. The files are plain arrays; no pickle, no need for the library that grew the trees.
+
+## How good it is
+
+{_score_table(facts["scores"])}
+
+Ten-fold, mean ± standard deviation over the folds. Compounds of one composition (polymorphs), or of one
+chemical system, share a fold in the second and third row: the honest figures for a new material.
+
+- **{interval["confidence"]:.0%} intervals** held {interval["coverage"]:.1%} of compounds of unseen composition
+  (calibrated on one half, counted on the other); median width {interval["median_width_mev"]:.1f} meV.
+- **Domain**: mean absolute error {interval["mae_in_domain_mev"]:.2f} meV inside,
+  {_or_none(interval["mae_out_of_domain_mev"])} meV for the {interval["n_out_of_domain"]} compounds outside.
+
+## What it is not
+
+The band center is a proxy: within a family of compounds a soft lattice goes with mobile ions
+(10.1039/C7EE03364H), across families it does not order conductors, and there are series in which it points the
+wrong way. Metals have band centers too: look at the band gap. Disorder, defects and temperature are not in it.
+"""
+
+
+def _score_table(scores: list[dict[str, Any]]) -> str:
+    lines = ["| split | R2 | MAE (meV) | RMSE (meV) |", "|---|---|---|---|"]
+    for row in scores:
+        cells = [_pm(row["r2"], row["r2_std"], 3), _pm(row["mae_mev"], row["mae_std_mev"], 2)]
+        cells.append(_pm(row["rmse_mev"], row["rmse_std_mev"], 2))
+        lines.append(f"| {row['split']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _pm(value: float, spread: float | None, digits: int) -> str:
+    return f"{value:.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
+
+
+def _or_none(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -1,0 +1,149 @@
+"""The model of the band center: predicts with an interval and says when it is out of its depth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from phonolyte.errors import ModelError
+from phonolyte.features import featurize
+from phonolyte.models.domain import Domain, Intervals
+from phonolyte.models.trees import TreeEnsemble
+from phonolyte.structures import Crystal
+
+FORMAT = 1
+"""Version of the files of a model; a reader of another version says how to refit."""
+
+MANIFEST, ARRAYS = "model.json", "model.npz"
+REFIT = "Fit it again: phonolyte train --data TABLE -o FOLDER."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BandCenterModel:
+    """Predicts the total phonon band center (meV) of crystals from their features.
+
+    Attributes
+    ----------
+    ensemble
+        The trees.
+    features
+        Names of the features they use, in order.
+    intervals, domain
+        How sure a prediction is.
+    provenance
+        Where it comes from: algorithm, settings, data, versions, scores.
+    """
+
+    ensemble: TreeEnsemble
+    features: tuple[str, ...]
+    intervals: Intervals
+    domain: Domain
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def predict(self, table: pd.DataFrame, elements: Sequence[Collection[str]]) -> pd.DataFrame:
+        """Predict from a table of features.
+
+        Parameters
+        ----------
+        table
+            (n, m) with at least the features of the model, as :func:`phonolyte.features.featurize` gives.
+        elements
+            The element symbols of each of the n crystals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed as `table`: ``band_center_mev``, ``lower_mev`` and ``upper_mev`` (90 % interval, never
+            below zero), ``in_domain``.
+
+        Raises
+        ------
+        ModelError
+            When the table lacks features.
+        """
+        missing = [name for name in self.features if name not in table]
+        if missing:
+            raise ModelError(
+                f"the table lacks {len(missing)} of the {len(self.features)} features of the model",
+                why=f"for example {', '.join(missing[:3])}",
+                fix="Compute it with: phonolyte features INPUT -o TABLE.",
+            )
+        center, spread = self.ensemble.predict_with_spread(table[list(self.features)])
+        half_width = self.intervals.half_width(spread)
+        return pd.DataFrame(
+            {
+                "band_center_mev": center,
+                "lower_mev": np.maximum(center - half_width, 0.0),
+                "upper_mev": center + half_width,
+                "in_domain": self.domain.contains(table, elements),
+            },
+            index=table.index,
+        )
+
+    def predict_crystals(self, crystals: Sequence[Crystal]) -> pd.DataFrame:
+        """Predict from crystals; those without features are left out."""
+        table, _ = featurize(crystals)
+        symbols = {crystal.material_id: set(crystal.symbols) for crystal in crystals}
+        return self.predict(table, [symbols[name] for name in table.index])
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``model.json`` and ``model.npz`` (plain arrays, no pickle) into a folder."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest = {
+            "format": FORMAT,
+            "target": "total phonon band center, meV",
+            "features": list(self.features),
+            "intervals": {
+                "factor": self.intervals.factor,
+                "floor_mev": self.intervals.floor_mev,
+                "per_spread": self.intervals.per_spread,
+            },
+            "provenance": dict(self.provenance),
+        }
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        with (folder / ARRAYS).open("wb") as stream:
+            arrays: dict[str, Any] = {**self.ensemble.arrays(), **self.domain.arrays()}
+            np.savez_compressed(stream, **arrays)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a model from a folder.
+
+        Raises
+        ------
+        ModelError
+            When the folder holds no model, or one of another format.
+        """
+        folder = Path(folder)
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            if manifest["format"] != FORMAT:
+                raise ModelError(
+                    f"the model in {folder} has format {manifest['format']}",
+                    why=f"this version of Phonolyte reads format {FORMAT}",
+                    fix=REFIT,
+                )
+            with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+                ensemble, domain = TreeEnsemble.from_arrays(arrays), Domain.from_arrays(arrays)
+            intervals = Intervals(**manifest["intervals"])
+            return cls(ensemble, tuple(manifest["features"]), intervals, domain, manifest["provenance"])
+        except FileNotFoundError as error:
+            raise ModelError(
+                f"{folder} holds no model", why=f"{Path(error.filename).name} is missing", fix=REFIT
+            ) from None
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise ModelError(f"the model in {folder} is damaged", why=str(error), fix=REFIT) from None
+
+    @classmethod
+    def embedded(cls) -> Self:
+        """The model that comes with Phonolyte, fitted on the 1272 compounds of the founding study."""
+        with as_file(files("phonolyte") / "data" / "model") as folder:
+            return cls.load(folder)

@@ -1,0 +1,124 @@
+"""How far a crystal is from what a model learned, and how wide its interval must be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from phonolyte.arrays import Floats, Matrix
+
+TYPICAL_SHARE = 0.99
+"""Share of the learning set that counts as inside its own domain."""
+
+CONFIDENCE = 0.9
+"""Share of new compounds whose center should lie inside their interval."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Domain:
+    """The region of features and the elements a model knows.
+
+    A crystal is inside when its Mahalanobis distance from the learning set, in a set of features of which
+    none repeats another, is one that 99 % of the learning set keeps, and all its elements occur there.
+
+    Attributes
+    ----------
+    features
+        Names of the d features.
+    mean, scale
+        (d,) of the learning set.
+    precision
+        (d, d) inverse covariance of the standardised features (Ledoit-Wolf, 10.1016/S0047-259X(03)00096-4).
+    limit
+        Largest distance inside.
+    elements
+        Symbols of the elements in the learning set.
+    """
+
+    features: tuple[str, ...]
+    mean: Floats
+    scale: Floats
+    precision: Floats
+    limit: float
+    elements: frozenset[str]
+
+    @classmethod
+    def fit(cls, table: pd.DataFrame, elements: Sequence[Collection[str]]) -> Self:
+        """Learn the domain from features (n, d) and the elements of each of the n compounds."""
+        from sklearn.covariance import LedoitWolf
+
+        values = table.to_numpy(float)
+        mean, scale = values.mean(axis=0), values.std(axis=0)
+        precision = LedoitWolf().fit((values - mean) / scale).precision_
+        known = frozenset(symbol for of_compound in elements for symbol in of_compound)
+        domain = cls(tuple(table.columns), mean, scale, precision, np.inf, known)
+        limit = float(np.quantile(domain.distance(table), TYPICAL_SHARE))
+        return cls(domain.features, mean, scale, precision, limit, known)
+
+    def distance(self, table: pd.DataFrame) -> Floats:
+        """Mahalanobis distance (n,) of each row from the learning set."""
+        z = (table[list(self.features)].to_numpy(float) - self.mean) / self.scale
+        return np.asarray(np.sqrt(np.einsum("ij,ij->i", z @ self.precision, z)))
+
+    def contains(self, table: pd.DataFrame, elements: Sequence[Collection[str]]) -> Matrix:
+        """Whether each of n crystals is inside, (n,) booleans."""
+        known = np.array([self.elements.issuperset(of_crystal) for of_crystal in elements], dtype=bool)
+        return np.asarray((self.distance(table) <= self.limit) & known)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything as arrays, for ``numpy.savez``."""
+        return {
+            "domain_features": np.array(self.features),
+            "domain_mean": self.mean,
+            "domain_scale": self.scale,
+            "domain_precision": self.precision,
+            "domain_limit": np.array(self.limit),
+            "domain_elements": np.array(sorted(self.elements)),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The inverse of :meth:`arrays`."""
+        return cls(
+            features=tuple(arrays["domain_features"].tolist()),
+            mean=arrays["domain_mean"],
+            scale=arrays["domain_scale"],
+            precision=arrays["domain_precision"],
+            limit=float(arrays["domain_limit"]),
+            elements=frozenset(arrays["domain_elements"].tolist()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Conformal prediction intervals, center ± factor x (spread between the trees + floor), in meV.
+
+    Calibrated on held-out compounds (10.1080/01621459.2017.1307116); an ensemble without a spread that means
+    anything has ``per_spread`` 0 and intervals of one width.
+    """
+
+    factor: float
+    floor_mev: float
+    per_spread: float = 1.0
+
+    @classmethod
+    def calibrate(cls, residual_mev: Floats, spread_mev: Floats | None) -> Self:
+        """Learn from the residuals (n,) and spreads (n,) of compounds that each fit had not seen."""
+        from crepes import ConformalRegressor
+
+        floor = 1.0 if spread_mev is None else float(np.median(spread_mev))
+        rule = cls(1.0, floor, 0.0 if spread_mev is None else 1.0)
+        spread = np.zeros_like(residual_mev) if spread_mev is None else spread_mev
+        conformal = ConformalRegressor()
+        conformal.fit(residual_mev, sigmas=rule.half_width(spread))
+        factor = float(conformal.predict_int(np.zeros(1), sigmas=np.ones(1), confidence=CONFIDENCE)[0, 1])
+        return cls(factor, floor, rule.per_spread)
+
+    def half_width(self, spread_mev: Floats) -> Floats:
+        """Half of the interval's width (n,) in meV."""
+        return self.factor * (self.per_spread * spread_mev + self.floor_mev)

@@ -1,0 +1,290 @@
+"""From a table of known band centers to a model with its scores, importances and card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.inspection import permutation_importance
+
+from phonolyte import __version__
+from phonolyte.arrays import Floats
+from phonolyte.elements import ATOMIC_NUMBERS
+from phonolyte.errors import Failure, TableError
+from phonolyte.features import feature_names, featurize
+from phonolyte.models.algorithms import FEATURE_SETS, STUDY, pipeline
+from phonolyte.models.card import model_card
+from phonolyte.models.center import BandCenterModel
+from phonolyte.models.domain import CONFIDENCE, Domain, Intervals
+from phonolyte.models.selection import CorrelationSelector
+from phonolyte.models.trees import TreeEnsemble
+from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics
+from phonolyte.structures import read
+from phonolyte.structures.crystal import elements_in
+
+TARGET = "band_center_mev"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LearningSet:
+    """Compounds with known band centers: features (n, m), centers (n,) in meV, and what they are made of."""
+
+    table: pd.DataFrame
+    target: Floats
+    formulas: list[str]
+    elements: list[frozenset[str]]
+    sha256: str = ""
+
+    @property
+    def groups(self) -> pd.DataFrame:
+        """Columns ``composition`` and ``chemical_system``, for folds that keep relatives together."""
+        systems = ["-".join(sorted(symbols)) for symbols in self.elements]
+        return pd.DataFrame(
+            {"composition": self.formulas, "chemical_system": systems}, index=self.table.index
+        )
+
+
+def read_learning_set(
+    path: str | Path, *, executor: Executor | None = None
+) -> tuple[LearningSet, list[Failure]]:
+    """Read crystals with a ``band_center_mev`` each, or a table of features that has that column.
+
+    Raises
+    ------
+    TableError
+        When there is nothing to learn from.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise TableError(f"{path} does not exist", fix="Give the table to learn from.")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    features = _feature_table(path)
+    if features is not None:
+        return _from_features(features, path, digest), []
+    reading = read(path, executor=executor)
+    labelled = [c for c in reading.crystals if _number(c.properties.get(TARGET)) is not None]
+    if len(labelled) < 2:
+        raise TableError(
+            f"{path.name} has {len(labelled)} compounds with a band center",
+            why=f"{len(reading.crystals)} crystals were read, and {TARGET!r} must be a number among their properties",
+            fix=f"Add {TARGET} (meV) to the records, or give a table of features that has it.",
+        )
+    table, failures = featurize(labelled, executor=executor)
+    by_id = {crystal.material_id: crystal for crystal in labelled}
+    kept = [by_id[name] for name in table.index]
+    target = np.array([_number(c.properties[TARGET]) for c in kept], dtype=float)
+    elements = [frozenset(c.symbols) for c in kept]
+    return LearningSet(
+        table, target, [c.formula for c in kept], elements, digest
+    ), reading.failures + failures
+
+
+def train(
+    data: LearningSet,
+    folder: str | Path,
+    *,
+    algorithms: Sequence[str] = STUDY,
+    feature_sets: Sequence[str] = FEATURE_SETS,
+    final: tuple[str, str] = ("extra_trees", "all"),
+    seed: int = 0,
+    description: str = "",
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> BandCenterModel:
+    """Cross-validate the algorithms, fit the final one on everything, and write all of it into a folder.
+
+    Parameters
+    ----------
+    data
+        The learning set.
+    folder
+        Receives ``metrics.json``, ``cv_predictions.parquet``, ``importances.csv``, the model and ``card.md``.
+    algorithms, feature_sets
+        What is cross-validated, over every split of :data:`phonolyte.models.validation.SPLITS`.
+    final
+        Algorithm and feature set of the model that is kept.
+    seed
+        Of folds and estimators: the same seed gives the same files.
+    description
+        A sentence about the data, for the card.
+    executor
+        Maps over the fits; use processes.
+    progress
+        Called with the number of fits done since the last call; there are :func:`n_fits`.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if len(data.target) < 20:
+        raise TableError(
+            f"{len(data.target)} compounds are too few",
+            why="ten folds need at least 20",
+            fix="Give more data.",
+        )
+    predictions = cross_validate(
+        data.table, data.target, data.groups,
+        algorithms=algorithms, feature_sets=feature_sets, seed=seed, executor=executor, progress=progress,
+    )  # fmt: skip
+    scores = metrics(predictions)
+    intervals, held_out = _calibrate(data, final, seed=seed)
+    fitted = _fit(data, final, seed=seed)
+    selected = data.table[CorrelationSelector().fit(data.table).get_feature_names_out()]
+    domain = Domain.fit(selected, data.elements)
+    held_out["in_domain"] = domain.contains(data.table, data.elements)
+    provenance = {
+        "algorithm": final[0],
+        "feature_set": final[1],
+        "seed": seed,
+        "n": len(data.target),
+        "data_sha256": data.sha256,
+        "description": description,
+        "versions": {
+            "phonolyte": __version__,
+            "scikit-learn": version("scikit-learn"),
+            "numpy": version("numpy"),
+        },
+        "interval": _interval_scores(held_out),
+        "scores": [row for row in scores if (row["algorithm"], row["features"]) == final],
+    }
+    names = tuple(fitted[:-1].get_feature_names_out(data.table.columns))
+    model = BandCenterModel(TreeEnsemble.of(fitted[-1]), names, intervals, domain, provenance)
+    model.save(folder)
+    (folder / "metrics.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+    predictions.to_parquet(folder / "cv_predictions.parquet", index=False)
+    importances(data, final, seed=seed).to_csv(folder / "importances.csv", index=False)
+    (folder / "card.md").write_text(model_card(model, data.target), encoding="utf-8")
+    return model
+
+
+def n_fits(algorithms: Sequence[str], feature_sets: Sequence[str]) -> int:
+    """Number of fits in :func:`train`'s cross-validation."""
+    return len(algorithms) * len(feature_sets) * (10 * (len(SPLITS) - 1) + 1)
+
+
+def importances(data: LearningSet, final: tuple[str, str], *, seed: int = 0) -> pd.DataFrame:
+    """Importance of each feature: Gini, and by permutation on the held-out part of the representative split.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``feature, gini, permutation_mev, permutation_std_mev``: the permutation importance is the rise of the
+        mean absolute error. Sorted by Gini importance, the largest first.
+    """
+    ((train_rows, test_rows),) = folds("representative", data.target, data.groups, seed=seed)
+    model = clone(pipeline(*final, data.table, seed=seed)).fit(
+        data.table.iloc[train_rows], data.target[train_rows]
+    )
+    names = model[:-1].get_feature_names_out(data.table.columns)
+    transformed = model[:-1].transform(data.table.iloc[test_rows])
+    permuted = permutation_importance(
+        model[-1], transformed, data.target[test_rows],
+        scoring="neg_mean_absolute_error", n_repeats=5, random_state=seed,
+    )  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "feature": names,
+            "gini": model[-1].feature_importances_,
+            "permutation_mev": permuted.importances_mean,
+            "permutation_std_mev": permuted.importances_std,
+        }
+    )
+    return table.sort_values("gini", ascending=False, ignore_index=True)
+
+
+def _fit(data: LearningSet, final: tuple[str, str], *, seed: int, rows: Any = slice(None)) -> Any:
+    model = clone(pipeline(*final, data.table, seed=seed))
+    regressor = model[-1]
+    if "n_jobs" in regressor.get_params():
+        regressor.set_params(n_jobs=os.cpu_count())
+    return model.fit(data.table.iloc[rows], data.target[rows])
+
+
+def _calibrate(data: LearningSet, final: tuple[str, str], *, seed: int) -> tuple[Intervals, pd.DataFrame]:
+    """Intervals from compounds whose composition no fit had seen: new compounds have new compositions."""
+    held_out = pd.DataFrame({"center": data.target, "predicted": np.nan, "spread": np.nan})
+    for train_rows, test_rows in folds("composition", data.target, data.groups, seed=seed):
+        model = _fit(data, final, seed=seed, rows=train_rows)
+        ensemble = TreeEnsemble.of(model[-1])
+        part = model[:-1].transform(data.table.iloc[test_rows])
+        held_out.loc[test_rows, ["predicted", "spread"]] = np.column_stack(ensemble.predict_with_spread(part))
+    residual = (held_out["center"] - held_out["predicted"]).to_numpy()
+    spread = held_out["spread"].to_numpy() if final[0] == "extra_trees" else None
+    intervals = Intervals.calibrate(residual, spread)
+    held_out["inside_half"] = _cross_coverage(residual, spread, seed=seed)
+    held_out["half_width"] = intervals.half_width(held_out["spread"].to_numpy())
+    return intervals, held_out
+
+
+def _cross_coverage(residual: Floats, spread: Floats | None, *, seed: int) -> Any:
+    """Whether each compound lies inside an interval calibrated on the other half of the compounds."""
+    half = np.random.default_rng(seed).permutation(len(residual)) % 2 == 0
+    inside = np.zeros(len(residual), dtype=bool)
+    for one in (half, ~half):
+        rule = Intervals.calibrate(residual[one], None if spread is None else spread[one])
+        widths = rule.half_width(np.zeros((~one).sum()) if spread is None else spread[~one])
+        inside[~one] = np.abs(residual[~one]) <= widths
+    return inside
+
+
+def _interval_scores(held_out: pd.DataFrame) -> dict[str, Any]:
+    error = (held_out["center"] - held_out["predicted"]).abs()
+    inside = held_out["in_domain"]
+    return {
+        "confidence": CONFIDENCE,
+        "coverage": float(held_out["inside_half"].mean()),
+        "median_width_mev": float(2 * held_out["half_width"].median()),
+        "mae_in_domain_mev": float(error[inside].mean()),
+        "mae_out_of_domain_mev": float(error[~inside].mean()) if (~inside).any() else None,
+        "n_out_of_domain": int((~inside).sum()),
+    }
+
+
+def _feature_table(path: Path) -> pd.DataFrame | None:
+    """A table that holds features already, or None."""
+    name = path.name.removesuffix(".gz")
+    if name.endswith(".csv"):
+        table = pd.read_csv(
+            path, dtype={"formula": str, "material_id": str}, keep_default_na=False, na_values=[""]
+        )
+    elif name.endswith(".parquet"):
+        table = pd.read_parquet(path)
+    else:
+        return None
+    return table if set(feature_names()[:16]) <= set(table.columns) else None
+
+
+def _from_features(table: pd.DataFrame, path: Path, digest: str) -> LearningSet:
+    missing = {TARGET, "formula"} - set(table.columns)
+    if missing:
+        raise TableError(
+            f"{path.name} lacks {' and '.join(sorted(missing))}", fix="Add them to the table of features."
+        )
+    names = [name for name in feature_names() if name in table]
+    if "material_id" in table:
+        table = table.set_index("material_id")
+    table = table[pd.to_numeric(table[TARGET], errors="coerce").notna()]
+    elements = [frozenset(elements_in(formula)) for formula in table["formula"]]
+    unknown = sorted({s for symbols in elements for s in symbols if s not in ATOMIC_NUMBERS})
+    if unknown:
+        raise TableError(
+            f"{path.name} names unknown elements", why=", ".join(unknown), fix="Correct the formulas."
+        )
+    features = table[names].astype(float)
+    return LearningSet(features, table[TARGET].to_numpy(float), table["formula"].tolist(), elements, digest)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None

@@ -1,0 +1,139 @@
+"""Cross-validation of the band center: random folds, and folds that keep relatives together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+from sklearn.model_selection import GroupKFold, KFold, StratifiedShuffleSplit
+
+from phonolyte.arrays import Floats, Ints
+from phonolyte.models.algorithms import pipeline
+
+Split = Literal["random", "composition", "chemical_system", "representative"]
+SPLITS: tuple[Split, ...] = ("random", "composition", "chemical_system", "representative")
+"""How the compounds are split: at random (as the study did); with all polymorphs of one composition, or all
+compounds of one chemical system, in one fold (polymorphs leak otherwise); and one 80:20 split whose two parts
+have the same distribution of centers."""
+
+FOLDS = 10
+
+
+class Fold(NamedTuple):
+    """One fit of a cross-validation and what it is to be fitted and tested on."""
+
+    algorithm: str
+    features: str
+    split: str
+    number: int
+    train: Ints
+    test: Ints
+
+
+def folds(split: str, target: Floats, groups: pd.DataFrame, *, seed: int) -> Iterator[tuple[Ints, Ints]]:
+    """Training and test rows of each fold.
+
+    Parameters
+    ----------
+    split
+        One of :data:`SPLITS`.
+    target
+        (n,) band centers in meV.
+    groups
+        Columns ``composition`` and ``chemical_system``.
+    seed
+        Of the shuffling.
+    """
+    rows = np.arange(len(target))
+    if split == "random":
+        return iter(KFold(FOLDS, shuffle=True, random_state=seed).split(rows))
+    if split == "representative":
+        deciles = pd.qcut(target, 10, labels=False, duplicates="drop")
+        return iter(StratifiedShuffleSplit(1, test_size=0.2, random_state=seed).split(rows, deciles))
+    return iter(GroupKFold(FOLDS, shuffle=True, random_state=seed).split(rows, groups=groups[split]))
+
+
+def cross_validate(
+    table: pd.DataFrame,
+    target: Floats,
+    groups: pd.DataFrame,
+    *,
+    algorithms: Sequence[str],
+    feature_sets: Sequence[str],
+    splits: Sequence[str] = SPLITS,
+    seed: int = 0,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> pd.DataFrame:
+    """Fit and test every algorithm on every feature set over every split.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a held-out compound and fit: ``algorithm, features, split, fold, material_id,
+        band_center_mev, predicted_mev``.
+    """
+    plan = [
+        Fold(algorithm, features, split, number, train, test)
+        for split in splits
+        for number, (train, test) in enumerate(folds(split, target, groups, seed=seed))
+        for features in feature_sets
+        for algorithm in algorithms
+    ]
+    jobs = [(fold, table, target, seed) for fold in plan]
+    parts = []
+    for part in (executor.map if executor else map)(_held_out, jobs):
+        parts.append(part)
+        if progress:
+            progress(1)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _held_out(job: tuple[Fold, pd.DataFrame, Floats, int]) -> pd.DataFrame:
+    fold, table, target, seed = job
+    model = clone(pipeline(fold.algorithm, fold.features, table, seed=seed))
+    model.fit(table.iloc[fold.train], target[fold.train])
+    return pd.DataFrame(
+        {
+            "algorithm": fold.algorithm,
+            "features": fold.features,
+            "split": fold.split,
+            "fold": fold.number,
+            "material_id": table.index[fold.test],
+            "band_center_mev": target[fold.test],
+            "predicted_mev": model.predict(table.iloc[fold.test]),
+        }
+    )
+
+
+def metrics(predictions: pd.DataFrame) -> list[dict[str, Any]]:
+    """Mean and standard deviation over the folds of R2, MAE and RMSE (meV), a row for each fit.
+
+    A spread of nothing (the representative split is one fold) is None.
+    """
+    rows = []
+    for (algorithm, features, split), fits in predictions.groupby(
+        ["algorithm", "features", "split"], sort=False
+    ):
+        scores = pd.DataFrame([_scores(fold) for _, fold in fits.groupby("fold")])
+        row = {"algorithm": algorithm, "features": features, "n": len(fits)}
+        for name in ("r2", "mae_mev", "rmse_mev"):
+            row[name] = float(scores[name].mean())
+            spread = float(scores[name].std()) if len(scores) > 1 else None
+            row[name.replace("_mev", "_std_mev") if "_mev" in name else f"{name}_std"] = spread
+        rows.append(row | {"split": split})
+    return rows
+
+
+def _scores(fold: pd.DataFrame) -> dict[str, float]:
+    truth, predicted = fold["band_center_mev"], fold["predicted_mev"]
+    return {
+        "r2": r2_score(truth, predicted),
+        "mae_mev": mean_absolute_error(truth, predicted),
+        "rmse_mev": root_mean_squared_error(truth, predicted),
+    }

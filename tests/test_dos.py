@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phonolyte.dos import PhononDos, read_all, read_dos
+from phonolyte.errors import DosError
+
+ENERGIES = np.linspace(0.0, 60.0, 61)
+DENSITY = np.exp(-(((ENERGIES - 25.0) / 8.0) ** 2)) * ENERGIES
+
+
+@given(st.floats(1e-3, 1e3), st.floats(0.1, 10.0))
+def test_the_center_ignores_the_scale_of_the_dos_and_follows_that_of_the_energies(
+    scale: float, stretch: float
+):
+    center = PhononDos(ENERGIES, DENSITY).band_center_mev
+    assert PhononDos(ENERGIES * stretch, DENSITY * scale).band_center_mev == pytest.approx(center * stretch)
+
+
+def test_the_total_center_is_the_weighted_mean_of_the_elements():
+    light, heavy = DENSITY * (ENERGIES > 20), DENSITY * (ENERGIES <= 20)
+    dos = PhononDos(ENERGIES, light + heavy, {"Li": light, "O": heavy})
+    weights = {s: np.trapezoid(g, ENERGIES) for s, g in dos.per_element.items()}
+    mean = sum(dos.element_centers_mev[s] * weights[s] for s in weights) / sum(weights.values())
+    assert dos.band_center_mev == pytest.approx(mean)
+
+
+def test_imaginary_weight_is_left_out_of_the_center_and_reported():
+    energies = np.linspace(-10.0, 60.0, 141)
+    density = np.where(energies < 0, 0.5, np.where(energies < 50, 1.0, 0.0))
+    dos = PhononDos(energies, density)
+    # the step from 0.5 to 1 crosses zero between two points of the grid
+    assert dos.band_center_mev == pytest.approx(25.0, abs=0.3)
+    assert dos.imaginary_share == pytest.approx(5 / 55, abs=0.01)
+
+
+def test_a_grid_that_ends_while_the_density_is_high_is_cut():
+    assert PhononDos(ENERGIES[:30], DENSITY[:30]).is_cut
+    assert not PhononDos(ENERGIES, DENSITY).is_cut
+
+
+def test_missing_states_are_cut():
+    states = np.trapezoid(DENSITY, ENERGIES)
+    assert not PhononDos(ENERGIES, DENSITY, n_atoms=states / 3).is_cut
+    assert "2.40 states per atom" in PhononDos(ENERGIES, DENSITY, n_atoms=states / 2.4).cut_reason
+
+
+def test_published_dos_give_the_learning_set_s_centers(shared: Path):
+    with gzip.open(shared / "data" / "learning_set_1272.jsonl.gz", "rt") as stream:
+        records = [json.loads(line) for line in stream]
+    known = {record["material_id"]: record["band_center_mev"] for record in records}
+    found, failures = read_all(shared / "data" / "petretto2018_phonon_dos.csv.gz")
+    assert not failures
+    assert len(found) == 1258
+    whole = [dos for dos in found if dos.material_id in known and not dos.is_cut]
+    difference = np.array([abs(dos.band_center_mev - known[dos.material_id]) for dos in whole])
+    assert len(found) - len(whole) < 200
+    assert difference.mean() <= 0.4
+    assert (difference > 3).sum() <= 5
+
+
+def test_pymatgen_s_complete_dos_is_read(tmp_path: Path):
+    from pymatgen.core.structure import Structure
+    from pymatgen.phonon.dos import CompletePhononDos
+    from pymatgen.phonon.dos import PhononDos as PymatgenDos
+
+    rocksalt = Structure.from_spacegroup("Fm-3m", np.eye(3) * 4.2, ["Mg", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    thz = np.linspace(0.0, 20.0, 101)
+    per_site = [np.exp(-((thz - 8 - i % 3) ** 2)) for i in range(len(rocksalt))]
+    total = PymatgenDos(thz, np.sum(per_site, axis=0))
+    complete = CompletePhononDos(rocksalt, total, dict(zip(rocksalt, per_site, strict=True)))
+    path = tmp_path / "mgo.json"
+    path.write_text(json.dumps(complete.as_dict(), default=lambda x: x.tolist()))
+    (dos,) = read_dos(path)
+    assert dos.formula == "MgO"
+    assert set(dos.per_element) == {"Mg", "O"}
+    assert np.trapezoid(dos.total, dos.energies_mev) == pytest.approx(np.trapezoid(total.densities, thz))
+    mean_thz = np.trapezoid(thz * total.densities, thz) / np.trapezoid(total.densities, thz)
+    assert dos.band_center_mev == pytest.approx(mean_thz * 4.135667696)
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "unit", "scale"),
+    [
+        ("total_dos.dat", "# Tetrahedron method", None, 4.135667696),
+        ("matdyn.dos", "# Frequency[cm^-1] DOS PDOS", None, 0.1239841984),
+        ("any.txt", "# frequency (THz)  density", None, 4.135667696),
+        ("any.txt", "", "meV", 1.0),
+        ("any.txt", "", "cm^-1", 0.1239841984),
+    ],
+)
+def test_text_with_a_stated_unit_is_read(
+    tmp_path: Path, name: str, header: str, unit: str | None, scale: float
+):
+    rows = "\n".join(f"{w:.6f} {g:.8f}" for w, g in zip(ENERGIES, DENSITY, strict=True))
+    (tmp_path / name).write_text(f"{header}\n{rows}\n")
+    (dos,) = read_dos(tmp_path / name, unit=unit)
+    assert dos.band_center_mev == pytest.approx(
+        PhononDos(ENERGIES, DENSITY).band_center_mev * scale, rel=1e-5
+    )
+
+
+def test_phonopy_s_projected_dos_is_summed_by_element(tmp_path: Path):
+    rows = "\n".join(f"{w} {g} {2 * g} {g}" for w, g in zip(ENERGIES, DENSITY, strict=True))
+    (tmp_path / "projected_dos.dat").write_text(f"# Tetrahedron method\n{rows}\n")
+    (dos,) = read_dos(tmp_path / "projected_dos.dat", symbols=["Li", "O", "Li"])
+    assert dos.per_element["Li"].sum() == pytest.approx(dos.per_element["O"].sum())
+    with pytest.raises(DosError, match="name its atoms"):
+        read_dos(tmp_path / "projected_dos.dat")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0 1\n1 2\n2 3\n", "does not tell its unit"),
+        ("# THz\n0 1\n2 2\n1 3\n", "do not increase"),
+        ("# THz\n0 0\n1 0\n2 0\n", "no density at positive energies"),
+        ("# THz\n-3 1\n-2 1\n-1 1\n", "imaginary"),
+        ("# THz\n0 1\n1 nan\n2 1\n", "NaN"),
+        ("# THz\n0 1\n1 -2\n2 1\n", "negative"),
+        ("# THz\n0 1\n", "points"),
+        ("# THz\n0\n1\n2\n", "two columns"),
+        ("# THz\n0 1\n1 2 3\n", "inhomogeneous|no table"),
+        ("# THz\nphonon dos\n", "no table of numbers"),
+        ("", "empty"),
+        ("\0\1\2", "binary"),
+        ('{"frequencies": [0, 1', "no complete JSON"),
+        ('{"energy": 3}', "no 'frequencies'"),
+        ('{"frequencies": [0, 1, 2], "densities": [1, 2]}', "3 energies but 2 densities"),
+    ],
+)
+def test_bad_files_are_told_clearly(tmp_path: Path, text: str, message: str):
+    path = tmp_path / "bad.dat"
+    path.write_text(text)
+    with pytest.raises(DosError, match=message):
+        read_dos(path)
+    found, failures = read_all([path, tmp_path / "missing.dat"])
+    assert not found
+    assert [failure.material_id[:3] for failure in failures] == ["bad", "mis"]
