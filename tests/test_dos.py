@@ -17,9 +17,7 @@ DENSITY = np.exp(-(((ENERGIES - 25.0) / 8.0) ** 2)) * ENERGIES
 
 
 @given(st.floats(1e-3, 1e3), st.floats(0.1, 10.0))
-def test_the_center_ignores_the_scale_of_the_dos_and_follows_that_of_the_energies(
-    scale: float, stretch: float
-):
+def test_the_center_ignores_the_scale_of_the_dos_and_follows_that_of_the_energies(scale: float, stretch: float):
     center = PhononDos(ENERGIES, DENSITY).band_center_mev
     assert PhononDos(ENERGIES * stretch, DENSITY * scale).band_center_mev == pytest.approx(center * stretch)
 
@@ -96,15 +94,11 @@ def test_pymatgen_s_complete_dos_is_read(tmp_path: Path):
         ("any.txt", "", "cm^-1", 0.1239841984),
     ],
 )
-def test_text_with_a_stated_unit_is_read(
-    tmp_path: Path, name: str, header: str, unit: str | None, scale: float
-):
+def test_text_with_a_stated_unit_is_read(tmp_path: Path, name: str, header: str, unit: str | None, scale: float):
     rows = "\n".join(f"{w:.6f} {g:.8f}" for w, g in zip(ENERGIES, DENSITY, strict=True))
     (tmp_path / name).write_text(f"{header}\n{rows}\n")
     (dos,) = read_dos(tmp_path / name, unit=unit)
-    assert dos.band_center_mev == pytest.approx(
-        PhononDos(ENERGIES, DENSITY).band_center_mev * scale, rel=1e-5
-    )
+    assert dos.band_center_mev == pytest.approx(PhononDos(ENERGIES, DENSITY).band_center_mev * scale, rel=1e-5)
 
 
 def test_phonopy_s_projected_dos_is_summed_by_element(tmp_path: Path):

@@ -41,9 +41,7 @@ def test_the_learning_set_has_magpie_s_own_values(shared: Path):
     table, failures = featurize(reading.crystals)
     assert not reading.failures
     assert not failures
-    theirs = pd.read_csv(
-        shared / "data" / "magpie_features_1272.csv.gz", index_col="material_id", na_filter=False
-    )
+    theirs = pd.read_csv(shared / "data" / "magpie_features_1272.csv.gz", index_col="material_id", na_filter=False)
     theirs = theirs.loc[table.index, table.columns].astype(float)
     error = ((table - theirs).abs() / theirs.abs().clip(lower=1e-2)).stack()
     assert set(error.index[error > 1e-3]) == MAGPIE_DROPS_FACES
@@ -57,8 +55,7 @@ def test_matminer_s_convention_gives_matminer_s_values(shared: Path, name: str):
     translation = json.loads((reference / "name_map_magpie_to_matminer.json").read_text())
     translation = translation["structural"] | translation["composition"]
     crystals = [
-        Crystal.from_pymatgen(Structure.from_dict(s), material_id=material_id)
-        for material_id, s in structures.items()
+        Crystal.from_pymatgen(Structure.from_dict(s), material_id=material_id) for material_id, s in structures.items()
     ]
     ours = MagpieFeatures(convention="matminer").transform(crystals)
     theirs = pd.read_parquet(reference / "matminer_features.parquet").loc[list(structures)]

@@ -29,9 +29,7 @@ def highest_bond_mode_mev(crystal: Crystal) -> float:
     from phonolyte.structures.neighbours import bin_atoms, neighbours_within
 
     n = len(crystal)
-    mass, row = (
-        property_table()[crystal.numbers, PROPERTIES.index(name)] for name in ("AtomicWeight", "Row")
-    )
+    mass, row = (property_table()[crystal.numbers, PROPERTIES.index(name)] for name in ("AtomicWeight", "Row"))
     core = CORE_RADIUS_A[row.astype(int)]
     bins = bin_atoms(crystal.lattice, crystal.frac_coords)
     dynamical = np.zeros((n, 3, n, 3))

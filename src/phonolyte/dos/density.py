@@ -70,9 +70,7 @@ class PhononDos:
             )
         object.__setattr__(self, "energies_mev", energies)
         object.__setattr__(self, "total", _density(self.total, energies, name))
-        parts = {
-            s: _density(g, energies, f"{s} in {name}", total=self.total) for s, g in self.per_element.items()
-        }
+        parts = {s: _density(g, energies, f"{s} in {name}", total=self.total) for s, g in self.per_element.items()}
         object.__setattr__(self, "per_element", parts)
         if not _moment(energies, self.total, 0) > 0.0:
             raise DosError(
@@ -85,7 +83,7 @@ class PhononDos:
     def band_center_mev(self) -> float:
         """Total phonon band center in meV: integral of w g(w) over integral of g(w), trapezoid, w >= 0.
 
-        Equation (1) of 10.1155/2024/4012942. Where the grid steps over zero, g is interpolated there.
+        Equation (1) of 10.1155/2024/2138847. Where the grid steps over zero, g is interpolated there.
         """
         return _center(self.energies_mev, self.total)
 
@@ -113,8 +111,9 @@ class PhononDos:
     def cut_reason(self) -> str:
         """Why the DOS is taken to end before the spectrum does; empty when it is whole."""
         end, states = float(self.energies_mev[-1]), self.states_per_atom
-        if self.total[-1] > STILL_HIGH * self.total.max():
-            return f"the grid ends at {end:.4g} meV, where the density is {self.total[-1] / self.total.max():.0%} of its maximum"
+        height = self.total[-1] / self.total.max()
+        if height > STILL_HIGH:
+            return f"the grid ends at {end:.4g} meV, where the density is {height:.0%} of its maximum"
         if states is not None:
             return f"{states:.2f} states per atom instead of 3" if states < FEWEST_STATES else ""
         if self.highest_bond_mode_mev is not None and self.highest_bond_mode_mev > end:

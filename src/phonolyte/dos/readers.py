@@ -27,9 +27,7 @@ _SPELLINGS = {"mev": "meV", "thz": "THz", "cm-1": "cm-1", "cm^-1": "cm-1", "1/cm
 STAGE = "dos"
 
 
-def read_dos(
-    path: str | Path, *, unit: str | None = None, symbols: Sequence[str] | None = None
-) -> list[PhononDos]:
+def read_dos(path: str | Path, *, unit: str | None = None, symbols: Sequence[str] | None = None) -> list[PhononDos]:
     """Read every phonon DOS in a file; its kind is recognised by its content.
 
     Parameters
@@ -94,9 +92,7 @@ Part = tuple[dict[str, Any], str]
 def _made(part: Part, path: str | Path) -> PhononDos:
     arguments, kind = part
     if kind.startswith("error: "):
-        raise DosError(
-            f"{Path(path).name}: {kind.removeprefix('error: ')}", fix="Repair or remove the record."
-        )
+        raise DosError(f"{Path(path).name}: {kind.removeprefix('error: ')}", fix="Repair or remove the record.")
     try:
         return PhononDos(**arguments)
     except DosError as error:
@@ -134,9 +130,7 @@ def _json_parts(text: str, path: Path) -> Iterator[Part]:
     except json.JSONDecodeError as error:
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) < 2 or error.msg != "Extra data":
-            raise DosError(
-                f"{path.name} is no complete JSON", why=str(error), fix="Write it again."
-            ) from None
+            raise DosError(f"{path.name} is no complete JSON", why=str(error), fix="Write it again.") from None
         for number, line in enumerate(lines, start=1):
             try:
                 yield from _records([json.loads(line)], path)
@@ -183,9 +177,7 @@ def _csv_parts(text: str, path: Path) -> Iterator[Part]:
     rows = csv.DictReader(io.StringIO(text))
     missing = {"phfreq", "phdos"} - set(rows.fieldnames or ())
     if missing:
-        raise DosError(
-            f"{path.name} lacks the columns {', '.join(sorted(missing))}", fix="Give phfreq and phdos."
-        )
+        raise DosError(f"{path.name} lacks the columns {', '.join(sorted(missing))}", fix="Give phfreq and phdos.")
     scale = MEV_PER_UNIT["cm-1"]
     for row in rows:
         name = row.get("mp_id") or row.get("material_id") or ""
@@ -210,9 +202,7 @@ def _text_part(text: str, path: Path, unit: str | None, symbols: Sequence[str] |
     comments = [line for line in text.splitlines() if line.lstrip().startswith(("#", "!", "&"))]
     rows = [line for line in text.splitlines() if line.strip() and line not in comments]
     try:
-        table = np.array(
-            [[float(x.replace("D", "E")) for x in row.replace(",", " ").split()] for row in rows]
-        )
+        table = np.array([[float(x.replace("D", "E")) for x in row.replace(",", " ").split()] for row in rows])
     except ValueError as error:
         raise DosError(
             f"{path.name} is no table of numbers",
@@ -249,9 +239,7 @@ def _described(comment: str, path: Path) -> tuple[str, str | None]:
     return "columns", found.group(1) if found else None
 
 
-def _by_element(
-    projected: Floats, symbols: Sequence[str] | None, kind: str = "pymatgen"
-) -> dict[str, Floats]:
+def _by_element(projected: Floats, symbols: Sequence[str] | None, kind: str = "pymatgen") -> dict[str, Floats]:
     """Sum the densities of atoms (n_atoms, n) by element; matdyn's may stay unnamed."""
     if len(projected) == 0:
         return {}
@@ -264,9 +252,7 @@ def _by_element(
             )
         return {}
     if len(symbols) != len(projected):
-        raise DosError(
-            f"{len(projected)} projected densities but {len(symbols)} atoms", fix="Give one an atom."
-        )
+        raise DosError(f"{len(projected)} projected densities but {len(symbols)} atoms", fix="Give one an atom.")
     sums: dict[str, Floats] = defaultdict(lambda: np.zeros(projected.shape[1]))
     for symbol, density in zip(symbols, projected, strict=True):
         sums[symbol] = sums[symbol] + density

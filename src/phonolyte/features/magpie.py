@@ -153,9 +153,7 @@ def _try_each(crystals: Sequence[Crystal], convention: Convention) -> list[Float
         try:
             results.append(_features(crystal, convention))
         except StructureError as error:
-            results.append(
-                Failure.of(error, material_id=crystal.material_id, stage=STAGE, source=crystal.source)
-            )
+            results.append(Failure.of(error, material_id=crystal.material_id, stage=STAGE, source=crystal.source))
     return results
 
 

@@ -61,9 +61,7 @@ def regressor(algorithm: str, *, seed: int = 0) -> Any:
         "adaboost": lambda: AdaBoostRegressor(random_state=seed),
         "k_neighbours": lambda: make_pipeline(StandardScaler(), KNeighborsRegressor()),
         "support_vector": lambda: make_pipeline(StandardScaler(), SVR()),
-        "neural_network": lambda: make_pipeline(
-            StandardScaler(), MLPRegressor(max_iter=2000, random_state=seed)
-        ),
+        "neural_network": lambda: make_pipeline(StandardScaler(), MLPRegressor(max_iter=2000, random_state=seed)),
         "linear": lambda: make_pipeline(StandardScaler(), LinearRegression()),
         "ridge": lambda: make_pipeline(StandardScaler(), Ridge()),
         "bayesian_ridge": lambda: make_pipeline(StandardScaler(), BayesianRidge()),
@@ -71,9 +69,7 @@ def regressor(algorithm: str, *, seed: int = 0) -> Any:
         "elastic_net": lambda: make_pipeline(StandardScaler(), ElasticNet(max_iter=10_000)),
     }
     if algorithm not in makers:
-        raise SettingsError(
-            f"there is no algorithm {algorithm!r}", fix=f"Choose among {', '.join([*STUDY, *SCAN])}."
-        )
+        raise SettingsError(f"there is no algorithm {algorithm!r}", fix=f"Choose among {', '.join([*STUDY, *SCAN])}.")
     return makers[algorithm]()
 
 
@@ -96,12 +92,8 @@ def pipeline(algorithm: str, features: str, table: pd.DataFrame, *, seed: int = 
         return make_pipeline("passthrough", model)
     if features == "selected":
         names = CorrelationSelector().fit(table).get_feature_names_out()
-        chosen = ColumnTransformer(
-            [("selected", "passthrough", list(names))], verbose_feature_names_out=False
-        )
+        chosen = ColumnTransformer([("selected", "passthrough", list(names))], verbose_feature_names_out=False)
         return make_pipeline(chosen, model).set_output(transform="pandas")
     if features == "selected_in_fold":
         return make_pipeline(CorrelationSelector(), model).set_output(transform="pandas")
-    raise SettingsError(
-        f"there is no feature set {features!r}", fix=f"Choose among {', '.join(FEATURE_SETS)}."
-    )
+    raise SettingsError(f"there is no feature set {features!r}", fix=f"Choose among {', '.join(FEATURE_SETS)}.")

@@ -31,9 +31,11 @@ def model_card(model: BandCenterModel, target: Floats) -> str:
 
 - **Predicts** the total phonon band center in meV (the mean phonon energy, weighted by the density of states)
   of a fully ordered crystal, from {len(model.features)} Magpie features.
-- **Algorithm**: {facts["algorithm"]}, default hyperparameters, seed {facts["seed"]}, feature set "{facts["feature_set"]}".
+- **Algorithm**: {facts["algorithm"]}, default hyperparameters, seed {facts["seed"]},
+  feature set "{facts["feature_set"]}".
 - **Learned from** {facts["n"]} compounds, {np.min(target):.1f} to {np.max(target):.1f} meV
-  (mean {np.mean(target):.1f}, standard deviation {np.std(target):.1f}); sha256 of the table {facts["data_sha256"] or "unknown"}.
+  (mean {np.mean(target):.1f}, standard deviation {np.std(target):.1f});
+  sha256 of the table {facts["data_sha256"] or "unknown"}.
 - **Versions**: {versions}. The files are plain arrays; no pickle, no need for the library that grew the trees.
 
 ## How good it is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -92,6 +93,15 @@ class BandCenterModel:
         table, _ = featurize(crystals)
         symbols = {crystal.material_id: set(crystal.symbols) for crystal in crystals}
         return self.predict(table, [symbols[name] for name in table.index])
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of what decides a prediction."""
+        digest = hashlib.sha256(repr((self.features, self.intervals)).encode())
+        arrays = {**self.ensemble.arrays(), **self.domain.arrays()}
+        for name in sorted(arrays):
+            digest.update(arrays[name].tobytes())
+        return digest.hexdigest()
 
     def save(self, folder: str | Path) -> None:
         """Write ``model.json`` and ``model.npz`` (plain arrays, no pickle) into a folder."""

@@ -1,4 +1,4 @@
-"""Feature selection as the founding study did it (10.1155/2024/4012942): constant out, then correlated out."""
+"""Feature selection as the founding study (10.1155/2024/2138847) did it: constant out, then correlated out."""
 
 from __future__ import annotations
 

@@ -49,14 +49,10 @@ class LearningSet:
     def groups(self) -> pd.DataFrame:
         """Columns ``composition`` and ``chemical_system``, for folds that keep relatives together."""
         systems = ["-".join(sorted(symbols)) for symbols in self.elements]
-        return pd.DataFrame(
-            {"composition": self.formulas, "chemical_system": systems}, index=self.table.index
-        )
+        return pd.DataFrame({"composition": self.formulas, "chemical_system": systems}, index=self.table.index)
 
 
-def read_learning_set(
-    path: str | Path, *, executor: Executor | None = None
-) -> tuple[LearningSet, list[Failure]]:
+def read_learning_set(path: str | Path, *, executor: Executor | None = None) -> tuple[LearningSet, list[Failure]]:
     """Read crystals with a ``band_center_mev`` each, or a table of features that has that column.
 
     Raises
@@ -84,9 +80,7 @@ def read_learning_set(
     kept = [by_id[name] for name in table.index]
     target = np.array([_number(c.properties[TARGET]) for c in kept], dtype=float)
     elements = [frozenset(c.symbols) for c in kept]
-    return LearningSet(
-        table, target, [c.formula for c in kept], elements, digest
-    ), reading.failures + failures
+    return LearningSet(table, target, [c.formula for c in kept], elements, digest), reading.failures + failures
 
 
 def train(
@@ -180,9 +174,7 @@ def importances(data: LearningSet, final: tuple[str, str], *, seed: int = 0) -> 
         mean absolute error. Sorted by Gini importance, the largest first.
     """
     ((train_rows, test_rows),) = folds("representative", data.target, data.groups, seed=seed)
-    model = clone(pipeline(*final, data.table, seed=seed)).fit(
-        data.table.iloc[train_rows], data.target[train_rows]
-    )
+    model = clone(pipeline(*final, data.table, seed=seed)).fit(data.table.iloc[train_rows], data.target[train_rows])
     names = model[:-1].get_feature_names_out(data.table.columns)
     transformed = model[:-1].transform(data.table.iloc[test_rows])
     permuted = permutation_importance(
@@ -252,9 +244,7 @@ def _feature_table(path: Path) -> pd.DataFrame | None:
     """A table that holds features already, or None."""
     name = path.name.removesuffix(".gz")
     if name.endswith(".csv"):
-        table = pd.read_csv(
-            path, dtype={"formula": str, "material_id": str}, keep_default_na=False, na_values=[""]
-        )
+        table = pd.read_csv(path, dtype={"formula": str, "material_id": str}, keep_default_na=False, na_values=[""])
     elif name.endswith(".parquet"):
         table = pd.read_parquet(path)
     else:
@@ -265,9 +255,7 @@ def _feature_table(path: Path) -> pd.DataFrame | None:
 def _from_features(table: pd.DataFrame, path: Path, digest: str) -> LearningSet:
     missing = {TARGET, "formula"} - set(table.columns)
     if missing:
-        raise TableError(
-            f"{path.name} lacks {' and '.join(sorted(missing))}", fix="Add them to the table of features."
-        )
+        raise TableError(f"{path.name} lacks {' and '.join(sorted(missing))}", fix="Add them to the table of features.")
     names = [name for name in feature_names() if name in table]
     if "material_id" in table:
         table = table.set_index("material_id")
@@ -275,9 +263,7 @@ def _from_features(table: pd.DataFrame, path: Path, digest: str) -> LearningSet:
     elements = [frozenset(elements_in(formula)) for formula in table["formula"]]
     unknown = sorted({s for symbols in elements for s in symbols if s not in ATOMIC_NUMBERS})
     if unknown:
-        raise TableError(
-            f"{path.name} names unknown elements", why=", ".join(unknown), fix="Correct the formulas."
-        )
+        raise TableError(f"{path.name} names unknown elements", why=", ".join(unknown), fix="Correct the formulas.")
     features = table[names].astype(float)
     return LearningSet(features, table[TARGET].to_numpy(float), table["formula"].tolist(), elements, digest)
 

@@ -33,7 +33,7 @@ class TreeEnsemble:
     feature, threshold, left, right
         (n_nodes,) the split of each node.
     value
-        (n_nodes,) prediction at a leaf, in the unit of the target.
+        (n_nodes,) prediction at a leaf, in the unit of the target; 0 at the others, which files pack well.
     base, weight
         Constant term, and factor of the sum (1 / n_trees for a forest, the learning rate for boosting).
     """
@@ -82,7 +82,7 @@ class TreeEnsemble:
                 "threshold": _rounded_down(tree.threshold),
                 "left": tree.children_left,
                 "right": tree.children_right,
-                "value": tree.value[:, 0, 0],
+                "value": np.where(tree.children_left < 0, tree.value[:, 0, 0], 0.0),
             }
             for tree in trees
         ]
@@ -112,9 +112,7 @@ class TreeEnsemble:
         sizes = [len(tree["left"]) for tree in trees]
         roots = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int64)
         shifted = [
-            np.where(t[k] < 0, -1, t[k] + root)
-            for t, root in zip(trees, roots, strict=True)
-            for k in ("left", "right")
+            np.where(t[k] < 0, -1, t[k] + root) for t, root in zip(trees, roots, strict=True) for k in ("left", "right")
         ]
         return cls(
             roots=roots,
@@ -146,14 +144,13 @@ class TreeEnsemble:
         return self.base + self.weight * total, spread
 
     def _sums(self, part: NDArray[np.float32]) -> Floats:
-        return np.asarray(
-            _leaf_sums(part, self.roots, self.feature, self.threshold, self.left, self.right, self.value)
-        )
+        return np.asarray(_leaf_sums(part, self.roots, self.feature, self.threshold, self.left, self.right, self.value))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The ensemble as arrays in the smallest type that holds them, for ``numpy.savez``."""
-        small = {"feature": np.int16, "left": np.int32, "right": np.int32, "value": np.float32}
-        return {f.name: np.asarray(getattr(self, f.name)).astype(small.get(f.name)) for f in fields(self)}
+        small = {"roots": np.int32, "feature": np.int16, "left": np.int32, "right": np.int32, "value": np.float32}
+        arrays = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
+        return {name: array.astype(small.get(name, array.dtype)) for name, array in arrays.items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
@@ -166,9 +163,7 @@ class TreeEnsemble:
             "value": np.float64,
         }
         parts: dict[str, Any] = {name: arrays[name].astype(dtype) for name, dtype in wide.items()}
-        return cls(
-            threshold=arrays["threshold"], base=float(arrays["base"]), weight=float(arrays["weight"]), **parts
-        )
+        return cls(threshold=arrays["threshold"], base=float(arrays["base"]), weight=float(arrays["weight"]), **parts)
 
 
 def _rounded_down(threshold: Floats) -> NDArray[np.float32]:

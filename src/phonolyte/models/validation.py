@@ -117,9 +117,7 @@ def metrics(predictions: pd.DataFrame) -> list[dict[str, Any]]:
     A spread of nothing (the representative split is one fold) is None.
     """
     rows = []
-    for (algorithm, features, split), fits in predictions.groupby(
-        ["algorithm", "features", "split"], sort=False
-    ):
+    for (algorithm, features, split), fits in predictions.groupby(["algorithm", "features", "split"], sort=False):
         scores = pd.DataFrame([_scores(fold) for _, fold in fits.groupby("fold")])
         row = {"algorithm": algorithm, "features": features, "n": len(fits)}
         for name in ("r2", "mae_mev", "rmse_mev"):

@@ -141,9 +141,7 @@ class Crystal:
         elements, counts = np.unique(self.numbers, return_counts=True)
         divisor = gcd(*counts.tolist())
         reduced = {SYMBOLS[z]: int(count) // divisor for z, count in zip(elements, counts, strict=True)}
-        return {
-            symbol: reduced[symbol] for symbol in sorted(reduced, key=lambda s: (electronegativity(s), s))
-        }
+        return {symbol: reduced[symbol] for symbol in sorted(reduced, key=lambda s: (electronegativity(s), s))}
 
     @property
     def formula(self) -> str:

@@ -149,9 +149,7 @@ def neighbours_within(bins: Bins, atom: int, radius: float) -> Neighbours:
 def _nearest_first(distance: Floats, vector: Floats, site: Ints, image: Ints) -> Neighbours:
     count = len(distance)
     order = np.argsort(distance)
-    found = Neighbours(
-        np.empty(count), np.empty((count, 3)), np.empty(count, np.int64), np.empty((count, 3), np.int64)
-    )
+    found = Neighbours(np.empty(count), np.empty((count, 3)), np.empty(count, np.int64), np.empty((count, 3), np.int64))
     for to in range(count):
         at = order[to]
         found.distance[to], found.site[to] = distance[at], site[at]

@@ -93,9 +93,7 @@ def read_extxyz(path: Path) -> Iterator[Record]:
 
     for atoms in iread(io.StringIO(_text(path)), index=":", format="extxyz"):
         name = next((str(atoms.info[key]) for key in _ID_KEYS if key in atoms.info), "")
-        properties = {
-            k: v for k, v in atoms.info.items() if isinstance(v, (int, float, str)) and k not in _ID_KEYS
-        }
+        properties = {k: v for k, v in atoms.info.items() if isinstance(v, (int, float, str)) and k not in _ID_KEYS}
         yield name, lambda i, a=atoms, p=properties: Crystal.from_ase(a, material_id=i, properties=p)  # type: ignore[misc]
 
 
@@ -155,9 +153,7 @@ def read_csv(path: Path) -> Iterator[Record]:
         yield _record({str(key): value for key, value in row.items()})
 
 
-def _table_row(
-    columns: Mapping[str, list[Any]], row: int, properties: Mapping[str, Any]
-) -> Callable[[str], Crystal]:
+def _table_row(columns: Mapping[str, list[Any]], row: int, properties: Mapping[str, Any]) -> Callable[[str], Crystal]:
     def make(name: str) -> Crystal:
         lattice, species, coords = (columns[key][row] for key in ("lattice", "species", "frac_coords"))
         if lattice is None or species is None or coords is None:
@@ -171,9 +167,7 @@ def _from_line(line: str, number: int, path: Path) -> Record:
     try:
         data = json.loads(line)
     except json.JSONDecodeError as error:
-        return f"{path.stem}-{number}", _fails(
-            ReadError(f"line {number} of {path.name} is no JSON", why=error.msg)
-        )
+        return f"{path.stem}-{number}", _fails(ReadError(f"line {number} of {path.name} is no JSON", why=error.msg))
     found = list(_from_json(data, path))
     return found[0]
 
@@ -213,9 +207,7 @@ def _from_json(data: Any, path: Path) -> Iterator[Record]:
 def _record(data: dict[str, Any]) -> Record:
     name = next((str(data[key]) for key in _ID_KEYS if data.get(key)), "")
     properties = {k: v for k, v in data.items() if k not in ("structure", *_ID_KEYS) and _is_plain(v)}
-    return name, lambda i: Crystal.from_pymatgen(
-        _structure(data["structure"]), material_id=i, properties=properties
-    )
+    return name, lambda i: Crystal.from_pymatgen(_structure(data["structure"]), material_id=i, properties=properties)
 
 
 def _structure(data: Any) -> Any:

@@ -158,7 +158,10 @@ def _with_unique_ids(parts: Iterable[Reading]) -> Reading:
             taken.add(name)
             joined.crystals.append(crystal)
     if renamed:
-        joined.notes.append(
-            f"{renamed} crystals repeat the material_id of an earlier one: '~2', '~3', ... was added"
-        )
+        joined.notes.append(f"{renamed} crystals repeat the material_id of an earlier one: '~2', '~3', ... was added")
     return joined
+
+
+def count_files(inputs: Iterable[str | Path]) -> int:
+    """Number of files behind inputs, as :func:`read` would find them."""
+    return sum(isinstance(part, Path) for item in inputs for part in _expand(item))

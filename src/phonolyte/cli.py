@@ -1,0 +1,355 @@
+"""The command line: one command a verb, each a few lines over the API.
+
+Exit codes: 0 done, 1 done but some materials failed, 2 bad usage or nothing could be done.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from phonolyte import __version__
+from phonolyte.errors import Failure, PhonolyteError, SettingsError
+from phonolyte.settings import SCREEN_DEFAULTS, read_toml, resolve
+
+if TYPE_CHECKING:
+    from phonolyte.screen import Criteria, Screening
+    from phonolyte.structures import Reading
+
+app = typer.Typer(
+    help="Find solid electrolytes: rank crystals by their predicted total phonon band center.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+MANY_FILES = 200
+"""From here on, separate processes that parse files pay for their start."""
+
+Inputs = Annotated[
+    list[str] | None,
+    typer.Argument(help="Crystal files, folders, globs or tables: CIF, POSCAR, extXYZ, JSON, JSONL(.gz), Parquet."),
+]
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", help="Cores to use.  [default: all]")]
+
+
+def main() -> None:
+    """Run the command line, turning errors into a message and exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except PhonolyteError as error:
+        _console(stderr=True).print(f"[bold red]Error[/] {_escape(str(error))}", highlight=False)
+        sys.exit(2)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"phonolyte {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def features(
+    inputs: Inputs = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Table to write: .parquet or .csv.")] = Path(
+        "features.parquet"
+    ),
+    convention: Annotated[
+        Literal["magpie", "matminer"], typer.Option(help="271 features, or matminer's 273.")
+    ] = "magpie",
+    jobs: Jobs = None,
+) -> None:
+    """Compute the Magpie features of crystals."""
+    from phonolyte.features import featurize
+    from phonolyte.runs import write_parquet
+
+    if output.suffix not in (".parquet", ".csv"):
+        raise SettingsError(f"{output.name} is neither .parquet nor .csv", fix="Name the table so.")
+    reading = _read(_required(inputs), jobs)
+    with _threads(jobs) as executor, _bar("Features", len(reading.crystals)) as progress:
+        table, failures = featurize(
+            reading.crystals,
+            convention=convention,
+            executor=executor,
+            progress=progress,
+        )
+    formulas = {crystal.material_id: crystal.formula for crystal in reading.crystals}
+    table.insert(0, "formula", [formulas[name] for name in table.index])
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if output.suffix == ".csv":
+        table.to_csv(output)
+    else:
+        write_parquet(table.reset_index(), output)
+    everything = [*reading.failures, *failures]
+    _write_failures_beside(output, everything)
+    _console().print(f"[bold]{len(table)}[/] crystals, {table.shape[1] - 1} features -> {output}")
+    _finish(everything, nothing=table.empty, notes=reading.notes)
+
+
+@app.command()
+def train(
+    data: Annotated[
+        Path,
+        typer.Option(help="Crystals with band_center_mev (meV) each, or a table of features with that column."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")] = Path("model"),
+    algorithm: Annotated[
+        str, typer.Option(help="Of the model kept: extra_trees, gradient_boosting, xgboost, decision_tree.")
+    ] = "extra_trees",
+    features: Annotated[
+        str, typer.Option(help="Of the model kept: all (271), or selected (those that do not repeat another).")
+    ] = "all",
+    scan: Annotated[bool, typer.Option("--scan", help="Also try the usual scikit-learn regressors.")] = False,
+    seed: Annotated[int, typer.Option(help="Of folds and estimators.")] = 0,
+    description: Annotated[str, typer.Option(help="A sentence about the data, for the model card.")] = "",
+    jobs: Jobs = None,
+) -> None:
+    """Fit a model of the band center, with its cross-validation, importances and card."""
+    from phonolyte.models.algorithms import FEATURE_SETS, SCAN, STUDY
+    from phonolyte.models.training import n_fits, read_learning_set
+    from phonolyte.models.training import train as fit
+    from phonolyte.runs import open_run, write_failures, write_run
+
+    if algorithm not in STUDY:
+        raise SettingsError(f"there is no algorithm {algorithm!r} to keep", fix=f"Choose among {', '.join(STUDY)}.")
+    if features not in ("all", "selected"):
+        raise SettingsError(f"there is no feature set {features!r} to keep", fix="Choose all or selected.")
+    folder = open_run(output)
+    with _threads(jobs) as executor:
+        learning_set, failures = read_learning_set(data, executor=executor)
+    algorithms = [*STUDY, *(SCAN if scan else ())]
+    with ProcessPoolExecutor(_cores(jobs)) as executor, _bar("Fits", n_fits(algorithms, FEATURE_SETS)) as progress:
+        fit(
+            learning_set, folder,
+            algorithms=algorithms, final=(algorithm, features), seed=seed, description=description,
+            executor=executor, progress=progress,
+        )  # fmt: skip
+    settings = {"command": "train", "algorithm": algorithm, "features": features, "seed": seed, "scan": scan}
+    write_run(folder, settings, [data])
+    write_failures(folder, failures)
+    _show_scores(folder, len(learning_set.target))
+    _finish(failures, nothing=False)
+
+
+@app.command()
+def screen(
+    inputs: Inputs = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")] = Path("out"),
+    properties: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet: material_id, e_hull_ev (eV/atom), band_gap_ev (eV).")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="Folder of a model.  [default: the embedded one]")] = None,
+    ion: Annotated[
+        str | None, typer.Option(help="Mobile ion: Li, Na, K, Mg, Ca, Zn, Ag, ... or any.  [default: any]")
+    ] = None,
+    max_center_mev: Annotated[float | None, typer.Option(help="Largest band center, meV.  [default: 40]")] = None,
+    max_e_hull_ev: Annotated[
+        float | None, typer.Option(help="Largest energy above the hull, eV/atom.  [default: 0.05]")
+    ] = None,
+    min_gap_ev: Annotated[float | None, typer.Option(help="Smallest band gap, eV.  [default: 1]")] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave a criterion out: unique, ion, stable_elements, e_hull, band_gap, band_center."),
+    ] = None,
+    settings: Annotated[Path | None, typer.Option(help="TOML file with a [screen] table of these options.")] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Rank crystals as candidates for solid electrolytes.
+
+    Without INPUT the reference compounds that come with Phonolyte are ranked.
+    """
+    given = {
+        "ion": ion, "max_center_mev": max_center_mev, "max_e_hull_ev": max_e_hull_ev, "min_gap_ev": min_gap_ev,
+        "without": without or None, "jobs": jobs,
+    }  # fmt: skip
+    table = read_toml(settings).get("screen", {}) if settings else {}
+    _screen(inputs or [], output, properties, model, resolve(SCREEN_DEFAULTS, arguments=given, table=table))
+
+
+@app.command()
+def study(
+    file: Annotated[Path | None, typer.Argument(help="TOML file with [train] and [screen] tables.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")] = Path("out"),
+) -> None:
+    """Run the whole story from a TOML file, or on the embedded default without one.
+
+    [screen] takes the options of screen plus inputs and properties; [train] takes data, algorithm, features
+    and seed, and its model is then used for the screen. Paths are relative to the file.
+    """
+    record = read_toml(file) if file else {}
+    unknown = set(record) - {"train", "screen"}
+    if unknown:
+        raise SettingsError(f"there is no table [{sorted(unknown)[0]}]", fix="Use [train] and [screen].")
+    base = file.parent if file else Path()
+    model = None
+    if "train" in record:
+        options = dict(record["train"])
+        if "data" not in options:
+            raise SettingsError("[train] names no data", fix="Add: data = 'TABLE'.")
+        model = output / "model"
+        train(
+            base / options.pop("data"), output=model, **_only(options, ("algorithm", "features", "seed", "description"))
+        )
+    options = dict(record.get("screen", {}))
+    inputs = [str(base / item) for item in _listed(options.pop("inputs", []))]
+    properties = options.pop("properties", None)
+    settings = resolve(SCREEN_DEFAULTS, arguments={}, table=options)
+    _screen(inputs, output, base / properties if properties else None, model, settings)
+
+
+def _screen(
+    inputs: list[str], output: Path, properties: Path | None, model: Path | None, settings: dict[str, Any]
+) -> None:
+    from phonolyte.models import BandCenterModel
+    from phonolyte.references import reference_compounds
+    from phonolyte.runs import open_run, write_failures, write_run
+    from phonolyte.screen import criteria_from, read_properties, write_screening
+    from phonolyte.screen import screen as run_screen
+
+    criteria = criteria_from(settings)
+    fitted = BandCenterModel.load(model) if model else BandCenterModel.embedded()
+    known = read_properties(properties) if properties else None
+    folder = open_run(output)
+    jobs = settings["jobs"]
+    reading = _read(inputs, jobs) if inputs else reference_compounds()
+    shards = folder / "shards"
+    with _threads(jobs) as executor, _bar("Screening", len(reading.crystals)) as progress:
+        result = run_screen(
+            reading, model=fitted, criteria=criteria, properties=known, shards=shards, executor=executor,
+            progress=progress,
+        )  # fmt: skip
+    write_screening(result, criteria, folder)
+    write_failures(folder, result.failures)
+    used = [*map(Path, inputs), *([properties] if properties else []), *([model / "model.json"] if model else [])]
+    write_run(folder, {"command": "screen", "inputs": inputs, "model": str(model or "embedded"), **settings}, used)
+    shutil.rmtree(shards, ignore_errors=True)
+    _show_screening(result, criteria, folder)
+    _finish(result.failures, nothing=result.table.empty, notes=result.notes)
+
+
+def _required(inputs: list[str] | None) -> list[str]:
+    if not inputs:
+        raise SettingsError("no INPUT was given", fix="Name files, folders or tables of crystals.")
+    return inputs
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _only(options: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    unknown = set(options) - set(names)
+    if unknown:
+        raise SettingsError(f"there is no setting {sorted(unknown)[0]!r} in [train]", fix=f"Use {', '.join(names)}.")
+    return options
+
+
+def _read(inputs: list[str], jobs: int | None) -> Reading:
+    from phonolyte.structures import read
+    from phonolyte.structures.reading import count_files
+
+    with _console(stderr=True).status("Reading crystals"):
+        if count_files(inputs) < MANY_FILES:
+            return read(inputs)
+        with ProcessPoolExecutor(_cores(jobs)) as executor:
+            return read(inputs, executor=executor)
+
+
+def _cores(jobs: int | None) -> int:
+    return jobs if jobs and jobs > 0 else os.cpu_count() or 1
+
+
+@contextmanager
+def _threads(jobs: int | None) -> Iterator[Executor]:
+    with ThreadPoolExecutor(_cores(jobs)) as executor:
+        yield executor
+
+
+@contextmanager
+def _bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on the terminal; yields the function that advances it."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda n: progress.advance(task, n)
+
+
+def _console(*, stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=stderr)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _write_failures_beside(output: Path, failures: list[Failure]) -> None:
+    from phonolyte.runs import write_failures
+
+    if failures:
+        write_failures(output.parent, failures)
+
+
+def _show_scores(folder: Path, n: int) -> None:
+    import json
+
+    from rich.table import Table
+
+    table = Table(title=f"Ten-fold cross-validation of {n} compounds, random folds", title_justify="left")
+    for name in ("algorithm", "features", "R2", "MAE (meV)", "RMSE (meV)"):
+        table.add_column(name, justify="left" if name in ("algorithm", "features") else "right")
+    for row in json.loads((folder / "metrics.json").read_text()):
+        if row["split"] == "random":
+            scores = (f"{row[k]:.3f}" if k == "r2" else f"{row[k]:.2f}" for k in ("r2", "mae_mev", "rmse_mev"))
+            table.add_row(row["algorithm"], row["features"], *scores)
+    _console().print(table)
+    _console().print(f"Model, metrics of every split, importances and card: {folder}")
+
+
+def _show_screening(result: Screening, criteria: Criteria, folder: Path) -> None:
+    from phonolyte.summary import candidates_table, funnel_table
+
+    console = _console()
+    console.print(funnel_table(result))
+    if result.n_ranked:
+        console.print(candidates_table(result))
+    console.print(f"{result.n_ranked} candidates of {result.funnel[0].kept} materials -> {folder}/ranked.csv")
+    console.print("[dim]The band center is a proxy for ion mobility within a family, not a conductivity.[/]")
+
+
+def _finish(failures: list[Failure], *, nothing: bool, notes: list[str] | None = None) -> None:
+    """Say what was lost, and end with the exit code that fits."""
+    console = _console(stderr=True)
+    for note in notes or []:
+        console.print(f"[yellow]Note[/] {_escape(note)}", highlight=False)
+    if failures:
+        console.print(f"[yellow]{len(failures)} materials failed[/] (failures.parquet has all):", highlight=False)
+        for failure in failures[:5]:
+            console.print(f"  {_escape(failure.material_id)}: {_escape(failure.message)}", highlight=False)
+    if nothing:
+        raise typer.Exit(2)
+    if failures:
+        raise typer.Exit(1)

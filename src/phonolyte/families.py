@@ -1,0 +1,50 @@
+"""Families of compounds by their anions, judged by who is bonded to whom."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from phonolyte.elements import PROPERTIES, SYMBOLS, property_table
+from phonolyte.structures import Crystal
+
+FAMILY_OF_ANION = {
+    "O": "oxide", "S": "sulfide", "Se": "selenide", "Te": "telluride", "N": "nitride", "F": "halide",
+    "Cl": "halide", "Br": "halide", "I": "halide",
+}  # fmt: skip
+
+MOBILE_IONS = ("Li", "Na", "K", "Mg", "Ca", "Zn", "Ag", "Cu")
+
+BOND_STRETCH = 1.2
+"""Atoms nearer than this times the sum of their covalent radii are bonded."""
+
+
+def family(crystal: Crystal) -> str:
+    """Family of a crystal: oxide, sulfide, selenide, telluride, nitride, halide, mixed or intermetallic.
+
+    An element counts as an anion unless its atoms are bonded to a more electronegative one: the sulfur of a
+    sulfate, the nitrogen of a nitrate and the chlorine of a perchlorate are none. Compounds of several
+    families of anions are mixed, those without any are intermetallic.
+    """
+    present = [z for z in np.unique(crystal.numbers).tolist() if SYMBOLS[z] in FAMILY_OF_ANION]
+    if len(present) > 1:
+        present = [z for z in present if not _is_center_of_an_oxoanion(crystal, z)]
+    families = {FAMILY_OF_ANION[SYMBOLS[z]] for z in present}
+    if not families:
+        return "intermetallic"
+    return families.pop() if len(families) == 1 else "mixed"
+
+
+def _is_center_of_an_oxoanion(crystal: Crystal, z: int) -> bool:
+    from phonolyte.structures.neighbours import bin_atoms, neighbours_within
+
+    table = property_table()
+    radius = table[:, PROPERTIES.index("CovalentRadius")] / 100.0  # picometre
+    electronegativity = table[:, PROPERTIES.index("Electronegativity")]
+    bins = bin_atoms(crystal.lattice, crystal.frac_coords)
+    for atom in np.flatnonzero(crystal.numbers == z):
+        near = neighbours_within(bins, int(atom), 2.6)
+        others = crystal.numbers[near.site]
+        bonded = near.distance < BOND_STRETCH * (radius[z] + radius[others])
+        if (bonded & np.isin(others, (8, 9)) & (electronegativity[others] > electronegativity[z])).any():
+            return True
+    return False

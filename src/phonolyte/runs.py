@@ -1,0 +1,79 @@
+"""The run folder: what was asked for, what came out, what failed, and the same place to go on after a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import tomli_w
+
+from phonolyte import __version__
+from phonolyte.errors import Failure, SettingsError
+
+FAILURE_COLUMNS = ("material_id", "stage", "error", "message", "source")
+_RECORDED = ("numpy", "pandas", "scikit-learn", "numba", "pymatgen-core", "ase")
+
+
+def open_run(folder: str | Path) -> Path:
+    """Make a run folder, or take up one that is there.
+
+    Raises
+    ------
+    SettingsError
+        When the path is a file, or cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"{folder} cannot be a run folder", why=error.strerror or str(error), fix="Choose another -o."
+        ) from None
+    return folder
+
+
+def write_run(folder: Path, settings: Mapping[str, Any], inputs: Iterable[str | Path]) -> None:
+    """Write ``run.toml``: settings, versions, and a checksum of every input file; and ``cite.bib``."""
+    record = {
+        "phonolyte": __version__,
+        "python": platform.python_version(),
+        "settings": {key: value for key, value in settings.items() if value is not None},
+        "versions": {name: version(name) for name in _RECORDED},
+        "inputs": {str(path): checksum(path) for path in inputs},
+    }
+    (folder / "run.toml").write_bytes(tomli_w.dumps(record).encode())
+    (folder / "cite.bib").write_bytes((files("phonolyte") / "data" / "cite.bib").read_bytes())
+
+
+def write_failures(folder: Path, failures: Iterable[Failure]) -> None:
+    """Write ``failures.parquet``, also when there are none: an empty table says so."""
+    table = pd.DataFrame([asdict(failure) for failure in failures], columns=list(FAILURE_COLUMNS), dtype=str)
+    write_parquet(table, folder / "failures.parquet")
+
+
+def write_parquet(table: pd.DataFrame, path: Path) -> None:
+    """Write a table in one step: a kill leaves the old file or the new one, never half of one."""
+    partial = path.with_name(f".{path.name}.partial")
+    table.to_parquet(partial, index=False)
+    os.replace(partial, path)
+
+
+def checksum(path: str | Path) -> str:
+    """sha256 of a file; of a folder, of the names and sizes in it; empty for what is neither."""
+    path, digest = Path(path), hashlib.sha256()
+    if path.is_file():
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    if path.is_dir():
+        for part in sorted(p for p in path.rglob("*") if p.is_file()):
+            digest.update(f"{part.relative_to(path)} {part.stat().st_size}\n".encode())
+        return digest.hexdigest()
+    return ""

@@ -1,0 +1,82 @@
+"""Where a setting comes from: argument, else environment, else TOML file, else default."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from phonolyte.errors import SettingsError
+
+SCREEN_DEFAULTS: dict[str, Any] = {
+    "ion": "any",
+    "max_center_mev": 40.0,
+    "max_e_hull_ev": 0.05,
+    "min_gap_ev": 1.0,
+    "without": [],
+    "jobs": 0,
+}
+"""Settings of a screen; ``jobs`` 0 uses every core."""
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read a settings file.
+
+    Raises
+    ------
+    SettingsError
+        When it is missing or no TOML.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read", why=error.strerror or "", fix="Check the path.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is no TOML", why=str(error), fix="Repair the line it names.") from None
+
+
+def resolve(
+    defaults: Mapping[str, Any], *, arguments: Mapping[str, Any], table: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Settle every setting in `defaults`.
+
+    Parameters
+    ----------
+    defaults
+        Name -> value; the type of the value is the type of the setting.
+    arguments
+        What the caller gave; None counts as not given.
+    table
+        A section of a TOML file.
+
+    Raises
+    ------
+    SettingsError
+        For names that are no settings, and values of another type.
+    """
+    unknown = set(table or ()) - set(defaults)
+    if unknown:
+        raise SettingsError(f"there is no setting {sorted(unknown)[0]!r}", fix=f"Choose among {', '.join(defaults)}.")
+    resolved = {}
+    for name, default in defaults.items():
+        environment = os.environ.get(f"PHONOLYTE_{name.upper()}")
+        for value in (arguments.get(name), environment, (table or {}).get(name), default):
+            if value is not None:
+                resolved[name] = _as_type_of(default, value, name)
+                break
+    return resolved
+
+
+def _as_type_of(default: Any, value: Any, name: str) -> Any:
+    try:
+        if isinstance(default, list):
+            return value.split(",") if isinstance(value, str) else list(value)
+        return type(default)(value)
+    except (TypeError, ValueError):
+        raise SettingsError(f"{name} is {value!r}", fix=f"Give {_kind(default)}.") from None
+
+
+def _kind(default: Any) -> str:
+    return {float: "a number", int: "a whole number", str: "a word", list: "a list"}[type(default)]
