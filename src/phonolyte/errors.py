@@ -38,7 +38,7 @@ class PhonolyteError(Exception):
 
     def __str__(self) -> str:
         sentence = f"{self.what}: {self.why}" if self.why else self.what
-        return f"{sentence.rstrip('.')}. {self.fix}".strip() if self.fix else sentence
+        return f"{sentence.rstrip('.')}. {self.fix}".strip()
 
 
 class StructureError(PhonolyteError):

@@ -258,7 +258,8 @@ def _symbol_of(species: Any) -> str:
     """Symbol of a pymatgen Element or Species; dummy species keep a name that is refused later."""
     if type(species).__name__ == "DummySpecies":
         return f"{species} (dummy species)"
-    return str(getattr(species, "symbol", species))
+    element = getattr(species, "element", species)
+    return str(getattr(element, "name", element))  # the symbol of deuterium would be H
 
 
 def _disordered(species: str) -> StructureError:
@@ -271,7 +272,8 @@ def _disordered(species: str) -> StructureError:
 
 
 def _wrapped(frac_coords: Floats) -> Floats:
-    wrapped = frac_coords - np.floor(frac_coords)
+    with np.errstate(invalid="ignore"):  # infinity is refused later, with words
+        wrapped = frac_coords - np.floor(frac_coords)
     wrapped[wrapped > 1.0 - 1e-12] = 0.0  # -1e-17 would stay at 1.0
     return wrapped
 

@@ -53,18 +53,42 @@ def reader_for(path: Path) -> Reader | None:
 
 
 def read_cif(path: Path) -> Iterator[Record]:
-    """Crystallographic Information File, through pymatgen; several data blocks give several crystals."""
+    """Crystallographic Information File, through pymatgen; every data block with a cell is a crystal."""
+    blocks = re.split(r"(?mi)^(?=data_)", _text(path))
+    with_cell = [block for block in blocks if "_cell_length_a" in block]
+    if not with_cell:
+        raise ReadError(f"{path.name} holds no structure", fix="Give a CIF with a cell and atom sites.")
+    for block in with_cell:
+        yield "", lambda name, b=block: Crystal.from_pymatgen(_cif_structure(b), material_id=name)  # type: ignore[misc]
+
+
+def _cif_structure(block: str) -> Any:
     from pymatgen.io.cif import CifParser
 
-    text = _text(path)
+    _check_cif_cell(block)
+    if not re.search(r"_atom_site_(?:fract|Cartn)_z\s+\S", block):
+        raise ReadError("the CIF lists no atom sites", why="the file may be cut short", fix="Get the whole file.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        parser = CifParser(io.StringIO(text), occupancy_tolerance=1.001)
-        structures = parser.parse_structures(primitive=False, symmetrized=False, on_error="raise")
-    if not structures:
-        raise ReadError(f"{path.name} holds no structure", fix="Give a CIF with a cell and atom sites.")
-    for structure in structures:
-        yield "", lambda name, s=structure: Crystal.from_pymatgen(s, material_id=name)  # type: ignore[misc]
+        parser = CifParser(io.StringIO(block), occupancy_tolerance=1.001)
+        (structure,) = parser.parse_structures(primitive=False, symmetrized=False, on_error="raise")
+    return structure
+
+
+def _check_cif_cell(block: str) -> None:
+    """Refuse edges and angles that no cell has, and that pymatgen would bend into one."""
+    number = r"\s+(-?[\d.]+)"
+    lengths = [float(value) for value in re.findall(r"(?m)^\s*_cell_length_[abc]" + number, block)]
+    angles = np.array(re.findall(r"(?m)^\s*_cell_angle_(?:alpha|beta|gamma)" + number, block), dtype=float)
+    cosines = np.cos(np.radians(angles))
+    closes = len(angles) < 3 or 1.0 + 2.0 * cosines.prod() > (cosines**2).sum()
+    if min(lengths, default=1.0) <= 0.0 or ((angles <= 0.0) | (angles >= 180.0)).any() or not closes:
+        raise StructureError(
+            "the cell is impossible",
+            why=f"edges {', '.join(f'{x:g}' for x in lengths)} A, angles {', '.join(f'{x:g}' for x in angles)} degrees",
+            fix="Correct the cell in the CIF.",
+            kind="DegenerateCell",
+        )
 
 
 def read_poscar(path: Path) -> Iterator[Record]:
@@ -74,7 +98,7 @@ def read_poscar(path: Path) -> Iterator[Record]:
     text = _text(path)
     lines = text.splitlines()
     if len(lines) < 7:
-        raise ReadError(f"{path.name} is no complete POSCAR", why=f"it has {len(lines)} lines")
+        raise ReadError(f"{path.name} is no complete POSCAR", why=f"it has {len(lines)} lines", fix="Copy it again.")
     if not re.match(r"\s*[A-Za-z]", lines[5]):
         raise ReadError(
             f"{path.name} names no elements",
@@ -114,7 +138,7 @@ def read_jsonl(path: Path) -> Iterator[Record]:
     """JSON lines: records with ``material_id`` and ``structure`` (further keys are properties)."""
     for number, line in enumerate(_text(path).splitlines(), start=1):
         if line.strip():
-            yield _from_line(line, number, path)
+            yield from _from_line(line, number, path)
 
 
 def read_crystal_table(path: Path) -> Iterator[Record]:
@@ -157,19 +181,22 @@ def _table_row(columns: Mapping[str, list[Any]], row: int, properties: Mapping[s
     def make(name: str) -> Crystal:
         lattice, species, coords = (columns[key][row] for key in ("lattice", "species", "frac_coords"))
         if lattice is None or species is None or coords is None:
-            raise ReadError("the row is empty", why="lattice, species or frac_coords is null")
+            raise ReadError(
+                "the row is empty", why="lattice, species or frac_coords is null", fix="Fill it or remove it."
+            )
         return Crystal.of(name, lattice, species, coords, properties=properties)
 
     return make
 
 
-def _from_line(line: str, number: int, path: Path) -> Record:
+def _from_line(line: str, number: int, path: Path) -> Iterator[Record]:
+    name = f"{path.name.partition('.')[0]}-{number}"
     try:
-        data = json.loads(line)
+        for inner, make in _from_json(json.loads(line), path):
+            yield inner or name, make
     except json.JSONDecodeError as error:
-        return f"{path.stem}-{number}", _fails(ReadError(f"line {number} of {path.name} is no JSON", why=error.msg))
-    found = list(_from_json(data, path))
-    return found[0]
+        why = f"{error.msg} at column {error.colno}"
+        yield name, _fails(ReadError(f"line {number} of {path.name} is no JSON", why=why, fix="Write it again."))
 
 
 def _from_json(data: Any, path: Path) -> Iterator[Record]:
@@ -177,7 +204,16 @@ def _from_json(data: Any, path: Path) -> Iterator[Record]:
         for entry in data:
             yield from _from_json(entry, path)
     elif not isinstance(data, dict):
-        yield "", _fails(ReadError(f"{path.name} holds {type(data).__name__}, not a structure"))
+        yield (
+            "",
+            _fails(
+                ReadError(
+                    f"{path.name} holds no structure",
+                    why=f"a record is {str(data)[:40]!r}",
+                    fix="Give pymatgen's as_dict(), or a record with 'material_id' and 'structure'.",
+                )
+            ),
+        )
     elif "ids" in data and "nextid" in data:
         yield from _ase_database(path)
     elif "structure" in data:
@@ -216,7 +252,11 @@ def _structure(data: Any) -> Any:
     if isinstance(data, str):
         data = json.loads(data)
     if not isinstance(data, dict) or "lattice" not in data or "sites" not in data:
-        raise ReadError("the structure is no pymatgen dictionary", why="it has no 'lattice' and 'sites'")
+        raise ReadError(
+            "the structure is no pymatgen dictionary",
+            why="it has no 'lattice' and 'sites'",
+            fix="Write it with Structure.as_dict().",
+        )
     return Structure.from_dict(data)
 
 

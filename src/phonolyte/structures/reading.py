@@ -78,7 +78,7 @@ def read_file(path: Path) -> Reading:
             )
         records = list(reader(path))
         if not records:
-            raise ReadError(f"{path.name} holds no structure", why="it is empty")
+            raise ReadError(f"{path.name} holds no structure", why="it is empty", fix="Get the whole file.")
     except Exception as error:  # a foreign parser can raise anything at a bad file
         reading.failures.append(_failure(error, _name_of(path), path))
         return reading
@@ -124,7 +124,8 @@ def _from_object(item: Crystal | Structure | Atoms) -> Reading:
 
 def _failure(error: Exception, name: str, path: Path) -> Failure:
     if not isinstance(error, StructureError):
-        reason = (str(error).strip().splitlines() or [""])[0][:200]
+        error = error.__cause__ if isinstance(error.__cause__, Exception) else error  # pymatgen wraps the reason
+        reason = (str(error).strip().splitlines() or [""])[0].rstrip(".")[:200]
         error = ReadError(
             f"{path.name} cannot be read",
             why=f"{type(error).__name__}: {reason}" if reason else type(error).__name__,

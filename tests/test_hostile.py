@@ -1,0 +1,220 @@
+"""Files as they should not be: each becomes one row that says what, why and what to do."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from phonolyte.cli import app, main
+from phonolyte.structures import read
+
+CIF = """data_salt
+_cell_length_a {a}
+_cell_length_b 5.64
+_cell_length_c 5.64
+_cell_angle_alpha {alpha}
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'F m -3 m'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+{sites}
+"""
+SALT = "Na1 Na 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"
+
+
+def cif(sites: str = SALT, *, a: object = 5.64, alpha: object = 90) -> str:
+    return CIF.format(sites=sites, a=a, alpha=alpha)
+
+
+def structure(
+    species: list[str], coords: list[list[object]], matrix: object = None, **more: object
+) -> dict[str, object]:
+    """A pymatgen structure as its JSON has it."""
+    sites = [
+        {"species": [{"element": s, "occu": more.get("occu", 1)}], "abc": x, "label": s}
+        for s, x in zip(species, coords, strict=True)
+    ]
+    lattice = {"matrix": matrix if matrix is not None else (np.eye(3) * 4).tolist()}
+    return {"@module": "pymatgen.core.structure", "@class": "Structure", "lattice": lattice, "sites": sites}
+
+
+def as_json(*args: object, **more: object) -> str:
+    return json.dumps(structure(*args, **more))  # type: ignore[arg-type]
+
+
+POSCAR = "salt\n1.0\n4 0 0\n0 4 0\n0 0 4\nNa Cl\n1 1\ndirect\n0 0 0\n0.5 0.5 0.5\n"
+ZERO = [[0.0, 0.0, 0.0]]
+TWO = [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
+
+HOSTILE: dict[str, tuple[str | bytes, str]] = {
+    # name of the file: what is in it, and a part of the message
+    "truncated_in_cell.cif": (cif()[:60], "lists no atom sites"),
+    "truncated_in_loop.cif": (cif()[:330], "cannot be read"),
+    "without_sites.cif": (cif(""), "cannot be read"),
+    "nan_edge.cif": (cif(a="nan"), "not a number"),
+    "question_mark.cif": (cif(a="?"), "cannot be read"),
+    "negative_edge.cif": (cif(a=-5.64), "impossible: edges -5.64"),
+    "zero_edge.cif": (cif(a=0), "impossible: edges 0"),
+    "impossible_angle.cif": (cif(alpha=200), "impossible: .*angles 200"),
+    "half_occupied.cif": (cif("Na1 Na 0 0 0 0.5\nCl1 Cl 0.5 0.5 0.5 1"), "partial occupancy"),
+    "two_on_a_site.cif": (cif("Na1 Na 0 0 0 0.5\nK1 K 0 0 0 0.5\nCl1 Cl 0.5 0.5 0.5 1"), "partial occupancy"),
+    "overfull.cif": (cif("Na1 Na 0 0 0 2.5\nCl1 Cl 0.5 0.5 0.5 1"), "Occupancy 2.5"),
+    "deuterium.cif": (cif("D1 D 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "isotope of hydrogen"),
+    "dummy.cif": (cif("X1 X 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "unknown element"),
+    "unknown_element.cif": (cif("Qq1 Qq 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "unknown element"),
+    "overlapping.cif": (cif("Na1 Na 0 0 0 1\nCl1 Cl 0.03 0 0 1"), "overlap"),
+    "letters_for_numbers.cif": (cif("Na1 Na zero 0 0 1"), "'zero'"),
+    "empty.cif": ("", "no structure"),
+    "rubbish.cif": (bytes(range(256)) * 20, "binary"),
+    "prose.cif": ("Dear colleague, the structure is attached.\n" * 9, "no structure"),
+    "page.cif": ("<!DOCTYPE html><html><body>404 Not Found</body></html>", "no structure"),
+    "picture.vasp": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "binary"),
+    "POSCAR_short": ("salt\n1.0\n4 0 0\n", "no complete POSCAR"),
+    "POSCAR_vasp4": (POSCAR.replace("Na Cl\n", ""), "names no elements"),
+    "POSCAR_counts": (POSCAR.replace("1 1", "1 7"), "cannot be read"),
+    "POSCAR_flat": (POSCAR.replace("0 0 4", "4 0 0"), "degenerate"),
+    "POSCAR_nan": (POSCAR.replace("0.5 0.5 0.5", "nan 0.5 0.5"), "not a number"),
+    "POSCAR_element": (POSCAR.replace("Na Cl", "Na Zz"), "unknown element|cannot be read"),
+    "molecule.xyz": ("3\nwater\nO 0 0 0\nH 0 0 1\nH 0 1 0\n", "not a crystal"),
+    "slab.extxyz": ('1\nLattice="4 0 0 0 4 0 0 0 4" pbc="T T F" Properties=species:S:1:pos:R:3\nNa 0 0 0\n', "not a crystal"),
+    "count.xyz": ('9\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3\nNa 0 0 0\n', "cannot be read"),
+    "nan_lattice.json": (as_json(["Na"], ZERO, [[float("nan"), 0, 0], [0, 4, 0], [0, 0, 4]]), "not a number"),
+    "infinite.json": (as_json(["Na"], [[float("inf"), 0, 0]]), "not a number"),
+    "zero_volume.json": (as_json(["Na"], ZERO, [[1, 0, 0], [2, 0, 0], [0, 0, 4]]), "degenerate"),
+    "no_atoms.json": (as_json([], []), "at least 1 site"),
+    "half.json": (as_json(["Na"], ZERO, occu=0.5), "partial occupancy"),
+    "isotope.json": (as_json(["T", "Cl"], TWO), "isotope"),
+    "dummy.json": (as_json(["Xx", "Cl"], TWO), "unknown element|cannot be read"),
+    "two_coordinates.json": (as_json(["Na"], [[0, 0]]), "cannot be read"),
+    "cut.json": (as_json(["Na"], ZERO)[:80], "JSONDecodeError"),
+    "other.json": ('{"answer": 42}', "holds no structure"),
+    "number.json": ("42", "holds no structure"),
+    "nothing.json": ("[]", "holds no structure"),
+    "cut.jsonl.gz": (gzip.compress(as_json(["Na"], ZERO).encode())[:40], "cannot be read"),
+    "not_zipped.jsonl.gz": ("plain text", "Not a gzipped file"),
+    "cut.parquet": (b"PAR1 and no more", "cannot be read"),
+    "wrong_ending.parquet": (cif(a="?"), "cannot be read"),
+    "prose.csv": ("name,value\nsalt,1\n", "no column 'structure'"),
+    "spectrum.dta": ("FREQ Z\n1 2\n", "no kind that can be read"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile")
+    for name, (content, _) in HOSTILE.items():
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_bad_file_is_one_row_that_says_what_why_and_what_to_do(hostile: Path, name: str):
+    reading = read(hostile / name)
+    assert not reading.crystals
+    (failure,) = reading.failures
+    assert failure.source == str(hostile / name)
+    assert failure.stage == "structures"
+    assert pd.Series([failure.message]).str.contains(HOSTILE[name][1]).all(), failure.message
+    assert failure.message.endswith(".")
+    assert "Traceback" not in failure.message
+    assert len(failure.message) < 500
+
+
+def test_one_good_crystal_among_bad_ones_is_ranked_and_the_counts_add_up(hostile: Path, tmp_path: Path):
+    (tmp_path / "salt.cif").write_text(cif())
+    result = CliRunner().invoke(app, ["screen", str(tmp_path / "salt.cif"), *map(str, hostile.iterdir()),
+                                      "-o", str(tmp_path / "run")])  # fmt: skip
+    assert result.exit_code == 1
+    failures = pd.read_parquet(tmp_path / "run" / "failures.parquet")
+    assert len(failures) == len(HOSTILE)
+    steps = json.loads((tmp_path / "run" / "funnel.json").read_text())["steps"]
+    assert steps[0]["kept"] == len(HOSTILE) + 1
+    for before, step in zip(steps, steps[1:], strict=False):
+        assert step["kept"] + step["rejected"] + step["missing"] == before["kept"]
+    assert pd.read_parquet(tmp_path / "run" / "ranked.parquet")["formula"].tolist() == ["NaCl"]
+
+
+def test_ten_thousand_atoms_are_no_trouble(tmp_path: Path):
+    rows = [f"{'Na' if sum(x) % 2 else 'Cl'} {2.8 * x[0]} {2.8 * x[1]} {2.8 * x[2]}" for x in np.ndindex(22, 22, 22)]
+    lattice = f"{2.8 * 22} 0 0 0 {2.8 * 22} 0 0 0 {2.8 * 22}"
+    (tmp_path / "large.xyz").write_text(
+        f'{len(rows)}\nLattice="{lattice}" Properties=species:S:1:pos:R:3\n' + "\n".join(rows) + "\n"
+    )
+    (tmp_path / "salt.cif").write_text(cif())
+    result = CliRunner().invoke(app, ["screen", str(tmp_path), "-o", str(tmp_path / "run")])
+    assert result.exit_code == 0, result.output
+    table = pd.read_parquet(tmp_path / "run" / "ranked.parquet").set_index("material_id")
+    assert table.loc["salt", "duplicate_of"] == "large"
+    assert table.loc["large", "band_center_mev"] == pytest.approx(table.loc["salt", "band_center_mev"], rel=1e-3)
+
+
+def test_an_id_given_twice_is_made_unique_and_said(tmp_path: Path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "salt.cif").write_text(cif(a=5.64 if folder == "a" else 5.7))
+    reading = read(tmp_path)
+    assert [crystal.material_id for crystal in reading.crystals] == ["salt", "salt~2"]
+    assert "repeat the material_id" in reading.notes[0]
+
+
+Arguments = Callable[[Path], list[str]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda t: ["screen", str(t / "empty")], "none a structure"),
+        (lambda t: ["screen", str(t / "missing.cif")], "no such file"),
+        (lambda t: ["screen", str(t / "*.nothing")], "no file matches"),
+        (lambda t: ["screen", "--ion", "Xx"], "there is no element 'Xx'"),
+        (lambda t: ["screen", "--max-center-mev", "nan"], "max_center_mev is nan"),
+        (lambda t: ["screen", "--without", "luck"], "luck"),
+        (lambda t: ["screen", "--model", str(t / "empty")], "model"),
+        (lambda t: ["screen", "--properties", str(t / "missing.csv")], "cannot be read"),
+        (lambda t: ["screen", "--properties", str(t / "no_id.csv")], "no column 'material_id'"),
+        (lambda t: ["screen", "--properties", str(t / "words.csv")], "'low'"),
+        (lambda t: ["screen", "--properties", str(t / "twice.csv")], "two different rows"),
+        (lambda t: ["screen", "--settings", str(t / "bad.toml")], "is no TOML"),
+        (lambda t: ["screen", "--settings", str(t / "unknown.toml")], "there is no setting 'colour'"),
+        (lambda t: ["screen", "-o", str(t / "no_id.csv")], "cannot be a run folder"),
+        (lambda t: ["study", str(t / "missing.toml")], "cannot be read"),
+        (lambda t: ["study", str(t / "table.toml")], "there is no table"),
+        (lambda t: ["train", "--data", str(t / "missing.csv"), "-o", str(t / "m")], "does not exist"),
+        (lambda t: ["train", "--data", str(t / "no_id.csv"), "-o", str(t / "m")], "column|band center"),
+        (lambda t: ["features"], "no INPUT was given"),
+        (lambda t: ["features", str(t / "no_id.csv"), "-o", str(t / "f.xlsx")], "neither .parquet nor .csv"),
+    ],
+)
+def test_bad_usage_ends_with_a_message_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    arguments: Arguments, message: str,
+):  # fmt: skip
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "no_id.csv").write_text("name,e_hull_ev\nsalt,0\n")
+    (tmp_path / "words.csv").write_text("material_id,e_hull_ev\nsalt,low\n")
+    (tmp_path / "twice.csv").write_text("material_id,e_hull_ev\nsalt,0\nsalt,1\n")
+    (tmp_path / "bad.toml").write_text("[screen\n")
+    (tmp_path / "unknown.toml").write_text("[screen]\ncolour = 'red'\n")
+    (tmp_path / "table.toml").write_text("[dance]\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["phonolyte", *arguments(tmp_path)])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert pd.Series([" ".join(said.split())]).str.contains(message).all(), said
+    assert "Traceback" not in said
