@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,7 @@ def as_json(*args: object, **more: object) -> str:
 
 
 POSCAR = "salt\n1.0\n4 0 0\n0 4 0\n0 0 4\nNa Cl\n1 1\ndirect\n0 0 0\n0.5 0.5 0.5\n"
+CUBE = "4 0 0 0 4 0 0 0 4"
 ZERO = [[0.0, 0.0, 0.0]]
 TWO = [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
 
@@ -89,8 +91,8 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "POSCAR_nan": (POSCAR.replace("0.5 0.5 0.5", "nan 0.5 0.5"), "not a number"),
     "POSCAR_element": (POSCAR.replace("Na Cl", "Na Zz"), "unknown element|cannot be read"),
     "molecule.xyz": ("3\nwater\nO 0 0 0\nH 0 0 1\nH 0 1 0\n", "not a crystal"),
-    "slab.extxyz": ('1\nLattice="4 0 0 0 4 0 0 0 4" pbc="T T F" Properties=species:S:1:pos:R:3\nNa 0 0 0\n', "not a crystal"),
-    "count.xyz": ('9\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3\nNa 0 0 0\n', "cannot be read"),
+    "slab.extxyz": (f'1\nLattice="{CUBE}" pbc="T T F" Properties=species:S:1:pos:R:3\nNa 0 0 0\n', "not a crystal"),
+    "count.xyz": (f'9\nLattice="{CUBE}" Properties=species:S:1:pos:R:3\nNa 0 0 0\n', "cannot be read"),
     "nan_lattice.json": (as_json(["Na"], ZERO, [[float("nan"), 0, 0], [0, 4, 0], [0, 0, 4]]), "not a number"),
     "infinite.json": (as_json(["Na"], [[float("inf"), 0, 0]]), "not a number"),
     "zero_volume.json": (as_json(["Na"], ZERO, [[1, 0, 0], [2, 0, 0], [0, 0, 4]]), "degenerate"),
@@ -142,7 +144,7 @@ def test_one_good_crystal_among_bad_ones_is_ranked_and_the_counts_add_up(hostile
     assert len(failures) == len(HOSTILE)
     steps = json.loads((tmp_path / "run" / "funnel.json").read_text())["steps"]
     assert steps[0]["kept"] == len(HOSTILE) + 1
-    for before, step in zip(steps, steps[1:], strict=False):
+    for before, step in pairwise(steps):
         assert step["kept"] + step["rejected"] + step["missing"] == before["kept"]
     assert pd.read_parquet(tmp_path / "run" / "ranked.parquet")["formula"].tolist() == ["NaCl"]
 

@@ -9,5 +9,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 Strings = NDArray[np.object_]
 Matrix = NDArray[Any]

@@ -12,6 +12,8 @@ FAMILY_OF_ANION = {
     "Cl": "halide", "Br": "halide", "I": "halide",
 }  # fmt: skip
 
+PNICTOGENS = ("P", "As", "Sb")
+
 MOBILE_IONS = ("Li", "Na", "K", "Mg", "Ca", "Zn", "Ag", "Cu")
 
 BOND_STRETCH = 1.2
@@ -19,18 +21,20 @@ BOND_STRETCH = 1.2
 
 
 def family(crystal: Crystal) -> str:
-    """Family of a crystal: oxide, sulfide, selenide, telluride, nitride, halide, mixed or intermetallic.
+    """Family of a crystal by its anions.
 
-    An element counts as an anion unless its atoms are bonded to a more electronegative one: the sulfur of a
-    sulfate, the nitrogen of a nitrate and the chlorine of a perchlorate are none. Compounds of several
-    families of anions are mixed, those without any are intermetallic.
+    Oxide, sulfide, selenide, telluride, nitride or halide; mixed for several of them. An element counts as
+    an anion unless its atoms are bonded to a more electronegative one: the sulfur of a sulfate, the nitrogen
+    of a nitrate and the chlorine of a perchlorate are none. Without any of these anions a compound with
+    hydrogen is a hydride, one with P, As or Sb a pnictide, and any other intermetallic.
     """
     present = [z for z in np.unique(crystal.numbers).tolist() if SYMBOLS[z] in FAMILY_OF_ANION]
     if len(present) > 1:
         present = [z for z in present if not _is_center_of_an_oxoanion(crystal, z)]
     families = {FAMILY_OF_ANION[SYMBOLS[z]] for z in present}
     if not families:
-        return "intermetallic"
+        symbols = set(crystal.symbols)
+        return "hydride" if "H" in symbols else "pnictide" if symbols & set(PNICTOGENS) else "intermetallic"
     return families.pop() if len(families) == 1 else "mixed"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phonolyte.arrays import Flags
 from phonolyte.elements import ATOMIC_NUMBERS, SYMBOLS
 from phonolyte.errors import Failure, SettingsError, TableError
 from phonolyte.families import MOBILE_IONS, family
@@ -159,55 +160,93 @@ def apply_criteria(table: pd.DataFrame, criteria: Criteria) -> tuple[pd.DataFram
     rejected_by = np.where(alive, "", "features").astype(object)
     reason = np.where(alive, "", "features could not be computed").astype(object)
     steps = []
-    for name, rule, verdict, text in _verdicts(table, criteria):
-        if verdict is None:
-            steps.append(Step(name, rule, False, 0, 0, int(alive.sum()), text[0] if text else "left out"))
+    for verdict in _verdicts(table, criteria):
+        if verdict.holds is None:
+            steps.append(Step(verdict.name, verdict.rule, False, 0, 0, int(alive.sum()), verdict.note))
             continue
-        missing = alive & verdict.isna().to_numpy()
-        fails = alive & ~missing & ~verdict.fillna(True).to_numpy(bool)
-        out = missing | fails
-        rejected_by[out] = name
-        reason[out] = [text[i] for i in np.flatnonzero(out)]
+        missing = alive & verdict.missing
+        out = alive & (verdict.missing | ~verdict.holds)
+        rejected_by[out] = verdict.name
+        reason[out] = [verdict.reason(i) for i in np.flatnonzero(out).tolist()]
         alive = alive & ~out
-        steps.append(Step(name, rule, True, int(fails.sum()), int(missing.sum()), int(alive.sum())))
+        lost = int(missing.sum())
+        steps.append(Step(verdict.name, verdict.rule, True, int(out.sum()) - lost, lost, int(alive.sum())))
     return table.assign(passes=alive, rejected_by=rejected_by, reason=reason), steps
 
 
-Verdict = tuple[str, str, "pd.Series[Any] | None", list[str]]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Verdict:
+    """What a criterion says of each material.
+
+    Whether it `holds` (None: left out, `note` says why) or cannot be judged for a `missing` property, and
+    the `reason` for which the i-th material is rejected.
+    """
+
+    name: str
+    rule: str
+    holds: Flags | None
+    missing: Flags
+    reason: Callable[[int], str]
+    note: str = "left out"
 
 
-def _verdicts(table: pd.DataFrame, criteria: Criteria) -> list[Verdict]:
-    """Name, rule, verdict (true, false or missing; None when left out) and reason of each criterion."""
-    formulas = table["elements"]
-    found: list[Verdict] = []
-    duplicate = table["duplicate_of"]
-    texts = [f"the same crystal as {other}" for other in duplicate]
-    found.append(("unique", "not the same crystal as an earlier one", duplicate.isna() if criteria.unique else None,
-                  texts if criteria.unique else []))  # fmt: skip
-    ions = MOBILE_IONS if criteria.ion == "any" else (criteria.ion,)
-    rule = f"contains {' or '.join(map(str, ions))}"
-    has_ion = pd.Series([any(ion in symbols for ion in ions) for symbols in formulas], index=table.index)
-    found.append(("ion", rule, has_ion, [f"no {'mobile ion' if criteria.ion == 'any' else criteria.ion}"] * len(table))
-                 if criteria.ion else ("ion", "any element", None, []))  # fmt: skip
-    safe = pd.Series([not any(_is_radioactive(s) for s in symbols) for symbols in formulas], index=table.index)
-    found.append(("stable_elements", "no radioactive element", safe if criteria.no_radioactive else None,
-                  ["a radioactive element"] * len(table) if criteria.no_radioactive else []))  # fmt: skip
-    found.append(_bounded(table, "e_hull", "e_hull_ev", "<=", criteria.max_e_hull_ev, "eV/atom above the hull"))
-    found.append(_bounded(table, "band_gap", "band_gap_ev", ">=", criteria.min_gap_ev, "eV band gap"))
-    found.append(_bounded(table, "band_center", "band_center_mev", "<=", criteria.max_center_mev, "meV band center"))
-    return found
+def _verdicts(table: pd.DataFrame, criteria: Criteria) -> list[_Verdict]:
+    n = len(table)
+    elements, duplicate_of = table["elements"].tolist(), table["duplicate_of"]
+    ions = {None: (), "any": MOBILE_IONS}.get(criteria.ion, (criteria.ion,))
+    has_ion = np.array([any(ion in symbols for ion in ions) for symbols in elements], dtype=bool)
+    stable = np.array([not any(map(_is_radioactive, symbols)) for symbols in elements], dtype=bool)
+    nothing = np.zeros(n, dtype=bool)
+    return [
+        _Verdict(
+            "unique",
+            "no repetition of an earlier crystal",
+            duplicate_of.isna().to_numpy() if criteria.unique else None,
+            nothing,
+            lambda i: f"the same crystal as {duplicate_of.iloc[i]}",
+        ),
+        _Verdict(
+            "ion",
+            f"contains {_or(ions)}" if ions else "contains a mobile ion",
+            has_ion if ions else None,
+            nothing,
+            lambda _: f"no {_or(ions)}",
+        ),
+        _Verdict(
+            "stable_elements",
+            "no radioactive element",
+            stable if criteria.no_radioactive else None,
+            nothing,
+            lambda i: f"radioactive: {', '.join(sorted(filter(_is_radioactive, elements[i])))}",
+        ),
+        _bounded(table, "e_hull", "e_hull_ev", criteria.max_e_hull_ev, "energy above hull", "eV/atom"),
+        _bounded(table, "band_gap", "band_gap_ev", criteria.min_gap_ev, "band gap", "eV", least=True),
+        _bounded(table, "band_center", "band_center_mev", criteria.max_center_mev, "band center", "meV"),
+    ]
 
 
-def _bounded(table: pd.DataFrame, name: str, column: str, sign: str, bound: float | None, unit: str) -> Verdict:
-    rule = f"{column} {sign} {bound:g}" if bound is not None else column
-    if bound is None:
-        return name, rule, None, []
-    values = table[column]
-    if values.isna().all():
-        return name, rule, None, [f"no material has {column}: give it with --properties"]
-    holds = (values <= bound) if sign == "<=" else (values >= bound)
-    texts = [f"{column} unknown" if np.isnan(v) else f"{v:.3g} {unit}, not {sign} {bound:g}" for v in values]
-    return name, rule, holds.astype(object).mask(values.isna(), None), texts
+def _bounded(
+    table: pd.DataFrame, name: str, column: str, bound: float | None, what: str, unit: str, *, least: bool = False
+) -> _Verdict:
+    values = table[column].to_numpy(float)
+    missing = np.isnan(values)
+    sign = "at least" if least else "at most"
+    rule = what if bound is None else f"{what} {sign} {bound:g} {unit}"
+    holds, note = None, "left out"
+    if bound is not None and missing.all() and len(values):
+        note = f"no {column} is known, give it with --properties"
+    elif bound is not None:
+        holds = (values >= bound) if least else (values <= bound)
+    return _Verdict(name, rule, holds, missing, lambda i: _shortfall(what, values[i], unit), note)
+
+
+def _shortfall(what: str, value: float, unit: str) -> str:
+    return f"{what} unknown" if np.isnan(value) else f"{what} {value:.3g} {unit}"
+
+
+def _or(words: Sequence[str | None]) -> str:
+    *first, last = map(str, words)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def read_properties(path: str | Path) -> pd.DataFrame:

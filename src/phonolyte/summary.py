@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -12,44 +13,49 @@ SHOWN = 20
 
 def funnel_table(result: Screening) -> Table:
     """The funnel: what each step asks, and how many it rejects, misses a property of, and keeps."""
-    table = Table(title="Funnel", title_justify="left", header_style="bold")
-    for name, justify in (
-        ("step", "left"),
-        ("rule", "left"),
-        ("rejected", "right"),
-        ("missing", "right"),
-        ("kept", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table = Table(title="Funnel", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("step")
+    for name in ("rejected", "unknown", "kept"):
+        table.add_column(name, justify="right", no_wrap=True)
     for step in result.funnel:
         if step.applied:
-            table.add_row(step.name, step.rule, f"{step.rejected:,}", f"{step.missing:,}", f"{step.kept:,}")
+            table.add_row(step.rule, _count(step.rejected), _count(step.missing), f"{step.kept:,}")
         else:
-            table.add_row(step.name, f"not applied: {step.note}", "", "", f"{step.kept:,}", style="dim")
+            table.add_row(f"{step.rule}: not asked ({step.note})", "", "", f"{step.kept:,}", style="dim")
     return table
 
 
 def candidates_table(result: Screening) -> Table:
     """The first candidates with their band center, its 90 % interval and what else is known."""
-    table = Table(title=f"First {min(SHOWN, result.n_ranked)} candidates", title_justify="left", header_style="bold")
-    columns = ("rank", "material", "formula", "family", "center meV", "90 % interval", "e_hull eV", "gap eV", "")
-    for name in columns:
-        table.add_column(name, justify="left" if name in ("material", "formula", "family", "") else "right")
-    for row in result.table.head(min(SHOWN, result.n_ranked)).itertuples():
+    shown = result.table.head(min(SHOWN, result.n_ranked))
+    table = Table(title=f"First {len(shown)} candidates", title_justify="left", title_style="bold", box=SIMPLE_HEAD,
+                  pad_edge=False, caption_justify="left")  # fmt: skip
+    if not shown["in_domain"].astype(bool).all():
+        table.caption = "* unlike the compounds that the model learned from"
+    table.add_column("rank", justify="right", no_wrap=True)
+    table.add_column("material", no_wrap=True, max_width=20)
+    table.add_column("formula", no_wrap=True, max_width=18)
+    table.add_column("family", no_wrap=True)
+    table.add_column("center", justify="right", no_wrap=True)
+    table.add_column("90 %", justify="right", no_wrap=True)
+    known = [(column, name) for column, name in (("e_hull_ev", "e_hull"), ("band_gap_ev", "gap"))
+             if shown[column].notna().any()]  # fmt: skip
+    for _, name in known:
+        table.add_column(name, justify="right", no_wrap=True)
+    units = ["", "", "", "", "meV", "meV", *("eV/atom" if column == "e_hull_ev" else "eV" for column, _ in known)]
+    table.add_row(*units, style="dim")
+    for row in shown.to_dict("records"):
         table.add_row(
-            str(row.rank),
-            Text(str(row.material_id)),
-            Text(str(row.formula)),
-            str(row.family),
-            f"{row.band_center_mev:.1f}",
-            f"{row.lower_mev:.0f} - {row.upper_mev:.0f}",
-            _number(row.e_hull_ev),
-            _number(row.band_gap_ev),
-            "" if row.in_domain else "unlike the learning set",
+            str(row["rank"]),
+            Text(str(row["material_id"])),
+            Text(str(row["formula"])),
+            str(row["family"]),
+            f"{row['band_center_mev']:.1f}" + (" " if row["in_domain"] else "*"),
+            f"{row['lower_mev']:.0f} - {row['upper_mev']:.0f}",
+            *("-" if row[column] != row[column] else f"{row[column]:.3f}" for column, _ in known),
         )
     return table
 
 
-def _number(value: object) -> str:
-    number = float(value)  # type: ignore[arg-type]
-    return "-" if number != number else f"{number:.3g}"
+def _count(number: int) -> str:
+    return f"{number:,}" if number else "-"
