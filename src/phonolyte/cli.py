@@ -136,7 +136,8 @@ def train(
     with _threads(jobs) as executor:
         learning_set, failures = read_learning_set(data, executor=executor)
     algorithms = [*STUDY, *(SCAN if scan else ())]
-    with ProcessPoolExecutor(_cores(jobs)) as executor, _bar("Fits", n_fits(algorithms, FEATURE_SETS)) as progress:
+    total = n_fits(learning_set, algorithms, FEATURE_SETS)
+    with ProcessPoolExecutor(_cores(jobs)) as executor, _bar("Fits", total) as progress:
         fit(
             learning_set, folder,
             algorithms=algorithms, final=(algorithm, features), seed=seed, description=description,

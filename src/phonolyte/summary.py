@@ -29,11 +29,12 @@ def candidates_table(result: Screening) -> Table:
     """The first candidates with their band center, its 90 % interval and what else is known."""
     shown = result.table.head(min(SHOWN, result.n_ranked))
     table = Table(title=f"First {len(shown)} candidates", title_justify="left", title_style="bold", box=SIMPLE_HEAD,
-                  pad_edge=False, caption_justify="left")  # fmt: skip
+                  pad_edge=False,
+        collapse_padding=True, caption_justify="left")  # fmt: skip
     if not shown["in_domain"].astype(bool).all():
         table.caption = "* unlike the compounds that the model learned from"
     table.add_column("rank", justify="right", no_wrap=True)
-    table.add_column("material", no_wrap=True, max_width=20)
+    table.add_column("material", no_wrap=True, max_width=18)
     table.add_column("formula", no_wrap=True, max_width=18)
     table.add_column("family", no_wrap=True)
     table.add_column("center", justify="right", no_wrap=True)
@@ -52,7 +53,7 @@ def candidates_table(result: Screening) -> Table:
             str(row["family"]),
             f"{row['band_center_mev']:.1f}" + (" " if row["in_domain"] else "*"),
             f"{row['lower_mev']:.0f} - {row['upper_mev']:.0f}",
-            *("-" if row[column] != row[column] else f"{row[column]:.3f}" for column, _ in known),
+            *("-" if row[column] != row[column] else f"{row[column]:.2f}" for column, _ in known),
         )
     return table
 

@@ -28,7 +28,7 @@ from phonolyte.models.center import BandCenterModel
 from phonolyte.models.domain import CONFIDENCE, Domain, Intervals
 from phonolyte.models.selection import CorrelationSelector
 from phonolyte.models.trees import TreeEnsemble
-from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics
+from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics, n_folds
 from phonolyte.structures import read
 from phonolyte.structures.crystal import elements_in
 
@@ -159,9 +159,9 @@ def train(
     return model
 
 
-def n_fits(algorithms: Sequence[str], feature_sets: Sequence[str]) -> int:
+def n_fits(data: LearningSet, algorithms: Sequence[str], feature_sets: Sequence[str]) -> int:
     """Number of fits in :func:`train`'s cross-validation."""
-    return len(algorithms) * len(feature_sets) * (10 * (len(SPLITS) - 1) + 1)
+    return len(algorithms) * len(feature_sets) * sum(n_folds(split, data.groups) for split in SPLITS)
 
 
 def importances(data: LearningSet, final: tuple[str, str], *, seed: int = 0) -> pd.DataFrame:
@@ -203,7 +203,8 @@ def _fit(data: LearningSet, final: tuple[str, str], *, seed: int, rows: Any = sl
 def _calibrate(data: LearningSet, final: tuple[str, str], *, seed: int) -> tuple[Intervals, pd.DataFrame]:
     """Intervals from compounds whose composition no fit had seen: new compounds have new compositions."""
     held_out = pd.DataFrame({"center": data.target, "predicted": np.nan, "spread": np.nan})
-    for train_rows, test_rows in folds("composition", data.target, data.groups, seed=seed):
+    split = "composition" if n_folds("composition", data.groups) else "random"
+    for train_rows, test_rows in folds(split, data.target, data.groups, seed=seed):
         model = _fit(data, final, seed=seed, rows=train_rows)
         ensemble = TreeEnsemble.of(model[-1])
         part = model[:-1].transform(data.table.iloc[test_rows])

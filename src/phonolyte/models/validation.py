@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Any, Literal, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 from sklearn.model_selection import GroupKFold, KFold, StratifiedShuffleSplit
 
@@ -35,6 +37,14 @@ class Fold(NamedTuple):
     test: Ints
 
 
+def n_folds(split: str, groups: pd.DataFrame) -> int:
+    """Number of folds: ten, or as many as there are groups; none for a single group."""
+    if split == "representative":
+        return 1
+    n = FOLDS if split == "random" else min(FOLDS, groups[split].nunique())
+    return n if n > 1 else 0
+
+
 def folds(split: str, target: Floats, groups: pd.DataFrame, *, seed: int) -> Iterator[tuple[Ints, Ints]]:
     """Training and test rows of each fold.
 
@@ -53,9 +63,10 @@ def folds(split: str, target: Floats, groups: pd.DataFrame, *, seed: int) -> Ite
     if split == "random":
         return iter(KFold(FOLDS, shuffle=True, random_state=seed).split(rows))
     if split == "representative":
-        deciles = pd.qcut(target, 10, labels=False, duplicates="drop")
+        deciles = pd.qcut(target, min(10, len(target) // 5), labels=False, duplicates="drop")
         return iter(StratifiedShuffleSplit(1, test_size=0.2, random_state=seed).split(rows, deciles))
-    return iter(GroupKFold(FOLDS, shuffle=True, random_state=seed).split(rows, groups=groups[split]))
+    n = n_folds(split, groups)
+    return iter(GroupKFold(n, shuffle=True, random_state=seed).split(rows, groups=groups[split]) if n else ())
 
 
 def cross_validate(
@@ -97,7 +108,9 @@ def cross_validate(
 def _held_out(job: tuple[Fold, pd.DataFrame, Floats, int]) -> pd.DataFrame:
     fold, table, target, seed = job
     model = clone(pipeline(fold.algorithm, fold.features, table, seed=seed))
-    model.fit(table.iloc[fold.train], target[fold.train])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # default hyperparameters are what is compared
+        model.fit(table.iloc[fold.train], target[fold.train])
     return pd.DataFrame(
         {
             "algorithm": fold.algorithm,
@@ -114,24 +127,27 @@ def _held_out(job: tuple[Fold, pd.DataFrame, Floats, int]) -> pd.DataFrame:
 def metrics(predictions: pd.DataFrame) -> list[dict[str, Any]]:
     """Mean and standard deviation over the folds of R2, MAE and RMSE (meV), a row for each fit.
 
-    A spread of nothing (the representative split is one fold) is None.
+    A spread of nothing (the representative split is one fold) is None; a fold of one compound has no R2.
     """
     rows = []
     for (algorithm, features, split), fits in predictions.groupby(["algorithm", "features", "split"], sort=False):
         scores = pd.DataFrame([_scores(fold) for _, fold in fits.groupby("fold")])
         row = {"algorithm": algorithm, "features": features, "n": len(fits)}
         for name in ("r2", "mae_mev", "rmse_mev"):
-            row[name] = float(scores[name].mean())
-            spread = float(scores[name].std()) if len(scores) > 1 else None
-            row[name.replace("_mev", "_std_mev") if "_mev" in name else f"{name}_std"] = spread
+            row[name] = _finite(scores[name].mean())
+            row[name.replace("_mev", "_std_mev") if "_mev" in name else f"{name}_std"] = _finite(scores[name].std())
         rows.append(row | {"split": split})
     return rows
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _scores(fold: pd.DataFrame) -> dict[str, float]:
     truth, predicted = fold["band_center_mev"], fold["predicted_mev"]
     return {
-        "r2": r2_score(truth, predicted),
+        "r2": r2_score(truth, predicted) if len(fold) > 1 else np.nan,
         "mae_mev": mean_absolute_error(truth, predicted),
         "rmse_mev": root_mean_squared_error(truth, predicted),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import gcd
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +65,7 @@ class Crystal:
         properties: Mapping[str, Any] | None = None,
         source: str = "",
     ) -> Crystal:
-        """Make a crystal from plain values: wrap it, check it.
+        """Make a crystal from plain values: wrap it, check it; one without a name goes by its formula.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Crystal:
         numbers = np.array([atomic_number(s) for s in species], dtype=np.int64)
         crystal = cls(material_id, cell, numbers, _wrapped(coords), properties or {}, source)
         check(crystal)
-        return crystal
+        return crystal if material_id else replace(crystal, material_id=crystal.formula)
 
     @classmethod
     def from_pymatgen(cls, structure: Structure, *, material_id: str = "", **more: Any) -> Crystal:
@@ -95,8 +95,7 @@ class Crystal:
                 raise _disordered(site.species_string)
         symbols = [_symbol_of(site.specie) for site in structure]
         return cls.of(
-            material_id or structure.formula.replace(" ", ""),
-            structure.lattice.matrix, symbols, structure.frac_coords, **more,
+            material_id, structure.lattice.matrix, symbols, structure.frac_coords, **more,
         )  # fmt: skip
 
     @classmethod
@@ -110,8 +109,7 @@ class Crystal:
                 kind="NotPeriodic",
             )
         return cls.of(
-            material_id or atoms.get_chemical_formula(),
-            atoms.cell.array, atoms.numbers.tolist(), atoms.get_scaled_positions(wrap=False), **more,
+            material_id, atoms.cell.array, atoms.numbers.tolist(), atoms.get_scaled_positions(wrap=False), **more,
         )  # fmt: skip
 
     def to_pymatgen(self) -> Structure:
@@ -164,8 +162,7 @@ def as_crystal(material: Crystal | Structure | Atoms, *, material_id: str = "") 
     """
     if isinstance(material, Crystal):
         return material
-    package = type(material).__module__.partition(".")[0]
-    if package == "ase":
+    if any(base.__module__.startswith("ase.") for base in type(material).__mro__):
         return Crystal.from_ase(material, material_id=material_id)
     if hasattr(material, "lattice") and hasattr(material, "sites"):
         return Crystal.from_pymatgen(material, material_id=material_id)

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import ExtraTreesRegressor, GradientBoostingRegressor, RandomForestRegressor
+from sklearn.linear_model import Ridge
+from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from phonolyte.errors import ModelError, TableError
+from phonolyte.features import feature_names
+from phonolyte.models import BandCenterModel
+from phonolyte.models.algorithms import FEATURE_SETS, SCAN, STUDY, regressor
+from phonolyte.models.domain import Domain, Intervals
+from phonolyte.models.selection import CorrelationSelector
+from phonolyte.models.training import LearningSet, read_learning_set, train
+from phonolyte.models.trees import TreeEnsemble
+from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics
+from phonolyte.structures.crystal import elements_in
+
+
+@pytest.fixture(scope="module")
+def learning_set() -> LearningSet:
+    """Eighty made-up compounds whose center follows three of twelve features."""
+    random = np.random.default_rng(1)
+    table = pd.DataFrame(random.normal(size=(80, 12)), columns=feature_names()[:12])
+    table.index = pd.Index([f"m{i}" for i in range(80)], name="material_id")
+    target = 40 + 6 * table.iloc[:, 0] + 4 * table.iloc[:, 3] + 2 * np.abs(table.iloc[:, 5])
+    formulas = random.choice(["Li2O", "LiF", "NaCl", "MgO", "ZnS", "Li3N", "AgI", "KBr", "CaF2", "Li2S",
+                              "Na2S", "LiCl", "NaF", "CuI"], size=80).tolist()  # fmt: skip
+    elements = [frozenset(elements_in(formula)) for formula in formulas]
+    return LearningSet(table, target.to_numpy(), formulas, elements, "")
+
+
+@parametrize_with_checks([CorrelationSelector()])
+def test_the_selector_is_a_scikit_learn_transformer(estimator: object, check: object):
+    check(estimator)  # type: ignore[operator]
+
+
+def test_the_selection_leaves_the_study_s_63(shared: Path):
+    table = pd.read_csv(shared / "data" / "magpie_features_1272.csv.gz", index_col="material_id", na_filter=False)
+    table = table[feature_names()].astype(float)
+    assert CorrelationSelector().fit(table).get_support().sum() == 63
+
+
+def test_the_selection_drops_constant_and_repeating_columns():
+    x = np.random.default_rng(0).normal(size=(200, 2))
+    table = np.column_stack([x[:, 0], np.ones(200), -2 * x[:, 0], x[:, 1], np.exp(5 * x[:, 1])])
+    # the last repeats the fourth by rank only
+    assert CorrelationSelector().fit(table).get_support().tolist() == [True, False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        ExtraTreesRegressor(n_estimators=20, random_state=0),
+        RandomForestRegressor(n_estimators=20, random_state=0),
+        GradientBoostingRegressor(random_state=0),
+        DecisionTreeRegressor(random_state=0),
+        regressor("xgboost"),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+def test_trees_as_arrays_predict_as_their_library_does(learning_set: LearningSet, estimator: object):
+    estimator.fit(learning_set.table, learning_set.target)  # type: ignore[attr-defined]
+    fresh = np.random.default_rng(2).normal(size=(500, 12))
+    expected = estimator.predict(pd.DataFrame(fresh, columns=learning_set.table.columns))  # type: ignore[attr-defined]
+    ensemble = TreeEnsemble.of(estimator)
+    again = TreeEnsemble.from_arrays(ensemble.arrays())
+    np.testing.assert_allclose(ensemble.predict(fresh), expected, rtol=2e-6)
+    np.testing.assert_allclose(again.predict(fresh), expected, rtol=2e-6)
+
+
+def test_what_is_no_tree_cannot_be_saved(learning_set: LearningSet):
+    with pytest.raises(ModelError, match="no ensemble of regression trees"):
+        TreeEnsemble.of(Ridge().fit(learning_set.table, learning_set.target))
+
+
+@pytest.mark.parametrize("split", ["composition", "chemical_system"])
+def test_relatives_share_a_fold(learning_set: LearningSet, split: str):
+    groups = learning_set.groups[split]
+    tested: list[int] = []
+    for train_rows, test_rows in folds(split, learning_set.target, learning_set.groups, seed=0):
+        assert not set(groups.iloc[train_rows]) & set(groups.iloc[test_rows])
+        tested.extend(test_rows)
+    assert sorted(tested) == list(range(80))
+
+
+def test_a_learning_set_of_one_composition_has_no_folds_by_composition(learning_set: LearningSet, tmp_path: Path):
+    alike = replace(learning_set, formulas=["Li2O"] * 80, elements=[frozenset(("Li", "O"))] * 80)
+    train(alike, tmp_path, algorithms=("decision_tree",), feature_sets=("all",))
+    scores = json.loads((tmp_path / "metrics.json").read_text())
+    assert [row["split"] for row in scores] == ["random", "representative"]
+
+
+def test_every_algorithm_of_the_scan_is_scored_in_mev(learning_set: LearningSet):
+    scores = pd.DataFrame(metrics(cross_validate(
+        learning_set.table, learning_set.target, learning_set.groups,
+        algorithms=SCAN, feature_sets=("all",), splits=("representative",),
+    )))  # fmt: skip
+    assert set(scores["algorithm"]) == set(SCAN)
+    assert scores.set_index("algorithm").loc["linear", "mae_mev"] < 1.5
+    assert (scores["rmse_mev"] >= scores["mae_mev"]).all()
+
+
+def test_intervals_hold_as_often_as_they_say():
+    random = np.random.default_rng(3)
+    spread = random.uniform(0.5, 3.0, size=4000)
+    residual = random.normal(size=4000) * spread
+    rule = Intervals.calibrate(residual[:2000], spread[:2000])
+    inside = np.abs(residual[2000:]) <= rule.half_width(spread[2000:])
+    assert inside.mean() == pytest.approx(0.9, abs=0.02)
+
+
+def test_the_domain_ends_where_features_or_elements_are_strange(learning_set: LearningSet):
+    domain = Domain.fit(learning_set.table, learning_set.elements)
+    far = learning_set.table.iloc[:1] + 30.0
+    near = learning_set.table.mean().to_frame().T
+    assert domain.contains(near, [{"Li", "O"}]).tolist() == [True]
+    assert domain.contains(far, [{"Li", "O"}]).tolist() == [False]
+    assert domain.contains(near, [{"Li", "U"}]).tolist() == [False]
+
+
+def test_a_trained_model_is_read_back_and_has_its_card_and_metrics(learning_set: LearningSet, tmp_path: Path):
+    model = train(learning_set, tmp_path, algorithms=("extra_trees",), feature_sets=("all", "selected_in_fold"))
+    again = BandCenterModel.load(tmp_path)
+    expected = model.predict(learning_set.table, learning_set.elements)
+    pd.testing.assert_frame_equal(again.predict(learning_set.table, learning_set.elements), expected, rtol=1e-6)
+    assert again.fingerprint == model.fingerprint
+    scores = pd.DataFrame(json.loads((tmp_path / "metrics.json").read_text()))
+    assert set(scores["split"]) == set(SPLITS)
+    assert {"r2", "r2_std", "mae_mev", "mae_std_mev", "rmse_mev", "rmse_std_mev"} <= set(scores.columns)
+    assert "meV" in (tmp_path / "card.md").read_text()
+    assert not [path for path in tmp_path.iterdir() if path.suffix in (".pkl", ".joblib", ".pickle")]
+    assert expected["lower_mev"].le(expected["band_center_mev"]).all()
+    important = pd.read_csv(tmp_path / "importances.csv")["feature"].head(2).tolist()
+    assert set(important) == {feature_names()[0], feature_names()[3]}
+
+
+def test_the_same_seed_gives_the_same_model(learning_set: LearningSet, tmp_path: Path):
+    one, two = (
+        train(learning_set, tmp_path / name, algorithms=("decision_tree",), feature_sets=("all",)) for name in "ab"
+    )
+    assert one.fingerprint == two.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "model.npz").unlink(), "model.npz is missing. Fit it again"),
+        (lambda folder: (folder / "model.npz").write_bytes(b"rubbish"), "damaged"),
+        (lambda folder: (folder / "model.json").write_text("{}"), "damaged"),
+        (lambda folder: (folder / "model.json").write_text('{"format": 99}'), "format 99.*Fit it again"),
+    ],
+)
+def test_a_damaged_model_says_how_to_refit(tmp_path: Path, damage: object, message: str):
+    BandCenterModel.embedded().save(tmp_path)
+    damage(tmp_path)  # type: ignore[operator]
+    with pytest.raises(ModelError, match=message):
+        BandCenterModel.load(tmp_path)
+
+
+def test_a_table_without_the_features_is_refused(learning_set: LearningSet):
+    with pytest.raises(ModelError, match="lacks"):
+        BandCenterModel.embedded().predict(learning_set.table[[]], learning_set.elements)
+
+
+def test_too_few_compounds_are_refused(learning_set: LearningSet, tmp_path: Path):
+    few = replace(learning_set, table=learning_set.table.iloc[:5], target=learning_set.target[:5])
+    with pytest.raises(TableError, match="too few"):
+        train(few, tmp_path)
+
+
+def test_the_embedded_model_knows_its_learning_set(shared: Path):
+    data, failures = read_learning_set(shared / "data" / "learning_set_1272.jsonl.gz")
+    assert not failures
+    predicted = BandCenterModel.embedded().predict(data.table, data.elements)
+    # extra trees without bootstrap reproduce what they were fitted on
+    np.testing.assert_allclose(predicted["band_center_mev"], data.target, atol=0.05)
+    assert predicted["in_domain"].mean() > 0.98
+
+
+def test_names_of_algorithms_and_feature_sets_are_documented():
+    assert STUDY == ("extra_trees", "gradient_boosting", "xgboost", "decision_tree")
+    assert FEATURE_SETS == ("all", "selected", "selected_in_fold")
+    assert len(SCAN) >= 10

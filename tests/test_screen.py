@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import json
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pymatgen.core.structure import Structure
+from typer.testing import CliRunner
+
+import phonolyte.screen
+from phonolyte.cli import app
+from phonolyte.errors import SettingsError, TableError
+from phonolyte.screen import CRITERIA, Criteria, read_properties, screen
+from phonolyte.structures import Crystal, Reading, read
+from phonolyte.summary import candidates_table, funnel_table
+
+
+def rocksalt(name: str, cation: str, anion: str, a: float, **properties: float) -> Crystal:
+    structure = Structure.from_spacegroup("Fm-3m", np.eye(3) * a, [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    return Crystal.from_pymatgen(structure.get_primitive_structure(), material_id=name, properties=properties)
+
+
+LIBRARY = [
+    rocksalt("lithium-iodide", "Li", "I", 6.0, e_hull_ev=0.0, band_gap_ev=4.0),
+    rocksalt("again", "Li", "I", 6.0, e_hull_ev=0.0, band_gap_ev=4.0),
+    rocksalt("lithium-fluoride", "Li", "F", 4.03, e_hull_ev=0.0, band_gap_ev=9.0),
+    rocksalt("salt", "Na", "Cl", 5.64, e_hull_ev=0.0, band_gap_ev=5.0),
+    rocksalt("unstable", "Li", "Br", 5.5, e_hull_ev=0.2, band_gap_ev=5.0),
+    rocksalt("metal", "Li", "Ag", 5.4, e_hull_ev=0.0, band_gap_ev=0.0),
+    rocksalt("unknown", "Li", "Cl", 5.13, e_hull_ev=0.0),
+    rocksalt("radium", "Ra", "Se", 6.6, e_hull_ev=0.0, band_gap_ev=3.0),
+    rocksalt("helium", "Li", "He", 4.0, e_hull_ev=0.0, band_gap_ev=3.0),
+]
+READING = Reading(crystals=LIBRARY)
+
+
+def test_each_material_is_rejected_by_the_first_criterion_it_fails():
+    result = screen(READING, criteria=Criteria(ion="Li"))
+    verdict = result.table.set_index("material_id")[["passes", "rejected_by", "reason"]]
+    assert verdict["rejected_by"].to_dict() == {
+        "lithium-iodide": "", "again": "unique", "lithium-fluoride": "band_center", "salt": "ion",
+        "unstable": "e_hull", "metal": "band_gap", "unknown": "band_gap", "radium": "ion", "helium": "features",
+    }  # fmt: skip
+    assert verdict.loc["again", "reason"] == "the same crystal as lithium-iodide"
+    assert verdict.loc["unstable", "reason"] == "energy above hull 0.2 eV/atom"
+    assert verdict.loc["unknown", "reason"] == "band gap unknown"
+    assert result.table["rank"].tolist()[0] == 1
+    assert result.table["rank"].isna().sum() == len(LIBRARY) - 1
+
+
+def test_counts_add_up_and_missing_properties_have_a_count_of_their_own():
+    result = screen(READING)
+    for before, step in pairwise(result.funnel):
+        assert step.kept + step.rejected + step.missing == before.kept
+    gap = next(step for step in result.funnel if step.name == "band_gap")
+    assert gap.missing == 1
+    assert [failure.material_id for failure in result.failures] == ["helium"]
+    assert len(result.table) == len(LIBRARY)
+
+
+def test_any_mobile_ion_and_radioactive_elements():
+    rejected = screen(READING, criteria=Criteria(max_center_mev=None)).table.set_index("material_id")["rejected_by"]
+    assert rejected["salt"] == ""
+    lenient = Criteria(ion=None, max_center_mev=None)
+    assert screen(READING, criteria=lenient).table.set_index("material_id")["reason"]["radium"] == "radioactive: Ra"
+    lenient = Criteria(ion=None, max_center_mev=None, no_radioactive=False)
+    assert screen(READING, criteria=lenient).table.set_index("material_id")["passes"]["radium"]
+
+
+def test_a_property_nobody_has_is_not_asked_and_said():
+    bare = Reading(crystals=[Crystal.of(c.material_id, c.lattice, c.numbers.tolist(), c.frac_coords) for c in LIBRARY])
+    result = screen(bare)
+    steps = {step.name: step for step in result.funnel}
+    assert not steps["e_hull"].applied
+    assert "--properties" in steps["band_gap"].note
+    assert result.n_ranked > 0
+
+
+def test_given_properties_come_before_those_of_the_file():
+    given = pd.DataFrame({"band_gap_ev": [7.0, np.nan]}, index=["unknown", "salt"])
+    table = screen(READING, properties=given).table.set_index("material_id")
+    assert table.loc["unknown", "band_gap_ev"] == 7.0
+    assert table.loc["salt", "band_gap_ev"] == 5.0
+
+
+def test_order_of_input_does_not_change_what_is_predicted():
+    backwards = Reading(crystals=[crystal for crystal in LIBRARY[::-1] if crystal.material_id != "again"])
+    one, two = (screen(r).table.set_index("material_id")["band_center_mev"] for r in (READING, backwards))
+    pd.testing.assert_series_equal(one[two.index], two)
+
+
+def test_nothing_at_all_is_an_empty_table():
+    result = screen(Reading())
+    assert result.table.empty
+    assert result.n_ranked == 0
+    assert [step.kept for step in result.funnel] == [0] * len(result.funnel)
+
+
+def test_a_killed_screen_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(phonolyte.screen, "SHARD", 2)
+    real, calls = phonolyte.screen.featurize, []
+
+    def dies_in_the_third(crystals: list[Crystal], **more: object) -> object:
+        calls.append([crystal.material_id for crystal in crystals])
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(crystals, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(phonolyte.screen, "featurize", dies_in_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        screen(READING, shards=tmp_path)
+    resumed = screen(READING, shards=tmp_path)
+    assert calls[3:] == [["unstable", "metal"], ["unknown", "radium"], ["helium"]]
+    pd.testing.assert_frame_equal(resumed.table, screen(READING).table)
+    assert resumed.failures == screen(READING).failures
+
+
+def test_threads_change_nothing():
+    with ThreadPoolExecutor(3) as executor:
+        threaded = screen(READING, executor=executor)
+    pd.testing.assert_frame_equal(threaded.table, screen(READING).table)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,e_hull_ev\na,0\n", "no column 'material_id'"),
+        ("material_id,colour\na,red\n", "none of e_hull_ev, band_gap_ev"),
+        ("material_id,e_hull_ev\na,low\n", "'low'"),
+        ("material_id,e_hull_ev\na,0\na,1\n", "two different rows"),
+    ],
+)
+def test_bad_property_tables_are_refused(tmp_path: Path, text: str, message: str):
+    (tmp_path / "table.csv").write_text(text)
+    with pytest.raises(TableError, match=message):
+        read_properties(tmp_path / "table.csv")
+
+
+def test_bad_criteria_are_refused():
+    with pytest.raises(SettingsError, match="no element 'Xx'"):
+        Criteria(ion="Xx")
+    with pytest.raises(SettingsError, match="max_center_mev is nan"):
+        Criteria(max_center_mev=float("nan"))
+
+
+def test_the_summary_fits_a_narrow_terminal():
+    from rich.console import Console
+
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    result = screen(READING, criteria=Criteria(max_center_mev=200))
+    console.print(funnel_table(result))
+    console.print(candidates_table(result))
+    text = console.export_text()
+    assert "lithium-iodide" in text
+    assert "energy above hull at most 0.05 eV/atom" in text
+    assert "…" not in text
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_the_command_without_arguments_ranks_the_reference_compounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    output = run("screen")
+    assert "candidates" in output
+    table = pd.read_csv(tmp_path / "out" / "ranked.csv")
+    assert len(table) >= 60
+    record = tomllib.loads((tmp_path / "out" / "run.toml").read_text())
+    assert record["settings"]["model"] == "embedded"
+    assert "jaafreh2024" in (tmp_path / "out" / "cite.bib").read_text()
+    assert pd.read_parquet(tmp_path / "out" / "failures.parquet").empty
+    assert not (tmp_path / "out" / "shards").exists()
+
+
+def test_options_environment_file_and_default_come_in_this_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "s.toml").write_text("[screen]\nion = 'Na'\nmax_center_mev = 50\nmin_gap_ev = 2\n")
+    monkeypatch.setenv("PHONOLYTE_MAX_CENTER_MEV", "45")
+    run("screen", "--settings", tmp_path / "s.toml", "--ion", "Zn", "-o", tmp_path / "run")
+    criteria = json.loads((tmp_path / "run" / "funnel.json").read_text())["criteria"]
+    assert criteria["ion"] == "Zn"
+    assert criteria["max_center_mev"] == 45
+    assert criteria["min_gap_ev"] == 2
+    assert criteria["max_e_hull_ev"] == 0.05
+
+
+def test_every_criterion_can_be_left_out(tmp_path: Path):
+    without = [part for name in CRITERIA for part in ("--without", name)]
+    run("screen", *without, "-o", tmp_path / "run")
+    funnel = json.loads((tmp_path / "run" / "funnel.json").read_text())
+    assert funnel["candidates"] == funnel["steps"][0]["kept"]
+
+
+@pytest.mark.parametrize("name", ["f.parquet", "f.csv"])
+def test_features_of_a_table_of_crystals(tmp_path: Path, name: str):
+    for crystal in LIBRARY[:4]:
+        crystal.to_pymatgen().to(str(tmp_path / f"{crystal.material_id}.cif"), fmt="cif")
+    run("features", tmp_path, "-o", tmp_path / "out" / name)
+    path = tmp_path / "out" / name
+    table = pd.read_parquet(path) if name.endswith("parquet") else pd.read_csv(path)
+    assert table.shape == (4, 2 + 271)
+    assert list(table.columns[:2]) == ["material_id", "formula"]
+    assert sorted(table["material_id"]) == sorted(read(tmp_path).crystals[i].material_id for i in range(4))
+
+
+def test_a_study_trains_a_model_and_screens_with_it(tmp_path: Path):
+    random = np.random.default_rng(0)
+    pairs = [(c, a) for c in ("Li", "Na", "K", "Rb", "Mg", "Ca", "Zn") for a in ("F", "Cl", "Br", "I", "O", "S")]
+    records = [
+        {
+            "material_id": f"{c}{a}",
+            "structure": rocksalt("x", c, a, 4 + random.random()).to_pymatgen().as_dict(),
+            "band_center_mev": 20 + 30 * random.random(),
+        }
+        for c, a in pairs[:24]
+    ]
+    (tmp_path / "data.jsonl").write_text("\n".join(json.dumps(record) for record in records))
+    (tmp_path / "s.toml").write_text(
+        "[train]\ndata = 'data.jsonl'\nalgorithm = 'decision_tree'\nfeatures = 'selected'\n"
+        "[screen]\ninputs = ['data.jsonl']\nion = 'Li'\nmax_center_mev = 100\n"
+    )
+    output = run("study", tmp_path / "s.toml", "-o", tmp_path / "run")
+    assert "decision_tree" in output
+    assert (tmp_path / "run" / "model" / "card.md").is_file()
+    ranked = pd.read_parquet(tmp_path / "run" / "ranked.parquet")
+    assert ranked["passes"].sum() == sum(c == "Li" for c, _ in pairs[:24])
+    truth = {record["material_id"]: record["band_center_mev"] for record in records}
+    np.testing.assert_allclose(ranked["band_center_mev"], ranked["material_id"].map(truth), atol=1e-3)

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymatgen.core.lattice import Lattice
+from pymatgen.core.structure import Structure
+
+from phonolyte.families import family
+from phonolyte.structures import Crystal, as_crystal, read
+from phonolyte.structures.duplicates import find_duplicates
+
+SALT = Structure.from_spacegroup("Fm-3m", np.eye(3) * 5.64, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+RUTILE = Structure.from_spacegroup("P4_2/mnm", np.diag([4.59, 4.59, 2.96]), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]])
+
+
+def write_cif(path: Path) -> None:
+    SALT.to(str(path), fmt="cif")
+
+
+def write_poscar(path: Path) -> None:
+    SALT.to(str(path), fmt="poscar")
+
+
+def write_extxyz(path: Path) -> None:
+    ase.io.write(path, SALT.to_ase_atoms(), format="extxyz")
+
+
+def write_pymatgen_json(path: Path) -> None:
+    path.write_text(json.dumps(SALT.as_dict()))
+
+
+def write_ase_json(path: Path) -> None:
+    ase.io.write(path, SALT.to_ase_atoms(), format="json")
+
+
+def write_jsonl_gz(path: Path) -> None:
+    record = {"material_id": "salt", "structure": SALT.as_dict(), "band_gap_ev": 5.0}
+    with gzip.open(path, "wt") as stream:
+        stream.write(json.dumps(record) + "\n")
+
+
+def write_table(path: Path) -> None:
+    row = {
+        "material_id": "salt",
+        "formula": "NaCl",
+        "lattice": SALT.lattice.matrix.ravel(),
+        "species": [site.specie.symbol for site in SALT],
+        "frac_coords": SALT.frac_coords.ravel(),
+        "band_gap_ev": 5.0,
+    }
+    pd.DataFrame([row]).to_parquet(path)
+
+
+WRITERS = {
+    "salt.cif": write_cif,
+    "POSCAR": write_poscar,
+    "salt.vasp": write_poscar,
+    "salt.extxyz": write_extxyz,
+    "salt.json": write_pymatgen_json,
+    "ase.json": write_ase_json,
+    "salt.jsonl.gz": write_jsonl_gz,
+    "salt.parquet": write_table,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_gives_the_same_crystal_with_its_sites_in_order(tmp_path: Path, name: str):
+    WRITERS[name](tmp_path / name)
+    reading = read(tmp_path / name)
+    assert not reading.failures
+    (crystal,) = reading.crystals
+    assert crystal.formula == "NaCl"
+    assert crystal.source == str(tmp_path / name)
+    np.testing.assert_allclose(crystal.lattice, SALT.lattice.matrix, atol=1e-5)
+    if not name.endswith((".cif", "POSCAR", ".vasp")):  # those group sites by element or symmetry
+        assert crystal.symbols == [site.specie.symbol for site in SALT]
+        np.testing.assert_allclose(crystal.frac_coords, SALT.frac_coords % 1, atol=1e-6)
+
+
+def test_files_folders_globs_tables_and_objects_can_be_mixed(tmp_path: Path):
+    for folder in ("one/deep", "two"):
+        (tmp_path / folder).mkdir(parents=True)
+    write_cif(tmp_path / "one" / "deep" / "a.cif")
+    (tmp_path / "one" / "notes.txt").write_text("nothing here")
+    write_poscar(tmp_path / "two" / "POSCAR")
+    write_table(tmp_path / "table.parquet")
+    reading = read([tmp_path / "one", f"{tmp_path}/t*/POSCAR", tmp_path / "table.parquet", RUTILE, SALT.to_ase_atoms()])
+    assert not reading.failures
+    assert [c.material_id for c in reading.crystals] == ["a", "two", "salt", "TiO2", "NaCl"]
+    assert reading.crystals[2].properties == {"band_gap_ev": 5.0}
+
+
+def test_coordinates_are_wrapped_and_sites_keep_their_order():
+    moved = Structure(SALT.lattice, SALT.species, SALT.frac_coords + [3.0, -2.0, 1e-17])
+    crystal = as_crystal(moved)
+    assert ((crystal.frac_coords >= 0) & (crystal.frac_coords < 1)).all()
+    assert crystal.symbols == [site.specie.symbol for site in SALT]
+
+
+def test_blocks_of_a_cif_are_crystals_of_their_own_and_a_bad_one_costs_one_row(tmp_path: Path):
+    write_cif(tmp_path / "one.cif")
+    text = (tmp_path / "one.cif").read_text()
+    (tmp_path / "three.cif").write_text(text + text.replace("5.64", "?") + text)
+    reading = read(tmp_path / "three.cif")
+    assert [c.material_id for c in reading.crystals] == ["three-1", "three-3"]
+    assert [f.material_id for f in reading.failures] == ["three-2"]
+
+
+def test_a_bad_line_costs_one_row(tmp_path: Path):
+    good = json.dumps({"material_id": "salt", "structure": SALT.as_dict()})
+    (tmp_path / "some.jsonl").write_text(f'{good}\n{{"structure": 3}}\nrubbish\n\n[]\n{good}\n')
+    reading = read(tmp_path / "some.jsonl")
+    assert [c.material_id for c in reading.crystals] == ["salt", "salt~2"]
+    assert len(reading.failures) == 2
+    assert reading.notes
+
+
+def test_the_li_table_is_read_whole(shared: Path):
+    reading = read(shared / "data" / "mp_li_structures.parquet")
+    assert len(reading.crystals) == 21_755
+    assert not reading.failures
+    assert len({crystal.material_id for crystal in reading.crystals}) == 21_755
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([SALT, RUTILE]))
+def test_a_crystal_is_found_again_in_any_cell_order_origin_and_orientation(seed: int, structure: Structure):
+    random = np.random.default_rng(seed)
+    primitive = structure.get_primitive_structure()
+    other = primitive * random.integers(1, 3, size=3)
+    rotation, _ = np.linalg.qr(random.normal(size=(3, 3)))
+    order = random.permutation(len(other))
+    shear = np.array([[1, random.integers(-1, 2), 0], [0, 1, random.integers(-1, 2)], [0, 0, 1]])
+    frac = (other.frac_coords + random.random(3)) @ np.linalg.inv(shear)
+    numbers = [other[i].specie.Z for i in order]
+    disguised = Crystal.of("disguised", shear @ other.lattice.matrix @ rotation, numbers, frac[order])
+    assert find_duplicates([Crystal.from_pymatgen(structure, material_id="first"), disguised]) == [None, "first"]
+
+
+def test_a_polymorph_and_a_strained_crystal_are_no_duplicates():
+    blende = Structure.from_spacegroup("F-43m", np.eye(3) * 5.409, ["Zn", "S"], [[0, 0, 0], [0.25, 0.25, 0.25]])
+    hexagonal = Lattice.hexagonal(3.823, 6.261)
+    wurtzite = Structure.from_spacegroup("P6_3mc", hexagonal, ["Zn", "S"], [[1 / 3, 2 / 3, 0], [1 / 3, 2 / 3, 0.375]])
+    strained = blende.copy()
+    strained.scale_lattice(blende.volume * 1.06)
+    assert find_duplicates([as_crystal(s) for s in (blende, wurtzite, strained)]) == [None, None, None]
+
+
+def test_orderings_of_cations_over_one_framework_are_told_apart():
+    cell = np.diag([4.0, 4.0, 16.0])
+    z = (np.arange(4) + 0.5) / 4
+    coords = [[0, 0, x] for x in z] + [[0.5, 0.5, x - 0.125] for x in z]
+    orders = {"ABAB": ["Ni", "Mn", "Ni", "Mn"], "AABB": ["Ni", "Ni", "Mn", "Mn"]}
+    crystals = [Crystal.of(name, cell, [*cations, *["O"] * 4], coords) for name, cations in orders.items()]
+    assert find_duplicates(crystals) == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("species", "coords", "expected"),
+    [
+        (["Li", "F"], [[0, 0, 0], [0.5, 0.5, 0.5]], "halide"),
+        (["Li", "P"], [[0, 0, 0], [0.5, 0.5, 0.5]], "pnictide"),
+        (["Li", "H"], [[0, 0, 0], [0.5, 0.5, 0.5]], "hydride"),
+        (["Li", "Au"], [[0, 0, 0], [0.5, 0.5, 0.5]], "intermetallic"),
+        (["Li", "S", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0]], "mixed"),
+        (["Li", "S", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0.15]], "oxide"),
+    ],
+)
+def test_families_follow_the_anions(species: list[str], coords: list[list[float]], expected: str):
+    assert family(Crystal.of("x", np.eye(3) * 4.1, species, coords)) == expected
