@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import phonolyte
+
+PACKAGE = Path(phonolyte.__file__).parent
+ORDER = (
+    "errors", "arrays", "elements", "settings", "structures", "families", "dos", "features", "runs", "models",
+    "references", "screen", "summary", "cli",
+)  # fmt: skip
+"""The modules; each may import those before it."""
 
 LIGHT = {
     "phonolyte": ("numpy", "pandas", "numba", "sklearn", "pymatgen", "ase"),
@@ -22,3 +33,22 @@ def test_importing_a_part_leaves_heavy_packages_alone(module: str):
     code = f"import {module}, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not set(LIGHT[module]) & set(loaded)
+
+
+def imported(path: Path) -> set[str]:
+    """Modules of this package that a file imports, at its top or inside a function."""
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    return {node.module.split(".")[1] for node in nodes if node.module and node.module.startswith("phonolyte.")}
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_imports_point_back_along_the_way_of_the_data(module: str):
+    files = (PACKAGE / module).rglob("*.py") if (PACKAGE / module).is_dir() else [PACKAGE / f"{module}.py"]
+    for path in files:
+        later = imported(path) - set(ORDER[: ORDER.index(module) + 1])
+        assert not later, path
+
+
+def test_every_module_has_its_place():
+    names = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert names - {"__init__"} == set(ORDER)

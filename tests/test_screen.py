@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
@@ -151,7 +152,7 @@ def test_bad_criteria_are_refused():
 def test_the_summary_fits_a_narrow_terminal():
     from rich.console import Console
 
-    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=80, record=True, file=io.StringIO())
     result = screen(READING, criteria=Criteria(max_center_mev=200))
     console.print(funnel_table(result))
     console.print(candidates_table(result))

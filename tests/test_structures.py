@@ -99,7 +99,7 @@ def test_files_folders_globs_tables_and_objects_can_be_mixed(tmp_path: Path):
 
 
 def test_coordinates_are_wrapped_and_sites_keep_their_order():
-    moved = Structure(SALT.lattice, SALT.species, SALT.frac_coords + [3.0, -2.0, 1e-17])
+    moved = Structure(SALT.lattice, SALT.species, SALT.frac_coords + np.array([3.0, -2.0, 1e-17]))
     crystal = as_crystal(moved)
     assert ((crystal.frac_coords >= 0) & (crystal.frac_coords < 1)).all()
     assert crystal.symbols == [site.specie.symbol for site in SALT]

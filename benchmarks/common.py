@@ -1,0 +1,36 @@
+"""What the benchmarks share: where the reference data is, and how a result is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+SHARED = Path(os.environ.get("PHONOLYTE_SHARED", Path(__file__).parents[2] / "shared"))
+"""Folder of reference data, which is not part of the project."""
+
+
+def keep(name: str, result: dict[str, Any], *packages: str) -> None:
+    """Print a result and write it to ``results/NAME.json``, with processor and versions."""
+    record = {
+        "benchmark": name,
+        **result,
+        "cores": os.cpu_count(),
+        "processor": _processor(),
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in ("phonolyte", "numpy", "numba", *packages)},
+    }
+    text = json.dumps(record, indent=1)
+    print(text)
+    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor()
