@@ -13,7 +13,8 @@ SHOWN = 20
 
 def funnel_table(result: Screening) -> Table:
     """The funnel: what each step asks, and how many it rejects, misses a property of, and keeps."""
-    table = Table(title="Funnel", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title="Funnel", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
+                  caption_justify="left")  # fmt: skip
     table.add_column("step")
     for name in ("rejected", "unknown", "kept"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -21,7 +22,8 @@ def funnel_table(result: Screening) -> Table:
         if step.applied:
             table.add_row(step.rule, _count(step.rejected), _count(step.missing), f"{step.kept:,}")
         else:
-            table.add_row(f"{step.rule}: not asked ({step.note})", "", "", f"{step.kept:,}", style="dim")
+            table.add_row(f"{step.rule}*", "", "", f"{step.kept:,}", style="dim")
+            table.caption = f"* not asked: {step.note}"
     return table
 
 

@@ -1,0 +1,64 @@
+"""The reference compounds are what they say: symmetry, multiplicities, distances."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import spglib
+from pymatgen.core.composition import Composition
+from pymatgen.core.structure import Structure
+
+from phonolyte.elements import ATOMIC_NUMBERS, PROPERTIES, property_table
+from phonolyte.references import conventional_cell, records, reference_compounds
+from phonolyte.structures.duplicates import find_duplicates
+
+RECORDS = {record["id"]: record for record in records()}
+RADIUS_A = property_table()[:, PROPERTIES.index("CovalentRadius")] / 100
+
+BOND_A = {
+    ("O", "P"): (1.45, 1.65), ("P", "S"): (1.95, 2.15), ("P", "Se"): (2.15, 2.35), ("O", "S"): (1.40, 1.55),
+    ("C", "O"): (1.22, 1.45), ("N", "O"): (1.18, 1.30), ("O", "Si"): (1.55, 1.95), ("Ge", "S"): (2.10, 2.35),
+    ("S", "Sn"): (2.25, 2.65), ("Ge", "O"): (1.68, 2.00), ("B", "H"): (1.10, 1.25), ("O", "Zr"): (1.95, 2.35),
+    ("Li", "O"): (1.75, 2.45), ("Li", "S"): (2.25, 2.85), ("F", "Li"): (1.75, 2.25), ("Cl", "Li"): (2.20, 2.80),
+}  # fmt: skip
+"""Where the shortest distance between two elements lies that are bonded; a hypothetical crystal may differ."""
+
+
+def test_there_are_enough_and_of_every_kind():
+    reading = reference_compounds()
+    assert not reading.failures
+    assert len(reading.crystals) >= 60
+    ions = {record["ion"] for record in records()}
+    assert {"Li", "Na", "Mg", "Zn", "Ag"} <= ions
+
+
+def test_no_compound_is_there_twice():
+    crystals = reference_compounds().crystals
+    assert len({crystal.material_id for crystal in crystals}) == len(crystals)
+    assert not [name for name in find_duplicates(crystals) if name]
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_compound_has_the_symmetry_and_the_distances_it_says(name: str):
+    record = RECORDS[name]
+    lattice, symbols, positions = conventional_cell(record)
+    assert Composition("".join(symbols)).reduced_composition == Composition(record["formula"]).reduced_composition
+    assert record["citation"]
+    for site in record["sites"]:
+        assert len(conventional_cell(record | {"sites": [site]})[1]) == int(re.match(r"\d+", site["wyckoff"])[0])  # type: ignore[index]
+    numbers = np.array([ATOMIC_NUMBERS[symbol] for symbol in symbols])
+    found = spglib.get_symmetry_dataset((lattice, positions, numbers), symprec=0.01)
+    assert found.number == spglib.get_spacegroup_type(record["hall"]).number
+    assert spglib.get_spacegroup_type(record["hall"]).international_short == record["space_group"]
+
+    distance = Structure(lattice, symbols, positions).distance_matrix
+    np.fill_diagonal(distance, np.linalg.norm(lattice, axis=1).min())
+    bond = RADIUS_A[numbers][:, None] + RADIUS_A[numbers]
+    assert (distance > 0.7 * bond).all()
+    present = np.array(symbols)
+    for (one, other), (shortest, longest) in BOND_A.items():
+        if one in present and other in present and "hypothetical" not in record.get("note", ""):
+            nearest = distance[present == one][:, present == other].min()
+            assert shortest < nearest < longest, (one, other)
