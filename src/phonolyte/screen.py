@@ -234,7 +234,7 @@ def _bounded(
     rule = what if bound is None else f"{what} {sign} {bound:g} {unit}"
     holds, note = None, "left out"
     if bound is not None and missing.all() and len(values):
-        note = f"no crystal has a known {what} (--properties takes a table of them)"
+        note = "no crystal's value is known (give it with --properties)"
     elif bound is not None:
         holds = (values >= bound) if least else (values <= bound)
     return _Verdict(name, rule, holds, missing, lambda i: _shortfall(what, values[i], unit), note)

@@ -23,7 +23,8 @@ def funnel_table(result: Screening) -> Table:
             table.add_row(step.rule, _count(step.rejected), _count(step.missing), f"{step.kept:,}")
         else:
             table.add_row(f"{step.rule}*", "", "", f"{step.kept:,}", style="dim")
-            table.caption = f"* not asked: {step.note}"
+    if notes := dict.fromkeys(step.note for step in result.funnel if not step.applied):
+        table.caption = f"* not asked: {', '.join(notes)}"
     return table
 
 
