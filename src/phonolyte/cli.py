@@ -84,6 +84,7 @@ def features(
     if output.suffix not in (".parquet", ".csv"):
         raise SettingsError(f"{output.name} is neither .parquet nor .csv", fix="Name the table so.")
     reading = _read(_required(inputs), jobs)
+    _load_kernels()
     with _threads(jobs) as executor, _bar("Features", len(reading.crystals)) as progress:
         table, failures = featurize(
             reading.crystals,
@@ -133,6 +134,7 @@ def train(
     if features not in ("all", "selected"):
         raise SettingsError(f"there is no feature set {features!r} to keep", fix="Choose all or selected.")
     folder = open_run(output)
+    _load_kernels()
     with _threads(jobs) as executor:
         learning_set, failures = read_learning_set(data, executor=executor)
     algorithms = [*STUDY, *(SCAN if scan else ())]
@@ -231,6 +233,7 @@ def _screen(
     folder = open_run(output)
     jobs = settings["jobs"]
     reading = _read(inputs, jobs) if inputs else reference_compounds()
+    _load_kernels()
     shards = folder / "shards"
     with _threads(jobs) as executor, _bar("Screening", len(reading.crystals)) as progress:
         result = run_screen(
@@ -272,6 +275,20 @@ def _read(inputs: list[str], jobs: int | None) -> Reading:
             return read(inputs)
         with ProcessPoolExecutor(_cores(jobs)) as executor:
             return read(inputs, executor=executor)
+
+
+def _load_kernels() -> None:
+    """Load the compiled functions before the clock of a progress bar starts; a new installation compiles them."""
+    from phonolyte.features import featurize
+    from phonolyte.structures import Crystal
+    from phonolyte.structures.duplicates import fingerprint
+
+    with _console(stderr=True).status(
+        "Loading compiled code (the first run after installation compiles: half a minute)"
+    ):
+        lithium = Crystal.of("Li", [3.51, 0, 0, 0, 3.51, 0, 0, 0, 3.51], ["Li"] * 2, [0, 0, 0, 0.5, 0.5, 0.5])
+        featurize([lithium])
+        fingerprint(lithium)
 
 
 def _cores(jobs: int | None) -> int:
