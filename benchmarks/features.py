@@ -20,7 +20,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from common import SHARED, keep
 from matminer.featurizers.base import MultipleFeaturizer
 from matminer.featurizers.composition import ElementProperty, IonProperty, Stoichiometry, ValenceOrbital
 from matminer.featurizers.structure import (
@@ -31,6 +30,7 @@ from matminer.featurizers.structure import (
     StructureComposition,
 )
 from pymatgen.core.structure import Structure
+from record import SHARED, keep
 
 from phonolyte.features import featurize
 from phonolyte.structures import as_crystal

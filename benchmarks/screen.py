@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import SHARED, keep
+from record import SHARED, keep
 
 REPEATS = 3
 

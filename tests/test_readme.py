@@ -1,0 +1,31 @@
+"""The README's example runs as it stands there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pymatgen.core.structure import Structure
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_example_runs(tmp_path: Path):
+    salt = Structure.from_spacegroup("Fm-3m", np.eye(3) * 5.64, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    (tmp_path / "my_cifs").mkdir()
+    salt.to(str(tmp_path / "my_cifs" / "salt.cif"))
+    row = {"material_id": "again", "lattice": salt.lattice.matrix.ravel(),
+           "species": [site.specie.symbol for site in salt], "frac_coords": salt.frac_coords.ravel()}  # fmt: skip
+    pd.DataFrame([row]).to_parquet(tmp_path / "table.parquet")
+    thz = np.linspace(0, 10, 101)
+    np.savetxt(tmp_path / "total_dos.dat", np.column_stack([thz, thz**2 * np.exp(-(thz**2) / 8)]), header="Tetrahedron")
+    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    shown = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "the same crystal as salt" in shown.stdout
+    center_thz = 32 / (np.sqrt(np.pi) / 4 * 8**1.5)  # the mean of that density
+    assert float(shown.stdout.splitlines()[-1].split()[0]) == pytest.approx(center_thz * 4.135667696, rel=1e-3)
