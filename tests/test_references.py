@@ -17,11 +17,16 @@ from phonolyte.structures.duplicates import find_duplicates
 RECORDS = {record["id"]: record for record in records()}
 RADIUS_A = property_table()[:, PROPERTIES.index("CovalentRadius")] / 100
 
+OF_THE_STUDY = (
+    "Li3PO4", "Li3PS4", "Li4GeO4", "Li4GeS4", "Li4SnS4", "Li3VO4", "LiYO3", "LiNiO3", "LiGeO3", "LiSiO3", "Li4CO4",
+    "LiAgF6", "LiSbF6", "Li2CO3", "Li6PS5Cl", "LiGe2P3O12", "Li7La3Zr2O12", "Li2TiO3", "Li10GeP2S12",
+)  # fmt: skip
+
 BOND_A = {
     ("O", "P"): (1.45, 1.65), ("P", "S"): (1.95, 2.15), ("P", "Se"): (2.15, 2.35), ("O", "S"): (1.40, 1.55),
     ("C", "O"): (1.22, 1.45), ("N", "O"): (1.18, 1.30), ("O", "Si"): (1.55, 1.95), ("Ge", "S"): (2.10, 2.35),
     ("S", "Sn"): (2.25, 2.65), ("Ge", "O"): (1.68, 2.00), ("B", "H"): (1.10, 1.25), ("O", "Zr"): (1.95, 2.35),
-    ("Li", "O"): (1.75, 2.45), ("Li", "S"): (2.25, 2.85), ("F", "Li"): (1.75, 2.25), ("Cl", "Li"): (2.20, 2.80),
+    ("Li", "O"): (1.75, 2.45), ("Li", "S"): (2.25, 2.85), ("F", "Li"): (1.75, 2.25), ("Cl", "Li"): (2.20, 3.60),
 }  # fmt: skip
 """Where the shortest distance between two elements lies that are bonded; a hypothetical crystal may differ."""
 
@@ -32,6 +37,8 @@ def test_there_are_enough_and_of_every_kind():
     assert len(reading.crystals) >= 60
     ions = {record["ion"] for record in records()}
     assert {"Li", "Na", "Mg", "Zn", "Ag"} <= ions
+    formulas = {record["formula"] for record in records()}
+    assert set(OF_THE_STUDY) <= formulas
 
 
 def test_no_compound_is_there_twice():
