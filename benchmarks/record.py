@@ -15,7 +15,7 @@ SHARED = Path(os.environ.get("PHONOLYTE_SHARED", Path(__file__).parents[2] / "sh
 
 
 def keep(name: str, result: dict[str, Any], *packages: str) -> None:
-    """Print a result and write it to ``results/NAME.json``, with processor and versions."""
+    """Write a result to ``results/NAME.json`` and print it, with processor and versions."""
     record = {
         "benchmark": name,
         **result,
@@ -25,8 +25,8 @@ def keep(name: str, result: dict[str, Any], *packages: str) -> None:
         "versions": {package: version(package) for package in ("phonolyte", "numpy", "numba", *packages)},
     }
     text = json.dumps(record, indent=1)
-    print(text)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    print(text)
 
 
 def _processor() -> str:

@@ -19,7 +19,7 @@ RADIUS_A = property_table()[:, PROPERTIES.index("CovalentRadius")] / 100
 
 OF_THE_STUDY = (
     "Li3PO4", "Li3PS4", "Li4GeO4", "Li4GeS4", "Li4SnS4", "Li3VO4", "LiYO3", "LiNiO3", "LiGeO3", "LiSiO3", "Li4CO4",
-    "LiAgF6", "LiSbF6", "Li2CO3", "Li6PS5Cl", "LiGe2P3O12", "Li7La3Zr2O12", "Li2TiO3", "Li10GeP2S12",
+    "LiAgF6", "LiSbF6", "Li2CO3", "Li6PS5Cl", "LiGe2P3O12", "Li7La3Zr2O12", "Li2TiO3", "Li10GeP2S12", "LiBiO2",
 )  # fmt: skip
 
 BOND_A = {
