@@ -63,11 +63,11 @@ TWO = [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
 
 HOSTILE: dict[str, tuple[str | bytes, str]] = {
     # name of the file: what is in it, and a part of the message
-    "truncated_in_cell.cif": (cif()[:60], "lists no atom sites"),
+    "truncated_in_cell.cif": (cif()[:60], "no complete cell"),
     "truncated_in_loop.cif": (cif()[:330], "cannot be read"),
     "without_sites.cif": (cif(""), "cannot be read"),
-    "nan_edge.cif": (cif(a="nan"), "not a number"),
-    "question_mark.cif": (cif(a="?"), "cannot be read"),
+    "nan_edge.cif": (cif(a="nan"), "impossible: edges nan"),
+    "question_mark.cif": (cif(a="?"), "no complete cell"),
     "negative_edge.cif": (cif(a=-5.64), "impossible: edges -5.64"),
     "zero_edge.cif": (cif(a=0), "impossible: edges 0"),
     "impossible_angle.cif": (cif(alpha=200), "impossible: .*angles 200"),
@@ -79,6 +79,8 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "unknown_element.cif": (cif("Qq1 Qq 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "unknown element"),
     "overlapping.cif": (cif("Na1 Na 0 0 0 1\nCl1 Cl 0.03 0 0 1"), "overlap"),
     "letters_for_numbers.cif": (cif("Na1 Na zero 0 0 1"), "'zero'"),
+    "unknown_group.cif": (cif().replace("F m -3 m", "Q m -3 m"), "operations of space group"),
+    "no_hydrogen.cif": (cif().replace("loop_", "_chemical_formula_sum 'H2 Na1 Cl1 O1'\nloop_"), "do not make up"),
     "empty.cif": ("", "no structure"),
     "rubbish.cif": (bytes(range(256)) * 20, "binary"),
     "prose.cif": ("Dear colleague, the structure is attached.\n" * 9, "no structure"),
@@ -106,9 +108,10 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "number.json": ("42", "holds no structure"),
     "nothing.json": ("[]", "holds no structure"),
     "cut.jsonl.gz": (gzip.compress(as_json(["Na"], ZERO).encode())[:40], "cannot be read"),
+    "damaged.cif.gz": (gzip.compress(cif().encode())[:30] + bytes(60), "cannot be read|no kind"),
     "not_zipped.jsonl.gz": ("plain text", "Not a gzipped file"),
     "cut.parquet": (b"PAR1 and no more", "cannot be read"),
-    "wrong_ending.parquet": (cif(a="?"), "cannot be read"),
+    "wrong_ending.parquet": (cif(a="?"), "no complete cell"),
     "prose.csv": ("name,value\nsalt,1\n", "no column 'structure'"),
     "spectrum.dta": ("FREQ Z\n1 2\n", "no kind that can be read"),
 }  # fmt: skip

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import ase.io
@@ -15,6 +16,7 @@ from pymatgen.core.structure import Structure
 
 from phonolyte.families import family
 from phonolyte.structures import Crystal, as_crystal, read
+from phonolyte.structures.cif import halls
 from phonolyte.structures.duplicates import find_duplicates
 
 SALT = Structure.from_spacegroup("Fm-3m", np.eye(3) * 5.64, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
@@ -98,6 +100,21 @@ def test_files_folders_globs_tables_and_objects_can_be_mixed(tmp_path: Path):
     assert reading.crystals[2].properties == {"band_gap_ev": 5.0}
 
 
+def test_hidden_folders_and_run_folders_are_left_out(tmp_path: Path):
+    for folder in (".ipynb_checkpoints", "out"):
+        (tmp_path / folder).mkdir()
+        write_cif(tmp_path / folder / "copy.cif")
+    (tmp_path / "out" / "run.toml").write_text('phonolyte = "1"\n')
+    write_cif(tmp_path / "salt.cif")
+    write_poscar(tmp_path / "POSCAR.mp-1")
+    assert sorted(crystal.material_id for crystal in read(tmp_path).crystals) == ["mp-1", "salt"]
+
+
+def test_one_object_is_read_as_one():
+    assert [c.formula for c in read(SALT).crystals] == ["NaCl"]
+    assert [c.formula for c in read(SALT.to_ase_atoms()).crystals] == ["NaCl"]
+
+
 def test_coordinates_are_wrapped_and_sites_keep_their_order():
     moved = Structure(SALT.lattice, SALT.species, SALT.frac_coords + np.array([3.0, -2.0, 1e-17]))
     crystal = as_crystal(moved)
@@ -112,6 +129,54 @@ def test_blocks_of_a_cif_are_crystals_of_their_own_and_a_bad_one_costs_one_row(t
     reading = read(tmp_path / "three.cif")
     assert [c.material_id for c in reading.crystals] == ["three-1", "three-3"]
     assert [f.material_id for f in reading.failures] == ["three-2"]
+
+
+CIF_CELL = "\n".join(
+    [
+        "data_x",
+        *(f"_cell_length_{x} 5.64(2)" for x in "abc"),
+        *(f"_cell_angle_{x} 90" for x in ("alpha", "beta", "gamma")),
+    ]
+)
+CIF_SITES = "\nloop_\n" + "\n".join(
+    ["_atom_site_label", "_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z", "_atom_site_occupancy",
+     "Na1 0 0 0 .", "Cl1 0.5 0.5 0.5 1.0"]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        "_space_group_name_Hall '-F 4 2 3'",
+        "_symmetry_space_group_name_H-M 'F m -3 m'",
+        "_symmetry_space_group_name_H-M Fm-3m",
+        "_space_group_name_H-M_alt 'F 4/m -3 2/m'",
+        "_SYMMETRY_SPACE_GROUP_NAME_H-M 'F m -3 m'",
+    ],
+)
+@pytest.mark.parametrize("encode", [str.encode, lambda text: text.encode("utf-8-sig"),
+                                    lambda text: text.replace("\n", "\r\n").replace("data_", "DATA_").encode()])  # fmt: skip
+def test_a_cif_that_only_names_its_group_is_expanded(tmp_path: Path, group: str, encode: Callable[[str], bytes]):
+    (tmp_path / "salt.cif").write_bytes(encode(f"{CIF_CELL}\n{group}{CIF_SITES}\n"))
+    (crystal,) = read(tmp_path / "salt.cif").crystals
+    assert len(crystal) == 8
+    assert crystal.formula == "NaCl"
+
+
+def test_settings_of_a_group_are_told_apart():
+    assert len({halls()[name] for name in ("P21/n", "P21/c", "P121/n1")}) == 2
+    assert halls()["R-3:H"] != halls()["R-3:R"]
+    assert halls()["Fd-3m:1"] != halls()["Fd-3m:2"]
+
+
+def test_a_bad_frame_costs_one_row_and_integers_are_properties(tmp_path: Path):
+    frame = '1\nLattice="4 0 0 0 4 0 0 0 4" material_id={} band_gap_ev=5\n{} 0 0 0\n'
+    frames = [frame.format(f"f{i}", "Na" if i != 2 else "Na x") for i in range(4)]
+    (tmp_path / "frames.xyz").write_text("".join(frames))
+    reading = read(tmp_path / "frames.xyz")
+    assert [crystal.material_id for crystal in reading.crystals] == ["f0", "f1", "f3"]
+    assert [failure.material_id for failure in reading.failures] == ["f2"]
+    assert reading.crystals[0].properties["band_gap_ev"] == 5
 
 
 def test_a_bad_line_costs_one_row(tmp_path: Path):

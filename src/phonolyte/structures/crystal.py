@@ -94,9 +94,8 @@ class Crystal:
             if not site.is_ordered:
                 raise _disordered(site.species_string)
         symbols = [_symbol_of(site.specie) for site in structure]
-        return cls.of(
-            material_id, structure.lattice.matrix, symbols, structure.frac_coords, **more,
-        )  # fmt: skip
+        more.setdefault("properties", plain(structure.properties))
+        return cls.of(material_id, structure.lattice.matrix, symbols, structure.frac_coords, **more)
 
     @classmethod
     def from_ase(cls, atoms: Atoms, *, material_id: str = "", **more: Any) -> Crystal:
@@ -108,9 +107,10 @@ class Crystal:
                 fix="Give a cell and pbc = True (plain XYZ has none: use extended XYZ).",
                 kind="NotPeriodic",
             )
+        more.setdefault("properties", plain(atoms.info))
         return cls.of(
-            material_id, atoms.cell.array, atoms.numbers.tolist(), atoms.get_scaled_positions(wrap=False), **more,
-        )  # fmt: skip
+            material_id, atoms.cell.array, atoms.numbers.tolist(), atoms.get_scaled_positions(wrap=False), **more
+        )
 
     def to_pymatgen(self) -> Structure:
         """The same crystal as a pymatgen ``Structure``."""
@@ -162,15 +162,28 @@ def as_crystal(material: Crystal | Structure | Atoms, *, material_id: str = "") 
     """
     if isinstance(material, Crystal):
         return material
-    if any(base.__module__.startswith("ase.") for base in type(material).__mro__):
+    if _is_ase(material):
         return Crystal.from_ase(material, material_id=material_id)
-    if hasattr(material, "lattice") and hasattr(material, "sites"):
+    if _is_pymatgen(material):
         return Crystal.from_pymatgen(material, material_id=material_id)
     raise StructureError(
         f"{type(material).__name__} is not a crystal",
         fix="Give a phonolyte Crystal, a pymatgen Structure or ASE Atoms.",
         kind="BadType",
     )
+
+
+def is_material(value: object) -> bool:
+    """Whether :func:`as_crystal` takes the object."""
+    return isinstance(value, Crystal) or _is_ase(value) or _is_pymatgen(value)
+
+
+def _is_ase(value: object) -> bool:
+    return any(base.__module__.startswith("ase.") for base in type(value).__mro__)
+
+
+def _is_pymatgen(value: object) -> bool:
+    return hasattr(value, "lattice") and hasattr(value, "sites")
 
 
 def check(crystal: Crystal) -> None:
@@ -273,6 +286,12 @@ def _wrapped(frac_coords: Floats) -> Floats:
         wrapped = frac_coords - np.floor(frac_coords)
     wrapped[wrapped > 1.0 - 1e-12] = 0.0  # -1e-17 would stay at 1.0
     return wrapped
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the values that a table can hold: text, numbers, truth values; NumPy scalars become Python's."""
+    scalars = {str(key): value.item() if isinstance(value, np.generic) else value for key, value in values.items()}
+    return {key: value for key, value in scalars.items() if value is None or isinstance(value, (str, int, float))}
 
 
 def elements_in(formula: str) -> list[str]:

@@ -11,6 +11,7 @@ import io
 import json
 import re
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from phonolyte.errors import ReadError, StructureError
-from phonolyte.structures.crystal import Crystal
+from phonolyte.structures.cif import blocks_with_a_cell, structure_of
+from phonolyte.structures.crystal import Crystal, plain
 
 Record = tuple[str, Callable[[str], Crystal]]
 Reader = Callable[[Path], Iterator[Record]]
@@ -39,7 +41,7 @@ def reader_for(path: Path) -> Reader | None:
         return read_json
     if name.endswith((".csv", ".tsv")):
         return read_csv
-    if re.search(rb"(?m)^\s*data_|^\s*_cell_length_a", head):
+    if re.search(rb"(?mi)^\s*data_|^\s*_cell_length_a", head):
         return read_cif
     if _is_poscar_name(path.name):
         return read_poscar
@@ -54,41 +56,11 @@ def reader_for(path: Path) -> Reader | None:
 
 def read_cif(path: Path) -> Iterator[Record]:
     """Crystallographic Information File, through pymatgen; every data block with a cell is a crystal."""
-    blocks = re.split(r"(?mi)^(?=data_)", _text(path))
-    with_cell = [block for block in blocks if "_cell_length_a" in block]
-    if not with_cell:
+    blocks = blocks_with_a_cell(_text(path))
+    if not blocks:
         raise ReadError(f"{path.name} holds no structure", fix="Give a CIF with a cell and atom sites.")
-    for block in with_cell:
-        yield "", lambda name, b=block: Crystal.from_pymatgen(_cif_structure(b), material_id=name)  # type: ignore[misc]
-
-
-def _cif_structure(block: str) -> Any:
-    from pymatgen.io.cif import CifParser
-
-    _check_cif_cell(block)
-    if not re.search(r"_atom_site_(?:fract|Cartn)_z\s+\S", block):
-        raise ReadError("the CIF lists no atom sites", why="the file may be cut short", fix="Get the whole file.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        parser = CifParser(io.StringIO(block), occupancy_tolerance=1.001)
-        (structure,) = parser.parse_structures(primitive=False, symmetrized=False, on_error="raise")
-    return structure
-
-
-def _check_cif_cell(block: str) -> None:
-    """Refuse edges and angles that no cell has, and that pymatgen would bend into one."""
-    number = r"\s+(-?[\d.]+)"
-    lengths = [float(value) for value in re.findall(r"(?m)^\s*_cell_length_[abc]" + number, block)]
-    angles = np.array(re.findall(r"(?m)^\s*_cell_angle_(?:alpha|beta|gamma)" + number, block), dtype=float)
-    cosines = np.cos(np.radians(angles))
-    closes = len(angles) < 3 or 1.0 + 2.0 * cosines.prod() > (cosines**2).sum()
-    if min(lengths, default=1.0) <= 0.0 or ((angles <= 0.0) | (angles >= 180.0)).any() or not closes:
-        raise StructureError(
-            "the cell is impossible",
-            why=f"edges {', '.join(f'{x:g}' for x in lengths)} A, angles {', '.join(f'{x:g}' for x in angles)} degrees",
-            fix="Correct the cell in the CIF.",
-            kind="DegenerateCell",
-        )
+    for block in blocks:
+        yield "", lambda name, b=block: Crystal.from_pymatgen(structure_of(b), material_id=name)  # type: ignore[misc]
 
 
 def read_poscar(path: Path) -> Iterator[Record]:
@@ -112,13 +84,31 @@ def read_poscar(path: Path) -> Iterator[Record]:
 
 
 def read_extxyz(path: Path) -> Iterator[Record]:
-    """Extended XYZ, every image, through ASE."""
-    from ase.io import iread
+    """Extended XYZ, every frame, through ASE."""
+    for frame in _frames(_text(path).splitlines()):
+        comment = frame[1] if len(frame) > 1 else ""
+        found = (re.search(rf"(?:^|\s){key}=(?:\"([^\"]*)\"|(\S+))", comment) for key in _ID_KEYS)
+        name = next((match.group(1) or match.group(2) for match in found if match), "")
+        yield name, lambda i, f=frame: _from_frame(f, i)  # type: ignore[misc]
 
-    for atoms in iread(io.StringIO(_text(path)), index=":", format="extxyz"):
-        name = next((str(atoms.info[key]) for key in _ID_KEYS if key in atoms.info), "")
-        properties = {k: v for k, v in atoms.info.items() if isinstance(v, (int, float, str)) and k not in _ID_KEYS}
-        yield name, lambda i, a=atoms, p=properties: Crystal.from_ase(a, material_id=i, properties=p)  # type: ignore[misc]
+
+def _frames(lines: list[str]) -> Iterator[list[str]]:
+    """Lines of each frame; a frame begins with the number of its atoms, so a bad one does not spoil the next."""
+    start = 0
+    while start < len(lines):
+        if not lines[start].strip():
+            start += 1
+            continue
+        count = int(lines[start]) if lines[start].strip().isdigit() else 0
+        yield lines[start : start + count + 2]
+        start += count + 2
+
+
+def _from_frame(lines: list[str], name: str) -> Crystal:
+    from ase.io import read
+
+    atoms = read(io.StringIO("\n".join(lines) + "\n"), format="extxyz")
+    return Crystal.from_ase(atoms, material_id=name)
 
 
 def read_json(path: Path) -> Iterator[Record]:
@@ -242,7 +232,7 @@ def _from_json(data: Any, path: Path) -> Iterator[Record]:
 
 def _record(data: dict[str, Any]) -> Record:
     name = next((str(data[key]) for key in _ID_KEYS if data.get(key)), "")
-    properties = {k: v for k, v in data.items() if k not in ("structure", *_ID_KEYS) and _is_plain(v)}
+    properties = plain({k: v for k, v in data.items() if k not in ("structure", *_ID_KEYS)})
     return name, lambda i: Crystal.from_pymatgen(_structure(data["structure"]), material_id=i, properties=properties)
 
 
@@ -289,10 +279,6 @@ def _fails(error: StructureError) -> Callable[[str], Crystal]:
     return make
 
 
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, (str, int, float, bool))
-
-
 def _is_poscar_name(name: str) -> bool:
     return bool(re.search(r"(?i)(^|[._-])(poscar|contcar)([._-]|$)|\.vasp$", name.removesuffix(".gz")))
 
@@ -301,7 +287,7 @@ def _head(path: Path) -> bytes:
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
             return bytes(stream.read(20_000))
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return b""
 
 
@@ -311,4 +297,4 @@ def _text(path: Path) -> str:
         raw = gzip.decompress(raw)
     if b"\0" in raw:
         raise ReadError(f"{path.name} is a binary file", fix="Give a text file such as CIF or POSCAR.")
-    return raw.decode("utf-8", errors="replace")
+    return raw.decode("utf-8-sig", errors="replace")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from glob import glob, has_magic
@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phonolyte.errors import Failure, ReadError, StructureError
-from phonolyte.structures.crystal import Crystal, as_crystal
-from phonolyte.structures.readers import reader_for
+from phonolyte.structures.crystal import Crystal, as_crystal, is_material
+from phonolyte.structures.readers import Record, reader_for
 
 if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core.structure import Structure
 
 STAGE = "structures"
+RUN_RECORD = "run.toml"
+"""A folder with this file is a run folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Reading:
 
 
 def read(
-    inputs: str | Path | Iterable[str | Path | Crystal | Structure | Atoms],
+    inputs: str | Path | Crystal | Structure | Atoms | Iterable[str | Path | Crystal | Structure | Atoms],
     *,
     executor: Executor | None = None,
 ) -> Reading:
@@ -40,7 +42,8 @@ def read(
     Parameters
     ----------
     inputs
-        One path or any mix of paths and of Crystal, pymatgen ``Structure`` and ASE ``Atoms``.
+        A path, a Crystal, a pymatgen ``Structure`` or ASE ``Atoms``, or any mix of them. In folders, what is
+        hidden and the run folders of Phonolyte are left out.
     executor
         Maps over the files; use processes for many CIF files.
 
@@ -50,7 +53,7 @@ def read(
         Every structure is a crystal or a failure. Each crystal has a `material_id` of its own: a name that
         comes twice is made unique with ``~2``, ``~3``, ..., and `notes` says so.
     """
-    items = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
+    items = [inputs] if isinstance(inputs, (str, Path)) or is_material(inputs) else list(inputs)  # type: ignore[arg-type]
     found = [part for item in items for part in _expand(item)]
     paths = [part for part in found if isinstance(part, Path)]
     of_path = iter((executor.map if executor else map)(read_file, paths))
@@ -66,8 +69,9 @@ def read(
 
 
 def read_file(path: Path) -> Reading:
-    """Read all crystals of one file; whatever goes wrong becomes a failure."""
+    """Read all crystals of one file; whatever goes wrong becomes a failure, and costs nothing read before it."""
     reading = Reading()
+    records: list[Record] = []
     try:
         reader = reader_for(path)
         if reader is None:
@@ -76,12 +80,11 @@ def read_file(path: Path) -> Reading:
                 why="neither its name nor its content is that of a structure file",
                 fix="Give CIF, POSCAR, extended XYZ, pymatgen or ASE JSON, JSONL(.gz) or a crystal table.",
             )
-        records = list(reader(path))
+        records.extend(reader(path))
         if not records:
             raise ReadError(f"{path.name} holds no structure", why="it is empty", fix="Get the whole file.")
     except Exception as error:  # a foreign parser can raise anything at a bad file
         reading.failures.append(_failure(error, _name_of(path), path))
-        return reading
     for number, (name, make) in enumerate(records, start=1):
         name = name or _name_of(path) + (f"-{number}" if len(records) > 1 else "")
         try:
@@ -101,13 +104,24 @@ def _expand(
     if path.is_file():
         return [path]
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        files = sorted(_files_in(path))
         readable = [p for p in files if reader_for(p)]
         return readable or [_nothing(item, f"the folder holds {len(files)} files, none a structure")]
     if has_magic(str(path)):
         matches = [Path(p) for p in sorted(glob(str(path), recursive=True))]
         return [part for match in matches for part in _expand(match)] or [_nothing(item, "no file matches")]
     return [_nothing(item, "there is no such file or folder")]
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    """Files of a folder and the folders in it, less hidden ones and what an earlier run wrote."""
+    for part in folder.iterdir():
+        if part.name.startswith("."):
+            continue
+        if part.is_file():
+            yield part
+        elif part.is_dir() and not (part / RUN_RECORD).is_file():
+            yield from _files_in(part)
 
 
 def _nothing(item: str | Path, why: str) -> Failure:
@@ -135,11 +149,14 @@ def _failure(error: Exception, name: str, path: Path) -> Failure:
 
 
 def _name_of(path: Path) -> str:
-    """File name without its ending; POSCAR and CONTCAR go by their folder."""
-    stem = path.name.removesuffix(".gz")
-    stem = stem.rpartition(".")[0] or stem
-    plain = stem.upper() in ("POSCAR", "CONTCAR")
-    return path.resolve().parent.name if plain and path.resolve().parent.name else stem
+    """File name without its ending; POSCAR and CONTCAR go by their folder, POSCAR.mp-1 is mp-1."""
+    name = path.name.removesuffix(".gz")
+    if name.upper() in ("POSCAR", "CONTCAR"):
+        return path.resolve().parent.name or name
+    first, _, rest = name.partition(".")
+    if first.upper() in ("POSCAR", "CONTCAR"):
+        return rest if rest.lower() != "vasp" else path.resolve().parent.name
+    return name.rpartition(".")[0] or name
 
 
 def _with_unique_ids(parts: Iterable[Reading]) -> Reading:
