@@ -197,6 +197,9 @@ Arguments = Callable[[Path], list[str]]
         (lambda t: ["screen", "-o", str(t / "no_id.csv")], "cannot be a run folder"),
         (lambda t: ["study", str(t / "missing.toml")], "cannot be read"),
         (lambda t: ["study", str(t / "table.toml")], "there is no table"),
+        (lambda t: ["study", str(t / "number.toml")], "Write it as a table"),
+        (lambda t: ["screen", "--settings", str(t / "flag.toml")], "max_center_mev is True"),
+        (lambda t: ["features", str(t / "salt.cif"), "-o", str(t / "no_id.csv" / "f.csv")], "cannot be a run folder"),
         (lambda t: ["train", "--data", str(t / "missing.csv"), "-o", str(t / "m")], "does not exist"),
         (lambda t: ["train", "--data", str(t / "no_id.csv"), "-o", str(t / "m")], "column|band center"),
         (lambda t: ["features"], "no INPUT was given"),
@@ -211,6 +214,8 @@ def test_bad_usage_ends_with_a_message_and_exit_code_2(
     (tmp_path / "no_id.csv").write_text("name,e_hull_ev\nsalt,0\n")
     (tmp_path / "words.csv").write_text("material_id,e_hull_ev\nsalt,low\n")
     (tmp_path / "twice.csv").write_text("material_id,e_hull_ev\nsalt,0\nsalt,1\n")
+    (tmp_path / "number.toml").write_text("screen = 5\n")
+    (tmp_path / "flag.toml").write_text("[screen]\nmax_center_mev = true\n")
     (tmp_path / "bad.toml").write_text("[screen\n")
     (tmp_path / "unknown.toml").write_text("[screen]\ncolour = 'red'\n")
     (tmp_path / "table.toml").write_text("[dance]\n")

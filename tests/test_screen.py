@@ -47,6 +47,7 @@ def test_each_material_is_rejected_by_the_first_criterion_it_fails():
         "lithium-iodide": "", "again": "unique", "lithium-fluoride": "band_center", "salt": "ion",
         "unstable": "e_hull", "metal": "band_gap", "unknown": "band_gap", "radium": "ion", "helium": "features",
     }  # fmt: skip
+    assert [step.name for step in result.funnel][3:] == list(CRITERIA)
     assert verdict.loc["again", "reason"] == "the same crystal as lithium-iodide"
     assert verdict.loc["unstable", "reason"] == "energy above hull 0.2 eV/atom"
     assert verdict.loc["unknown", "reason"] == "band gap unknown"
@@ -82,6 +83,31 @@ def test_a_property_nobody_has_is_not_asked_and_said():
     assert result.n_ranked > 0
 
 
+def test_a_repetition_cannot_push_its_kind_out_of_the_funnel():
+    bare, known = rocksalt("bare", "Li", "I", 6.0), rocksalt("known", "Li", "I", 6.0, e_hull_ev=0.0, band_gap_ev=4.0)
+    other = rocksalt("other", "Li", "Br", 5.5, e_hull_ev=0.0, band_gap_ev=4.0)
+    for order in ([bare, known, other], [known, bare, other], [other, known, bare]):
+        table = screen(Reading(crystals=order)).table.set_index("material_id")
+        assert table["passes"].to_dict() == {"bare": False, "known": True, "other": True}
+
+
+def test_properties_that_know_no_crystal_are_an_error_and_few_are_noted():
+    with pytest.raises(TableError, match="knows none of the crystals: it has ids such as 12"):
+        screen(READING, properties=pd.DataFrame({"e_hull_ev": [0.0]}, index=["12"]))
+    result = screen(READING, properties=pd.DataFrame({"e_hull_ev": [0.0]}, index=["salt"]))
+    assert result.notes == [f"the properties know 1 of {len(LIBRARY)} crystals"]
+
+
+def test_numbers_as_ids_are_text(tmp_path: Path):
+    pd.DataFrame({"material_id": [12], "e_hull_ev": [0.9]}).to_parquet(tmp_path / "p.parquet")
+    assert read_properties(tmp_path / "p.parquet").loc["12", "e_hull_ev"] == 0.9
+
+
+def test_an_id_for_two_crystals_is_refused():
+    with pytest.raises(TableError, match="more than once"):
+        screen(Reading(crystals=[LIBRARY[0], LIBRARY[0]]))
+
+
 def test_given_properties_come_before_those_of_the_file():
     given = pd.DataFrame({"band_gap_ev": [7.0, np.nan]}, index=["unknown", "salt"])
     table = screen(READING, properties=given).table.set_index("material_id")
@@ -115,10 +141,13 @@ def test_a_killed_screen_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(phonolyte.screen, "featurize", dies_in_the_third)
     with pytest.raises(KeyboardInterrupt):
         screen(READING, shards=tmp_path)
+    half_written = next(tmp_path.glob("*.parquet"))
     resumed = screen(READING, shards=tmp_path)
     assert calls[3:] == [["unstable", "metal"], ["unknown", "radium"], ["helium"]]
     pd.testing.assert_frame_equal(resumed.table, screen(READING).table)
     assert resumed.failures == screen(READING).failures
+    half_written.write_bytes(b"")
+    pd.testing.assert_frame_equal(screen(READING, shards=tmp_path).table, resumed.table)
 
 
 def test_threads_change_nothing():
@@ -178,7 +207,9 @@ def test_the_command_without_arguments_ranks_the_reference_compounds(tmp_path: P
     assert record["settings"]["model"] == "embedded"
     assert "jaafreh2024" in (tmp_path / "out" / "cite.bib").read_text()
     assert pd.read_parquet(tmp_path / "out" / "failures.parquet").empty
-    assert not (tmp_path / "out" / "shards").exists()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "cite.bib", "failures.parquet", "funnel.json", "ranked.csv", "ranked.parquet", "run.toml",
+    ]  # fmt: skip
 
 
 def test_options_environment_file_and_default_come_in_this_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -222,12 +253,14 @@ def test_a_study_trains_a_model_and_screens_with_it(tmp_path: Path):
         }
         for c, a in pairs[:24]
     ]
+    records.append({"material_id": "broken", "structure": {}, "band_center_mev": 30.0})
     (tmp_path / "data.jsonl").write_text("\n".join(json.dumps(record) for record in records))
     (tmp_path / "s.toml").write_text(
         "[train]\ndata = 'data.jsonl'\nalgorithm = 'decision_tree'\nfeatures = 'selected'\n"
         "[screen]\ninputs = ['data.jsonl']\nion = 'Li'\nmax_center_mev = 100\n"
     )
-    output = run("study", tmp_path / "s.toml", "-o", tmp_path / "run")
+    output = run("study", tmp_path / "s.toml", "-o", tmp_path / "run", code=1)
+    assert set(pd.read_parquet(tmp_path / "run" / "failures.parquet")["material_id"]) == {"broken"}
     assert "decision_tree" in output
     assert (tmp_path / "run" / "model" / "card.md").is_file()
     ranked = pd.read_parquet(tmp_path / "run" / "ranked.parquet")

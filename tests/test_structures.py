@@ -132,16 +132,24 @@ def test_blocks_of_a_cif_are_crystals_of_their_own_and_a_bad_one_costs_one_row(t
 
 
 CIF_CELL = "\n".join(
-    [
-        "data_x",
-        *(f"_cell_length_{x} 5.64(2)" for x in "abc"),
-        *(f"_cell_angle_{x} 90" for x in ("alpha", "beta", "gamma")),
-    ]
-)
-CIF_SITES = "\nloop_\n" + "\n".join(
-    ["_atom_site_label", "_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z", "_atom_site_occupancy",
-     "Na1 0 0 0 .", "Cl1 0.5 0.5 0.5 1.0"]
+    ["data_x", *(f"_cell_length_{axis} 5.64(2)" for axis in "abc"),
+     *(f"_cell_angle_{angle} 90" for angle in ("alpha", "beta", "gamma"))]
 )  # fmt: skip
+CIF_SITES = """
+loop_
+_atom_site_label
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+Na1 0 0 0 .
+Cl1 0.5 0.5 0.5 1.0
+"""
+ENCODINGS: dict[str, Callable[[str], bytes]] = {
+    "utf-8": str.encode,
+    "with a mark": lambda text: text.encode("utf-8-sig"),
+    "of Windows, in capitals": lambda text: text.replace("\n", "\r\n").replace("data_", "DATA_").encode(),
+}
 
 
 @pytest.mark.parametrize(
@@ -154,10 +162,9 @@ CIF_SITES = "\nloop_\n" + "\n".join(
         "_SYMMETRY_SPACE_GROUP_NAME_H-M 'F m -3 m'",
     ],
 )
-@pytest.mark.parametrize("encode", [str.encode, lambda text: text.encode("utf-8-sig"),
-                                    lambda text: text.replace("\n", "\r\n").replace("data_", "DATA_").encode()])  # fmt: skip
-def test_a_cif_that_only_names_its_group_is_expanded(tmp_path: Path, group: str, encode: Callable[[str], bytes]):
-    (tmp_path / "salt.cif").write_bytes(encode(f"{CIF_CELL}\n{group}{CIF_SITES}\n"))
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_cif_that_only_names_its_group_is_expanded(tmp_path: Path, group: str, encoding: str):
+    (tmp_path / "salt.cif").write_bytes(ENCODINGS[encoding](f"{CIF_CELL}\n{group}{CIF_SITES}"))
     (crystal,) = read(tmp_path / "salt.cif").crystals
     assert len(crystal) == 8
     assert crystal.formula == "NaCl"

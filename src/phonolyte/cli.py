@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +18,7 @@ import typer
 
 from phonolyte import __version__
 from phonolyte.errors import Failure, PhonolyteError, SettingsError
-from phonolyte.settings import SCREEN_DEFAULTS, read_toml, resolve
+from phonolyte.settings import SCREEN_DEFAULTS, read_toml, resolve, section
 
 if TYPE_CHECKING:
     from phonolyte.screen import Criteria, Screening
@@ -79,10 +79,13 @@ def features(
 ) -> None:
     """Compute the Magpie features of crystals."""
     from phonolyte.features import featurize
-    from phonolyte.runs import write_parquet
+    from phonolyte.runs import open_run, write_failures, write_parquet
 
     if output.suffix not in (".parquet", ".csv"):
         raise SettingsError(f"{output.name} is neither .parquet nor .csv", fix="Name the table so.")
+    if output.is_dir():
+        raise SettingsError(f"{output} is a folder", fix="Name a table.")
+    folder = open_run(output.parent)
     reading = _read(_required(inputs), jobs)
     _load_kernels()
     with _threads(jobs) as executor, _bar("Features", len(reading.crystals)) as progress:
@@ -94,13 +97,13 @@ def features(
         )
     formulas = {crystal.material_id: crystal.formula for crystal in reading.crystals}
     table.insert(0, "formula", [formulas[name] for name in table.index])
-    output.parent.mkdir(parents=True, exist_ok=True)
     if output.suffix == ".csv":
         table.to_csv(output)
     else:
         write_parquet(table.reset_index(), output)
     everything = [*reading.failures, *failures]
-    _write_failures_beside(output, everything)
+    if everything or (folder / "failures.parquet").exists():  # an old one would mislead
+        write_failures(folder, everything)
     _console().print(f"[bold]{len(table)}[/] crystals, {table.shape[1] - 1} features -> {output}")
     _finish(everything, nothing=table.empty, notes=reading.notes)
 
@@ -124,31 +127,9 @@ def train(
     jobs: Jobs = None,
 ) -> None:
     """Fit a model of the band center, with its cross-validation, importances and card."""
-    from phonolyte.models.algorithms import FEATURE_SETS, SCAN, STUDY
-    from phonolyte.models.training import n_fits, read_learning_set
-    from phonolyte.models.training import train as fit
-    from phonolyte.runs import open_run, write_failures, write_run
-
-    if algorithm not in STUDY:
-        raise SettingsError(f"there is no algorithm {algorithm!r} to keep", fix=f"Choose among {', '.join(STUDY)}.")
-    if features not in ("all", "selected"):
-        raise SettingsError(f"there is no feature set {features!r} to keep", fix="Choose all or selected.")
-    folder = open_run(output)
-    _load_kernels()
-    with _threads(jobs) as executor:
-        learning_set, failures = read_learning_set(data, executor=executor)
-    algorithms = [*STUDY, *(SCAN if scan else ())]
-    total = n_fits(learning_set, algorithms, FEATURE_SETS)
-    with ProcessPoolExecutor(_cores(jobs)) as executor, _bar("Fits", total) as progress:
-        fit(
-            learning_set, folder,
-            algorithms=algorithms, final=(algorithm, features), seed=seed, description=description,
-            executor=executor, progress=progress,
-        )  # fmt: skip
-    settings = {"command": "train", "algorithm": algorithm, "features": features, "seed": seed, "scan": scan}
-    write_run(folder, settings, [data])
-    write_failures(folder, failures)
-    _show_scores(folder, len(learning_set.target))
+    failures = _train(
+        data, output, algorithm=algorithm, features=features, scan=scan, seed=seed, description=description, jobs=jobs
+    )
     _finish(failures, nothing=False)
 
 
@@ -183,7 +164,7 @@ def screen(
         "ion": ion, "max_center_mev": max_center_mev, "max_e_hull_ev": max_e_hull_ev, "min_gap_ev": min_gap_ev,
         "without": without or None, "jobs": jobs,
     }  # fmt: skip
-    table = read_toml(settings).get("screen", {}) if settings else {}
+    table = section(read_toml(settings), "screen") if settings else {}
     _screen(inputs or [], output, properties, model, resolve(SCREEN_DEFAULTS, arguments=given, table=table))
 
 
@@ -202,30 +183,75 @@ def study(
     if unknown:
         raise SettingsError(f"there is no table [{sorted(unknown)[0]}]", fix="Use [train] and [screen].")
     base = file.parent if file else Path()
-    model = None
+    model, lost = None, []
     if "train" in record:
-        options = dict(record["train"])
-        if "data" not in options:
+        options = section(record, "train")
+        if not isinstance(options.get("data"), str):
             raise SettingsError("[train] names no data", fix="Add: data = 'TABLE'.")
         model = output / "model"
-        train(
-            base / options.pop("data"), output=model, **_only(options, ("algorithm", "features", "seed", "description"))
-        )
-    options = dict(record.get("screen", {}))
+        allowed = ("algorithm", "features", "seed", "description")
+        lost = _train(base / options.pop("data"), model, **_only(options, allowed))
+    options = section(record, "screen")
     inputs = [str(base / item) for item in _listed(options.pop("inputs", []))]
     properties = options.pop("properties", None)
     settings = resolve(SCREEN_DEFAULTS, arguments={}, table=options)
-    _screen(inputs, output, base / properties if properties else None, model, settings)
+    _screen(inputs, output, base / properties if properties else None, model, settings, lost=lost)
+
+
+def _train(
+    data: Path,
+    output: Path,
+    *,
+    algorithm: str = "extra_trees",
+    features: str = "all",
+    scan: bool = False,
+    seed: int = 0,
+    description: str = "",
+    jobs: int | None = None,
+) -> list[Failure]:
+    from phonolyte.models.algorithms import FEATURE_SETS, SCAN, STUDY
+    from phonolyte.models.training import n_fits, read_learning_set
+    from phonolyte.models.training import train as fit
+    from phonolyte.runs import open_run, write_failures, write_run
+
+    if algorithm not in STUDY:
+        raise SettingsError(f"there is no algorithm {algorithm!r} to keep", fix=f"Choose among {', '.join(STUDY)}.")
+    if features not in ("all", "selected"):
+        raise SettingsError(f"there is no feature set {features!r} to keep", fix="Choose all or selected.")
+    folder = open_run(output)
+    _load_kernels()
+    with _threads(jobs) as executor:
+        learning_set, failures = read_learning_set(data, executor=executor)
+    algorithms = [*STUDY, *(SCAN if scan else ())]
+    total = n_fits(learning_set, algorithms, FEATURE_SETS)
+    with ProcessPoolExecutor(_cores(jobs)) as executor, _bar("Fits", total) as progress:
+        fit(
+            learning_set, folder,
+            algorithms=algorithms, final=(algorithm, features), seed=seed, description=description,
+            executor=executor, progress=progress,
+        )  # fmt: skip
+    settings = {"command": "train", "algorithm": algorithm, "features": features, "seed": seed, "scan": scan}
+    write_run(folder, settings, [data])
+    write_failures(folder, failures)
+    _show_scores(folder, len(learning_set.target))
+    return failures
 
 
 def _screen(
-    inputs: list[str], output: Path, properties: Path | None, model: Path | None, settings: dict[str, Any]
+    inputs: list[str],
+    output: Path,
+    properties: Path | None,
+    model: Path | None,
+    settings: dict[str, Any],
+    *,
+    lost: Sequence[Failure] = (),
 ) -> None:
     from phonolyte.models import BandCenterModel
     from phonolyte.references import reference_compounds
     from phonolyte.runs import open_run, write_failures, write_run
     from phonolyte.screen import criteria_from, read_properties, write_screening
     from phonolyte.screen import screen as run_screen
+    from phonolyte.structures.reading import input_files
 
     criteria = criteria_from(settings)
     fitted = BandCenterModel.load(model) if model else BandCenterModel.embedded()
@@ -234,19 +260,19 @@ def _screen(
     jobs = settings["jobs"]
     reading = _read(inputs, jobs) if inputs else reference_compounds()
     _load_kernels()
-    shards = folder / "shards"
+    shards = folder / ".shards"
     with _threads(jobs) as executor, _bar("Screening", len(reading.crystals)) as progress:
         result = run_screen(
             reading, model=fitted, criteria=criteria, properties=known, shards=shards, executor=executor,
             progress=progress,
         )  # fmt: skip
     write_screening(result, criteria, folder)
-    write_failures(folder, result.failures)
-    used = [*map(Path, inputs), *([properties] if properties else []), *([model / "model.json"] if model else [])]
+    write_failures(folder, [*lost, *result.failures])
+    used = [*input_files(inputs), *([properties] if properties else []), *([model / "model.json"] if model else [])]
     write_run(folder, {"command": "screen", "inputs": inputs, "model": str(model or "embedded"), **settings}, used)
-    shutil.rmtree(shards, ignore_errors=True)
+    shutil.rmtree(shards, ignore_errors=True)  # a hidden folder of our own
     _show_screening(result, criteria, folder)
-    _finish(result.failures, nothing=result.table.empty, notes=result.notes)
+    _finish([*lost, *result.failures], nothing=result.table.empty, notes=result.notes)
 
 
 def _required(inputs: list[str] | None) -> list[str]:
@@ -268,10 +294,10 @@ def _only(options: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 def _read(inputs: list[str], jobs: int | None) -> Reading:
     from phonolyte.structures import read
-    from phonolyte.structures.reading import count_files
+    from phonolyte.structures.reading import input_files
 
     with _console(stderr=True).status("Reading crystals"):
-        if count_files(inputs) < MANY_FILES:
+        if len(input_files(inputs)) < MANY_FILES:
             return read(inputs)
         with ProcessPoolExecutor(_cores(jobs)) as executor:
             return read(inputs, executor=executor)
@@ -322,13 +348,6 @@ def _escape(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
-
-
-def _write_failures_beside(output: Path, failures: list[Failure]) -> None:
-    from phonolyte.runs import write_failures
-
-    if failures:
-        write_failures(output.parent, failures)
 
 
 def _show_scores(folder: Path, n: int) -> None:

@@ -61,19 +61,12 @@ def write_failures(folder: Path, failures: Iterable[Failure]) -> None:
 
 def write_parquet(table: pd.DataFrame, path: Path) -> None:
     """Write a table in one step: a kill leaves the old file or the new one, never half of one."""
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     table.to_parquet(partial, index=False)
     os.replace(partial, path)
 
 
 def checksum(path: str | Path) -> str:
-    """sha256 of a file; of a folder, of the names and sizes in it; empty for what is neither."""
-    path, digest = Path(path), hashlib.sha256()
-    if path.is_file():
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    if path.is_dir():
-        for part in sorted(p for p in path.rglob("*") if p.is_file()):
-            digest.update(f"{part.relative_to(path)} {part.stat().st_size}\n".encode())
-        return digest.hexdigest()
-    return ""
+    """sha256 of a file."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

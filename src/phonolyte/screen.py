@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phonolyte import __version__
 from phonolyte.arrays import Flags
 from phonolyte.elements import ATOMIC_NUMBERS, SYMBOLS
 from phonolyte.errors import Failure, SettingsError, TableError
@@ -28,7 +30,7 @@ SHARD = 2000
 """Crystals predicted between two writes: what a kill can cost."""
 
 PROPERTY_COLUMNS = ("e_hull_ev", "band_gap_ev")
-CRITERIA = ("unique", "ion", "stable_elements", "e_hull", "band_gap", "band_center")
+CRITERIA = ("ion", "stable_elements", "e_hull", "band_gap", "band_center", "unique")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Criteria:
     no_radioactive
         Whether Tc, Pm and the elements from Po on rule a compound out.
     unique
-        Whether a crystal that repeats an earlier one is ruled out.
+        Whether, of crystals that are the same, only the first that meets all other criteria is kept.
     """
 
     ion: str | None = "any"
@@ -132,9 +134,21 @@ def screen(
     -------
     Screening
         Every readable crystal has a row, the best first; ``rank`` is null where a criterion rejects it.
+
+    Raises
+    ------
+    TableError
+        When two crystals have one name, or `properties` know none of them.
     """
     model, criteria = model or BandCenterModel.embedded(), criteria or Criteria()
     crystals = reading.crystals
+    repeated = [name for name, count in Counter(crystal.material_id for crystal in crystals).items() if count > 1]
+    if repeated:
+        raise TableError(
+            f"{len(repeated)} material_ids occur more than once",
+            why=f"for example {repeated[0]}",
+            fix="Read the crystals with phonolyte.structures.read, which makes them unique.",
+        )
     predicted, failures = _predict(crystals, model, shards, executor, progress)
     table = _described(crystals, executor)
     table = table.join(predicted, on="material_id")
@@ -147,7 +161,8 @@ def screen(
     ranked = table.sort_values(["passes", "band_center_mev"], ascending=[False, True], kind="stable")
     ranked = ranked.reset_index(drop=True)
     ranked.insert(0, "rank", pd.Series(ranked.index + 1, dtype="Int64").where(ranked["passes"]))
-    return Screening(ranked, [total, first, second, *funnel], [*reading.failures, *failures], [*reading.notes])
+    notes = [*reading.notes, *_notes_on_join(crystals, properties)]
+    return Screening(ranked, [total, first, second, *funnel], [*reading.failures, *failures], notes)
 
 
 def apply_criteria(table: pd.DataFrame, criteria: Criteria) -> tuple[pd.DataFrame, list[Step]]:
@@ -160,7 +175,8 @@ def apply_criteria(table: pd.DataFrame, criteria: Criteria) -> tuple[pd.DataFram
     rejected_by = np.where(alive, "", "features").astype(object)
     reason = np.where(alive, "", "features could not be computed").astype(object)
     steps = []
-    for verdict in _verdicts(table, criteria):
+    for judge in _judges(table, criteria):
+        verdict = judge(alive)
         if verdict.holds is None:
             steps.append(Step(verdict.name, verdict.rule, False, 0, 0, int(alive.sum()), verdict.note))
             continue
@@ -190,39 +206,48 @@ class _Verdict:
     note: str = "left out"
 
 
-def _verdicts(table: pd.DataFrame, criteria: Criteria) -> list[_Verdict]:
-    n = len(table)
-    elements, duplicate_of = table["elements"].tolist(), table["duplicate_of"]
+Judge = Callable[[Flags], _Verdict]
+"""From the materials still in the funnel to a verdict on all."""
+
+
+def _judges(table: pd.DataFrame, criteria: Criteria) -> list[Judge]:
     ions = {None: (), "any": MOBILE_IONS}.get(criteria.ion, (criteria.ion,))
-    has_ion = np.array([any(ion in symbols for ion in ions) for symbols in elements], dtype=bool)
-    stable = np.array([not any(map(_is_radioactive, symbols)) for symbols in elements], dtype=bool)
-    nothing = np.zeros(n, dtype=bool)
+    e_hull = _bounded(table, "e_hull", "e_hull_ev", criteria.max_e_hull_ev, "energy above hull", "eV/atom")
+    gap = _bounded(table, "band_gap", "band_gap_ev", criteria.min_gap_ev, "band gap", "eV", least=True)
+    center = _bounded(table, "band_center", "band_center_mev", criteria.max_center_mev, "band center", "meV")
     return [
-        _Verdict(
-            "unique",
-            "no repetition of an earlier crystal",
-            duplicate_of.isna().to_numpy() if criteria.unique else None,
-            nothing,
-            lambda i: f"the same crystal as {duplicate_of.iloc[i]}",
-        ),
-        _Verdict(
-            "ion",
-            f"contains {_or(ions)}" if ions else "contains a mobile ion",
-            has_ion if ions else None,
-            nothing,
-            lambda _: f"no {_or(ions)}",
-        ),
-        _Verdict(
-            "stable_elements",
-            "no radioactive element",
-            stable if criteria.no_radioactive else None,
-            nothing,
-            lambda i: f"radioactive: {', '.join(sorted(filter(_is_radioactive, elements[i])))}",
-        ),
-        _bounded(table, "e_hull", "e_hull_ev", criteria.max_e_hull_ev, "energy above hull", "eV/atom"),
-        _bounded(table, "band_gap", "band_gap_ev", criteria.min_gap_ev, "band gap", "eV", least=True),
-        _bounded(table, "band_center", "band_center_mev", criteria.max_center_mev, "band center", "meV"),
+        lambda _: _has_ion(table, ions),
+        lambda _: _stable_elements(table, applied=criteria.no_radioactive),
+        lambda _: e_hull,
+        lambda _: gap,
+        lambda _: center,
+        lambda alive: _unique(table, alive, applied=criteria.unique),
     ]
+
+
+def _has_ion(table: pd.DataFrame, ions: Sequence[str | None]) -> _Verdict:
+    holds = np.array([any(ion in symbols for ion in ions) for symbols in table["elements"]], dtype=bool)
+    rule = f"contains {_or(ions)}" if ions else "contains a mobile ion"
+    return _Verdict("ion", rule, holds if ions else None, np.zeros(len(table), bool), lambda _: f"no {_or(ions)}")
+
+
+def _stable_elements(table: pd.DataFrame, *, applied: bool) -> _Verdict:
+    found = [sorted(filter(_is_radioactive, symbols)) for symbols in table["elements"]]
+    holds = np.array([not symbols for symbols in found], dtype=bool) if applied else None
+    rule, nothing = "no radioactive element", np.zeros(len(table), bool)
+    return _Verdict("stable_elements", rule, holds, nothing, lambda i: f"radioactive: {', '.join(found[i])}")
+
+
+def _unique(table: pd.DataFrame, alive: Flags, *, applied: bool) -> _Verdict:
+    """Of the materials still alive, the first of each kind: a repetition cannot push its kind out of the funnel."""
+    ids = table["material_id"]
+    kind = table["duplicate_of"].fillna(ids)
+    holds = ~(kind.where(alive).duplicated() & alive).to_numpy()
+    first = dict(zip(kind[alive & holds], ids[alive & holds], strict=True))
+    rule, nothing = "no repetition of another crystal", np.zeros(len(table), bool)
+    return _Verdict(
+        "unique", rule, holds if applied else None, nothing, lambda i: f"the same crystal as {first[kind.iloc[i]]}"
+    )
 
 
 def _bounded(
@@ -249,6 +274,21 @@ def _or(words: Sequence[str | None]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
+def _notes_on_join(crystals: Sequence[Crystal], properties: pd.DataFrame | None) -> list[str]:
+    """What to say of a table of properties that knows few of the crystals, or none."""
+    if properties is None or not crystals:
+        return []
+    known = sum(crystal.material_id in properties.index for crystal in crystals)
+    if known == 0:
+        raise TableError(
+            "the table of properties knows none of the crystals",
+            why=f"it has ids such as {', '.join(map(str, properties.index[:2]))}, the crystals such as "
+            f"{', '.join(crystal.material_id for crystal in crystals[:2])}",
+            fix="Give both the same material_id.",
+        )
+    return [f"the properties know {known} of {len(crystals)} crystals"] if known < len(crystals) else []
+
+
 def read_properties(path: str | Path) -> pd.DataFrame:
     """Read a table of properties (CSV or Parquet), indexed by `material_id`.
 
@@ -271,7 +311,7 @@ def read_properties(path: str | Path) -> pd.DataFrame:
     columns = [column for column in PROPERTY_COLUMNS if column in table]
     if not columns:
         raise TableError(f"{path.name} has none of {', '.join(PROPERTY_COLUMNS)}", fix="Name the columns so.")
-    table = table[["material_id", *columns]].drop_duplicates()
+    table = table[["material_id", *columns]].astype({"material_id": str}).drop_duplicates()
     for column in columns:
         values = pd.to_numeric(table[column], errors="coerce")
         bad = table[column].notna() & values.isna()
@@ -337,8 +377,8 @@ def _predict_shard(
     progress: Callable[[int], None] | None,
 ) -> tuple[pd.DataFrame, list[Failure]]:
     path = shards / f"{_digest(crystals, model)}.parquet" if shards else None
-    if path and path.is_file():
-        done = pd.read_parquet(path)
+    done = _finished(path)
+    if done is not None:
         if progress:
             progress(len(crystals))
     else:
@@ -360,9 +400,17 @@ def _predict_shard(
     return done.set_index("material_id")[columns].astype({"in_domain": bool}), failures
 
 
+def _finished(path: Path | None) -> pd.DataFrame | None:
+    """A part that an earlier run finished; one that a crash left unreadable is computed again."""
+    try:
+        return pd.read_parquet(path) if path and path.is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
 def _digest(crystals: Sequence[Crystal], model: BandCenterModel) -> str:
-    """A name for the work of one shard: the same crystals and model give the same."""
-    digest = hashlib.sha256(model.fingerprint.encode())
+    """A name for the work of one shard: the same crystals, model and version of Phonolyte give the same."""
+    digest = hashlib.sha256(f"{__version__} {model.fingerprint}".encode())
     for crystal in crystals:
         digest.update(crystal.material_id.encode() + b"\0")
         for values in (crystal.lattice, crystal.numbers, crystal.frac_coords):

@@ -37,6 +37,20 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is no TOML", why=str(error), fix="Repair the line it names.") from None
 
 
+def section(record: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A table of a settings file; empty when it is not there.
+
+    Raises
+    ------
+    SettingsError
+        When the name stands for something else.
+    """
+    table = record.get(name, {})
+    if not isinstance(table, dict):
+        raise SettingsError(f"{name} is {table!r}", fix=f"Write it as a table: [{name}].")
+    return dict(table)
+
+
 def resolve(
     defaults: Mapping[str, Any], *, arguments: Mapping[str, Any], table: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -61,7 +75,7 @@ def resolve(
         raise SettingsError(f"there is no setting {sorted(unknown)[0]!r}", fix=f"Choose among {', '.join(defaults)}.")
     resolved = {}
     for name, default in defaults.items():
-        environment = os.environ.get(f"PHONOLYTE_{name.upper()}")
+        environment = os.environ.get(f"PHONOLYTE_{name.upper()}") or None  # empty is not set
         for value in (arguments.get(name), environment, (table or {}).get(name), default):
             if value is not None:
                 resolved[name] = _as_type_of(default, value, name)
@@ -72,7 +86,9 @@ def resolve(
 def _as_type_of(default: Any, value: Any, name: str) -> Any:
     try:
         if isinstance(default, list):
-            return value.split(",") if isinstance(value, str) else list(value)
+            return [part.strip() for part in value.split(",")] if isinstance(value, str) else list(value)
+        if isinstance(value, bool) or (isinstance(default, str) and not isinstance(value, str)):
+            raise TypeError
         return type(default)(value)
     except (TypeError, ValueError):
         raise SettingsError(f"{name} is {value!r}", fix=f"Give {_kind(default)}.") from None

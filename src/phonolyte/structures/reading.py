@@ -180,6 +180,6 @@ def _with_unique_ids(parts: Iterable[Reading]) -> Reading:
     return joined
 
 
-def count_files(inputs: Iterable[str | Path]) -> int:
-    """Number of files behind inputs, as :func:`read` would find them."""
-    return sum(isinstance(part, Path) for item in inputs for part in _expand(item))
+def input_files(inputs: Iterable[str | Path]) -> list[Path]:
+    """The files behind inputs, as :func:`read` finds them."""
+    return [part for item in inputs for part in _expand(item) if isinstance(part, Path)]
