@@ -110,6 +110,54 @@ def test_phonopy_s_projected_dos_is_summed_by_element(tmp_path: Path):
         read_dos(tmp_path / "projected_dos.dat")
 
 
+def columns(*parts: np.ndarray) -> str:
+    return "\n".join(" ".join(f"{x:.8g}" for x in row) for row in zip(ENERGIES, *parts, strict=True)) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "scale"),
+    [
+        ("total_dos_cm1.dat", "# Frequency (cm^-1) DOS", 0.1239841984),
+        ("dos.txt", "# smearing 0.1 THz\n# energy (meV) density", 1.0),
+        ("dos.txt", "# omega [1/cm]", 0.1239841984),
+    ],
+)
+def test_the_unit_stated_for_the_frequency_wins(tmp_path: Path, name: str, header: str, scale: float):
+    (tmp_path / name).write_text(f"{header}\n{columns(DENSITY)}")
+    (dos,) = read_dos(tmp_path / name)
+    assert dos.band_center_mev == pytest.approx(PhononDos(ENERGIES, DENSITY).band_center_mev * scale, rel=1e-5)
+
+
+def test_two_units_are_no_unit(tmp_path: Path):
+    (tmp_path / "dos.txt").write_text(f"# THz or meV\n{columns(DENSITY)}")
+    with pytest.raises(DosError, match="several units"):
+        read_dos(tmp_path / "dos.txt")
+
+
+def test_an_integrated_density_is_no_atom(tmp_path: Path):
+    integral = np.cumsum(DENSITY) / DENSITY.sum()
+    (tmp_path / "dos.txt").write_text(f"# meV\n{columns(DENSITY, integral)}")
+    (dos,) = read_dos(tmp_path / "dos.txt")
+    assert dos.n_atoms is None
+    assert dos.band_center_mev == pytest.approx(PhononDos(ENERGIES, DENSITY).band_center_mev, rel=1e-5)
+
+
+def test_phonopy_s_projected_dos_is_known_by_its_columns(tmp_path: Path):
+    (tmp_path / "NaCl.dat").write_text(f"# Tetrahedron method\n{columns(DENSITY * (ENERGIES < 25), DENSITY)}")
+    (dos,) = read_dos(tmp_path / "NaCl.dat", symbols=["Na", "Cl"])
+    assert set(dos.per_element) == {"Na", "Cl"}
+    assert dos.n_atoms == 2
+
+
+def test_one_bad_record_or_archive_costs_one_row(tmp_path: Path):
+    good = {"frequencies": ENERGIES.tolist(), "densities": DENSITY.tolist()}
+    (tmp_path / "some.json").write_text(json.dumps([good, {**good, "structure": {"foo": 1}}]))
+    (tmp_path / "bad.dat.gz").write_bytes(gzip.compress(b"0 1\n" * 99)[:25] + bytes(40))
+    found, failures = read_all([tmp_path / "some.json", tmp_path / "bad.dat.gz"])
+    assert len(found) == 1
+    assert len(failures) == 2
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

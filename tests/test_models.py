@@ -176,6 +176,45 @@ def test_too_few_compounds_are_refused(learning_set: LearningSet, tmp_path: Path
         train(few, tmp_path)
 
 
+def as_table(learning_set: LearningSet) -> pd.DataFrame:
+    table = pd.DataFrame(0.0, index=learning_set.table.index, columns=feature_names())
+    table[learning_set.table.columns] = learning_set.table
+    return table.assign(formula=learning_set.formulas, band_center_mev=learning_set.target).reset_index()
+
+
+def test_rows_that_cannot_be_learned_from_are_failures(learning_set: LearningSet, tmp_path: Path):
+    table = as_table(learning_set).astype({"band_center_mev": object})
+    table.loc[3, "band_center_mev"] = "n/a"
+    table.loc[5, feature_names()[2]] = np.nan
+    table.loc[7, "band_center_mev"] = np.inf
+    table.to_csv(tmp_path / "t.csv", index=False)
+    data, failures = read_learning_set(tmp_path / "t.csv")
+    assert len(data.target) == 77
+    assert {failure.material_id: failure.error for failure in failures} == {
+        "m3": "NoBandCenter", "m5": "MissingFeature", "m7": "NoBandCenter",
+    }  # fmt: skip
+    assert feature_names()[2] in failures[1].message or feature_names()[2] in failures[0].message
+
+
+def test_crystals_without_a_center_are_failures_and_a_folder_will_do(tmp_path: Path):
+    salt = {"@module": "pymatgen.core.structure", "@class": "Structure", "lattice": {"matrix": [[3, 0, 0], [0, 3, 0], [0, 0, 3]]},
+            "sites": [{"species": [{"element": "Na", "occu": 1}], "abc": [0, 0, 0]}]}  # fmt: skip
+    records = [
+        {"material_id": f"r{i}", "structure": salt, "band_center_mev": None if i == 1 else 20.0 + i} for i in range(4)
+    ]
+    (tmp_path / "some.jsonl").write_text("\n".join(json.dumps(record) for record in records))
+    data, failures = read_learning_set(tmp_path)
+    assert data.table.index.tolist() == ["r0", "r2", "r3"]
+    assert [failure.material_id for failure in failures] == ["r1"]
+
+
+def test_features_in_matminer_s_convention_are_refused(learning_set: LearningSet, tmp_path: Path):
+    table = as_table(learning_set).assign(**dict.fromkeys(feature_names("matminer"), 0.0))
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(TableError, match="matminer's convention"):
+        read_learning_set(tmp_path / "t.csv")
+
+
 def test_the_embedded_model_knows_its_learning_set(shared: Path):
     data, failures = read_learning_set(shared / "data" / "learning_set_1272.jsonl.gz")
     assert not failures

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import re
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -113,14 +114,14 @@ def _text(path: Path) -> str:
     try:
         raw = path.read_bytes()
         raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DosError(f"{path} cannot be read", why=str(error), fix="Check the path.") from None
     if b"\0" in raw or not raw.strip():
         raise DosError(
             f"{path.name} holds no phonon DOS",
             why="it is empty" if not raw.strip() else "it is a binary file",
         )
-    return raw.decode("utf-8", errors="replace")
+    return raw.decode("utf-8-sig", errors="replace")
 
 
 def _json_parts(text: str, path: Path) -> Iterator[Part]:
@@ -167,8 +168,8 @@ def _pymatgen_part(record: dict[str, Any], material_id: str) -> Part:
             arguments |= {"n_atoms": float(len(crystal)), "formula": crystal.formula}
             arguments["per_element"] = _by_element(np.array(projected, float) / scale, crystal.symbols)
         return arguments, "pymatgen"
-    except (TypeError, ValueError, StructureError, DosError) as error:
-        return {"material_id": material_id}, f"error: {error}"
+    except (TypeError, ValueError, KeyError, AttributeError, StructureError, DosError) as error:
+        return {"material_id": material_id}, f"error: {_said(error)}"
 
 
 def _csv_parts(text: str, path: Path) -> Iterator[Part]:
@@ -193,8 +194,12 @@ def _csv_parts(text: str, path: Path) -> Iterator[Part]:
                 },
                 "csv",
             )
-        except (TypeError, ValueError, StructureError) as error:
-            yield {"material_id": name}, f"error: {error}"
+        except (TypeError, ValueError, KeyError, AttributeError, StructureError) as error:
+            yield {"material_id": name}, f"error: {_said(error)}"
+
+
+def _said(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def _text_part(text: str, path: Path, unit: str | None, symbols: Sequence[str] | None) -> Part:
@@ -211,15 +216,17 @@ def _text_part(text: str, path: Path, unit: str | None, symbols: Sequence[str] |
         ) from None
     if table.ndim != 2 or table.shape[1] < 2:
         raise DosError(f"{path.name} has no two columns", fix="Give frequency and density.")
-    kind, stated = _described(" ".join(comments), path)
-    scale = mev_per(unit or stated, source=path.name)
-    if kind == "projected":  # phonopy: one column an atom, no total
+    comment = " ".join(comments)
+    kind = _kind(comment, path, columns=table.shape[1])
+    stated = unit or _stated_unit(comment, path) or ("THz" if kind.startswith("phonopy") else None)
+    scale = mev_per(stated, source=path.name)
+    if kind == "phonopy, projected":  # one column an atom, no total
         total, projected = table[:, 1:].sum(axis=1), table[:, 1:].T
-    else:
-        total, projected = table[:, 1], table[:, 2:].T
+    else:  # further columns of a plain table can be anything
+        total, projected = table[:, 1], table[:, 2:].T if kind == "matdyn" else table[:, :0].T
     arguments: dict[str, Any] = {"energies_mev": table[:, 0] * scale, "total": total / scale}
     arguments["material_id"] = path.name.partition(".")[0]
-    if kind == "projected" or len(projected):
+    if len(projected):
         arguments |= {
             "per_element": _by_element(projected / scale, symbols, kind),
             "n_atoms": float(len(projected)),
@@ -227,16 +234,34 @@ def _text_part(text: str, path: Path, unit: str | None, symbols: Sequence[str] |
     return arguments, "text"
 
 
-def _described(comment: str, path: Path) -> tuple[str, str | None]:
-    """What the comments of a text file say: whose file it is, and its unit."""
+def _kind(comment: str, path: Path, *, columns: int) -> str:
+    """Whose file it is, by its comments first and its name second."""
     if "PDOS" in comment and "cm^-1" in comment:
-        return "matdyn", "cm-1"
-    if path.name.startswith("projected_dos") or "Projected DOS" in comment:
-        return "projected", "THz"
-    if path.name.startswith("total_dos") or comment.lstrip("# ").startswith(("Sigma", "Tetrahedron")):
-        return "total", "THz"  # phonopy writes THz
-    found = re.search(r"(?i)\b(thz|mev|cm\^?-1|1/cm|cm\*\*-1)", comment)
-    return "columns", found.group(1) if found else None
+        return "matdyn"
+    by_name = re.search(r"(?:total|projected|partial)_dos", path.name)
+    if comment.lstrip("# ").startswith(("Sigma", "Tetrahedron")) or by_name:
+        return "phonopy, projected" if columns > 2 else "phonopy"
+    return "columns"
+
+
+_UNIT = r"(thz|mev|cm\s*(?:\^|\*\*)?\s*-\s*1|1/cm)"
+
+
+def _stated_unit(comment: str, path: Path) -> str | None:
+    """The unit that comments give for the frequency; a word for another quantity does not count.
+
+    Raises
+    ------
+    DosError
+        When they name several and none stands with the frequency.
+    """
+    with_frequency = re.findall(rf"(?i)(?:freq\w*|energ\w*|omega)\W{{0,3}}{_UNIT}", comment)
+    found = {unit.replace(" ", "").lower() for unit in with_frequency or re.findall(rf"(?i)\b{_UNIT}", comment)}
+    if len({MEV_PER_UNIT[_SPELLINGS[unit]] for unit in found}) > 1:
+        raise DosError(
+            f"{path.name} names several units", why=", ".join(sorted(found)), fix="Give unit=THz, cm-1 or meV."
+        )
+    return next(iter(found), None)
 
 
 def _by_element(projected: Floats, symbols: Sequence[str] | None, kind: str = "pymatgen") -> dict[str, Floats]:
@@ -244,7 +269,7 @@ def _by_element(projected: Floats, symbols: Sequence[str] | None, kind: str = "p
     if len(projected) == 0:
         return {}
     if symbols is None:
-        if kind == "projected":
+        if kind == "phonopy, projected":
             raise DosError(
                 "the projected DOS does not name its atoms",
                 why=f"it has {len(projected)} columns",

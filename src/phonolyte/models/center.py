@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,11 @@ from phonolyte.errors import ModelError
 from phonolyte.features import featurize
 from phonolyte.models.domain import Domain, Intervals
 from phonolyte.models.trees import TreeEnsemble
-from phonolyte.structures import Crystal
+from phonolyte.structures import Crystal, read
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core.structure import Structure
 
 FORMAT = 1
 """Version of the files of a model; a reader of another version says how to refit."""
@@ -88,10 +92,14 @@ class BandCenterModel:
             index=table.index,
         )
 
-    def predict_crystals(self, crystals: Sequence[Crystal]) -> pd.DataFrame:
-        """Predict from crystals; those without features are left out."""
-        table, _ = featurize(crystals)
-        symbols = {crystal.material_id: set(crystal.symbols) for crystal in crystals}
+    def predict_crystals(self, crystals: Sequence[Crystal | Structure | Atoms]) -> pd.DataFrame:
+        """Predict from crystals, also pymatgen's and ASE's; those that have no features are left out.
+
+        The index is their `material_id`; one that comes twice is made unique as by :func:`phonolyte.structures.read`.
+        """
+        found = read(crystals).crystals
+        table, _ = featurize(found)
+        symbols = {crystal.material_id: set(crystal.symbols) for crystal in found}
         return self.predict(table, [symbols[name] for name in table.index])
 
     @property

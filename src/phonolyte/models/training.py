@@ -18,7 +18,7 @@ from sklearn.base import clone
 from sklearn.inspection import permutation_importance
 
 from phonolyte import __version__
-from phonolyte.arrays import Floats
+from phonolyte.arrays import Floats, Ints
 from phonolyte.elements import ATOMIC_NUMBERS
 from phonolyte.errors import Failure, TableError
 from phonolyte.features import feature_names, featurize
@@ -31,8 +31,10 @@ from phonolyte.models.trees import TreeEnsemble
 from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics, n_folds
 from phonolyte.structures import read
 from phonolyte.structures.crystal import elements_in
+from phonolyte.structures.reading import input_files
 
 TARGET = "band_center_mev"
+STAGE = "train"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,14 +63,19 @@ def read_learning_set(path: str | Path, *, executor: Executor | None = None) -> 
         When there is nothing to learn from.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise TableError(f"{path} does not exist", fix="Give the table to learn from.")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in input_files([path]))).hexdigest()
     features = _feature_table(path)
     if features is not None:
-        return _from_features(features, path, digest), []
+        return _from_features(features, path, digest)
     reading = read(path, executor=executor)
     labelled = [c for c in reading.crystals if _number(c.properties.get(TARGET)) is not None]
+    unlabelled = [
+        _no_center(c.material_id, c.properties.get(TARGET), c.source)
+        for c in reading.crystals
+        if _number(c.properties.get(TARGET)) is None
+    ]
     if len(labelled) < 2:
         raise TableError(
             f"{path.name} has {len(labelled)} compounds with a band center",
@@ -80,7 +87,9 @@ def read_learning_set(path: str | Path, *, executor: Executor | None = None) -> 
     kept = [by_id[name] for name in table.index]
     target = np.array([_number(c.properties[TARGET]) for c in kept], dtype=float)
     elements = [frozenset(c.symbols) for c in kept]
-    return LearningSet(table, target, [c.formula for c in kept], elements, digest), reading.failures + failures
+    return LearningSet(
+        table, target, [c.formula for c in kept], elements, digest
+    ), reading.failures + unlabelled + failures
 
 
 def train(
@@ -131,9 +140,7 @@ def train(
     scores = metrics(predictions)
     intervals, held_out = _calibrate(data, final, seed=seed)
     fitted = _fit(data, final, seed=seed)
-    selected = data.table[CorrelationSelector().fit(data.table).get_feature_names_out()]
-    domain = Domain.fit(selected, data.elements)
-    held_out["in_domain"] = domain.contains(data.table, data.elements)
+    domain = _domain_of(data, np.arange(len(data.target)))
     provenance = {
         "algorithm": final[0],
         "feature_set": final[1],
@@ -202,19 +209,29 @@ def _fit(data: LearningSet, final: tuple[str, str], *, seed: int, rows: Any = sl
 
 def _calibrate(data: LearningSet, final: tuple[str, str], *, seed: int) -> tuple[Intervals, pd.DataFrame]:
     """Intervals from compounds whose composition no fit had seen: new compounds have new compositions."""
-    held_out = pd.DataFrame({"center": data.target, "predicted": np.nan, "spread": np.nan})
+    held_out = pd.DataFrame({"center": data.target, "predicted": np.nan, "spread": np.nan, "in_domain": False})
     split = "composition" if n_folds("composition", data.groups) else "random"
     for train_rows, test_rows in folds(split, data.target, data.groups, seed=seed):
         model = _fit(data, final, seed=seed, rows=train_rows)
         ensemble = TreeEnsemble.of(model[-1])
         part = model[:-1].transform(data.table.iloc[test_rows])
         held_out.loc[test_rows, ["predicted", "spread"]] = np.column_stack(ensemble.predict_with_spread(part))
+        inside = _domain_of(data, train_rows).contains(
+            data.table.iloc[test_rows], [data.elements[i] for i in test_rows]
+        )
+        held_out.loc[test_rows.tolist(), "in_domain"] = inside
     residual = (held_out["center"] - held_out["predicted"]).to_numpy()
     spread = held_out["spread"].to_numpy() if final[0] == "extra_trees" else None
     intervals = Intervals.calibrate(residual, spread)
     held_out["inside_half"] = _cross_coverage(residual, spread, seed=seed)
     held_out["half_width"] = intervals.half_width(held_out["spread"].to_numpy())
     return intervals, held_out
+
+
+def _domain_of(data: LearningSet, rows: Ints) -> Domain:
+    table = data.table.iloc[rows]
+    selected = table[CorrelationSelector().fit(table).get_feature_names_out()]
+    return Domain.fit(selected, [data.elements[row] for row in rows])
 
 
 def _cross_coverage(residual: Floats, spread: Floats | None, *, seed: int) -> Any:
@@ -253,20 +270,44 @@ def _feature_table(path: Path) -> pd.DataFrame | None:
     return table if set(feature_names()[:16]) <= set(table.columns) else None
 
 
-def _from_features(table: pd.DataFrame, path: Path, digest: str) -> LearningSet:
+def _from_features(table: pd.DataFrame, path: Path, digest: str) -> tuple[LearningSet, list[Failure]]:
     missing = {TARGET, "formula"} - set(table.columns)
     if missing:
         raise TableError(f"{path.name} lacks {' and '.join(sorted(missing))}", fix="Add them to the table of features.")
+    if set(feature_names("matminer")) <= set(table.columns):
+        raise TableError(
+            f"{path.name} has features in matminer's convention",
+            why="predictions compute Magpie's, which differ",
+            fix="Compute the table with: phonolyte features INPUT -o TABLE.",
+        )
     names = [name for name in feature_names() if name in table]
     if "material_id" in table:
-        table = table.set_index("material_id")
-    table = table[pd.to_numeric(table[TARGET], errors="coerce").notna()]
-    elements = [frozenset(elements_in(formula)) for formula in table["formula"]]
+        table = table.astype({"material_id": str}).set_index("material_id")
+    elements = pd.Series([frozenset(elements_in(str(formula))) for formula in table["formula"]], index=table.index)
     unknown = sorted({s for symbols in elements for s in symbols if s not in ATOMIC_NUMBERS})
     if unknown:
         raise TableError(f"{path.name} names unknown elements", why=", ".join(unknown), fix="Correct the formulas.")
-    features = table[names].astype(float)
-    return LearningSet(features, table[TARGET].to_numpy(float), table["formula"].tolist(), elements, digest)
+    numbers = table[[*names, TARGET]].apply(pd.to_numeric, errors="coerce").replace([np.inf, -np.inf], np.nan)
+    usable = numbers.notna().all(axis=1)
+    failures = [
+        _no_center(str(name), table[TARGET][name], str(path))
+        if np.isnan(numbers[TARGET][name])
+        else _no_feature(str(name), str(numbers.loc[name].isna().idxmax()), str(path))
+        for name in table.index[~usable]
+    ]
+    kept = numbers[usable]
+    formulas = table["formula"][usable].astype(str).tolist()
+    return LearningSet(kept[names], kept[TARGET].to_numpy(float), formulas, elements[usable].tolist(), digest), failures
+
+
+def _no_center(name: str, value: Any, source: str) -> Failure:
+    message = f"there is no band center to learn from: {TARGET} is {value!r}. Give it in meV, or leave the record out."
+    return Failure(name, STAGE, "NoBandCenter", message, source)
+
+
+def _no_feature(name: str, column: str, source: str) -> Failure:
+    message = f"{column} is no finite number. Compute the features again, or leave the row out."
+    return Failure(name, STAGE, "MissingFeature", message, source)
 
 
 def _number(value: Any) -> float | None:
