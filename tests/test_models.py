@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pymatgen.core.structure import Structure
 from sklearn.ensemble import ExtraTreesRegressor, GradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.tree import DecisionTreeRegressor
@@ -197,11 +198,9 @@ def test_rows_that_cannot_be_learned_from_are_failures(learning_set: LearningSet
 
 
 def test_crystals_without_a_center_are_failures_and_a_folder_will_do(tmp_path: Path):
-    salt = {"@module": "pymatgen.core.structure", "@class": "Structure", "lattice": {"matrix": [[3, 0, 0], [0, 3, 0], [0, 0, 3]]},
-            "sites": [{"species": [{"element": "Na", "occu": 1}], "abc": [0, 0, 0]}]}  # fmt: skip
-    records = [
-        {"material_id": f"r{i}", "structure": salt, "band_center_mev": None if i == 1 else 20.0 + i} for i in range(4)
-    ]
+    salt = Structure(np.eye(3) * 3, ["Na"], [[0, 0, 0]]).as_dict()
+    centers = [20.0, None, 22.0, 23.0]
+    records = [{"material_id": f"r{i}", "structure": salt, "band_center_mev": x} for i, x in enumerate(centers)]
     (tmp_path / "some.jsonl").write_text("\n".join(json.dumps(record) for record in records))
     data, failures = read_learning_set(tmp_path)
     assert data.table.index.tolist() == ["r0", "r2", "r3"]
@@ -209,7 +208,8 @@ def test_crystals_without_a_center_are_failures_and_a_folder_will_do(tmp_path: P
 
 
 def test_features_in_matminer_s_convention_are_refused(learning_set: LearningSet, tmp_path: Path):
-    table = as_table(learning_set).assign(**dict.fromkeys(feature_names("matminer"), 0.0))
+    theirs = pd.DataFrame(0.0, index=range(80), columns=feature_names("matminer"))
+    table = theirs.assign(formula=learning_set.formulas, band_center_mev=learning_set.target)
     table.to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(TableError, match="matminer's convention"):
         read_learning_set(tmp_path / "t.csv")
