@@ -39,7 +39,7 @@ Inputs = Annotated[
     list[str] | None,
     typer.Argument(help="Crystal files, folders, globs or tables: CIF, POSCAR, extXYZ, JSON, JSONL(.gz), Parquet."),
 ]
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", help="Cores to use.  [default: all]")]
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", help="Cores to use. Default: all.")]
 
 
 def main() -> None:
@@ -140,20 +140,20 @@ def screen(
     properties: Annotated[
         Path | None, typer.Option(help="CSV or Parquet: material_id, e_hull_ev (eV/atom), band_gap_ev (eV).")
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="Folder of a model.  [default: the embedded one]")] = None,
+    model: Annotated[Path | None, typer.Option(help="Folder of a model. Default: the embedded one.")] = None,
     ion: Annotated[
-        str | None, typer.Option(help="Mobile ion: Li, Na, K, Mg, Ca, Zn, Ag, ... or any.  [default: any]")
+        str | None, typer.Option(help="Mobile ion: Li, Na, K, Mg, Ca, Zn, Ag, ... or any. Default: any.")
     ] = None,
-    max_center_mev: Annotated[float | None, typer.Option(help="Largest band center, meV.  [default: 40]")] = None,
+    max_center_mev: Annotated[float | None, typer.Option(help="Largest band center, meV. Default: 40.")] = None,
     max_e_hull_ev: Annotated[
-        float | None, typer.Option(help="Largest energy above the hull, eV/atom.  [default: 0.05]")
+        float | None, typer.Option(help="Largest energy above the hull, eV/atom. Default: 0.05.")
     ] = None,
-    min_gap_ev: Annotated[float | None, typer.Option(help="Smallest band gap, eV.  [default: 1]")] = None,
+    min_gap_ev: Annotated[float | None, typer.Option(help="Smallest band gap, eV. Default: 1.")] = None,
     without: Annotated[
         list[str] | None,
         typer.Option(help="Leave a criterion out: unique, ion, stable_elements, e_hull, band_gap, band_center."),
     ] = None,
-    settings: Annotated[Path | None, typer.Option(help="TOML file with a [screen] table of these options.")] = None,
+    settings: Annotated[Path | None, typer.Option(help="TOML file with these options in a table named screen.")] = None,
     jobs: Jobs = None,
 ) -> None:
     """Rank crystals as candidates for solid electrolytes.
@@ -170,13 +170,13 @@ def screen(
 
 @app.command()
 def study(
-    file: Annotated[Path | None, typer.Argument(help="TOML file with [train] and [screen] tables.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="TOML file with tables named train and screen.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")] = Path("out"),
 ) -> None:
     """Run the whole story from a TOML file, or on the embedded default without one.
 
-    [screen] takes the options of screen plus inputs and properties; [train] takes data, algorithm, features
-    and seed, and its model is then used for the screen. Paths are relative to the file.
+    The table screen takes the options of screen plus inputs and properties; train takes data, algorithm,
+    features and seed, and its model is then used for the screen. Paths are relative to the file.
     """
     record = read_toml(file) if file else {}
     unknown = set(record) - {"train", "screen"}
