@@ -14,7 +14,7 @@ import phonolyte
 PACKAGE = Path(phonolyte.__file__).parent
 ORDER = (
     "errors", "arrays", "elements", "settings", "structures", "families", "dos", "features", "runs", "models",
-    "references", "screen", "summary", "cli",
+    "references", "screen", "forces", "phonons", "summary", "cli",
 )  # fmt: skip
 """The modules; each may import those before it."""
 
@@ -24,6 +24,8 @@ LIGHT = {
     "phonolyte.structures": ("pandas", "sklearn", "pymatgen", "ase", "torch"),
     "phonolyte.features": ("pymatgen", "ase", "xgboost", "torch"),
     "phonolyte.dos": ("pandas", "sklearn", "pymatgen", "ase"),
+    "phonolyte.forces": ("pymatgen", "sklearn", "ase", "torch", "deepmd"),
+    "phonolyte.phonons": ("pymatgen", "sklearn", "ase", "phonopy", "torch"),
     "phonolyte.models": ("pymatgen", "ase", "xgboost", "torch"),
 }
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -169,6 +170,61 @@ def screen(
 
 
 @app.command()
+def phonons(
+    inputs: Inputs = None,
+    engine: Annotated[
+        str, typer.Option(help="Source of forces: dpa4, sevennet, emt, or package.module:Class of an ASE calculator.")
+    ] = "dpa4",
+    option: Annotated[
+        list[str] | None, typer.Option(help="Option of the engine as NAME=VALUE, such as checkpoint=FILE.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")] = Path("out"),
+    ion: Annotated[str | None, typer.Option(help="Mobile element, whose own band center is reported.")] = None,
+    supercell: Annotated[
+        tuple[int, int, int] | None, typer.Option(help="Multiples of the primitive cell. Default: by length.")
+    ] = None,
+    min_length_a: Annotated[float, typer.Option(help="Least edge of the supercell, angstrom.")] = 8.0,
+    displacement_a: Annotated[float, typer.Option(help="Displacement of an atom, angstrom.")] = 0.01,
+    mesh: Annotated[
+        tuple[int, int, int] | None, typer.Option(help="Divisions of the q-point mesh. Default: by length, 100 A.")
+    ] = None,
+    relax: Annotated[bool, typer.Option(help="Relax cell and positions first, the symmetry kept.")] = True,
+    tolerance_mev: Annotated[float, typer.Option(help="A mode below minus this makes a crystal unstable, meV.")] = 1.0,
+    limit_s: Annotated[float | None, typer.Option(help="Seconds for one crystal. Default: no limit.")] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Compute phonons: band centers in total and of each element, lowest mode, stability."""
+    from phonolyte.forces import open_engine
+    from phonolyte.phonons import PhononSettings
+    from phonolyte.phonons.campaign import campaign
+    from phonolyte.runs import open_run, write_failures, write_run
+    from phonolyte.structures.reading import input_files
+    from phonolyte.summary import phonons_table
+
+    settings = PhononSettings(
+        relax=relax, supercell=supercell, min_length_a=min_length_a, displacement_a=displacement_a,
+        mesh=mesh or 100.0, tolerance_mev=tolerance_mev, limit_s=limit_s,
+    )  # fmt: skip
+    options = _options_of_engine(option or [])
+    folder = open_run(output)
+    reading = _read(_required(inputs), jobs)
+    with _console(stderr=True).status(f"Opening {engine}"):
+        source = open_engine(engine, **options)
+    with _bar("Phonons (atoms)", sum(map(len, reading.crystals))) as progress:
+        table, failures = campaign(reading.crystals, source, folder, settings, ion=ion, progress=progress)
+    lost = [*reading.failures, *failures]
+    write_failures(folder, lost)
+    record = {"command": "phonons", "inputs": inputs, "engine": engine, "ion": ion, **_without_none(asdict(settings))}
+    write_run(folder, {**record, "engine_provenance": dict(source.provenance)}, input_files(inputs or []))
+    if len(table):
+        _console().print(phonons_table(table))
+    _console().print(
+        f"{len(table)} of {len(reading.crystals) + len(reading.failures)} crystals -> {folder}/phonons.parquet"
+    )
+    _finish(lost, nothing=table.empty, notes=reading.notes)
+
+
+@app.command()
 def study(
     file: Annotated[Path | None, typer.Argument(help="TOML file with tables named train and screen.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")] = Path("out"),
@@ -273,6 +329,21 @@ def _screen(
     shutil.rmtree(shards, ignore_errors=True)  # a hidden folder of our own
     _show_screening(result, criteria, folder)
     _finish([*lost, *result.failures], nothing=result.table.empty, notes=result.notes)
+
+
+def _options_of_engine(given: list[str]) -> dict[str, Any]:
+    """NAME=VALUE pairs; numbers become numbers."""
+    found: dict[str, Any] = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise SettingsError(f"{pair!r} is no option of an engine", fix="Write NAME=VALUE.")
+        found[name] = int(value) if value.lstrip("-").isdigit() else value
+    return found
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _required(inputs: list[str] | None) -> list[str]:

@@ -8,6 +8,8 @@ Every error says what happened, why, and what to do about it::
     ├── DosError           a phonon density of states cannot be used
     ├── TableError         a table lacks a column or holds values that make no sense
     ├── ModelError         a model cannot be fitted, loaded or applied
+    ├── EngineError        an engine fails, or gives no usable energies and forces
+    │   └── PhononError    phonons of one crystal cannot be computed
     ├── SettingsError      an option or a settings file makes no sense
     └── MissingExtraError  an optional dependency is not installed
 
@@ -63,6 +65,14 @@ class TableError(PhonolyteError):
 
 class ModelError(PhonolyteError):
     """A model cannot be fitted, loaded or applied."""
+
+
+class EngineError(PhonolyteError):
+    """An engine fails, or gives no usable energies and forces."""
+
+
+class PhononError(EngineError):
+    """Phonons of one crystal cannot be computed."""
 
 
 class SettingsError(PhonolyteError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
@@ -58,6 +59,35 @@ def candidates_table(result: Screening) -> Table:
             f"{row['lower_mev']:.0f} - {row['upper_mev']:.0f}",
             *("-" if row[column] != row[column] else f"{row[column]:.2f}" for column, _ in known),
         )
+    return table
+
+
+def phonons_table(results: pd.DataFrame) -> Table:
+    """Band centers, the range of the modes, and the verdict, the softest crystals first."""
+    shown = results.sort_values("band_center_mev").head(SHOWN)
+    title = f"Phonons of {len(results)} crystals"
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
+                  collapse_padding=True, caption_justify="left")  # fmt: skip
+    ion = next((str(name) for name in shown["ion"].dropna()), "")
+    for name, justify in (("material", "left"), ("formula", "left"), ("center", "right"), (f"{ion} center", "right"),
+                          ("lowest", "right"), ("highest", "right"), ("", "left"), ("time", "right")):  # fmt: skip
+        if name != " center":
+            table.add_column(name, justify=justify, no_wrap=True, max_width=22)  # type: ignore[arg-type]
+    table.add_row("", "", "meV", *(["meV"] if ion else []), "meV", "meV", "", "s", style="dim")
+    for row in shown.to_dict("records"):
+        of_ion = [f"{row['ion_center_mev']:.1f}" if row["ion"] else "-"] if ion else []
+        table.add_row(
+            Text(str(row["material_id"])),
+            Text(str(row["formula"])),
+            f"{row['band_center_mev']:.1f}",
+            *of_ion,
+            f"{row['lowest_mode_mev'] + 0.0:.1f}",
+            f"{row['highest_mode_mev']:.1f}",
+            "" if row["stable"] else "unstable",
+            f"{row['seconds']:.0f}",
+        )
+    if len(results) > len(shown):
+        table.caption = f"the first {len(shown)}; phonons.parquet has all"
     return table
 
 

