@@ -16,6 +16,7 @@ from phonolyte.forces import Engine, open_engine
 from phonolyte.phonons import PhononResult, PhononSettings, phonons
 from phonolyte.phonons.calibration import Calibration, cross_validated, scores, shares_of
 from phonolyte.phonons.campaign import campaign
+from phonolyte.phonons.workflow import supercell_matrix
 from phonolyte.structures import Crystal
 
 COPPER = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
@@ -82,6 +83,18 @@ def test_a_larger_supercell_and_symfc_give_the_same(emt: Engine, ordered: Phonon
     assert larger.band_center_mev == pytest.approx(ordered.band_center_mev, rel=0.01)
     fitted = phonons(ORDERED, emt, replace(FAST, force_constants="symfc"))
     assert fitted.band_center_mev == pytest.approx(ordered.band_center_mev, rel=0.005)
+
+
+def test_no_atom_is_near_its_image_in_the_supercell():
+    flat = bulk("Sb", "rhombohedral", a=9.0, alpha=30.0)  # long edges with a small angle: images at 4.7 angstrom
+    for cell in (bulk("Cu"), bulk("Li", "bcc", a=3.5), bulk("Mg"), flat):
+        matrix = supercell_matrix(cell, PhononSettings(min_length_a=8.0))
+        lattice = matrix @ cell.cell.array
+        vectors = np.array([n for n in np.ndindex(7, 7, 7) if n != (3, 3, 3)]) - 3
+        assert np.linalg.norm(vectors @ lattice, axis=1).min() > 7.85
+    assert abs(np.linalg.det(supercell_matrix(bulk("Cu"), PhononSettings(min_length_a=7.2)))) == pytest.approx(
+        27, abs=5
+    )
 
 
 def test_the_cell_is_relaxed_and_keeps_its_symmetry(emt: Engine, ordered: PhononResult):

@@ -183,7 +183,7 @@ def phonons(
     supercell: Annotated[
         tuple[int, int, int] | None, typer.Option(help="Multiples of the primitive cell. Default: by length.")
     ] = None,
-    min_length_a: Annotated[float, typer.Option(help="Least edge of the supercell, angstrom.")] = 8.0,
+    min_length_a: Annotated[float, typer.Option(help="Least distance of an atom from its image, angstrom.")] = 8.0,
     displacement_a: Annotated[float, typer.Option(help="Displacement of an atom, angstrom.")] = 0.01,
     mesh: Annotated[
         tuple[int, int, int] | None, typer.Option(help="Divisions of the q-point mesh. Default: by length, 100 A.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from phonolyte.arrays import Floats
+from phonolyte.arrays import Floats, Ints
 from phonolyte.dos import PhononDos, mev_per
 from phonolyte.errors import PhononError, SettingsError
 from phonolyte.structures import Crystal
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 MEV_PER_THZ = mev_per("THz")
 GRID_POINTS = 501
+MOST = 8
+"""Most multiples of an edge that are tried."""
+
+SLACK_A = 0.1
+"""A supercell this much shorter than asked for will do."""
+
 MARGIN = 0.02
 """How far the grid of the density of states goes beyond the modes, as a share of their range."""
 
@@ -42,10 +48,9 @@ class PhononSettings:
     symprec_a
         Tolerance in angstrom within which symmetry is found.
     supercell
-        Multiples of the primitive cell ((2, 2, 2) in the study), or None for the least that are
-        `min_length_a` long.
+        Multiples of the primitive cell ((2, 2, 2) in the study), or None for the smallest that is `min_length_a` wide.
     min_length_a
-        Least length in angstrom of each edge of the supercell.
+        Least distance in angstrom between an atom and its images in the supercell.
     displacement_a
         In angstrom.
     mesh
@@ -235,17 +240,52 @@ def displaced(primitive: Atoms, settings: PhononSettings) -> Phonopy:
         cell=primitive.cell.array,
         scaled_positions=primitive.get_scaled_positions(),
     )
-    phonon = Phonopy(unit, supercell_matrix(primitive, settings), primitive_matrix="P", symprec=settings.symprec_a / 10)
+    phonon = Phonopy(
+        unit, supercell_matrix(primitive, settings).T, primitive_matrix="P", symprec=settings.symprec_a / 10
+    )
     phonon.generate_displacements(distance=settings.displacement_a)
     return phonon
 
 
-def supercell_matrix(primitive: Atoms, settings: PhononSettings) -> Floats:
-    """Multiples of the primitive cell (3, 3), from the settings or from the least length."""
+def supercell_matrix(primitive: Atoms, settings: PhononSettings) -> Ints:
+    """The supercell (3, 3) whose rows are lattice vectors in units of the primitive ones.
+
+    By length, it is the smallest multiple of the primitive or the conventional cell in which no atom is nearer to an
+    image of itself than the least length. Edges of equal length are multiplied alike, which keeps the symmetry.
+    """
     if settings.supercell is not None:
         return np.diag(settings.supercell)
-    lengths = np.linalg.norm(primitive.cell.array, axis=1)
-    return np.diag(np.maximum(np.ceil(settings.min_length_a / lengths - 1e-3), 1).astype(int))
+    lattice = primitive.cell.array
+    bases = (np.eye(3, dtype=int), _conventional(primitive, settings.symprec_a))
+    found = [_multiple(base, lattice, settings.min_length_a) for base in bases]
+    return min(found, key=lambda matrix: abs(round(np.linalg.det(matrix))))
+
+
+def _conventional(primitive: Atoms, symprec_a: float) -> Ints:
+    """Vectors of the conventional cell as rows, in units of the primitive ones."""
+    import spglib
+
+    cell = (primitive.cell.array, primitive.get_scaled_positions(), primitive.numbers)
+    found = spglib.standardize_cell(cell, to_primitive=False, no_idealize=True, symprec=symprec_a)
+    if found is None:
+        return np.eye(3, dtype=int)
+    return np.asarray(np.rint(found[0] @ np.linalg.inv(primitive.cell.array)), dtype=int)
+
+
+def _multiple(base: Ints, lattice: Floats, length_a: float) -> Ints:
+    """The smallest multiple of a cell with no lattice vector shorter than the length."""
+    from phonolyte.structures.neighbours import reduce_lattice
+
+    edges = np.linalg.norm(base @ lattice, axis=1)
+    alike = np.abs(edges[:, None] - edges) < 1e-3 * edges
+    counts = sorted(np.ndindex(MOST, MOST, MOST), key=lambda n: np.prod(np.add(n, 1)))
+    for count in np.array(counts) + 1:
+        if (alike & (count[:, None] != count)).any():
+            continue
+        matrix = np.diag(count) @ base
+        if np.linalg.norm(reduce_lattice(matrix @ lattice), axis=1).min() >= length_a - SLACK_A:
+            return matrix
+    return np.diag(np.full(3, MOST)) @ base
 
 
 class Spectrum(NamedTuple):
