@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -7,6 +10,9 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from phonolyte.errors import EngineError, MissingExtraError, SettingsError
 from phonolyte.forces import ENGINES, open_engine
+from phonolyte.forces.espresso import density_cutoff_ry, k_mesh, pseudopotential
+
+DEBIAN_PSEUDO = Path("/usr/share/espresso/pseudo")
 
 
 class Broken(Calculator):
@@ -74,3 +80,50 @@ def test_failing_engines_and_forces_that_are_no_numbers_are_errors():
         engine = open_engine("test_forces:Broken", **options)
         with pytest.raises(EngineError, match=message):
             engine.forces([bulk("Cu")])
+
+
+def test_a_pseudopotential_is_found_or_its_lack_is_told(tmp_path: Path):
+    for name in ("Si.pbe-nl.UPF", "Si.pbesol-nl.UPF", "S.pbe.upf", "Li.pbe.UPF"):
+        (tmp_path / name).touch()
+    assert pseudopotential(tmp_path, "S").name == "S.pbe.upf"
+    assert pseudopotential(tmp_path, "Si", "pbesol").name == "Si.pbesol-nl.UPF"
+    assert pseudopotential(tmp_path, "Si", "pbe").name == "Si.pbe-nl.UPF"
+    with pytest.raises(EngineError, match="2 pseudopotentials of Si"):
+        pseudopotential(tmp_path, "Si")
+    with pytest.raises(EngineError, match="no pseudopotential of O"):
+        pseudopotential(tmp_path, "O")
+
+
+def test_the_density_cutoff_follows_the_kind_of_the_potentials(tmp_path: Path):
+    (tmp_path / "nc.upf").write_text('<PP_HEADER pseudo_type="NC" />')
+    (tmp_path / "paw.upf").write_text('<PP_HEADER pseudo_type="PAW" />')
+    assert density_cutoff_ry(50, None, [tmp_path / "nc.upf"]) == 200
+    assert density_cutoff_ry(50, None, [tmp_path / "nc.upf", tmp_path / "paw.upf"]) == 400
+    assert density_cutoff_ry(50, 300, [tmp_path / "paw.upf"]) == 300
+
+
+def test_the_k_mesh_is_no_coarser_than_asked_for():
+    assert k_mesh(np.diag([5.0, 10.0, 20.0]), 0.25) == (6, 3, 2)
+    assert k_mesh(np.eye(3) * 100, 0.25) == (1, 1, 1)
+
+
+def test_espresso_without_its_program_or_folder_is_told(tmp_path: Path):
+    with pytest.raises(SettingsError, match="no folder"):
+        open_engine("espresso", pseudo_dir=str(tmp_path / "none"))
+    with pytest.raises(SettingsError, match="no_pw is not installed"):
+        open_engine("espresso", pseudo_dir=str(tmp_path), command="no_pw")
+
+
+@pytest.mark.skipif(
+    shutil.which("pw.x") is None or not DEBIAN_PSEUDO.is_dir(), reason="Quantum ESPRESSO is not installed"
+)
+def test_pw_gives_the_forces_on_silicon(tmp_path: Path):
+    shutil.copy(DEBIAN_PSEUDO / "Si.pbe-rrkj.UPF", tmp_path)
+    engine = open_engine("espresso", pseudo_dir=str(tmp_path), ecutwfc_ry=16, k_spacing_inv_a=0.7, conv_thr_ry=1e-9)
+    cell = bulk("Si", a=5.43)
+    cell.positions[0, 0] += 0.05
+    (forces,) = engine.forces([cell])
+    np.testing.assert_allclose(forces.sum(axis=0), 0.0, atol=5e-3)
+    # the zone-centre optic mode: 15.5 THz, reduced mass 14 u, so 13.9 eV/angstrom^2
+    assert -forces[0, 0] / 0.05 == pytest.approx(13.9, rel=0.1)
+    assert engine.provenance["ecutwfc_ry"] == "16"

@@ -173,7 +173,10 @@ def screen(
 def phonons(
     inputs: Inputs = None,
     engine: Annotated[
-        str, typer.Option(help="Source of forces: dpa4, sevennet, emt, or package.module:Class of an ASE calculator.")
+        str,
+        typer.Option(
+            help="Source of forces: dpa4, sevennet, espresso, emt, or package.module:Class of an ASE calculator."
+        ),
     ] = "dpa4",
     option: Annotated[
         list[str] | None, typer.Option(help="Option of the engine as NAME=VALUE, such as checkpoint=FILE.")
@@ -332,14 +335,23 @@ def _screen(
 
 
 def _options_of_engine(given: list[str]) -> dict[str, Any]:
-    """NAME=VALUE pairs; numbers become numbers."""
+    """NAME=VALUE pairs; what reads as a number becomes one."""
     found: dict[str, Any] = {}
     for pair in given:
         name, equals, value = pair.partition("=")
         if not (name and equals):
             raise SettingsError(f"{pair!r} is no option of an engine", fix="Write NAME=VALUE.")
-        found[name] = int(value) if value.lstrip("-").isdigit() else value
+        found[name] = _number_or_text(value)
     return found
+
+
+def _number_or_text(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:

@@ -111,6 +111,7 @@ def open_engine(name: str, **options: Any) -> Engine:
 ENGINES = {
     "dpa4": "phonolyte.forces.dpa:dpa4",
     "sevennet": "phonolyte.forces.engines:sevennet",
+    "espresso": "phonolyte.forces.espresso:espresso",
     "emt": "phonolyte.forces.engines:emt",
 }
 """Engines and where they are made: potentials near DFT first."""
@@ -142,8 +143,16 @@ def provenance_of(*packages: str, weights: Path | None = None) -> dict[str, str]
     found = {package: version(package) for package in packages}
     if weights is not None:
         found["weights"] = weights.name
-        found["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+        found["weights_sha256"] = checksum([weights])
     return found
+
+
+def checksum(files: Sequence[Path]) -> str:
+    """sha256 over the content of files, in their order."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _by_path(name: str, options: Mapping[str, Any]) -> Engine:

@@ -1,0 +1,190 @@
+"""Quantum ESPRESSO through ASE, with the two traps of phonons closed: the density cutoff and the k mesh.
+
+Forces of a displacement of 0.01 angstrom are small differences. With the default density cutoff of four times that
+of the wave functions they can be 10 % off for ultrasoft and PAW potentials although the energy looks converged;
+and a k mesh that misses the zone centre breaks the symmetry that the displacements rely on.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phonolyte.errors import EngineError, SettingsError
+from phonolyte.forces.engines import Engine, checksum, provenance_of
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+AUGMENTED = 8
+CONSERVING = 4
+"""Density cutoff over that of the wave functions: for ultrasoft and PAW potentials, and for norm-conserving ones."""
+
+
+def espresso(
+    pseudo_dir: str,
+    ecutwfc_ry: float = 60.0,
+    ecutrho_ry: float | None = None,
+    k_spacing_inv_a: float = 0.25,
+    functional: str = "",
+    command: str = "pw.x",
+    smearing_ry: float = 0.0,
+    conv_thr_ry: float = 1e-10,
+    scratch: str = "",
+) -> Engine:
+    """Density functional theory by ``pw.x``.
+
+    Parameters
+    ----------
+    pseudo_dir
+        Folder of pseudopotentials (UPF), one for each element, their names beginning with its symbol.
+    ecutwfc_ry, ecutrho_ry
+        Cutoffs of wave functions and density in rydberg. Without `ecutrho_ry` it is 8 times `ecutwfc_ry`, or 4 times
+        when all potentials conserve the norm.
+    k_spacing_inv_a
+        Distance between k points in 1/angstrom (with the factor 2 pi); the mesh holds the zone centre.
+    functional
+        Word in the name of the pseudopotentials that are meant, such as ``pbesol``, where the folder has several.
+    command
+        How to run ``pw.x``, such as ``mpirun -n 4 pw.x``.
+    smearing_ry
+        Width of Marzari-Vanderbilt smearing in rydberg, for metals; 0 for fixed occupations.
+    conv_thr_ry
+        Convergence of the energy in rydberg.
+    scratch
+        Folder for the files of ``pw.x``; a temporary one unless given.
+
+    Raises
+    ------
+    SettingsError
+        When the folder or the command is not there.
+    """
+    from ase.calculators.espresso import EspressoProfile
+
+    folder = Path(pseudo_dir).expanduser()
+    if not folder.is_dir():
+        raise SettingsError(f"{folder} is no folder", fix="Give the folder of the pseudopotentials (SSSP, PseudoDojo).")
+    program = command.split()[-1]
+    if shutil.which(program) is None:
+        raise SettingsError(f"{program} is not installed", fix="apt install quantum-espresso, or give its command.")
+    profile = EspressoProfile(command=command, pseudo_dir=str(folder.resolve()))
+    settings = {
+        "ecutwfc_ry": ecutwfc_ry, "ecutrho_ry": ecutrho_ry, "k_spacing_inv_a": k_spacing_inv_a, "functional": functional,
+        "smearing_ry": smearing_ry, "conv_thr_ry": conv_thr_ry,
+    }  # fmt: skip
+    calculator = _PerComposition(profile, folder, settings, Path(scratch or mkdtemp(prefix="phonolyte-pw-")))
+    known = {**provenance_of("ase"), **{name: str(value) for name, value in settings.items() if value is not None}}
+    return Engine("espresso", calculator, {**known, "pseudopotentials": _fingerprint(folder, functional)})
+
+
+def pseudopotential(folder: Path, symbol: str, functional: str = "") -> Path:
+    """The pseudopotential of an element in a folder.
+
+    Raises
+    ------
+    EngineError
+        When there is none, or more than one.
+    """
+    name = re.compile(rf"{symbol}[._-].*\.upf$", re.IGNORECASE)
+    word = re.compile(rf"(?<![a-z]){re.escape(functional)}(?![a-z])", re.IGNORECASE)
+    found = sorted(
+        path for path in folder.iterdir() if name.match(path.name) and (not functional or word.search(path.name))
+    )
+    if not found:
+        what = f"pseudopotential of {symbol}" + (f" for {functional}" if functional else "")
+        raise EngineError(f"there is no {what} in {folder}", fix="Add one, its name beginning with the symbol.")
+    if len(found) > 1:
+        raise EngineError(
+            f"there are {len(found)} pseudopotentials of {symbol} in {folder}",
+            why=", ".join(path.name for path in found[:4]),
+            fix="Keep one of each element in a folder, or name the functional.",
+        )
+    return found[0]
+
+
+def density_cutoff_ry(ecutwfc_ry: float, ecutrho_ry: float | None, potentials: Iterable[Path]) -> float:
+    """The cutoff of the density in rydberg: as given, else by the kind of the potentials."""
+    if ecutrho_ry is not None:
+        return ecutrho_ry
+    return ecutwfc_ry * (CONSERVING if all(map(_conserves_the_norm, potentials)) else AUGMENTED)
+
+
+def k_mesh(lattice: Any, spacing_inv_a: float) -> tuple[int, int, int]:
+    """Divisions of a mesh through the zone centre, no coarser than the spacing in 1/angstrom (with 2 pi)."""
+    lengths = 2 * math.pi * np.linalg.norm(np.linalg.inv(np.asarray(lattice)).T, axis=1)
+    x, y, z = (max(1, math.ceil(length / spacing_inv_a - 1e-6)) for length in lengths)
+    return x, y, z
+
+
+class _PerComposition:
+    """An ASE calculator that sets up ``pw.x`` for the elements and the cell it is given."""
+
+    def __init__(self, profile: Any, folder: Path, settings: dict[str, Any], scratch: Path) -> None:
+        self.profile, self.folder, self.settings, self.scratch = profile, folder, settings, scratch
+        self.calculator: Any = None
+
+    def get_forces(self, atoms: Atoms) -> Any:
+        return self._for(atoms).get_forces(atoms)
+
+    def get_stress(self, atoms: Atoms) -> Any:
+        return self._for(atoms).get_stress(atoms)
+
+    def get_potential_energy(self, atoms: Atoms, force_consistent: bool = False) -> Any:
+        return self._for(atoms).get_potential_energy(atoms, force_consistent=force_consistent)
+
+    def calculation_required(self, atoms: Atoms, properties: Sequence[str]) -> bool:
+        return self.calculator is None or self.calculator.calculation_required(atoms, properties)
+
+    def _for(self, atoms: Atoms) -> Any:
+        from ase.calculators.espresso import Espresso
+
+        potentials = {
+            s: pseudopotential(self.folder, s, self.settings["functional"]) for s in sorted(set(atoms.symbols))
+        }
+        parameters = {
+            "input_data": input_data(self.settings, potentials.values()),
+            "pseudopotentials": {symbol: path.name for symbol, path in potentials.items()},
+            "kpts": k_mesh(atoms.cell.array, self.settings["k_spacing_inv_a"]),
+            "koffset": (0, 0, 0),
+        }
+        if (
+            self.calculator is None
+            or self.calculator.parameters["kpts"] != parameters["kpts"]
+            or set(self.calculator.parameters["pseudopotentials"]) != set(potentials)
+        ):
+            self.calculator = Espresso(profile=self.profile, directory=self.scratch, **parameters)
+        return self.calculator
+
+
+def input_data(settings: dict[str, Any], potentials: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """The namelists of ``pw.x``."""
+    system: dict[str, Any] = {
+        "ecutwfc": settings["ecutwfc_ry"],
+        "ecutrho": density_cutoff_ry(settings["ecutwfc_ry"], settings["ecutrho_ry"], potentials),
+        "occupations": "smearing" if settings["smearing_ry"] else "fixed",
+    }
+    if settings["smearing_ry"]:
+        system |= {"smearing": "mv", "degauss": settings["smearing_ry"]}
+    return {
+        "control": {"calculation": "scf", "tprnfor": True, "tstress": True, "disk_io": "none"},
+        "system": system,
+        "electrons": {"conv_thr": settings["conv_thr_ry"], "mixing_beta": 0.5},
+    }
+
+
+def _conserves_the_norm(path: Path) -> bool:
+    head = path.read_text(encoding="utf-8", errors="replace")[:8000]
+    return bool(re.search(r'pseudo_type\s*=\s*"\s*(NC|SL)|^\s*NC\s+Norm', head, re.IGNORECASE | re.MULTILINE))
+
+
+def _fingerprint(folder: Path, functional: str) -> str:
+    """Checksum over the pseudopotentials of a folder."""
+    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() == ".upf" and functional in path.name]
+    return checksum(files)
