@@ -76,9 +76,13 @@ def espresso(
         raise SettingsError(f"{program} is not installed", fix="apt install quantum-espresso, or give its command.")
     profile = EspressoProfile(command=command, pseudo_dir=str(folder.resolve()))
     settings = {
-        "ecutwfc_ry": ecutwfc_ry, "ecutrho_ry": ecutrho_ry, "k_spacing_inv_a": k_spacing_inv_a, "functional": functional,
-        "smearing_ry": smearing_ry, "conv_thr_ry": conv_thr_ry,
-    }  # fmt: skip
+        "ecutwfc_ry": ecutwfc_ry,
+        "ecutrho_ry": ecutrho_ry,
+        "k_spacing_inv_a": k_spacing_inv_a,
+        "functional": functional,
+        "smearing_ry": smearing_ry,
+        "conv_thr_ry": conv_thr_ry,
+    }
     calculator = _PerComposition(profile, folder, settings, Path(scratch or mkdtemp(prefix="phonolyte-pw-")))
     known = {**provenance_of("ase"), **{name: str(value) for name, value in settings.items() if value is not None}}
     return Engine("espresso", calculator, {**known, "pseudopotentials": _fingerprint(folder, functional)})
