@@ -13,7 +13,7 @@ import pytest
 from pymatgen.core.structure import Structure
 from typer.testing import CliRunner
 
-import phonolyte.screen
+import phonolyte.screen.funnel as funnel
 from phonolyte.cli import app
 from phonolyte.errors import SettingsError, TableError
 from phonolyte.screen import CRITERIA, Criteria, read_properties, screen
@@ -129,8 +129,8 @@ def test_nothing_at_all_is_an_empty_table():
 
 
 def test_a_killed_screen_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(phonolyte.screen, "SHARD", 2)
-    real, calls = phonolyte.screen.featurize, []
+    monkeypatch.setattr(funnel, "SHARD", 2)
+    real, calls = funnel.featurize, []
 
     def dies_in_the_third(crystals: list[Crystal], **more: object) -> object:
         calls.append([crystal.material_id for crystal in crystals])
@@ -138,7 +138,7 @@ def test_a_killed_screen_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: p
             raise KeyboardInterrupt
         return real(crystals, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(phonolyte.screen, "featurize", dies_in_the_third)
+    monkeypatch.setattr(funnel, "featurize", dies_in_the_third)
     with pytest.raises(KeyboardInterrupt):
         screen(READING, shards=tmp_path)
     half_written = next(tmp_path.glob("*.parquet"))

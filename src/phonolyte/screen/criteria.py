@@ -1,0 +1,205 @@
+"""Named criteria: what a candidate must be, judged one after the other, with counts that add up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from phonolyte.arrays import Flags
+from phonolyte.elements import ATOMIC_NUMBERS, SYMBOLS
+from phonolyte.errors import SettingsError
+from phonolyte.families import MOBILE_IONS
+
+CRITERIA = ("ion", "stable_elements", "e_hull", "band_gap", "band_center", "unique")
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What a candidate must be. None leaves a criterion out.
+
+    Attributes
+    ----------
+    ion
+        The mobile ion, an element symbol, or ``"any"`` for one of Li, Na, K, Mg, Ca, Zn, Ag, Cu.
+    max_center_mev
+        Largest band center in meV; 40 is the study's.
+    max_e_hull_ev
+        Largest energy above the convex hull in eV/atom; 0.05 is the study's.
+    min_gap_ev
+        Smallest band gap in eV: an electrolyte must not conduct electrons.
+    no_radioactive
+        Whether Tc, Pm and the elements from Po on rule a compound out.
+    unique
+        Whether, of crystals that are the same, only the first that meets all other criteria is kept.
+    """
+
+    ion: str | None = "any"
+    max_center_mev: float | None = 40.0
+    max_e_hull_ev: float | None = 0.05
+    min_gap_ev: float | None = 1.0
+    no_radioactive: bool = True
+    unique: bool = True
+
+    def __post_init__(self) -> None:
+        if self.ion is not None and self.ion != "any" and self.ion not in ATOMIC_NUMBERS:
+            raise SettingsError(f"there is no element {self.ion!r}", fix="Give a symbol such as Li, or any.")
+        for name in ("max_center_mev", "max_e_hull_ev", "min_gap_ev"):
+            value = getattr(self, name)
+            if value is not None and not np.isfinite(value):
+                raise SettingsError(f"{name} is {value}", fix="Give a number.")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the funnel: `kept` + `rejected` + `missing` is what the step before kept.
+
+    `missing` counts materials without the property; a step with `applied` False kept everything, and
+    `note` says why.
+    """
+
+    name: str
+    rule: str
+    applied: bool
+    rejected: int
+    missing: int
+    kept: int
+    note: str = ""
+
+
+def criteria_from(settings: Mapping[str, Any]) -> Criteria:
+    """Criteria from resolved settings; ``without`` lists the names of criteria to leave out.
+
+    Raises
+    ------
+    SettingsError
+        For a criterion that does not exist.
+    """
+    without = set(settings.get("without") or ())
+    unknown = without - set(CRITERIA)
+    if unknown:
+        raise SettingsError(f"there is no criterion {sorted(unknown)[0]!r}", fix=f"Choose among {', '.join(CRITERIA)}.")
+    return Criteria(
+        ion=None if "ion" in without else settings["ion"],
+        max_center_mev=None if "band_center" in without else settings["max_center_mev"],
+        max_e_hull_ev=None if "e_hull" in without else settings["max_e_hull_ev"],
+        min_gap_ev=None if "band_gap" in without else settings["min_gap_ev"],
+        no_radioactive="stable_elements" not in without,
+        unique="unique" not in without,
+    )
+
+
+def apply_criteria(table: pd.DataFrame, criteria: Criteria) -> tuple[pd.DataFrame, list[Step]]:
+    """Add ``passes``, ``rejected_by`` and ``reason`` to a table of predictions, and count each step.
+
+    A material without the property that a criterion asks for does not pass, and is counted as missing; a
+    property that the whole table lacks leaves its criterion out, and the step says so.
+    """
+    alive = table["band_center_mev"].notna().to_numpy()
+    rejected_by = np.where(alive, "", "features").astype(object)
+    reason = np.where(alive, "", "features could not be computed").astype(object)
+    steps = []
+    for judge in _judges(table, criteria):
+        verdict = judge(alive)
+        if verdict.holds is None:
+            steps.append(Step(verdict.name, verdict.rule, False, 0, 0, int(alive.sum()), verdict.note))
+            continue
+        missing = alive & verdict.missing
+        out = alive & (verdict.missing | ~verdict.holds)
+        rejected_by[out] = verdict.name
+        reason[out] = [verdict.reason(i) for i in np.flatnonzero(out).tolist()]
+        alive = alive & ~out
+        lost = int(missing.sum())
+        steps.append(Step(verdict.name, verdict.rule, True, int(out.sum()) - lost, lost, int(alive.sum())))
+    return table.assign(passes=alive, rejected_by=rejected_by, reason=reason), steps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Verdict:
+    """What a criterion says of each material.
+
+    Whether it `holds` (None: left out, `note` says why) or cannot be judged for a `missing` property, and
+    the `reason` for which the i-th material is rejected.
+    """
+
+    name: str
+    rule: str
+    holds: Flags | None
+    missing: Flags
+    reason: Callable[[int], str]
+    note: str = "left out"
+
+
+Judge = Callable[[Flags], _Verdict]
+"""From the materials still in the funnel to a verdict on all."""
+
+
+def _judges(table: pd.DataFrame, criteria: Criteria) -> list[Judge]:
+    ions = {None: (), "any": MOBILE_IONS}.get(criteria.ion, (criteria.ion,))
+    e_hull = _bounded(table, "e_hull", "e_hull_ev", criteria.max_e_hull_ev, "energy above hull", "eV/atom")
+    gap = _bounded(table, "band_gap", "band_gap_ev", criteria.min_gap_ev, "band gap", "eV", least=True)
+    center = _bounded(table, "band_center", "band_center_mev", criteria.max_center_mev, "band center", "meV")
+    return [
+        lambda _: _has_ion(table, ions),
+        lambda _: _stable_elements(table, applied=criteria.no_radioactive),
+        lambda _: e_hull,
+        lambda _: gap,
+        lambda _: center,
+        lambda alive: _unique(table, alive, applied=criteria.unique),
+    ]
+
+
+def _has_ion(table: pd.DataFrame, ions: Sequence[str | None]) -> _Verdict:
+    holds = np.array([any(ion in symbols for ion in ions) for symbols in table["elements"]], dtype=bool)
+    rule = f"contains {_or(ions)}" if ions else "contains a mobile ion"
+    return _Verdict("ion", rule, holds if ions else None, np.zeros(len(table), bool), lambda _: f"no {_or(ions)}")
+
+
+def _stable_elements(table: pd.DataFrame, *, applied: bool) -> _Verdict:
+    found = [sorted(filter(_is_radioactive, symbols)) for symbols in table["elements"]]
+    holds = np.array([not symbols for symbols in found], dtype=bool) if applied else None
+    rule, nothing = "no radioactive element", np.zeros(len(table), bool)
+    return _Verdict("stable_elements", rule, holds, nothing, lambda i: f"radioactive: {', '.join(found[i])}")
+
+
+def _unique(table: pd.DataFrame, alive: Flags, *, applied: bool) -> _Verdict:
+    """Of the materials still alive, the first of each kind: a repetition cannot push its kind out of the funnel."""
+    ids = table["material_id"]
+    kind = table["duplicate_of"].fillna(ids)
+    holds = ~(kind.where(alive).duplicated() & alive).to_numpy()
+    first = dict(zip(kind[alive & holds], ids[alive & holds], strict=True))
+    rule, nothing = "no repetition of another crystal", np.zeros(len(table), bool)
+    return _Verdict(
+        "unique", rule, holds if applied else None, nothing, lambda i: f"the same crystal as {first[kind.iloc[i]]}"
+    )
+
+
+def _bounded(
+    table: pd.DataFrame, name: str, column: str, bound: float | None, what: str, unit: str, *, least: bool = False
+) -> _Verdict:
+    values = table[column].to_numpy(float)
+    missing = np.isnan(values)
+    sign = "at least" if least else "at most"
+    rule = what if bound is None else f"{what} {sign} {bound:g} {unit}"
+    holds, note = None, "left out"
+    if bound is not None and missing.all() and len(values):
+        note = "no crystal's value is known (give it with --properties)"
+    elif bound is not None:
+        holds = (values >= bound) if least else (values <= bound)
+    return _Verdict(name, rule, holds, missing, lambda i: _shortfall(what, values[i], unit), note)
+
+
+def _shortfall(what: str, value: float, unit: str) -> str:
+    return f"{what} unknown" if np.isnan(value) else f"{what} {value:.3g} {unit}"
+
+
+def _or(words: Sequence[str | None]) -> str:
+    *first, last = map(str, words)
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _is_radioactive(symbol: str) -> bool:
+    return symbol in ("Tc", "Pm") or ATOMIC_NUMBERS[symbol] >= SYMBOLS.index("Po")
