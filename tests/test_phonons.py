@@ -11,7 +11,7 @@ from ase.build import bulk
 from typer.testing import CliRunner
 
 from phonolyte.cli import app
-from phonolyte.errors import ModelError, PhononError, SettingsError, TableError
+from phonolyte.errors import MissingExtraError, ModelError, PhononError, SettingsError, TableError
 from phonolyte.forces import Engine, open_engine
 from phonolyte.phonons import PhononResult, PhononSettings, phonons
 from phonolyte.phonons.calibration import Calibration, cross_validated, scores, shares_of
@@ -130,6 +130,12 @@ def test_limits_and_bad_settings_are_told(emt: Engine):
         phonons(ORDERED, emt, replace(FAST, max_steps=1))
     with pytest.raises(SettingsError, match="displacement_a is -1"):
         PhononSettings(displacement_a=-1)
+
+
+def test_without_phonopy_the_command_names_the_extra(emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("phonolyte.phonons.workflow.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'phonolyte\[phonons\]'"):
+        campaign([COPPER], emt, tmp_path, FAST)
 
 
 def test_a_campaign_goes_on_after_a_kill_and_a_bad_crystal_is_a_row(

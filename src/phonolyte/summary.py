@@ -65,7 +65,7 @@ def candidates_table(result: Screening) -> Table:
 def phonons_table(results: pd.DataFrame) -> Table:
     """Band centers, the range of the modes, and the verdict, the softest crystals first."""
     shown = results.sort_values("band_center_mev").head(SHOWN)
-    title = f"Phonons of {len(results)} crystals"
+    title = f"Phonons of {len(results)} {'crystal' if len(results) == 1 else 'crystals'}"
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
                   collapse_padding=True, caption_justify="left")  # fmt: skip
     ion = next((str(name) for name in shown["ion"].dropna()), "")

@@ -15,7 +15,7 @@ import pandas as pd
 
 from phonolyte import __version__
 from phonolyte.errors import Failure
-from phonolyte.phonons.workflow import PhononResult, PhononSettings, phonons
+from phonolyte.phonons.workflow import PhononResult, PhononSettings, phonons, require_phonopy
 from phonolyte.runs import write_failures, write_parquet
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def campaign(
     tuple
         The table of ``phonons.parquet``, and the failures; together one row a crystal.
     """
+    require_phonopy()
     settings = settings or PhononSettings()
     for part in (folder / ITEMS, folder / DOS):
         part.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.dos import PhononDos, mev_per
-from phonolyte.errors import PhononError, SettingsError
+from phonolyte.errors import MissingExtraError, PhononError, SettingsError
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
@@ -162,7 +163,10 @@ def phonons(crystal: Crystal, engine: Engine, settings: PhononSettings | None = 
         When the relaxation does not converge, or the time limit is reached.
     EngineError
         When the engine fails.
+    MissingExtraError
+        Without phonopy.
     """
+    require_phonopy()
     settings = settings or PhononSettings()
     clock = _Clock(settings.limit_s, crystal.material_id)
     primitive = primitive_cell(crystal, settings.symprec_a)
@@ -186,6 +190,18 @@ def phonons(crystal: Crystal, engine: Engine, settings: PhononSettings | None = 
         seconds=clock.seconds,
         phonopy=phonon,
     )
+
+
+def require_phonopy() -> None:
+    """Say how to install phonopy where it is missing.
+
+    Raises
+    ------
+    MissingExtraError
+        Without phonopy.
+    """
+    if find_spec("phonopy") is None:
+        raise MissingExtraError("phonopy is not installed", fix="pip install 'phonolyte[phonons]'")
 
 
 def primitive_cell(crystal: Crystal, symprec_a: float) -> Atoms:
