@@ -16,7 +16,7 @@ from phonolyte.forces import Engine, open_engine
 from phonolyte.phonons import PhononResult, PhononSettings, phonons
 from phonolyte.phonons.calibration import Calibration, cross_validated, scores, shares_of
 from phonolyte.phonons.campaign import campaign
-from phonolyte.phonons.workflow import supercell_matrix
+from phonolyte.phonons.workflow import element_shares, supercell_matrix
 from phonolyte.structures import Crystal
 
 COPPER = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
@@ -57,17 +57,24 @@ def test_every_atom_has_three_states_and_the_elements_make_up_the_total(ordered:
     assert ordered.dos.element_centers_mev["Au"] < ordered.dos.element_centers_mev["Cu"]
 
 
-def test_elements_on_the_irreducible_mesh_are_phonopy_s_on_the_whole_mesh(ordered: PhononResult):
-    phonon = ordered.phonopy
-    phonon.run_mesh(FAST.mesh, with_eigenvectors=True, is_mesh_symmetry=False, is_gamma_center=True)
-    step = np.diff(ordered.dos.energies_mev)[0] / 4.135667696
+def test_elements_on_the_irreducible_mesh_are_those_on_the_whole_mesh(ordered: PhononResult):
+    phonon, means = ordered.phonopy, []
+    for symmetric in (True, False):
+        phonon.run_mesh(FAST.mesh, with_eigenvectors=True, is_mesh_symmetry=symmetric, is_gamma_center=True)
+        mesh = phonon.mesh
+        shares = element_shares(mesh.eigenvectors, phonon.primitive.symbols)
+        weights = mesh.weights[:, None] * shares["Au"]
+        means.append(np.average(np.maximum(mesh.frequencies, 0.0), weights=weights) * 4.135667696)
+    assert means[0] == pytest.approx(means[1], rel=1e-9)
+    assert ordered.dos.element_centers_mev["Au"] == pytest.approx(means[1], rel=5e-3)
+
+
+def test_the_density_is_phonopy_s(ordered: PhononResult):
+    phonon, step = ordered.phonopy, np.diff(ordered.dos.energies_mev)[0] / 4.135667696
+    phonon.run_mesh(FAST.mesh, is_gamma_center=True)
     low = ordered.dos.energies_mev[0] / 4.135667696
-    phonon.run_projected_dos(freq_min=low, freq_max=low + 500.5 * step, freq_pitch=step)
-    theirs = phonon.projected_dos
-    thz = ordered.dos.energies_mev / 4.135667696
-    of_gold = np.interp(thz, theirs.frequency_points, theirs.projected_dos[0])
-    difference = np.cumsum(of_gold / 4.135667696 - ordered.dos.per_element["Au"]) * np.diff(ordered.dos.energies_mev)[0]
-    assert np.abs(difference).max() < 0.05  # of three states; single bands are arbitrary where they are degenerate
+    phonon.run_total_dos(freq_min=low, freq_max=low + 500.5 * step, freq_pitch=step)
+    np.testing.assert_allclose(phonon.total_dos.dos[:501] / 4.135667696, ordered.dos.total, atol=1e-9)
 
 
 def test_the_center_is_the_mean_of_the_modes(ordered: PhononResult):
