@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
+from socket import gethostname
 
 import numpy as np
 import pandas as pd
@@ -14,9 +16,10 @@ from phonolyte.cli import app
 from phonolyte.errors import MissingExtraError, ModelError, PhononError, SettingsError, TableError
 from phonolyte.forces import Engine, open_engine
 from phonolyte.phonons import PhononResult, PhononSettings, phonons
-from phonolyte.phonons.calibration import Calibration, cross_validated, scores, shares_of
+from phonolyte.phonons.calibration import Calibration, cross_validated, learn_from_run, scores, shares_of
 from phonolyte.phonons.campaign import campaign
 from phonolyte.phonons.workflow import element_shares, supercell_matrix
+from phonolyte.runs import write_run
 from phonolyte.structures import Crystal
 
 COPPER = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
@@ -180,14 +183,61 @@ def test_other_settings_are_computed_anew(emt: Engine, tmp_path: Path):
     assert first["band_center_mev"][0] != pytest.approx(second["band_center_mev"][0], rel=1e-3)
 
 
-def test_what_another_process_computes_is_left_to_it(emt: Engine, tmp_path: Path):
-    (tmp_path / "items").mkdir()
-    (tmp_path / "items" / "copper.claim").write_text("1")  # process 1 is alive
-    table, failures = campaign([COPPER], emt, tmp_path, FAST)
-    assert table.empty
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the crystals whose phonons are computed from now on."""
+    import phonolyte.phonons.campaign as module
+
+    real, calls = module.phonons, []
+
+    def counting(crystal: Crystal, *rest: object) -> PhononResult:
+        calls.append(crystal.material_id)
+        return real(crystal, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "phonons", counting)
+    return calls
+
+
+def test_another_ion_and_calibration_need_no_new_phonons(emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    calls = counted(monkeypatch)
+    first, _ = campaign([COPPER, ORDERED], emt, tmp_path, FAST, ion="Cu")
+    second, _ = campaign([COPPER, ORDERED], emt, tmp_path, FAST, ion="Au", calibration=Calibration(1.1))
+    assert calls == ["copper", "AuCu3"]
+    assert first["calibrated_mev"].isna().all()
+    assert first["ion_center_mev"].notna().all()
+    assert second["ion"].tolist() == [None, "Au"]
+    assert second["ion_center_mev"][1] < second["band_center_mev"][1] < first["ion_center_mev"][1]
+    np.testing.assert_allclose(second["calibrated_mev"], second["band_center_mev"] * 1.1)
+
+
+def test_a_new_time_limit_tries_again_what_failed_and_only_that(
+    emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    calls = counted(monkeypatch)
+    campaign([COPPER], emt, tmp_path, FAST)
+    table, failures = campaign([COPPER, ORDERED], emt, tmp_path, replace(FAST, limit_s=1e-6))
+    assert table["material_id"].tolist() == ["copper"]
+    assert [failure.error for failure in failures] == ["PhononError"]
+    campaign([COPPER, ORDERED], emt, tmp_path, replace(FAST, limit_s=1e-6))
+    table, failures = campaign([COPPER, ORDERED], emt, tmp_path, replace(FAST, limit_s=1e6))
+    assert calls == ["copper", "AuCu3", "AuCu3"]
+    assert len(table) == 2
     assert not failures
-    (tmp_path / "items" / "copper.claim").write_text("999999999")
+
+
+def test_what_another_process_computes_is_left_to_it(emt: Engine, tmp_path: Path):
+    campaign([COPPER], emt, tmp_path, replace(FAST, relax=False))
+    claim = tmp_path / "items" / "copper.claim"
+    for owner in (f"{gethostname()} 1", "another-machine 1"):  # process 1 is alive
+        claim.write_text(owner)
+        table, failures = campaign([COPPER], emt, tmp_path, FAST)
+        assert table.empty  # what is there is of other settings
+        assert "band_center_mev" in pd.read_parquet(tmp_path / "phonons.parquet")
+        assert not failures
+    os.utime(claim, (0, 0))
     assert len(campaign([COPPER], emt, tmp_path, FAST)[0]) == 1
+    for owner in (f"{gethostname()} 999999999", ""):
+        claim.write_text(owner)
+        assert len(campaign([COPPER], emt, tmp_path, replace(FAST, tolerance_mev=2.0 + len(owner)))[0]) == 1
 
 
 def test_the_command_writes_its_run_folder(tmp_path: Path):
@@ -222,11 +272,49 @@ def test_a_calibration_finds_the_factor_and_the_elements():
     assert rule.elements["O"] > rule.elements["S"]
 
 
+def run_folder(folder: Path, factor: float, **provenance: str) -> Path:
+    """Twenty compounds whose centers times `factor` are those in `reference.csv`; the last is unstable."""
+    folder.mkdir()
+    raw = np.linspace(10.0, 60.0, 20)
+    formulas = [f"Li{n}O" if n % 2 else f"Li{n}S" for n in range(1, 21)]
+    names = [f"m{n}" for n in range(20)]
+    results = pd.DataFrame({"material_id": names, "formula": formulas, "band_center_mev": raw, "stable": True})
+    results.loc[19, ["band_center_mev", "stable"]] = (1.0, False)
+    results.to_parquet(folder / "phonons.parquet")
+    pd.DataFrame({"material_id": names, "band_center_mev": raw * factor}).to_csv(folder / "reference.csv")
+    write_run(folder, {"engine": "emt", "engine_provenance": provenance}, [])
+    return folder
+
+
+def test_a_calibration_is_learned_from_a_run_and_says_from_what(emt: Engine, tmp_path: Path):
+    folder = run_folder(tmp_path / "run", 1.06, ase="3.29")
+    rule = learn_from_run(folder, folder / "reference.csv")
+    assert rule.factor == pytest.approx(1.06)
+    assert rule.provenance["engine"] == "emt"
+    assert rule.provenance["n"] == 19
+    assert len(rule.provenance["data_sha256"]) == 64
+    assert rule.provenance["raw"]["bias_percent"] == pytest.approx(100 * (1 / 1.06 - 1))
+    assert rule.provenance["calibrated"]["mae_mev"] == pytest.approx(0.0, abs=1e-9)
+    rule.check(emt)
+    (folder / "reference.csv").write_text("name,center\n")
+    with pytest.raises(TableError, match="no column 'band_center_mev'"):
+        learn_from_run(folder, folder / "reference.csv")
+    with pytest.raises(TableError, match="cannot be read"):
+        learn_from_run(folder, folder / "nothing.csv")
+
+
+def test_a_calibration_of_another_engine_is_refused(emt: Engine, tmp_path: Path):
+    folder = run_folder(tmp_path / "run", 1.06, weights_sha256="abc")
+    rule = learn_from_run(folder, folder / "reference.csv", "elements")
+    with pytest.raises(ModelError, match="its weights_sha256 is abc, here it is None"):
+        campaign([COPPER], emt, tmp_path / "new", FAST, calibration=rule)
+
+
 def test_a_calibration_is_read_back(tmp_path: Path):
     rule = Calibration(1.05, {"Li": 0.1}, {"engine": "emt"})
     rule.save(tmp_path / "c.json")
     again = Calibration.load(tmp_path / "c.json")
-    share = shares_of({"Li": 1, "O": 1})
+    share = shares_of("LiO")
     assert again.apply(20.0, share) == rule.apply(20.0, share) == pytest.approx(21 * np.exp(0.05))
     (tmp_path / "c.json").write_text(json.dumps({"colour": 1}))
     with pytest.raises(ModelError, match="no calibration"):

@@ -194,11 +194,15 @@ def phonons(
     relax: Annotated[bool, typer.Option(help="Relax cell and positions first, the symmetry kept.")] = True,
     tolerance_mev: Annotated[float, typer.Option(help="A mode below minus this makes a crystal unstable, meV.")] = 1.0,
     limit_s: Annotated[float | None, typer.Option(help="Seconds for one crystal. Default: no limit.")] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Correction of the centers learned with this engine, JSON.")
+    ] = None,
     jobs: Jobs = None,
 ) -> None:
     """Compute phonons: band centers in total and of each element, lowest mode, stability."""
     from phonolyte.forces import open_engine
     from phonolyte.phonons import PhononSettings
+    from phonolyte.phonons.calibration import Calibration
     from phonolyte.phonons.campaign import campaign
     from phonolyte.runs import open_run, write_failures, write_run
     from phonolyte.structures.reading import input_files
@@ -209,22 +213,28 @@ def phonons(
         mesh=mesh or 100.0, tolerance_mev=tolerance_mev, limit_s=limit_s,
     )  # fmt: skip
     options = _options_of_engine(option or [])
+    rule = Calibration.load(calibration) if calibration else None
     folder = open_run(output)
     reading = _read(_required(inputs), jobs)
     with _console(stderr=True).status(f"Opening {engine}"):
         source = open_engine(engine, **options)
+    record = {"command": "phonons", "inputs": inputs, "engine": engine, "ion": ion, **_without_none(asdict(settings))}
+    used = [*input_files(inputs or []), *([calibration] if calibration else [])]
+    write_run(folder, {**record, "engine_provenance": dict(source.provenance)}, used)
     with _bar("Phonons (atoms)", sum(map(len, reading.crystals))) as progress:
-        table, failures = campaign(reading.crystals, source, folder, settings, ion=ion, progress=progress)
+        table, failures = campaign(
+            reading.crystals, source, folder, settings, ion=ion, calibration=rule, progress=progress
+        )
     lost = [*reading.failures, *failures]
     write_failures(folder, lost)
-    record = {"command": "phonons", "inputs": inputs, "engine": engine, "ion": ion, **_without_none(asdict(settings))}
-    write_run(folder, {**record, "engine_provenance": dict(source.provenance)}, input_files(inputs or []))
     if len(table):
         _console().print(phonons_table(table))
     _console().print(
         f"{len(table)} of {len(reading.crystals) + len(reading.failures)} crystals -> {folder}/phonons.parquet"
     )
-    _finish(lost, nothing=table.empty, notes=reading.notes)
+    elsewhere = len(reading.crystals) - len(table) - len(failures)
+    waiting = [f"{elsewhere} crystals are with other processes; run again when they are done"] if elsewhere else []
+    _finish(lost, nothing=table.empty, notes=[*reading.notes, *waiting])
 
 
 @app.command()

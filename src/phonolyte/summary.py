@@ -69,21 +69,33 @@ def phonons_table(results: pd.DataFrame) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
                   collapse_padding=True, caption_justify="left")  # fmt: skip
     ion = next((str(name) for name in shown["ion"].dropna()), "")
-    for name, justify in (("material", "left"), ("formula", "left"), ("center", "right"), (f"{ion} center", "right"),
-                          ("lowest", "right"), ("highest", "right"), ("", "left"), ("time", "right")):  # fmt: skip
-        if name != " center":
-            table.add_column(name, justify=justify, no_wrap=True, max_width=22)  # type: ignore[arg-type]
-    table.add_row("", "", "meV", *(["meV"] if ion else []), "meV", "meV", "", "s", style="dim")
+    calibrated = bool(shown["calibrated_mev"].notna().any())
+    for name in ("material", "formula"):
+        table.add_column(name, no_wrap=True, max_width=18)
+    numbers = [
+        "center",
+        *(["calibrated"] if calibrated else []),
+        *([f"{ion} center"] if ion else []),
+        "lowest",
+        "highest",
+    ]
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_row("", "", *(["meV"] * len(numbers)), "", "s", style="dim")
     for row in shown.to_dict("records"):
+        better = [f"{row['calibrated_mev']:.1f}"] if calibrated else []
         of_ion = [f"{row['ion_center_mev']:.1f}" if row["ion"] else "-"] if ion else []
         table.add_row(
             Text(str(row["material_id"])),
             Text(str(row["formula"])),
             f"{row['band_center_mev']:.1f}",
+            *better,
             *of_ion,
             f"{row['lowest_mode_mev'] + 0.0:.1f}",
             f"{row['highest_mode_mev']:.1f}",
-            "" if row["stable"] else "unstable",
+            "stable" if row["stable"] else "unstable",
             f"{row['seconds']:.0f}",
         )
     if len(results) > len(shown):

@@ -1,19 +1,29 @@
-"""Potentials soften: a correction of the band center, learned against calculated ones."""
+"""Potentials soften: a correction of the band center, learned against those of density functional theory."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
+import pandas as pd
 
 from phonolyte.arrays import Floats
 from phonolyte.errors import ModelError, TableError
+from phonolyte.runs import checksum
+from phonolyte.settings import read_toml
+
+if TYPE_CHECKING:
+    from phonolyte.forces import Engine
 
 FEWEST = 10
+IDENTITY = ("weights_sha256", "model")
+"""What of an engine's provenance makes it another engine."""
+
 RIDGE = 1.0
 """Strength of the pull of an element's factor towards the common one, in compounds."""
 
@@ -67,6 +77,23 @@ class Calibration:
         further = sum(self.elements.get(symbol, 0.0) * part for symbol, part in share.items())
         return float(raw_mev * self.factor * np.exp(further))
 
+    def check(self, engine: Engine) -> None:
+        """Make sure that it was learned with this engine, as far as its provenance tells.
+
+        Raises
+        ------
+        ModelError
+            When it was learned with another engine, or other weights.
+        """
+        for key, own in (("engine", engine.name), *((name, engine.provenance.get(name)) for name in IDENTITY)):
+            learned = self.provenance.get(key)
+            if learned and learned != own:
+                raise ModelError(
+                    f"the calibration was not learned with {engine.name} as it is here",
+                    why=f"its {key} is {learned}, here it is {own}",
+                    fix="Learn one with this engine, or leave the calibration out.",
+                )
+
     def save(self, path: str | Path) -> None:
         """Write it as JSON."""
         Path(path).write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
@@ -86,10 +113,75 @@ class Calibration:
             raise ModelError(f"{path} is no calibration", why=str(error), fix="Learn it again.") from None
 
 
-def shares_of(composition: Mapping[str, int]) -> dict[str, float]:
-    """Shares of the elements, adding up to 1."""
-    total = sum(composition.values())
-    return {symbol: count / total for symbol, count in composition.items()}
+def learn_from_run(folder: str | Path, data: str | Path, kind: Kind = "factor", *, seed: int = 0) -> Calibration:
+    """Learn from the run folder of ``phonolyte phonons`` and a table of reference centers.
+
+    Unstable crystals are left out: what is imaginary is missing from their center.
+
+    Parameters
+    ----------
+    folder
+        With ``phonons.parquet`` and ``run.toml``.
+    data
+        CSV, Parquet or JSONL(.gz) with `material_id` and `band_center_mev`, in meV.
+    kind
+        One factor for all (``"factor"``), or also one for each element (``"elements"``).
+    seed
+        Of the folds that score it.
+
+    Returns
+    -------
+    Calibration
+        Its provenance has the engine, checksums of weights and data, the number of compounds, and the scores of raw
+        and, by ten-fold cross-validation, calibrated centers.
+
+    Raises
+    ------
+    TableError
+        When a table cannot be read or lacks a column, or fewer than ten compounds are in both.
+    """
+    folder = Path(folder)
+    run = read_toml(folder / "run.toml").get("settings", {})
+    both = _table(folder / "phonons.parquet", ("material_id", "formula", "band_center_mev", "stable")).merge(
+        _table(Path(data), ("material_id", "band_center_mev")), on="material_id", suffixes=("", "_reference")
+    )
+    both = both[both["stable"].astype(bool) & both["band_center_mev_reference"].notna()]
+    raw, reference = (both[name].to_numpy(float) for name in ("band_center_mev", "band_center_mev_reference"))
+    shares = [shares_of(formula) for formula in both["formula"]]
+    rule = Calibration.learn(raw, reference, shares, kind)
+    unseen = cross_validated(raw, reference, shares, kind, seed=seed)
+    provenance = {
+        "engine": run.get("engine", ""),
+        **{key: value for key, value in run.get("engine_provenance", {}).items() if key in IDENTITY},
+        "data": Path(data).name,
+        "data_sha256": checksum(data),
+        "kind": kind,
+        "n": len(raw),
+        "raw": scores(raw, reference),
+        "calibrated": scores(unseen, reference),
+    }
+    return Calibration(rule.factor, rule.elements, provenance)
+
+
+def shares_of(formula: str) -> dict[str, float]:
+    """Shares of the elements in a formula without brackets, such as ``Li3PO4``, adding up to 1."""
+    counts = {symbol: float(count or 1) for symbol, count in re.findall(r"([A-Z][a-z]?)(\d*)", formula)}
+    total = sum(counts.values())
+    return {symbol: count / total for symbol, count in counts.items()}
+
+
+def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    try:
+        if path.suffix == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_json(path, lines=True)
+    except (OSError, ValueError) as error:
+        raise TableError(f"{path} cannot be read", why=str(error), fix="Give CSV, Parquet or JSONL.") from None
+    missing = set(columns) - set(table)
+    if missing:
+        raise TableError(f"{path.name} has no column {sorted(missing)[0]!r}", fix=f"It needs {', '.join(columns)}.")
+    return table[list(columns)].astype({"material_id": str}).drop_duplicates("material_id")
 
 
 def cross_validated(

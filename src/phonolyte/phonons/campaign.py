@@ -6,15 +6,18 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from socket import gethostname
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
 from phonolyte import __version__
 from phonolyte.errors import Failure
+from phonolyte.phonons.calibration import Calibration, shares_of
 from phonolyte.phonons.workflow import PhononResult, PhononSettings, phonons, require_phonopy
 from phonolyte.runs import write_failures, write_parquet
 
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
 
 STAGE = "phonons"
 ITEMS, DOS = "items", "dos"
+FIRST_COLUMNS = ("material_id", "formula", "band_center_mev", "ion", "ion_center_mev", "calibrated_mev")
+
+CLAIM_S = 86400.0
+"""Seconds for which a claim from another machine holds, whose processes cannot be looked up."""
 
 
 def campaign(
@@ -33,13 +40,15 @@ def campaign(
     settings: PhononSettings | None = None,
     *,
     ion: str | None = None,
+    calibration: Calibration | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[pd.DataFrame, list[Failure]]:
     """Compute the phonons of many crystals into a run folder.
 
     Each crystal is written as soon as it is there: its row in ``items/``, its density of states in ``dos/``, its
     ``phonopy_params.yaml`` in a folder of its own. What an earlier run did with the same engine, settings and
-    crystal is not done again. Several processes may work on one folder: each crystal is claimed by one.
+    crystal is not done again; what failed is tried again under another time limit. Several processes may work on one
+    folder: each crystal is claimed by one, and what others have not finished is in no table yet.
 
     Parameters
     ----------
@@ -53,6 +62,8 @@ def campaign(
         The defaults of :class:`PhononSettings` unless given.
     ion
         The mobile element, whose own center goes into the table.
+    calibration
+        Corrects the centers; must have been learned with this engine.
     progress
         Called with the number of atoms done since the last call, which foretells the time left better than the
         number of crystals.
@@ -61,46 +72,85 @@ def campaign(
     -------
     tuple
         The table of ``phonons.parquet``, and the failures; together one row a crystal.
+
+    Raises
+    ------
+    ModelError
+        When the calibration was learned with another engine.
+    MissingExtraError
+        When phonopy is not installed.
     """
     require_phonopy()
     settings = settings or PhononSettings()
+    if calibration:
+        calibration.check(engine)
     for part in (folder / ITEMS, folder / DOS):
         part.mkdir(parents=True, exist_ok=True)
-    names = _file_names(crystals)
-    for crystal in crystals:
-        digest = _digest(crystal, engine, settings)
-        item = folder / ITEMS / f"{names[crystal.material_id]}.json"
-        if not _is_done(item, digest) and _claim(item):
+    items = [_Item.of(crystal, engine, settings, folder) for crystal in crystals]
+    for item in items:
+        if item.record is None and _claim(item.path):
             try:
-                record = _computed(crystal, engine, settings, folder, names[crystal.material_id], ion)
-                _write_json(item, {"digest": digest, **record})
+                found = _computed(item.crystal, engine, settings, folder, item.path.stem)
+                _write_json(item.path, {"digest": item.digest, "limit_s": settings.limit_s, **found})
             finally:
-                item.with_suffix(".claim").unlink(missing_ok=True)
+                item.path.with_suffix(".claim").unlink(missing_ok=True)
         if progress:
-            progress(len(crystal))
-    return collect(crystals, folder)
+            progress(len(item.crystal))
+    return _collected(items, folder, ion, calibration)
 
 
-def collect(crystals: Sequence[Crystal], folder: Path) -> tuple[pd.DataFrame, list[Failure]]:
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One crystal of a campaign: the file its result goes to, and the digest that tells whose result is there."""
+
+    crystal: Crystal
+    path: Path
+    digest: str
+    limit_s: float | None
+
+    @classmethod
+    def of(cls, crystal: Crystal, engine: Engine, settings: PhononSettings, folder: Path) -> Self:
+        path = folder / ITEMS / f"{_file_name(crystal.material_id)}.json"
+        return cls(crystal, path, _digest(crystal, engine, settings), settings.limit_s)
+
+    @property
+    def record(self) -> dict[str, Any] | None:
+        """What is there of this crystal, engine and settings; a failure counts under the same time limit only."""
+        record = _read_json(self.path) or {}
+        done = "row" in record or ("failure" in record and record.get("limit_s") == self.limit_s)
+        return record if done and record.get("digest") == self.digest else None
+
+
+def _collected(
+    items: Sequence[_Item], folder: Path, ion: str | None, calibration: Calibration | None
+) -> tuple[pd.DataFrame, list[Failure]]:
     """Write ``phonons.parquet`` and ``failures.parquet`` from the items that are there."""
     rows, failures = [], []
-    names = _file_names(crystals)
-    for crystal in crystals:
-        item = folder / ITEMS / f"{names[crystal.material_id]}.json"
-        record = _read_json(item) or {}
+    for item in items:
+        record = item.record or {}
         if "row" in record:
-            rows.append(record["row"])
+            rows.append(_row(record, ion, calibration))
         elif "failure" in record:
             failures.append(Failure(**record["failure"]))
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=None if rows else list(FIRST_COLUMNS))
+    table = table.astype({"ion_center_mev": float, "calibrated_mev": float})
     write_parquet(table, folder / "phonons.parquet")
     write_failures(folder, failures)
     return table, failures
 
 
-def _computed(
-    crystal: Crystal, engine: Engine, settings: PhononSettings, folder: Path, name: str, ion: str | None
-) -> dict[str, Any]:
+def _row(record: Mapping[str, Any], ion: str | None, calibration: Calibration | None) -> dict[str, Any]:
+    """A row of ``phonons.parquet``; ion and calibration are of this run, whichever run computed the phonons."""
+    row, centers = record["row"], record["element_centers_mev"]
+    further = {
+        "ion": ion if ion in centers else None,
+        "ion_center_mev": centers.get(ion),
+        "calibrated_mev": calibration.apply(row["band_center_mev"], shares_of(row["formula"])) if calibration else None,
+    }
+    return {**{name: {**row, **further}[name] for name in FIRST_COLUMNS}, **row}
+
+
+def _computed(crystal: Crystal, engine: Engine, settings: PhononSettings, folder: Path, name: str) -> dict[str, Any]:
     try:
         result = phonons(crystal, engine, settings)
         result.save(folder / name)
@@ -108,7 +158,7 @@ def _computed(
     except Exception as error:  # a foreign engine or phonopy can raise anything, and the batch goes on
         failure = Failure.of(error, material_id=crystal.material_id, stage=STAGE, source=crystal.source)
         return {"failure": asdict(failure)}
-    return {"row": {**result.row(ion=ion), "engine": engine.name}}
+    return {"row": {**result.row(), "engine": engine.name}, "element_centers_mev": result.dos.element_centers_mev}
 
 
 def _write_dos(result: PhononResult, path: Path) -> None:
@@ -119,27 +169,23 @@ def _write_dos(result: PhononResult, path: Path) -> None:
 
 def _digest(crystal: Crystal, engine: Engine, settings: PhononSettings) -> str:
     """What decides a result: the same digest, the same phonons."""
-    values = [__version__, engine.name, sorted(engine.provenance.items()), sorted(asdict(settings).items())]
+    known = {name: value for name, value in asdict(settings).items() if name != "limit_s"}
+    values = [__version__, engine.name, sorted(engine.provenance.items()), sorted(known.items())]
     digest = hashlib.sha256(repr(values).encode())
     for array in (crystal.lattice, crystal.numbers, crystal.frac_coords):
         digest.update(array.tobytes())
     return digest.hexdigest()
 
 
-def _file_names(crystals: Sequence[Crystal]) -> dict[str, str]:
-    """A file name for each `material_id`: itself where it can be one, with a checksum where it cannot."""
-    return {name: name if _SAFE.fullmatch(name) else _made_safe(name) for name in (c.material_id for c in crystals)}
-
-
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~+-]{0,99}")
 
 
-def _made_safe(name: str) -> str:
-    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', name)[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def _is_done(item: Path, digest: str) -> bool:
-    return (_read_json(item) or {}).get("digest") == digest
+def _file_name(material_id: str) -> str:
+    """A file name for a `material_id`: itself where it can be one, with a checksum where it cannot."""
+    if _SAFE.fullmatch(material_id) and material_id not in (ITEMS, DOS):
+        return material_id
+    checksum = hashlib.sha256(material_id.encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', material_id)[:60]}-{checksum}"
 
 
 def _claim(item: Path) -> bool:
@@ -148,7 +194,7 @@ def _claim(item: Path) -> bool:
     for _ in range(2):
         try:
             with claim.open("x") as stream:
-                stream.write(str(os.getpid()))
+                stream.write(f"{gethostname()} {os.getpid()}")
         except FileExistsError:
             if _is_alive(claim):
                 return False
@@ -159,12 +205,19 @@ def _claim(item: Path) -> bool:
 
 
 def _is_alive(claim: Path) -> bool:
+    """Whether the owner of a claim works on. When in doubt not: to compute a crystal twice does no harm."""
     try:
-        owner = int(claim.read_text())
-        os.kill(owner, 0)
-    except (OSError, ValueError):
+        host, owner = claim.read_text().split()
+        if host != gethostname():
+            return time.time() - claim.stat().st_mtime < CLAIM_S
+        if int(owner) == os.getpid() or os.name == "nt":  # Windows has no signal 0
+            return False
+        os.kill(int(owner), 0)
+    except PermissionError:  # it lives, and is another user's
+        return True
+    except (OSError, ValueError, OverflowError):
         return False
-    return owner != os.getpid()
+    return True
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

@@ -127,15 +127,12 @@ class PhononResult:
         """Total band center in meV."""
         return self.dos.band_center_mev
 
-    def row(self, *, ion: str | None = None) -> dict[str, Any]:
-        """The row of ``phonons.parquet``; `ion` names the mobile element."""
-        centers = self.dos.element_centers_mev
+    def row(self) -> dict[str, Any]:
+        """What a table shows of it."""
         return {
             "material_id": self.crystal.material_id,
             "formula": self.crystal.formula,
             "band_center_mev": self.band_center_mev,
-            "ion": ion if ion in centers else None,
-            "ion_center_mev": centers.get(ion or ""),
             "lowest_mode_mev": self.lowest_mode_mev,
             "lowest_at": " ".join(f"{x:.3f}" for x in self.lowest_at),
             "highest_mode_mev": self.highest_mode_mev,
