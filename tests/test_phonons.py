@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 from dataclasses import replace
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ase.build import bulk
+from rich.console import Console
 from typer.testing import CliRunner
 
 from phonolyte.cli import app
@@ -21,6 +23,7 @@ from phonolyte.phonons.campaign import campaign
 from phonolyte.phonons.workflow import element_shares, supercell_matrix
 from phonolyte.runs import write_run
 from phonolyte.structures import Crystal
+from phonolyte.summary import phonons_table
 
 COPPER = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
 GOLD = Crystal.from_ase(bulk("Au", cubic=True), material_id="gold/soft")
@@ -247,12 +250,28 @@ def test_the_command_writes_its_run_folder(tmp_path: Path):
                  "9", "-o", str(tmp_path / "run")]  # fmt: skip
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 1, result.output
-    assert "Cu center" in result.output
+    assert "of Cu" in result.output
     table = pd.read_parquet(tmp_path / "run" / "phonons.parquet").set_index("material_id")
     assert table.loc["AuCu3", "ion_center_mev"] > table.loc["AuCu3", "band_center_mev"]
     assert set(table["engine"]) == {"emt"}
     assert pd.read_parquet(tmp_path / "run" / "failures.parquet")["material_id"].tolist() == ["lithium"]
     assert "engine_provenance" in (tmp_path / "run" / "run.toml").read_text()
+
+
+def test_the_table_cuts_names_rather_than_numbers():
+    row = {
+        "material_id": "a-long-name-of-a-material", "formula": "Li10GeP2S12Cl3Br2O4", "band_center_mev": 34.52,
+        "ion": "Li", "ion_center_mev": 44.0, "calibrated_mev": 36.1, "lowest_mode_mev": -11.26,
+        "highest_mode_mev": 120.9, "stable": False, "seconds": 12345.6,
+    }  # fmt: skip
+    other = {**row, "ion": None, "ion_center_mev": float("nan"), "lowest_mode_mev": -1e-6, "stable": True}
+    out = io.StringIO()
+    Console(file=out, width=80).print(phonons_table(pd.DataFrame([row, other])))
+    lines = out.getvalue().splitlines()
+    first, second = (line.split() for line in lines if "a-long" in line)
+    assert first[2:] == ["34.5", "36.1", "44.0", "-11.3*", "120.9", "12346"]
+    assert second[2:] == ["34.5", "36.1", "-", "0.0", "120.9", "12346"]
+    assert "* unstable" in out.getvalue()
 
 
 def test_a_calibration_finds_the_factor_and_the_elements():

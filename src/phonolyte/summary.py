@@ -63,44 +63,37 @@ def candidates_table(result: Screening) -> Table:
 
 
 def phonons_table(results: pd.DataFrame) -> Table:
-    """Band centers, the range of the modes, and the verdict, the softest crystals first."""
+    """Band centers, the range of the modes, and what is unstable, the softest crystals first."""
     shown = results.sort_values("band_center_mev").head(SHOWN)
-    title = f"Phonons of {len(results)} {'crystal' if len(results) == 1 else 'crystals'}"
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
-                  collapse_padding=True, caption_justify="left")  # fmt: skip
+    title = f"Phonons of {len(results)} crystal{'s' * (len(results) != 1)}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD,
+                  pad_edge=False, collapse_padding=True, caption_justify="left")  # fmt: skip
     ion = next((str(name) for name in shown["ion"].dropna()), "")
-    calibrated = bool(shown["calibrated_mev"].notna().any())
+    columns = {
+        "center": "band_center_mev",
+        **({"calibrated": "calibrated_mev"} if shown["calibrated_mev"].notna().any() else {}),
+        **({f"of {ion}": "ion_center_mev"} if ion else {}),
+        "lowest": "lowest_mode_mev",
+        "highest": "highest_mode_mev",
+    }
     for name in ("material", "formula"):
-        table.add_column(name, no_wrap=True, max_width=18)
-    numbers = [
-        "center",
-        *(["calibrated"] if calibrated else []),
-        *([f"{ion} center"] if ion else []),
-        "lowest",
-        "highest",
-    ]
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
-    table.add_row("", "", *(["meV"] * len(numbers)), "", "s", style="dim")
+        table.add_column(name, no_wrap=True, max_width=18 if len(columns) < 5 else 11)
+    for name in (*columns, "time"):
+        table.add_column(name, justify="right", no_wrap=True, min_width=max(6, len(name)))
+    table.add_row("", "", *(["meV"] * len(columns)), "s", style="dim")
     for row in shown.to_dict("records"):
-        better = [f"{row['calibrated_mev']:.1f}"] if calibrated else []
-        of_ion = [f"{row['ion_center_mev']:.1f}" if row["ion"] else "-"] if ion else []
-        table.add_row(
-            Text(str(row["material_id"])),
-            Text(str(row["formula"])),
-            f"{row['band_center_mev']:.1f}",
-            *better,
-            *of_ion,
-            f"{row['lowest_mode_mev'] + 0.0:.1f}",
-            f"{row['highest_mode_mev']:.1f}",
-            "stable" if row["stable"] else "unstable",
-            f"{row['seconds']:.0f}",
-        )
+        numbers = [_decimal(row[column]) for column in columns.values()]
+        numbers[-2] += " " if row["stable"] else "*"
+        table.add_row(Text(str(row["material_id"])), Text(str(row["formula"])), *numbers, f"{row['seconds']:.0f}")
+    notes = [] if shown["stable"].all() else ["* unstable"]
     if len(results) > len(shown):
-        table.caption = f"the first {len(shown)}; phonons.parquet has all"
+        notes.append(f"the first {len(shown)}; phonons.parquet has all")
+    table.caption = "\n".join(notes) or None
     return table
+
+
+def _decimal(value: float) -> str:
+    return "-" if value != value else f"{round(value, 1) + 0.0:.1f}"
 
 
 def _count(number: int) -> str:
