@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import io
 import json
-import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
-from socket import gethostname
 
 import numpy as np
 import pandas as pd
@@ -227,20 +227,32 @@ def test_a_new_time_limit_tries_again_what_failed_and_only_that(
     assert not failures
 
 
-def test_what_another_process_computes_is_left_to_it(emt: Engine, tmp_path: Path):
+HOLDS = """
+import fcntl, sys
+stream = open(sys.argv[1], "w")
+fcntl.flock(stream, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks by fcntl")
+def test_what_another_process_computes_is_left_to_it_until_it_dies(emt: Engine, tmp_path: Path):
     campaign([COPPER], emt, tmp_path, replace(FAST, relax=False))
-    claim = tmp_path / "items" / "copper.claim"
-    for owner in (f"{gethostname()} 1", "another-machine 1"):  # process 1 is alive
-        claim.write_text(owner)
+    lock = tmp_path / "items" / "copper.lock"
+    command = [sys.executable, "-c", HOLDS, str(lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "held\n"
         table, failures = campaign([COPPER], emt, tmp_path, FAST)
         assert table.empty  # what is there is of other settings
         assert "band_center_mev" in pd.read_parquet(tmp_path / "phonons.parquet")
         assert not failures
-    os.utime(claim, (0, 0))
+        other.kill()
+        other.wait()
+    assert lock.is_file()
     assert len(campaign([COPPER], emt, tmp_path, FAST)[0]) == 1
-    for owner in (f"{gethostname()} 999999999", ""):
-        claim.write_text(owner)
-        assert len(campaign([COPPER], emt, tmp_path, replace(FAST, tolerance_mev=2.0 + len(owner)))[0]) == 1
+    assert not lock.exists()
 
 
 def test_the_command_writes_its_run_folder(tmp_path: Path):

@@ -6,12 +6,12 @@ import hashlib
 import json
 import os
 import re
-import time
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from socket import gethostname
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 STAGE = "phonons"
 ITEMS, DOS = "items", "dos"
 FIRST_COLUMNS = ("material_id", "formula", "band_center_mev", "ion", "ion_center_mev", "calibrated_mev")
-
-CLAIM_S = 86400.0
-"""Seconds for which a claim from another machine holds, whose processes cannot be looked up."""
 
 
 def campaign(
@@ -88,12 +85,11 @@ def campaign(
         part.mkdir(parents=True, exist_ok=True)
     items = [_Item.of(crystal, engine, settings, folder) for crystal in crystals]
     for item in items:
-        if item.record is None and _claim(item.path):
-            try:
-                found = _computed(item.crystal, engine, settings, folder, item.path.stem)
-                _write_json(item.path, {"digest": item.digest, "limit_s": settings.limit_s, **found})
-            finally:
-                item.path.with_suffix(".claim").unlink(missing_ok=True)
+        if item.record is None:
+            with _claimed(item.path) as claimed:
+                if claimed and item.record is None:  # another process may just have done it
+                    found = _computed(item.crystal, engine, settings, folder, item.path.stem)
+                    _write_json(item.path, {"digest": item.digest, "limit_s": settings.limit_s, **found})
         if progress:
             progress(len(item.crystal))
     return _collected(items, folder, ion, calibration)
@@ -188,35 +184,33 @@ def _file_name(material_id: str) -> str:
     return f"{re.sub(r'[^A-Za-z0-9_-]', '_', material_id)[:60]}-{checksum}"
 
 
-def _claim(item: Path) -> bool:
-    """Claim a crystal for this process; the claim of a process that is gone does not count."""
-    claim = item.with_suffix(".claim")
-    for _ in range(2):
+@contextmanager
+def _claimed(item: Path) -> Iterator[bool]:
+    """Whether this process has a crystal to itself; the lock goes with the process, however that ends."""
+    lock = item.with_suffix(".lock")
+    with lock.open("w") as stream:
+        claimed = _is_ours(stream)
         try:
-            with claim.open("x") as stream:
-                stream.write(f"{gethostname()} {os.getpid()}")
-        except FileExistsError:
-            if _is_alive(claim):
-                return False
-            claim.unlink(missing_ok=True)
-        else:
-            return True
-    return False
+            yield claimed
+        finally:
+            if claimed and sys.platform != "win32":  # which cannot remove an open file
+                lock.unlink(missing_ok=True)
 
 
-def _is_alive(claim: Path) -> bool:
-    """Whether the owner of a claim works on. When in doubt not: to compute a crystal twice does no harm."""
+def _is_ours(stream: IO[str]) -> bool:
     try:
-        host, owner = claim.read_text().split()
-        if host != gethostname():
-            return time.time() - claim.stat().st_mtime < CLAIM_S
-        if int(owner) == os.getpid() or os.name == "nt":  # Windows has no signal 0
-            return False
-        os.kill(int(owner), 0)
-    except PermissionError:  # it lives, and is another user's
-        return True
-    except (OSError, ValueError, OverflowError):
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
         return False
+    except OSError:  # a file system without locks: to compute a crystal twice does no harm
+        return True
     return True
 
 
