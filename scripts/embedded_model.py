@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from phonolyte.models.training import read_learning_set, train
@@ -26,7 +27,7 @@ DESCRIPTION = (
 
 def main() -> None:
     data, _ = read_learning_set(sys.argv[1])
-    with tempfile.TemporaryDirectory() as scratch, ProcessPoolExecutor() as executor:
+    with tempfile.TemporaryDirectory() as scratch, ProcessPoolExecutor(mp_context=get_context("spawn")) as executor:
         train(data, scratch, description=DESCRIPTION, executor=executor)
         TARGET.mkdir(parents=True, exist_ok=True)
         for name in ("model.json", "model.npz", "card.md", "metrics.json", "importances.csv"):

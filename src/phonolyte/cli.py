@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -293,7 +294,7 @@ def _train(
         learning_set, failures = read_learning_set(data, executor=executor)
     algorithms = [*STUDY, *(SCAN if scan else ())]
     total = n_fits(learning_set, algorithms, FEATURE_SETS)
-    with ProcessPoolExecutor(_cores(jobs)) as executor, _bar("Fits", total) as progress:
+    with _processes(jobs) as executor, _bar("Fits", total) as progress:
         fit(
             learning_set, folder,
             algorithms=algorithms, final=(algorithm, features), seed=seed, description=description,
@@ -392,7 +393,7 @@ def _read(inputs: list[str], jobs: int | None) -> Reading:
     with _console(stderr=True).status("Reading crystals"):
         if len(input_files(inputs)) < MANY_FILES:
             return read(inputs)
-        with ProcessPoolExecutor(_cores(jobs)) as executor:
+        with _processes(jobs) as executor:
             return read(inputs, executor=executor)
 
 
@@ -412,6 +413,11 @@ def _load_kernels() -> None:
 
 def _cores(jobs: int | None) -> int:
     return jobs if jobs and jobs > 0 else os.cpu_count() or 1
+
+
+def _processes(jobs: int | None) -> Executor:
+    """Processes that start afresh: forked ones inherit the locks of OpenMP's threads, and can hang in XGBoost."""
+    return ProcessPoolExecutor(_cores(jobs), mp_context=get_context("spawn"))
 
 
 @contextmanager
