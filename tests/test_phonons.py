@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,10 @@ from typer.testing import CliRunner
 from phonolyte.cli import app
 from phonolyte.errors import MissingExtraError, ModelError, PhononError, SettingsError, TableError
 from phonolyte.forces import Engine, open_engine
-from phonolyte.phonons import PhononResult, PhononSettings, phonons
+from phonolyte.phonons import PhononResult, PhononSettings, phonons, workflow
 from phonolyte.phonons.calibration import Calibration, cross_validated, learn_from_run, scores, shares_of
 from phonolyte.phonons.campaign import campaign
-from phonolyte.phonons.workflow import element_shares, supercell_matrix
+from phonolyte.phonons.workflow import Spectrum, element_shares, spectrum, supercell_matrix
 from phonolyte.runs import write_run
 from phonolyte.structures import Crystal
 from phonolyte.summary import phonons_table
@@ -96,6 +97,34 @@ def test_a_larger_supercell_and_symfc_give_the_same(emt: Engine, ordered: Phonon
     assert larger.band_center_mev == pytest.approx(ordered.band_center_mev, rel=0.01)
     fitted = phonons(ORDERED, emt, replace(FAST, force_constants="symfc"))
     assert fitted.band_center_mev == pytest.approx(ordered.band_center_mev, rel=0.005)
+
+
+def test_forces_that_are_there_before_any_displacement_leave_no_trace(emt: Engine, ordered: PhononResult):
+    settings = replace(FAST, relax=False)
+    relaxed = Crystal.from_ase(ordered.crystal.to_ase(), material_id="AuCu3")
+    crooked = replace(
+        emt, batch=lambda cells: [emt._forces(cell) + 0.05 * (cell.numbers == 29)[:, None] for cell in cells]
+    )
+    straight = phonons(relaxed, emt, settings)
+    assert phonons(relaxed, crooked, settings).lowest_mode_mev == pytest.approx(straight.lowest_mode_mev, abs=1e-6)
+    assert phonons(relaxed, crooked, settings).band_center_mev == pytest.approx(straight.band_center_mev)
+
+
+def test_an_interpolated_instability_is_looked_at_in_a_wider_supercell(emt: Engine, monkeypatch: pytest.MonkeyPatch):
+    seen = []
+
+    def spectrum_of(phonon: Any, settings: PhononSettings) -> Spectrum:
+        seen.append(settings.min_length_a)
+        found = spectrum(phonon, settings)
+        assert found.lowest_commensurate_mev >= found.lowest_mode_mev - 0.05
+        return found._replace(lowest_mode_mev=-5.0) if len(seen) == 1 else found
+
+    monkeypatch.setattr(workflow, "spectrum", spectrum_of)
+    assert phonons(COPPER, emt, FAST).stable
+    assert seen == [7.0, pytest.approx(9.8)]
+    seen.clear()
+    assert not phonons(COPPER, emt, replace(FAST, confirm=False)).stable
+    assert seen == [7.0]
 
 
 def test_no_atom_is_near_its_image_in_the_supercell():

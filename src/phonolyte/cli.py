@@ -194,6 +194,9 @@ def phonons(
     ] = None,
     relax: Annotated[bool, typer.Option(help="Relax cell and positions first, the symmetry kept.")] = True,
     tolerance_mev: Annotated[float, typer.Option(help="A mode below minus this makes a crystal unstable, meV.")] = 1.0,
+    confirm: Annotated[
+        bool, typer.Option(help="Look at an instability again that only interpolation shows, in a wider supercell.")
+    ] = True,
     limit_s: Annotated[float | None, typer.Option(help="Seconds for one crystal. Default: no limit.")] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="Correction of the centers learned with this engine, JSON.")
@@ -211,7 +214,7 @@ def phonons(
 
     settings = PhononSettings(
         relax=relax, supercell=supercell, min_length_a=min_length_a, displacement_a=displacement_a,
-        mesh=mesh or 100.0, tolerance_mev=tolerance_mev, limit_s=limit_s,
+        mesh=mesh or 100.0, tolerance_mev=tolerance_mev, confirm=confirm, limit_s=limit_s,
     )  # fmt: skip
     options = _options_of_engine(option or [])
     rule = Calibration.load(calibration) if calibration else None
@@ -346,7 +349,7 @@ def _screen(
 
 
 def _options_of_engine(given: list[str]) -> dict[str, Any]:
-    """NAME=VALUE pairs; what reads as a number becomes one."""
+    """NAME=VALUE pairs; what reads as a number, true or false becomes that."""
     found: dict[str, Any] = {}
     for pair in given:
         name, equals, value = pair.partition("=")
@@ -356,7 +359,9 @@ def _options_of_engine(given: list[str]) -> dict[str, Any]:
     return found
 
 
-def _number_or_text(text: str) -> int | float | str:
+def _number_or_text(text: str) -> bool | int | float | str:
+    if text in ("true", "false"):
+        return text == "true"
     for kind in (int, float):
         try:
             return kind(text)

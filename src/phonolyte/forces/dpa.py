@@ -29,7 +29,7 @@ ATOMS_AT_ONCE = 96
 long as one after the other, six 2.4 times."""
 
 
-def dpa4(checkpoint: str = OFFICIAL, threads: int = 1) -> Engine:
+def dpa4(checkpoint: str = OFFICIAL, threads: int = 1, compiled: bool = False) -> Engine:
     """DPA4, a graph potential for 118 elements.
 
     Parameters
@@ -39,7 +39,11 @@ def dpa4(checkpoint: str = OFFICIAL, threads: int = 1) -> Engine:
         in that package if it is installed.
     threads
         Threads of torch.
+    compiled
+        Compile the model first, with a C++ compiler: a minute once, and 1.4 to 1.8 times the speed from then on.
     """
+    if compiled:
+        os.environ["DP_COMPILE_INFER"] = "1"
     os.environ.setdefault("DP_INFER_BATCH_SIZE", str(ATOMS_AT_ONCE))
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     os.environ.setdefault("DP_INTRA_OP_PARALLELISM_THREADS", str(threads))

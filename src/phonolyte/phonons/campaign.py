@@ -20,6 +20,7 @@ from phonolyte.errors import Failure
 from phonolyte.phonons.calibration import Calibration, shares_of
 from phonolyte.phonons.workflow import PhononResult, PhononSettings, phonons, require_phonopy
 from phonolyte.runs import write_failures, write_parquet
+from phonolyte.structures.readers import TABLE_COLUMNS
 
 if TYPE_CHECKING:
     from phonolyte.forces import Engine
@@ -68,7 +69,8 @@ def campaign(
     Returns
     -------
     tuple
-        The table of ``phonons.parquet``, and the failures; together one row a crystal.
+        The table of ``phonons.parquet``, and the failures; together one row a crystal. The relaxed crystals are in
+        ``relaxed.parquet``, a crystal table.
 
     Raises
     ------
@@ -120,17 +122,19 @@ class _Item:
 def _collected(
     items: Sequence[_Item], folder: Path, ion: str | None, calibration: Calibration | None
 ) -> tuple[pd.DataFrame, list[Failure]]:
-    """Write ``phonons.parquet`` and ``failures.parquet`` from the items that are there."""
-    rows, failures = [], []
+    """Write ``phonons.parquet``, ``relaxed.parquet`` and ``failures.parquet`` from the items that are there."""
+    rows, cells, failures = [], [], []
     for item in items:
         record = item.record or {}
         if "row" in record:
             rows.append(_row(record, ion, calibration))
+            cells.append(record["crystal"])
         elif "failure" in record:
             failures.append(Failure(**record["failure"]))
     table = pd.DataFrame(rows, columns=None if rows else list(FIRST_COLUMNS))
     table = table.astype({"ion_center_mev": float, "calibrated_mev": float})
     write_parquet(table, folder / "phonons.parquet")
+    write_parquet(pd.DataFrame(cells, columns=list(TABLE_COLUMNS)), folder / "relaxed.parquet")
     write_failures(folder, failures)
     return table, failures
 
@@ -154,7 +158,11 @@ def _computed(crystal: Crystal, engine: Engine, settings: PhononSettings, folder
     except Exception as error:  # a foreign engine or phonopy can raise anything, and the batch goes on
         failure = Failure.of(error, material_id=crystal.material_id, stage=STAGE, source=crystal.source)
         return {"failure": asdict(failure)}
-    return {"row": {**result.row(), "engine": engine.name}, "element_centers_mev": result.dos.element_centers_mev}
+    return {
+        "row": {**result.row(), "engine": engine.name},
+        "element_centers_mev": result.dos.element_centers_mev,
+        "crystal": result.crystal.row(),
+    }
 
 
 def _write_dos(result: PhononResult, path: Path) -> None:

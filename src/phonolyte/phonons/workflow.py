@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,9 @@ MOST = 8
 
 SLACK_A = 0.1
 """A supercell this much shorter than asked for will do."""
+
+WIDER = 1.4
+"""How much wider the supercell is in which an interpolated instability is looked at again."""
 
 MARGIN = 0.02
 """How far the grid of the density of states goes beyond the modes, as a share of their range."""
@@ -63,6 +67,9 @@ class PhononSettings:
         symmetry-adapted basis.
     tolerance_mev
         A crystal is unstable when a mode lies lower than minus this.
+    confirm
+        Whether an instability that only the interpolation between the wave vectors of the supercell shows is looked at
+        again in a supercell 1.4 times as wide; not where `supercell` is given.
     limit_s
         Seconds after which a crystal is given up; None for no limit.
     """
@@ -77,6 +84,7 @@ class PhononSettings:
     mesh: tuple[int, int, int] | float = 100.0
     force_constants: Literal["finite", "symfc"] = "finite"
     tolerance_mev: float = 1.0
+    confirm: bool = True
     limit_s: float | None = None
 
     def __post_init__(self) -> None:
@@ -99,6 +107,8 @@ class PhononResult:
         Total and per element, normalised to 3 states an atom.
     lowest_mode_mev, lowest_at
         The lowest mode (negative when imaginary) on mesh and zone centre, and its q point in reduced coordinates.
+    lowest_commensurate_mev
+        The lowest mode at the wave vectors that fit into the supercell, where nothing is interpolated.
     highest_mode_mev
         The highest mode.
     stable
@@ -115,6 +125,7 @@ class PhononResult:
     dos: PhononDos
     lowest_mode_mev: float
     lowest_at: tuple[float, float, float]
+    lowest_commensurate_mev: float
     highest_mode_mev: float
     stable: bool
     n_displacements: int
@@ -135,6 +146,7 @@ class PhononResult:
             "band_center_mev": self.band_center_mev,
             "lowest_mode_mev": self.lowest_mode_mev,
             "lowest_at": " ".join(f"{x:.3f}" for x in self.lowest_at),
+            "lowest_commensurate_mev": self.lowest_commensurate_mev,
             "highest_mode_mev": self.highest_mode_mev,
             "stable": self.stable,
             "imaginary_share": self.dos.imaginary_share,
@@ -170,24 +182,38 @@ def phonons(crystal: Crystal, engine: Engine, settings: PhononSettings | None = 
     primitive = primitive_cell(crystal, settings.symprec_a)
     if settings.relax:
         primitive = relaxed(primitive, engine, settings, clock=clock)
-    phonon = displaced(primitive, settings)
-    cells = [_atoms_of(cell) for cell in phonon.supercells_with_displacements]
-    phonon.forces = _forces(cells, engine, clock)
-    _produce_force_constants(phonon, settings)
-    found = spectrum(phonon, settings)
+    phonon, found = _vibrations(primitive, engine, settings, clock)
+    unstable = found.lowest_mode_mev < -settings.tolerance_mev
+    if unstable and found.lowest_commensurate_mev >= -settings.tolerance_mev and _may_widen(settings):
+        wider = replace(settings, min_length_a=WIDER * settings.min_length_a)
+        with suppress(PhononError):  # no time left: what is known stands
+            phonon, found = _vibrations(primitive, engine, wider, clock)
     result = Crystal.from_ase(primitive, material_id=crystal.material_id, properties=crystal.properties)
     return PhononResult(
         crystal=result,
         dos=replace(found.dos, material_id=result.material_id, formula=result.formula),
         lowest_mode_mev=found.lowest_mode_mev,
         lowest_at=found.lowest_at,
+        lowest_commensurate_mev=found.lowest_commensurate_mev,
         highest_mode_mev=found.highest_mode_mev,
         stable=found.lowest_mode_mev >= -settings.tolerance_mev,
-        n_displacements=len(cells),
+        n_displacements=len(phonon.forces),
         supercell_atoms=len(phonon.supercell),
         seconds=clock.seconds,
         phonopy=phonon,
     )
+
+
+def _may_widen(settings: PhononSettings) -> bool:
+    return settings.confirm and settings.supercell is None
+
+
+def _vibrations(primitive: Atoms, engine: Engine, settings: PhononSettings, clock: _Clock) -> tuple[Phonopy, Spectrum]:
+    phonon = displaced(primitive, settings)
+    cells = [_atoms_of(cell) for cell in phonon.supercells_with_displacements]
+    phonon.forces = np.array(_forces(cells, engine, clock)) - forces_at_rest(phonon, engine)
+    _produce_force_constants(phonon, settings)
+    return phonon, spectrum(phonon, settings)
 
 
 def require_phonopy() -> None:
@@ -303,11 +329,12 @@ def _multiple(base: Ints, lattice: Floats, length_a: float) -> Ints:
 
 
 class Spectrum(NamedTuple):
-    """The density of states of a crystal, its lowest mode and where it lies, and its highest mode."""
+    """Density of states, lowest mode and where it lies, lowest mode that is not interpolated, highest mode."""
 
     dos: PhononDos
     lowest_mode_mev: float
     lowest_at: tuple[float, float, float]
+    lowest_commensurate_mev: float
     highest_mode_mev: float
 
 
@@ -333,7 +360,14 @@ def spectrum(phonon: Phonopy, settings: PhononSettings) -> Spectrum:
         dict(zip(shares, per_mev.T, strict=True)),
         n_atoms=float(len(symbols)),
     )
-    return Spectrum(dos, low * MEV_PER_THZ, (x, y, z), high * MEV_PER_THZ)
+    return Spectrum(dos, low * MEV_PER_THZ, (x, y, z), _lowest_commensurate(phonon) * MEV_PER_THZ, high * MEV_PER_THZ)
+
+
+def _lowest_commensurate(phonon: Phonopy) -> float:
+    from phonopy.harmonic.dynmat_to_fc import get_commensurate_points
+
+    phonon.run_qpoints(get_commensurate_points(phonon.supercell_matrix))
+    return float(phonon.qpoints.frequencies.min())
 
 
 def element_shares(eigenvectors: Matrix, symbols: Sequence[str]) -> dict[str, Floats]:
@@ -389,6 +423,18 @@ def _forces(cells: list[Atoms], engine: Engine, clock: _Clock) -> list[Floats]:
         clock.check()
         found.extend(engine.forces(cells[start : start + portion]))
     return found
+
+
+def forces_at_rest(phonon: Phonopy, engine: Engine) -> Floats:
+    """Forces (n, 3) in eV/angstrom on the atoms of the supercell before any is displaced.
+
+    They would vanish in a relaxed crystal, or by symmetry, if potentials had the symmetry of space. Some have it only
+    nearly: 0.01 eV/angstrom on an atom that no force may act on is half of what a displacement of 0.01 angstrom makes,
+    and would turn a stable crystal into an unstable one. The primitive cell tells them.
+    """
+    (forces,) = engine.forces([_atoms_of(phonon.unitcell)])
+    supercell = phonon.supercell
+    return forces[[supercell.u2u_map[atom] for atom in supercell.s2u_map]]
 
 
 def _produce_force_constants(phonon: Phonopy, settings: PhononSettings) -> None:

@@ -125,6 +125,16 @@ class Crystal:
 
         return Atoms(numbers=self.numbers, scaled_positions=self.frac_coords, cell=self.lattice, pbc=True)
 
+    def row(self) -> dict[str, Any]:
+        """Its row of the crystal table: `material_id`, `formula`, `lattice` (9), `species`, `frac_coords` (3 n)."""
+        return {
+            "material_id": self.material_id,
+            "formula": self.formula,
+            "lattice": self.lattice.ravel().tolist(),
+            "species": self.symbols,
+            "frac_coords": self.frac_coords.ravel().tolist(),
+        }
+
     def __len__(self) -> int:
         return len(self.numbers)
 
