@@ -51,17 +51,17 @@ def attributes(
     classes = np.searchsorted(elements, numbers)
     counts = np.bincount(classes)
     tessellation = tessellate(lattice, frac_coords)
-    _geometry(tessellation, values)
+    geometry(tessellation, values)
     values[12:15] = warren_cowley(tessellation, classes, counts, matminer)
     _neighbour_differences(tessellation, classes, properties[elements], values[16:N_STRUCTURE])
-    _composition(elements, counts, properties, states, matminer, values[N_STRUCTURE:N_MAGPIE])
+    composition_attributes(elements, counts, properties, states, matminer, values[N_STRUCTURE:N_MAGPIE])
     for i in range(N_ATTRIBUTES):
         values[i] = np.round(values[i], DECIMALS) + 0.0  # no negative zeros
     return values
 
 
 @njit(cache=True, nogil=True)
-def _geometry(t: Tessellation, values: Floats) -> None:
+def geometry(t: Tessellation, values: Floats) -> None:
     """Coordination, bond lengths, cell volumes and packing: attributes 0 to 11, 15, 271 and 272."""
     n = len(t.start) - 1
     coordination, length, variation = np.zeros(n), np.zeros(n), np.zeros(n)
@@ -185,7 +185,7 @@ def _neighbour_differences(t: Tessellation, classes: Ints, properties: Floats, v
 
 
 @njit(cache=True, nogil=True)
-def _composition(
+def composition_attributes(
     elements: Ints, counts: Ints, properties: Floats, states: Ints, matminer: bool, values: Floats
 ) -> None:
     """The 145 composition attributes."""
@@ -194,7 +194,7 @@ def _composition(
     for slot, power in enumerate((2, 3, 5, 7, 10)):
         values[1 + slot] = (fractions**power).sum() ** (1.0 / power)
     for p in range(N_PROPERTIES):
-        values[6 + 6 * p : 12 + 6 * p] = _statistics(properties[elements, p], fractions, counts, matminer)
+        _statistics(properties, p, elements, fractions, counts, matminer, values[6 + 6 * p : 12 + 6 * p])
     tail = 6 + 6 * N_PROPERTIES
     for orbital in range(4):  # the means of NsValence .. NfValence over that of NValance
         values[tail + orbital] = values[6 + 6 * (8 + orbital)] / values[6 + 6 * 12]
@@ -204,16 +204,28 @@ def _composition(
 
 @njit(cache=True, nogil=True)
 def _statistics(
-    x: Floats, fractions: Floats, counts: Ints, matminer: bool
-) -> tuple[float, float, float, float, float, float]:
-    """Mean, range, deviation, maximum, minimum, and the value of the most abundant element.
+    properties: Floats, p: int, elements: Ints, fractions: Floats, counts: Ints, matminer: bool, values: Floats
+) -> None:
+    """Mean, range, deviation, maximum, minimum of a property, and the value of the most abundant element.
 
     Where elements are equally abundant Magpie takes the mean of their values, matminer the least.
     """
-    mean = (fractions * x).sum()
-    abundant = x[counts == counts.max()]
-    most = abundant.min() if matminer else abundant.mean()
-    return mean, x.max() - x.min(), (fractions * np.abs(x - mean)).sum(), x.max(), x.min(), most
+    mean, least, most = 0.0, np.inf, -np.inf
+    abundant, n_abundant, least_abundant, highest = 0.0, 0, np.inf, counts.max()
+    for e in range(len(elements)):
+        x = properties[elements[e], p]
+        mean += fractions[e] * x
+        least, most = min(least, x), max(most, x)
+        if counts[e] == highest:
+            abundant += x
+            n_abundant += 1
+            least_abundant = min(least_abundant, x)
+    deviation = 0.0
+    for e in range(len(elements)):
+        deviation += fractions[e] * abs(properties[elements[e], p] - mean)
+    values[0], values[1], values[2] = mean, most - least, deviation
+    values[3], values[4] = most, least
+    values[5] = least_abundant if matminer else abundant / n_abundant
 
 
 @njit(cache=True, nogil=True)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
+from phonolyte.arrays import Floats, Ints, Matrix
 from phonolyte.errors import ModelError
-from phonolyte.features import featurize
+from phonolyte.features import feature_names, featurize
 from phonolyte.models.domain import Domain, Intervals
 from phonolyte.models.trees import TreeEnsemble
 from phonolyte.structures import Crystal, read
@@ -91,6 +92,27 @@ class BandCenterModel:
             },
             index=table.index,
         )
+
+    def predict_array(self, values: Floats, numbers: Ints) -> tuple[Floats, Floats, Matrix]:
+        """Predict from an array, for many compounds and without a table.
+
+        Parameters
+        ----------
+        values
+            (n, 271) features, in the order of :func:`phonolyte.features.feature_names`.
+        numbers
+            (n, s) atomic numbers; an element may come more than once.
+
+        Returns
+        -------
+        tuple
+            Centers (n,) and half of the width (n,) of their 90 % intervals, in meV; whether each is in the domain (n,).
+        """
+        column = {name: i for i, name in enumerate(feature_names())}
+        used = values if self.features == tuple(column) else values[:, [column[name] for name in self.features]]
+        center, spread = self.ensemble.predict_with_spread(used)
+        of_domain = values[:, [column[name] for name in self.domain.features]]
+        return center, self.intervals.half_width(spread), self.domain.contains_numbers(of_domain, numbers)
 
     def predict_crystals(self, crystals: Sequence[Crystal | Structure | Atoms]) -> pd.DataFrame:
         """Predict from crystals, also pymatgen's and ASE's; those that have no features are left out.

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phonolyte.arrays import Floats, Matrix
+from phonolyte.arrays import Floats, Ints, Matrix
+from phonolyte.elements import ATOMIC_NUMBERS, SYMBOLS
 
 TYPICAL_SHARE = 0.99
 """Share of the learning set that counts as inside its own domain."""
@@ -62,13 +63,22 @@ class Domain:
 
     def distance(self, table: pd.DataFrame) -> Floats:
         """Mahalanobis distance (n,) of each row from the learning set."""
-        z = (table[list(self.features)].to_numpy(float) - self.mean) / self.scale
+        return self._distance(table[list(self.features)].to_numpy(float))
+
+    def _distance(self, values: Floats) -> Floats:
+        z = (values - self.mean) / self.scale
         return np.asarray(np.sqrt(np.einsum("ij,ij->i", z @ self.precision, z)))
 
     def contains(self, table: pd.DataFrame, elements: Sequence[Collection[str]]) -> Matrix:
         """Whether each of n crystals is inside, (n,) booleans."""
         known = np.array([self.elements.issuperset(of_crystal) for of_crystal in elements], dtype=bool)
         return np.asarray((self.distance(table) <= self.limit) & known)
+
+    def contains_numbers(self, values: Floats, numbers: Ints) -> Matrix:
+        """The same from the d features (n, d) as an array, and atomic numbers (n, s)."""
+        known = np.zeros(len(SYMBOLS), dtype=bool)
+        known[[ATOMIC_NUMBERS[symbol] for symbol in self.elements]] = True
+        return np.asarray((self._distance(values) <= self.limit) & known[numbers].all(axis=1))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything as arrays, for ``numpy.savez``."""

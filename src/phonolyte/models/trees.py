@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
@@ -46,6 +46,10 @@ class TreeEnsemble:
     value: Floats
     base: float
     weight: float
+    packed: tuple[Ints, NDArray[np.float32], Floats] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "packed", _pack(self.roots, self.feature, self.threshold, self.left, self.right, self.value))
 
     @classmethod
     def of(cls, estimator: Any) -> Self:
@@ -136,20 +140,23 @@ class TreeEnsemble:
         """
         table = np.ascontiguousarray(X, dtype=np.float32)
         parts = [table[i : i + _ROWS_PER_TASK] for i in range(0, len(table), _ROWS_PER_TASK)]
-        with ThreadPoolExecutor(os.cpu_count()) as executor:  # the kernel releases the GIL
-            sums = list(executor.map(self._sums, parts))
-        total, squares = np.concatenate(sums, axis=1) if sums else np.zeros((2, 0))
+        if len(parts) > 1:
+            with ThreadPoolExecutor(os.cpu_count()) as executor:  # the kernel releases the GIL
+                sums = list(executor.map(self._sums, parts))
+        else:  # a caller with threads of its own
+            sums = [self._sums(table)]
+        total, squares = np.concatenate(sums, axis=1)
         n = len(self.roots)
         spread = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 0.0))
         return self.base + self.weight * total, spread
 
     def _sums(self, part: NDArray[np.float32]) -> Floats:
-        return np.asarray(_leaf_sums(part, self.roots, self.feature, self.threshold, self.left, self.right, self.value))
+        return np.asarray(_leaf_sums(part, self.roots, *self.packed))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The ensemble as arrays in the smallest type that holds them, for ``numpy.savez``."""
         small = {"roots": np.int32, "feature": np.int16, "left": np.int32, "right": np.int32, "value": np.float32}
-        arrays = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
+        arrays = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.init}
         return {name: array.astype(small.get(name, array.dtype)) for name, array in arrays.items()}
 
     @classmethod
@@ -172,16 +179,67 @@ def _rounded_down(threshold: Floats) -> NDArray[np.float32]:
 
 
 @njit(cache=True, nogil=True)
-def _leaf_sums(
-    X: Floats, roots: Ints, feature: Ints, threshold: Floats, left: Ints, right: Ints, value: Floats
-) -> Floats:
-    """Sum and sum of squares over the trees of the leaf each row reaches, (2, n)."""
-    sums = np.zeros((2, len(X)))
-    for root in roots:  # tree by tree: the nodes of one tree stay in the cache
-        for row in range(len(X)):
-            node = root
-            while left[node] >= 0:
-                node = left[node] if X[row, feature[node]] <= threshold[node] else right[node]
-            sums[0, row] += value[node]
-            sums[1, row] += value[node] * value[node]
+def _pack(
+    roots: Ints, feature: Ints, threshold: Floats, left: Ints, right: Ints, value: Floats
+) -> tuple[Ints, Floats, Floats]:
+    """Nodes in the order of their depth: link (feature and left child, counted from the root), threshold and value.
+
+    The right child follows the left one. A leaf is its own left child, with a threshold that nothing exceeds: a row that
+    has come to its leaf stays there while others go on.
+    """
+    n = len(left)
+    link, thresholds, values = np.empty(n, np.int64), np.empty(n, np.float32), np.empty(n)
+    queue = np.empty(n, np.int64)
+    for tree in range(len(roots)):
+        root = roots[tree]
+        queue[root] = root
+        last = root
+        for place in range(root, roots[tree + 1] if tree + 1 < len(roots) else n):
+            node = queue[place]
+            values[place] = value[node]
+            if left[node] < 0:
+                link[place], thresholds[place] = place - root, np.inf
+                continue
+            link[place], thresholds[place] = feature[node] << 32 | (last + 1 - root), threshold[node]
+            queue[last + 1], queue[last + 2] = left[node], right[node]
+            last += 2
+    return link, thresholds, values
+
+
+@njit(cache=True, nogil=True)
+def _child(link: Ints, threshold: Floats, row: Floats, node: int) -> int:
+    return (link[node] & 0xFFFFFFFF) + (row[link[node] >> 32] > threshold[node])
+
+
+@njit(cache=True, nogil=True)
+def _leaf_sums(X: Floats, roots: Ints, link: Ints, threshold: Floats, value: Floats) -> Floats:
+    """Sum and sum of squares over the trees of the leaf each row reaches, (2, n).
+
+    Tree by tree, whose nodes then stay in the cache, and eight rows at once: each waits for memory while the others do.
+    """
+    n = len(X)
+    sums = np.zeros((2, n))
+    for root in roots:
+        nodes, limit, leaf = link[root:], threshold[root:], value[root:]
+        for row in range(0, n - n % 8, 8):
+            x0, x1, x2, x3 = X[row], X[row + 1], X[row + 2], X[row + 3]
+            x4, x5, x6, x7 = X[row + 4], X[row + 5], X[row + 6], X[row + 7]
+            a = b = c = d = e = f = g = h = np.int64(0)
+            moving = True
+            while moving:
+                was = a, b, c, d, e, f, g, h
+                a, b = _child(nodes, limit, x0, a), _child(nodes, limit, x1, b)
+                c, d = _child(nodes, limit, x2, c), _child(nodes, limit, x3, d)
+                e, f = _child(nodes, limit, x4, e), _child(nodes, limit, x5, f)
+                g, h = _child(nodes, limit, x6, g), _child(nodes, limit, x7, h)
+                moving = was != (a, b, c, d, e, f, g, h)
+            for place, node in enumerate((a, b, c, d, e, f, g, h)):
+                sums[0, row + place] += leaf[node]
+                sums[1, row + place] += leaf[node] * leaf[node]
+        for row in range(n - n % 8, n):
+            node, before = np.int64(0), np.int64(-1)
+            while node != before:
+                before, node = node, _child(nodes, limit, X[row], node)
+            sums[0, row] += leaf[node]
+            sums[1, row] += leaf[node] * leaf[node]
     return sums
