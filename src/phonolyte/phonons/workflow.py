@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from phonolyte.forces import Engine
 
 MEV_PER_THZ = mev_per("THz")
-GRID_POINTS = 501
+BINS = 501
 MOST = 8
 """Most multiples of an edge that are tried."""
 
@@ -349,13 +349,13 @@ def spectrum(phonon: Phonopy, settings: PhononSettings) -> Spectrum:
     frequencies = mesh.frequencies
     low, high = float(frequencies.min()), float(frequencies.max())
     margin = MARGIN * (high - low)
-    grid = np.linspace(min(low - margin, 0.0), high + margin, GRID_POINTS)
+    edges = np.linspace(min(low - margin, 0.0), high + margin, BINS + 1)
     shares = element_shares(mesh.eigenvectors, symbols)
-    per_mev = np.maximum(_density(mesh, np.stack([*shares.values()], axis=-1), grid), 0.0) / MEV_PER_THZ
+    per_mev = np.maximum(_density(mesh, np.stack([*shares.values()], axis=-1), edges), 0.0) / MEV_PER_THZ
     row, _ = np.unravel_index(int(frequencies.argmin()), frequencies.shape)
     x, y, z = (float(q) for q in mesh.qpoints[row])
     dos = PhononDos(
-        grid * MEV_PER_THZ,
+        0.5 * (edges[1:] + edges[:-1]) * MEV_PER_THZ,
         per_mev.sum(axis=1),
         dict(zip(shares, per_mev.T, strict=True)),
         n_atoms=float(len(symbols)),
@@ -378,22 +378,28 @@ def element_shares(eigenvectors: Matrix, symbols: Sequence[str]) -> dict[str, Fl
     }
 
 
-def _density(mesh: Any, shares: Floats, grid: Floats) -> Floats:
-    """Density per THz, (grid, elements), of modes with shares (q points, modes, elements).
+def _density(mesh: Any, shares: Floats, edges: Floats) -> Floats:
+    """Mean density per THz between edges, (bins, elements), of modes with shares (q points, modes, elements).
 
-    What phonopy's TetrahedronDOSAccumulator does, without the cumulative density, which doubles the time.
+    The states below each edge are counted, and their differences taken: the density at points would miss the bands of
+    molecules, which are narrower than any grid, or count them many times.
     """
     from phonopy.phonon.tetrahedron_method import get_integration_weights
 
     bz = mesh.bz_grid
     irreducible = np.searchsorted(mesh.ir_grid_points, mesh.grid_mapping_table)
     weights = get_integration_weights(
-        grid, mesh.frequencies, bz, grid_points=bz.grg2bzg[mesh.ir_grid_points], bzgp2irgp_map=irreducible[bz.bzg2grg]
+        edges,
+        mesh.frequencies,
+        bz,
+        grid_points=bz.grg2bzg[mesh.ir_grid_points],
+        bzgp2irgp_map=irreducible[bz.bzg2grg],
+        function="J",
     )
-    density = np.zeros((len(grid), shares.shape[-1]))
+    below = np.zeros((len(edges), shares.shape[-1]))
     for weight, share, copies in zip(weights, shares, mesh.weights, strict=True):
-        density += weight @ (share * copies)
-    return density / float(np.prod(bz.D_diag))
+        below += weight @ (share * copies)
+    return np.diff(below, axis=0) / np.diff(edges)[:, None] / float(np.prod(bz.D_diag))
 
 
 class _Clock:
