@@ -14,7 +14,7 @@ import phonolyte
 PACKAGE = Path(phonolyte.__file__).parent
 ORDER = (
     "errors", "arrays", "elements", "settings", "structures", "families", "dos", "features", "runs", "models",
-    "references", "prototypes", "screen", "forces", "phonons", "summary", "cli",
+    "references", "prototypes", "screen", "forces", "phonons", "figures", "summary", "cli",
 )  # fmt: skip
 """The modules; each may import those before it."""
 
@@ -26,6 +26,7 @@ LIGHT = {
     "phonolyte.dos": ("pandas", "sklearn", "pymatgen", "ase"),
     "phonolyte.forces": ("pymatgen", "sklearn", "ase", "torch", "deepmd"),
     "phonolyte.phonons": ("pymatgen", "sklearn", "ase", "phonopy", "torch"),
+    "phonolyte.figures": ("sklearn", "matplotlib", "phonopy", "ase"),
     "phonolyte.models": ("pymatgen", "ase", "xgboost", "torch"),
 }
 

@@ -24,7 +24,7 @@ from phonolyte.phonons.calibration import Calibration, cross_validated, learn_fr
 from phonolyte.phonons.campaign import campaign
 from phonolyte.phonons.workflow import Spectrum, element_shares, spectrum, supercell_matrix
 from phonolyte.runs import write_run
-from phonolyte.structures import Crystal
+from phonolyte.structures import Crystal, read
 from phonolyte.summary import phonons_table
 
 COPPER = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
@@ -279,6 +279,26 @@ sys.stdin.read()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="locks by fcntl")
+def test_convergence_is_found_on_request_without_computing_again(
+    emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    plain, _ = campaign([COPPER], emt, tmp_path, FAST)
+    assert plain["mesh_change_mev"].isna().all()
+    computed: list[str] = []
+    monkeypatch.setattr("phonolyte.phonons.campaign.phonons", lambda crystal, *_: computed.append(crystal.material_id))
+    table, _ = campaign([COPPER], emt, tmp_path, FAST, converge=True)
+    assert not computed
+    assert table["band_center_mev"].equals(plain["band_center_mev"])
+    assert 0.0 < abs(table["mesh_change_mev"][0]) < 0.1
+    assert 0.0 < abs(table["supercell_change_mev"][0]) < 0.5
+    found = pd.read_csv(tmp_path / "copper" / "convergence.csv")
+    assert found["of"].tolist() == ["mesh", "supercell"]
+    monkeypatch.undo()
+    fixed, _ = campaign([COPPER], emt, tmp_path / "fixed", replace(FAST, supercell=(3, 3, 3)), converge=True)
+    assert fixed["supercell_atoms"][0] == 27
+    assert 0.0 < abs(fixed["supercell_change_mev"][0]) < 0.5
+
+
 def test_what_another_process_computes_is_left_to_it_until_it_dies(emt: Engine, tmp_path: Path):
     campaign([COPPER], emt, tmp_path, replace(FAST, relax=False))
     lock = tmp_path / "items" / "copper.lock"
@@ -310,6 +330,9 @@ def test_the_command_writes_its_run_folder(tmp_path: Path):
     assert set(table["engine"]) == {"emt"}
     assert pd.read_parquet(tmp_path / "run" / "failures.parquet")["material_id"].tolist() == ["lithium"]
     assert "engine_provenance" in (tmp_path / "run" / "run.toml").read_text()
+    assert (tmp_path / "run" / "AuCu3" / "bands.png").stat().st_size > 10_000
+    relaxed = read(tmp_path / "run" / "relaxed.parquet").crystals
+    assert sorted(crystal.material_id for crystal in relaxed) == ["AuCu3", "copper"]
 
 
 def test_the_table_cuts_names_rather_than_numbers():

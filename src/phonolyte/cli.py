@@ -197,6 +197,10 @@ def phonons(
     confirm: Annotated[
         bool, typer.Option(help="Look at an instability again that only interpolation shows, in a wider supercell.")
     ] = True,
+    converge: Annotated[
+        bool, typer.Option("--converge", help="Also find how centers change with a finer mesh and a wider supercell.")
+    ] = False,
+    figures: Annotated[bool, typer.Option(help="Draw bands and density of states of each crystal.")] = True,
     limit_s: Annotated[float | None, typer.Option(help="Seconds for one crystal. Default: no limit.")] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="Correction of the centers learned with this engine, JSON.")
@@ -204,6 +208,7 @@ def phonons(
     jobs: Jobs = None,
 ) -> None:
     """Compute phonons: band centers in total and of each element, lowest mode, stability."""
+    from phonolyte.figures import draw_campaign
     from phonolyte.forces import open_engine
     from phonolyte.phonons import PhononSettings
     from phonolyte.phonons.calibration import Calibration
@@ -227,8 +232,12 @@ def phonons(
     write_run(folder, {**record, "engine_provenance": dict(source.provenance)}, used)
     with _bar("Phonons (atoms)", sum(map(len, reading.crystals))) as progress:
         table, failures = campaign(
-            reading.crystals, source, folder, settings, ion=ion, calibration=rule, progress=progress
-        )
+            reading.crystals, source, folder, settings,
+            ion=ion, calibration=rule, converge=converge, progress=progress,
+        )  # fmt: skip
+    if figures and len(table):
+        with _bar("Figures", len(table)) as progress:
+            draw_campaign(folder, table, progress=progress)
     lost = [*reading.failures, *failures]
     write_failures(folder, lost)
     if len(table):

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -16,19 +16,24 @@ from typing import IO, TYPE_CHECKING, Any, Self
 import pandas as pd
 
 from phonolyte import __version__
+from phonolyte.dos import PhononDos
 from phonolyte.errors import Failure
+from phonolyte.phonons.bands import load_phonons
 from phonolyte.phonons.calibration import Calibration, shares_of
+from phonolyte.phonons.convergence import convergence
 from phonolyte.phonons.workflow import PhononResult, PhononSettings, phonons, require_phonopy
 from phonolyte.runs import write_failures, write_parquet
+from phonolyte.structures import Crystal
 from phonolyte.structures.readers import TABLE_COLUMNS
 
 if TYPE_CHECKING:
     from phonolyte.forces import Engine
-    from phonolyte.structures import Crystal
 
 STAGE = "phonons"
 ITEMS, DOS = "items", "dos"
 FIRST_COLUMNS = ("material_id", "formula", "band_center_mev", "ion", "ion_center_mev", "calibrated_mev")
+
+CHANGES = ("mesh_change_mev", "supercell_change_mev")
 
 
 def campaign(
@@ -39,6 +44,7 @@ def campaign(
     *,
     ion: str | None = None,
     calibration: Calibration | None = None,
+    converge: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[pd.DataFrame, list[Failure]]:
     """Compute the phonons of many crystals into a run folder.
@@ -62,6 +68,9 @@ def campaign(
         The mobile element, whose own center goes into the table.
     calibration
         Corrects the centers; must have been learned with this engine.
+    converge
+        Whether the change of each center with a finer mesh and a wider supercell is found, too, into the columns
+        `mesh_change_mev` and `supercell_change_mev`.
     progress
         Called with the number of atoms done since the last call, which foretells the time left better than the
         number of crystals.
@@ -87,11 +96,10 @@ def campaign(
         part.mkdir(parents=True, exist_ok=True)
     items = [_Item.of(crystal, engine, settings, folder) for crystal in crystals]
     for item in items:
-        if item.record is None:
+        if not item.is_done(converge=converge):
             with _claimed(item.path) as claimed:
-                if claimed and item.record is None:  # another process may just have done it
-                    found = _computed(item.crystal, engine, settings, folder, item.path.stem)
-                    _write_json(item.path, {"digest": item.digest, "limit_s": settings.limit_s, **found})
+                if claimed and not item.is_done(converge=converge):  # another process may just have done it
+                    _complete(item, engine, settings, folder, converge=converge)
         if progress:
             progress(len(item.crystal))
     return _collected(items, folder, ion, calibration)
@@ -118,6 +126,44 @@ class _Item:
         done = "row" in record or ("failure" in record and record.get("limit_s") == self.limit_s)
         return record if done and record.get("digest") == self.digest else None
 
+    def is_done(self, *, converge: bool) -> bool:
+        """Whether nothing is left to compute."""
+        record = self.record
+        return record is not None and ("failure" in record or not converge or "changes" in record)
+
+
+def _complete(item: _Item, engine: Engine, settings: PhononSettings, folder: Path, *, converge: bool) -> None:
+    """Compute what is missing of a crystal, and write it."""
+    record = item.record or _computed(item.crystal, engine, settings, folder, item.path.stem)
+    if converge and "row" in record:
+        record = {**record, "changes": _changes(record, engine, settings, folder / item.path.stem)}
+    _write_json(item.path, {**record, "digest": item.digest, "limit_s": settings.limit_s})
+
+
+def _changes(record: Mapping[str, Any], engine: Engine, settings: PhononSettings, folder: Path) -> dict[str, float]:
+    """Changes of the center with mesh and supercell in meV; what cannot be found is not there."""
+    kept = record["crystal"]
+    crystal = Crystal.of(kept["material_id"], kept["lattice"], kept["species"], kept["frac_coords"])
+    found: dict[str, float] = {}
+    with suppress(Exception):  # as in `_computed`; the phonons themselves are there and stay
+        table = convergence(crystal, engine, settings, int(record["row"]["supercell_atoms"]), load_phonons(folder))
+        table.to_csv(folder / "convergence.csv", index=False)
+        found = {f"{kind}_change_mev": change for kind, change in zip(table["of"], table["change_mev"], strict=True)}
+    return found
+
+
+def folder_of(run: Path, material_id: str) -> Path:
+    """Where a run folder has the files of a crystal."""
+    return run / _file_name(material_id)
+
+
+def read_density(run: Path, material_id: str, formula: str = "") -> PhononDos:
+    """A density of states of a run folder, ``dos/ID.parquet``."""
+    table = pd.read_parquet(run / DOS / f"{_file_name(material_id)}.parquet")
+    energies, total = table["energy_mev"].to_numpy(), table["total"].to_numpy()
+    parts = {name: table[name].to_numpy() for name in table.columns[2:]}
+    return PhononDos(energies, total, parts, formula=formula, material_id=material_id)
+
 
 def _collected(
     items: Sequence[_Item], folder: Path, ion: str | None, calibration: Calibration | None
@@ -132,7 +178,7 @@ def _collected(
         elif "failure" in record:
             failures.append(Failure(**record["failure"]))
     table = pd.DataFrame(rows, columns=None if rows else list(FIRST_COLUMNS))
-    table = table.astype({"ion_center_mev": float, "calibrated_mev": float})
+    table = table.astype({name: float for name in (*FIRST_COLUMNS[4:], *CHANGES) if name in table})
     write_parquet(table, folder / "phonons.parquet")
     write_parquet(pd.DataFrame(cells, columns=list(TABLE_COLUMNS)), folder / "relaxed.parquet")
     write_failures(folder, failures)
@@ -147,7 +193,8 @@ def _row(record: Mapping[str, Any], ion: str | None, calibration: Calibration | 
         "ion_center_mev": centers.get(ion),
         "calibrated_mev": calibration.apply(row["band_center_mev"], shares_of(row["formula"])) if calibration else None,
     }
-    return {**{name: {**row, **further}[name] for name in FIRST_COLUMNS}, **row}
+    changes = {name: record.get("changes", {}).get(name) for name in CHANGES}
+    return {**{name: {**row, **further}[name] for name in FIRST_COLUMNS}, **row, **changes}
 
 
 def _computed(crystal: Crystal, engine: Engine, settings: PhononSettings, folder: Path, name: str) -> dict[str, Any]:

@@ -1,0 +1,136 @@
+"""Figures of phonons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phonolyte.dos import PhononDos
+from phonolyte.figures.style import COLOURS, FAINT, INK, STYLE, WASH, new_figure, save, with_subscripts
+from phonolyte.phonons.bands import BandStructure, band_structure, load_phonons
+from phonolyte.phonons.campaign import folder_of, read_density
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+MARGIN = 0.05
+"""Space above the highest band, as a share of the range."""
+
+APART = 0.11
+"""Labels of centers that are nearer than this share of the range are moved apart."""
+
+
+def phonon_bands(bands: BandStructure, dos: PhononDos, *, ion: str | None = None) -> Figure:
+    """Bands beside the density of states, total and of each element, with the band centers marked.
+
+    Parameters
+    ----------
+    bands, dos
+        Of one crystal, in meV.
+    ion
+        The mobile element, whose own center is marked too.
+    """
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure = new_figure(6.3, 3.6)
+        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2.3, 1.0))
+        low, high = bands.lowest_mev, max(bands.highest_mev, float(dos.energies_mev[-1]))
+        if dos.imaginary_share > 1e-4:
+            low = min(low, float(dos.energies_mev[0]))
+        bottom = low * 1.08 if low < -0.5 else 0.0
+        _draw_bands(left, bands)
+        _draw_density(right, dos)
+        _mark_centers(right, dos, ion, high - bottom)
+        for axes in (left, right):
+            if bottom < 0:
+                axes.axhspan(bottom, 0.0, color=WASH, lw=0, zorder=0)
+                axes.axhline(0.0, color=FAINT, lw=0.6, zorder=1)
+        if bottom < 0:
+            right.text(0.97, 0.97 * bottom, "imaginary", color=FAINT, fontsize=8, va="bottom", ha="right",
+                       transform=right.get_yaxis_transform())  # fmt: skip
+        left.set_ylim(bottom, high + MARGIN * (high - bottom))
+        left.set_ylabel("Phonon energy (meV)")
+        figure.suptitle(with_subscripts(dos.formula), x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return figure
+
+
+def draw_campaign(run: Path, table: pd.DataFrame, *, progress: Callable[[int], None] | None = None) -> None:
+    """Draw ``ID/bands.png`` and ``ID/bands.pdf`` of every crystal in a run folder of phonons that has none yet.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    table
+        Its ``phonons.parquet``.
+    progress
+        Called with the number of crystals done since the last call.
+    """
+    for row in table.to_dict("records"):
+        folder = folder_of(run, row["material_id"])
+        if not (folder / "bands.png").exists():
+            dos = read_density(run, row["material_id"], row["formula"])
+            save(
+                phonon_bands(band_structure(load_phonons(folder)), dos, ion=row["ion"]),
+                folder / "bands",
+                ("pdf", "png"),
+            )
+        if progress:
+            progress(1)
+
+
+def _draw_bands(axes: Any, bands: BandStructure) -> None:
+    for distances, energies in bands.parts:
+        axes.plot(distances, energies, color=INK, lw=0.9, zorder=2)
+    for place in bands.positions:
+        axes.axvline(place, color=FAINT, lw=0.5, zorder=1)
+    axes.set_xticks(bands.positions, _spread(bands.labels, bands.positions))
+    axes.set_xlim(bands.positions[0], bands.positions[-1])
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlabel("Wave vector")
+
+
+def _spread(labels: Sequence[str], positions: Any) -> list[str]:
+    """Labels with every second of two that would touch set a line lower."""
+    near = 0.045 * (positions[-1] - positions[0])
+    found, lowered = [], False
+    for i, label in enumerate(labels):
+        lowered = i > 0 and positions[i] - positions[i - 1] < near * max(1, len(label) / 2) and not lowered
+        found.append(f"\n{label}" if lowered else label)
+    return found
+
+
+def _draw_density(axes: Any, dos: PhononDos) -> None:
+    axes.fill_betweenx(dos.energies_mev, 0.0, dos.total, color=WASH, lw=0, zorder=1)
+    axes.plot(dos.total, dos.energies_mev, color=FAINT, lw=0.8, zorder=2, label="total")
+    for (element, density), colour in zip(dos.per_element.items(), _cycled(len(dos.per_element)), strict=True):
+        axes.plot(density, dos.energies_mev, color=colour, lw=1.1, zorder=3, label=element)
+    shown = np.sort(dos.total)[: int(0.998 * len(dos.total))]
+    axes.set_xlim(0.0, 1.15 * float(shown[-1]))
+    axes.set_xticks([])
+    axes.set_xlabel("Density of states\n(states/meV)")
+    axes.legend(loc="upper right", handlelength=1.0, borderaxespad=0.1)
+
+
+def _mark_centers(axes: Any, dos: PhononDos, ion: str | None, span_mev: float) -> None:
+    marks = [("center", dos.band_center_mev, INK)]
+    if ion in dos.per_element:
+        colour = _cycled(len(dos.per_element))[list(dos.per_element).index(ion)]
+        marks.append((f"{ion} center", dos.element_centers_mev[ion], colour))
+    apart = APART * span_mev
+    close = len(marks) == 2 and abs(marks[0][1] - marks[1][1]) < apart
+    for name, center, colour in marks:
+        shift = 0.5 * apart * np.sign(2 * center - sum(mark[1] for mark in marks)) if close else 0.0
+        axes.axhline(center, color=colour, lw=1.0, ls=(0, (4, 2)), zorder=4)
+        axes.annotate(f"{name}\n{center:.1f} meV", (1.0, center + shift), xycoords=axes.get_yaxis_transform(),
+                      xytext=(4, 0), textcoords="offset points", ha="left", va="center", color=colour, fontsize=8,
+                      annotation_clip=False)  # fmt: skip
+
+
+def _cycled(n: int) -> list[str]:
+    return [COLOURS[i % len(COLOURS)] for i in range(n)]

@@ -1,0 +1,75 @@
+"""How much a band center still changes with the mesh of wave vectors and with the supercell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from phonolyte.phonons.workflow import PhononSettings, phonons, spectrum, supercell_matrix
+from phonolyte.structures import Crystal
+
+if TYPE_CHECKING:
+    from phonopy import Phonopy
+
+    from phonolyte.forces import Engine
+
+FINER = 1.5
+"""How many times as many divisions the finer mesh has."""
+
+STEP_A = 1.0
+"""Steps in which a least length is raised until the supercell grows."""
+
+
+def convergence(
+    crystal: Crystal, engine: Engine, settings: PhononSettings, supercell_atoms: int, phonon: Phonopy
+) -> pd.DataFrame:
+    """Band centers with a finer mesh, and with the next larger supercell.
+
+    Parameters
+    ----------
+    crystal
+        Relaxed, as the phonons were computed for it.
+    engine, settings
+        Of these phonons.
+    supercell_atoms
+        Atoms in their supercell.
+    phonon
+        With their force constants.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `of` (mesh, supercell), `setting`, `band_center_mev`, `change_mev` against the phonons that are there.
+    """
+    center = spectrum(phonon, settings).dos.band_center_mev
+    finer = replace(settings, mesh=_finer(settings.mesh))
+    larger = _larger(crystal, settings, supercell_atoms)
+    result = phonons(crystal, engine, replace(larger, relax=False, confirm=False))
+    found = {
+        "mesh": (finer.mesh, spectrum(phonon, finer).dos.band_center_mev),
+        "supercell": (f"{result.supercell_atoms} atoms", result.band_center_mev),
+    }
+    return pd.DataFrame(
+        [
+            {"of": kind, "setting": str(setting), "band_center_mev": value, "change_mev": value - center}
+            for kind, (setting, value) in found.items()
+        ]
+    )
+
+
+def _finer(mesh: Any) -> Any:
+    return FINER * mesh if isinstance(mesh, (int, float)) else tuple(int(np.ceil(FINER * n)) for n in mesh)
+
+
+def _larger(crystal: Crystal, settings: PhononSettings, atoms: int) -> PhononSettings:
+    """Settings whose supercell has more atoms."""
+    if settings.supercell is not None:
+        x, y, z = settings.supercell
+        return replace(settings, supercell=(x + 1, y + 1, z + 1))
+    primitive = crystal.to_ase()
+    while len(crystal) * abs(round(np.linalg.det(supercell_matrix(primitive, settings)))) <= atoms:
+        settings = replace(settings, min_length_a=settings.min_length_a + STEP_A)
+    return settings

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from matplotlib.figure import Figure
+
+from phonolyte.figures import parity, phonon_bands, save
+from phonolyte.figures.style import with_subscripts
+from phonolyte.forces import open_engine
+from phonolyte.phonons import PhononResult, PhononSettings, phonons
+from phonolyte.phonons.bands import BandStructure, band_structure, load_phonons
+from phonolyte.structures import Crystal
+
+MEV_PER_THZ = 4.135667696
+
+
+@pytest.fixture(scope="module")
+def copper() -> PhononResult:
+    crystal = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
+    return phonons(crystal, open_engine("emt"), PhononSettings(min_length_a=7.0, mesh=(11, 11, 11)))
+
+
+@pytest.fixture(scope="module")
+def bands(copper: PhononResult) -> BandStructure:
+    return band_structure(copper.phonopy)
+
+
+def texts(figure: Figure) -> str:
+    return " ".join(
+        text.get_text()
+        for axes in figure.axes
+        for text in (*axes.texts, *axes.get_xticklabels(), axes.xaxis.label, axes.yaxis.label, axes.title)
+    )
+
+
+def test_bands_follow_the_path_of_the_lattice(bands: BandStructure, copper: PhononResult):
+    assert bands.labels[:5] == ("Γ", "X", "W", "K", "Γ")
+    assert "U|K" in bands.labels or "K|U" in bands.labels
+    assert len(bands.parts) == 2
+    at_gamma = bands.parts[0][1][0]
+    np.testing.assert_allclose(at_gamma, 0.0, atol=0.05)
+    assert bands.highest_mev == pytest.approx(copper.highest_mode_mev, rel=0.02)
+    at_x = bands.parts[0][1][np.argmin(np.abs(bands.parts[0][0] - bands.positions[1]))]
+    copper.phonopy.run_qpoints([[0.5, 0.5, 0.0]])
+    np.testing.assert_allclose(at_x, copper.phonopy.qpoints.frequencies[0] * MEV_PER_THZ, atol=1e-6)
+
+
+def test_bands_of_a_saved_result_are_the_same(bands: BandStructure, copper: PhononResult, tmp_path: Path):
+    copper.save(tmp_path)
+    again = band_structure(load_phonons(tmp_path))
+    np.testing.assert_allclose(again.parts[0][1], bands.parts[0][1], atol=1e-6)
+
+
+def test_the_figure_of_bands_has_units_and_its_center(bands: BandStructure, copper: PhononResult):
+    figure = phonon_bands(bands, copper.dos, ion="Cu")
+    shown = texts(figure)
+    assert f"{copper.band_center_mev:.1f} meV" in shown
+    assert "Phonon energy (meV)" in shown
+    assert "imaginary" not in shown
+    assert figure.axes[0].get_ylim()[0] == 0.0
+
+
+def test_imaginary_modes_are_shown_below_zero(bands: BandStructure, copper: PhononResult):
+    lower = BandStructure(tuple((x, e - 5.0) for x, e in bands.parts), bands.labels, bands.positions)
+    figure = phonon_bands(lower, copper.dos)
+    assert "imaginary" in texts(figure)
+    assert figure.axes[0].get_ylim()[0] < -5.0
+
+
+def test_parity_states_its_scores():
+    reference = np.array([10.0, 20.0, 30.0])
+    figure = parity(reference, {"raw": reference - 1.0, "calibrated": reference})
+    assert "MAE = 1.00 meV" in figure.axes[0].texts[0].get_text()
+    assert "bias = -1.00 meV" in figure.axes[0].texts[0].get_text()
+    assert "R² = 1.000" in figure.axes[1].texts[0].get_text()
+
+
+def test_equal_figures_have_equal_bytes(tmp_path: Path):
+    reference = np.array([10.0, 20.0, 30.0])
+    one = save(parity(reference, {"": reference}), tmp_path / "one")
+    other = save(parity(reference, {"": reference}), tmp_path / "other")
+    assert [path.suffix for path in one] == [".pdf", ".svg", ".png"]
+    for path, same in zip(one, other, strict=True):
+        assert path.read_bytes() == same.read_bytes()
+
+
+def test_numbers_of_a_formula_are_set_low():
+    assert with_subscripts("Li3PO4") == "Li$_{3}$PO$_{4}$"
