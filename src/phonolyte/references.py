@@ -30,6 +30,11 @@ def reference_compounds() -> Reading:
     return Reading(crystals=[_crystal(record) for record in records()])
 
 
+def reference_compound(name: str) -> Crystal:
+    """One reference compound by its `material_id`."""
+    return next(_crystal(record) for record in records() if record["id"] == name)
+
+
 def conventional_cell(record: dict[str, Any]) -> tuple[Floats, list[str], Floats]:
     """Lattice (3, 3) in angstrom, symbols and fractional coordinates (n, 3) of a record's conventional cell."""
     import spglib

@@ -1,6 +1,8 @@
-"""What a screen looks like in a terminal."""
+"""What results look like in a terminal."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -8,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from phonolyte.screen import Screening
+from phonolyte.virtual import VirtualResult
 
 SHOWN = 20
 
@@ -90,6 +93,33 @@ def phonons_table(results: pd.DataFrame) -> Table:
         notes.append(f"the first {len(shown)}; phonons.parquet has all")
     table.caption = "\n".join(notes) or None
     return table
+
+
+def virtual_tables(result: VirtualResult) -> Iterator[Table]:
+    """Counts for each prototype, and the best compounds."""
+    counts = Table(title="Virtual compounds", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    counts.add_column("prototype")
+    for name in ("compounds", "charges\nbalanced", "below\n40 meV", "mean\nmeV", "r with\nmean row"):
+        counts.add_column(name, justify="right")
+    for name, of in result.summary["prototypes"].items():
+        r = of["correlation_with_mean_row"]
+        counts.add_row(
+            Text(name), f"{of['compounds']:,}", f"{of['charge_balanced']:,}", f"{of['soft_share']:.0%}",
+            f"{of['mean_center_mev']:.1f}", "-" if r is None else f"{r:.2f}",
+        )  # fmt: skip
+    yield counts
+    best = Table(title="The best by score", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
+                 caption="score: upper end of the interval, plus 5 meV for each power of ten less plausible\n"
+                 "than the parent; * unlike what the model knows", caption_justify="left")  # fmt: skip
+    for name, side in (("", "right"), ("formula", "left"), ("prototype", "left"), ("center", "right"),
+                       ("90 %", "right"), ("plausible", "right"), ("score", "right")):  # fmt: skip
+        best.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
+    for row in result.best.head(SHOWN).to_dict("records"):
+        center = f"{row['band_center_mev']:.1f}" + (" " if row["in_domain"] else "*")
+        interval = f"{row['lower_mev']:.0f} - {row['upper_mev']:.0f}"
+        best.add_row(str(row["rank"]), Text(row["formula"]), Text(row["prototype"]), center, interval,
+                     f"{row['plausibility']:.1e}", f"{row['score_mev']:.1f}")  # fmt: skip
+    yield best
 
 
 def _decimal(value: float) -> str:

@@ -119,7 +119,7 @@ def _draw_density(axes: Any, dos: PhononDos) -> None:
 
 def _mark_centers(axes: Any, dos: PhononDos, ion: str | None, span_mev: float) -> None:
     marks = [("center", dos.band_center_mev, INK)]
-    if ion in dos.per_element:
+    if ion is not None and ion in dos.per_element:
         colour = _cycled(len(dos.per_element))[list(dos.per_element).index(ion)]
         marks.append((f"{ion} center", dos.element_centers_mev[ion], colour))
     apart = APART * span_mev

@@ -16,7 +16,7 @@ INK, FAINT, WASH = "#22272e", "#8a929c", "#e8ebef"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b4c9a")
 """Okabe and Ito's, the strongest first."""
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 9.0,
     "axes.labelsize": 9.0,

@@ -49,7 +49,9 @@ class TreeEnsemble:
     packed: tuple[Ints, NDArray[np.float32], Floats] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "packed", _pack(self.roots, self.feature, self.threshold, self.left, self.right, self.value))
+        object.__setattr__(
+            self, "packed", _pack(self.roots, self.feature, self.threshold, self.left, self.right, self.value)
+        )
 
     @classmethod
     def of(cls, estimator: Any) -> Self:
@@ -181,11 +183,11 @@ def _rounded_down(threshold: Floats) -> NDArray[np.float32]:
 @njit(cache=True, nogil=True)
 def _pack(
     roots: Ints, feature: Ints, threshold: Floats, left: Ints, right: Ints, value: Floats
-) -> tuple[Ints, Floats, Floats]:
+) -> tuple[Ints, NDArray[np.float32], Floats]:
     """Nodes in the order of their depth: link (feature and left child, counted from the root), threshold and value.
 
-    The right child follows the left one. A leaf is its own left child, with a threshold that nothing exceeds: a row that
-    has come to its leaf stays there while others go on.
+    The right child follows the left one. A leaf is its own left child, with a threshold that nothing exceeds: a row
+    that has come to its leaf stays there while others go on.
     """
     n = len(left)
     link, thresholds, values = np.empty(n, np.int64), np.empty(n, np.float32), np.empty(n)

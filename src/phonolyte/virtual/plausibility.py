@@ -1,0 +1,90 @@
+"""How likely a compound is to exist, without any energy: charges, radii, and substitutions that nature made.
+
+A number between 0 and 1, the parent having 1: the product of
+
+- 1 where charges of the parent's signs add up to zero, and 0.1 where they do not;
+- exp(-(m / ln 1.45)^2 / 2) with the largest mismatch m of the ratio of two radii (Shannon), and 0.1 where one is
+  unknown;
+- the geometric mean, over the slots, of the probability that the new ion takes the place of the old one, relative to
+  the old one itself (Hautier et al., 10.1021/ic102031h, with pymatgen's table of the ICSD).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from phonolyte.arrays import Flags, Floats, Ints
+from phonolyte.elements import ATOMIC_NUMBERS, NO_STATE, SYMBOLS, common_oxidation_states
+from phonolyte.prototypes.ions import Ion
+from phonolyte.virtual.space import Space
+
+UNBALANCED = 0.1
+UNKNOWN_RADIUS = 0.1
+TYPICAL_MISMATCH = math.log(1.45)
+UNTOLD = math.log(1e-3)
+"""Logarithm of the substitution's probability where the parent's ion is not known."""
+
+NEVER_SEEN = -5.0
+"""Weight of a substitution that the table does not have, as pymatgen sets it."""
+
+
+class Plausibility:
+    """The plausibility of the compounds of a space."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.substitution = np.array([_of_ion(slot.ion) for slot in space.parent.slots])
+
+    def __call__(self, numbers: Ints, balanced: Flags) -> Floats:
+        """Plausibility (n,) of compounds with atomic numbers (n, s), some of them balanced (n,)."""
+        mismatch = self.space.mismatch(numbers)
+        sizes = np.exp(-0.5 * (np.minimum(mismatch, 99.0) / TYPICAL_MISMATCH) ** 2)
+        sizes = np.where(np.isfinite(mismatch), sizes, UNKNOWN_RADIUS)
+        logs = self.substitution[np.arange(numbers.shape[1]), numbers].mean(axis=1)
+        return np.asarray(np.where(balanced, 1.0, UNBALANCED) * sizes * np.exp(logs))
+
+
+@cache
+def _of_ion(ion: Ion | None) -> Floats:
+    """Logarithm of the probability (Z + 1,) of each element in the place of an ion, relative to the ion's own."""
+    found = np.full(len(SYMBOLS), UNTOLD)
+    if ion is None:
+        return found
+    seen = _substitutions()
+    old = (ion.symbol, ion.charge)
+    itself = seen.get(frozenset([old]), NEVER_SEEN)
+    for symbol, z in ATOMIC_NUMBERS.items():
+        states = [int(s) for s in common_oxidation_states()[z] if s != NO_STATE and s * ion.charge > 0]
+        nearest = min(states, key=lambda charge: abs(charge - ion.charge), default=0)
+        found[z] = min(seen.get(frozenset([old, (symbol, nearest)]), NEVER_SEEN) - itself, 0.0)
+    found[ATOMIC_NUMBERS[ion.symbol]] = 0.0
+    return found
+
+
+@cache
+def _substitutions() -> dict[frozenset[tuple[str, int]], float]:
+    """Weight of each pair of ions that replace one another in the ICSD.
+
+    Read from the file of pymatgen's SubstitutionProbability: the class takes a second to normalise what cancels here.
+    """
+    from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
+
+    path = Path(inspect.getfile(SubstitutionProbability)).parent / "data" / "lambda.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    pairs = ((_ion_named(one), _ion_named(other), float(weight)) for one, other, weight in rows)
+    return {frozenset([one, other]): weight for one, other, weight in pairs if one and other}
+
+
+def _ion_named(text: str) -> tuple[str, int] | None:
+    """Symbol and charge of ``Li1+``, ``O2-`` or ``Ag+``; None for what is neither (deuterium, fractional charges)."""
+    match = re.fullmatch(r"([A-Z][a-z]?)(\d*)([+-])", text)
+    if match is None or match[1] not in ATOMIC_NUMBERS:
+        return None
+    return match[1], int(match[2] or 1) * (1 if match[3] == "+" else -1)

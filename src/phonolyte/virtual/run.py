@@ -1,0 +1,255 @@
+"""Virtual compounds into a run folder: portion by portion, so that a kill costs one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from phonolyte import __version__
+from phonolyte.arrays import Ints
+from phonolyte.errors import SettingsError
+from phonolyte.models import BandCenterModel
+from phonolyte.runs import write_parquet
+from phonolyte.structures import Crystal
+from phonolyte.virtual.space import Space
+from phonolyte.virtual.stream import HIGHEST_MEV, Evaluated, Evaluator, Tally, evaluate, table
+
+PORTION = 2**20
+"""Compounds between two writes."""
+
+MOST_KEPT = 20_000_000
+"""Compounds that are all written; more need a number of best ones, or a sample."""
+
+LISTED = 1000
+"""Best compounds in ``best.csv`` where all are kept."""
+
+FOLDER, STATE = "virtual", ".virtual-state"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VirtualResult:
+    """The best compounds as a table, the best first, and the counts of ``summary.json``."""
+
+    best: pd.DataFrame
+    summary: dict[str, Any]
+
+
+def run_virtual(
+    spaces: Sequence[Space],
+    model: BandCenterModel,
+    folder: Path,
+    *,
+    top: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    known: Sequence[Crystal] = (),
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> VirtualResult:
+    """Evaluate spaces and write what is kept.
+
+    Parameters
+    ----------
+    spaces
+        One a parent.
+    model
+        Predicts the band center.
+    folder
+        The run folder: receives ``virtual/*.parquet``, ``best.csv`` and ``summary.json``.
+    top
+        Keep this many of each space, by score; all unless given.
+    sample
+        Look at this many of each space, at random; all unless given.
+    seed
+        Of the sample.
+    known
+        Crystals that are known: compounds with their formula and structure are marked.
+    executor
+        Maps over blocks of compounds; use threads.
+    progress
+        Called with the number of compounds done since the last call.
+
+    Raises
+    ------
+    SettingsError
+        When more would be written than is sensible, or the rules allow no compound at all.
+    """
+    if top is None and sum(min(len(space), sample or len(space)) for space in spaces) > MOST_KEPT:
+        raise SettingsError(
+            f"the rules span {sum(map(len, spaces)):,} compounds",
+            why=f"at most {MOST_KEPT:,} are written",
+            fix="Keep the best with --top, or look at a part with --sample.",
+        )
+    parts = folder / FOLDER
+    parts.mkdir(parents=True, exist_ok=True)
+    best, summaries, written = [], {}, set()
+    for space in spaces:
+        work = _Work(space, model, folder, top, space.sample(sample, seed=seed) if sample else range(len(space)))
+        tally, kept = work.done(executor, progress)
+        summaries[space.parent.name] = tally.summary()
+        best.append(_marked(table(kept, space), space, kept.index, known))
+        written |= set(work.files)
+    for path in parts.glob("*.parquet"):
+        if path.name not in written:  # of an earlier run with other rules
+            path.unlink()
+    for space in spaces:
+        if not summaries[space.parent.name]["compounds"]:
+            raise _nothing(space)
+    joined = pd.concat(best, ignore_index=True).sort_values(["score_mev", "material_id"], ignore_index=True)
+    joined.insert(0, "rank", joined.index + 1)
+    joined.to_csv(folder / "best.csv", index=False)
+    record = {"total": _total(summaries), "prototypes": summaries}
+    (folder / "summary.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return VirtualResult(joined, record)
+
+
+def write_structures(result: VirtualResult, spaces: Sequence[Space], folder: Path, *, as_table: bool = False) -> None:
+    """Write the best compounds as ``structures/ID.cif``, or as the crystal table ``structures.parquet``.
+
+    They are not relaxed; cells are scaled by the sum of the radii of the ions where these are known.
+    """
+    space_of = {space.parent.name: space for space in spaces}
+    names = result.best[["material_id", "prototype"]].itertuples(index=False)
+    crystals = [space_of[prototype].crystal(int(name.rpartition("-")[2])) for name, prototype in names]
+    if as_table:
+        write_parquet(pd.DataFrame([crystal.row() for crystal in crystals]), folder / "structures.parquet")
+        return
+    (folder / "structures").mkdir(exist_ok=True)
+    for crystal in crystals:
+        crystal.to_pymatgen().to(str(folder / "structures" / f"{crystal.material_id}.cif"), fmt="cif")
+
+
+@dataclass(slots=True)
+class _Work:
+    """One space on its way through the portions."""
+
+    space: Space
+    model: BandCenterModel
+    folder: Path
+    top: int | None
+    indices: Ints | range
+    files: list[str] = field(default_factory=list)
+
+    def done(self, executor: Executor | None, progress: Callable[[int], None] | None) -> tuple[Tally, Evaluated]:
+        """Counts over the space, and its best compounds; portions that are done are not done again."""
+        digest, limit = self._digest(), self.top or LISTED
+        first, tally, kept = self._resumed(digest)
+        if progress and first:
+            progress(min(first * PORTION, len(self.indices)))
+        evaluator = Evaluator(self.space, self.model)
+        for number in range(first, -(-len(self.indices) // PORTION)):
+            found = []
+            for given, part in evaluate(
+                evaluator, self.indices[number * PORTION : (number + 1) * PORTION], executor=executor
+            ):
+                tally.add(given, part)
+                found.append(part.best(limit) if self.top else part)
+                if len(found) > 64 and self.top:
+                    found = [Evaluated.joined(found).best(limit)]
+                if progress:
+                    progress(given)
+            portion = Evaluated.joined(found)
+            kept = Evaluated.joined([kept, portion]).best(limit) if kept else portion.best(limit)
+            if not self.top:
+                self._write(portion, number)
+            self._save(digest, number + 1, tally, kept)
+        assert kept is not None  # a space has one choice at least
+        if self.top:
+            self._write(kept, 0)
+        else:
+            self.files = [self._file(number) for number in range(-(-len(self.indices) // PORTION))]
+        return tally, kept
+
+    def _file(self, number: int) -> str:
+        return f"{self.space.parent.name}-{number:05d}.parquet"
+
+    def _write(self, found: Evaluated, number: int) -> None:
+        write_parquet(table(found, self.space), self.folder / FOLDER / self._file(number))
+        self.files.append(self._file(number))
+
+    @property
+    def _state(self) -> Path:
+        return self.folder / STATE / f"{self.space.parent.name}.npz"
+
+    def _save(self, digest: str, portions: int, tally: Tally, kept: Evaluated) -> None:
+        self._state.parent.mkdir(exist_ok=True)
+        partial = self._state.with_suffix(".partial")
+        record = json.dumps({"digest": digest, "portions": portions, "tally": tally.state()})
+        with partial.open("wb") as stream:
+            np.savez(stream, record=np.array(record), **{name: getattr(kept, name) for name in Evaluated.__slots__})
+        os.replace(partial, self._state)
+
+    def _resumed(self, digest: str) -> tuple[int, Tally, Evaluated | None]:
+        try:
+            with np.load(self._state, allow_pickle=False) as arrays:
+                record = json.loads(str(arrays["record"]))
+                if record["digest"] != digest:
+                    return 0, Tally(), None
+                kept = Evaluated(*(arrays[name] for name in Evaluated.__slots__))
+                return record["portions"], Tally.of_state(record["tally"]), kept
+        except (OSError, ValueError, KeyError, EOFError):
+            return 0, Tally(), None
+
+    def _digest(self) -> str:
+        """What decides the result."""
+        crystal = self.space.parent.crystal
+        rules = [sorted(map(str, self.space.rules.exclude)), self.space.rules.charge, self.space.rules.radius_window,
+                 self.space.rules.electronegativity_order]  # fmt: skip
+        digest = hashlib.sha256(repr((__version__, self.model.fingerprint, rules, self.top)).encode())
+        for array in (crystal.lattice, crystal.numbers, crystal.frac_coords, self.space.parent.slot_of_site):
+            digest.update(array.tobytes())
+        for candidates in self.space.candidates:
+            digest.update(candidates.tobytes() + b"|")
+        digest.update(repr(self.indices).encode() if isinstance(self.indices, range) else self.indices.tobytes())
+        return digest.hexdigest()
+
+
+def _marked(best: pd.DataFrame, space: Space, index: Ints, known: Sequence[Crystal]) -> pd.DataFrame:
+    """Add `known_as`: the known crystal that has the formula of a compound and its structure."""
+    by_formula: dict[str, list[Crystal]] = {}
+    for crystal in known:
+        by_formula.setdefault(crystal.formula, []).append(crystal)
+    names = [
+        next((other.material_id for other in by_formula.get(formula, ()) if _same(space.crystal(number), other)), None)
+        for formula, number in zip(best["formula"], index.tolist(), strict=True)
+    ]
+    return best.assign(known_as=pd.Series(names, index=best.index, dtype=object))
+
+
+def _same(one: Crystal, other: Crystal) -> bool:
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    return bool(StructureMatcher().fit(one.to_pymatgen(), other.to_pymatgen()))
+
+
+def _nothing(space: Space) -> SettingsError:
+    rules = space.rules
+    why = [
+        *(["charges that add up to zero"] if rules.charge == "balanced" else []),
+        *([f"a radius window of {rules.radius_window:g}"] if rules.radius_window else []),
+        *(["the order of electronegativities"] if rules.electronegativity_order else []),
+    ]
+    return SettingsError(
+        f"the rules for {space.parent.name} allow no compound at all",
+        why=f"none of {len(space):,} choices has {' and '.join(why)}",
+        fix="Lengthen the lists, or set charge = 'free'.",
+    )
+
+
+def _total(summaries: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    counts = ("given", "compounds", "charge_balanced", "in_domain", "soft")
+    record: dict[str, Any] = {name: sum(summary[name] for summary in summaries.values()) for name in counts}
+    record["soft_share"] = record["soft"] / record["compounds"] if record["compounds"] else None
+    histogram = np.zeros(HIGHEST_MEV, dtype=np.int64)
+    for summary in summaries.values():
+        histogram += summary["histogram_per_mev"]
+    return record | {"histogram_per_mev": histogram.tolist()}

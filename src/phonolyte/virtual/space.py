@@ -1,0 +1,182 @@
+"""The space of compounds that rules span over a parent: numbered, never listed."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from numba import njit
+
+from phonolyte.arrays import Flags, Floats, Ints
+from phonolyte.elements import ATOMIC_NUMBERS, NO_STATE, SYMBOLS, common_oxidation_states, electronegativity
+from phonolyte.errors import SettingsError
+from phonolyte.prototypes.ions import anions, cations
+from phonolyte.structures import Crystal
+from phonolyte.virtual.parents import Parent
+from phonolyte.virtual.rules import RuleFile, Rules
+
+MOST = 2**62
+"""Compounds that can be numbered."""
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """All choices of one candidate for each slot, numbered from 0; the last slot changes fastest.
+
+    Attributes
+    ----------
+    parent
+        With s slots.
+    rules
+        What is left out.
+    candidates
+        Atomic numbers that may take each slot.
+    """
+
+    parent: Parent
+    rules: Rules
+    candidates: tuple[Ints, ...]
+
+    @classmethod
+    def of(cls, file: RuleFile) -> Space:
+        """The space of a rule file.
+
+        Raises
+        ------
+        SettingsError
+            When a slot has no candidate, or the space is too large to be numbered.
+        """
+        parent = file.rules.parent(file.crystal, name=file.name)
+        candidates = tuple(np.array(file.rules.candidates(slot)) for slot in parent.slots)
+        if math.prod(map(len, candidates)) > MOST:
+            raise SettingsError(
+                f"the rules for {file.name} allow more than {MOST:.0e} compounds", fix="Shorten the lists."
+            )
+        return cls(parent, file.rules, candidates)
+
+    def __len__(self) -> int:
+        return math.prod(map(len, self.candidates))
+
+    def numbers(self, indices: Ints) -> Ints:
+        """Atomic numbers (n, s) of compounds by their numbers in the space (n,)."""
+        found = np.empty((len(indices), len(self.candidates)), dtype=np.int64)
+        rest = np.asarray(indices, dtype=np.int64)
+        for slot in range(len(self.candidates) - 1, -1, -1):
+            rest, digit = np.divmod(rest, len(self.candidates[slot]))
+            found[:, slot] = self.candidates[slot][digit]
+        return found
+
+    def sample(self, n: int, *, seed: int = 0) -> Ints:
+        """Numbers of n different compounds at random, in increasing order."""
+        return np.array(sorted(random.Random(seed).sample(range(len(self)), min(n, len(self)))), dtype=np.int64)
+
+    def crystal(self, index: int) -> Crystal:
+        """A compound as a crystal: not relaxed, but scaled by the sum of the radii of its ions where they are known."""
+        numbers = self.numbers(np.array([index]))[0]
+        radii = self._radius_a[np.arange(len(numbers)), numbers]
+        old = self._parent_radius_a
+        ratio = float((self.parent.counts * radii).sum() / (self.parent.counts * old).sum())
+        name = f"{self.parent.name}-{index}"
+        return self.parent.substituted(numbers, material_id=name, scale=ratio if np.isfinite(ratio) else 1.0)
+
+    def balanced(self, numbers: Ints) -> Flags:
+        """Whether charges of the parent's signs, one for each slot, add up to zero in n compounds (n, s)."""
+        return np.asarray(_balanced(numbers, self.parent.counts, self._signs, common_oxidation_states()))
+
+    def allowed(self, numbers: Ints, balanced: Flags) -> Flags:
+        """Whether the rules allow each of n compounds (n, s)."""
+        kept = balanced.copy() if self.rules.charge == "balanced" else np.ones(len(numbers), dtype=bool)
+        if self.rules.radius_window:
+            kept &= self.mismatch(numbers) <= math.log(self.rules.radius_window)
+        if self.rules.electronegativity_order:
+            values = _electronegativities()[numbers]
+            kept &= values[:, self._signs < 0].min(axis=1, initial=np.inf) > values[:, self._signs > 0].max(
+                axis=1, initial=-np.inf
+            )
+        return kept
+
+    def mismatch(self, numbers: Ints) -> Floats:
+        """Logarithm of the largest factor between a ratio of radii and the parent's, (n,); infinite where unknown."""
+        ratio = np.log(self._radius_a / self._parent_radius_a[:, None])[np.arange(numbers.shape[1]), numbers]
+        spread = ratio.max(axis=1) - ratio.min(axis=1)
+        return np.where(np.isfinite(spread), spread, np.inf)
+
+    @cached_property
+    def _signs(self) -> Ints:
+        return np.array(
+            [0 if slot.ion is None else int(math.copysign(1, slot.ion.charge)) for slot in self.parent.slots]
+        )
+
+    @cached_property
+    def _parent_radius_a(self) -> Floats:
+        return np.array([np.nan if slot.ion is None else slot.ion.radius_a for slot in self.parent.slots])
+
+    @cached_property
+    def _radius_a(self) -> Floats:
+        """Radius of each element in each slot (s, Z + 1), as the ion of the parent's sign whose charge is nearest."""
+        table = np.full((len(self.parent.slots), len(SYMBOLS)), np.nan)
+        for row, slot in zip(table, self.parent.slots, strict=True):
+            if slot.ion is None:
+                continue
+            for symbol, radius in _radii(slot.ion.charge).items():
+                row[ATOMIC_NUMBERS[symbol]] = radius
+        return table
+
+
+@cache
+def _radii(charge: int) -> dict[str, float]:
+    """Radii in angstrom of the ions of one sign, for each element the one whose charge is nearest."""
+    pool = anions() if charge < 0 else cations(hard=True)
+    found: dict[str, tuple[int, float]] = {}
+    for ion in pool:
+        far = abs(ion.charge - charge)
+        if ion.symbol not in found or far < found[ion.symbol][0]:
+            found[ion.symbol] = far, ion.radius_a
+    return {symbol: radius for symbol, (_, radius) in found.items()}
+
+
+@cache
+def _electronegativities() -> Floats:
+    return np.array([np.nan, *(electronegativity(symbol) for symbol in SYMBOLS[1:])])
+
+
+@njit(cache=True, nogil=True)
+def _balanced(numbers: Ints, counts: Ints, signs: Ints, states: Ints) -> Flags:
+    """Try the charges of the slots one after another, as an odometer does."""
+    n, n_slots = numbers.shape
+    found = np.zeros(n, np.bool_)
+    chosen = np.zeros(n_slots, np.int64)
+    for row in range(n):
+        chosen[:] = -1
+        slot, charge = 0, 0
+        while slot >= 0:
+            z = numbers[row, slot]
+            if chosen[slot] >= 0:
+                charge -= counts[slot] * states[z, chosen[slot]]
+            chosen[slot] += 1
+            while (
+                chosen[slot] < states.shape[1]
+                and states[z, chosen[slot]] != NO_STATE
+                and states[z, chosen[slot]] * signs[slot] < 0
+            ):
+                chosen[slot] += 1
+            if chosen[slot] >= states.shape[1] or states[z, chosen[slot]] == NO_STATE:
+                chosen[slot] = -1
+                slot -= 1
+                continue
+            charge += counts[slot] * states[z, chosen[slot]]
+            if slot < n_slots - 1:
+                slot += 1
+            elif charge == 0:
+                found[row] = True
+                break
+    return found
+
+
+def total(spaces: Sequence[Space]) -> int:
+    """Compounds in several spaces."""
+    return sum(map(len, spaces))

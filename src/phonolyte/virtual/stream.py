@@ -1,0 +1,275 @@
+"""A space of compounds streamed through the model: block by block, with the best kept and the rest only counted."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from phonolyte.arrays import Flags, Floats, Ints
+from phonolyte.elements import SYMBOLS, electronegativity
+from phonolyte.features import feature_names
+from phonolyte.models import BandCenterModel
+from phonolyte.virtual.features import ParentFeatures, first_slot_with_the_same
+from phonolyte.virtual.plausibility import Plausibility
+from phonolyte.virtual.space import Space
+
+BLOCK = 1024
+"""Compounds whose features are made at once: they stay in the cache."""
+
+BLOCKS_PER_TASK = 8
+"""Blocks that one task of an executor works on."""
+
+PRICE_MEV = 5.0
+"""What the score adds for each power of ten that a compound is less plausible than its parent, and for one unlike those
+that the model has learned from."""
+
+SOFT_MEV = 40.0
+HIGHEST_MEV = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluated:
+    """What is known of n compounds.
+
+    Attributes
+    ----------
+    index
+        (n,) numbers in the space.
+    numbers
+        (n, s) atomic numbers on the slots.
+    center_mev, half_width_mev
+        (n,) predicted band center, and half of its 90 % interval.
+    in_domain, balanced
+        (n,) flags.
+    mean_row
+        (n,) mean row of the elements in the periodic table.
+    plausibility
+        (n,) between 0 and 1.
+    """
+
+    index: Ints
+    numbers: Ints
+    center_mev: Floats
+    half_width_mev: Floats
+    in_domain: Flags
+    balanced: Flags
+    mean_row: Floats
+    plausibility: Floats
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def score_mev(self) -> Floats:
+        """What compounds are ranked by, (n,): the upper end of the interval, plus the price of being far-fetched."""
+        doubt = -np.log10(np.maximum(self.plausibility, 1e-12)) + ~self.in_domain
+        return np.asarray(self.center_mev + self.half_width_mev + PRICE_MEV * doubt)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Several as one."""
+        return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
+
+    def taken(self, rows: Any) -> Self:
+        """Some of them."""
+        return type(self)(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    def best(self, n: int) -> Self:
+        """The n of lowest score, the best first; of equals the one that comes first in the space."""
+        score = self.score_mev
+        if n < len(self):
+            kept = np.argpartition(score, n - 1)[:n]
+            kept = np.flatnonzero(score <= score[kept].max())
+        else:
+            kept = np.arange(len(self))
+        return self.taken(kept[np.lexsort((self.index[kept], score[kept]))][:n])
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts over compounds that are not kept.
+
+    Attributes
+    ----------
+    given, compounds, balanced, in_domain, soft
+        Choices that were looked at, those that the rules allow, and of these those with balanced charges, in the
+        domain, and with a center of at most 40 meV.
+    histogram
+        Compounds in each meV from 0; the last one holds what lies beyond.
+    sums
+        Sums of center, mean row, their squares and their product.
+    """
+
+    given: int = 0
+    compounds: int = 0
+    balanced: int = 0
+    in_domain: int = 0
+    soft: int = 0
+    histogram: Ints = field(default_factory=lambda: np.zeros(HIGHEST_MEV, dtype=np.int64))
+    sums: Floats = field(default_factory=lambda: np.zeros(5))
+
+    def add(self, given: int, found: Evaluated) -> None:
+        """Count a block of which `found` is what the rules allow."""
+        x, y = found.center_mev, found.mean_row
+        self.given += given
+        self.compounds += len(found)
+        self.balanced += int(found.balanced.sum())
+        self.in_domain += int(found.in_domain.sum())
+        self.soft += int((x <= SOFT_MEV).sum())
+        self.histogram += np.bincount(np.minimum(x.astype(np.int64), HIGHEST_MEV - 1), minlength=HIGHEST_MEV)
+        self.sums += (x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum())
+
+    def summary(self) -> dict[str, Any]:
+        """Counts, share at most 40 meV, mean center, and the correlation of center and mean row (Pearson)."""
+        n = self.compounds
+        x, y, xx, yy, xy = (self.sums / n).tolist() if n else [0.0] * 5
+        spread = ((xx - x * x) * (yy - y * y)) ** 0.5 if n else 0.0
+        return {
+            "given": self.given,
+            "compounds": n,
+            "charge_balanced": self.balanced,
+            "in_domain": self.in_domain,
+            "soft": self.soft,
+            "soft_share": self.soft / n if n else None,
+            "mean_center_mev": x if n else None,
+            "correlation_with_mean_row": (xy - x * y) / spread if spread > 0 else None,
+            "histogram_per_mev": self.histogram.tolist(),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Everything, for a file."""
+        return {f.name: np.asarray(getattr(self, f.name)).tolist() for f in fields(self)}
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> Self:
+        """The inverse of :meth:`state`."""
+        values: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in state.items()}
+        return cls(**values)
+
+
+class Evaluator:
+    """Evaluates compounds of one space."""
+
+    def __init__(self, space: Space, model: BandCenterModel) -> None:
+        self.space, self.model = space, model
+        self.features = ParentFeatures.of(space.parent)
+        self.plausibility = Plausibility(space)
+        self.mean_row = feature_names().index("mean_Row")
+
+    def __call__(self, indices: Ints) -> Evaluated:
+        """What the rules allow of compounds with these numbers (n,), evaluated."""
+        parts = [self._block(indices[i : i + BLOCK]) for i in range(0, len(indices), BLOCK)]
+        return Evaluated.joined(parts)
+
+    def _block(self, indices: Ints) -> Evaluated:
+        numbers = self.space.numbers(indices)
+        balanced = self.space.balanced(numbers)
+        allowed = self.space.allowed(numbers, balanced)
+        if not allowed.all():
+            indices, numbers, balanced = indices[allowed], numbers[allowed], balanced[allowed]
+        values = self.features(numbers)
+        center, half_width, in_domain = self.model.predict_array(values, numbers)
+        plausibility = self.plausibility(numbers, balanced)
+        mean_row = values[:, self.mean_row].copy()
+        return Evaluated(indices, numbers, center, half_width, in_domain, balanced, mean_row, plausibility)
+
+
+def evaluate(
+    evaluator: Evaluator, indices: Ints | range, *, executor: Executor | None = None
+) -> Iterator[tuple[int, Evaluated]]:
+    """Evaluate compounds of a space in order, a bounded number of them at a time.
+
+    Parameters
+    ----------
+    evaluator
+        Of the space.
+    indices
+        Numbers of the compounds.
+    executor
+        Maps over the compounds; threads are enough, the kernels release the GIL.
+
+    Yields
+    ------
+    tuple
+        How many were looked at, and what the rules allow of them.
+    """
+    size = BLOCK * BLOCKS_PER_TASK
+    tasks = (np.asarray(indices[i : i + size]) for i in range(0, len(indices), size))
+    run = _in_order(evaluator, tasks, executor) if executor else ((len(task), evaluator(task)) for task in tasks)
+    yield from run
+
+
+def _in_order(
+    work: Callable[[Ints], Evaluated], tasks: Iterator[Ints], executor: Executor
+) -> Iterator[tuple[int, Evaluated]]:
+    """Results in the order of the tasks, of which few are under way: millions of futures would fill the memory."""
+    ahead = 2 * getattr(executor, "_max_workers", 8)
+    waiting: deque[tuple[int, Future[Evaluated]]] = deque()
+    for task in tasks:
+        waiting.append((len(task), executor.submit(work, task)))
+        if len(waiting) > ahead:
+            n, future = waiting.popleft()
+            yield n, future.result()
+    for n, future in waiting:
+        yield n, future.result()
+
+
+def table(found: Evaluated, space: Space) -> pd.DataFrame:
+    """Compounds as a table, with formulas and the symbols on the slots."""
+    symbols = np.array(SYMBOLS, dtype=object)[found.numbers]
+    columns: dict[str, Any] = {
+        "material_id": [f"{space.parent.name}-{i}" for i in found.index.tolist()],
+        "prototype": space.parent.name,
+        "formula": formulas(found.numbers, space.parent.counts),
+        **{slot.name: symbols[:, k] for k, slot in enumerate(space.parent.slots)},
+        "band_center_mev": found.center_mev,
+        "lower_mev": np.maximum(found.center_mev - found.half_width_mev, 0.0),
+        "upper_mev": found.center_mev + found.half_width_mev,
+        "in_domain": found.in_domain,
+        "mean_Row": found.mean_row,
+        "charge_balanced": found.balanced,
+        "plausibility": found.plausibility,
+        "score_mev": found.score_mev,
+    }
+    return pd.DataFrame(columns)
+
+
+def formulas(numbers: Ints, counts: Ints) -> list[str]:
+    """Reduced formulas (n,) of compounds with atomic numbers (n, s) on slots of so many sites (s,), cations first."""
+    first = first_slot_with_the_same(numbers)
+    totals = np.zeros_like(numbers)
+    for slot in range(numbers.shape[1]):
+        np.add.at(totals, (np.arange(len(numbers)), first[:, slot]), counts[slot])
+    divisor = np.gcd.reduce(totals, axis=1, keepdims=True)
+    reduced = totals // divisor
+    order = np.argsort(_precedence()[numbers], axis=1, kind="stable")
+    pieces = _pieces(int(counts.sum()))[np.take_along_axis(numbers, order, 1), np.take_along_axis(reduced, order, 1)]
+    joined = pieces[:, 0]
+    for slot in range(1, numbers.shape[1]):
+        joined = joined + pieces[:, slot]
+    return [str(formula) for formula in joined]
+
+
+@cache
+def _precedence() -> Ints:
+    """Place of each element (Z + 1,) in a formula."""
+    order = sorted(range(1, len(SYMBOLS)), key=lambda z: (electronegativity(SYMBOLS[z]), SYMBOLS[z]))
+    place = np.zeros(len(SYMBOLS), dtype=np.int64)
+    place[order] = np.arange(1, len(SYMBOLS))
+    return place
+
+
+@cache
+def _pieces(most: int) -> Any:
+    """Part of a formula for each element and number of atoms, (Z + 1, most + 1); nothing for none."""
+    table = np.empty((len(SYMBOLS), most + 1), dtype=object)
+    for z, symbol in enumerate(SYMBOLS):
+        table[z] = ["", symbol, *(f"{symbol}{count}" for count in range(2, most + 1))]
+    return table
