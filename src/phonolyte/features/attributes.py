@@ -24,6 +24,9 @@ N_MAGPIE = N_STRUCTURE + N_COMPOSITION
 N_ATTRIBUTES = N_MAGPIE + 2
 """Magpie's 271, and two ranges that only matminer lists."""
 
+FEW_CHOICES = 256
+"""Up to so many choices of oxidation states are tried one by one; more are counted by the charges they reach."""
+
 DECIMALS = 10
 """Attributes are rounded to this many decimals: the noise of equivalent descriptions of one crystal
 (1e-14) must not decide a comparison in a tree."""
@@ -236,6 +239,14 @@ def _can_form_ionic(elements: Ints, counts: Ints, states: Ints, matminer: bool) 
     """
     if len(elements) == 1:
         return 1.0 if matminer else 0.0
+    choices = 1
+    for element in elements:
+        n_states = 0
+        while n_states < states.shape[1] and states[element, n_states] != NO_STATE:
+            n_states += 1
+        choices *= n_states
+    if choices <= FEW_CHOICES:
+        return 1.0 if _some_choice_is_neutral(elements, counts, states, choices) else 0.0
     divisor = counts[0]
     for count in counts[1:]:
         divisor = math.gcd(divisor, count)
@@ -253,6 +264,22 @@ def _can_form_ionic(elements: Ints, counts: Ints, states: Ints, matminer: bool) 
                     reached[charge + shift] = True
         charges = reached
     return 1.0 if charges[reach] else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _some_choice_is_neutral(elements: Ints, counts: Ints, states: Ints, choices: int) -> bool:
+    """Whether one of the choices of a state for each element adds up to no charge, by trying all."""
+    for choice in range(choices):
+        charge, rest = 0, choice
+        for e in range(len(elements)):
+            n_states = 0
+            while n_states < states.shape[1] and states[elements[e], n_states] != NO_STATE:
+                n_states += 1
+            charge += counts[e] * states[elements[e], rest % n_states]
+            rest //= n_states
+        if charge == 0:
+            return True
+    return False
 
 
 @njit(cache=True, nogil=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from phonolyte.arrays import Floats, Ints
 from phonolyte.errors import ModelError
 
-_ROWS_PER_TASK = 512
+_ROWS_PER_TASK = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -78,10 +78,11 @@ class ParentFeatures:
     def __call__(self, numbers: Ints) -> Floats:
         """Features (n, 271) of n compounds with atomic numbers (n, s) on the slots."""
         patterns = first_slot_with_the_same(numbers)
-        kinds, pattern = np.unique(patterns, axis=0, return_inverse=True)
-        magnitudes = np.array([self._warren_cowley(kind) for kind in kinds]).reshape(len(kinds), 3)
+        codes = patterns @ (numbers.shape[1] ** np.arange(numbers.shape[1]))
+        _, first, pattern = np.unique(codes, return_index=True, return_inverse=True)
+        magnitudes = np.array([self._warren_cowley(kind) for kind in patterns[first]]).reshape(len(first), 3)
         return _features(
-            numbers, magnitudes[pattern.ravel()], self.constant, self.slot_of_kind, self.share, self.weight,
+            numbers, magnitudes[pattern], self.constant, self.slot_of_kind, self.share, self.weight,
             self.counts, property_table(), magpie_oxidation_states(),
         )  # fmt: skip
 

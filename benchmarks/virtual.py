@@ -1,0 +1,132 @@
+"""Virtual compounds: the six prototypes as one command, features against matminer, and a stream of 102,629,376.
+
+Usage: python benchmarks/virtual.py [SECONDS]
+
+The stream is a garnet whose oxygen and lanthanum positions change one by one; it runs for SECONDS (60 unless given),
+keeps the best 10,000, and what the whole would take is told from the rate. matminer computes the same 273 values of a
+sample of the built structures.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+from features import matminer_features
+from record import keep
+
+from phonolyte.models import BandCenterModel
+from phonolyte.virtual import BUILT_IN, ParentFeatures, SlotRule, Space, built_in_rules, run_virtual
+
+REPEATS = 3
+SAMPLE = 3
+"""Structures of each prototype for matminer."""
+
+PEAK_OF_CHILD = resource.RUSAGE_CHILDREN
+
+
+def main() -> None:
+    limit_s = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
+    keep(
+        "virtual",
+        {"command": command(), "features": features(), "stream": stream(limit_s)},
+        "matminer",
+        "pymatgen-core",
+    )
+
+
+def command() -> dict[str, object]:
+    """The whole command, with the start of Python."""
+    seconds = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for repeat in range(REPEATS):
+            start = time.perf_counter()
+            subprocess.run(["phonolyte", "virtual", "-o", f"{scratch}/{repeat}"], check=True, capture_output=True)
+            seconds.append(round(time.perf_counter() - start, 1))
+        table = pd.concat(pd.read_parquet(path) for path in Path(scratch, "0", "virtual").glob("*.parquet"))
+    peak_gb = round(resource.getrusage(PEAK_OF_CHILD).ru_maxrss / 1e6, 2)
+    return {"seconds": seconds, "peak_gb": peak_gb, "compounds": len(table)}
+
+
+def features() -> dict[str, float]:
+    """Microseconds for the features of a compound, and seconds of matminer for the built structure, on one core."""
+    spaces = [Space.of(built_in_rules(name)) for name in BUILT_IN]
+    n, ours_s, matminer_s, built = 0, 0.0, 0.0, 0
+    featurizer = matminer_features()
+    for space in spaces:
+        kernel, numbers = ParentFeatures.of(space.parent), space.numbers(space.sample(20 * 1024))
+        kernel(numbers[:1024])
+        start = time.perf_counter()
+        for i in range(0, len(numbers), 1024):
+            kernel(numbers[i : i + 1024])
+        ours_s += time.perf_counter() - start
+        n += len(numbers)
+        structures = [space.crystal(i).to_pymatgen() for i in space.sample(SAMPLE, seed=1).tolist()]
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for structure in structures:
+                featurizer.featurize(structure)
+        matminer_s += time.perf_counter() - start
+        built += SAMPLE
+    each_s, matminer_each_s = ours_s / n, matminer_s / built
+    return {
+        "us_each": round(1e6 * each_s, 2),
+        "matminer_s_each": round(matminer_each_s, 2),
+        "ratio": round(matminer_each_s / each_s),
+    }
+
+
+def stream(limit_s: float) -> dict[str, object]:
+    """Compounds a second and the memory over time, with the best 10,000 kept."""
+    file = built_in_rules("garnet")
+    lists = {rule.name: rule for rule in file.rules.slots}
+    ions = (*lists["Li"].elements, "Rb", "Cs", "Sr", "Ba")
+    slots = [replace(lists["Li"], elements=ions), lists["Zr"]]
+    slots += [SlotRule(f"La{i}", lists["La"].elements, (site,)) for i, site in enumerate(("La 8b", "La 16e"))]
+    slots += [SlotRule(f"O{i}", lists["O"].elements, (site,)) for i, site in enumerate(("O 32g", "O 32g 2", "O 32g 3"))]
+    space = Space.of(replace(file, rules=replace(file.rules, slots=tuple(slots))))
+    model = BandCenterModel.embedded()
+    start, done, memory = time.perf_counter(), 0, [(0.0, resident_gb())]
+
+    def count(n: int) -> None:
+        nonlocal done
+        done += n
+        now = time.perf_counter() - start
+        if now > memory[-1][0] + limit_s / 12:
+            memory.append((round(now, 1), resident_gb()))
+        if now > limit_s:
+            raise KeyboardInterrupt
+
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor() as executor:
+        with suppress(KeyboardInterrupt):
+            run_virtual([space], model, Path(scratch), top=10_000, executor=executor, progress=count)
+        seconds = time.perf_counter() - start
+    rate = done / seconds
+    return {
+        "compounds_of_the_rules": len(space),
+        "done": done,
+        "seconds": round(seconds, 1),
+        "per_second": round(rate),
+        "seconds_for_1e8": round(1e8 / rate),
+        "memory_gb_at_s": memory,
+    }
+
+
+def resident_gb() -> float:
+    """Memory of this process now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return round(pages * resource.getpagesize() / 1e9, 3)
+
+
+if __name__ == "__main__":
+    main()
