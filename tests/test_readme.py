@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from pymatgen.core.structure import Structure
 
+from phonolyte.virtual import Space, read_rules
+
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -29,3 +31,11 @@ def test_the_example_runs(tmp_path: Path):
     assert "the same crystal as salt" in shown.stdout
     center_thz = 32 / (np.sqrt(np.pi) / 4 * 8**1.5)  # the mean of that density
     assert float(shown.stdout.splitlines()[-1].split()[0]) == pytest.approx(center_thz * 4.135667696, rel=1e-3)
+
+
+def test_the_rules_are_rules(tmp_path: Path):
+    (rules,) = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
+    (tmp_path / "rules.toml").write_text(rules)
+    space = Space.of(read_rules(tmp_path / "rules.toml"))
+    assert len(space) == 3 * 2 * 3
+    assert [slot.name for slot in space.parent.slots][:3] == ["Li", "bridge", "Cl"]

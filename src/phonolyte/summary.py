@@ -109,8 +109,8 @@ def virtual_tables(result: VirtualResult) -> Iterator[Table]:
         )  # fmt: skip
     yield counts
     best = Table(title="The best by score", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
-                 caption="score: upper end of the interval, plus 5 meV for each power of ten less plausible\n"
-                 "than the parent; * unlike what the model knows", caption_justify="left")  # fmt: skip
+                 caption="score: upper end of the interval + 5 meV a power of ten less plausible\n"
+                 "* unlike what the model knows", caption_justify="left")  # fmt: skip
     for name, side in (("", "right"), ("formula", "left"), ("prototype", "left"), ("center", "right"),
                        ("90 %", "right"), ("plausible", "right"), ("score", "right")):  # fmt: skip
         best.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
