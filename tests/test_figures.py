@@ -3,11 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from ase.build import bulk
 from matplotlib.figure import Figure
 
-from phonolyte.figures import parity, phonon_bands, save
+from phonolyte.figures import center_histograms, parity, phonon_bands, row_trend, save
 from phonolyte.figures.style import with_subscripts
 from phonolyte.forces import open_engine
 from phonolyte.phonons import PhononResult, PhononSettings, phonons
@@ -76,6 +77,17 @@ def test_parity_states_its_scores():
     assert "MAE = 1.00 meV" in figure.axes[0].texts[0].get_text()
     assert "bias = -1.00 meV" in figure.axes[0].texts[0].get_text()
     assert "R² = 1.000" in figure.axes[1].texts[0].get_text()
+
+
+def test_histograms_state_counts_and_the_trend_its_correlation():
+    histogram = [0] * 200
+    histogram[12] = 300
+    summary = {"prototypes": {"nasicon": {"compounds": 300, "soft_share": 1.0, "histogram_per_mev": histogram}}}
+    assert "300, 100% below 40 meV" in texts(center_histograms(summary))
+    row = np.linspace(2, 5, 300)
+    figure = row_trend(pd.DataFrame({"mean_Row": row, "band_center_mev": 60 - 10 * row}))
+    assert "r = -1.00" in texts(figure)
+    assert "Predicted band center (meV)" in texts(figure)
 
 
 def test_equal_figures_have_equal_bytes(tmp_path: Path):

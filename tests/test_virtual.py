@@ -246,6 +246,8 @@ def test_the_command_takes_rules_and_writes_structures(tmp_path: Path):
     best = pd.read_csv(tmp_path / "run" / "best.csv")
     assert len(best) == 6
     assert set(best["Li"]) == {"Li", "Na"}
+    assert (tmp_path / "run" / "figures" / "histogram.png").stat().st_size > 5_000
+    assert (tmp_path / "run" / "figures" / "row_trend.pdf").stat().st_size > 5_000
     crystals = read(tmp_path / "run" / "structures").crystals
     assert {crystal.formula for crystal in crystals} == set(best["formula"])
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["total"]["compounds"] == 6

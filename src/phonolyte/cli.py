@@ -269,6 +269,7 @@ def virtual(
     structures: Annotated[
         Literal["none", "cif", "table"], typer.Option(help="Also write the best as CIF files or as a crystal table.")
     ] = "none",
+    figures: Annotated[bool, typer.Option(help="Draw histograms and the trend with the mean row.")] = True,
     model: Annotated[Path | None, typer.Option(help="Folder of a model. Default: the embedded one.")] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")] = Path("out"),
     jobs: Jobs = None,
@@ -277,6 +278,7 @@ def virtual(
 
     Without options: the six prototypes of the founding study with long lists of elements.
     """
+    from phonolyte.figures import draw_virtual
     from phonolyte.models import BandCenterModel
     from phonolyte.runs import open_run, write_run
     from phonolyte.summary import virtual_tables
@@ -296,6 +298,8 @@ def virtual(
             spaces, fitted, folder,
             top=top, sample=sample, seed=seed, known=crystals, executor=executor, progress=progress,
         )  # fmt: skip
+    if figures:
+        draw_virtual(folder, result.summary, whole=top is None)
     if structures != "none":
         write_structures(result, spaces, folder, as_table=structures == "table")
     record = {"command": "virtual", "prototype": prototype, "parent": str(parent or ""), "ion": ion, "top": top,
