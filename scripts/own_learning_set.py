@@ -1,27 +1,37 @@
-"""Make a learning set without a database: candidate crystals from prototypes, in a table.
+"""Make a learning set without a database: from prototypes, over phonons, to the tables in the package.
 
-Usage: python scripts/own_learning_set.py candidates OUT.parquet [--n 4000] [--seed 0]
+Usage:
+    python scripts/own_learning_set.py candidates OUT.parquet [--n 4000] [--seed 0]
+    phonolyte phonons OUT.parquet --engine dpa4 --limit-s 300 -o RUN/
+    python scripts/own_learning_set.py pack OUT.parquet RUN/
 
-The table has the columns of a crystal table (material_id, formula, lattice, species, frac_coords) and the prototype.
-The crystals are to be relaxed before anything is computed with them.
+The first writes candidate crystals, a crystal table with the prototype of each, which are to be relaxed before anything
+is computed with them. The second takes hours, can be killed and run again, by several processes at once. The third
+keeps what is dynamically stable and no repetition, and writes the tables that come with the package, with their card.
 """
 
 from __future__ import annotations
 
 import argparse
+import tomllib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from phonolyte.families import family
 from phonolyte.features import featurize
+from phonolyte.learning_set import FINEST, crystals_file, folder, write_densities
+from phonolyte.phonons.campaign import read_density
 from phonolyte.prototypes import candidates
 from phonolyte.prototypes.candidates import shortest_bond
-from phonolyte.structures import Crystal
+from phonolyte.structures import Crystal, read
+from phonolyte.structures.duplicates import find_duplicates
 
 
 def main() -> None:
@@ -31,24 +41,101 @@ def main() -> None:
     command.add_argument("out", type=Path)
     command.add_argument("--n", type=int, default=4000)
     command.add_argument("--seed", type=int, default=0)
+    command = commands.add_parser("pack", help="write the tables of the package from a run folder of phonons")
+    command.add_argument("candidates", type=Path)
+    command.add_argument("run", type=Path)
     options = parser.parse_args()
-    crystals = list(islice(candidates(seed=options.seed), options.n))
-    table(crystals).to_parquet(options.out, index=False)
-    describe(crystals)
+    if options.command == "candidates":
+        crystals = list(islice(candidates(seed=options.seed), options.n))
+        table(crystals).to_parquet(options.out, index=False)
+        describe(crystals)
+    else:
+        pack(options.candidates, options.run)
 
 
 def table(crystals: Sequence[Crystal]) -> pd.DataFrame:
     """The crystal table, with a column for the prototype."""
-    return pd.DataFrame(
-        {
-            "material_id": [crystal.material_id for crystal in crystals],
-            "formula": [crystal.formula for crystal in crystals],
-            "lattice": [crystal.lattice.ravel().tolist() for crystal in crystals],
-            "species": [crystal.symbols for crystal in crystals],
-            "frac_coords": [crystal.frac_coords.ravel().tolist() for crystal in crystals],
-            "prototype": [crystal.properties["prototype"] for crystal in crystals],
-        }
+    return pd.DataFrame([{**crystal.row(), "prototype": crystal.properties["prototype"]} for crystal in crystals])
+
+
+def pack(candidates: Path, run: Path) -> None:
+    """Keep the stable crystals that repeat no other, and write them, their densities and the card."""
+    prototype = pd.read_parquet(candidates, columns=["material_id", "prototype"]).set_index("material_id")["prototype"]
+    phonons = pd.read_parquet(run / "phonons.parquet").set_index("material_id")
+    relaxed = {crystal.material_id: crystal for crystal in read(run / "relaxed.parquet").crystals}
+    stable = [relaxed[name] for name in phonons.index[phonons["stable"]]]
+    kept = [crystal for crystal, first in zip(stable, find_duplicates(stable), strict=True) if not first]
+    rows = []
+    for crystal in kept:
+        facts = phonons.loc[crystal.material_id]
+        rows.append(
+            {
+                **crystal.row(),
+                "prototype": prototype[crystal.material_id],
+                **{name: float(facts[name]) for name in ("band_center_mev", "lowest_mode_mev", "highest_mode_mev")},
+            }
+        )
+    folder().mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_parquet(crystals_file(), index=False, compression="zstd", compression_level=19)
+    densities = (read_density(run, crystal.material_id, crystal.formula) for crystal in kept)
+    write_densities(
+        (replace(dos, n_atoms=float(len(crystal))) for dos, crystal in zip(densities, kept, strict=True)), folder()
     )
+    counts = {
+        "computed": len(phonons),
+        "failed": len(pd.read_parquet(run / "failures.parquet")),
+        "unstable": int((~phonons["stable"]).sum()),
+        "repetitions": len(stable) - len(kept),
+    }
+    record = tomllib.loads((run / "run.toml").read_text())
+    (folder() / "card.md").write_text(card(kept, pd.DataFrame(rows), counts, record["settings"]), encoding="utf-8")
+    describe(kept)
+    print(counts, {path.name: path.stat().st_size for path in folder().iterdir()})
+
+
+def card(kept: Sequence[Crystal], rows: pd.DataFrame, counts: dict[str, int], settings: dict[str, Any]) -> str:
+    """The data card."""
+    engine = settings["engine_provenance"]
+    families = Counter(map(family, kept))
+    elements = Counter(symbol for crystal in kept for symbol in crystal.composition)
+    center = rows["band_center_mev"]
+    return f"""# Data card: the learning set of Phonolyte
+
+{len(kept)} crystals, {rows["formula"].nunique()} formulas, {len(elements)} elements, {elements["Li"]} crystals with Li;
+total phonon band centers of {center.min():.1f} to {center.max():.1f} meV (mean {center.mean():.1f}, standard deviation
+{center.std():.1f}). All of it was computed by Phonolyte; nothing was taken from a database.
+
+## How it was made
+
+1. **Candidates** by `scripts/own_learning_set.py candidates`: prototypes (pymatgen's AFLOW prototypes and the reference
+   compounds of Phonolyte) with their own elements, and with others that are likely in their place; cells of at most
+   16 atoms, scaled to the sum of ionic radii.
+2. **Phonons** by `phonolyte phonons --engine {settings["engine"]}` (weights {engine.get("weights", "?")}, sha256
+   {engine.get("weights_sha256", "?")}; deepmd-kit {engine.get("deepmd-kit", "?")}): the primitive cell relaxed to
+   {settings["fmax_ev_a"]:g} eV/angstrom with its symmetry kept; displacements of {settings["displacement_a"]:g}
+   angstrom in supercells with images at least {settings["min_length_a"]:g} angstrom apart; density of states by
+   tetrahedra on a mesh of {settings["mesh"]:g} angstrom. No non-analytical correction.
+3. **Kept** is what has no mode below -{settings["tolerance_mev"]:g} meV and repeats no other crystal. Of
+   {counts["computed"] + counts["failed"]} candidates {counts["failed"]} failed (mostly relaxations that did not
+   converge, or took longer than {settings["limit_s"]:g} s), {counts["unstable"]} were dynamically unstable, and
+   {counts["repetitions"]} relaxed into another one.
+
+## What is in it
+
+`crystals.parquet`: a crystal table (angstrom) with `prototype`, `band_center_mev`, `lowest_mode_mev` and
+`highest_mode_mev`. `dos.parquet`: the density of each element, {FINEST} being `highest_per_mev`; the total is their
+sum, 3 states an atom. Read both with `phonolyte.learning_set`.
+
+- **Families**: {", ".join(f"{name} {n}" for name, n in families.most_common())}.
+- **Elements**: {", ".join(f"{name} {n}" for name, n in elements.most_common())}.
+
+## What it is not
+
+The potential is a model of density functional theory (PBE), not that theory: its centers were a few percent below those
+of PBEsol phonons of the same compounds, and some elements are worse than others. Prototypes are small and ordered;
+most crystals in it have never been made, and that they are dynamically stable does not mean that they can be. The
+symmetry was kept, so a lower-symmetry ground state was not looked for. Magnetism was not treated.
+"""
 
 
 def describe(crystals: Sequence[Crystal]) -> None:
