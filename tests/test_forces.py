@@ -57,6 +57,7 @@ def test_any_ase_calculator_will_do_by_its_path():
     [
         ("magic", {}, SettingsError, "there is no engine 'magic'"),
         ("emt", {"colour": 1}, SettingsError, "no option 'colour'"),
+        ("espresso", {}, SettingsError, "needs pseudo_dir"),
         ("no_such_package.calculator:X", {}, MissingExtraError, "pip install no_such_package"),
         ("ase.calculators.lj:Nothing", {}, SettingsError, "has no 'Nothing'"),
         ("ase.calculators.lj:LennardJones", {"smooth": 1, "rc": "x"}, EngineError, "."),
@@ -83,9 +84,10 @@ def test_failing_engines_and_forces_that_are_no_numbers_are_errors():
 
 
 def test_a_pseudopotential_is_found_or_its_lack_is_told(tmp_path: Path):
-    for name in ("Si.pbe-nl.UPF", "Si.pbesol-nl.UPF", "S.pbe.upf", "Li.pbe.UPF"):
+    for name in ("Si.pbe-nl.UPF", "Si.pbesol-nl.UPF", "S.pbe.upf", "Li.pbe.UPF", "Cu.upf"):
         (tmp_path / name).touch()
     assert pseudopotential(tmp_path, "S").name == "S.pbe.upf"
+    assert pseudopotential(tmp_path, "Cu").name == "Cu.upf"
     assert pseudopotential(tmp_path, "Si", "pbesol").name == "Si.pbesol-nl.UPF"
     assert pseudopotential(tmp_path, "Si", "pbe").name == "Si.pbe-nl.UPF"
     with pytest.raises(EngineError, match="2 pseudopotentials of Si"):

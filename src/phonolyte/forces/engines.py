@@ -81,7 +81,7 @@ def open_engine(name: str, **options: Any) -> Engine:
     Raises
     ------
     SettingsError
-        For a name that is neither, and options that the engine does not have.
+        For a name that is neither, options that the engine does not have, and one that it needs and is not given.
     MissingExtraError
         When its package is not installed; the message has the command.
     """
@@ -94,18 +94,25 @@ def open_engine(name: str, **options: Any) -> Engine:
     module, _, maker = ENGINES[name].partition(":")
     try:
         make = getattr(import_module(module), maker)
-        unknown = set(options) - set(inspect.signature(make).parameters)
-        if unknown:
-            raise SettingsError(
-                f"engine {name} has no option {sorted(unknown)[0]!r}",
-                fix=f"It has: {', '.join(inspect.signature(make).parameters) or 'none'}.",
-            )
+        _check_options(name, inspect.signature(make), options)
         engine: Engine = make(**options)
     except ImportError as error:
         raise MissingExtraError(
             f"engine {name} is not installed", why=_first_line(error), fix=f"pip install 'phonolyte[{name}]'"
         ) from error
     return engine
+
+
+def _check_options(name: str, signature: inspect.Signature, options: Mapping[str, Any]) -> None:
+    unknown = set(options) - set(signature.parameters)
+    if unknown:
+        raise SettingsError(
+            f"engine {name} has no option {sorted(unknown)[0]!r}",
+            fix=f"It has: {', '.join(signature.parameters) or 'none'}.",
+        )
+    for option, parameter in signature.parameters.items():
+        if parameter.default is parameter.empty and option not in options:
+            raise SettingsError(f"engine {name} needs {option}", fix=f"Add --option {option}=VALUE.")
 
 
 ENGINES = {

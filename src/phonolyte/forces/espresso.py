@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -66,26 +67,108 @@ def espresso(
     SettingsError
         When the folder or the command is not there.
     """
-    from ase.calculators.espresso import EspressoProfile
-
-    folder = Path(pseudo_dir).expanduser()
-    if not folder.is_dir():
-        raise SettingsError(f"{folder} is no folder", fix="Give the folder of the pseudopotentials (SSSP, PseudoDojo).")
+    waves = PlaneWaves(
+        Path(pseudo_dir), ecutwfc_ry, ecutrho_ry, k_spacing_inv_a, functional, smearing_ry, conv_thr_ry
+    )  # fmt: skip
     program = command.split()[-1]
     if shutil.which(program) is None:
         raise SettingsError(f"{program} is not installed", fix="apt install quantum-espresso, or give its command.")
-    profile = EspressoProfile(command=command, pseudo_dir=str(folder.resolve()))
-    settings = {
-        "ecutwfc_ry": ecutwfc_ry,
-        "ecutrho_ry": ecutrho_ry,
-        "k_spacing_inv_a": k_spacing_inv_a,
-        "functional": functional,
-        "smearing_ry": smearing_ry,
-        "conv_thr_ry": conv_thr_ry,
-    }
-    calculator = _PerComposition(profile, folder, settings, Path(scratch or mkdtemp(prefix="phonolyte-pw-")))
-    known = {**provenance_of("ase"), **{name: str(value) for name, value in settings.items() if value is not None}}
-    return Engine("espresso", calculator, {**known, "pseudopotentials": _fingerprint(folder, functional)})
+    return waves.engine(command, scratch)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneWaves:
+    """What decides the numbers of ``pw.x``; the program need not be on this machine.
+
+    Attributes
+    ----------
+    pseudo_dir
+        Folder of pseudopotentials.
+    ecutwfc_ry, ecutrho_ry
+        Cutoffs of wave functions and density in rydberg; None for a density cutoff by the kind of the potentials.
+    k_spacing_inv_a
+        Distance between k points in 1/angstrom (with the factor 2 pi).
+    functional
+        Word in the name of the pseudopotentials that are meant.
+    smearing_ry
+        Width of Marzari-Vanderbilt smearing in rydberg; 0 for fixed occupations.
+    conv_thr_ry
+        Convergence of the energy in rydberg.
+
+    Raises
+    ------
+    SettingsError
+        When the folder is not there.
+    """
+
+    pseudo_dir: Path
+    ecutwfc_ry: float = 60.0
+    ecutrho_ry: float | None = None
+    k_spacing_inv_a: float = 0.25
+    functional: str = ""
+    smearing_ry: float = 0.0
+    conv_thr_ry: float = 1e-10
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pseudo_dir", self.pseudo_dir.expanduser())
+        if not self.pseudo_dir.is_dir():
+            raise SettingsError(
+                f"{self.pseudo_dir} is no folder", fix="Give the folder of the pseudopotentials (SSSP, PseudoDojo)."
+            )
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """From the options of the engine ``espresso``, those that only say how to run it left out.
+
+        Raises
+        ------
+        SettingsError
+            For an option that there is not, a missing `pseudo_dir`, and a folder that is not there.
+        """
+        names = [each.name for each in fields(cls)]
+        unknown = set(options) - set(names)
+        if unknown:
+            raise SettingsError(
+                f"engine espresso has no option {sorted(unknown)[0]!r} here", fix=f"It has: {', '.join(names)}."
+            )
+        if "pseudo_dir" not in options:
+            raise SettingsError("engine espresso needs pseudo_dir", fix="Add --option pseudo_dir=FOLDER.")
+        return cls(**{**options, "pseudo_dir": Path(str(options["pseudo_dir"]))})
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What goes into every result: versions, settings, a checksum of the pseudopotentials."""
+        settings = {name: str(value) for name, value in self.numbers.items() if value is not None}
+        return {**provenance_of("ase"), **settings, "pseudopotentials": _fingerprint(self.pseudo_dir, self.functional)}
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """The settings by name, without the folder."""
+        return {name: value for name, value in asdict(self).items() if name != "pseudo_dir"}
+
+    def potentials(self, symbols: Iterable[str]) -> dict[str, Path]:
+        """The pseudopotential of each element.
+
+        Raises
+        ------
+        EngineError
+            When one is missing, or there are several.
+        """
+        return {symbol: pseudopotential(self.pseudo_dir, symbol, self.functional) for symbol in sorted(set(symbols))}
+
+    def parameters(self, atoms: Atoms) -> dict[str, Any]:
+        """What ASE writes into the input of a crystal, besides its atoms."""
+        potentials = self.potentials(atoms.symbols)
+        return {
+            "input_data": input_data(self, potentials.values()),
+            "pseudopotentials": {symbol: path.name for symbol, path in potentials.items()},
+            "kpts": k_mesh(atoms.cell.array, self.k_spacing_inv_a),
+            "koffset": (0, 0, 0),
+        }
+
+    def engine(self, command: str, scratch: str = "") -> Engine:
+        """The engine that runs this with a command, in a temporary folder unless one is given."""
+        return Engine("espresso", _PerComposition(self, command, scratch), self.provenance)
 
 
 def pseudopotential(folder: Path, symbol: str, functional: str = "") -> Path:
@@ -96,7 +179,7 @@ def pseudopotential(folder: Path, symbol: str, functional: str = "") -> Path:
     EngineError
         When there is none, or more than one.
     """
-    name = re.compile(rf"{symbol}[._-].*\.upf$", re.IGNORECASE)
+    name = re.compile(rf"{symbol}([._-].*)?\.upf$", re.IGNORECASE)
     word = re.compile(rf"(?<![a-z]){re.escape(functional)}(?![a-z])", re.IGNORECASE)
     found = sorted(
         path for path in folder.iterdir() if name.match(path.name) and (not functional or word.search(path.name))
@@ -130,8 +213,8 @@ def k_mesh(lattice: Any, spacing_inv_a: float) -> tuple[int, int, int]:
 class _PerComposition:
     """An ASE calculator that sets up ``pw.x`` for the elements and the cell it is given."""
 
-    def __init__(self, profile: Any, folder: Path, settings: dict[str, Any], scratch: Path) -> None:
-        self.profile, self.folder, self.settings, self.scratch = profile, folder, settings, scratch
+    def __init__(self, waves: PlaneWaves, command: str, scratch: str) -> None:
+        self.waves, self.command, self.scratch = waves, command, scratch
         self.calculator: Any = None
 
     def get_forces(self, atoms: Atoms) -> Any:
@@ -147,39 +230,33 @@ class _PerComposition:
         return self.calculator is None or self.calculator.calculation_required(atoms, properties)
 
     def _for(self, atoms: Atoms) -> Any:
-        from ase.calculators.espresso import Espresso
+        from ase.calculators.espresso import Espresso, EspressoProfile
 
-        potentials = {
-            s: pseudopotential(self.folder, s, self.settings["functional"]) for s in sorted(set(atoms.symbols))
-        }
-        parameters = {
-            "input_data": input_data(self.settings, potentials.values()),
-            "pseudopotentials": {symbol: path.name for symbol, path in potentials.items()},
-            "kpts": k_mesh(atoms.cell.array, self.settings["k_spacing_inv_a"]),
-            "koffset": (0, 0, 0),
-        }
+        parameters = self.waves.parameters(atoms)
         if (
             self.calculator is None
             or self.calculator.parameters["kpts"] != parameters["kpts"]
-            or set(self.calculator.parameters["pseudopotentials"]) != set(potentials)
+            or set(self.calculator.parameters["pseudopotentials"]) != set(parameters["pseudopotentials"])
         ):
-            self.calculator = Espresso(profile=self.profile, directory=self.scratch, **parameters)
+            self.scratch = self.scratch or mkdtemp(prefix="phonolyte-pw-")
+            profile = EspressoProfile(command=self.command, pseudo_dir=str(self.waves.pseudo_dir.resolve()))
+            self.calculator = Espresso(profile=profile, directory=Path(self.scratch), **parameters)
         return self.calculator
 
 
-def input_data(settings: dict[str, Any], potentials: Iterable[Path]) -> dict[str, dict[str, Any]]:
+def input_data(waves: PlaneWaves, potentials: Iterable[Path]) -> dict[str, dict[str, Any]]:
     """The namelists of ``pw.x``."""
     system: dict[str, Any] = {
-        "ecutwfc": settings["ecutwfc_ry"],
-        "ecutrho": density_cutoff_ry(settings["ecutwfc_ry"], settings["ecutrho_ry"], potentials),
-        "occupations": "smearing" if settings["smearing_ry"] else "fixed",
+        "ecutwfc": waves.ecutwfc_ry,
+        "ecutrho": density_cutoff_ry(waves.ecutwfc_ry, waves.ecutrho_ry, potentials),
+        "occupations": "smearing" if waves.smearing_ry else "fixed",
     }
-    if settings["smearing_ry"]:
-        system |= {"smearing": "mv", "degauss": settings["smearing_ry"]}
+    if waves.smearing_ry:
+        system |= {"smearing": "mv", "degauss": waves.smearing_ry}
     return {
         "control": {"calculation": "scf", "tprnfor": True, "tstress": True, "disk_io": "none"},
         "system": system,
-        "electrons": {"conv_thr": settings["conv_thr_ry"], "mixing_beta": 0.5},
+        "electrons": {"conv_thr": waves.conv_thr_ry, "mixing_beta": 0.5},
     }
 
 
