@@ -206,6 +206,12 @@ def phonons(
     calibration: Annotated[
         Path | None, typer.Option(help="Correction of the centers learned with this engine, JSON.")
     ] = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Compute nothing here: write jobs for Slurm, read what they have done.")
+    ] = False,
+    slurm_header: Annotated[
+        Path | None, typer.Option(help="File with #SBATCH lines and modules for the script of --cluster.")
+    ] = None,
     jobs: Jobs = None,
 ) -> None:
     """Compute phonons: band centers in total and of each element, lowest mode, stability."""
@@ -214,28 +220,43 @@ def phonons(
     from phonolyte.phonons import PhononSettings
     from phonolyte.phonons.calibration import Calibration
     from phonolyte.phonons.campaign import campaign
+    from phonolyte.phonons.cluster import Cluster, cluster_campaign
     from phonolyte.runs import open_run, write_failures, write_run
     from phonolyte.structures.reading import input_files
     from phonolyte.summary import phonons_table
 
+    if slurm_header and not cluster:
+        raise SettingsError("--slurm-header is of --cluster", fix="Add --cluster, or leave it out.")
+    if converge and cluster:
+        raise SettingsError(
+            "--converge computes here", fix="Leave it out with --cluster, and vary the settings instead."
+        )
     settings = PhononSettings(
         relax=relax, supercell=supercell, min_length_a=min_length_a, displacement_a=displacement_a,
         mesh=mesh or 100.0, tolerance_mev=tolerance_mev, confirm=confirm, limit_s=limit_s,
     )  # fmt: skip
     options = _options_of_engine(option or [])
     rule = Calibration.load(calibration) if calibration else None
+    there = Cluster.of(engine, options, slurm_header) if cluster else None
     folder = open_run(output)
     reading = _read(_required(inputs), jobs)
     with _console(stderr=True).status(f"Opening {engine}"):
-        source = open_engine(engine, **options)
+        source = there.engine if there else open_engine(engine, **options)
     record = {"command": "phonons", "inputs": inputs, "engine": engine, "ion": ion, **_without_none(asdict(settings))}
     used = [*input_files(inputs or []), *([calibration] if calibration else [])]
     write_run(folder, {**record, "engine_provenance": dict(source.provenance)}, used)
+    waiting: list[str] = []
     with _bar("Phonons (atoms)", sum(map(len, reading.crystals))) as progress:
-        table, failures = campaign(
-            reading.crystals, source, folder, settings,
-            ion=ion, calibration=rule, converge=converge, progress=progress,
-        )  # fmt: skip
+        if there:
+            run = cluster_campaign(
+                reading.crystals, there, folder, settings, ion=ion, calibration=rule, progress=progress
+            )
+            table, failures, waiting = run.table, run.failures, run.notes
+        else:
+            table, failures = campaign(
+                reading.crystals, source, folder, settings,
+                ion=ion, calibration=rule, converge=converge, progress=progress,
+            )  # fmt: skip
     if figures and len(table):
         with _bar("Figures", len(table)) as progress:
             draw_campaign(folder, table, progress=progress)
@@ -247,8 +268,9 @@ def phonons(
         f"{len(table)} of {len(reading.crystals) + len(reading.failures)} crystals -> {folder}/phonons.parquet"
     )
     elsewhere = len(reading.crystals) - len(table) - len(failures)
-    waiting = [f"{elsewhere} crystals are with other processes; run again when they are done"] if elsewhere else []
-    _finish(lost, nothing=table.empty, notes=[*reading.notes, *waiting])
+    if elsewhere and not there:
+        waiting = [f"{elsewhere} crystals are with other processes; run again when they are done"]
+    _finish(lost, nothing=table.empty and not (there and waiting), notes=[*reading.notes, *waiting])
 
 
 @app.command()

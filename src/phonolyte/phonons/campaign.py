@@ -94,7 +94,7 @@ def campaign(
         calibration.check(engine)
     for part in (folder / ITEMS, folder / DOS):
         part.mkdir(parents=True, exist_ok=True)
-    items = [_Item.of(crystal, engine, settings, folder) for crystal in crystals]
+    items = [Item.of(crystal, engine, settings, folder) for crystal in crystals]
     for item in items:
         if not item.is_done(converge=converge):
             with _claimed(item.path) as claimed:
@@ -102,11 +102,11 @@ def campaign(
                     _complete(item, engine, settings, folder, converge=converge)
         if progress:
             progress(len(item.crystal))
-    return _collected(items, folder, ion, calibration)
+    return collected(items, folder, ion, calibration)
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
+class Item:
     """One crystal of a campaign: the file its result goes to, and the digest that tells whose result is there."""
 
     crystal: Crystal
@@ -116,6 +116,7 @@ class _Item:
 
     @classmethod
     def of(cls, crystal: Crystal, engine: Engine, settings: PhononSettings, folder: Path) -> Self:
+        """The item of a crystal in a run folder."""
         path = folder / ITEMS / f"{_file_name(crystal.material_id)}.json"
         return cls(crystal, path, _digest(crystal, engine, settings), settings.limit_s)
 
@@ -131,13 +132,17 @@ class _Item:
         record = self.record
         return record is not None and ("failure" in record or not converge or "changes" in record)
 
+    def write(self, found: Mapping[str, Any]) -> None:
+        """Keep a record of this crystal, engine and settings."""
+        _write_json(self.path, {**found, "digest": self.digest, "limit_s": self.limit_s})
 
-def _complete(item: _Item, engine: Engine, settings: PhononSettings, folder: Path, *, converge: bool) -> None:
+
+def _complete(item: Item, engine: Engine, settings: PhononSettings, folder: Path, *, converge: bool) -> None:
     """Compute what is missing of a crystal, and write it."""
     record = item.record or _computed(item.crystal, engine, settings, folder, item.path.stem)
     if converge and "row" in record:
         record = {**record, "changes": _changes(record, engine, settings, folder / item.path.stem)}
-    _write_json(item.path, {**record, "digest": item.digest, "limit_s": settings.limit_s})
+    item.write(record)
 
 
 def _changes(record: Mapping[str, Any], engine: Engine, settings: PhononSettings, folder: Path) -> dict[str, float]:
@@ -165,8 +170,8 @@ def read_density(run: Path, material_id: str, formula: str = "") -> PhononDos:
     return PhononDos(energies, total, parts, formula=formula, material_id=material_id)
 
 
-def _collected(
-    items: Sequence[_Item], folder: Path, ion: str | None, calibration: Calibration | None
+def collected(
+    items: Sequence[Item], folder: Path, ion: str | None, calibration: Calibration | None
 ) -> tuple[pd.DataFrame, list[Failure]]:
     """Write ``phonons.parquet``, ``relaxed.parquet`` and ``failures.parquet`` from the items that are there."""
     rows, cells, failures = [], [], []
@@ -199,17 +204,25 @@ def _row(record: Mapping[str, Any], ion: str | None, calibration: Calibration | 
 
 def _computed(crystal: Crystal, engine: Engine, settings: PhononSettings, folder: Path, name: str) -> dict[str, Any]:
     try:
-        result = phonons(crystal, engine, settings)
-        result.save(folder / name)
-        _write_dos(result, folder / DOS / f"{name}.parquet")
+        return saved(phonons(crystal, engine, settings), engine.name, folder, name)
     except Exception as error:  # a foreign engine or phonopy can raise anything, and the batch goes on
-        failure = Failure.of(error, material_id=crystal.material_id, stage=STAGE, source=crystal.source)
-        return {"failure": asdict(failure)}
+        return failed(error, crystal)
+
+
+def saved(result: PhononResult, engine: str, folder: Path, name: str) -> dict[str, Any]:
+    """Write the files of a result into the run folder; the record of its item."""
+    result.save(folder / name)
+    _write_dos(result, folder / DOS / f"{name}.parquet")
     return {
-        "row": {**result.row(), "engine": engine.name},
+        "row": {**result.row(), "engine": engine},
         "element_centers_mev": result.dos.element_centers_mev,
         "crystal": result.crystal.row(),
     }
+
+
+def failed(error: Exception, crystal: Crystal) -> dict[str, Any]:
+    """The record of an item that failed."""
+    return {"failure": asdict(Failure.of(error, material_id=crystal.material_id, stage=STAGE, source=crystal.source))}
 
 
 def _write_dos(result: PhononResult, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -182,12 +182,42 @@ def phonons(crystal: Crystal, engine: Engine, settings: PhononSettings | None = 
     primitive = primitive_cell(crystal, settings.symprec_a)
     if settings.relax:
         primitive = relaxed(primitive, engine, settings, clock=clock)
-    phonon, found = _vibrations(primitive, engine, settings, clock)
+
+    def net_forces(phonon: Phonopy) -> Floats:
+        cells = [atoms_of(cell) for cell in phonon.supercells_with_displacements]
+        return np.array(_forces(cells, engine, clock)) - forces_at_rest(phonon, engine)
+
+    return replace(phonons_from(crystal, primitive, net_forces, settings), seconds=clock.seconds)
+
+
+def phonons_from(
+    crystal: Crystal, primitive: Atoms, net_forces: Callable[[Phonopy], Floats], settings: PhononSettings
+) -> PhononResult:
+    """The phonons of a crystal from the forces of its displacements, wherever those come from.
+
+    Parameters
+    ----------
+    crystal
+        Whose name and properties the result has.
+    primitive
+        Its relaxed primitive cell.
+    net_forces
+        Forces (displacements, n, 3) in eV/angstrom on the displaced supercells of a phonopy object, those at rest
+        taken off. Called a second time, with a wider supercell, where an instability is to be confirmed.
+    settings
+        How phonons are computed.
+
+    Returns
+    -------
+    PhononResult
+        Its `seconds` are 0: only the caller knows what the forces took.
+    """
+    phonon, found = _vibrations(primitive, net_forces, settings)
     unstable = found.lowest_mode_mev < -settings.tolerance_mev
     if unstable and found.lowest_commensurate_mev >= -settings.tolerance_mev and _may_widen(settings):
         wider = replace(settings, min_length_a=WIDER * settings.min_length_a)
         with suppress(PhononError):  # no time left: what is known stands
-            phonon, found = _vibrations(primitive, engine, wider, clock)
+            phonon, found = _vibrations(primitive, net_forces, wider)
     result = Crystal.from_ase(primitive, material_id=crystal.material_id, properties=crystal.properties)
     return PhononResult(
         crystal=result,
@@ -199,7 +229,7 @@ def phonons(crystal: Crystal, engine: Engine, settings: PhononSettings | None = 
         stable=found.lowest_mode_mev >= -settings.tolerance_mev,
         n_displacements=len(phonon.forces),
         supercell_atoms=len(phonon.supercell),
-        seconds=clock.seconds,
+        seconds=0.0,
         phonopy=phonon,
     )
 
@@ -208,10 +238,11 @@ def _may_widen(settings: PhononSettings) -> bool:
     return settings.confirm and settings.supercell is None
 
 
-def _vibrations(primitive: Atoms, engine: Engine, settings: PhononSettings, clock: _Clock) -> tuple[Phonopy, Spectrum]:
+def _vibrations(
+    primitive: Atoms, net_forces: Callable[[Phonopy], Floats], settings: PhononSettings
+) -> tuple[Phonopy, Spectrum]:
     phonon = displaced(primitive, settings)
-    cells = [_atoms_of(cell) for cell in phonon.supercells_with_displacements]
-    phonon.forces = np.array(_forces(cells, engine, clock)) - forces_at_rest(phonon, engine)
+    phonon.forces = net_forces(phonon)
     _produce_force_constants(phonon, settings)
     return phonon, spectrum(phonon, settings)
 
@@ -440,7 +471,12 @@ def forces_at_rest(phonon: Phonopy, engine: Engine) -> Floats:
     nearly: 0.01 eV/angstrom on an atom that no force may act on is half of what a displacement of 0.01 angstrom makes,
     and would turn a stable crystal into an unstable one. The primitive cell tells them.
     """
-    (forces,) = engine.forces([_atoms_of(phonon.unitcell)])
+    (forces,) = engine.forces([atoms_of(phonon.unitcell)])
+    return on_supercell(phonon, forces)
+
+
+def on_supercell(phonon: Phonopy, forces: Floats) -> Floats:
+    """Forces (n, 3) on the atoms of the supercell from those on the primitive cell."""
     supercell = phonon.supercell
     return forces[[supercell.u2u_map[atom] for atom in supercell.s2u_map]]
 
@@ -453,7 +489,8 @@ def _produce_force_constants(phonon: Phonopy, settings: PhononSettings) -> None:
         phonon.symmetrize_force_constants(show_drift=False)
 
 
-def _atoms_of(cell: Any) -> Atoms:
+def atoms_of(cell: Any) -> Atoms:
+    """A cell of phonopy as ASE has it."""
     from ase import Atoms
 
     return Atoms(symbols=cell.symbols, cell=cell.cell, scaled_positions=cell.scaled_positions, pbc=True)
