@@ -95,6 +95,34 @@ def phonons_table(results: pd.DataFrame) -> Table:
     return table
 
 
+def cutoffs_table(results: pd.DataFrame, formula: str, tolerance: float) -> Table:
+    """Settings of ``pw.x`` with the errors of force and energy, and which is recommended."""
+    table = Table(title=f"Cutoffs for {formula}", title_justify="left", title_style="bold", box=SIMPLE_HEAD,
+                  pad_edge=False, collapse_padding=True, caption_justify="left")  # fmt: skip
+    units = {
+        "wfc": "Ry", "rho": "Ry", "k": "1/A", "force": "eV/A", "error": "%", "of": "", "energy error": "meV/atom",
+        "time": "s", "": "",
+    }  # fmt: skip
+    for name in units:
+        table.add_column(name, justify="left" if name in ("of", "") else "right", no_wrap=True)
+    table.add_row(*units.values(), style="dim")
+    for row in results.to_dict("records"):
+        setting = [f"{row[name]:g}" for name in ("ecutwfc_ry", "ecutrho_ry", "k_spacing_inv_a")]
+        if row["error"]:
+            table.add_row(*setting, "failed", *[""] * 5)
+            continue
+        force, error = f"{row['force_ev_a']:.4f}", f"{100 * row['force_error']:.2f}"
+        energy, seconds = f"{row['energy_error_mev_atom']:.2f}", f"{row['seconds']:.0f}"
+        note = "recommended" if row["recommended"] else ""
+        table.add_row(*setting, force, error, str(row["element"]), energy, seconds, note)
+    caption = f"errors against the highest setting; the force of a displacement is to be right to {100 * tolerance:g} %"
+    cutoffs = results[results["varies"] == "cutoffs"]
+    if not cutoffs["recommended"].any():
+        caption += "\nno setting below the highest is: give higher ones"
+    table.caption = caption
+    return table
+
+
 def virtual_tables(result: VirtualResult) -> Iterator[Table]:
     """Counts for each prototype, and the best compounds."""
     counts = Table(title="Virtual compounds", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
