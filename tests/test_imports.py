@@ -14,7 +14,7 @@ import phonolyte
 PACKAGE = Path(phonolyte.__file__).parent
 ORDER = (
     "errors", "arrays", "elements", "settings", "structures", "families", "dos", "features", "runs", "models",
-    "references", "prototypes", "virtual", "screen", "forces", "phonons", "figures", "summary", "cli",
+    "references", "learning_set", "prototypes", "virtual", "screen", "forces", "phonons", "figures", "summary", "cli",
 )  # fmt: skip
 """The modules; each may import those before it."""
 
