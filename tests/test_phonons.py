@@ -152,6 +152,16 @@ def test_no_atom_is_near_its_image_in_the_supercell():
     )
 
 
+def test_conventional_supercells_are_symmetric_matrices_of_the_same_lattice():
+    for cell, conventional in ((bulk("Cu"), 4), (bulk("Li", "bcc", a=3.5), 2)):
+        edge = np.cbrt(conventional * cell.get_volume())
+        cell.set_cell(cell.cell.array[[1, 2, 0]])
+        matrix = supercell_matrix(cell, PhononSettings(min_length_a=edge))
+        np.testing.assert_array_equal(matrix, matrix.T)
+        assert np.linalg.det(matrix) == pytest.approx(conventional)
+        np.testing.assert_allclose(np.sort(np.abs(matrix @ cell.cell.array), axis=1)[:, -1], edge, atol=1e-6)
+
+
 def test_the_cell_is_relaxed_and_keeps_its_symmetry(emt: Engine, ordered: PhononResult):
     lattice = ordered.crystal.lattice
     np.testing.assert_allclose(lattice, np.eye(3) * lattice[0, 0], atol=1e-6)
@@ -173,6 +183,7 @@ def test_results_open_in_phonopy(ordered: PhononResult, tmp_path: Path):
 
     ordered.save(tmp_path)
     again = phonopy.load(tmp_path / "phonopy_params.yaml", log_level=0)
+    assert again.force_constants.shape[:2] == (4, len(again.supercell))  # what repeats is not in the file
     again.run_mesh(FAST.mesh, is_gamma_center=True)
     ordered.phonopy.run_mesh(FAST.mesh, is_gamma_center=True)
     np.testing.assert_allclose(again.mesh.frequencies, ordered.phonopy.mesh.frequencies, atol=2e-3)
