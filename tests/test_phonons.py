@@ -22,6 +22,7 @@ from phonolyte.forces import Engine, open_engine
 from phonolyte.phonons import PhononResult, PhononSettings, phonons, workflow
 from phonolyte.phonons.calibration import Calibration, cross_validated, learn_from_run, scores, shares_of
 from phonolyte.phonons.campaign import campaign
+from phonolyte.phonons.convergence import convergence
 from phonolyte.phonons.workflow import Spectrum, element_shares, spectrum, supercell_matrix
 from phonolyte.runs import write_run
 from phonolyte.structures import Crystal, read
@@ -308,6 +309,38 @@ def test_convergence_is_found_on_request_without_computing_again(
     fixed, _ = campaign([COPPER], emt, tmp_path / "fixed", replace(FAST, supercell=(3, 3, 3)), converge=True)
     assert fixed["supercell_atoms"][0] == 27
     assert 0.0 < abs(fixed["supercell_change_mev"][0]) < 0.5
+
+
+def test_a_kill_during_convergence_keeps_the_phonons(emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    calls = counted(monkeypatch)
+    with monkeypatch.context() as patched:
+        patched.setattr("phonolyte.phonons.campaign.convergence", killed)
+        with pytest.raises(KeyboardInterrupt):
+            campaign([COPPER], emt, tmp_path, FAST, converge=True)
+    table, _ = campaign([COPPER], emt, tmp_path, FAST, converge=True)
+    assert calls == ["copper"]
+    assert table["supercell_change_mev"].notna().all()
+    campaign([COPPER], emt, tmp_path, replace(FAST, relax=False))
+    assert not (tmp_path / "copper" / "convergence.csv").exists()  # it was of other settings
+
+
+def test_a_convergence_that_fails_says_why_and_is_tried_again_under_another_limit(emt: Engine, tmp_path: Path):
+    campaign([COPPER], emt, tmp_path, FAST)
+    table, failures = campaign([COPPER], emt, tmp_path, replace(FAST, limit_s=1e-6), converge=True)
+    assert not failures
+    assert table["mesh_change_mev"].isna().all()
+    assert "longer than the limit" in table["change_error"][0]
+    table, _ = campaign([COPPER], emt, tmp_path, FAST, converge=True)
+    assert table["mesh_change_mev"].notna().all()
+    assert table["change_error"].tolist() == [""]
+
+
+def test_where_no_supercell_is_larger_convergence_says_so(emt: Engine, ordered: PhononResult):
+    with pytest.raises(PhononError, match="no supercell larger than 1000000 atoms"):
+        convergence(ordered.crystal, emt, FAST, 1_000_000, ordered.phonopy)
 
 
 def test_what_another_process_computes_is_left_to_it_until_it_dies(emt: Engine, tmp_path: Path):
