@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 from ase.build import bulk
 from matplotlib.figure import Figure
 
-from phonolyte.figures import center_histograms, parity, phonon_bands, row_trend, save
-from phonolyte.figures.style import with_subscripts
+from phonolyte.figures import center_histograms, draw_campaign, parity, phonon_bands, row_trend, save
+from phonolyte.figures.style import COLOURS, source_of, with_subscripts
 from phonolyte.forces import open_engine
 from phonolyte.phonons import PhononResult, PhononSettings, phonons
 from phonolyte.phonons.bands import BandStructure, band_structure, load_phonons
+from phonolyte.phonons.campaign import campaign
 from phonolyte.structures import Crystal
 
 MEV_PER_THZ = 4.135667696
@@ -71,6 +73,56 @@ def test_imaginary_modes_are_shown_below_zero(bands: BandStructure, copper: Phon
     assert figure.axes[0].get_ylim()[0] < -5.0
 
 
+def test_a_slight_instability_has_room_for_its_name(bands: BandStructure, copper: PhononResult):
+    lower = BandStructure(tuple((x, e - 0.8) for x, e in bands.parts), bands.labels, bands.positions)
+    bottom, top = phonon_bands(lower, copper.dos).axes[0].get_ylim()
+    assert -bottom > 0.05 * (top - bottom)
+
+
+def test_the_mobile_ion_has_one_colour_in_all_figures(bands: BandStructure, copper: PhononResult):
+    share = copper.dos.total / 2
+    for other in ("Ag", "Zn"):
+        dos = replace(copper.dos, per_element={other: share, "Cu": share})
+        lines = {str(line.get_label()): line.get_color() for line in phonon_bands(bands, dos, ion="Cu").axes[1].lines}
+        assert lines["Cu"] == COLOURS[0]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> tuple[Path, pd.DataFrame]:
+    """A run folder with the phonons of copper and gold, and its table."""
+    metals = [Crystal.from_ase(bulk(name), material_id=name) for name in ("Cu", "Au")]
+    settings = PhononSettings(min_length_a=5.0, mesh=(7, 7, 7))
+    return tmp_path, campaign(metals, open_engine("emt"), tmp_path, settings, ion="Cu")[0]
+
+
+def test_figures_of_a_campaign_are_drawn_once_and_anew_for_other_phonons(run: tuple[Path, pd.DataFrame]):
+    folder, table = run
+    assert draw_campaign(folder, table) == []
+    figure = folder / "Cu" / "bands.png"
+    first, time = figure.read_bytes(), figure.stat().st_mtime_ns
+    draw_campaign(folder, table)
+    assert figure.stat().st_mtime_ns == time
+    draw_campaign(folder, table.assign(ion=None))
+    assert figure.read_bytes() != first
+    (folder / "Cu" / "bands.pdf").unlink()
+    figure.write_bytes(first[:1000])  # half a file, as of a program without one step
+    draw_campaign(folder, table)
+    assert figure.read_bytes() == first
+    assert (folder / "Cu" / "bands.pdf").is_file()
+    (folder / "dos" / "Cu.parquet").write_bytes((folder / "dos" / "Au.parquet").read_bytes())
+    draw_campaign(folder, table)
+    assert figure.read_bytes() != first
+
+
+def test_a_crystal_that_cannot_be_drawn_stops_no_other(run: tuple[Path, pd.DataFrame]):
+    folder, table = run
+    (folder / "Cu" / "phonopy_params.yaml").write_text("not: phonons\n")
+    (failure,) = draw_campaign(folder, table)
+    assert (failure.material_id, failure.stage) == ("Cu", "figures")
+    assert (folder / "Au" / "bands.png").is_file()
+    assert not (folder / "Cu" / "bands.png").exists()
+
+
 def test_parity_states_its_scores():
     reference = np.array([10.0, 20.0, 30.0])
     figure = parity(reference, {"raw": reference - 1.0, "calibrated": reference})
@@ -101,3 +153,11 @@ def test_equal_figures_have_equal_bytes(tmp_path: Path):
 
 def test_numbers_of_a_formula_are_set_low():
     assert with_subscripts("Li3PO4") == "Li$_{3}$PO$_{4}$"
+
+
+def test_a_figure_says_what_it_was_drawn_from(tmp_path: Path):
+    reference = np.array([10.0, 20.0, 30.0])
+    png = save(parity(reference, {"": reference}), tmp_path / "one", source="abc Li")[-1]
+    assert source_of(png) == "abc Li"
+    assert source_of(tmp_path / "missing.png") == ""
+    assert not list(tmp_path.glob("*.partial"))

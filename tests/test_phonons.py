@@ -22,6 +22,7 @@ from phonolyte.forces import Engine, open_engine
 from phonolyte.phonons import PhononResult, PhononSettings, phonons, workflow
 from phonolyte.phonons.calibration import Calibration, cross_validated, learn_from_run, scores, shares_of
 from phonolyte.phonons.campaign import campaign
+from phonolyte.phonons.convergence import convergence
 from phonolyte.phonons.workflow import Spectrum, element_shares, spectrum, supercell_matrix
 from phonolyte.runs import write_run
 from phonolyte.structures import Crystal, read
@@ -152,6 +153,16 @@ def test_no_atom_is_near_its_image_in_the_supercell():
     )
 
 
+def test_conventional_supercells_are_symmetric_matrices_of_the_same_lattice():
+    for cell, conventional in ((bulk("Cu"), 4), (bulk("Li", "bcc", a=3.5), 2)):
+        edge = np.cbrt(conventional * cell.get_volume())
+        cell.set_cell(cell.cell.array[[1, 2, 0]])
+        matrix = supercell_matrix(cell, PhononSettings(min_length_a=edge))
+        np.testing.assert_array_equal(matrix, matrix.T)
+        assert np.linalg.det(matrix) == pytest.approx(conventional)
+        np.testing.assert_allclose(np.sort(np.abs(matrix @ cell.cell.array), axis=1)[:, -1], edge, atol=1e-6)
+
+
 def test_the_cell_is_relaxed_and_keeps_its_symmetry(emt: Engine, ordered: PhononResult):
     lattice = ordered.crystal.lattice
     np.testing.assert_allclose(lattice, np.eye(3) * lattice[0, 0], atol=1e-6)
@@ -173,6 +184,7 @@ def test_results_open_in_phonopy(ordered: PhononResult, tmp_path: Path):
 
     ordered.save(tmp_path)
     again = phonopy.load(tmp_path / "phonopy_params.yaml", log_level=0)
+    assert again.force_constants.shape[:2] == (4, len(again.supercell))  # what repeats is not in the file
     again.run_mesh(FAST.mesh, is_gamma_center=True)
     ordered.phonopy.run_mesh(FAST.mesh, is_gamma_center=True)
     np.testing.assert_allclose(again.mesh.frequencies, ordered.phonopy.mesh.frequencies, atol=2e-3)
@@ -297,6 +309,38 @@ def test_convergence_is_found_on_request_without_computing_again(
     fixed, _ = campaign([COPPER], emt, tmp_path / "fixed", replace(FAST, supercell=(3, 3, 3)), converge=True)
     assert fixed["supercell_atoms"][0] == 27
     assert 0.0 < abs(fixed["supercell_change_mev"][0]) < 0.5
+
+
+def test_a_kill_during_convergence_keeps_the_phonons(emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    calls = counted(monkeypatch)
+    with monkeypatch.context() as patched:
+        patched.setattr("phonolyte.phonons.campaign.convergence", killed)
+        with pytest.raises(KeyboardInterrupt):
+            campaign([COPPER], emt, tmp_path, FAST, converge=True)
+    table, _ = campaign([COPPER], emt, tmp_path, FAST, converge=True)
+    assert calls == ["copper"]
+    assert table["supercell_change_mev"].notna().all()
+    campaign([COPPER], emt, tmp_path, replace(FAST, relax=False))
+    assert not (tmp_path / "copper" / "convergence.csv").exists()  # it was of other settings
+
+
+def test_a_convergence_that_fails_says_why_and_is_tried_again_under_another_limit(emt: Engine, tmp_path: Path):
+    campaign([COPPER], emt, tmp_path, FAST)
+    table, failures = campaign([COPPER], emt, tmp_path, replace(FAST, limit_s=1e-6), converge=True)
+    assert not failures
+    assert table["mesh_change_mev"].isna().all()
+    assert "longer than the limit" in table["change_error"][0]
+    table, _ = campaign([COPPER], emt, tmp_path, FAST, converge=True)
+    assert table["mesh_change_mev"].notna().all()
+    assert table["change_error"].tolist() == [""]
+
+
+def test_where_no_supercell_is_larger_convergence_says_so(emt: Engine, ordered: PhononResult):
+    with pytest.raises(PhononError, match="no supercell larger than 1000000 atoms"):
+        convergence(ordered.crystal, emt, FAST, 1_000_000, ordered.phonopy)
 
 
 def test_what_another_process_computes_is_left_to_it_until_it_dies(emt: Engine, tmp_path: Path):

@@ -257,10 +257,11 @@ def phonons(
                 reading.crystals, source, folder, settings,
                 ion=ion, calibration=rule, converge=converge, progress=progress,
             )  # fmt: skip
+    undrawn: list[Failure] = []
     if figures and len(table):
         with _bar("Figures", len(table)) as progress:
-            draw_campaign(folder, table, progress=progress)
-    lost = [*reading.failures, *failures]
+            undrawn = draw_campaign(folder, table, progress=progress)
+    lost = [*reading.failures, *failures, *undrawn]
     write_failures(folder, lost)
     if len(table):
         _console().print(phonons_table(table))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from phonolyte.dos import PhononDos
-from phonolyte.figures.style import COLOURS, FAINT, INK, STYLE, WASH, new_figure, save, with_subscripts
+from phonolyte.errors import Failure
+from phonolyte.figures.style import COLOURS, FAINT, INK, STYLE, WASH, new_figure, save, source_of, with_subscripts
 from phonolyte.phonons.bands import BandStructure, band_structure, load_phonons
-from phonolyte.phonons.campaign import folder_of, read_density
+from phonolyte.phonons.campaign import density_file, folder_of, read_density
+from phonolyte.runs import checksum
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 
 MARGIN = 0.05
 """Space above the highest band, as a share of the range."""
+
+STAGE = "figures"
+
+IMAGINARY = 0.07
+"""Least height of the region below zero where a mode is imaginary, as a share of the highest energy: for its name."""
 
 APART = 0.11
 """Labels of centers that are nearer than this share of the range are moved apart."""
@@ -42,16 +49,17 @@ def phonon_bands(bands: BandStructure, dos: PhononDos, *, ion: str | None = None
         low, high = bands.lowest_mev, max(bands.highest_mev, float(dos.energies_mev[-1]))
         if dos.imaginary_share > 1e-4:
             low = min(low, float(dos.energies_mev[0]))
-        bottom = low * 1.08 if low < -0.5 else 0.0
+        bottom = min(low * 1.08, -IMAGINARY * high) if low < -0.5 else 0.0
         _draw_bands(left, bands)
-        _draw_density(right, dos)
-        _mark_centers(right, dos, ion, high - bottom)
+        colours = _colours(dos, ion)
+        _draw_density(right, dos, colours, legend_below=2 * dos.band_center_mev > high + bottom)
+        _mark_centers(right, dos, ion, colours, high - bottom)
         for axes in (left, right):
             if bottom < 0:
                 axes.axhspan(bottom, 0.0, color=WASH, lw=0, zorder=0)
                 axes.axhline(0.0, color=FAINT, lw=0.6, zorder=1)
         if bottom < 0:
-            right.text(0.97, 0.97 * bottom, "imaginary", color=FAINT, fontsize=8, va="bottom", ha="right",
+            right.text(0.97, 0.95 * bottom, "imaginary", color=FAINT, fontsize=8, va="bottom", ha="right",
                        transform=right.get_yaxis_transform())  # fmt: skip
         left.set_ylim(bottom, high + MARGIN * (high - bottom))
         left.set_ylabel("Phonon energy (meV)")
@@ -59,8 +67,10 @@ def phonon_bands(bands: BandStructure, dos: PhononDos, *, ion: str | None = None
     return figure
 
 
-def draw_campaign(run: Path, table: pd.DataFrame, *, progress: Callable[[int], None] | None = None) -> None:
+def draw_campaign(run: Path, table: pd.DataFrame, *, progress: Callable[[int], None] | None = None) -> list[Failure]:
     """Draw ``ID/bands.png`` and ``ID/bands.pdf`` of every crystal in a run folder of phonons that has none yet.
+
+    A figure is drawn anew when the density of states or the ion is another than the one it was drawn from.
 
     Parameters
     ----------
@@ -70,18 +80,32 @@ def draw_campaign(run: Path, table: pd.DataFrame, *, progress: Callable[[int], N
         Its ``phonons.parquet``.
     progress
         Called with the number of crystals done since the last call.
+
+    Returns
+    -------
+    list of Failure
+        The crystals that could not be drawn.
     """
+    failures = []
     for row in table.to_dict("records"):
-        folder = folder_of(run, row["material_id"])
-        if not (folder / "bands.png").exists():
-            dos = read_density(run, row["material_id"], row["formula"])
-            save(
-                phonon_bands(band_structure(load_phonons(folder)), dos, ion=row["ion"]),
-                folder / "bands",
-                ("pdf", "png"),
-            )
+        name = row["material_id"]
+        try:
+            _draw_crystal(run, name, row["formula"], row["ion"])
+        except Exception as error:  # phonopy and matplotlib can raise anything, and the batch goes on
+            failures.append(Failure.of(error, material_id=name, stage=STAGE, source=str(folder_of(run, name))))
         if progress:
             progress(1)
+    return failures
+
+
+def _draw_crystal(run: Path, material_id: str, formula: str, ion: str | None) -> None:
+    folder = folder_of(run, material_id)
+    source = f"{checksum(density_file(run, material_id))} {ion or ''}".strip()
+    if (folder / "bands.pdf").exists() and source_of(folder / "bands.png") == source:
+        return
+    dos = read_density(run, material_id, formula)
+    figure = phonon_bands(band_structure(load_phonons(folder)), dos, ion=ion)
+    save(figure, folder / "bands", ("pdf", "png"), source=source)
 
 
 def _draw_bands(axes: Any, bands: BandStructure) -> None:
@@ -101,27 +125,33 @@ def _spread(labels: Sequence[str], positions: Any) -> list[str]:
     found, lowered = [], False
     for i, label in enumerate(labels):
         lowered = i > 0 and positions[i] - positions[i - 1] < near * max(1, len(label) / 2) and not lowered
-        found.append(f"\n{label}" if lowered else label)
+        found.append(("\n" if lowered else "") + with_subscripts(label))
     return found
 
 
-def _draw_density(axes: Any, dos: PhononDos) -> None:
+def _colours(dos: PhononDos, ion: str | None) -> dict[str, str]:
+    """A colour for each element, the mobile ion first: it has the same one in all figures."""
+    elements = sorted(dos.per_element, key=lambda element: (element != ion, element))
+    return {element: COLOURS[i % len(COLOURS)] for i, element in enumerate(elements)}
+
+
+def _draw_density(axes: Any, dos: PhononDos, colours: Mapping[str, str], *, legend_below: bool) -> None:
     axes.fill_betweenx(dos.energies_mev, 0.0, dos.total, color=WASH, lw=0, zorder=1)
     axes.plot(dos.total, dos.energies_mev, color=FAINT, lw=0.8, zorder=2, label="total")
-    for (element, density), colour in zip(dos.per_element.items(), _cycled(len(dos.per_element)), strict=True):
-        axes.plot(density, dos.energies_mev, color=colour, lw=1.1, zorder=3, label=element)
+    for element, colour in colours.items():
+        axes.plot(dos.per_element[element], dos.energies_mev, color=colour, lw=1.1, zorder=3, label=element)
     shown = np.sort(dos.total)[: int(0.998 * len(dos.total))]
     axes.set_xlim(0.0, 1.15 * float(shown[-1]))
     axes.set_xticks([])
-    axes.set_xlabel("Density of states\n(states/meV)")
-    axes.legend(loc="upper right", handlelength=1.0, borderaxespad=0.1)
+    axes.set_xlabel("DOS (states/meV)")
+    corner, height = ("lower left", 0.0) if legend_below else ("upper left", 1.0)
+    axes.legend(loc=corner, bbox_to_anchor=(1.0, height), handlelength=1.0, borderaxespad=0.4)
 
 
-def _mark_centers(axes: Any, dos: PhononDos, ion: str | None, span_mev: float) -> None:
-    marks = [("center", dos.band_center_mev, INK)]
-    if ion is not None and ion in dos.per_element:
-        colour = _cycled(len(dos.per_element))[list(dos.per_element).index(ion)]
-        marks.append((f"{ion} center", dos.element_centers_mev[ion], colour))
+def _mark_centers(axes: Any, dos: PhononDos, ion: str | None, colours: Mapping[str, str], span_mev: float) -> None:
+    marks = [("band center", dos.band_center_mev, INK)]
+    if ion in dos.element_centers_mev:
+        marks.append((f"{ion} center", dos.element_centers_mev[ion], colours[ion]))
     apart = APART * span_mev
     close = len(marks) == 2 and abs(marks[0][1] - marks[1][1]) < apart
     for name, center, colour in marks:
@@ -130,7 +160,3 @@ def _mark_centers(axes: Any, dos: PhononDos, ion: str | None, span_mev: float) -
         axes.annotate(f"{name}\n{center:.1f} meV", (1.0, center + shift), xycoords=axes.get_yaxis_transform(),
                       xytext=(4, 0), textcoords="offset points", ha="left", va="center", color=colour, fontsize=8,
                       annotation_clip=False)  # fmt: skip
-
-
-def _cycled(n: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(n)]

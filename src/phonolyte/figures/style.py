@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,6 +50,8 @@ _NO_DATES: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
 }
 
+_SOURCE = {"pdf": "Subject", "svg": "Source", "png": "Source"}
+
 
 def new_figure(width_in: float, height_in: float) -> Figure:
     """An empty figure, without the global state of pyplot."""
@@ -57,18 +60,49 @@ def new_figure(width_in: float, height_in: float) -> Figure:
     return Figure(figsize=(width_in, height_in), layout="constrained", facecolor="white")
 
 
-def save(figure: Figure, stem: str | Path, formats: Sequence[str] = FORMATS) -> list[Path]:
-    """Write a figure as ``STEM.pdf`` and so on; equal figures give equal bytes."""
+def save(figure: Figure, stem: str | Path, formats: Sequence[str] = FORMATS, *, source: str = "") -> list[Path]:
+    """Write a figure as ``STEM.pdf`` and so on; equal figures give equal bytes.
+
+    Parameters
+    ----------
+    figure
+        To write.
+    stem
+        Path without suffix; its folder is made.
+    formats
+        Among pdf, svg and png.
+    source
+        What the figure shows, such as a checksum; goes into the metadata, where :func:`source_of` finds it.
+
+    Returns
+    -------
+    list of Path
+        The files, each written in one step.
+    """
     from matplotlib import rc_context
 
     paths = [Path(f"{stem}.{kind}") for kind in formats]
     for path, kind in zip(paths, formats, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        metadata = {**_NO_DATES[kind], **({_SOURCE[kind]: source} if source else {})}
         with rc_context(STYLE):
-            figure.savefig(path, metadata=_NO_DATES[kind])
+            figure.savefig(partial, format=kind, metadata=metadata)
+        os.replace(partial, path)
     return paths
 
 
+def source_of(path: Path) -> str:
+    """What a PNG file was drawn from; empty when it does not say, or is no image."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return str(image.info.get("Source", ""))
+    except (OSError, UnidentifiedImageError):
+        return ""
+
+
 def with_subscripts(formula: str) -> str:
-    """A formula for a title: ``Li3PO4`` with its numbers set low."""
+    """A name with its numbers set low: formulas such as ``Li3PO4``, special points such as ``X1``."""
     return re.sub(r"(\d+)", r"$_{\1}$", formula)

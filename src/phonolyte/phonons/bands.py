@@ -15,7 +15,7 @@ from phonolyte.dos import mev_per
 if TYPE_CHECKING:
     from phonopy import Phonopy
 
-POINTS_PER_INVERSE_A = 25.0
+POINTS_PER_INVERSE_A = 50.0
 """Wave vectors on a path of 1/angstrom (without the factor 2 pi): bands look smooth."""
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -31,9 +31,12 @@ if TYPE_CHECKING:
 
 STAGE = "phonons"
 ITEMS, DOS = "items", "dos"
+CONVERGENCE = "convergence.csv"
 FIRST_COLUMNS = ("material_id", "formula", "band_center_mev", "ion", "ion_center_mev", "calibrated_mev")
 
 CHANGES = ("mesh_change_mev", "supercell_change_mev")
+CHANGE_ERROR = "change_error"
+"""Why the changes of a crystal are not known, where they were asked for; empty where nothing failed."""
 
 
 def campaign(
@@ -70,7 +73,7 @@ def campaign(
         Corrects the centers; must have been learned with this engine.
     converge
         Whether the change of each center with a finer mesh and a wider supercell is found, too, into the columns
-        `mesh_change_mev` and `supercell_change_mev`.
+        `mesh_change_mev` and `supercell_change_mev`; where that fails, `change_error` says why.
     progress
         Called with the number of atoms done since the last call, which foretells the time left better than the
         number of crystals.
@@ -130,7 +133,12 @@ class Item:
     def is_done(self, *, converge: bool) -> bool:
         """Whether nothing is left to compute."""
         record = self.record
-        return record is not None and ("failure" in record or not converge or "changes" in record)
+        return record is not None and ("failure" in record or not converge or self._has_changes(record))
+
+    def _has_changes(self, record: Mapping[str, Any]) -> bool:
+        """Whether changes were found, or failed under the same time limit."""
+        failed = CHANGE_ERROR in record.get("changes", {})
+        return "changes" in record and not (failed and record.get("limit_s") != self.limit_s)
 
     def write(self, found: Mapping[str, Any]) -> None:
         """Keep a record of this crystal, engine and settings."""
@@ -138,23 +146,26 @@ class Item:
 
 
 def _complete(item: Item, engine: Engine, settings: PhononSettings, folder: Path, *, converge: bool) -> None:
-    """Compute what is missing of a crystal, and write it."""
-    record = item.record or _computed(item.crystal, engine, settings, folder, item.path.stem)
+    """Compute what is missing of a crystal, and write the phonons before their convergence is looked at."""
+    record = item.record
+    if record is None:
+        (folder / item.path.stem / CONVERGENCE).unlink(missing_ok=True)  # of other settings
+        record = _computed(item.crystal, engine, settings, folder, item.path.stem)
+        item.write(record)
     if converge and "row" in record:
-        record = {**record, "changes": _changes(record, engine, settings, folder / item.path.stem)}
-    item.write(record)
+        item.write({**record, "changes": _changes(record, engine, settings, folder / item.path.stem)})
 
 
-def _changes(record: Mapping[str, Any], engine: Engine, settings: PhononSettings, folder: Path) -> dict[str, float]:
-    """Changes of the center with mesh and supercell in meV; what cannot be found is not there."""
+def _changes(record: Mapping[str, Any], engine: Engine, settings: PhononSettings, folder: Path) -> dict[str, Any]:
+    """Changes of the center with mesh and supercell in meV, or why they cannot be found."""
     kept = record["crystal"]
     crystal = Crystal.of(kept["material_id"], kept["lattice"], kept["species"], kept["frac_coords"])
-    found: dict[str, float] = {}
-    with suppress(Exception):  # as in `_computed`; the phonons themselves are there and stay
+    try:
         table = convergence(crystal, engine, settings, int(record["row"]["supercell_atoms"]), load_phonons(folder))
-        table.to_csv(folder / "convergence.csv", index=False)
-        found = {f"{kind}_change_mev": change for kind, change in zip(table["of"], table["change_mev"], strict=True)}
-    return found
+        table.to_csv(folder / CONVERGENCE, index=False)
+    except Exception as error:  # as in `_computed`; the phonons themselves are there and stay
+        return {CHANGE_ERROR: str(error) or type(error).__name__}
+    return {f"{kind}_change_mev": change for kind, change in zip(table["of"], table["change_mev"], strict=True)}
 
 
 def folder_of(run: Path, material_id: str) -> Path:
@@ -162,9 +173,14 @@ def folder_of(run: Path, material_id: str) -> Path:
     return run / _file_name(material_id)
 
 
+def density_file(run: Path, material_id: str) -> Path:
+    """Where a run folder has the density of states of a crystal."""
+    return run / DOS / f"{_file_name(material_id)}.parquet"
+
+
 def read_density(run: Path, material_id: str, formula: str = "") -> PhononDos:
     """A density of states of a run folder, ``dos/ID.parquet``."""
-    table = pd.read_parquet(run / DOS / f"{_file_name(material_id)}.parquet")
+    table = pd.read_parquet(density_file(run, material_id))
     energies, total = table["energy_mev"].to_numpy(), table["total"].to_numpy()
     parts = {name: table[name].to_numpy() for name in table.columns[2:]}
     return PhononDos(energies, total, parts, formula=formula, material_id=material_id)
@@ -198,7 +214,8 @@ def _row(record: Mapping[str, Any], ion: str | None, calibration: Calibration | 
         "ion_center_mev": centers.get(ion),
         "calibrated_mev": calibration.apply(row["band_center_mev"], shares_of(row["formula"])) if calibration else None,
     }
-    changes = {name: record.get("changes", {}).get(name) for name in CHANGES}
+    known = record.get("changes", {})
+    changes = {**{name: known.get(name) for name in CHANGES}, CHANGE_ERROR: known.get(CHANGE_ERROR, "")}
     return {**{name: {**row, **further}[name] for name in FIRST_COLUMNS}, **row, **changes}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from phonolyte.errors import PhononError
 from phonolyte.phonons.workflow import PhononSettings, phonons, spectrum, supercell_matrix
 from phonolyte.structures import Crystal
 
@@ -21,6 +22,9 @@ FINER = 1.5
 
 STEP_A = 1.0
 """Steps in which a least length is raised until the supercell grows."""
+
+STEPS = 20
+"""Most of these steps."""
 
 
 def convergence(
@@ -43,6 +47,13 @@ def convergence(
     -------
     pandas.DataFrame
         `of` (mesh, supercell), `setting`, `band_center_mev`, `change_mev` against the phonons that are there.
+
+    Raises
+    ------
+    PhononError
+        When there is no larger supercell, or the time limit is reached.
+    EngineError
+        When the engine fails.
     """
     center = spectrum(phonon, settings).dos.band_center_mev
     finer = replace(settings, mesh=_finer(settings.mesh))
@@ -65,11 +76,23 @@ def _finer(mesh: Any) -> Any:
 
 
 def _larger(crystal: Crystal, settings: PhononSettings, atoms: int) -> PhononSettings:
-    """Settings whose supercell has more atoms."""
+    """Settings whose supercell has more atoms.
+
+    Raises
+    ------
+    PhononError
+        When the supercell is as large as any that is tried.
+    """
     if settings.supercell is not None:
         x, y, z = settings.supercell
         return replace(settings, supercell=(x + 1, y + 1, z + 1))
     primitive = crystal.to_ase()
-    while len(crystal) * abs(round(np.linalg.det(supercell_matrix(primitive, settings)))) <= atoms:
+    for _ in range(STEPS):
         settings = replace(settings, min_length_a=settings.min_length_a + STEP_A)
-    return settings
+        if len(crystal) * abs(round(np.linalg.det(supercell_matrix(primitive, settings)))) > atoms:
+            return settings
+    raise PhononError(
+        f"there is no supercell larger than {atoms} atoms",
+        why=f"{settings.min_length_a:g} angstrom between an atom and its images need no more",
+        fix="Start from a smaller least length.",
+    )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
+from itertools import permutations, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -158,7 +159,7 @@ class PhononResult:
         }
 
     def save(self, folder: str | Path) -> None:
-        """Write ``phonopy_params.yaml``, which phonopy, Euphonic and sumo open."""
+        """Write ``phonopy_params.yaml``, which phonopy opens, and Euphonic for a symmetric matrix of the supercell."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.phonopy.save(folder / "phonopy_params.yaml", settings={"force_constants": True, "force_sets": True})
@@ -329,7 +330,20 @@ def supercell_matrix(primitive: Atoms, settings: PhononSettings) -> Ints:
     lattice = primitive.cell.array
     bases = (np.eye(3, dtype=int), _conventional(primitive, settings.symprec_a))
     found = [_multiple(base, lattice, settings.min_length_a) for base in bases]
-    return min(found, key=lambda matrix: abs(round(np.linalg.det(matrix))))
+    return _symmetric(min(found, key=lambda matrix: abs(round(np.linalg.det(matrix)))))
+
+
+def _symmetric(matrix: Ints) -> Ints:
+    """The same supercell with its vectors ordered and signed so that the matrix is symmetric, where they can be.
+
+    Euphonic 2.1 takes phonopy's matrix for its transpose, and opens no other.
+    """
+    for order in permutations(range(3)):
+        for signs in product((1, -1), repeat=3):
+            found = np.array(signs)[:, None] * matrix[list(order)]
+            if (found == found.T).all() and np.linalg.det(found) > 0:
+                return found
+    return matrix
 
 
 def _conventional(primitive: Atoms, symprec_a: float) -> Ints:
@@ -482,10 +496,11 @@ def on_supercell(phonon: Phonopy, forces: Floats) -> Floats:
 
 
 def _produce_force_constants(phonon: Phonopy, settings: PhononSettings) -> None:
+    """Those between the atoms of the primitive cell and all others: the rest repeats them, and makes large files."""
     if settings.force_constants == "symfc":
-        phonon.produce_force_constants(fc_calculator="symfc", show_drift=False)
+        phonon.produce_force_constants(fc_calculator="symfc", calculate_full_force_constants=False, show_drift=False)
     else:
-        phonon.produce_force_constants(show_drift=False)
+        phonon.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
         phonon.symmetrize_force_constants(show_drift=False)
 
 
