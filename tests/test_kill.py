@@ -1,0 +1,88 @@
+"""Whole commands, killed as a machine kills them, and given again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ase.build import bulk
+
+from phonolyte.structures import Crystal
+
+COMMAND = [sys.executable, "-c", "from phonolyte.cli import main; main()"]
+METALS = {"Al": 4.05, "Ni": 3.52, "Cu": 3.61, "Pd": 3.89, "Ag": 4.09, "Pt": 3.92, "Au": 4.08}
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
+
+
+def alloys() -> list[Crystal]:
+    """Fifty crystals: seven metals, 42 alloys as CuAu and as CsCl, and one that the engine does not know."""
+    metals = [Crystal.from_ase(bulk(symbol, a=a), material_id=symbol) for symbol, a in METALS.items()]
+    pairs = [(a, b) for a in METALS for b in METALS if a < b]
+    made = []
+    for one, other in pairs:
+        a = (METALS[one] + METALS[other]) / 2
+        made.append(
+            Crystal.of(f"{one}{other}-CuAu", [a / 2**0.5, 0, 0, 0, a / 2**0.5, 0, 0, 0, a], [one, other],
+                       [0, 0, 0, 0.5, 0.5, 0.5])
+        )  # fmt: skip
+        cube = a / 2 ** (1 / 3)
+        made.append(
+            Crystal.of(f"{one}{other}-CsCl", [cube, 0, 0, 0, cube, 0, 0, 0, cube], [one, other],
+                       [0, 0, 0, 0.5, 0.5, 0.5])
+        )  # fmt: skip
+    lithium = Crystal.from_ase(bulk("Li", "bcc", a=3.5), material_id="fails")
+    return [*metals, *made, lithium]
+
+
+def killed(arguments: list[str], when: Callable[[], bool]) -> None:
+    """Start a command and kill it without a warning once something is true."""
+    with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not when():
+            assert process.poll() is None, "it was done before it could be killed"
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+
+
+def finished(arguments: list[str]) -> int:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, check=False).returncode
+
+
+def test_a_campaign_of_fifty_killed_three_times_ends_with_the_same_tables(tmp_path: Path):
+    pd.DataFrame([crystal.row() for crystal in alloys()]).to_parquet(tmp_path / "alloys.parquet")
+    common = ["phonons", str(tmp_path / "alloys.parquet"), "--engine", "emt", "--min-length-a", "5", "--no-confirm",
+              "--mesh", "7", "7", "7", "--no-figures", "-o"]  # fmt: skip
+    assert finished([*common, str(tmp_path / "whole")]) == 1
+    items = tmp_path / "killed" / "items"
+    for n in (9, 21, 40):
+        killed([*common, str(tmp_path / "killed")], lambda n=n: len([*items.glob("[!.]*.json")]) >= n)  # type: ignore[misc]
+        assert len([*items.glob("[!.]*.json")]) < 50
+    assert finished([*common, str(tmp_path / "killed")]) == 1
+    for name in ("phonons", "failures"):
+        whole, resumed = (pd.read_parquet(tmp_path / run / f"{name}.parquet") for run in ("whole", "killed"))
+        pd.testing.assert_frame_equal(
+            resumed.drop(columns="seconds", errors="ignore"), whole.drop(columns="seconds", errors="ignore")
+        )
+    assert len(whole) == 1
+    assert len(pd.read_parquet(tmp_path / "killed" / "phonons.parquet")) == 49
+    assert not [*items.glob("*.lock")]
+
+
+def test_a_killed_run_of_virtual_compounds_ends_with_the_same_files(tmp_path: Path):
+    common = ["virtual", "--prototype", "argyrodite", "--prototype", "garnet", "--no-figures", "-o"]
+    assert finished([*common, str(tmp_path / "whole")]) == 0
+    parts = tmp_path / "killed" / "virtual"
+    killed([*common, str(tmp_path / "killed")], lambda: any(parts.glob("[!.]*.parquet")))
+    assert finished([*common, str(tmp_path / "killed")]) == 0
+    files = [path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*") if path.is_file()]
+    for file in files:
+        if file.name != "run.toml":
+            assert (tmp_path / "killed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file
