@@ -35,7 +35,7 @@ def parity(
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure = new_figure(3.6 if len(predicted_mev) == 1 else 3.4 * len(predicted_mev), 3.6)
+        figure = new_figure(0.7 + 2.9 * len(predicted_mev), 3.6)
         panels = figure.subplots(1, len(predicted_mev), sharex=True, sharey=True, squeeze=False)[0]
         high = 1.04 * max(float(reference_mev.max()), *(float(values.max()) for values in predicted_mev.values()))
         for axes, (name, values), colour in zip(panels, predicted_mev.items(), COLOURS, strict=False):
@@ -51,4 +51,4 @@ def _scores(reference: Floats, predicted: Floats) -> str:
     error = predicted - reference
     r2 = 1 - (error**2).sum() / ((reference - reference.mean()) ** 2).sum()
     mae, bias = np.abs(error).mean(), error.mean()
-    return f"n = {len(error)}\nR² = {r2:.3f}\nMAE = {mae:.2f} meV\nbias = {bias:+.2f} meV"
+    return f"n = {len(error)}\nR² = {r2:.3f}\nMAE = {mae:.2f} meV\nbias = {bias:+.2f} meV".replace("-", "−")
