@@ -20,7 +20,15 @@ from phonolyte.cli import app
 from phonolyte.errors import MissingExtraError, ModelError, PhononError, SettingsError, TableError
 from phonolyte.forces import Engine, open_engine
 from phonolyte.phonons import PhononResult, PhononSettings, phonons, workflow
-from phonolyte.phonons.calibration import Calibration, cross_validated, learn_from_run, scores, shares_of
+from phonolyte.phonons.calibration import (
+    IDENTITY,
+    Calibration,
+    cross_validated,
+    learn_from_run,
+    scores,
+    shares_of,
+    shipped_folder,
+)
 from phonolyte.phonons.campaign import campaign
 from phonolyte.phonons.convergence import convergence
 from phonolyte.phonons.workflow import Spectrum, element_shares, spectrum, supercell_matrix
@@ -448,6 +456,17 @@ def test_a_calibration_of_another_engine_is_refused(emt: Engine, tmp_path: Path)
     rule = learn_from_run(folder, folder / "reference.csv", "elements")
     with pytest.raises(ModelError, match="its weights_sha256 is abc, here it is None"):
         campaign([COPPER], emt, tmp_path / "new", FAST, calibration=rule)
+
+
+def test_the_shipped_calibrations_serve_their_own_weights_only(emt: Engine):
+    for path in shipped_folder().glob("*.json"):
+        rule = Calibration.load(path)
+        assert rule.provenance["calibrated"]["mae_mev"] < rule.provenance["raw"]["mae_mev"]
+        known = {name: str(rule.provenance[name]) for name in IDENTITY if name in rule.provenance}
+        engine = Engine(str(rule.provenance["engine"]), emt.calculator, known)
+        assert Calibration.shipped(engine) == rule
+        assert Calibration.shipped(replace(engine, provenance={**known, "weights_sha256": "other"})) is None
+    assert Calibration.shipped(emt) is None
 
 
 def test_a_calibration_is_read_back(tmp_path: Path):

@@ -204,7 +204,11 @@ def phonons(
     figures: Annotated[bool, typer.Option(help="Draw bands and density of states of each crystal.")] = True,
     limit_s: Annotated[float | None, typer.Option(help="Seconds for one crystal. Default: no limit.")] = None,
     calibration: Annotated[
-        Path | None, typer.Option(help="Correction of the centers learned with this engine, JSON.")
+        str | None,
+        typer.Option(
+            help="Correction of the centers learned with this engine, a JSON file, or none. "
+            "Default: Phonolyte's own for these weights, if there is one."
+        ),
     ] = None,
     cluster: Annotated[
         bool, typer.Option("--cluster", help="Compute nothing here: write jobs for Slurm, read what they have done.")
@@ -236,15 +240,18 @@ def phonons(
         mesh=mesh or 100.0, tolerance_mev=tolerance_mev, confirm=confirm, limit_s=limit_s,
     )  # fmt: skip
     options = _options_of_engine(option or [])
-    rule = Calibration.load(calibration) if calibration else None
+    learned = Path(calibration) if calibration and calibration != "none" else None
+    given = Calibration.load(learned) if learned else None
     there = Cluster.of(engine, options, slurm_header) if cluster else None
     folder = open_run(output)
     reading = _read(_required(inputs), jobs)
     with _console(stderr=True).status(f"Opening {engine}"):
         source = there.engine if there else open_engine(engine, **options)
+    rule = given if calibration else Calibration.shipped(source)
     record = {"command": "phonons", "inputs": inputs, "engine": engine, "ion": ion, **_without_none(asdict(settings))}
-    used = [*input_files(inputs or []), *([calibration] if calibration else [])]
-    write_run(folder, {**record, "engine_provenance": dict(source.provenance)}, used)
+    used = [*input_files(inputs or []), *([learned] if learned else [])]
+    corrected = dict(rule.provenance) if rule else None
+    write_run(folder, {**record, "engine_provenance": dict(source.provenance), "calibration": corrected}, used)
     waiting: list[str] = []
     with _bar("Phonons (atoms)", sum(map(len, reading.crystals))) as progress:
         if there:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -77,6 +78,17 @@ class Calibration:
         further = sum(self.elements.get(symbol, 0.0) * part for symbol, part in share.items())
         return float(raw_mev * self.factor * np.exp(further))
 
+    @classmethod
+    def shipped(cls, engine: Engine) -> Self | None:
+        """The one that comes with Phonolyte for this engine with these weights, or None."""
+        for path in sorted(shipped_folder().glob("*.json")):
+            rule = cls.load(path)
+            if rule.provenance["engine"] == engine.name and all(
+                rule.provenance.get(name) == engine.provenance.get(name) for name in IDENTITY
+            ):
+                return rule
+        return None
+
     def check(self, engine: Engine) -> None:
         """Make sure that it was learned with this engine, as far as its provenance tells.
 
@@ -111,6 +123,11 @@ class Calibration:
             return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{path} is no calibration", why=str(error), fix="Learn it again.") from None
+
+
+def shipped_folder() -> Path:
+    """Where the calibrations of the package are."""
+    return Path(str(files("phonolyte") / "data" / "calibrations"))
 
 
 def learn_from_run(folder: str | Path, data: str | Path, kind: Kind = "factor", *, seed: int = 0) -> Calibration:
