@@ -198,6 +198,30 @@ def test_known_compounds_are_marked(model: BandCenterModel, tmp_path: Path):
     assert marked.drop("SrTiO3").isna().all()
 
 
+def test_perovskites_have_the_tolerance_factor_of_shannon_s_radii(model: BandCenterModel, tmp_path: Path):
+    space = space_of(Rules((SlotRule("Ca", ("Ca", "Sr", "Ba", "Mg")), SlotRule("Ti", ("Ti", "Zr")))))
+    run_virtual([space], model, tmp_path)
+    table = pd.concat(map(pd.read_parquet, (tmp_path / "virtual").glob("*.parquet"))).set_index("formula")
+    factors = table["tolerance_factor"]
+    assert factors["CaTiO3"] == pytest.approx((1.34 + 1.40) / (2**0.5 * (0.605 + 1.40)))
+    assert factors["SrTiO3"] == pytest.approx((1.44 + 1.40) / (2**0.5 * (0.605 + 1.40)))
+    assert factors["MgZrO3"] < 0.8
+    assert table["plausibility"]["MgZrO3"] < 0.1 * table["plausibility"]["SrTiO3"]
+    of_others = (
+        "ref-MgTiO3",
+        "ref-LiNbO3",
+        "ref-Li6PS5Cl",
+        "ref-LiCoO2",
+    )  # ilmenite has octahedra, but they share edges
+    assert all(Space.of(default_rules(reference_compound(name))).tolerance_factor(np.zeros((0, 1))) is None
+               for name in of_others)  # fmt: skip
+    anti = Space.of(default_rules(reference_compound("ref-Li3OCl")))
+    lithium, oxygen, chlorine = ([slot.name for slot in anti.parent.slots].index(name) for name in ("Li", "O", "Cl"))
+    numbers = np.zeros((1, 3), dtype=int)
+    numbers[0, [lithium, oxygen, chlorine]] = 3, 8, 17
+    assert anti.tolerance_factor(numbers) == pytest.approx((1.81 + 0.76) / (2**0.5 * (1.40 + 0.76)))
+
+
 def test_bad_rules_are_told(model: BandCenterModel, tmp_path: Path):
     with pytest.raises(SettingsError, match="no element"):
         Rules((SlotRule("Ca", ("Xx",)),))

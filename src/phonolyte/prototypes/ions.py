@@ -77,14 +77,22 @@ def cations(*, hard: bool) -> tuple[Ion, ...]:
     return tuple(Ion(symbol, int(charge), _radius_a(name, symbol, charge)) for name, symbol, charge in found)
 
 
-def _radius_a(name: str, symbol: str, charge: str) -> float:
-    """Shannon's ionic radius for six neighbours, or the number nearest to six that he has."""
+@cache
+def twelvefold_radius_a(ion: Ion) -> float:
+    """Radius of an ion for twelve neighbours, or the number nearest to that that Shannon has, angstrom."""
+    if ion.charge < 0:
+        return ion.radius_a
+    return _radius_a(f"{ion.symbol}+{ion.charge}", ion.symbol, str(ion.charge), 12)
+
+
+def _radius_a(name: str, symbol: str, charge: str, coordination: int = 6) -> float:
+    """Shannon's ionic radius for a number of neighbours, or the number nearest to it that he has."""
     from pymatgen.core.periodic_table import Element
 
     if name in UNTABULATED_RADIUS_A:
         return UNTABULATED_RADIUS_A[name]
     by_coordination = Element(symbol).data["Shannon radii"][charge]
-    nearest = min(by_coordination, key=lambda text: abs(COORDINATIONS[text.rstrip("SQPY")] - 6))
+    nearest = min(by_coordination, key=lambda text: abs(COORDINATIONS[text.rstrip("SQPY")] - coordination))
     return max(float(next(iter(by_coordination[nearest].values()))["ionic_radius"]), SMALLEST_RADIUS_A)
 
 

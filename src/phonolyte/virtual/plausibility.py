@@ -5,6 +5,8 @@ A number between 0 and 1, the parent having 1: the product of
 - 1 where charges of the parent's signs add up to zero, and 0.1 where they do not;
 - exp(-(m / ln 1.45)^2 / 2) with the largest mismatch m of the ratio of two radii (Shannon), and 0.1 where one is
   unknown;
+- where the parent is a perovskite or an antiperovskite, exp(-(d / 0.05)^2 / 2) with d by how much the logarithm of
+  Goldschmidt's tolerance factor lies outside 0.8 to 1.06;
 - the geometric mean, over the slots, of the probability that the new ion takes the place of the old one, relative to
   the old one itself (Hautier et al., 10.1021/ic102031h, with pymatgen's table of the ICSD).
 """
@@ -23,11 +25,13 @@ import numpy as np
 from phonolyte.arrays import Flags, Floats, Ints
 from phonolyte.elements import ATOMIC_NUMBERS, NO_STATE, SYMBOLS, common_oxidation_states
 from phonolyte.prototypes.ions import Ion
+from phonolyte.virtual.perovskite import TOLERATED
 from phonolyte.virtual.space import Space
 
 UNBALANCED = 0.1
 UNKNOWN_RADIUS = 0.1
 TYPICAL_MISMATCH = math.log(1.45)
+TYPICAL_BEYOND = 0.05
 UNTOLD = math.log(1e-3)
 """Logarithm of the substitution's probability where the parent's ion is not known."""
 
@@ -47,8 +51,17 @@ class Plausibility:
         mismatch = self.space.mismatch(numbers)
         sizes = np.exp(-0.5 * (np.minimum(mismatch, 99.0) / TYPICAL_MISMATCH) ** 2)
         sizes = np.where(np.isfinite(mismatch), sizes, UNKNOWN_RADIUS)
+        sizes *= self._tolerated(numbers)
         logs = self.substitution[np.arange(numbers.shape[1]), numbers].mean(axis=1)
         return np.asarray(np.where(balanced, 1.0, UNBALANCED) * sizes * np.exp(logs))
+
+    def _tolerated(self, numbers: Ints) -> Floats | float:
+        """The part (n,) that the tolerance factor has in the plausibility; an unknown radius has been counted."""
+        factor = self.space.tolerance_factor(numbers)
+        if factor is None:
+            return 1.0
+        beyond = np.log(factor / np.clip(factor, *TOLERATED))
+        return np.where(np.isfinite(factor), np.exp(-0.5 * (beyond / TYPICAL_BEYOND) ** 2), 1.0)
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -14,9 +14,10 @@ from numba import njit
 from phonolyte.arrays import Flags, Floats, Ints
 from phonolyte.elements import ATOMIC_NUMBERS, NO_STATE, SYMBOLS, common_oxidation_states, electronegativity
 from phonolyte.errors import SettingsError
-from phonolyte.prototypes.ions import anions, cations
+from phonolyte.prototypes.ions import Ion, anions, cations, twelvefold_radius_a
 from phonolyte.structures import Crystal
 from phonolyte.virtual.parents import Parent
+from phonolyte.virtual.perovskite import Framework
 from phonolyte.virtual.rules import RuleFile, Rules
 
 MOST = 2**62
@@ -105,6 +106,19 @@ class Space:
         spread = ratio.max(axis=1) - ratio.min(axis=1)
         return np.where(np.isfinite(spread), spread, np.inf)
 
+    def tolerance_factor(self, numbers: Ints) -> Floats | None:
+        """Goldschmidt's tolerance factor of n compounds (n, s), (n,), nan where a radius is unknown.
+
+        None where the parent is no perovskite or antiperovskite.
+        """
+        if self._framework is None:
+            return None
+        return self._framework.tolerance_factor(self._radius_a, self._wide_radius_a, numbers)
+
+    @cached_property
+    def _framework(self) -> Framework | None:
+        return Framework.of(self.parent)
+
     @cached_property
     def _signs(self) -> Ints:
         return np.array(
@@ -118,25 +132,29 @@ class Space:
     @cached_property
     def _radius_a(self) -> Floats:
         """Radius of each element in each slot (s, Z + 1), as the ion of the parent's sign whose charge is nearest."""
+        return self._table_of(lambda ion: ion.radius_a)
+
+    @cached_property
+    def _wide_radius_a(self) -> Floats:
+        """The same with twelve neighbours."""
+        return self._table_of(twelvefold_radius_a)
+
+    def _table_of(self, radius: Callable[[Ion], float]) -> Floats:
         table = np.full((len(self.parent.slots), len(SYMBOLS)), np.nan)
         for row, slot in zip(table, self.parent.slots, strict=True):
-            if slot.ion is None:
-                continue
-            for symbol, radius in _radii(slot.ion.charge).items():
-                row[ATOMIC_NUMBERS[symbol]] = radius
+            for symbol, ion in (_nearest_ions(slot.ion.charge) if slot.ion else {}).items():
+                row[ATOMIC_NUMBERS[symbol]] = radius(ion)
         return table
 
 
 @cache
-def _radii(charge: int) -> dict[str, float]:
-    """Radii in angstrom of the ions of one sign, for each element the one whose charge is nearest."""
-    pool = anions() if charge < 0 else cations(hard=True)
-    found: dict[str, tuple[int, float]] = {}
-    for ion in pool:
-        far = abs(ion.charge - charge)
-        if ion.symbol not in found or far < found[ion.symbol][0]:
-            found[ion.symbol] = far, ion.radius_a
-    return {symbol: radius for symbol, (_, radius) in found.items()}
+def _nearest_ions(charge: int) -> dict[str, Ion]:
+    """The ions of one sign, for each element the one whose charge is nearest."""
+    found: dict[str, Ion] = {}
+    for ion in anions() if charge < 0 else cations(hard=True):
+        if ion.symbol not in found or abs(ion.charge - charge) < abs(found[ion.symbol].charge - charge):
+            found[ion.symbol] = ion
+    return found
 
 
 @cache

@@ -224,6 +224,7 @@ def _in_order(
 def table(found: Evaluated, space: Space) -> pd.DataFrame:
     """Compounds as a table, with formulas and the symbols on the slots."""
     symbols = np.array(SYMBOLS, dtype=object)[found.numbers]
+    factor = space.tolerance_factor(found.numbers)
     columns: dict[str, Any] = {
         "material_id": [f"{space.parent.name}-{i}" for i in found.index.tolist()],
         "prototype": space.parent.name,
@@ -234,6 +235,7 @@ def table(found: Evaluated, space: Space) -> pd.DataFrame:
         "upper_mev": found.center_mev + found.half_width_mev,
         "in_domain": found.in_domain,
         "mean_Row": found.mean_row,
+        **({} if factor is None else {"tolerance_factor": factor}),
         "charge_balanced": found.balanced,
         "plausibility": found.plausibility,
         "score_mev": found.score_mev,
