@@ -293,6 +293,10 @@ def test_the_command_takes_rules_and_writes_structures(tmp_path: Path):
         ("prototype = 'nasicon'\n[slots.A]\nsites = ['Li 7z']", "does not have"),
         ("prototype = 'nasicon'\nslots = 3", "Write a table"),
         ("prototype = 'nasicon'\nradius_window = 0.5", "factor above 1"),
+        ("prototype = 'nasicon'\nradius_window = 'wide'", "Give a number"),
+        ("prototype = 'nasicon'\nelectronegativity_order = 'no'", "Give true or false"),
+        ("prototype = 'nasicon'\nexclude = 3", "Give a list"),
+        ("prototype = 'nasicon'\n[slots.Li]\nmobile = 'perhaps'", "mobile of slot Li is 'perhaps'"),
     ],
 )
 def test_bad_files_of_rules_get_a_message(text: str, message: str, tmp_path: Path):

@@ -20,6 +20,18 @@ SCREEN_DEFAULTS: dict[str, Any] = {
 }
 """Settings of a screen; ``jobs`` 0 uses every core."""
 
+TRAIN_DEFAULTS: dict[str, Any] = {
+    "data": "",
+    "algorithm": "extra_trees",
+    "features": "all",
+    "compare": True,
+    "scan": False,
+    "seed": 0,
+    "description": "",
+    "jobs": 0,
+}
+"""Settings of a training; no data stands for the learning set of the package."""
+
 
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Read a settings file.
@@ -78,21 +90,32 @@ def resolve(
         environment = os.environ.get(f"PHONOLYTE_{name.upper()}") or None  # empty is not set
         for value in (arguments.get(name), environment, (table or {}).get(name), default):
             if value is not None:
-                resolved[name] = _as_type_of(default, value, name)
+                resolved[name] = as_type_of(default, value, name)
                 break
     return resolved
 
 
-def _as_type_of(default: Any, value: Any, name: str) -> Any:
+def as_type_of(default: Any, value: Any, name: str) -> Any:
+    """A setting as the type of its default; a text where a list is due is split at commas.
+
+    Raises
+    ------
+    SettingsError
+        When it cannot be that.
+    """
     try:
         if isinstance(default, list):
             return [part.strip() for part in value.split(",")] if isinstance(value, str) else list(value)
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[str(value).lower()]
         if isinstance(value, bool) or (isinstance(default, str) and not isinstance(value, str)):
             raise TypeError
         return type(default)(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, KeyError):
         raise SettingsError(f"{name} is {value!r}", fix=f"Give {_kind(default)}.") from None
 
 
 def _kind(default: Any) -> str:
-    return {float: "a number", int: "a whole number", str: "a word", list: "a list"}[type(default)]
+    return {bool: "true or false", float: "a number", int: "a whole number", str: "a word", list: "a list"}[
+        type(default)
+    ]

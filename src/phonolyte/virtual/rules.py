@@ -17,7 +17,7 @@ from phonolyte.elements import ATOMIC_NUMBERS, property_table
 from phonolyte.errors import SettingsError
 from phonolyte.families import MOBILE_IONS
 from phonolyte.prototypes.ions import EXCLUDED, anions, cations
-from phonolyte.settings import read_toml
+from phonolyte.settings import as_type_of, read_toml
 from phonolyte.structures import Crystal, read
 from phonolyte.virtual.parents import Parent, Slot, built_in, parent_of
 
@@ -198,9 +198,11 @@ def _rule_file(record: Mapping[str, Any], base: Path, crystal: Crystal | None) -
     rules = Rules(
         slots=tuple(_slot_rule(slot, table) for slot, table in slots.items()),
         charge=record.get("charge", "balanced"),
-        exclude=frozenset(record.get("exclude", ())),
-        radius_window=float(record.get("radius_window", 0.0)),
-        electronegativity_order=bool(record.get("electronegativity_order", False)),
+        exclude=frozenset(as_type_of([], record.get("exclude", []), "exclude")),
+        radius_window=as_type_of(0.0, record.get("radius_window", 0.0), "radius_window"),
+        electronegativity_order=as_type_of(
+            False, record.get("electronegativity_order", False), "electronegativity_order"
+        ),
     )
     if "ion" in record:
         rules = rules.with_ion(str(record["ion"]))
@@ -241,9 +243,9 @@ def _slot_rule(name: str, table: Any) -> SlotRule:
     sites = table.get("sites", ())
     return SlotRule(
         name,
-        tuple(table.get("elements", ())),
-        tuple([sites] if isinstance(sites, (str, int)) else sites),
-        bool(table.get("mobile", False)),
+        tuple(as_type_of([], table.get("elements", []), f"elements of slot {name}")),
+        tuple([sites] if isinstance(sites, (str, int)) else as_type_of([], sites, f"sites of slot {name}")),
+        as_type_of(False, table.get("mobile", False), f"mobile of slot {name}"),
     )
 
 
