@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 from ase.build import bulk
 from matplotlib.figure import Figure
+from pymatgen.io.phonopy import get_ph_bs_symm_line
+from pymatgen.io.vasp import Poscar
 
 from phonolyte.figures import center_histograms, draw_campaign, parity, phonon_bands, row_trend, save
 from phonolyte.figures.style import COLOURS, source_of, with_subscripts
 from phonolyte.forces import open_engine
 from phonolyte.phonons import PhononResult, PhononSettings, phonons
-from phonolyte.phonons.bands import BandStructure, band_structure, load_phonons
+from phonolyte.phonons.bands import BandStructure, band_structure, load_phonons, save_bands
 from phonolyte.phonons.campaign import campaign
 from phonolyte.structures import Crystal
 
@@ -53,8 +55,14 @@ def test_bands_follow_the_path_of_the_lattice(bands: BandStructure, copper: Phon
 
 def test_bands_of_a_saved_result_are_the_same(bands: BandStructure, copper: PhononResult, tmp_path: Path):
     copper.save(tmp_path)
-    again = band_structure(load_phonons(tmp_path))
+    phonon = load_phonons(tmp_path)
+    again = band_structure(phonon)
+    save_bands(phonon, tmp_path)
     np.testing.assert_allclose(again.parts[0][1], bands.parts[0][1], atol=1e-6)
+    plotted = get_ph_bs_symm_line(tmp_path / "band.yaml", labels_dict={})  # as pymatgen and sumo read it
+    highest = plotted.bands.max() * MEV_PER_THZ
+    assert highest == pytest.approx(bands.highest_mev, abs=1e-3)
+    assert len(Poscar.from_file(tmp_path / "POSCAR").structure) == len(copper.crystal)
 
 
 def test_the_figure_of_bands_has_units_and_its_center(bands: BandStructure, copper: PhononResult):
@@ -127,7 +135,7 @@ def test_parity_states_its_scores():
     reference = np.array([10.0, 20.0, 30.0])
     figure = parity(reference, {"raw": reference - 1.0, "calibrated": reference})
     assert "MAE = 1.00 meV" in figure.axes[0].texts[0].get_text()
-    assert "bias = -1.00 meV" in figure.axes[0].texts[0].get_text()
+    assert "bias = −1.00 meV" in figure.axes[0].texts[0].get_text()
     assert "R² = 1.000" in figure.axes[1].texts[0].get_text()
 
 

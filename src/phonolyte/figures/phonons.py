@@ -11,7 +11,7 @@ import numpy as np
 from phonolyte.dos import PhononDos
 from phonolyte.errors import Failure
 from phonolyte.figures.style import COLOURS, FAINT, INK, STYLE, WASH, new_figure, save, source_of, with_subscripts
-from phonolyte.phonons.bands import BandStructure, band_structure, load_phonons
+from phonolyte.phonons.bands import BandStructure, band_structure, load_phonons, save_bands
 from phonolyte.phonons.campaign import density_file, folder_of, read_density
 from phonolyte.runs import checksum
 
@@ -70,6 +70,8 @@ def phonon_bands(bands: BandStructure, dos: PhononDos, *, ion: str | None = None
 def draw_campaign(run: Path, table: pd.DataFrame, *, progress: Callable[[int], None] | None = None) -> list[Failure]:
     """Draw ``ID/bands.png`` and ``ID/bands.pdf`` of every crystal in a run folder of phonons that has none yet.
 
+    The bands themselves go into ``ID/band.yaml``, with ``ID/POSCAR`` for the cell.
+
     A figure is drawn anew when the density of states or the ion is another than the one it was drawn from.
 
     Parameters
@@ -104,7 +106,9 @@ def _draw_crystal(run: Path, material_id: str, formula: str, ion: str | None) ->
     if (folder / "bands.pdf").exists() and source_of(folder / "bands.png") == source:
         return
     dos = read_density(run, material_id, formula)
-    figure = phonon_bands(band_structure(load_phonons(folder)), dos, ion=ion)
+    phonon = load_phonons(folder)
+    figure = phonon_bands(band_structure(phonon), dos, ion=ion)
+    save_bands(phonon, folder)
     save(figure, folder / "bands", ("pdf", "png"), source=source)
 
 

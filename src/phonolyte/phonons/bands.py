@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from phonolyte.dos import mev_per
 if TYPE_CHECKING:
     from phonopy import Phonopy
 
-POINTS_PER_INVERSE_A = 50.0
+POINTS_PER_INVERSE_A = 250.0
 """Wave vectors on a path of 1/angstrom (without the factor 2 pi): bands look smooth."""
 
 
@@ -53,18 +54,42 @@ def band_structure(phonon: Phonopy) -> BandStructure:
     Parameters
     ----------
     phonon
-        With force constants; the path is that of its primitive cell.
+        With force constants; the path is that of its primitive cell. Its own band structure is this one afterwards.
     """
     from ase.cell import Cell
+    from ase.dft.kpoints import parse_path_string
 
-    path = Cell(phonon.primitive.cell).bandpath(density=POINTS_PER_INVERSE_A, eps=1e-3)
-    distances, positions, labels = path.get_linear_kpoint_axis()
-    phonon.run_qpoints(path.kpts)
-    energies = phonon.qpoints.frequencies * mev_per("THz")
-    jumps = np.flatnonzero(np.diff(distances) <= 0.0) + 1
-    parts = zip(np.split(distances, jumps), np.split(energies, jumps), strict=True)
-    names, places = _merged(labels, positions)
-    return BandStructure(tuple(parts), names, places)
+    cell = Cell(phonon.primitive.cell)
+    path = cell.bandpath(npoints=0, eps=1e-3)
+    parts = parse_path_string(path.path)
+    pairs = [pair for part in parts for pair in pairwise(part)]
+    ends = [tuple(path.special_points[label] for label in pair) for pair in pairs]
+    lengths = [np.linalg.norm(cell.reciprocal().T @ (end - start)) for start, end in ends]
+    qpoints = [
+        np.linspace(start, end, 2 + round(length * POINTS_PER_INVERSE_A))
+        for (start, end), length in zip(ends, lengths, strict=True)
+    ]
+    connected = [k < len(part) - 2 for part in parts for k in range(len(part) - 1)]
+    names = [_greek(label) for part in parts for label in part]
+    bands = phonon.run_band_structure(qpoints, path_connections=connected, labels=names)
+    stops = np.cumsum([0, *(len(part) - 1 for part in parts)])
+    joined = [
+        (np.concatenate(bands.distances[i:j]), np.concatenate(bands.frequencies[i:j]) * mev_per("THz"))
+        for i, j in pairwise(stops)
+    ]
+    places = [x for i, j in pairwise(stops) for x in (bands.distances[i][0], *(d[-1] for d in bands.distances[i:j]))]
+    return BandStructure(tuple(joined), *_merged(names, np.array(places)))
+
+
+def save_bands(phonon: Phonopy, folder: str | Path) -> None:
+    """Write the band structure of a phonopy object as ``band.yaml``, which phonopy's and other tools plot.
+
+    Beside it goes ``POSCAR``, the primitive cell that it belongs to, which sumo asks for.
+    """
+    from phonopy.interface.vasp import write_vasp
+
+    phonon.write_yaml_band_structure(filename=Path(folder) / "band.yaml")
+    write_vasp(Path(folder) / "POSCAR", phonon.primitive, direct=True)
 
 
 def load_phonons(folder: str | Path) -> Phonopy:
@@ -74,15 +99,18 @@ def load_phonons(folder: str | Path) -> Phonopy:
     return phonopy.load(Path(folder) / "phonopy_params.yaml", produce_fc=False, log_level=0)
 
 
+def _greek(label: str) -> str:
+    return "Γ" if label == "G" else label
+
+
 def _merged(labels: Sequence[str], positions: Floats) -> tuple[tuple[str, ...], Floats]:
     """Labels that stand at one place joined."""
     names: list[str] = []
     places: list[float] = []
     for label, place in zip(labels, positions, strict=True):
-        name = "Γ" if label == "G" else label
         if places and abs(place - places[-1]) < 1e-9:
-            names[-1] = f"{names[-1]}|{name}"
+            names[-1] = f"{names[-1]}|{label}"
         else:
-            names.append(name)
+            names.append(label)
             places.append(float(place))
     return tuple(names), np.array(places)
