@@ -53,8 +53,8 @@ def stratified(crystals: Sequence[Crystal], n: int) -> list[Crystal]:
     random = np.random.default_rng(0)
     by_center = np.argsort([center(crystal) for crystal in crystals])
     shuffled = [random.permutation(part) for part in np.array_split(by_center, PERCENTILES)]
-    rounds = range(max(map(len, shuffled)))
-    order = [part[i] for i in rounds for part in shuffled if i < len(part)]
+    rounds = ([part[i] for part in shuffled if i < len(part)] for i in range(max(map(len, shuffled))))
+    order = [i for one_of_each in rounds for i in random.permutation(one_of_each)]
     return [crystals[i] for i in order[:n]]
 
 

@@ -25,7 +25,8 @@ from phonolyte.forces import open_engine
 from phonolyte.forces.espresso import PlaneWaves
 from phonolyte.phonons import PhononSettings, workflow
 from phonolyte.phonons.campaign import campaign
-from phonolyte.phonons.cluster import LARGEST_ARRAY, Cluster, ClusterRun, cluster_campaign, wall_s, write_script
+from phonolyte.phonons.cluster import LARGEST_ARRAY, Cluster, ClusterRun, cluster_campaign, write_script
+from phonolyte.phonons.jobs import wall_s
 from phonolyte.phonons.workflow import Spectrum, relaxed, spectrum
 from phonolyte.structures import Crystal
 

@@ -15,61 +15,36 @@ of each input, which ``pw.x`` repeats in its output.
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 import shlex
-import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import pandas as pd
 
-from phonolyte.arrays import Floats
-from phonolyte.errors import EngineError, Failure, SettingsError
+from phonolyte.errors import Failure, SettingsError
 from phonolyte.forces import Engine
-from phonolyte.forces.engines import checksum
 from phonolyte.forces.espresso import PlaneWaves
 from phonolyte.phonons.calibration import Calibration
 from phonolyte.phonons.campaign import DOS, ITEMS, Item, collected, failed, saved
+from phonolyte.phonons.jobs import INPUT, OUTPUT, PSEUDO, RUNNING, Job, UnfinishedError
 from phonolyte.phonons.workflow import (
-    PhononResult,
     PhononSettings,
-    atoms_of,
-    on_supercell,
-    phonons_from,
-    primitive_cell,
     require_phonopy,
 )
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
-    from ase import Atoms
-    from phonopy import Phonopy
+    pass
 
 COMMAND = "srun pw.x"
-JOBS, PSEUDO = "jobs", "pseudo"
+JOBS = "jobs"
 SUBMIT, TASKS = "submit.sh", "tasks.txt"
-INPUT, OUTPUT, RUNNING = "pw.in", "pw.out", "pw.running"
 
 LARGEST_ARRAY = 1000
 """Jobs of an array that Slurm takes unless configured otherwise; beyond it each works off several folders."""
-
-RELAXATIONS = ("relax", "relax-2", "relax-3", "relax-4", "relax-5")
-RESIDUAL_KBAR = 0.5
-"""A relaxation keeps the plane waves of the cell it starts from. Where those of the cell it ends in give more pressure
-than this, which moves phonons by about 0.1 %, it goes on from there."""
-
-AFTERWARDS = ("mesh", "force_constants", "tolerance_mev", "confirm", "limit_s")
-"""Settings that only say what is made of the forces: they may change without a new run of ``pw.x``."""
-
-SAME_A = 1e-3
-"""Distance in angstrom within which an atom of an output is where the input had it; outputs have seven digits."""
-
-_BOHR_A, _RY_EV, _KBAR_EV_A3 = 0.529177210903, 13.605693122994, 6.241509e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,260 +217,6 @@ def _advance(item: Item, waves: PlaneWaves, settings: PhononSettings, folder: Pa
     except Exception as error:  # phonopy, and ASE's reader, can raise anything, and the batch goes on
         item.write(failed(error, item.crystal))
     return None
-
-
-class UnfinishedError(Exception):
-    """Not a failure: output that a result needs is not there yet."""
-
-    def __init__(self, to_run: Sequence[Path], running: Sequence[Path]) -> None:
-        super().__init__(f"{len(to_run)} folders to run, {len(running)} running")
-        self.to_run, self.running = to_run, running
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """All runs of ``pw.x`` for one crystal.
-
-    Attributes
-    ----------
-    crystal, waves, settings
-        What is computed, and how.
-    folder
-        Of its runs, named by crystal and digest.
-    digest
-        Of all that decides its runs.
-    """
-
-    crystal: Crystal
-    waves: PlaneWaves
-    settings: PhononSettings
-    folder: Path
-    digest: str
-
-    @classmethod
-    def of(cls, crystal: Crystal, waves: PlaneWaves, settings: PhononSettings, jobs: Path, name: str) -> Self:
-        """The job of a crystal in the folder of jobs.
-
-        Raises
-        ------
-        EngineError
-            When a pseudopotential is missing.
-        """
-        digest = _digest(crystal, waves, settings)
-        return cls(crystal, waves, settings, jobs / f"{name}-{digest[:8]}", digest)
-
-    def result(self) -> PhononResult:
-        """The phonons, from output.
-
-        Raises
-        ------
-        UnfinishedError
-            When runs are missing; their input is then there.
-        EngineError
-            When runs have failed.
-        """
-        primitive = primitive_cell(self.crystal, self.settings.symprec_a)
-        if self.settings.relax:
-            primitive = self._relaxed(primitive)
-        names = iter(("disp", "wide"))
-        found = phonons_from(
-            self.crystal, primitive, lambda phonon: self._net_forces(phonon, next(names)), self.settings
-        )
-        return replace(found, seconds=sum(map(wall_s, self.folder.glob(f"*/{OUTPUT}"))))
-
-    def _relaxed(self, atoms: Atoms) -> Atoms:
-        for name in RELAXATIONS:
-            (end,) = self._outputs([Task(self.folder / name, atoms, relax=True)])
-            stress = end.get_stress()
-            atoms = end.copy()
-            if np.abs(stress).max() < RESIDUAL_KBAR * _KBAR_EV_A3:
-                return atoms
-        raise EngineError(
-            f"the relaxation of {self.crystal.material_id} does not converge",
-            why=f"the stress is above {RESIDUAL_KBAR:g} kbar in the cell of the last, {self.folder / RELAXATIONS[-1]}",
-            fix="Raise ecutwfc_ry, or start from a better structure.",
-        )
-
-    def _net_forces(self, phonon: Phonopy, name: str) -> Floats:
-        """Forces (displacements, n, 3) in eV/angstrom on displaced supercells, those at rest taken off."""
-        cells = [atoms_of(cell) for cell in phonon.supercells_with_displacements]
-        tasks = [Task(self.folder / f"{name}-{number:03d}", cell) for number, cell in enumerate(cells, start=1)]
-        rest, *moved = self._outputs([Task(self.folder / "rest", atoms_of(phonon.unitcell)), *tasks])
-        return np.array([end.get_forces() for end in moved]) - on_supercell(phonon, rest.get_forces())
-
-    def _outputs(self, tasks: Sequence[Task]) -> list[Atoms]:
-        """What each task ended with; writes the input of those that have not run."""
-        found, to_run, running, broken = [], [], [], {}
-        for task in tasks:
-            if (task.folder / RUNNING).exists() and not task.is_done:
-                running.append(task.folder)
-            elif not (task.folder / OUTPUT).exists():
-                to_run.append(task.folder)
-                self._write(task)
-            else:
-                try:
-                    found.append(task.read(self.title))
-                except EngineError as error:
-                    broken[task.folder] = error.what
-        if broken:
-            raise _broken(broken)
-        if to_run or running:
-            raise UnfinishedError(to_run, running)
-        return found
-
-    @property
-    def title(self) -> str:
-        """Of each input: tells in an output what it is of."""
-        return f"phonolyte {self.digest[:32]}"
-
-    def _write(self, task: Task) -> None:
-        from ase.io import write
-
-        task.folder.mkdir(parents=True, exist_ok=True)
-        _copy(self.waves.potentials(task.atoms.symbols).values(), self.folder.parent / PSEUDO)
-        parameters = self.waves.parameters(task.atoms)
-        control = parameters["input_data"]["control"]
-        control |= {"title": self.title, "pseudo_dir": f"../../{PSEUDO}", "outdir": "."}
-        if task.relax:
-            control |= {"calculation": "vc-relax", "nstep": self.settings.max_steps}
-            control["forc_conv_thr"] = self.settings.fmax_ev_a * _BOHR_A / _RY_EV
-            parameters["input_data"] |= {"ions": {}, "cell": {"press_conv_thr": self._pressure_kbar(task.atoms)}}
-        partial = task.folder / f".{INPUT}.{os.getpid()}.partial"
-        write(partial, task.atoms, format="espresso-in", **parameters)
-        os.replace(partial, task.folder / INPUT)
-
-    def _pressure_kbar(self, atoms: Atoms) -> float:
-        """The threshold of a relaxation that corresponds to `fmax_ev_a`."""
-        pressure = self.settings.fmax_ev_a * len(atoms) / float(atoms.get_volume())
-        return min(pressure / _KBAR_EV_A3, RESIDUAL_KBAR)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Task:
-    """One run of ``pw.x``: a folder with its input and, after the run, its output.
-
-    Attributes
-    ----------
-    folder
-        With ``pw.in`` and ``pw.out``.
-    atoms
-        What it starts from.
-    relax
-        Whether cell and positions are relaxed; else the forces are computed.
-    """
-
-    folder: Path
-    atoms: Atoms
-    relax: bool = False
-
-    @property
-    def is_done(self) -> bool:
-        """Whether ``pw.x`` came to its end."""
-        output = self.folder / OUTPUT
-        return output.exists() and "JOB DONE" in _text(output)
-
-    def read(self, title: str) -> Atoms:
-        """The atoms that the output ends with, and their forces and stress.
-
-        Raises
-        ------
-        EngineError
-            When the output is not whole, not converged, or not of this task.
-        """
-        from ase.io import read
-
-        path = self.folder / OUTPUT
-        text = _text(path)
-        if why := _fault(text, title, relax=self.relax):
-            raise EngineError(why)
-        try:
-            first = read(path, format="espresso-out", index=0, results_required=False)
-            last = read(path, format="espresso-out", index=-1)
-            last.get_forces()
-        except Exception as error:  # a foreign reader on a foreign file
-            raise EngineError(f"its output cannot be read ({type(error).__name__}: {error})") from error
-        if not _same(first, self.atoms):
-            raise EngineError("its output is of other atoms than its input")
-        return last
-
-
-def _fault(text: str, title: str, *, relax: bool) -> str:
-    """What is wrong with an output; nothing when it will do."""
-    if "JOB DONE" not in text:
-        said = _COMPLAINT.search(text)
-        return "it was stopped: there is no JOB DONE" if said is None else " ".join(said.group(1).split())[:200]
-    if "convergence NOT achieved" in text:
-        return "the density did not converge"
-    if title not in text:
-        return "its output is of another crystal or other settings: the title differs"
-    if relax and "bfgs converged" not in text:
-        return "the relaxation did not converge"
-    return ""
-
-
-_COMPLAINT = re.compile(r"%{20,}\s(.+?)\s%{20,}", re.DOTALL)
-"""What ``pw.x`` prints when it gives up."""
-
-
-def _broken(faults: Mapping[Path, str]) -> EngineError:
-    folder, why = next(iter(faults.items()))
-    others = f" and {len(faults) - 1} more folders: {_names(list(faults)[1:])}" if len(faults) > 1 else ""
-    return EngineError(
-        f"pw.x failed in {folder}{others}",
-        why=why,
-        fix=f"Look at the end of {OUTPUT} there. To run it again (with more time, say) delete that file and give the "
-        "command again; other settings get folders of their own.",
-    )
-
-
-def _names(folders: Sequence[Path]) -> str:
-    return ", ".join(folder.name for folder in folders[:5]) + (", ..." if len(folders) > 5 else "")
-
-
-def _same(one: Atoms, other: Atoms) -> bool:
-    if one.get_chemical_symbols() != other.get_chemical_symbols():
-        return False
-    cells = np.abs(one.cell.array - other.cell.array).max()
-    return bool(max(cells, np.abs(one.positions - other.positions).max()) < SAME_A)
-
-
-_WALL = re.compile(r"PWSCF\s*:.*CPU\s+(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:([\d.]+)s)?\s*WALL")
-
-
-def wall_s(output: Path) -> float:
-    """Seconds that a run of ``pw.x`` took by its own account, such as ``1h 2m WALL``; 0 where it gives none."""
-    found = _WALL.search(_text(output))
-    if not found:
-        return 0.0
-    return sum(float(count or 0) * unit for count, unit in zip(found.groups(), (86400, 3600, 60, 1), strict=True))
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
-
-
-def _digest(crystal: Crystal, waves: PlaneWaves, settings: PhononSettings) -> str:
-    """What decides the runs of a crystal: neither versions nor what is made of the forces afterwards."""
-    known = {name: value for name, value in asdict(settings).items() if name not in AFTERWARDS}
-    potentials = {symbol: checksum([path]) for symbol, path in waves.potentials(crystal.symbols).items()}
-    numbers = {name: float(value) if isinstance(value, int) else value for name, value in waves.numbers.items()}
-    digest = hashlib.sha256(repr([sorted(numbers.items()), sorted(known.items()), potentials]).encode())
-    for array in (crystal.lattice, crystal.numbers, crystal.frac_coords):
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-def _copy(files: Iterable[Path], folder: Path) -> None:
-    for path in files:
-        there = folder / path.name
-        if not there.exists():
-            shutil.copyfile(path, there)
-        elif checksum([there]) != checksum([path]):
-            raise SettingsError(
-                f"{there} is another file than {path}",
-                why="runs that are not done yet may need it",
-                fix="Choose another -o for the other pseudopotentials.",
-            )
 
 
 def _header(path: Path) -> str:
