@@ -44,6 +44,16 @@ def test_an_engine_gives_forces_on_many_cells_and_says_what_it_is():
     assert set(engine.provenance) == {"ase"}
 
 
+def test_a_file_among_the_options_is_told_by_its_content(tmp_path: Path):
+    weights = tmp_path / "weights.txt"
+    weights.write_text("1 2 3")
+    told = open_engine("ase.calculators.lj:LennardJones", epsilon=0.01, label=str(weights)).provenance
+    assert told["label"].startswith("weights.txt sha256:")
+    assert told["epsilon"] == "0.01"
+    weights.write_text("1 2 4")
+    assert open_engine("ase.calculators.lj:LennardJones", epsilon=0.01, label=str(weights)).provenance != told
+
+
 def test_any_ase_calculator_will_do_by_its_path():
     engine = open_engine("ase.calculators.lj:LennardJones", epsilon=0.01, sigma=2.5)
     (forces,) = engine.forces([bulk("Ar", a=5.3)])

@@ -9,7 +9,10 @@ Every error says what happened, why, and what to do about it::
     ├── TableError         a table lacks a column or holds values that make no sense
     ├── ModelError         a model cannot be fitted, loaded or applied
     ├── EngineError        an engine fails, or gives no usable energies and forces
-    │   └── PhononError    phonons of one crystal cannot be computed
+    │   ├── PhononError    phonons of one crystal cannot be computed
+    │   └── MigrationError paths of the mobile ion of one crystal cannot be found or computed
+    ├── SpectrumError      an impedance spectrum cannot be read or used
+    ├── SourceError        a source of data cannot be reached, or gives what cannot be used
     ├── SettingsError      an option or a settings file makes no sense
     └── MissingExtraError  an optional dependency is not installed
 
@@ -73,6 +76,26 @@ class EngineError(PhonolyteError):
 
 class PhononError(EngineError):
     """Phonons of one crystal cannot be computed."""
+
+
+class MigrationError(EngineError):
+    """Paths of the mobile ion of one crystal cannot be found or computed; `kind` names the reason in one word."""
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", kind: str = "") -> None:
+        super().__init__(what, why=why, fix=fix)
+        self.kind = kind or type(self).__name__
+
+
+class SpectrumError(PhonolyteError):
+    """An impedance spectrum cannot be read or used."""
+
+
+class SourceError(PhonolyteError):
+    """A source of data cannot be reached, or gives what cannot be used; `kind` names the reason in one word."""
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", kind: str = "") -> None:
+        super().__init__(what, why=why, fix=fix)
+        self.kind = kind or type(self).__name__
 
 
 class SettingsError(PhonolyteError):

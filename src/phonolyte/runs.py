@@ -5,18 +5,26 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import tomli_w
 
 from phonolyte import __version__
+from phonolyte.elements import SYMBOLS
 from phonolyte.errors import Failure, SettingsError
+
+if TYPE_CHECKING:
+    from phonolyte.structures import Crystal
+
+CRYSTALS = "crystals.parquet"
+"""Of a run folder: the crystals that its tables name, as a crystal table."""
 
 FAILURE_COLUMNS = ("material_id", "stage", "error", "message", "source")
 _RECORDED = ("numpy", "pandas", "scikit-learn", "numba", "pymatgen-core", "ase")
@@ -64,6 +72,39 @@ def write_parquet(table: pd.DataFrame, path: Path) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     table.to_parquet(partial, index=False)
     os.replace(partial, path)
+
+
+def write_crystals(crystals: Sequence[Crystal], folder: Path) -> None:
+    """Write ``crystals.parquet``, the crystal table of a run, column by column: a screen has a million atoms."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    ends = np.cumsum([0, *map(len, crystals)])
+    numbers = _joined([crystal.numbers for crystal in crystals]).astype(np.int8)
+    symbols = pa.DictionaryArray.from_arrays(numbers, pa.array(list(SYMBOLS))).cast(pa.string())
+    table = pa.table(
+        {
+            "material_id": pa.array([crystal.material_id for crystal in crystals], pa.string()),
+            "formula": pa.array([crystal.formula for crystal in crystals], pa.string()),
+            "lattice": _lists(9 * np.arange(len(crystals) + 1), _joined([crystal.lattice for crystal in crystals])),
+            "species": _lists(ends, symbols),
+            "frac_coords": _lists(3 * ends, _joined([crystal.frac_coords for crystal in crystals])),
+        }
+    )
+    partial = folder / f".{CRYSTALS}.{os.getpid()}.partial"
+    parquet.write_table(table, partial, compression="zstd")
+    os.replace(partial, folder / CRYSTALS)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    return np.concatenate([part.ravel() for part in parts]) if parts else np.empty(0)
+
+
+def _lists(ends: Any, values: Any) -> Any:
+    """Values as one Arrow column of lists, without a Python object each."""
+    import pyarrow as pa
+
+    return pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), values)
 
 
 def checksum(path: str | Path) -> str:

@@ -32,6 +32,22 @@ TRAIN_DEFAULTS: dict[str, Any] = {
 }
 """Settings of a training; no data stands for the learning set of the package."""
 
+FOLLOW_DEFAULTS: dict[str, Any] = {
+    "ion": "Li",
+    "engine": "dpa4",
+    "options": [],
+    "budget_h": 1.0,
+    "percolation_top": 50,
+    "phonons_top": 10,
+    "neb_top": 3,
+    "max_barrier_ev": 0.6,
+    "max_center_mev": 40.0,
+    "stable": False,
+    "images": 5,
+    "min_length_a": 8.0,
+}
+"""Settings of what follows a screen; ``options`` are those of the engine, as NAME=VALUE."""
+
 
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Read a settings file.

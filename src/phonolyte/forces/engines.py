@@ -37,12 +37,27 @@ class Engine:
         What decides its numbers: versions, the checksum of the weights, settings.
     batch
         Forces of many cells of one composition and order of atoms at once, where the engine can.
+    charged
+        The same engine for cells with a charge in elementary charges, where it knows charges.
     """
 
     name: str
     calculator: Calculator
     provenance: Mapping[str, str] = field(default_factory=dict)
     batch: Batch | None = None
+    charged: Callable[[float], Engine] | None = None
+
+    def with_charge(self, charge: float) -> Engine:
+        """The same engine for cells with a charge, in elementary charges.
+
+        Raises
+        ------
+        SettingsError
+            When it knows no charges.
+        """
+        if self.charged is None:
+            raise SettingsError(f"engine {self.name} knows no charges", fix="Leave the charge out.")
+        return self.charged(charge)
 
     def forces(self, cells: Sequence[Atoms]) -> list[Floats]:
         """Forces (n, 3) in eV/angstrom on each of the cells.
@@ -184,7 +199,13 @@ def _by_path(name: str, options: Mapping[str, Any]) -> Engine:
         provenance = provenance_of(owner)
     except PackageNotFoundError:
         provenance = {}
-    return Engine(name, calculator, {**provenance, **{key: str(value) for key, value in options.items()}})
+    return Engine(name, calculator, {**provenance, **{key: _stated(value) for key, value in options.items()}})
+
+
+def _stated(value: Any) -> str:
+    """An option as provenance tells it: a file, such as one of weights, by its name and content."""
+    path = Path(str(value))
+    return f"{path.name} sha256:{checksum([path])}" if path.is_file() else str(value)
 
 
 def _first_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ import math
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Self
@@ -94,6 +94,8 @@ class PlaneWaves:
         Width of Marzari-Vanderbilt smearing in rydberg; 0 for fixed occupations.
     conv_thr_ry
         Convergence of the energy in rydberg.
+    charge
+        Of the cell, in elementary charges, over a uniform background.
 
     Raises
     ------
@@ -108,6 +110,7 @@ class PlaneWaves:
     functional: str = ""
     smearing_ry: float = 0.0
     conv_thr_ry: float = 1e-10
+    charge: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pseudo_dir", self.pseudo_dir.expanduser())
@@ -125,7 +128,7 @@ class PlaneWaves:
         SettingsError
             For an option that there is not, a missing `pseudo_dir`, and a folder that is not there.
         """
-        names = [each.name for each in fields(cls)]
+        names = [each.name for each in fields(cls) if each.name != "charge"]  # of a defect, not of every cell
         unknown = set(options) - set(names)
         if unknown:
             raise SettingsError(
@@ -143,8 +146,13 @@ class PlaneWaves:
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """The settings by name, without the folder."""
-        return {name: value for name, value in asdict(self).items() if name != "pseudo_dir"}
+        """The settings by name, without the folder, and without a charge where there is none."""
+        left_out = {"pseudo_dir"} if self.charge else {"pseudo_dir", "charge"}
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
+
+    def with_charge(self, charge: float | None) -> Self:
+        """The same with a charge of the cell, in elementary charges."""
+        return replace(self, charge=charge or 0.0)
 
     def potentials(self, symbols: Iterable[str]) -> dict[str, Path]:
         """The pseudopotential of each element.
@@ -168,7 +176,12 @@ class PlaneWaves:
 
     def engine(self, command: str, scratch: str = "") -> Engine:
         """The engine that runs this with a command, in a temporary folder unless one is given."""
-        return Engine("espresso", _PerComposition(self, command, scratch), self.provenance)
+        return Engine(
+            "espresso",
+            _PerComposition(self, command, scratch),
+            self.provenance,
+            charged=lambda charge: self.with_charge(charge).engine(command, scratch),
+        )
 
 
 def pseudopotential(folder: Path, symbol: str, functional: str = "") -> Path:
@@ -251,6 +264,8 @@ def input_data(waves: PlaneWaves, potentials: Iterable[Path]) -> dict[str, dict[
         "ecutrho": density_cutoff_ry(waves.ecutwfc_ry, waves.ecutrho_ry, potentials),
         "occupations": "smearing" if waves.smearing_ry else "fixed",
     }
+    if waves.charge:
+        system["tot_charge"] = waves.charge
     if waves.smearing_ry:
         system |= {"smearing": "mv", "degauss": waves.smearing_ry}
     return {

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import re
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from phonolyte import __version__
 from phonolyte.dos import PhononDos
 from phonolyte.errors import Failure
+from phonolyte.items import ITEMS, Item, complete, failed, file_name
 from phonolyte.phonons.bands import load_phonons
 from phonolyte.phonons.calibration import Calibration, shares_of
 from phonolyte.phonons.convergence import convergence
@@ -30,7 +24,7 @@ if TYPE_CHECKING:
     from phonolyte.forces import Engine
 
 STAGE = "phonons"
-ITEMS, DOS = "items", "dos"
+DOS = "dos"
 CONVERGENCE = "convergence.csv"
 FIRST_COLUMNS = ("material_id", "formula", "band_center_mev", "ion", "ion_center_mev", "calibrated_mev")
 
@@ -49,6 +43,7 @@ def campaign(
     calibration: Calibration | None = None,
     converge: bool = False,
     progress: Callable[[int], None] | None = None,
+    until: float | None = None,
 ) -> tuple[pd.DataFrame, list[Failure]]:
     """Compute the phonons of many crystals into a run folder.
 
@@ -77,6 +72,8 @@ def campaign(
     progress
         Called with the number of atoms done since the last call, which foretells the time left better than the
         number of crystals.
+    until
+        Time of the monotonic clock, in seconds, after which no further crystal is begun; those left are in no table.
 
     Returns
     -------
@@ -97,63 +94,44 @@ def campaign(
         calibration.check(engine)
     for part in (folder / ITEMS, folder / DOS):
         part.mkdir(parents=True, exist_ok=True)
-    items = [Item.of(crystal, engine, settings, folder) for crystal in crystals]
-    for item in items:
-        if not item.is_done(converge=converge):
-            with _claimed(item.path) as claimed:
-                if claimed and not item.is_done(converge=converge):  # another process may just have done it
-                    _complete(item, engine, settings, folder, converge=converge)
-        if progress:
-            progress(len(item.crystal))
+    items = [item_of(crystal, engine, settings, folder) for crystal in crystals]
+    complete(
+        items,
+        lambda item: _complete(item, engine, settings, folder, converge=converge),
+        is_done=lambda item: _is_done(item, converge=converge),
+        progress=progress,
+        until=until,
+    )
     return collected(items, folder, ion, calibration)
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One crystal of a campaign: the file its result goes to, and the digest that tells whose result is there."""
+def item_of(crystal: Crystal, engine: Engine, settings: PhononSettings, folder: Path) -> Item:
+    """The item of a crystal in a run folder."""
+    known = {name: value for name, value in asdict(settings).items() if name != "limit_s"}
+    decides = (engine.name, sorted(engine.provenance.items()), sorted(known.items()))
+    return Item.of(crystal, folder, decides, settings.limit_s)
 
-    crystal: Crystal
-    path: Path
-    digest: str
-    limit_s: float | None
 
-    @classmethod
-    def of(cls, crystal: Crystal, engine: Engine, settings: PhononSettings, folder: Path) -> Self:
-        """The item of a crystal in a run folder."""
-        path = folder / ITEMS / f"{_file_name(crystal.material_id)}.json"
-        return cls(crystal, path, _digest(crystal, engine, settings), settings.limit_s)
+def _is_done(item: Item, *, converge: bool) -> bool:
+    record = item.record
+    return record is not None and ("failure" in record or not converge or _has_changes(record, item.limit_s))
 
-    @property
-    def record(self) -> dict[str, Any] | None:
-        """What is there of this crystal, engine and settings; a failure counts under the same time limit only."""
-        record = _read_json(self.path) or {}
-        done = "row" in record or ("failure" in record and record.get("limit_s") == self.limit_s)
-        return record if done and record.get("digest") == self.digest else None
 
-    def is_done(self, *, converge: bool) -> bool:
-        """Whether nothing is left to compute."""
-        record = self.record
-        return record is not None and ("failure" in record or not converge or self._has_changes(record))
-
-    def _has_changes(self, record: Mapping[str, Any]) -> bool:
-        """Whether changes were found, or failed under the same time limit."""
-        failed = CHANGE_ERROR in record.get("changes", {})
-        return "changes" in record and not (failed and record.get("limit_s") != self.limit_s)
-
-    def write(self, found: Mapping[str, Any]) -> None:
-        """Keep a record of this crystal, engine and settings."""
-        _write_json(self.path, {**found, "digest": self.digest, "limit_s": self.limit_s})
+def _has_changes(record: Mapping[str, Any], limit_s: float | None) -> bool:
+    """Whether changes were found, or failed under the same time limit."""
+    failed = CHANGE_ERROR in record.get("changes", {})
+    return "changes" in record and not (failed and record.get("limit_s") != limit_s)
 
 
 def _complete(item: Item, engine: Engine, settings: PhononSettings, folder: Path, *, converge: bool) -> None:
     """Compute what is missing of a crystal, and write the phonons before their convergence is looked at."""
     record = item.record
     if record is None:
-        (folder / item.path.stem / CONVERGENCE).unlink(missing_ok=True)  # of other settings
-        record = _computed(item.crystal, engine, settings, folder, item.path.stem)
+        (folder / item.name / CONVERGENCE).unlink(missing_ok=True)  # of other settings
+        record = _computed(item.crystal, engine, settings, folder, item.name)
         item.write(record)
     if converge and "row" in record:
-        item.write({**record, "changes": _changes(record, engine, settings, folder / item.path.stem)})
+        item.write({**record, "changes": _changes(record, engine, settings, folder / item.name)})
 
 
 def _changes(record: Mapping[str, Any], engine: Engine, settings: PhononSettings, folder: Path) -> dict[str, Any]:
@@ -168,14 +146,9 @@ def _changes(record: Mapping[str, Any], engine: Engine, settings: PhononSettings
     return {f"{kind}_change_mev": change for kind, change in zip(table["of"], table["change_mev"], strict=True)}
 
 
-def folder_of(run: Path, material_id: str) -> Path:
-    """Where a run folder has the files of a crystal."""
-    return run / _file_name(material_id)
-
-
 def density_file(run: Path, material_id: str) -> Path:
     """Where a run folder has the density of states of a crystal."""
-    return run / DOS / f"{_file_name(material_id)}.parquet"
+    return run / DOS / f"{file_name(material_id)}.parquet"
 
 
 def read_density(run: Path, material_id: str, formula: str = "") -> PhononDos:
@@ -223,7 +196,7 @@ def _computed(crystal: Crystal, engine: Engine, settings: PhononSettings, folder
     try:
         return saved(phonons(crystal, engine, settings), engine.name, folder, name)
     except Exception as error:  # a foreign engine or phonopy can raise anything, and the batch goes on
-        return failed(error, crystal)
+        return failed(error, crystal, STAGE)
 
 
 def saved(result: PhononResult, engine: str, folder: Path, name: str) -> dict[str, Any]:
@@ -237,77 +210,7 @@ def saved(result: PhononResult, engine: str, folder: Path, name: str) -> dict[st
     }
 
 
-def failed(error: Exception, crystal: Crystal) -> dict[str, Any]:
-    """The record of an item that failed."""
-    return {"failure": asdict(Failure.of(error, material_id=crystal.material_id, stage=STAGE, source=crystal.source))}
-
-
 def _write_dos(result: PhononResult, path: Path) -> None:
     dos = result.dos
     columns = {"energy_mev": dos.energies_mev, "total": dos.total, **dos.per_element}
     write_parquet(pd.DataFrame(columns), path)
-
-
-def _digest(crystal: Crystal, engine: Engine, settings: PhononSettings) -> str:
-    """What decides a result: the same digest, the same phonons."""
-    known = {name: value for name, value in asdict(settings).items() if name != "limit_s"}
-    values = [__version__, engine.name, sorted(engine.provenance.items()), sorted(known.items())]
-    digest = hashlib.sha256(repr(values).encode())
-    for array in (crystal.lattice, crystal.numbers, crystal.frac_coords):
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-_SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~+-]{0,99}")
-
-
-def _file_name(material_id: str) -> str:
-    """A file name for a `material_id`: itself where it can be one, with a checksum where it cannot."""
-    if _SAFE.fullmatch(material_id) and material_id not in (ITEMS, DOS):
-        return material_id
-    checksum = hashlib.sha256(material_id.encode()).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', material_id)[:60]}-{checksum}"
-
-
-@contextmanager
-def _claimed(item: Path) -> Iterator[bool]:
-    """Whether this process has a crystal to itself; the lock goes with the process, however that ends."""
-    lock = item.with_suffix(".lock")
-    with lock.open("w") as stream:
-        claimed = _is_ours(stream)
-        try:
-            yield claimed
-        finally:
-            if claimed and sys.platform != "win32":  # which cannot remove an open file
-                lock.unlink(missing_ok=True)
-
-
-def _is_ours(stream: IO[str]) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:  # a file system without locks: to compute a crystal twice does no harm
-        return True
-    return True
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) else None
-
-
-def _write_json(path: Path, record: dict[str, Any]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(record, default=float), encoding="utf-8")
-    os.replace(partial, path)

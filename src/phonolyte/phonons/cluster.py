@@ -20,24 +20,22 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import pandas as pd
 
 from phonolyte.errors import Failure, SettingsError
 from phonolyte.forces import Engine
 from phonolyte.forces.espresso import PlaneWaves
+from phonolyte.items import ITEMS, Item, failed
 from phonolyte.phonons.calibration import Calibration
-from phonolyte.phonons.campaign import DOS, ITEMS, Item, collected, failed, saved
+from phonolyte.phonons.campaign import DOS, STAGE, collected, item_of, saved
 from phonolyte.phonons.jobs import INPUT, OUTPUT, PSEUDO, RUNNING, Job, UnfinishedError
 from phonolyte.phonons.workflow import (
     PhononSettings,
     require_phonopy,
 )
 from phonolyte.structures import Crystal
-
-if TYPE_CHECKING:
-    pass
 
 COMMAND = "srun pw.x"
 JOBS = "jobs"
@@ -66,8 +64,8 @@ class Cluster:
     header: str = ""
 
     @classmethod
-    def of(cls, engine: str, options: Mapping[str, Any], header: Path | None = None) -> Self:
-        """From an engine by name with its options, and a file with the head of the script.
+    def of(cls, engine: str, options: Mapping[str, Any], header: Path | None = None, *, command: str = COMMAND) -> Self:
+        """From an engine by name with its options, a file with the head of the script, and how a job is started.
 
         Raises
         ------
@@ -80,7 +78,7 @@ class Cluster:
                 f"{engine} does not run as jobs on a cluster", fix="Add --engine espresso, or leave --cluster out."
             )
         rest = {name: value for name, value in options.items() if name != "command"}
-        return cls(PlaneWaves.of(rest), str(options.get("command", COMMAND)), _header(header) if header else "")
+        return cls(PlaneWaves.of(rest), str(options.get("command", command)), _header(header) if header else "")
 
     @property
     def engine(self) -> Engine:
@@ -106,6 +104,8 @@ class ClusterRun:
         Folders with a run that has begun and not ended.
     jobs
         Folder of the script.
+    program
+        What runs in the folders.
     """
 
     table: pd.DataFrame
@@ -114,6 +114,7 @@ class ClusterRun:
     tasks: list[str]
     running: list[str]
     jobs: Path
+    program: str = "pw.x"
 
     @property
     def notes(self) -> list[str]:
@@ -121,14 +122,15 @@ class ClusterRun:
         found = []
         if self.tasks:
             todo = f"cd {shlex.quote(str(self.jobs))} && sbatch {SUBMIT}"
+            waiting, folders = _count(len(self.waiting), "crystal"), _count(len(self.tasks), "folder")
             found.append(
-                f"{_count(len(self.waiting), 'crystal')} waiting for pw.x in {_count(len(self.tasks), 'folder')}. "
+                f"{waiting} waiting for {self.program} in {folders}. "
                 f"Submit: {todo}; give this command again when it is done"
             )
         if self.running:
             found.append(
                 f"{_count(len(self.running), 'folder')} being run, such as {self.jobs / self.running[0]}; a job that "
-                f"was killed can leave {RUNNING} there: delete it, and {OUTPUT}, to run the folder again"
+                f"was killed can leave {RUNNING} there: delete it, and the output, to run the folder again"
             )
         return found
 
@@ -184,7 +186,7 @@ def cluster_campaign(
     for part in (folder / ITEMS, folder / DOS, jobs / PSEUDO):
         part.mkdir(parents=True, exist_ok=True)
     engine = cluster.engine
-    items = [Item.of(crystal, engine, settings, folder) for crystal in crystals]
+    items = [item_of(crystal, engine, settings, folder) for crystal in crystals]
     waiting: dict[str, UnfinishedError] = {}
     for item in items:
         unfinished = _advance(item, cluster.waves, settings, folder)
@@ -206,8 +208,8 @@ def _advance(item: Item, waves: PlaneWaves, settings: PhononSettings, folder: Pa
     if "row" in (item.record or {}):
         return None
     try:
-        result = Job.of(item.crystal, waves, settings, folder / JOBS, item.path.stem).result()
-        item.write(saved(result, "espresso", folder, item.path.stem))
+        result = Job.of(item.crystal, waves, settings, folder / JOBS, item.name).result()
+        item.write(saved(result, "espresso", folder, item.name))
     except UnfinishedError as unfinished:
         if item.record:  # a failure that has been mended
             item.path.unlink()
@@ -215,7 +217,7 @@ def _advance(item: Item, waves: PlaneWaves, settings: PhononSettings, folder: Pa
     except SettingsError:  # concerns every crystal
         raise
     except Exception as error:  # phonopy, and ASE's reader, can raise anything, and the batch goes on
-        item.write(failed(error, item.crystal))
+        item.write(failed(error, item.crystal, STAGE))
     return None
 
 
@@ -229,7 +231,9 @@ def _header(path: Path) -> str:
     return "\n".join(line for line in lines if not line.startswith("#!"))
 
 
-def write_script(jobs: Path, tasks: Sequence[str], cluster: Cluster) -> None:
+def write_script(
+    jobs: Path, tasks: Sequence[str], cluster: Cluster, *, source: str = INPUT, output: str = OUTPUT
+) -> None:
     """Write ``tasks.txt`` and ``submit.sh``; with nothing to run the list is empty and there is no script.
 
     The script carries the list itself. Slurm keeps a copy of it, so that a later call, which writes other lists, does
@@ -245,8 +249,8 @@ def write_script(jobs: Path, tasks: Sequence[str], cluster: Cluster) -> None:
         header=cluster.header,
         tasks=listed,
         command=cluster.command,
-        input=INPUT,
-        output=OUTPUT,
+        input=source,
+        output=output,
         running=RUNNING,
     )
     (jobs / SUBMIT).write_text(script, encoding="utf-8")

@@ -156,7 +156,7 @@ class Job:
         from ase.io import write
 
         task.folder.mkdir(parents=True, exist_ok=True)
-        _copy(self.waves.potentials(task.atoms.symbols).values(), self.folder.parent / PSEUDO)
+        copy_once(self.waves.potentials(task.atoms.symbols).values(), self.folder.parent / PSEUDO)
         parameters = self.waves.parameters(task.atoms)
         control = parameters["input_data"]["control"]
         control |= {"title": self.title, "pseudo_dir": f"../../{PSEUDO}", "outdir": "."}
@@ -289,7 +289,14 @@ def _digest(crystal: Crystal, waves: PlaneWaves, settings: PhononSettings) -> st
     return digest.hexdigest()
 
 
-def _copy(files: Iterable[Path], folder: Path) -> None:
+def copy_once(files: Iterable[Path], folder: Path) -> None:
+    """Copy files into a folder that has none of their names with another content.
+
+    Raises
+    ------
+    SettingsError
+        When it has.
+    """
     for path in files:
         there = folder / path.name
         if not there.exists():

@@ -1,0 +1,33 @@
+"""The symmetry of crystals, in words."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from phonolyte.structures.crystal import Crystal
+
+TOLERANCE_A = 0.01
+"""Atoms that are moved by less, in angstrom, are where symmetry has them."""
+
+SYSTEMS = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
+_FIRST = (1, 3, 16, 75, 143, 168, 195, 231)
+"""Space group that each system begins with."""
+
+
+def crystal_system(crystal: Crystal) -> str:
+    """Crystal system by the space group that spglib finds, one of :data:`SYSTEMS`; ``unknown`` where it finds none."""
+    import spglib
+
+    try:
+        found = spglib.get_symmetry_dataset(
+            (crystal.lattice, crystal.frac_coords, crystal.numbers), symprec=TOLERANCE_A
+        )
+    except Exception:  # newer versions raise an error of their own where older ones give None
+        found = None
+    return system_of(found.number) if found else "unknown"
+
+
+def system_of(space_group: int) -> str:
+    """Crystal system of a space group by its number, 1 to 230."""
+    spans = zip(SYSTEMS, pairwise(_FIRST), strict=True)
+    return next(name for name, (first, after) in spans if first <= space_group < after)
