@@ -24,14 +24,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phonolyte import learning_set
+from phonolyte.dos.table import FINEST, write_densities
 from phonolyte.families import family
 from phonolyte.features import featurize
-from phonolyte.learning_set import FINEST, crystals_file, folder, write_densities
+from phonolyte.learning_set import crystals_file, densities_file, folder
 from phonolyte.phonons.campaign import read_density
 from phonolyte.prototypes import candidates
 from phonolyte.prototypes.candidates import shortest_bond
 from phonolyte.structures import Crystal, read
 from phonolyte.structures.duplicates import find_duplicates
+
+SOFTEST_MEV = 2.0
+"""Highest mode below which atoms do not hold together (the softest solids have 8 meV)."""
 
 
 def main() -> None:
@@ -63,7 +68,8 @@ def pack(candidates: Path, run: Path) -> None:
     prototype = pd.read_parquet(candidates, columns=["material_id", "prototype"]).set_index("material_id")["prototype"]
     phonons = pd.read_parquet(run / "phonons.parquet").set_index("material_id")
     relaxed = {crystal.material_id: crystal for crystal in read(run / "relaxed.parquet").crystals}
-    stable = [relaxed[name] for name in phonons.index[phonons["stable"]]]
+    bound = phonons["highest_mode_mev"] >= SOFTEST_MEV
+    stable = [relaxed[name] for name in phonons.index[phonons["stable"] & bound]]
     kept = [crystal for crystal, first in zip(stable, find_duplicates(stable), strict=True) if not first]
     rows = []
     for crystal in kept:
@@ -79,17 +85,19 @@ def pack(candidates: Path, run: Path) -> None:
     pd.DataFrame(rows).to_parquet(crystals_file(), index=False, compression="zstd", compression_level=19)
     densities = (read_density(run, crystal.material_id, crystal.formula) for crystal in kept)
     write_densities(
-        (replace(dos, n_atoms=float(len(crystal))) for dos, crystal in zip(densities, kept, strict=True)), folder()
+        (replace(dos, n_atoms=float(len(crystal))) for dos, crystal in zip(densities, kept, strict=True)),
+        densities_file(),
     )
     counts = {
         "computed": len(phonons),
         "failed": len(pd.read_parquet(run / "failures.parquet")),
         "unstable": int((~phonons["stable"]).sum()),
+        "apart": int((phonons["stable"] & ~bound).sum()),
         "repetitions": len(stable) - len(kept),
     }
     record = tomllib.loads((run / "run.toml").read_text())
     (folder() / "card.md").write_text(card(kept, pd.DataFrame(rows), counts, record["settings"]), encoding="utf-8")
-    describe(kept)
+    describe(learning_set.crystals().crystals)
     print(counts, {path.name: path.stat().st_size for path in folder().iterdir()})
 
 
@@ -117,8 +125,8 @@ total phonon band centers of {center.min():.1f} to {center.max():.1f} meV (mean 
    tetrahedra on a mesh of {settings["mesh"]:g} angstrom. No non-analytical correction.
 3. **Kept** is what has no mode below -{settings["tolerance_mev"]:g} meV and repeats no other crystal. Of
    {counts["computed"] + counts["failed"]} candidates {counts["failed"]} failed (mostly relaxations that did not
-   converge, or took longer than {settings["limit_s"]:g} s), {counts["unstable"]} were dynamically unstable, and
-   {counts["repetitions"]} relaxed into another one.
+   converge, or took longer than {settings["limit_s"]:g} s), {counts["unstable"]} were dynamically unstable,
+   {counts["apart"]} had come apart (no mode above {SOFTEST_MEV:g} meV), and {counts["repetitions"]} repeated another.
 
 ## What is in it
 
