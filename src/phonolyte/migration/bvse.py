@@ -1,0 +1,435 @@
+"""Percolation of the mobile ion through its bond-valence site energies: seconds a crystal, no engine."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import minimum_filter
+
+from phonolyte.arrays import Floats
+from phonolyte.errors import Failure, MissingExtraError, SettingsError, StructureError
+from phonolyte.items import ITEMS, Item, complete, failed, folder_of
+from phonolyte.migration.thresholds import thresholds
+from phonolyte.runs import write_failures, write_parquet
+from phonolyte.structures import Crystal
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core.structure import Structure
+
+STAGE = "percolation"
+METHOD = "bvse"
+TABLE = "barriers.parquet"
+MAP = "site_energy.npz"
+NEIGHBOURS = 100
+"""Ions that a point of the grid feels at most."""
+
+HIGHEST_SITE_EV = 1.5
+"""A minimum higher than this above the best site is no interstitial site."""
+
+MOST_ORBITS = 2
+"""Kinds of interstitial sites that are looked at, the lowest first."""
+
+ONE_SITE_A, OWN_SITE_A, FRAMEWORK_A = 1.0, 1.2, 1.5
+"""Minima nearer than this to each other are one; nearer to a site of the ion, or another atom, they are not empty."""
+
+JOINED_EV = 0.02
+"""Barriers of more dimensions that are no higher than this above the lowest are of the same network: what a grid of
+0.2 angstrom leaves uncertain."""
+
+
+@dataclass(frozen=True, slots=True)
+class PercolationSettings:
+    """How percolation is estimated.
+
+    Attributes
+    ----------
+    resolution_a
+        Distance between the points of the grid in angstrom. From 0.2 to 0.1 barriers fall by 0.03 eV at most.
+    cutoff_a
+        How far ions are felt, in angstrom.
+    highest_ev
+        Barriers above this are taken as none.
+    limit_atoms
+        Cells with more atoms than this are refused: the time grows with the volume squared.
+    """
+
+    resolution_a: float = 0.2
+    cutoff_a: float = 10.0
+    highest_ev: float = 5.0
+    limit_atoms: int = 200
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not value > 0:
+                raise SettingsError(f"{name} is {value}", fix="Give a positive number.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Percolation:
+    """What bond-valence site energies say of the paths of an ion.
+
+    Attributes
+    ----------
+    crystal
+        The reduced primitive cell that was used.
+    ion, charge
+        The mobile ion.
+    barriers_ev
+        Energy above the best site at which its sites join into a path in one, two and three dimensions; infinite when
+        they do not below the highest.
+    radii_a
+        Radius of the largest sphere that passes between the ionic spheres of the framework in one, two and three
+        dimensions; None where ionic radii are unknown.
+    oxidation
+        Where the charges are from: ``"bond valence"`` or ``"composition"``.
+    energies_ev
+        On the grid, (nx, ny, nz), both faces of the cell included; the best site has zero.
+    seconds
+        Wall time.
+    """
+
+    crystal: Crystal
+    ion: str
+    charge: int
+    barriers_ev: tuple[float, float, float]
+    radii_a: tuple[float, float, float] | None
+    oxidation: str
+    energies_ev: Floats = field(repr=False)
+    seconds: float
+
+    @property
+    def barrier_ev(self) -> float:
+        """The lowest energy at which there is a path through the crystal."""
+        return self.barriers_ev[0]
+
+    @property
+    def dimensions(self) -> int:
+        """In how many dimensions the ion moves at that energy; 0 where it does not."""
+        return sum(barrier <= self.barrier_ev + JOINED_EV < np.inf for barrier in self.barriers_ev)
+
+    def row(self) -> dict[str, Any]:
+        """What a table shows of it; a barrier above the highest is empty."""
+        barriers = [barrier if np.isfinite(barrier) else None for barrier in self.barriers_ev]
+        radii = self.radii_a or (None, None, None)
+        return {
+            "material_id": self.crystal.material_id,
+            "formula": self.crystal.formula,
+            "method": METHOD,
+            "engine": "bvlain",
+            "ion": self.ion,
+            "charge": self.charge,
+            "barrier_ev": barriers[0],
+            "dimensions": self.dimensions,
+            **{f"barrier_{n}d_ev": barrier for n, barrier in enumerate(barriers, 1)},
+            **{f"radius_{n}d_a": radius for n, radius in enumerate(radii, 1)},
+            "oxidation": self.oxidation,
+            "n_atoms": len(self.crystal),
+            "seconds": self.seconds,
+        }
+
+
+def percolation(crystal: Crystal, ion: str, settings: PercolationSettings | None = None) -> Percolation:
+    """Estimate the percolation of an ion through a crystal from its bond-valence site energies.
+
+    The energies are those of Chen, Wong and Adams, Acta Cryst. B75, 18 (2019), 10.1107/S2052520618015718, as bvlain
+    has them: the other mobile ions are left out, so that the ion may go wherever the framework lets it. The levels at
+    which they percolate are exact on the grid.
+
+    Parameters
+    ----------
+    crystal
+        Fully ordered.
+    ion
+        Symbol of the mobile element.
+    settings
+        The defaults unless given.
+
+    Raises
+    ------
+    StructureError
+        Without the ion, without charges that balance, without parameters for the ions, for a cell that is too large.
+    MissingExtraError
+        Without bvlain.
+    """
+    settings = settings or PercolationSettings()
+    start = time.perf_counter()
+    lain = _lain()
+    if ion not in crystal.symbols:
+        raise StructureError(
+            f"{crystal.material_id} has no {ion}", fix="Name the mobile ion of this crystal.", kind="NoMobileIon"
+        )
+    cell = _reduced(crystal)
+    if len(cell) > settings.limit_atoms:
+        raise StructureError(
+            f"the primitive cell of {crystal.material_id} has {len(cell)} atoms",
+            why=f"the limit is {settings.limit_atoms}",
+            fix="Raise the limit of atoms, and allow minutes.",
+            kind="TooLarge",
+        )
+    charged, oxidation = _charged(cell)
+    charge = _charge(charged, ion)
+    name = f"{ion}{abs(charge)}{'+' if charge > 0 else '-'}"
+    with redirect_stdout(StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lain.read_structure(charged, oxi_check=False)
+        energies = _energies(lain, name, crystal, settings)
+        room = _room(lain, name, settings)
+    energies = energies - energies.min()
+    one, two, three = (level if level <= settings.highest_ev else np.inf for level in thresholds(_inside(energies)))
+    return Percolation(
+        crystal=cell,
+        ion=ion,
+        charge=charge,
+        barriers_ev=(float(one), float(two), float(three)),
+        radii_a=None if room is None else _radii(room),
+        oxidation=oxidation,
+        energies_ev=energies,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def percolation_campaign(
+    crystals: Sequence[Crystal],
+    ion: str,
+    folder: Path,
+    settings: PercolationSettings | None = None,
+    *,
+    maps: bool = False,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+    until: float | None = None,
+) -> tuple[pd.DataFrame, list[Failure]]:
+    """Estimate the percolation in many crystals into a run folder, item by item as phonons are.
+
+    Parameters
+    ----------
+    crystals
+        With a `material_id` each of its own.
+    ion
+        Symbol of the mobile element.
+    folder
+        The run folder.
+    settings
+        The defaults unless given.
+    maps
+        Whether the energies on the grid are kept, in ``ID/site_energy.npz``.
+    executor
+        Of processes; the work is done here unless given.
+    progress
+        Called with the number of atoms done since the last call.
+    until
+        Time of the monotonic clock, in seconds, after which no further crystal is begun; those left are in no table.
+
+    Returns
+    -------
+    tuple
+        The table of ``barriers.parquet``, and the failures; together one row a crystal.
+    """
+    settings = settings or PercolationSettings()
+    _lain()
+    (folder / ITEMS).mkdir(parents=True, exist_ok=True)
+    decides = (METHOD, ion, maps, sorted(asdict(settings).items()))
+    items = [Item.of(crystal, folder, decides) for crystal in crystals]
+    work = partial(_work, ion=ion, settings=settings, folder=folder if maps else None)
+    complete(items, work, executor=executor, progress=progress, until=until)
+    records = [item.record or {} for item in items]
+    rows = [record["row"] for record in records if "row" in record]
+    failures = [Failure(**record["failure"]) for record in records if "failure" in record]
+    table = pd.DataFrame(rows)
+    write_parquet(table, folder / TABLE)
+    write_failures(folder, failures)
+    return table, failures
+
+
+def read_map(run: Path, material_id: str) -> tuple[Floats, Floats]:
+    """Site energies in eV on the grid (nx, ny, nz) and the lattice (3, 3) in angstrom that a run folder has."""
+    with np.load(folder_of(run, material_id) / MAP) as found:
+        return found["energies_ev"], found["lattice"]
+
+
+def empty_sites(cell: Atoms, ion: str, settings: PercolationSettings | None = None) -> Floats:
+    """Interstitial sites of an ion: minima of its bond-valence site energies where no atom is.
+
+    Parameters
+    ----------
+    cell
+        A primitive cell.
+    ion
+        Symbol of the mobile element.
+    settings
+        Of the grid; the defaults unless given.
+
+    Returns
+    -------
+    numpy.ndarray
+        Fractional coordinates (n, 3) in the cell, all that symmetry makes of the lowest minima.
+
+    Raises
+    ------
+    StructureError
+        As :func:`percolation` does, and where there is no such minimum.
+    """
+    found = percolation(Crystal.from_ase(cell), ion, settings)
+    energies = found.energies_ev[:-1, :-1, :-1]
+    lowest = energies == minimum_filter(energies, size=3, mode="wrap")
+    places = np.argwhere(lowest & (energies < HIGHEST_SITE_EV)) / energies.shape
+    order = np.argsort(energies[tuple((places * energies.shape).round().astype(int).T)])
+    sites: list[Floats] = []
+    orbits = 0
+    for place in places[order] @ found.crystal.lattice @ np.linalg.inv(cell.cell.array):
+        orbit = _orbit(cell, place)
+        if orbits < MOST_ORBITS and _is_empty(cell, orbit, ion) and not _meets(cell, orbit, sites):
+            sites.extend(orbit)
+            orbits += 1
+    if not sites:
+        raise StructureError(
+            f"{ion} has no interstitial site in {cell.symbols.formula}",
+            why="no minimum of its site energies is free",
+            fix="Take the vacancy as the carrier.",
+            kind="NoInterstitial",
+        )
+    return np.array(sites)
+
+
+def _orbit(cell: Atoms, place: Floats) -> list[Floats]:
+    """All places that symmetry makes of one; those that are nearer to each other than a grid can tell are one."""
+    import spglib
+
+    symmetry = spglib.get_symmetry((cell.cell.array, cell.get_scaled_positions(), cell.numbers), symprec=1e-2)
+    images = np.array([r @ place + t for r, t in zip(symmetry["rotations"], symmetry["translations"], strict=True)])
+    orbit: list[Floats] = []
+    for image in images:
+        apart = images - image
+        near = apart - np.rint(apart)
+        middle = image + near[np.linalg.norm(near @ cell.cell.array, axis=1) < ONE_SITE_A].mean(axis=0)
+        if not _meets(cell, [middle], orbit):
+            orbit.append(middle % 1.0)
+    return orbit
+
+
+def _meets(cell: Atoms, places: Sequence[Floats], others: Sequence[Floats]) -> bool:
+    if not others:
+        return False
+    apart = np.array(places)[:, None] - np.array(others)[None]
+    return bool((np.linalg.norm((apart - np.rint(apart)) @ cell.cell.array, axis=-1) < ONE_SITE_A / 2).any())
+
+
+def _is_empty(cell: Atoms, places: Sequence[Floats], ion: str) -> bool:
+    apart = np.array(places)[:, None] - cell.get_scaled_positions()[None]
+    distances = np.linalg.norm((apart - np.rint(apart)) @ cell.cell.array, axis=-1)
+    return bool((distances > np.where(cell.symbols == ion, OWN_SITE_A, FRAMEWORK_A)).all())
+
+
+def _work(item: Item, *, ion: str, settings: PercolationSettings, folder: Path | None) -> None:
+    try:
+        result = percolation(item.crystal, ion, settings)
+        if folder:
+            target = folder / item.name
+            target.mkdir(exist_ok=True)
+            np.savez_compressed(
+                target / MAP, energies_ev=result.energies_ev.astype(np.float32), lattice=result.crystal.lattice
+            )
+        item.write({"row": result.row()})
+    except Exception as error:  # bvlain and pymatgen can raise anything, and the batch goes on
+        item.write(failed(error, item.crystal, STAGE))
+
+
+def _lain() -> Any:
+    try:
+        from bvlain import Lain
+    except ImportError:
+        raise MissingExtraError("bvlain is not installed", fix="pip install 'phonolyte[migration]'") from None
+    return Lain(verbose=False)
+
+
+def _reduced(crystal: Crystal) -> Crystal:
+    """The primitive cell in Niggli's form, in which bvlain's box of neighbours is wide enough on every side."""
+    import spglib
+
+    found = spglib.find_primitive((crystal.lattice, crystal.frac_coords, crystal.numbers), symprec=1e-2)
+    lattice, coords, numbers = found or (crystal.lattice, crystal.frac_coords, crystal.numbers)
+    niggli = spglib.niggli_reduce(lattice)
+    if niggli is None:
+        return crystal
+    coords = coords @ lattice @ np.linalg.inv(niggli)
+    return Crystal.of(crystal.material_id, niggli, numbers.tolist(), coords, source=crystal.source)
+
+
+def _charged(crystal: Crystal) -> tuple[Structure, str]:
+    """The crystal with oxidation states, and where they are from."""
+    from pymatgen.analysis.bond_valence import BVAnalyzer
+
+    structure = crystal.to_pymatgen()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return BVAnalyzer(forbidden_species=["O-", "P3-"]).get_oxi_state_decorated_structure(
+                structure
+            ), "bond valence"
+        except ValueError:
+            structure.add_oxidation_state_by_guess(max_sites=-1)
+    if not any(site.specie.oxi_state for site in structure):
+        raise StructureError(
+            f"{crystal.material_id} has no oxidation states that balance",
+            why="neither bond valences nor the composition give any",
+            fix="Use --method neb, which needs none.",
+            kind="NoOxidationStates",
+        )
+    return structure, "composition"
+
+
+def _charge(structure: Structure, ion: str) -> int:
+    charges = sorted({float(site.specie.oxi_state or 0.0) for site in structure if site.specie.symbol == ion})
+    if len(charges) != 1 or not charges[0] or not charges[0].is_integer():
+        shown = ", ".join(f"{charge:+g}" for charge in charges)
+        raise StructureError(
+            f"{ion} has no single charge", why=f"its sites have {shown}", fix="Name another ion.", kind="MixedCharges"
+        )
+    return int(charges[0])
+
+
+def _energies(lain: Any, name: str, crystal: Crystal, settings: PercolationSettings) -> Floats:
+    try:
+        found = lain.bvse_distribution(
+            mobile_ion=name, r_cut=settings.cutoff_a, resolution=settings.resolution_a, k=NEIGHBOURS
+        )
+    except KeyError:
+        raise StructureError(
+            f"there are no bond-valence parameters for {name} in {crystal.formula}",
+            why="softBV has none for one of its anions with this charge",
+            fix="Use --method neb.",
+            kind="NoParameters",
+        ) from None
+    return np.asarray(found, dtype=float)
+
+
+def _room(lain: Any, name: str, settings: PercolationSettings) -> Floats | None:
+    """Distance of each point of the grid from the nearest ionic sphere of the framework, angstrom."""
+    try:
+        found = lain.void_distribution(mobile_ion=name, r_cut=settings.cutoff_a, resolution=settings.resolution_a)
+    except KeyError:  # an ion without a radius in Shannon's table
+        return None
+    return np.asarray(found, dtype=float)
+
+
+def _radii(room: Floats) -> tuple[float, float, float]:
+    """Of the largest spheres that pass in one, two and three dimensions; 0 where none does."""
+    one, two, three = (max(-level, 0.0) for level in thresholds(_inside(-room)))
+    return float(one), float(two), float(three)
+
+
+def _inside(field: Floats) -> Floats:
+    """The points of a grid without those on its far faces, which repeat the near ones."""
+    return field[:-1, :-1, :-1]

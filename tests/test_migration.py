@@ -1,0 +1,703 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from ase import Atoms
+from ase.build import add_adsorbate, bulk, fcc100, make_supercell
+from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones
+from ase.constraints import FixAtoms
+from typer.testing import CliRunner
+
+from phonolyte.cli import app
+from phonolyte.errors import EngineError, MigrationError, SettingsError, StructureError
+from phonolyte.figures import diffusion_arrhenius, neb_profile, site_energy_map
+from phonolyte.forces import Engine, open_engine
+from phonolyte.migration import (
+    DynamicsSettings,
+    NebSettings,
+    PercolationSettings,
+    barrier_campaign,
+    barriers,
+    dynamics_campaign,
+    percolation,
+    percolation_campaign,
+)
+from phonolyte.migration.barriers import HOPS_TABLE, Material, site_energies
+from phonolyte.migration.bvse import empty_sites, read_map
+from phonolyte.migration.dynamics import (
+    DIFFUSIVITIES,
+    KB_EV_K,
+    arrhenius,
+    conductivity_s_cm,
+    count_hops,
+    diffusivity,
+    unwrapped,
+)
+from phonolyte.migration.hops import Edge, Hop, Network, find_hops, percolation_threshold
+from phonolyte.migration.neb import Ends, climb, read_path, relax_ends, vacancy_ends, write_path
+from phonolyte.migration.nebx import neb_cluster_campaign
+from phonolyte.migration.thresholds import thresholds
+from phonolyte.phonons.cluster import Cluster
+from phonolyte.phonons.workflow import primitive_cell
+from phonolyte.references import reference_compounds
+from phonolyte.structures import Crystal
+
+REFERENCES = {crystal.material_id: crystal for crystal in reference_compounds().crystals}
+SULFIDE = REFERENCES["ref-Li2S"]
+COPPER = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
+FAST = NebSettings(images=3, min_length_a=6.0, fmax_ev_a=0.1)
+
+
+@pytest.fixture(scope="module")
+def emt() -> Engine:
+    return open_engine("emt")
+
+
+# Percolation
+
+
+def test_lithium_percolates_through_its_sulfide_in_three_dimensions():
+    found = percolation(SULFIDE, "Li")
+    assert found.charge == 1
+    assert found.dimensions == 3
+    assert found.barrier_ev == pytest.approx(0.38, abs=0.03)
+    assert found.radii_a is not None
+    assert 0.1 < found.radii_a[0] < 0.6
+    assert found.energies_ev.min() == 0.0
+
+
+def test_a_layered_crystal_conducts_in_its_layers_only():
+    found = percolation(REFERENCES["ref-LiCoO2"], "Li")
+    assert found.dimensions == 2
+    assert not np.isfinite(found.barriers_ev[2])
+    assert found.row()["barrier_3d_ev"] is None
+
+
+def test_percolation_does_not_depend_on_the_choice_of_the_cell():
+    wide = Crystal.from_ase(make_supercell(SULFIDE.to_ase(), [[1, 1, 0], [0, 1, 0], [0, 0, 2]]), material_id="wide")
+    assert percolation(wide, "Li").barriers_ev == pytest.approx(percolation(SULFIDE, "Li").barriers_ev, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("crystal", "ion", "settings", "kind"),
+    [
+        (COPPER, "Li", PercolationSettings(), "NoMobileIon"),
+        (COPPER, "Cu", PercolationSettings(), "NoOxidationStates"),
+        (REFERENCES["ref-Li3P"], "Li", PercolationSettings(), "NoParameters"),
+        (SULFIDE, "Li", PercolationSettings(limit_atoms=2), "TooLarge"),
+    ],
+)
+def test_what_cannot_percolate_says_why(crystal: Crystal, ion: str, settings: PercolationSettings, kind: str):
+    with pytest.raises(StructureError) as error:
+        percolation(crystal, ion, settings)
+    assert error.value.kind == kind
+    assert error.value.fix
+
+
+def test_a_campaign_of_percolation_keeps_failures_as_rows_and_is_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    crystals = [SULFIDE, COPPER, REFERENCES["ref-LiF"]]
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        table, failures = percolation_campaign(crystals, "Li", tmp_path, maps=True, executor=executor)
+    assert table["material_id"].tolist() == ["ref-Li2S", "ref-LiF"]
+    assert [failure.error for failure in failures] == ["NoMobileIon"]
+    energies, lattice = read_map(tmp_path, "ref-Li2S")
+    assert energies.ndim == 3
+    assert abs(np.linalg.det(lattice)) == pytest.approx(SULFIDE.volume_a3)
+    monkeypatch.setattr("phonolyte.migration.bvse.percolation", None)
+    again, _ = percolation_campaign(crystals, "Li", tmp_path, maps=True)
+    assert again.equals(table)
+
+
+def test_levels_of_percolation_are_those_of_channels_and_layers():
+    field = np.ones((6, 5, 4))
+    field[:, 2, 1] = 0.3
+    assert thresholds(field).tolist() == [0.3, 1.0, 1.0]
+    field[1, :, 1] = np.maximum(field[1, :, 1] * 0.5, 0.3)
+    assert thresholds(field).tolist() == [0.3, 0.5, 1.0]
+    field[1, 2, 2:] = 0.7
+    field[1, 2, 0] = 0.8
+    assert thresholds(field).tolist() == [0.3, 0.5, 0.8]
+
+
+def test_a_path_that_comes_back_two_cells_on_percolates():
+    field = np.ones((8, 8, 8))
+    for x in range(8):  # two strands that change places at the border: a cell has to be crossed twice
+        field[x, 2 if x < 4 else 6, 3] = 0.2
+        field[x, 6 if x < 4 else 2, 5] = 0.2
+    field[3:5, 2:7, 3] = 0.2
+    field[3:5, 2:7, 5] = 0.2
+    assert thresholds(field)[0] == 1.0
+    field[0, 2:7, 3:6] = 0.4
+    assert thresholds(field)[0] == 0.4
+
+
+@pytest.mark.parametrize("name", ["ref-Li2CO3", "ref-LiFePO4", "ref-LiCoO2"])
+def test_levels_of_percolation_are_those_that_bvlain_finds(name: str):
+    from bvlain import Lain
+
+    crystal = REFERENCES[name]
+    found = percolation(crystal, "Li")
+    lain = Lain(verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lain.read_structure(found.crystal.to_pymatgen())
+        lain.bvse_distribution(mobile_ion="Li1+", r_cut=10.0, resolution=0.2, k=100)
+        oracle = lain.percolation_barriers(encut=5.0)
+    assert found.barriers_ev == pytest.approx(tuple(oracle.values()), abs=0.011)  # a bisection to 0.01 eV
+
+
+@pytest.mark.parametrize(("name", "n", "place"), [("ref-Li2S", 1, 0.5), ("ref-LiF", 2, 0.25)])
+def test_interstitial_sites_are_the_holes_of_the_lattice(name: str, n: int, place: float):
+    sites = empty_sites(primitive_cell(REFERENCES[name], 0.01), "Li")
+    assert len(sites) == n
+    assert np.abs(np.minimum(sites, 1 - sites) - place).max() < 0.02
+
+
+# Hops
+
+
+def test_hops_of_the_antifluorite_are_those_known():
+    network = find_hops(SULFIDE.to_ase(), "Li", cutoff_a=4.5)
+    assert [(hop.name, len(hop.edges)) for hop in network.hops] == [("Li-2.85", 6), ("Li-4.04", 12)]
+    assert network.dimensions(network.hops[:1]) == 3
+    assert set(network.kinds.values()) == {min(network.kinds)}
+
+
+@pytest.mark.parametrize("name", ["ref-Li2CO3", "ref-LiBiO2", "ref-Li3PS4-Pmn2_1"])
+def test_hops_have_the_same_names_in_any_order_of_atoms_and_in_any_cell(name: str):
+    cell = REFERENCES[name].to_ase()
+    expected = [(hop.name, len(hop.edges)) for hop in find_hops(cell, "Li").hops]
+    shuffled = cell[np.random.default_rng(1).permutation(len(cell))]
+    shuffled.positions += 0.37
+    sheared = make_supercell(shuffled, [[1, 0, 0], [1, 1, 0], [0, -1, 1]])
+    for other in (shuffled, sheared):
+        assert [(hop.name, len(hop.edges)) for hop in find_hops(other, "Li").hops] == expected
+
+
+def test_a_hop_past_another_site_is_left_out():
+    chain = Atoms("Li", cell=[3, 8, 8], pbc=True)
+    assert [hop.name for hop in find_hops(chain, "Li", cutoff_a=7.0).hops] == ["Li-3.00"]
+
+
+def test_layers_percolate_in_two_dimensions():
+    layers = Atoms("Li", cell=[3, 3, 9], pbc=True)
+    network = find_hops(layers, "Li", cutoff_a=4.0)
+    assert network.dimensions(network.hops) == 2
+    assert [hop.name for hop in network.shortest()] == ["Li-3.00"]
+
+
+def line(name: str, *edges: Edge) -> Hop:
+    return Hop(name, edges, 1.0, 9.0, "O")
+
+
+def test_the_barrier_of_a_crystal_is_the_one_that_joins_hops_into_a_path():
+    within = line("within", Edge(0, 1, (0, 0, 0)))
+    along = line("along", Edge(1, 0, (1, 0, 0)))
+    across = line("across", Edge(0, 0, (0, 1, 0)))
+    network = Network("Li", (0, 1), {0: 0, 1: 1}, (within, along, across))
+    saddles = {"within": 0.1, "along": 0.5, "across": 0.9}
+    sites = {0: 0.0, 1: -0.2}
+    assert percolation_threshold(network, saddles, sites) == (pytest.approx(0.7), ("within", "along"))
+    assert percolation_threshold(network, saddles, sites, 2)[0] == pytest.approx(1.1)
+    assert percolation_threshold(network, saddles, sites, 3) == (float("inf"), ())
+    assert percolation_threshold(network, {"within": 0.1}, sites) == (float("inf"), ())
+
+
+def test_sites_have_the_lowest_energy_that_a_hop_found():
+    hop = line("hop", Edge(0, 1, (0, 0, 0)))
+    network = Network("Li", (0, 1), {0: 0, 1: 1}, (hop,))
+    rows = [
+        {"hop": "hop", "start_ev": -1.0, "end_ev": -2.0, "lowest_ev": -1.0},
+        {"hop": "hop", "start_ev": -1.5, "end_ev": -1.9, "lowest_ev": -1.7},
+    ]
+    assert site_energies(network, rows) == {1: -1.7, 0: -2.0}  # the second falls on its way
+
+
+def test_an_interstitial_hops_between_the_holes():
+    cell = primitive_cell(REFERENCES["ref-LiF"], 0.01)
+    holes = empty_sites(cell, "Li")
+    network = find_hops(cell, "Li", interstitials=holes)
+    assert network.carrier == "interstitial"
+    assert network.hops[0].name == "Lii-2.01"
+    assert network.dimensions(network.hops[:1]) == 3
+    ends = Material(REFERENCES["ref-LiF"], cell, np.diag([3, 3, 3]), network, holes).ends(network.hops[0])
+    assert len(ends.start) == 27 * len(cell) + 1
+    moved = np.linalg.norm(ends.end.positions - ends.start.positions, axis=1)
+    assert moved[ends.ion] == pytest.approx(network.hops[0].length_a)
+    assert np.count_nonzero(moved) == 1
+    rows = [{"hop": "Lii-2.01", "start_ev": -1.0, "end_ev": -2.0, "lowest_ev": -1.0}]
+    edge = network.hops[0].edge
+    expected = {network.kinds[edge.start]: -1.0, network.kinds[edge.end]: -2.0}
+    assert site_energies(network, rows) == {kind: min(-2.0, energy) if len(expected) == 1 else energy
+                                            for kind, energy in expected.items()}  # fmt: skip
+
+
+@pytest.mark.parametrize(("ion", "cutoff_a", "kind"), [("Na", 5.0, "NoMobileIon"), ("Li", 2.0, "NoHop")])
+def test_a_crystal_without_hops_says_so(ion: str, cutoff_a: float, kind: str):
+    with pytest.raises(MigrationError) as error:
+        find_hops(SULFIDE.to_ase(), ion, cutoff_a=cutoff_a)
+    assert error.value.kind == kind
+
+
+# Nudged elastic bands
+
+
+def gold_on_aluminium() -> Ends:
+    """The example of ASE's documentation: a gold atom on Al(100)."""
+    start = fcc100("Al", size=(2, 2, 3))
+    add_adsorbate(start, "Au", 1.7, "hollow")
+    start.center(axis=2, vacuum=4.0)
+    start.set_constraint(FixAtoms(mask=[atom.tag > 1 for atom in start]))
+    end = start.copy()
+    end[-1].x += end.cell[0, 0] / 2
+    return Ends(start, end, len(start) - 1)
+
+
+def test_the_barrier_of_gold_on_aluminium_is_that_of_ase(emt: Engine):
+    from ase.mep import NEB
+    from ase.optimize import BFGS
+
+    hop = line("Au-2.86", Edge(0, 0, (1, 0, 0)))
+    settings = NebSettings(images=5, fmax_ev_a=0.02)
+    ends = relax_ends(gold_on_aluminium(), emt, settings)
+    found = climb(hop, ends, emt, settings)
+    images = [ends.start.copy(), *(ends.start.copy() for _ in range(5)), ends.end.copy()]
+    for image in images:
+        image.calc = EMT()
+    band = NEB(images, climb=True, method="improvedtangent")
+    band.interpolate()
+    BFGS(band, logfile=None).run(fmax=0.02)
+    oracle = max(image.get_potential_energy() for image in images) - images[0].get_potential_energy()
+    assert found.converged
+    assert found.barrier_ev == pytest.approx(oracle, abs=2e-3)
+    assert found.barrier_ev == pytest.approx(0.374, abs=5e-3)  # as ASE's documentation has it
+    assert found.reverse_ev == pytest.approx(found.barrier_ev, abs=1e-3)
+    assert found.saddle == 3
+
+
+def test_a_vacancy_in_copper_hops_over_the_barrier_of_its_potential(emt: Engine, tmp_path: Path):
+    table, failures = barrier_campaign([COPPER], "Cu", emt, tmp_path, FAST)
+    assert not failures
+    row = table.iloc[0]
+    assert row["barrier_ev"] == pytest.approx(0.7, abs=0.15)  # experiment: 0.7
+    assert row["dimensions"] == 3
+    assert row["path"] == "Cu-2.54"
+    assert row["carrier"] == "vacancy"
+    assert row["charge"] == "neutral cell"
+    hops = pd.read_parquet(tmp_path / HOPS_TABLE)
+    images = read_path(tmp_path / "copper" / "Cu-2.54.xyz")
+    assert len(images) == 5
+    assert {len(image) for image in images} == {int(row["supercell_atoms"])}
+    energies = [image.get_potential_energy() for image in images]
+    assert max(energies) - energies[0] == pytest.approx(hops["barrier_ev"][0], abs=1e-6)
+
+
+def test_a_hop_that_was_killed_goes_on_from_its_path(emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    slow = replace(FAST, fmax_ev_a=0.01)
+    whole, _ = barrier_campaign([COPPER], "Cu", emt, tmp_path / "whole", slow)
+    saved: list[int] = []
+
+    def killed(images: Any, file: Path, info: Any) -> None:
+        write_path(images, file, info)
+        saved.append(1)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("phonolyte.migration.barriers.write_path", killed)
+        with pytest.raises(KeyboardInterrupt):
+            barrier_campaign([COPPER], "Cu", emt, tmp_path / "killed", slow)
+    monkeypatch.setattr("phonolyte.migration.barriers.relax_ends", None)  # they are in the path
+    again, failures = barrier_campaign([COPPER], "Cu", emt, tmp_path / "killed", slow)
+    assert not failures
+    assert again["barrier_ev"][0] == pytest.approx(whole["barrier_ev"][0], abs=2e-3)
+    steps = [pd.read_parquet(tmp_path / run / HOPS_TABLE)["steps"][0] for run in ("killed", "whole")]
+    assert steps[0] < steps[1]
+
+
+class NotANumber(EMT):  # type: ignore[misc]
+    def calculate(self, *args: Any, **kwargs: Any) -> None:
+        super().calculate(*args, **kwargs)
+        self.results["forces"] = self.results["forces"] * np.nan
+
+
+def test_an_engine_that_gives_no_numbers_is_named(tmp_path: Path):
+    broken = Engine("broken", NotANumber())
+    _, failures = barrier_campaign([COPPER], "Cu", broken, tmp_path, replace(FAST, relax=False))
+    assert "not finite" in failures[0].message
+
+
+def test_a_single_site_in_a_small_cell_cannot_hop_onto_its_own_image(emt: Engine):
+    cell = bulk("Cu")
+    with pytest.raises(MigrationError) as error:
+        vacancy_ends(cell, np.eye(3, dtype=int), find_hops(cell, "Cu").hops[0].edge)
+    assert error.value.kind == "SmallSupercell"
+
+
+def test_a_hop_through_an_atom_is_refused_unless_a_path_around_it_is_given(emt: Engine):
+    blocked = replace(line("Cu-5", Edge(0, 0, (1, 0, 0))), clearance_a=0.1, nearest="Au")
+    cell = bulk("Cu", cubic=True)
+    ends = vacancy_ends(cell, np.diag([2, 2, 2]), find_hops(cell, "Cu").hops[0].edge)
+    with pytest.raises(MigrationError) as error:
+        climb(blocked, ends, emt, FAST)
+    assert error.value.kind == "CrossesAtom"
+    free = climb(replace(blocked, clearance_a=1.5), ends, emt, FAST)
+    assert climb(blocked, ends, emt, FAST, path=free.images).converged
+
+
+def test_a_path_of_the_users_is_where_a_hop_begins(emt: Engine, tmp_path: Path):
+    first, _ = barrier_campaign([COPPER], "Cu", emt, tmp_path / "first", FAST)
+    (file,) = (tmp_path / "first").rglob("Cu-2.54.xyz")
+    known = replace(FAST, paths=(("Cu-2.54", str(file)),))
+    again, failures = barrier_campaign([COPPER], "Cu", emt, tmp_path / "again", known)
+    assert not failures
+    assert again["barrier_ev"][0] == pytest.approx(first["barrier_ev"][0], abs=2e-3)
+    steps = [pd.read_parquet(tmp_path / run / HOPS_TABLE)["steps"][0] for run in ("first", "again")]
+    assert steps[1] < steps[0]
+    assert known.deciding != FAST.deciding
+    with pytest.raises(SettingsError, match="no file"):
+        replace(FAST, paths=(("Cu-2.54", str(tmp_path / "none.xyz")),))
+
+
+def test_ends_that_slip_into_one_another_are_told(emt: Engine):
+    cell = bulk("Cu", cubic=True) * (2, 2, 2)
+    del cell[0]
+    near = int(np.linalg.norm(cell.positions, axis=1).argmin())
+    start, end = cell.copy(), cell.copy()
+    start.positions[near] *= 0.6  # not a site: it rolls to one
+    with pytest.raises(MigrationError) as error:
+        relax_ends(Ends(start, end, near), emt, NebSettings())
+    assert error.value.kind == "LeftBasin"
+    assert "start" in str(error.value)
+
+
+def test_a_path_with_other_atoms_is_refused(emt: Engine):
+    cell = bulk("Cu", cubic=True)
+    hop = find_hops(cell, "Cu").hops[0]
+    ends = vacancy_ends(cell, np.diag([2, 2, 2]), hop.edge)
+    wrong = [ends.start, ends.start[:-1], ends.end]
+    with pytest.raises(MigrationError, match="other atoms"):
+        climb(hop, ends, emt, FAST, path=wrong)
+
+
+def test_a_hop_over_its_time_limit_is_a_row_and_is_tried_again_under_another(emt: Engine, tmp_path: Path):
+    table, failures = barrier_campaign([COPPER], "Cu", emt, tmp_path, replace(FAST, limit_s=1e-9))
+    assert table.empty
+    assert failures[0].error == "TimeLimit"
+    table, failures = barrier_campaign([COPPER], "Cu", emt, tmp_path, FAST)
+    assert len(table) == 1
+    assert not failures
+
+
+def test_a_hop_that_took_too_long_beside_others_is_tried_again_under_another_limit(
+    emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ordered = Crystal.of("AuCu3", np.eye(3) * 3.8, ["Au", "Cu", "Cu", "Cu"],
+                         [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])  # fmt: skip
+    asked = replace(FAST, hops=("Cu-2.69", "Cu-3.80b"), relax=False, max_steps=40, limit_s=100.0)
+    names = [hop.name for hop in find_hops(primitive_cell(ordered, 0.01), "Cu").hops]
+    assert {"Cu-2.69", "Cu-3.80b"} <= set(names)
+    tried: list[str] = []
+
+    def slow(hop: Hop, *_: Any) -> Any:
+        tried.append(hop.name)
+        if hop.name == "Cu-3.80b":
+            raise MigrationError("takes longer than the limit", kind="TimeLimit")
+        return computed(hop, *_)
+
+    computed = barriers._computed
+    monkeypatch.setattr(barriers, "_computed", slow)
+    for limit in (100.0, 100.0, 200.0):
+        table, _ = barrier_campaign([ordered], "Cu", emt, tmp_path, replace(asked, limit_s=limit))
+        assert table["n_hops"].tolist() == [1]
+    assert tried == ["Cu-2.69", "Cu-3.80b", "Cu-3.80b"]
+
+
+def test_an_unconverged_band_says_so(emt: Engine):
+    cell = bulk("Cu", cubic=True)
+    hop = find_hops(cell, "Cu").hops[0]
+    ends = vacancy_ends(cell, np.diag([2, 2, 2]), hop.edge)
+    found = climb(hop, ends, emt, replace(FAST, max_steps=2, fmax_ev_a=1e-4))
+    assert not found.converged
+    assert "forces are at" in found.why
+
+
+# neb.x on a cluster
+
+NEB_X = """
+import sys
+from ase.io import read, write
+images = read("start.xyz", index=":")
+write("hop.xyz", images, format="xyz")
+print("     ------------------------------ iteration   2 ------------------------------")
+print("     image        energy (eV)        error (eV/A)        frozen")
+for n, energy in enumerate([-9.0, -8.9, -8.5, -8.8, -9.1], start=1):
+    print(f"         {n}     {energy:.7f}            0.0123450            T")
+print("     neb: convergence achieved in   2 iterations")
+print("     NEB          :     1m30.00s CPU     2m 5.00s WALL")
+print("   JOB DONE.")
+"""
+
+
+@pytest.fixture
+def hydride(tmp_path: Path) -> tuple[Crystal, list[str]]:
+    """A crystal, and the options of plane waves for it, with pseudopotentials that only have their names."""
+    folder = tmp_path / "pseudo"
+    folder.mkdir()
+    for symbol in ("Li", "H"):
+        (folder / f"{symbol}.upf").write_text('<UPF pseudo_type="NC">')
+    cell = bulk("LiH", "rocksalt", a=4.08)
+    return Crystal.from_ase(cell, material_id="hydride"), [f"pseudo_dir={folder}", "ecutwfc_ry=30"]
+
+
+def test_hops_run_on_a_cluster_and_are_read_again(tmp_path: Path, hydride: tuple[Crystal, list[str]]):
+    crystal, options = hydride
+    (tmp_path / "neb.py").write_text(NEB_X)
+    pd.DataFrame([crystal.row()]).to_parquet(tmp_path / "in.parquet")
+    command = f"command={sys.executable} {tmp_path / 'neb.py'}"
+    arguments = ["migrate", str(tmp_path / "in.parquet"), "--method", "neb", "--engine", "espresso", "--cluster"]
+    arguments += ["--no-relax", "--charge", "-1", "--images", "3", "--min-length-a", "5", "-o", str(tmp_path / "out")]
+    for option in (*options, command):
+        arguments += ["--option", option]
+    first = CliRunner().invoke(app, arguments)
+    assert first.exit_code == 0, first.output
+    assert "waiting for neb.x in 1 folder" in " ".join(first.output.split())
+    jobs = tmp_path / "out" / "jobs"
+    (task,) = (jobs / line for line in (jobs / "tasks.txt").read_text().split())
+    text = (task / "neb.in").read_text()
+    assert text.count("INTERMEDIATE_IMAGE") == 3
+    assert "tot_charge       = -1.0" in text
+    assert "num_of_images = 5" in text
+    environment = {**os.environ, "SLURM_ARRAY_TASK_ID": "1"}
+    subprocess.run(["bash", "submit.sh"], cwd=jobs, check=True, env=environment)
+    second = CliRunner().invoke(app, arguments)
+    assert second.exit_code == 0, second.output
+    row = pd.read_parquet(tmp_path / "out" / HOPS_TABLE).iloc[0]
+    assert row["barrier_ev"] == pytest.approx(0.5)
+    assert row["reverse_ev"] == pytest.approx(0.6)
+    assert row["seconds"] == 125.0
+    assert row["converged"]
+    material = pd.read_parquet(tmp_path / "out" / "barriers.parquet").iloc[0]
+    assert material["barrier_ev"] == pytest.approx(0.6)  # above the lower of both ends
+    assert material["charge"] == "-1 over a uniform background"
+    assert (tmp_path / "out" / "hydride" / f"{row['hop']}.png").is_file()
+
+
+def test_a_run_that_was_stopped_is_a_failure_that_says_where(tmp_path: Path, hydride: tuple[Crystal, list[str]]):
+    crystal, options = hydride
+    settings = NebSettings(relax=False, images=3, min_length_a=5.0)
+    cluster = Cluster.of("espresso", dict(option.split("=", 1) for option in options[:1]), command="neb.x")
+    run = neb_cluster_campaign([crystal], "Li", cluster, tmp_path / "out", settings)
+    assert run.waiting == ["hydride"]
+    output = run.jobs / run.tasks[0] / "neb.out"
+    output.write_text("     image        energy (eV)")
+    run = neb_cluster_campaign([crystal], "Li", cluster, tmp_path / "out", settings)
+    assert "there is no JOB DONE" in run.failures[0].message
+    assert run.waiting == []
+    output.unlink()
+    run = neb_cluster_campaign([crystal], "Li", cluster, tmp_path / "out", settings)
+    assert run.waiting == ["hydride"]
+    assert not run.failures
+
+
+def test_what_neb_x_cannot_do_is_refused(tmp_path: Path, hydride: tuple[Crystal, list[str]]):
+    crystal, options = hydride
+    cluster = Cluster.of("espresso", dict(option.split("=", 1) for option in options[:1]), command="neb.x")
+    with pytest.raises(SettingsError, match="does not relax"):
+        neb_cluster_campaign([crystal], "Li", cluster, tmp_path / "out", NebSettings())
+    with pytest.raises(SettingsError, match="limit_s"):
+        neb_cluster_campaign([crystal], "Li", cluster, tmp_path / "out", NebSettings(relax=False, limit_s=1.0))
+
+
+def test_an_engine_without_charges_refuses_one(emt: Engine, tmp_path: Path):
+    with pytest.raises(SettingsError, match="knows no charges"):
+        barrier_campaign([COPPER], "Cu", emt, tmp_path, replace(FAST, charge=-1.0))
+
+
+# Molecular dynamics
+
+
+def walk(n_ions: int, n_frames: int, step_a: float, seed: int = 0) -> list[Atoms]:
+    """Ions that walk at random in a framework that stands still."""
+    rng = np.random.default_rng(seed)
+    cell = Atoms(f"Li{n_ions}O2", positions=rng.random((n_ions + 2, 3)) * 10, cell=[10, 10, 10], pbc=True)
+    moves = rng.normal(0, step_a, (n_frames, n_ions, 3)).cumsum(axis=0)
+    frames = []
+    for move in moves:
+        frame = cell.copy()
+        frame.positions[:n_ions] += move
+        frame.wrap()
+        frames.append(frame)
+    return frames
+
+
+def test_the_diffusivity_of_a_random_walk_lies_in_its_interval():
+    settings = DynamicsSettings(settle_ps=0.02, time_ps=20.0)
+    step = 0.35
+    exact = 3 * step**2 / (6 * 0.02) * 1e-4  # cm2/s
+    inside = 0
+    for seed in range(5):
+        found = diffusivity(walk(24, 1000, step, seed), "Li", settings, 2.0)
+        low, high = np.percentile(found.samples_cm2_s, (2.5, 97.5))
+        assert low < np.median(found.samples_cm2_s) < high
+        assert np.median(found.samples_cm2_s) == pytest.approx(exact, rel=0.5)
+        inside += low < exact < high
+    assert inside >= 3
+
+
+def test_too_few_hops_are_refused_with_a_bound():
+    settings = DynamicsSettings(settle_ps=0.02, time_ps=20.0)
+    found = diffusivity(walk(24, 1000, 1e-4), "Li", settings, 2.0)
+    assert found.hops == 0
+    assert len(found.samples_cm2_s) == 0
+    assert found.below_cm2_s == pytest.approx(2.9957 * 4 / (6 * 24 * 19.98) * 1e-4, rel=0.01)
+
+
+def test_hops_are_counted_and_vibrations_are_not():
+    rng = np.random.default_rng(0)
+    paths = rng.normal(0, 0.3, (1000, 3, 3))
+    paths[300:, 0, 0] += 3.0
+    paths[600:, 0, 0] -= 3.0
+    paths[500:, 2, 1] += 3.0
+    assert count_hops(paths, 2.0, 10) == 3
+
+
+def test_paths_go_on_over_borders_and_leave_the_drift_out():
+    frames = []
+    for i in range(30):
+        frame = Atoms("LiO", positions=[[1, 1, 1], [5, 5, 5]], cell=[10, 10, 10], pbc=True)
+        frame.positions += [0.5 * i, 0, 0]
+        frame.positions[0, 1] += i
+        frame.wrap()
+        frames.append(frame)
+    paths = unwrapped(frames, "Li")
+    assert paths[-1, 0] - paths[0, 0] == pytest.approx([0, 29, 0])
+
+
+def test_conductivity_follows_nernst_and_einstein():
+    sigma = conductivity_s_cm(np.array(1e-7), 24, 1, 1000.0, 300.0)
+    assert float(sigma) == pytest.approx(24 / 1e-21 * 1.602e-19 * 1e-7 / (8.617e-5 * 300), rel=1e-3)
+
+
+def test_an_activation_energy_comes_back_with_its_interval():
+    rng = np.random.default_rng(0)
+    samples = {t: 1e-3 * np.exp(-0.3 / (KB_EV_K * t)) * rng.lognormal(0, 0.1, 500) for t in (600.0, 800.0, 1000.0)}
+    fit = arrhenius(samples, 24, 1, 1000.0)
+    low, high = np.percentile(fit.energies_ev, (2.5, 97.5))
+    assert low < 0.3 < high
+    assert high - low < 0.15
+    assert np.percentile(fit.sigma_300k_s_cm, 97.5) > np.percentile(fit.sigma_300k_s_cm, 2.5) > 0
+    with pytest.raises(MigrationError, match="two temperatures"):
+        arrhenius({600.0: samples[600.0]}, 24, 1, 1000.0)
+
+
+SHORT = DynamicsSettings(temperatures_k=(600.0,), time_ps=0.2, settle_ps=0.1, timestep_fs=2.0, min_length_a=6.0)
+
+
+def test_a_crystal_that_stands_still_is_refused_and_a_longer_run_goes_on(emt: Engine, tmp_path: Path):
+    table, failures = dynamics_campaign([COPPER], "Cu", emt, tmp_path, SHORT)
+    assert not failures
+    assert table["barrier_ev"].isna().all()
+    runs = pd.read_parquet(tmp_path / DIFFUSIVITIES)
+    assert "fewer than" in runs["why"][0]
+    (file,) = (tmp_path / "copper").glob("*.traj")
+    first = read_path(file)
+    dynamics_campaign([COPPER], "Cu", emt, tmp_path, replace(SHORT, time_ps=0.4))
+    longer = read_path(file)
+    assert len(longer) == len(first) + 10
+    assert np.array_equal(longer[len(first) - 1].positions, first[-1].positions)
+    assert longer[-1].info["step"] == 250
+
+
+def test_a_crystal_that_flies_apart_is_told(tmp_path: Path):
+    hot = Engine("lj", LennardJones(sigma=2.3, epsilon=0.4, rc=6.0))
+    wild = replace(SHORT, timestep_fs=80.0, sample_fs=80.0, time_ps=40.0, relax=False)
+    _, failures = dynamics_campaign([COPPER], "Cu", hot, tmp_path, wild)
+    assert "flies apart" in failures[0].message
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"temperatures_k": ()}, {"temperatures_k": (600.0, 600.0)}, {"time_ps": 0.0}, {"sample_fs": 1.0}],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any]):
+    with pytest.raises(SettingsError):
+        DynamicsSettings(**settings)
+
+
+# The command
+
+
+@pytest.mark.parametrize("method", ["neb", "md"])
+def test_the_command_computes_tabulates_and_draws(tmp_path: Path, method: str):
+    from ase.io import write
+
+    write(tmp_path / "copper.cif", bulk("Cu", cubic=True))
+    more = ["--images", "3"] if method == "neb" else ["--temperature-k", "500", "--time-ps", "0.5", "--no-relax"]
+    arguments = ["migrate", str(tmp_path / "copper.cif"), "--method", method, "--engine", "emt", "--ion", "Cu",
+                 "--min-length-a", "6", *more, "-o", str(tmp_path / "out")]  # fmt: skip
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "copper" in result.output
+    figure = "Cu-2.54.png" if method == "neb" else "diffusivity.png"
+    assert (tmp_path / "out" / "copper" / figure).stat().st_size > 5000
+    assert len(pd.read_parquet(tmp_path / "out" / "barriers.parquet")) == 1
+
+
+def test_the_command_maps_site_energies_and_counts_what_failed(tmp_path: Path):
+    from ase.io import write
+
+    write(tmp_path / "copper.cif", bulk("Cu", cubic=True))
+    write(tmp_path / "sulfide.cif", SULFIDE.to_ase())
+    result = CliRunner().invoke(app, ["migrate", str(tmp_path), "-o", str(tmp_path / "out")])
+    assert result.exit_code == 1, result.output
+    assert "1 of 2 crystals" in result.output
+    assert (tmp_path / "out" / "sulfide" / "site_energy.png").stat().st_size > 5000
+
+
+# Figures
+
+
+def test_a_profile_marks_both_barriers():
+    figure = neb_profile(np.array([0.0, 1.0, 2.0]), np.array([-1.0, -0.5, -1.1]), note="not converged")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["0.50 eV", "0.60 eV", "not converged"]
+
+
+def test_a_map_without_a_path_says_so():
+    figure = site_energy_map(np.random.default_rng(0).random((5, 6, 7)), np.eye(3) * 5, [None, None, None], title="LiF")
+    assert figure.get_suptitle() == "LiF   no path"
+
+
+def test_diffusivities_and_bounds_are_drawn_apart():
+    runs = pd.DataFrame(
+        {
+            "temperature_k": [600.0, 800.0, 1000.0],
+            "diffusivity_cm2_s": [None, 1e-6, 1e-5],
+            "diffusivity_low_cm2_s": [None, 5e-7, 8e-6],
+            "diffusivity_high_cm2_s": [None, 2e-6, 2e-5],
+            "below_cm2_s": [1e-7, None, None],
+        }
+    )
+    axes = diffusion_arrhenius(runs, title="x", energy_ev=(0.3, 0.2, 0.4)).axes[0]
+    assert axes.get_yscale() == "log"
+    assert axes.get_legend().get_texts()[0].get_text() == "below (too few hops)"
+
+
+def test_errors_of_an_engine_keep_their_kind():
+    assert issubclass(MigrationError, EngineError)
+    assert MigrationError("a").kind == "MigrationError"
