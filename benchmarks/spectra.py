@@ -1,0 +1,208 @@
+"""How often circuits and conductivities come back from synthetic spectra with noise, as often as their intervals state.
+
+Usage: python benchmarks/spectra.py [N [SEED]]
+
+N (500 unless given) random circuits, *plain*: one arc, two arcs, with and without blocking electrodes, 40 to 70 points
+from 1 MHz to 0.1 Hz, noise of 0.1 to 2 % of the modulus on both parts. Arcs of a spectrum are at least a decade apart
+in time, and within the frequencies. Then a tenth of N of each kind that is hard:
+
+- leads: a resistor and an inductor in series, resistances of 10 to 1000 ohm, as good conductors have them
+- overlapping: two arcs 0.3 to 1 decade apart in time, blocking electrodes
+- cut: two arcs, the last frequency 0.3 to 3 times that of the slower arc's peak
+- warburg: one or two arcs and a Warburg tail
+- outliers: two arcs, blocking electrodes, one to three points off by 10 to 30 %
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from record import keep
+
+from phonolyte.impedance import Analysis, Fit, Spectrum, analyse, fit, resistances
+from phonolyte.impedance.circuits import circuit_of
+
+PLAIN = ("p(R1,CPE1)", "p(R1,CPE1)-CPE0", "p(R1,CPE1)-p(R2,CPE2)", "p(R1,CPE1)-p(R2,CPE2)-CPE0")
+LEADS = ("L0-R0-p(R1,CPE1)-CPE0", "L0-R0-p(R1,CPE1)-p(R2,CPE2)-CPE0")
+WARBURG = ("p(R1,CPE1)-W0", "p(R1,CPE1)-p(R2,CPE2)-W0")
+HARD = ("leads", "overlapping", "cut", "warburg", "outliers")
+
+Values = dict[str, float]
+
+
+def main(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = {"plain": Score(), **{kind: Score() for kind in HARD}}
+    for number in range(n):
+        circuit = PLAIN[number % len(PLAIN)]
+        kinds["plain"].add(circuit, *measured(circuit, parameters(circuit, rng), frequencies(rng), rng), every=True)
+    for kind in HARD:
+        for number in range(n // 10):
+            kinds[kind].add(*hard(kind, number, rng), every=False)
+    plain = kinds["plain"]
+    seconds = [one for score in kinds.values() for one in score.seconds]
+    cpu = [one for score in kinds.values() for one in score.cpu]
+    keep(
+        "spectra" if seed == 0 else f"spectra-seed-{seed}",
+        {
+            "n": n,
+            "seed": seed,
+            "seconds_median": round(float(np.median(seconds)), 3),
+            "seconds_95": round(float(np.quantile(seconds, 0.95)), 3),
+            "cpu_seconds_median": round(float(np.median(cpu)), 3),
+            "cpu_seconds_95": round(float(np.quantile(cpu, 0.95)), 3),
+            "load": round(os.getloadavg()[0], 1),
+            "right_circuit": {name: f"{plain.right[name]} of {plain.of[name]}" for name in PLAIN},
+            "chosen": dict(plain.chosen.most_common()),
+            "inside_95_percent_interval": {key: round(plain.inside[key] / plain.asked[key], 3) for key in plain.asked},
+            "total_resistance_error": plain.errors,
+            "kramers_kronig": dict(plain.verdicts),
+            "hard": {kind: kinds[kind].summary for kind in HARD},
+        },
+    )
+
+
+class Score:
+    """What was found of spectra of one kind."""
+
+    def __init__(self) -> None:
+        self.of, self.right, self.chosen, self.verdicts = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+        self.inside, self.asked = Counter[str](), Counter[str]()
+        self.off: list[float] = []
+        self.seconds: list[float] = []
+        self.cpu: list[float] = []
+        self.arcs = self.bounds = self.open = 0
+
+    def add(self, circuit: str, spectrum: Spectrum, values: Values, *, every: bool) -> None:
+        start, cpu = time.perf_counter(), time.process_time()
+        found = analyse(spectrum)
+        self.seconds.append(time.perf_counter() - start)
+        self.cpu.append(time.process_time() - cpu)
+        self.of[circuit] += 1
+        self.chosen[found.fit.circuit] += 1
+        self.right[circuit] += found.fit.circuit == circuit
+        self.arcs += len(circuit_of(found.fit.circuit).arcs) == len(circuit_of(circuit).arcs)
+        self.verdicts[found.test.verdict] += 1
+        self.total(found, sum(value for name, value in values.items() if re.fullmatch(r"R\d+", name)))
+        if every:
+            self.parameters(circuit, spectrum, values, found)
+
+    def total(self, found: Analysis, true: float) -> None:
+        shown = {one.process: one for one in resistances(found.fit, rivals=found.tried)}["total"]
+        self.off.append(abs(float(np.log(shown.ohm / true))))
+        self.asked["total, circuit chosen"] += 1
+        self.inside["total, circuit chosen"] += shown.low_ohm <= true <= shown.high_ohm
+        if not found.intercept.complete:
+            self.open += 1
+            self.bounds += found.intercept.ohm <= true
+
+    def parameters(self, circuit: str, spectrum: Spectrum, values: Values, found: Analysis) -> None:
+        same = found.fit if found.fit.circuit == circuit else fit(spectrum, circuit)
+        names = circuit_of(circuit).names
+        for name, there in zip(names, aligned(same, names), strict=True):
+            kind = re.sub(r"\d", "", name.replace("_0", " Q").replace("_1", " alpha"))
+            at = same.names.index(there)
+            self.asked[kind] += 1
+            self.inside[kind] += same.low[at] <= values[name] <= same.high[at]
+
+    @property
+    def errors(self) -> Values:
+        return {"median": round(float(np.median(self.off)), 4), "95%": round(float(np.quantile(self.off, 0.95)), 4)}
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        n, key = sum(self.of.values()), "total, circuit chosen"
+        found: dict[str, Any] = {
+            "right_circuit": f"{sum(self.right.values())} of {n}",
+            "right_number_of_arcs": f"{self.arcs} of {n}",
+            "total_inside_95_percent_interval": round(self.inside[key] / n, 3),
+            "total_resistance_error": self.errors,
+            "kramers_kronig": dict(self.verdicts),
+        }
+        if self.open:
+            found["resistance_at_least"] = f"{self.open} said so, {self.bounds} of them rightly"
+        return found
+
+
+def hard(kind: str, number: int, rng: np.random.Generator) -> tuple[str, Spectrum, Values]:
+    """A circuit, its spectrum, and its parameters."""
+    f = frequencies(rng)
+    if kind == "leads":
+        circuit = LEADS[number % len(LEADS)]
+        values = parameters(circuit, rng, ohm=(1, 3))
+        return circuit, *measured(circuit, values, f, rng)
+    if kind == "warburg":
+        circuit = WARBURG[number % len(WARBURG)]
+        return circuit, *measured(circuit, parameters(circuit, rng), f, rng)
+    circuit = PLAIN[2] if kind == "cut" else PLAIN[3]
+    values = parameters(circuit, rng, apart=(0.3, 1.0) if kind == "overlapping" else (1.0, 2.5))
+    if kind == "cut":
+        tau = (values["CPE2_0"] * values["R2"]) ** (1 / values["CPE2_1"])
+        last = 10 ** rng.uniform(np.log10(0.3), np.log10(3)) / (2 * np.pi * tau)
+        f = np.logspace(6, np.log10(last), len(f))
+    spectrum, values = measured(circuit, values, f, rng)
+    if kind == "outliers":
+        z = spectrum.impedance_ohm.copy()
+        points = rng.choice(len(z), size=int(rng.integers(1, 4)), replace=False)
+        z[points] *= 1 + rng.uniform(0.1, 0.3, len(points)) * np.exp(2j * np.pi * rng.random(len(points)))
+        spectrum = Spectrum.of(spectrum.name, spectrum.frequency_hz, z)
+    return circuit, spectrum, values
+
+
+def measured(circuit: str, values: Values, f: np.ndarray, rng: np.random.Generator) -> tuple[Spectrum, Values]:
+    """A spectrum with noise."""
+    wanted = circuit_of(circuit)
+    noise = 10 ** rng.uniform(-3, np.log10(0.02))
+    z = wanted.impedance_ohm([values[name] for name in wanted.names], f)
+    z = z + np.abs(z) * noise * (rng.normal(size=len(f)) + 1j * rng.normal(size=len(f)))
+    return Spectrum.of(circuit, f, z), values
+
+
+def frequencies(rng: np.random.Generator) -> np.ndarray:
+    return np.logspace(6, -1, int(rng.integers(40, 71)))
+
+
+def parameters(
+    circuit: str,
+    rng: np.random.Generator,
+    *,
+    ohm: tuple[float, float] = (3, 6),
+    apart: tuple[float, float] = (1.0, 2.5),
+) -> Values:
+    """Random parameters; ranges are of the logarithm of a resistance, and of decades of time between arcs."""
+    found: Values = {}
+    tau = 10 ** rng.uniform(-6.0, -4.5)
+    for number in re.findall(r"p\(R(\d+)", circuit):
+        r, alpha = 10 ** rng.uniform(*ohm), rng.uniform(0.75, 1.0)
+        found |= {f"R{number}": r, f"CPE{number}_0": tau**alpha / r, f"CPE{number}_1": alpha}
+        tau *= 10 ** rng.uniform(*apart)
+        if number == "1":
+            first = r
+    if "R2" in found:  # a second arc that can be seen beside the first
+        r, alpha = first * 10 ** rng.uniform(-0.7, 0.7), found["CPE2_1"]
+        found |= {"CPE2_0": found["CPE2_0"] * found["R2"] / r, "R2": r}
+    if "R0" in circuit:
+        found |= {"R0": first * 10 ** rng.uniform(-1, 0), "L0": 10 ** rng.uniform(-7, -6)}
+    total = sum(value for name, value in found.items() if re.fullmatch(r"R\d+", name))
+    if "CPE0" in circuit:
+        alpha = rng.uniform(0.6, 0.95)
+        found |= {"CPE0_0": 1 / (total * (2 * np.pi * 10 ** rng.uniform(-1, 1)) ** alpha), "CPE0_1": alpha}
+    if "W0" in circuit:
+        found["W0"] = total * np.sqrt(2 * np.pi * 10 ** rng.uniform(-1, 1))
+    return found
+
+
+def aligned(found: Fit, names: tuple[str, ...]) -> list[str]:
+    """Names of the fit for the true ones: the fastest arc is the first."""
+    order = [name[1:] for name, _, _ in found.arcs]
+    return [re.sub(r"(R|CPE)([12])", lambda m: m.group(1) + order[int(m.group(2)) - 1], name) for name in names]
+
+
+if __name__ == "__main__":
+    main(*(int(one) for one in (sys.argv[1:] + ["500", "0"][len(sys.argv) - 1 :])))

@@ -1,0 +1,226 @@
+"""One page for a series of impedance spectra, that opens without a network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phonolyte import __version__
+from phonolyte.errors import Failure
+from phonolyte.figures.impedance import NAMES, arrhenius_figure, draw
+from phonolyte.figures.style import save
+from phonolyte.impedance.conductivity import Geometry
+from phonolyte.impedance.notes import series_notes
+from phonolyte.impedance.run import Analysis, arrhenius_of, series
+from phonolyte.impedance.temperature import ZERO_C
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+MOST_PDF = 50
+"""Spectra that are drawn as PDF too; it takes longer than the rest together."""
+
+
+def write_page(
+    folder: Path,
+    analyses: Sequence[Analysis],
+    spectra: pd.DataFrame,
+    lines: pd.DataFrame,
+    geometry: Geometry | None,
+    failures: Sequence[Failure],
+    *,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Path:
+    """Draw all figures, and write one page that opens without a network.
+
+    Parameters
+    ----------
+    folder
+        Where ``impedance.html`` goes, and ``figures/``.
+    analyses, failures
+        What could be analysed, and what could not.
+    spectra, lines
+        The tables of both.
+    geometry
+        Of the pellet, where it is known.
+    executor
+        Of processes that draw; a drawing that is there from an earlier run is kept.
+    progress
+        Called with 1 after each spectrum.
+    """
+    drawn = []
+    formats = ("pdf", "png") if len(analyses) <= MOST_PDF else ("png",)
+    work = partial(draw, folder=folder / "figures", formats=formats)
+    pictures = executor.map(work, analyses) if executor else map(work, analyses)
+    for analysis, png in zip(analyses, pictures, strict=True):
+        drawn.append((analysis, png))
+        if progress:
+            progress(1)
+    parts = series(spectra)
+    line = None
+    if parts:
+        figure = arrhenius_figure(parts, {name: arrhenius_of(part, "ln_sigma_t") for name, part in parts.items()})
+        line, _ = save(figure, folder / "figures" / "arrhenius", ("png", "pdf"))
+    body = [
+        f"<h1>Impedance of {_count(len(analyses))}</h1>",
+        f"<div class=facts>{_words(analyses, lines, geometry)}</div>",
+    ]
+    if line:
+        body += ["<h2>Arrhenius</h2>", _image(line, "Conductivities against the inverse temperature", "narrow"),
+                 _lines_table(lines)]  # fmt: skip
+    body += ["<h2>Conductivities</h2>", _table(spectra, ROW_COLUMNS)]
+    if failures:
+        listed = "".join(f"<li><b>{escape(one.material_id)}</b>: {escape(one.message)}</li>" for one in failures)
+        body += [f"<h2>Not analysed: {len(failures)}</h2><ul>{listed}</ul>"]
+    body.append("<h2>Spectra</h2>")
+    for analysis, png in drawn:
+        notes = "".join(f"<li>{escape(note)}</li>" for note in analysis.notes)
+        body.append(
+            f"<section><h3>{escape(analysis.spectrum.name)}</h3>{_image(png, f'Spectrum {analysis.spectrum.name}')}"
+            f"<p>Kramers-Kronig test: {analysis.test.verdict} ({analysis.test.rms:.2%} of the modulus left over). "
+            f"Circuit <code>{escape(analysis.fit.circuit)}</code>, {analysis.fit.rms:.2%} left over.</p>"
+            f"<ul>{notes}</ul></section>"
+        )
+    page = folder / "impedance.html"
+    page.write_text(_PAGE.format(body="\n".join(body), version=__version__), encoding="utf-8")
+    return page
+
+
+ROW_COLUMNS = {
+    "file": ("spectrum", ""), "temperature_k": ("T (°C)", "celsius"), "process": ("process", "word"),
+    "resistance_ohm": ("R (Ω)", "g"), "resistance_low_ohm": ("95 % from", "g"), "resistance_high_ohm": ("to", "g"),
+    "capacitance_f": ("C (F)", "g"), "sigma_s_cm": ("σ (S/cm)", "g"), "sigma_std_s_cm": ("± (1 std)", "g"),
+    "kramers_kronig": ("KK test", "word"),
+}  # fmt: skip
+LINE_COLUMNS = {
+    "process": ("process", "word"), "form": ("form", "word"), "regime": ("regime", "word"),
+    "from_k": ("from (°C)", "celsius"), "to_k": ("to", "celsius"),
+    "ea_ev": ("Ea (eV)", "f"), "ea_low_ev": ("95 % from", "f"), "ea_high_ev": ("to", "f"),
+    "room_s_cm": ("σ at 25 °C (S/cm)", "g"), "room_low_s_cm": ("95 % from", "g"), "room_high_s_cm": ("to", "g"),
+    "outliers": ("off the line", ""),
+}  # fmt: skip
+
+
+def _words(analyses: Sequence[Analysis], lines: pd.DataFrame, geometry: Geometry | None) -> str:
+    said = []
+    if geometry:
+        said.append(
+            f"Pellet: {10 * geometry.thickness_cm:g} mm thick, electrodes of {geometry.area_cm2:.4g} cm². "
+            "Conductivities are thickness over area and resistance."
+        )
+    said += [f"{note[0].upper()}{note[1:]}." for note in map(escape, series_notes(analyses, geometry))]
+    said += [
+        f"{NAMES[row['process']].capitalize()}: activation energy {row['ea_ev']:.3f} eV "
+        f"({row['ea_low_ev']:.3f} to {row['ea_high_ev']:.3f}), at 25 °C {_number(row['room_s_cm'])} S/cm "
+        f"({_number(row['room_low_s_cm'])} to {_number(row['room_high_s_cm'])}), extrapolated."
+        for row in (lines[lines["form"] == "ln_sigma_t"].to_dict("records") if len(lines) else ())
+    ]
+    bad = [analysis.spectrum.name for analysis in analyses if analysis.test.verdict != "good"]
+    if bad:
+        said.append(f"The Kramers-Kronig test warns of {', '.join(map(escape, bad))}.")
+    return "".join(f"<p>{sentence}</p>" for sentence in said)
+
+
+def _lines_table(lines: pd.DataFrame) -> str:
+    """Activation energies in both forms."""
+    table = lines.assign(form=lines["form"].map({"ln_sigma_t": "ln(σT)", "ln_sigma": "ln σ"}))
+    table["regime"] = table["regime"].where(table["regime"] != "1 of 1")
+    table["outliers"] = table["outliers"].where(table["outliers"] != "")
+    return _table(table, LINE_COLUMNS)
+
+
+def _table(table: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> str:
+    shown = {key: column for key, column in columns.items() if key in table and table[key].notna().any()}
+    head = "".join(f"<th{_side(key, kind)}>{escape(name)}</th>" for key, (name, kind) in shown.items())
+    rows, last = [], None
+    for row in table.to_dict("records"):
+        first, last = row.get("file") != last or last is None, row.get("file")
+        cells = "".join(
+            f"<td{_side(key, kind)}>{escape(_cell(row[key], kind) if first or key not in ONCE else '')}</td>"
+            for key, (_, kind) in shown.items()
+        )
+        rows.append(f"<tr{' class=first' if first else ''}>{cells}</tr>")
+    return f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+
+
+ONCE = ("file", "temperature_k", "kramers_kronig")
+"""What stands in the first of the rows of a spectrum only."""
+
+
+def _side(key: str, kind: str) -> str:
+    return " class=text" if kind == "word" or key in ("file", "outliers") else ""
+
+
+def _cell(value: Any, kind: str) -> str:
+    if value is None or value != value:
+        return ""
+    if kind == "celsius":
+        return f"{value - ZERO_C:.0f}"
+    if kind == "f":
+        return f"{value:.3f}"
+    if kind == "g":
+        return _number(value)
+    return str(value).replace("_", " ")
+
+
+def _number(value: float) -> str:
+    """Three digits; powers of ten as people write them."""
+    text = f"{value:.3g}"
+    mantissa, _, power = text.partition("e")
+    return f"{mantissa}\u00a0×\u00a010{str(int(power)).translate(RAISED)}" if power else text
+
+
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _image(path: Path, text: str, style: str = "") -> str:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f'<img class="{style}" alt="{escape(text, quote=True)}" src="data:image/png;base64,{data}">'
+
+
+def _count(n: int) -> str:
+    return f"{n} spectr{'um' if n == 1 else 'a'}"
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>Impedance</title><style>
+:root {{ color-scheme: light dark; --ink: #22272e; --soft: #59636e; --paper: #fff; --line: #d9dde3;
+  --wash: #f4f6f8; --mark: #0072b2; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --ink: #e3e7ec; --soft: #9aa4af; --paper: #16191d; --line: #3a414a;
+  --wash: #1f242a; --mark: #56b4e9; }} }}
+body {{ font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem;
+  margin: 2rem auto; padding: 0 1rem; }}
+h1 {{ font-size: 1.7rem; line-height: 1.2; }} h2 {{ font-size: 1.25rem; margin-top: 2.5rem; }}
+h3 {{ font-size: 1.05rem; margin: 1.2rem 0 .3rem; overflow-wrap: anywhere; }}
+img {{ max-width: 100%; height: auto; background: #fff; border-radius: 4px; display: block; }}
+img.narrow {{ max-width: min(100%, 30rem); }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }}
+th, td {{ text-align: right; padding: .2rem .6rem; white-space: nowrap; }}
+th {{ color: var(--soft); font-weight: 600; border-bottom: 1px solid var(--ink); }}
+tr.first td {{ border-top: 1px solid var(--line); }}
+.text {{ text-align: left; }}
+th:first-child, td:first-child {{ padding-left: 0; }}
+.facts {{ background: var(--wash); border-left: 3px solid var(--mark); padding: .6rem 1rem; }}
+.facts p {{ margin: .3rem 0; }}
+section {{ break-inside: avoid; border-top: 1px solid var(--line); margin-top: 1.5rem; }}
+section p, section ul {{ font-size: .9rem; color: var(--soft); margin: .4rem 0; }}
+code {{ overflow-wrap: anywhere; }}
+footer {{ margin-top: 3rem; font-size: .8rem; color: var(--soft); }}
+@media print {{ body {{ margin: 0; max-width: none; font-size: 11pt; }} .wide {{ overflow: visible; }}
+  table {{ font-size: 7.5pt; }} th, td {{ padding: .1rem .35rem; }} }}
+</style></head><body>
+{body}
+<footer>Phonolyte {version}. Kramers-Kronig test: Schönleber et al., 10.1016/j.electacta.2014.01.034. Notation of
+circuits: impedance.py, 10.21105/joss.02349.</footer>
+</body></html>
+"""

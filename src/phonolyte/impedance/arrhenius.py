@@ -1,0 +1,190 @@
+"""From conductivities at several temperatures to an activation energy: lines, points off them, regimes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy.stats import t as student
+
+from phonolyte.arrays import Floats, Ints
+from phonolyte.errors import SpectrumError
+
+KB_EV_K = 8.617333262e-5
+ROOM_K = 298.15
+CONFIDENCE = 0.95
+OUTLIER_SHARE = 0.02
+"""Share of straight lines with noise in which any point may be called off the line."""
+
+FEWEST_TWO = 6
+"""Temperatures from which on two regimes are looked for, three at least on either side."""
+
+FLOOR = 0.01
+"""Least relative uncertainty of a conductivity as a weight: a fit cannot know what the temperature was to better."""
+
+Form = Literal["ln_sigma_t", "ln_sigma"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArrheniusFit:
+    """A straight line through ln(sigma T), or ln(sigma), against 1/T.
+
+    Attributes
+    ----------
+    form
+        Which of both.
+    ea_ev, ea_std_ev, ea_low_ev, ea_high_ev
+        Activation energy, its standard deviation, and the ends of its 95 % interval.
+    prefactor, prefactor_low, prefactor_high
+        In S K/cm, or S/cm.
+    room_s_cm, room_low_s_cm, room_high_s_cm
+        Extrapolated to 25 degrees Celsius.
+    outliers
+        Indices of points off the line.
+    temperatures_k
+        Lowest and highest.
+    n
+        Points.
+    """
+
+    form: Form
+    ea_ev: float
+    ea_std_ev: float
+    ea_low_ev: float
+    ea_high_ev: float
+    prefactor: float
+    prefactor_low: float
+    prefactor_high: float
+    room_s_cm: float
+    room_low_s_cm: float
+    room_high_s_cm: float
+    outliers: tuple[int, ...]
+    temperatures_k: tuple[float, float]
+    n: int
+
+
+def arrhenius(
+    temperatures_k: Sequence[float] | Floats,
+    sigma_s_cm: Sequence[float] | Floats,
+    relative_std: Sequence[float] | Floats,
+    form: Form = "ln_sigma_t",
+) -> ArrheniusFit:
+    """Fit an activation energy, weighted, with intervals by Student's t from the scatter about the line.
+
+    Raises
+    ------
+    SpectrumError
+        With fewer than three temperatures, from which there is no interval.
+    """
+    t, sigma = np.asarray(temperatures_k, float), np.asarray(sigma_s_cm, float)
+    if len(np.unique(t)) < 3:
+        raise SpectrumError(
+            f"an activation energy needs three temperatures, there are {len(np.unique(t))}", fix="Measure more of them."
+        )
+    y = np.log(sigma * t) if form == "ln_sigma_t" else np.log(sigma)
+    weight = 1 / np.maximum(np.asarray(relative_std, float), FLOOR) ** 2
+    line = _line(1 / t, y, weight)
+    quantile = float(student.ppf(0.5 + CONFIDENCE / 2, len(t) - 2))
+    energy, spread = -line.slope * KB_EV_K, line.slope_std * KB_EV_K
+    room, room_std = line.at(1 / ROOM_K)
+    by = ROOM_K if form == "ln_sigma_t" else 1.0
+    start, start_std = line.at(0.0)
+    starts = [float(np.exp(start + sign * quantile * start_std)) for sign in (0, -1, 1)]
+    rooms = [float(np.exp(room + sign * quantile * room_std)) / by for sign in (0, -1, 1)]
+    return ArrheniusFit(
+        form=form,
+        ea_ev=energy,
+        ea_std_ev=spread,
+        ea_low_ev=energy - quantile * spread,
+        ea_high_ev=energy + quantile * spread,
+        prefactor=starts[0],
+        prefactor_low=starts[1],
+        prefactor_high=starts[2],
+        room_s_cm=rooms[0],
+        room_low_s_cm=rooms[1],
+        room_high_s_cm=rooms[2],
+        outliers=_off_the_line(1 / t, y, weight),
+        temperatures_k=(float(t.min()), float(t.max())),
+        n=len(t),
+    )
+
+
+def regimes(
+    temperatures_k: Sequence[float] | Floats,
+    sigma_s_cm: Sequence[float] | Floats,
+    relative_std: Sequence[float] | Floats,
+    form: Form = "ln_sigma_t",
+) -> list[ArrheniusFit]:
+    """One line, or two where the data demand it, from low to high temperatures.
+
+    Two lines must be better than one by 10 in the Bayesian information criterion, and the intervals of their energies
+    must not meet.
+    """
+    t = np.asarray(temperatures_k, float)
+    order = np.argsort(t)
+    t, sigma, spread = t[order], np.asarray(sigma_s_cm, float)[order], np.asarray(relative_std, float)[order]
+    whole = arrhenius(t, sigma, spread, form)
+    n = len(t)
+    if n < FEWEST_TWO:
+        return [whole]
+    y = np.log(sigma * t) if form == "ln_sigma_t" else np.log(sigma)
+    weight = 1 / np.maximum(spread, FLOOR) ** 2
+
+    def square(part: slice) -> float:
+        return _line(1 / t[part], y[part], weight[part]).square
+
+    cuts = [
+        cut for cut in range(3, n - 2)
+        if t[cut] > t[cut - 1] and min(len(np.unique(t[:cut])), len(np.unique(t[cut:]))) >= 3
+    ]  # fmt: skip
+    if not cuts:
+        return [whole]
+    best = min(cuts, key=lambda cut: square(slice(0, cut)) + square(slice(cut, n)))
+    two = square(slice(0, best)) + square(slice(best, n))
+    better = n * np.log(square(slice(0, n)) / max(two, 1e-12 * n)) - 3 * np.log(n)
+    low, high = (arrhenius(t[part], sigma[part], spread[part], form) for part in (slice(0, best), slice(best, n)))
+    apart = low.ea_high_ev < high.ea_low_ev or high.ea_high_ev < low.ea_low_ev
+    return [low, high] if better > 10 and apart else [whole]
+
+
+class _Line(NamedTuple):
+    intercept: float
+    slope: float
+    covariance: Floats
+    square: float
+
+    @property
+    def slope_std(self) -> float:
+        return float(np.sqrt(self.covariance[1, 1]))
+
+    def at(self, x: float) -> tuple[float, float]:
+        """The value at a point, and its standard deviation."""
+        where = np.array([1.0, x])
+        return self.intercept + self.slope * x, float(np.sqrt(where @ self.covariance @ where))
+
+
+def _line(x: Floats, y: Floats, weight: Floats) -> _Line:
+    design = np.stack((np.ones_like(x), x), axis=1)
+    inverse = np.linalg.inv(design.T @ (weight[:, None] * design))
+    found = inverse @ design.T @ (weight * y)
+    square = float(weight @ (y - design @ found) ** 2)
+    return _Line(float(found[0]), float(found[1]), inverse * square / max(len(x) - 2, 1), square)
+
+
+def _off_the_line(x: Floats, y: Floats, weight: Floats) -> tuple[int, ...]:
+    """Points that are far off the line through the others."""
+    if len(x) < 5:
+        return ()
+    off = []
+    far = float(student.ppf(1 - OUTLIER_SHARE / (2 * len(x)), len(x) - 3))  # each of n points may be the one
+    everything: Ints = np.arange(len(x))
+    for point in everything:
+        rest = everything != point
+        line = _line(x[rest], y[rest], weight[rest])
+        expected, spread = line.at(float(x[point]))
+        noise = line.square / (rest.sum() - 2) / weight[point]
+        if abs(y[point] - expected) > far * np.sqrt(spread**2 + noise):
+            off.append(int(point))
+    return tuple(off)

@@ -1,0 +1,263 @@
+"""From the fit of a spectrum to resistances by process, and with the pellet's size to conductivities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Self, get_args
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.stats import t as student
+
+from phonolyte.errors import SettingsError
+from phonolyte.impedance.fitting import CONFIDENCE, RESOLVED, Fit
+from phonolyte.impedance.spectrum import Spectrum
+
+BOUNDARY_F_CM, ELECTRODE_F_CM = 3e-11, 1e-7
+"""Capacitances, times thickness over area, from which on an arc is of grain boundaries, and of electrodes (Irvine,
+Sinclair and West, 10.1002/adma.19900020304: grains 1e-12, grain boundaries 1e-11 to 1e-8, electrodes 1e-7 to 1e-5)."""
+
+BEGUN = 10.0
+"""A slower arc than this many times the time of the lowest frequency has not begun: it could be anything."""
+
+LEAST_WEIGHT = 0.005
+"""Odds of a circuit below which it does not count."""
+
+NEAR_AXIS = 0.05
+"""A spectrum whose last point has a smaller share of its modulus off the real axis than this has met it."""
+
+DEEP = 2.0
+"""Degrees by which a minimum of the phase must be lower than what is on either side; noise of 2 % makes one."""
+
+Process = Literal["bulk", "grain_boundary", "interface", "electrode", "series", "total"]
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Of a pellet between two electrodes.
+
+    Attributes
+    ----------
+    thickness_cm, area_cm2
+        With their standard deviations, zero where they are not known.
+    """
+
+    thickness_cm: float
+    area_cm2: float
+    thickness_std_cm: float = 0.0
+    area_std_cm2: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        thickness_mm: float,
+        *,
+        diameter_mm: float | None = None,
+        area_cm2: float | None = None,
+        thickness_std_mm: float = 0.0,
+        diameter_std_mm: float = 0.0,
+    ) -> Self:
+        """From what a calliper measures.
+
+        Raises
+        ------
+        SettingsError
+            Without an area or with two, and for lengths that are not above zero.
+        """
+        if (diameter_mm is None) == (area_cm2 is None):
+            raise SettingsError("the area of the pellet is needed once", fix="Give --diameter-mm or --area-cm2.")
+        for name, value in (("thickness", thickness_mm), ("diameter", diameter_mm), ("area", area_cm2)):
+            if value is not None and not value > 0:
+                raise SettingsError(f"the {name} is {value}", fix="Give a length above zero.")
+        area = area_cm2 if area_cm2 is not None else np.pi * ((diameter_mm or 0.0) / 20) ** 2
+        spread = 2 * diameter_std_mm / diameter_mm * area if diameter_mm else 0.0
+        return cls(thickness_mm / 10, float(area), thickness_std_mm / 10, float(spread))
+
+    @property
+    def constant_per_cm(self) -> float:
+        """Thickness over area, 1/cm."""
+        return self.thickness_cm / self.area_cm2
+
+    @property
+    def relative_std(self) -> float:
+        """Of thickness over area."""
+        return float(np.hypot(self.thickness_std_cm / self.thickness_cm, self.area_std_cm2 / self.area_cm2))
+
+
+class Resistance(NamedTuple):
+    """Of one process.
+
+    Attributes
+    ----------
+    process
+        What it is of.
+    ohm, low_ohm, high_ohm
+        The resistance, and the ends of its 95 % interval.
+    relative_std
+        Standard deviation of its logarithm.
+    capacitance_f
+        Of its arc; NaN where it has none.
+    """
+
+    process: Process
+    ohm: float
+    low_ohm: float
+    high_ohm: float
+    relative_std: float
+    capacitance_f: float
+
+
+class Intercept(NamedTuple):
+    """The resistance that a spectrum shows without a fit.
+
+    Attributes
+    ----------
+    ohm
+        Where the spectrum is nearest to the real axis after its arcs.
+    complete
+        Whether it comes there; else the resistance is at least this.
+    frequency_hz
+        Of the point.
+    """
+
+    ohm: float
+    complete: bool
+    frequency_hz: float
+
+
+def resistances(
+    fit: Fit,
+    constant_per_cm: float | None = None,
+    *,
+    boundary_f_cm: float = BOUNDARY_F_CM,
+    rivals: Sequence[Fit] = (),
+) -> list[Resistance]:
+    """The resistances of a circuit, by process.
+
+    Of two arcs the faster one is of the bulk, the other of grain boundaries, as long as no capacitance speaks of
+    electrodes. A single arc is what its capacitance says; where that is grain boundaries, a resistor before it is the
+    bulk, whose arc is too fast to be seen. The total is all but electrodes. Without the size of the pellet a
+    capacitance says nothing: then arcs are bulk and grain boundaries in their order.
+
+    Parameters
+    ----------
+    fit
+        Of a spectrum.
+    constant_per_cm
+        Thickness over area, where it is known.
+    boundary_f_cm
+        Capacitance times that, from which on a single arc is of grain boundaries.
+    rivals
+        Other circuits that were fitted. The interval of the total covers those that explain the spectrum nearly as
+        well: where it ends too early, circuits differ in what they expect beyond its end.
+    """
+    parts = _processes(fit, constant_per_cm, boundary_f_cm)
+    found = [_sum(fit, [name], process, capacitance) for name, process, capacitance in parts]
+    total = _total(fit, constant_per_cm, boundary_f_cm)
+    if total is None:
+        return found
+    others = [(one, _total(one, constant_per_cm, boundary_f_cm)) for one in rivals if _is_rival(one, fit)]
+    weighted = [(_weight(one, fit), other) for one, other in others if other and other.relative_std < RESOLVED]
+    return [*found, _covering(total, fit.freedom, weighted)]
+
+
+def _total(fit: Fit, constant_per_cm: float | None, boundary_f_cm: float) -> Resistance | None:
+    parts = _processes(fit, constant_per_cm, boundary_f_cm)
+    ionic = [name for name, process, _ in parts if process != "electrode"]
+    return _sum(fit, ionic, "total", float("nan")) if ionic else None
+
+
+def _is_rival(one: Fit, fit: Fit) -> bool:
+    """Whether another circuit counts: its slowest arc must have begun within the spectrum, else it is a tail."""
+    slowest = max((ohm * capacitance for _, ohm, capacitance in one.arcs), default=0.0)
+    return one.circuit != fit.circuit and one.resolved and 2 * np.pi * one.lowest_hz * slowest < BEGUN
+
+
+def _weight(one: Fit, fit: Fit) -> float:
+    """Odds of a circuit against the one that was chosen, at most even (Kass and Raftery, 10.2307/2291091)."""
+    return float(np.exp(min((fit.bic - one.bic) / 2, 0.0)))
+
+
+def _covering(total: Resistance, freedom: int, others: Sequence[tuple[float, Resistance]]) -> Resistance:
+    """A total whose interval is that of the mixture of all circuits, each by its odds."""
+    counted = [(weight, one) for weight, one in others if weight > LEAST_WEIGHT]
+    if not counted:
+        return total
+    weights = np.array([1.0, *(weight for weight, _ in counted)])
+    centers = np.log([total.ohm, *(one.ohm for _, one in counted)])
+    spreads = np.maximum([total.relative_std, *(one.relative_std for _, one in counted)], 1e-9)
+
+    def below(x: float) -> float:
+        return float(weights @ student.cdf((x - centers) / spreads, freedom) / weights.sum())
+
+    def quantile(share: float) -> float:
+        far = 100 * float(spreads.max())
+        return float(np.exp(brentq(lambda x: below(x) - share, centers.min() - far, centers.max() + far)))
+
+    low, high = quantile(0.5 - CONFIDENCE / 2), quantile(0.5 + CONFIDENCE / 2)
+    low, high = min(low, total.low_ohm), max(high, total.high_ohm)
+    return total._replace(low_ohm=low, high_ohm=high, relative_std=float(np.log(high / low)) / 4)
+
+
+def _processes(fit: Fit, constant_per_cm: float | None, boundary_f_cm: float) -> list[tuple[str, Process, float]]:
+    """Name of a resistor, what it is of, and the capacitance beside it: arcs, then what is alone."""
+    constant = constant_per_cm or 0.0
+    arcs = [(name, capacitance) for name, _, capacitance in fit.arcs]
+    ionic = [arc for arc in arcs if arc[1] * constant < ELECTRODE_F_CM]
+    alone = [name for name in fit.names if name.startswith("R") and name not in {arc[0] for arc in arcs}]
+    slow = bool(ionic) and ionic[0][1] * constant >= boundary_f_cm and (bool(alone) or len(ionic) == 1)
+    order: list[Process] = ["grain_boundary"] if slow else ["bulk", "grain_boundary"]
+    order += ["interface"] * len(ionic)
+    found: list[tuple[str, Process, float]]
+    found = [(name, process, capacitance) for (name, capacitance), process in zip(ionic, order, strict=False)]
+    found += [(name, "electrode", capacitance) for name, capacitance in arcs if (name, capacitance) not in ionic]
+    first: Process = "bulk" if slow else "series"
+    found += [(name, first if at == 0 else "series", float("nan")) for at, name in enumerate(alone)]
+    return sorted(found, key=lambda one: get_args(Process).index(one[1]))
+
+
+def _sum(fit: Fit, names: Sequence[str], process: Process, capacitance_f: float) -> Resistance:
+    """Resistors in series, with the interval of their sum."""
+    at = np.array([fit.names.index(name) for name in names], dtype=int)
+    ohm = float(fit.values[at].sum())
+    slope = fit.values[at] / ohm
+    spread = float(np.sqrt(max(slope @ fit.covariance[np.ix_(at, at)] @ slope, 0.0)))
+    wide = float(np.exp(min(student.ppf(0.5 + CONFIDENCE / 2, fit.freedom) * spread, 50.0)))
+    return Resistance(process, ohm, ohm / wide, ohm * wide, spread, capacitance_f)
+
+
+def intercept(spectrum: Spectrum) -> Intercept:
+    """The resistance without a fit: where the spectrum is nearest to the real axis between arcs and what blocks.
+
+    That is its end, where that meets the axis; else the last minimum of the phase, unless the phase falls again
+    behind it, towards an axis that is not reached. A spectrum that only rises like a blocking electrode, its arc too
+    fast to be seen, has it at its beginning.
+    """
+    z, f = spectrum.impedance_ohm, spectrum.frequency_hz
+    phase = -np.angle(z, deg=True)
+    smooth = phase.copy()
+    smooth[1:-1] = np.median([phase[:-2], phase[1:-1], phase[2:]], axis=0)
+    lows = [
+        i
+        for i in range(1, len(z) - 1)
+        if smooth[i] == smooth[i - 1 : i + 2].min()
+        and smooth[:i].max() > smooth[i] + DEEP
+        and smooth[i + 1 :].max() > smooth[i] + DEEP
+    ]
+    last = len(z) - 1
+    falls = smooth[lows[-1] if lows else 0 :].max() > smooth[-1] + DEEP
+    if smooth[-1] <= np.rad2deg(NEAR_AXIS):
+        at, complete = last, True
+    elif lows and not falls:
+        at, complete = lows[-1], True
+    elif not falls and smooth[-1] > smooth[0] + DEEP:
+        at, complete = 0, True  # a tail alone
+    else:
+        at, complete = last, False
+    return Intercept(float(z[at].real), complete, float(f[at]))
+
+
+def conductivity_s_cm(ohm: float, geometry: Geometry) -> float:
+    """Thickness over area and resistance."""
+    return geometry.constant_per_cm / ohm

@@ -1,0 +1,565 @@
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from phonolyte.cli import app
+from phonolyte.errors import MissingExtraError, SettingsError, SpectrumError
+from phonolyte.impedance import (
+    Geometry,
+    Spectrum,
+    analyse,
+    arrhenius,
+    best_fit,
+    fit,
+    intercept,
+    kramers_kronig,
+    read_spectrum,
+    regimes,
+    resistances,
+)
+from phonolyte.impedance.arrhenius import KB_EV_K
+from phonolyte.impedance.circuits import Grid, circuit_of
+from phonolyte.impedance.temperature import temperature_of
+
+F = np.logspace(6, -1, 50)
+TWO_ARCS = {"R1": 2e4, "CPE1_0": 2e-10, "CPE1_1": 0.9, "R2": 9e4, "CPE2_0": 3e-8, "CPE2_1": 0.85, "CPE0_0": 5e-6,
+            "CPE0_1": 0.7}  # fmt: skip
+
+
+def cpe(q: float, alpha: float, f: np.ndarray = F) -> np.ndarray:
+    return 1 / (q * (2j * np.pi * f) ** alpha)
+
+
+def arc(r: float, q: float, alpha: float, f: np.ndarray = F) -> np.ndarray:
+    return 1 / (1 / r + 1 / cpe(q, alpha, f))
+
+
+def two_arcs(f: np.ndarray = F) -> np.ndarray:
+    """Bulk, grain boundaries and blocking electrodes."""
+    p = TWO_ARCS
+    return (
+        arc(p["R1"], p["CPE1_0"], p["CPE1_1"], f) + arc(p["R2"], p["CPE2_0"], p["CPE2_1"], f)
+        + cpe(p["CPE0_0"], p["CPE0_1"], f)
+    )  # fmt: skip
+
+
+def noisy(z: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return z + np.abs(z) * share * (rng.normal(size=len(z)) + 1j * rng.normal(size=len(z)))
+
+
+# Reading
+
+Z = two_arcs(F)
+
+
+def rows(separator: str = "\t", comma: bool = False, sign: float = 1.0, khz: float = 1.0, kohm: float = 1.0) -> str:
+    lines = (
+        separator.join(f"{x:.6e}" for x in (f * khz, z.real * kohm, sign * z.imag * kohm))
+        for f, z in zip(F, Z, strict=True)
+    )
+    text = "\n".join(lines)
+    return text.replace(".", ",") if comma else text
+
+
+FILES = {
+    "plain.csv": "frequency (Hz),Z' (ohm),Z'' (ohm)\n" + rows(","),
+    "minus.csv": "Frequency / Hz;Re(Z) / Ohm;-Im(Z) / Ohm\n" + rows(";", sign=-1),
+    "decimal.csv": "Frequency (Hz);Z' (Ω);-Z'' (Ω)\n" + rows(";", comma=True, sign=-1),
+    "zive.txt": "zive 25deg\nFixed value(s) :  AC Volt  [Vrms]=3.5e-02\n   Freq.[Hz]   \tZs'[ohm]  \tZs''[ohm]\n"
+    + rows(),
+    "zplot.z": '"ZPLOT2 ASCII","2"\n"  Freq(Hz)", "Z\'(a)", "Z\'\'(b)"\nEnd Comments\n' + rows(", "),
+    "kilo.txt": "f/kHz\tZreal/kOhm\tZimag/kOhm\n" + rows(khz=1e-3, kohm=1e-3),
+    "biologic.mpt": "EC-Lab ASCII FILE\nNb header lines : 3\nfreq/Hz\tRe(Z)/Ohm\t-Im(Z)/Ohm\n" + rows(sign=-1),
+    "gamry.DTA": "EXPLAIN\nTAG\tEISPOT\nZCURVE\tTABLE\n\tFreq\tZreal\tZimag\n\tHz\tohm\tohm\n"
+    + "\n".join("\t" + line for line in rows().split("\n")),
+    "polar.csv": "Frequency (Hz),|Z| (ohm),Phase (deg)\n"
+    + "\n".join(f"{f:.6e},{abs(z):.8e},{np.angle(z, deg=True):.8e}" for f, z in zip(F, Z, strict=True)),
+    "zahner.txt": "Frequency/Hz\tImpedance/Ohm\tPhase/deg\n"
+    + "\n".join(f"{f:.6e}\t{abs(z):.8e}\t{np.angle(z, deg=True):.8e}" for f, z in zip(F, Z, strict=True)),
+    "bare.txt": rows(" "),
+}
+
+
+WHOLE = {
+    "gamry": "EXPLAIN\nTAG\tEISPOT\nTITLE\tLABEL\tPotentiostatic EIS\nZCURVE\tTABLE\n"
+    "\tPt\tTime\tFreq\tZreal\tZimag\tZsig\tZmod\tZphz\tIdc\tVdc\tIERange\n"
+    "\t#\ts\tHz\tohm\tohm\tV\tohm\t°\tA\tV\t#\n"
+    + "".join(
+        f"\t{n}\t{n + 1}\t{f:.6e}\t{z.real:.6e}\t{z.imag:.6e}\t1\t{abs(z):.6e}\t{np.angle(z, deg=True):.4f}\t0\t0\t5\n"
+        for n, (f, z) in enumerate(zip(F, Z, strict=True))
+    ),
+    "biologic": "EC-Lab ASCII FILE\nNb header lines : 5\n\nPotentio Electrochemical Impedance Spectroscopy\n"
+    "freq/Hz\tRe(Z)/Ohm\t-Im(Z)/Ohm\t|Z|/Ohm\tPhase(Z)/deg\ttime/s\n"
+    + "".join(
+        f"{f:.6e}\t{z.real:.6e}\t{-z.imag:.6e}\t{abs(z):.6e}\t{np.angle(z, deg=True):.4f}\t{n}\n"
+        for n, (f, z) in enumerate(zip(F, Z, strict=True))
+    ),
+    "zplot": "ZPLOT2 ASCII\n  Freq(Hz)\tAmpl\tBias\tTime(Sec)\tZ'(a)\tZ''(b)\tGD\tErr\tRange\nEnd Comments\n"
+    + "".join(f"{f:.6e}\t0.1\t0\t{n}\t{z.real:.6e}\t{z.imag:.6e}\t0\t0\t1\n"
+              for n, (f, z) in enumerate(zip(F, Z, strict=True))),
+}  # fmt: skip
+
+
+def exported(row: Callable[[int, float, complex], str]) -> str:
+    return "".join(row(n, f, z) for n, (f, z) in enumerate(zip(F, Z, strict=True)))
+
+
+LAYOUTS = {
+    "autolab-fra.txt": '"Z60W Data File: Version 1.1"\n""\n""\n0,2,0,1,0.1,1000000\n50\n'
+    '"  Freq (Hz)    Ampl     Bias   Time(Sec)   Z\'(a)    Z\'\'(b)    GD   Err   Range"\n'
+    + exported(lambda n, f, z: f"{f:.6e},0,0,0,{z.real:.6e},{z.imag:.6e},0,0,0\n"),
+    "autolab-nova.txt": "Index\tFrequency (Hz)\tZ' (Ω)\t-Z'' (Ω)\tZ (Ω)\t-Phase (°)\tTime (s)\n"
+    + exported(lambda n, f, z: f"{n}\t{f:.6e}\t{z.real:.6e}\t{-z.imag:.6e}\t{abs(z):.6e}\t"
+               f"{-np.angle(z, deg=True):.5f}\t{n}\n"),
+    "nova-comma.csv": "Index;Frequency (Hz);-Z'' (Ω);Z (Ω);-Phase (°);Z' (Ω)\n"
+    + exported(lambda n, f, z: f"{n};{f:.6e};{-z.imag:.6e};{abs(z):.6e};{-np.angle(z, deg=True):.5f};{z.real:.6e}\n")
+    .replace(".", ","),
+    "versastudio.par": "<Application>\nName=VersaStudio\n</Application>\n<Segment1>\nType=2\n"
+    "Definition=Segment #, Point #, E(V), I(A), Elapsed Time(s), Frequency(Hz), E Real, E Imag, I Real, I Imag, "
+    "Z Real, Z Imag, E2 Status, Z2 Real, Z2 Imag\n"
+    + exported(lambda n, f, z: f"0,{n},0,0,{n},{f:.6e},0.01,0.02,0.03,0.04,{z.real:.6e},{z.imag:.6e},0,0,0\n")
+    + "</Segment1>\n<Graph1>\nType=Unknown\n</Graph1>\n",
+    "zahner-thales.txt": "Spectrum: sample.ism\nPotential: 0 V\n\nNumber\tFrequency/Hz\tImpedance/Ohm\tPhase/deg\t"
+    "Significance\tTime/s\n"
+    + exported(lambda n, f, z: f"{n}\t{f:.6e}\t{abs(z):.8e}\t{np.angle(z, deg=True):.6f}\t0.999\t{n}\n"),
+    "solartron-smart.csv": "Untitled\nExperiment start time : 12:00:00\n"
+    "Result Number,Time (s),Frequency (Hz),Impedance Magnitude (Ohms),Impedance Phase Degrees ('),"
+    "Admittance Magnitude (S),Admittance Phase Degrees ('),Capacitance Magnitude (F)\n"
+    + exported(lambda n, f, z: f"{n},{n},{f:.6e},{abs(z):.8e},{np.angle(z, deg=True):.6f},{1 / abs(z):.6e},"
+               f"{-np.angle(z, deg=True):.6f},1e-9,\n"),
+    "solartron-real.csv": "Index,Sweep Number,Frequency (Hz),Admittance Real (S),Impedance Real (Ohms),"
+    "Impedance Imaginary (Ohms)\n"
+    + exported(lambda n, f, z: f"{n},1,{f:.6e},{(1 / z).real:.6e},{z.real:.6e},{z.imag:.6e}\n"),
+    "chi.txt": "Nov. 23, 2024   17:47:14\nA.C. Impedance\n\nFreq/Hz, Z'/ohm, Z\"/ohm, Z/ohm, Phase/deg\n\n"
+    + exported(lambda n, f, z: f"{f:.6e}, {z.real:.6e}, {z.imag:.6e}, {abs(z):.6e}, {np.angle(z, deg=True):.3f}\n"),
+    "powersuite.txt": "Frequency\t Zre\t Zimg\n" + exported(lambda n, f, z: f"{f:.6e}\t {z.real:.6e}\t {z.imag:.6e}\n"),
+    "radians.csv": "Frequency (kHz),|Z| (kOhm),theta (rad)\n"
+    + exported(lambda n, f, z: f"{f / 1e3:.6e},{abs(z) / 1e3:.8e},{np.angle(z):.8e}\n"),
+    "phase-without-unit.csv": "freq;Zmod;phase\n"
+    + exported(lambda n, f, z: f"{f:.6e};{abs(z):.8e};{np.angle(z):.8e}\n"),
+    "deutsch.csv": "Frequenz [Hz];Re(Z) [Ohm];-Im(Z) [Ohm]\n"
+    + exported(lambda n, f, z: f"{f:.6e};{z.real:.6e};{-z.imag:.6e}\n").replace(".", ","),
+    "gamry-with-ocv.DTA": "EXPLAIN\nTAG\tEISPOT\nTITLE\tLABEL\tPotentiostatic EIS\tTest &Identifier\n"
+    "AREA\tQUANT\t1.00000E+000\t&Area (cm^2)\nOCVCURVE\tTABLE\t2\n\tPt\tT\tVf\tVm\tAch\tOver\tTemp\n"
+    "\t#\ts\tV vs. Ref.\tV\tV\tbits\tdeg C\n\t0\t0.25\t-3.4E-1\t-3.4E-1\t-5.5E-4\t..........a\t-327.67\n"
+    "\t1\t0.51\t-3.4E-1\t-3.4E-1\t-5.5E-4\t..........a\t-327.67\nZCURVE\tTABLE\n"
+    "\tPt\tTime\tFreq\tZreal\tZimag\tZsig\tZmod\tZphz\tIdc\tVdc\tIERange\tTemp\n"
+    "\t#\ts\tHz\tohm\tohm\tV\tohm\t°\tA\tV\t#\tdeg C\n"
+    + exported(lambda n, f, z: f"\t{n}\t{n}\t{f:.6e}\t{z.real:.6e}\t{z.imag:.6e}\t1\t{abs(z):.6e}\t"
+               f"{np.angle(z, deg=True):.4f}\t0\t0\t5\t-327.67\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_layouts_of_instruments_are_read(tmp_path: Path, name: str, encoding: str):
+    text = LAYOUTS[name].replace("Ω", "Ohm") if encoding == "cp1252" else LAYOUTS[name]
+    (tmp_path / name).write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    found = read_spectrum(tmp_path / name)
+    assert found.frequency_hz == pytest.approx(F, rel=1e-5)
+    assert found.impedance_ohm == pytest.approx(Z, rel=1e-4)
+    assert found.temperature_k is None  # -327.67 is what stands where no sensor is connected
+
+
+def test_a_phase_without_a_unit_is_told(tmp_path: Path):
+    (tmp_path / "x.csv").write_text(LAYOUTS["phase-without-unit.csv"])
+    assert any("radians assumed" in note for note in read_spectrum(tmp_path / "x.csv").notes)
+
+
+@pytest.mark.parametrize(
+    ("stem", "kelvin"),
+    [("LLZO-25C", 298.15), ("LLZO_-20C", 253.15), ("s04147-140deg", 413.15), ("a 300K", 300.0), ("60,5°C_b", 333.65),
+     ("run_100kHz", None), ("200", None), ("pellet3", None), ("x_9999C", None)],
+)  # fmt: skip
+def test_temperatures_stand_in_names(stem: str, kelvin: float | None):
+    found, notes = temperature_of(stem, (), None)
+    assert found == (pytest.approx(kelvin) if kelvin else None)
+    assert any("from the name" in note for note in notes) == (kelvin is not None)
+
+
+def mpr(columns: dict[int, np.ndarray]) -> bytes:
+    """A file as EC-Lab writes it: modules of settings and data, columns by their numbers."""
+
+    def module(name: bytes, version: int, data: bytes) -> bytes:
+        return b"MODULE" + name.ljust(10) + name.ljust(25) + struct.pack("<II", len(data), version) + b"01/02/25" + data
+
+    kinds = dict.fromkeys(columns, "<f4")
+    table = np.rec.fromarrays([values.astype(kinds[number]) for number, values in columns.items()])
+    head = struct.pack("<IB", len(table), len(columns)) + np.array(list(columns), "<u2").tobytes()
+    data = head.ljust(405, b"\0") + table.tobytes()
+    magic = b"BIO-LOGIC MODULAR FILE\x1a".ljust(48) + b"\0" * 4
+    return magic + module(b"VMP Set", 0, b"\0" * 8) + module(b"VMP data", 2, data)
+
+
+def test_binary_files_of_biologic_are_read(tmp_path: Path):
+    pytest.importorskip("galvani")
+    (tmp_path / "x_40C.mpr").write_bytes(mpr({32: F, 37: Z.real, 38: -Z.imag}))
+    found = read_spectrum(tmp_path / "x_40C.mpr")
+    assert found.impedance_ohm == pytest.approx(Z, rel=1e-5)
+    assert found.temperature_k == pytest.approx(313.15)
+
+
+def test_without_galvani_there_is_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "galvani", None)
+    (tmp_path / "x.mpr").write_bytes(mpr({32: F, 37: Z.real, 38: -Z.imag}))
+    with pytest.raises(MissingExtraError, match="pip install galvani"):
+        read_spectrum(tmp_path / "x.mpr")
+
+
+@pytest.mark.parametrize("instrument", WHOLE)
+def test_whole_files_are_read_as_impedance_py_reads_them(tmp_path: Path, instrument: str):
+    from impedance.preprocessing import readFile
+
+    path = tmp_path / "file.txt"
+    path.write_text(WHOLE[instrument], encoding="latin-1" if instrument == "biologic" else "utf-8")
+    frequency, impedance = readFile(str(path), instrument=instrument)
+    found = read_spectrum(path)
+    assert found.frequency_hz == pytest.approx(frequency)
+    assert found.impedance_ohm == pytest.approx(impedance)
+    assert found.notes == (("units are not stated: ohm assumed",) if instrument == "zplot" else ())
+
+
+def test_a_column_of_temperatures_is_taken(tmp_path: Path):
+    lines = FILES["plain.csv"].split("\n")
+    text = "\n".join([lines[0] + ",Temperature (°C)", *(line + ",80.0" for line in lines[1:])])
+    (tmp_path / "x.csv").write_text(text, encoding="utf-8")
+    assert read_spectrum(tmp_path / "x.csv").temperature_k == pytest.approx(353.15)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_spectrum_is_the_same_from_the_file_of_any_instrument(tmp_path: Path, name: str):
+    (tmp_path / name).write_text(FILES[name], encoding="utf-8")
+    found = read_spectrum(tmp_path / name)
+    assert len(found) == len(F)
+    assert found.frequency_hz == pytest.approx(F, rel=1e-5)
+    assert found.impedance_ohm == pytest.approx(Z, rel=1e-4)
+
+
+def test_encodings_of_instruments_are_read(tmp_path: Path):
+    (tmp_path / "a.csv").write_bytes(FILES["decimal.csv"].replace("Ω", "Ohm").encode("cp1252"))
+    (tmp_path / "b.csv").write_bytes(FILES["decimal.csv"].encode("utf-16"))
+    for name in ("a.csv", "b.csv"):
+        assert read_spectrum(tmp_path / name).impedance_ohm == pytest.approx(Z, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [("bare.txt", "no header names the columns"), ("bare.txt", "Hz and ohm assumed"),
+     ("kilo.txt", "frequency was in kHz"), ("zive.txt", "25 °C, is from the name")],
+)  # fmt: skip
+def test_guesses_are_told(tmp_path: Path, name: str, note: str):
+    (tmp_path / name.replace("zive", "zive-25deg")).write_text(FILES[name], encoding="utf-8")
+    assert any(note in said for said in read_spectrum(tmp_path / name.replace("zive", "zive-25deg")).notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "kelvin"), [("Temperature: 60 °C\n", 333.15), ("Temperature [K] = 310\n", 310.0), ("", None)]
+)
+def test_the_temperature_is_read_where_it_stands(tmp_path: Path, text: str, kelvin: float | None):
+    (tmp_path / "x.csv").write_text(text + FILES["plain.csv"], encoding="utf-8")
+    assert read_spectrum(tmp_path / "x.csv").temperature_k == (pytest.approx(kelvin) if kelvin else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("hello\nworld\n", "holds no spectrum"), ("", "holds no spectrum"), ("a,b\n1,2\n3,4\n", "holds no spectrum"),
+     ("frequency (Hz),Z' (ohm),Z'' (ohm)\n1,2,-3\n2,3,-4\n4,5,-6\n", "has 3 points"),
+     ("frequency (Hz),Z' (ohm),Z'' (ohm)\n" + "0,1,-1\n" * 9, "not above zero"),
+     ("frequency (Hz),Z' (ohm),Z'' (ohm)\n" + "\n".join(f"{n},0,0" for n in range(1, 9)), "zero or all the same"),
+     ("\0\1\2binary", "no text")],
+)  # fmt: skip
+def test_what_is_no_spectrum_says_so(tmp_path: Path, text: str, why: str):
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(SpectrumError, match=why):
+        read_spectrum(tmp_path / "x.csv")
+
+
+def test_what_can_be_mended_is_mended_and_told():
+    order = np.random.default_rng(0).permutation(len(F))
+    z = np.append(Z[order], [Z[3], np.nan])
+    found = Spectrum.of("x", np.append(F[order], [F[3], 1.0]), z.conj())
+    assert found.impedance_ohm == pytest.approx(Z)
+    said = " ".join(found.notes)
+    for part in ("1 of 52 points are not numbers", "1 repeated", "not in order", "imaginary part is positive"):
+        assert part in said
+
+
+def test_units_can_be_given_and_are_checked(tmp_path: Path):
+    (tmp_path / "x.txt").write_text(rows(" ", khz=1e-3, kohm=1e-3))
+    found = read_spectrum(tmp_path / "x.txt", frequency_unit="kHz", impedance_unit="kohm")
+    assert found.impedance_ohm == pytest.approx(Z, rel=1e-4)
+    with pytest.raises(SpectrumError, match="no unit"):
+        read_spectrum(tmp_path / "x.txt", frequency_unit="parsec")
+
+
+# Validation and fit
+
+
+CIRCUITS = ("R0-p(R1,CPE1)-p(R2,CPE2)-CPE0", "L0-R0-p(R1-W1,C1)-p(R2,CPE2,R3)", "R0-p(R1-Wo1,C1)", "R0-Zarc1", "R1")
+
+
+@pytest.mark.parametrize("text", CIRCUITS)
+def test_circuits_are_those_of_impedance_py_and_their_slopes_are_right(text: str):
+    from impedance.models.circuits import CustomCircuit
+
+    circuit, grid = circuit_of(text), Grid.of(F)
+    values = np.where(circuit.exponents, 0.8, 10 ** np.random.default_rng(0).uniform(-1, 1, len(circuit.names)))
+    theirs = CustomCircuit(text, initial_guess=values.tolist())
+    assert theirs.get_param_names() == ([*circuit.names], [*circuit.units])
+    with pytest.warns(UserWarning, match="initial"):
+        there = theirs.predict(F, use_initial=True)
+    z, slopes = circuit.respond(values, grid)
+    assert z == pytest.approx(there, rel=1e-9)
+    for at, exponent in enumerate(circuit.exponents):
+        step = np.eye(len(values))[at] * 1e-6
+        up, down = (values + step, values - step) if exponent else (values * np.exp(step), values * np.exp(-step))
+        change = (circuit.respond(up, grid)[0] - circuit.respond(down, grid)[0]) / 2e-6
+        assert slopes[at] == pytest.approx(change, abs=1e-6 * float(np.abs(z).max()))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("R0-p(R1,banana)", "no element 'banana'"), ("R0-", "missing"), ("p(R1,C1", "missing"), ("R0)", "too many"),
+     ("R1-R1", "one name"), ("", "missing"), ("R1-?", "no element")],
+)  # fmt: skip
+def test_what_is_no_circuit_says_why(text: str, why: str):
+    with pytest.raises(SpectrumError, match=why):
+        circuit_of(text)
+
+
+def test_the_kramers_kronig_test_is_that_of_impedance_py():
+    from impedance.models.circuits.elements import circuit_elements
+    from impedance.validation import linKK
+
+    circuit_elements.setdefault("np", np)  # it evaluates text in which numbers of numpy 2 name that
+    for seed, noise in enumerate((0.001, 0.005, 0.02)):
+        z = noisy(Z, noise, seed)
+        with redirect_stdout(StringIO()):
+            elements, _, _, real, imaginary = linKK(F, z, c=0.5, max_M=len(F) - 2, fit_type="complex", add_cap=True)
+        found = kramers_kronig(Spectrum.of("x", F, z))
+        assert found.elements == elements
+        assert found.real == pytest.approx(real, abs=1e-6)
+        assert found.imaginary == pytest.approx(imaginary, abs=1e-6)
+
+
+def test_noise_alone_is_no_fault_and_a_point_that_is_off_is_left_out_of_the_fit():
+    assert {kramers_kronig(Spectrum.of("x", F, noisy(Z, 0.02, seed))).verdict for seed in range(10)} == {"good"}
+    z = noisy(Z, 0.003)
+    z[20] *= 1.3
+    found = analyse(Spectrum.of("x", F, z))
+    assert found.test.off == (20,)
+    assert any("left out of the fit: 838 Hz" in note or "left out" in note for note in found.notes)
+    assert found.fit["CPE0_1"] == pytest.approx(0.7, abs=0.02)
+    assert len(found.fit.impedance_ohm) == len(F)
+
+
+def test_a_measured_spectrum_passes_and_a_drifting_one_does_not():
+    good = kramers_kronig(Spectrum.of("x", F, noisy(Z, 0.001)))
+    assert good.verdict == "good"
+    assert good.rms < 0.003
+    drifting = Z * np.linspace(1.0, 1.5, len(F)) * np.exp(0.15j * np.sin(np.linspace(0, 25, len(F))))
+    assert kramers_kronig(Spectrum.of("x", F, drifting)).verdict != "good"
+
+
+def test_two_arcs_and_blocking_electrodes_are_found_without_a_value_to_start_from():
+    found, tried = best_fit(Spectrum.of("x", F, noisy(Z, 0.005)))
+    assert found.circuit == "p(R1,CPE1)-p(R2,CPE2)-CPE0"
+    assert len(tried) >= 9
+    by_process = {one.process: one for one in resistances(found)}
+    assert by_process["bulk"].ohm == pytest.approx(2e4, rel=0.05)
+    assert by_process["grain_boundary"].ohm == pytest.approx(9e4, rel=0.05)
+    assert by_process["total"].ohm == pytest.approx(1.1e5, rel=0.02)
+    assert by_process["total"].relative_std < by_process["grain_boundary"].relative_std + 0.01
+
+
+@pytest.mark.parametrize(
+    ("z", "circuit"),
+    [(arc(1e4, 1e-9, 0.9), "p(R1,CPE1)"), (100 + cpe(1e-6, 0.85), "R1-CPE0"),
+     (arc(1e4, 1e-9, 0.9) + cpe(1e-5, 0.8), "p(R1,CPE1)-CPE0")],
+)  # fmt: skip
+def test_the_simplest_adequate_circuit_is_chosen(z: np.ndarray, circuit: str):
+    found, _ = best_fit(Spectrum.of("x", F, noisy(z, 0.01)))
+    assert found.circuit == circuit
+
+
+def test_intervals_hold_as_often_as_they_say():
+    inside, n = 0, 40
+    for seed in range(n):
+        found = fit(Spectrum.of("x", F, noisy(arc(1e4, 1e-9, 0.9) + cpe(1e-5, 0.8), 0.01, seed)), "p(R1,CPE1)-CPE0")
+        at = found.names.index("R1")
+        inside += found.low[at] < 1e4 < found.high[at]
+    assert inside >= 34  # 38 expected of 40
+
+
+def test_the_user_has_a_circuit_of_their_own():
+    found = fit(Spectrum.of("x", F, 50 + arc(1e4, 1e-9, 1.0)), "R0-p(R1,C1)")
+    assert found["R0"] == pytest.approx(50, rel=1e-3)
+    assert found["C1"] == pytest.approx(1e-9, rel=1e-3)
+
+
+def test_a_resistance_is_read_off_without_a_fit():
+    shown = intercept(Spectrum.of("x", F, Z))
+    assert shown.complete
+    assert shown.ohm == pytest.approx(1.1e5, rel=0.1)
+    short = intercept(Spectrum.of("x", F[:9], two_arcs(F[:9])))
+    assert not short.complete
+    notes = analyse(Spectrum.of("x", F[:9], two_arcs(F[:9]))).notes
+    assert any("resistance is at least" in note for note in notes)
+    blocked = intercept(Spectrum.of("x", F, 100 + cpe(1e-6, 0.9)))
+    assert blocked.complete
+    assert blocked.ohm == pytest.approx(100, rel=0.05)
+
+
+def test_leads_and_a_tail_of_warburg_are_recognised():
+    z = 2j * np.pi * F * 5e-7 + 3 + arc(50, 1e-7, 0.9) + cpe(1e-3, 0.8)
+    found, _ = best_fit(Spectrum.of("x", F, noisy(z, 0.003)))
+    assert found.circuit == "L0-R0-p(R1,CPE1)-CPE0"
+    assert found["L0"] == pytest.approx(5e-7, rel=0.05)
+    tail, _ = best_fit(Spectrum.of("x", F, noisy(arc(1e4, 1e-9, 0.9) + 3e4 * (1 - 1j) / np.sqrt(2 * np.pi * F), 0.003)))
+    assert tail.circuit == "p(R1,CPE1)-W0"
+
+
+def test_intervals_widen_where_the_circuit_does_not_fit_and_where_another_fits_as_well():
+    narrow = fit(Spectrum.of("x", F, noisy(Z, 0.003)), "p(R1,CPE1)-p(R2,CPE2)-CPE0")
+    assert narrow.widened == 1.0
+    misfit = fit(Spectrum.of("x", F, noisy(Z, 0.003)), "p(R1,CPE1)-CPE0")
+    assert misfit.widened > 2
+    f = np.logspace(6, 2.2, 50)  # ends upon the second arc
+    z = noisy(arc(968e3, 6e-11, 0.9, f) + arc(2e5, 4.7e-8, 0.88, f), 0.016)
+    cut = analyse(Spectrum.of("x", f, z))
+    alone = {one.process: one for one in resistances(cut.fit)}["total"]
+    among = {one.process: one for one in resistances(cut.fit, rivals=cut.tried)}["total"]
+    assert among.high_ohm / among.low_ohm > alone.high_ohm / alone.low_ohm
+    assert among.low_ohm < 1.168e6 < among.high_ohm
+
+
+def test_an_arc_is_named_by_its_capacitance_and_alike_over_a_series():
+    bulk = fit(Spectrum.of("x", F, arc(1e5, 5e-12, 1.0)), "p(R1,CPE1)")
+    boundary = fit(Spectrum.of("x", F, 300 + arc(1e4, 2e-9, 0.95)), "R0-p(R1,CPE1)")
+    electrode = fit(Spectrum.of("x", F, 300 + arc(1e4, 1e-5, 0.95)), "R0-p(R1,CPE1)")
+    assert [one.process for one in resistances(bulk, 0.4)] == ["bulk", "total"]
+    assert [one.process for one in resistances(boundary, 0.4)] == ["bulk", "grain_boundary", "total"]
+    assert [one.process for one in resistances(electrode, 0.4)] == ["electrode", "series", "total"]
+    assert resistances(electrode, 0.4)[-1].ohm == pytest.approx(300, rel=0.01)
+    assert [one.process for one in resistances(bulk, 0.4, boundary_f_cm=1e-12)] == ["grain_boundary", "total"]
+
+
+# Conductivity
+
+
+def test_a_pellet_is_measured_in_any_way():
+    round_one = Geometry.of(2.0, diameter_mm=10.0, thickness_std_mm=0.1, diameter_std_mm=0.1)
+    assert round_one.constant_per_cm == pytest.approx(0.2 / (np.pi * 0.25))
+    assert round_one.relative_std == pytest.approx(np.hypot(0.05, 0.02))
+    assert Geometry.of(2.0, area_cm2=0.5).constant_per_cm == pytest.approx(0.4)
+    for bad in ({}, {"diameter_mm": 1.0, "area_cm2": 1.0}, {"diameter_mm": -1.0}):
+        with pytest.raises(SettingsError):
+            Geometry.of(2.0, **bad)
+
+
+T = np.array([300.0, 320, 340, 360, 380, 400, 420, 440])
+
+
+def conductivities(energy: float, t: np.ndarray = T, spread: float = 0.02, seed: int = 0) -> np.ndarray:
+    return 1e4 / t * np.exp(-energy / (KB_EV_K * t)) * np.random.default_rng(seed).lognormal(0, spread, len(t))
+
+
+def test_activation_energies_lie_in_their_intervals_as_often_as_stated():
+    inside = 0
+    for seed in range(100):
+        line = arrhenius(T, conductivities(0.4, seed=seed), np.full(len(T), 0.02))
+        inside += line.ea_low_ev < 0.4 < line.ea_high_ev
+    assert 88 <= inside <= 99
+    assert line.room_low_s_cm < 1e4 / 298.15 * np.exp(-0.4 / (KB_EV_K * 298.15)) * 1.1
+    assert line.prefactor == pytest.approx(1e4, rel=0.5)
+    other = arrhenius(T, conductivities(0.4), np.full(len(T), 0.02), "ln_sigma")
+    assert 0.35 < other.ea_ev < 0.4  # without the factor T
+
+
+def test_a_point_off_the_line_is_shown_and_two_regimes_are_told():
+    sigma = conductivities(0.4)
+    sigma[3] *= 2
+    assert arrhenius(T, sigma, np.full(len(T), 0.02)).outliers == (3,)
+    kink = np.where(T < 370, conductivities(0.6) * np.exp(0.2 / (KB_EV_K * 370)), conductivities(0.4))
+    low, high = regimes(T, kink, np.full(len(T), 0.02))
+    assert low.ea_ev == pytest.approx(0.6, abs=0.03)
+    assert high.ea_ev == pytest.approx(0.4, abs=0.03)
+    assert len(regimes(T, conductivities(0.4), np.full(len(T), 0.02))) == 1
+    with pytest.raises(SpectrumError, match="three temperatures"):
+        arrhenius(T[:2], sigma[:2], [0.01, 0.01])
+
+
+def test_two_regimes_and_outliers_are_rare_on_straight_lines():
+    two = off = 0
+    for seed in range(200):
+        sigma = conductivities(0.4, seed=seed)
+        two += len(regimes(T, sigma, np.full(len(T), 0.02))) == 2
+        off += bool(arrhenius(T, sigma, np.full(len(T), 0.02)).outliers)
+    assert two <= 6
+    assert off <= 12
+    again = np.repeat(T[:4], 2)  # heating and cooling
+    assert len(regimes(again, conductivities(0.4, again), np.full(8, 0.02))) == 1
+
+
+# The command
+
+
+def test_the_measured_series_gives_both_arcs_at_every_temperature(shared: Path, tmp_path: Path):
+    arguments = ["impedance", str(shared / "data" / "eis"), "--thickness-mm", "2.1", "--diameter-mm", "8"]
+    result = CliRunner().invoke(app, [*arguments, "-o", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    spectra = pd.read_parquet(tmp_path / "spectra.parquet")
+    for process in ("bulk", "grain_boundary", "total"):
+        part = spectra[spectra["process"] == process].sort_values("temperature_k")
+        assert len(part) == 7
+        assert (np.diff(part["sigma_s_cm"]) > 0).all()
+    assert set(spectra["kramers_kronig"]) == {"good"}
+    lines = pd.read_parquet(tmp_path / "arrhenius.parquet")
+    assert set(lines["process"]) == {"bulk", "grain_boundary", "total"}
+    assert (lines["ea_low_ev"] < lines["ea_high_ev"]).all()
+    page = (tmp_path / "impedance.html").read_text()
+    assert page.count("data:image/png;base64") == 8
+    assert "http" not in page.replace("http-equiv", "")
+    drawn = {path: path.stat().st_mtime_ns for path in (tmp_path / "figures").glob("s*.png")}
+    assert CliRunner().invoke(app, [*arguments, "-o", str(tmp_path)]).exit_code == 0
+    assert all(path.stat().st_mtime_ns == time for path, time in drawn.items())  # what is drawn is kept
+
+
+def test_bad_files_are_rows_and_names_run_nothing(tmp_path: Path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for n in range(6):
+        (folder / f"good {n}.csv").write_text(FILES["plain.csv"], encoding="utf-8")
+    (folder / "<script>alert(1)<.csv").write_text(FILES["plain.csv"], encoding="utf-8")
+    (folder / "bad.csv").write_text("nothing")
+    result = CliRunner().invoke(app, ["impedance", str(folder), "--temperature-c", "25", "-o", str(tmp_path / "out")])
+    assert result.exit_code == 1, result.output
+    assert "7 of 8 spectra" in result.output
+    assert pd.read_parquet(tmp_path / "out" / "failures.parquet")["material_id"].tolist() == ["bad"]
+    spectra = pd.read_parquet(tmp_path / "out" / "spectra.parquet")
+    assert spectra["sigma_s_cm"].isna().all()
+    assert spectra["temperature_k"].unique().tolist() == [298.15]
+    assert "<script>" not in (tmp_path / "out" / "impedance.html").read_text()
+    assert len(pd.read_parquet(tmp_path / "out" / "parameters.parquet")) == 7 * 8
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [(["--diameter-mm", "8"], "thickness"), (["--thickness-mm", "1"], "area"), (["--temperature-c", "warm"], "warm")],
+)
+def test_options_that_make_no_sense_are_told(tmp_path: Path, more: list[str], what: str):
+    (tmp_path / "x.csv").write_text(FILES["plain.csv"], encoding="utf-8")
+    result = CliRunner().invoke(app, ["impedance", str(tmp_path / "x.csv"), *more, "-o", str(tmp_path / "out")])
+    assert isinstance(result.exception, SettingsError)
+    assert what in str(result.exception)
