@@ -1,0 +1,148 @@
+"""The phonons of the NCrystal library: a density of states of each element in about 100 compounds, in the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from phonolyte.arrays import Floats
+from phonolyte.dos import PhononDos
+from phonolyte.errors import Failure, MissingExtraError, SourceError
+from phonolyte.sources.entry import STAGE, Entry, Page
+from phonolyte.sources.registry import dataset
+from phonolyte.structures import Crystal
+
+STEP_MEV = 0.05
+"""Of the common grid onto which the curves of a compound are put."""
+
+STATES = 3.0
+"""States an atom has: one in each direction."""
+
+
+@dataclass(frozen=True, slots=True)
+class NCrystal:
+    """The library of NCrystal; compounds whose every element has a phonon curve."""
+
+    name: str = "ncrystal"
+    online: bool = False
+    phonons: bool = True
+
+    @property
+    def question(self) -> Mapping[str, Any]:
+        """There is but one."""
+        return {}
+
+    @property
+    def licence(self) -> str:
+        """Of the library."""
+        return dataset(self.name).licence
+
+    @property
+    def citation(self) -> str:
+        """Of the library."""
+        return dataset(self.name).citation
+
+    def version(self) -> str:
+        """Of the package that brings the data."""
+        return str(_library().__version__)
+
+    def pages(self, after: str) -> Iterator[Page]:
+        """All compounds on one page."""
+        library = _library()
+        records, failures = [], []
+        for file in sorted(library.browseFiles(factory="stdlib"), key=lambda file: str(file.name)):
+            name = str(file.name).removesuffix(".ncmat")
+            try:
+                records.append(_entry(library, library.createInfo(file.fullKey), name).record())
+            except Exception as error:  # a foreign library can raise anything
+                failures.append(Failure.of(error, material_id=name, stage=STAGE, source=str(file.name)))
+        yield Page(records, failures, total=len(records) + len(failures))
+
+
+def _library() -> Any:
+    try:
+        import NCrystal
+    except ImportError:
+        raise MissingExtraError("NCrystal is not installed", fix="pip install 'phonolyte[ncrystal]'") from None
+    return NCrystal
+
+
+def _entry(library: Any, info: Any, name: str) -> Entry:
+    """A material of the library.
+
+    Raises
+    ------
+    SourceError
+        When it is no crystal with a phonon curve of each element.
+    StructureError
+        When its atoms cannot be used.
+    """
+    if not (info.isSinglePhase() and info.hasStructureInfo() and info.hasAtomInfo()):
+        raise SourceError("no crystal", why="the library has no cell of it", kind="NotPeriodic")
+    missing = [
+        f"{part.atomData.displayLabel()} by {type(part).__name__.removeprefix('DI_')}"
+        for part in info.dyninfos
+        if not isinstance(part, library.Info.DI_VDOS)
+    ]
+    if missing:
+        raise SourceError("not every element has a phonon curve", why=", ".join(missing), kind="NoPhonons")
+    crystal = _crystal(info, name)
+    dos = _dos(info, crystal)
+    space_group = info.structure_info["spacegroup"] or None
+    return Entry.of(crystal, {"space_group_number": space_group}, dos)
+
+
+def _crystal(info: Any, name: str) -> Crystal:
+    from ase.geometry import cellpar_to_cell
+
+    cell = info.structure_info
+    lattice = cellpar_to_cell([cell[key] for key in ("a", "b", "c", "alpha", "beta", "gamma")])
+    sites = [(_element(part.atomData), position) for part in info.atominfos for position in part.positions]
+    return Crystal.of(
+        name, lattice, [symbol for symbol, _ in sites], np.array([position for _, position in sites]),
+        source="NCrystal",
+    )  # fmt: skip
+
+
+def _element(atom: Any) -> str:
+    """Symbol of an element in its natural mixture of isotopes.
+
+    Raises
+    ------
+    SourceError
+        For isotopes and mixtures, which have other masses.
+    """
+    if not atom.isNaturalElement():
+        raise SourceError(
+            f"{atom.displayLabel()} is no natural element", why="phonons depend on the mass", kind="UnknownElement"
+        )
+    return str(atom.elementName())
+
+
+def _dos(info: Any, crystal: Crystal) -> PhononDos:
+    """The curves of all elements on one grid, each with three states for each of its atoms, and their sum."""
+    curves = {_element(part.atomData): _curve(part) for part in info.dyninfos}
+    highest = max(energies[-1] for energies, _ in curves.values())
+    grid = np.arange(0.0, highest + 2 * STEP_MEV, STEP_MEV)
+    per_element = {}
+    for symbol, (energies, density) in curves.items():
+        values = np.interp(grid, energies, density, right=0.0)
+        start = energies[0]
+        below = grid < start
+        values[below] = density[0] * (grid[below] / start) ** 2  # as sound waves have it
+        count = crystal.symbols.count(symbol)
+        per_element[symbol] = values * (STATES * count / np.trapezoid(values, grid))
+    total = np.sum([*per_element.values()], axis=0)
+    return PhononDos(
+        grid, total, per_element, n_atoms=len(crystal), material_id=crystal.material_id, formula=crystal.formula
+    )
+
+
+def _curve(part: Any) -> tuple[Floats, Floats]:
+    """Energies (n,) in meV and density (n,) of one element, as the library has them."""
+    ends, density = part.vdosOrigEgrid(), np.asarray(part.vdosOrigDensity(), float)
+    energies = np.linspace(ends[0], ends[1], len(density)) if len(ends) == 2 else np.asarray(ends, float)
+    return energies * 1000.0, density

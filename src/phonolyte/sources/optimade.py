@@ -1,0 +1,261 @@
+"""Databases that speak OPTIMADE, through the client of the package ``optimade``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from phonolyte.errors import Failure, MissingExtraError, SettingsError, SourceError, StructureError
+from phonolyte.sources.entry import STAGE, Entry, Page
+from phonolyte.sources.registry import optimade_fields, providers
+from phonolyte.structures import Crystal
+
+STRUCTURE_FIELDS = (
+    "lattice_vectors", "cartesian_site_positions", "species", "species_at_sites", "nperiodic_dimensions",
+    "structure_features",
+)  # fmt: skip
+
+NOT_COMPUTED = -99999.0
+"""What JARVIS has where a value was not computed."""
+
+
+@dataclass(frozen=True)
+class Optimade:
+    """A database, and a filter of the OPTIMADE language.
+
+    Attributes
+    ----------
+    provider
+        A short name of the registry, or of the official list of providers; or a word of one's own with `base_url`.
+    filter
+        Such as ``elements HAS "Li" AND nelements<=3``.
+    base_url
+        Of the server, less the version; the one of the provider unless given.
+    page_size
+        Materials asked for at once; as many as the server likes unless given.
+    """
+
+    provider: str
+    filter: str = ""
+    base_url: str = ""
+    page_size: int | None = field(default=None, compare=False)
+    online: bool = True
+    phonons: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return f"optimade:{self.provider}"
+
+    @property
+    def question(self) -> Mapping[str, Any]:
+        """Server and filter."""
+        return {"provider": self.provider, "base_url": self.base_url, "filter": self.filter}
+
+    @property
+    def licence(self) -> str:
+        """Of the database."""
+        known = providers().get(self.provider)
+        return known.licence if known else "see the provider"
+
+    @property
+    def citation(self) -> str:
+        """Of OPTIMADE, and of the database."""
+        known = providers().get(self.provider)
+        return CITATION + (known.citation if known else "")
+
+    def version(self) -> str:
+        """Version of the protocol and of the server."""
+        meta = self._asked("info").meta
+        implementation = meta.get("implementation") or {}
+        server = f"{implementation.get('name', 'unknown server')} {implementation.get('version', '')}".strip()
+        return f"OPTIMADE {meta.get('api_version', 'of unknown version')}, {server}"
+
+    def pages(self, after: str) -> Iterator[Page]:
+        """One page a request; `next` is the address of the following one, as the server gives it.
+
+        Raises
+        ------
+        SourceError
+            When the server cannot be reached or refuses.
+        SettingsError
+            When the filter is none.
+        """
+        self._check_filter()
+        fields = self._mapped_fields()
+        wanted = [*STRUCTURE_FIELDS, *sorted({name.partition(".")[0] for names in fields.values() for name in names})]
+        following = after
+        while True:
+            answer = self._asked("structures", fields=wanted, url=following)
+            following = _next_url(answer.links)
+            yield _page(answer, fields, following)
+            if not following:
+                return
+
+    @cached_property
+    def _server(self) -> str:
+        return self.base_url or _base_url(self.provider)
+
+    @cached_property
+    def _client(self) -> Any:
+        """The package's client; its own sessions stop at the first broken connection, and do not heed Retry-After."""
+        from phonolyte.sources.web import PatientSession
+
+        return _package().OptimadeClient(
+            base_urls=[self._server], max_results_per_provider=0, silent=True, use_async=False,
+            http_client=PatientSession,
+        )  # fmt: skip
+
+    def _asked(self, endpoint: str, *, fields: list[str] | None = None, url: str = "") -> Any:
+        """One answer. Pages are asked for one by one, as the client allows, since its own loop cannot be resumed."""
+        answer = self._client.get_one(
+            endpoint, self.filter if endpoint == "structures" else "", self._server,
+            response_fields=fields, page_limit=self.page_size, paginate=False, override_url=url or None,
+        )[self._server]  # fmt: skip
+        if answer.errors:
+            raise SourceError(
+                f"{self.name} gives no answer",
+                why=f"{self._server}, endpoint {endpoint}: {_first(answer.errors)}",
+                fix="Check filter and address, or give the same command again later: it goes on where it is.",
+            )
+        return answer
+
+    def _mapped_fields(self) -> dict[str, list[str]]:
+        """Property -> names under which this server has it."""
+        answer = self._asked("info/structures")
+        described = (answer.data if isinstance(answer.data, dict) else {}).get("properties") or {}
+        return {
+            name: [known for known in names if known.partition(".")[0] in described]
+            for name, names in optimade_fields().items()
+        }
+
+    def _check_filter(self) -> None:
+        from optimade.exceptions import BadRequest
+        from optimade.filterparser import LarkParser
+
+        try:
+            if self.filter:
+                LarkParser().parse(self.filter)
+        except BadRequest as error:
+            raise SettingsError(
+                f"{self.filter!r} is no filter of OPTIMADE",
+                why=_first([error.detail or error.title]),
+                fix="""Write it as in 'elements HAS "Li" AND nelements<=3'.""",
+            ) from None
+
+
+def _package() -> Any:
+    try:
+        import optimade.client
+    except ImportError:
+        raise MissingExtraError("optimade is not installed", fix="pip install 'phonolyte[optimade]'") from None
+    return optimade.client
+
+
+def _base_url(provider: str) -> str:
+    """Address of a provider: from the registry, else from the official list."""
+    known = providers()
+    if provider in known:
+        return known[provider].base_url
+    _package()
+    from optimade.utils import get_all_databases
+
+    try:
+        found = [str(url) for url in get_all_databases(include_providers=[provider], skip_ssl=False)]
+    except Exception:  # whatever a foreign list does
+        found = []
+    if len(found) == 1:
+        return found[0]
+    raise SettingsError(
+        f"the database {provider!r} is not known" if not found else f"{provider} has {len(found)} databases",
+        why=", ".join(found) or f"it is neither in the official list nor one of {', '.join(known)}",
+        fix="Give its address with --base-url.",
+    )
+
+
+def _next_url(links: Mapping[str, Any]) -> str:
+    link = links.get("next")
+    return str((link.get("href") if isinstance(link, dict) else link) or "")
+
+
+def _page(answer: Any, fields: Mapping[str, list[str]], following: str) -> Page:
+    records, failures = [], []
+    for entry in answer.data:
+        name = str(entry.get("id", ""))
+        try:
+            records.append(_entry(name, entry.get("attributes") or {}, fields).record())
+        except Exception as error:  # a foreign server can send anything
+            failures.append(Failure.of(error, material_id=name, stage=STAGE))
+    return Page(records, failures, following, answer.meta.get("data_returned"))
+
+
+def _entry(name: str, attributes: Mapping[str, Any], fields: Mapping[str, list[str]]) -> Entry:
+    properties = {target: _first_number(attributes, names) for target, names in fields.items() if names}
+    return Entry.of(_crystal(name, attributes), properties)
+
+
+def _crystal(name: str, attributes: Mapping[str, Any]) -> Crystal:
+    """The crystal of an entry; the package's own adapters want fields that servers leave out.
+
+    Raises
+    ------
+    StructureError
+        When it is disordered, not periodic in three directions, or without a cell.
+    """
+    missing = [key for key in STRUCTURE_FIELDS[:4] if not attributes.get(key)]
+    if missing:
+        raise StructureError(f"{name} has no {missing[0]}", why="the database gives none", kind="NoStructure")
+    if attributes.get("nperiodic_dimensions", 3) not in (3, None):
+        raise StructureError(
+            f"{name} is periodic in {attributes['nperiodic_dimensions']} dimensions", kind="NotPeriodic"
+        )
+    species = {kind["name"]: kind for kind in attributes["species"]}
+    _check_order(name, species, attributes.get("structure_features") or ())
+    lattice = np.array(attributes["lattice_vectors"], float)
+    positions = np.array(attributes["cartesian_site_positions"], float)
+    symbols = [species[kind]["chemical_symbols"][0] for kind in attributes["species_at_sites"]]
+    return Crystal.of(name, lattice, symbols, np.linalg.solve(lattice.T, positions.T).T)
+
+
+def _check_order(name: str, species: Mapping[str, Any], features: Iterable[str]) -> None:
+    """Refuse sites that hold several elements, or one only partly, and atoms whose place is not told."""
+    for kind in species.values():
+        if len(kind["chemical_symbols"]) != 1 or min(kind.get("concentration") or [1.0]) < 1.0:
+            why = f"a site holds {', '.join(kind['chemical_symbols'])}"
+            fix = "Choose an ordered arrangement first."
+            raise StructureError("partial occupancy", why=why, fix=fix, kind="PartialOccupancy")
+    hidden = sorted({"disorder", "implicit_atoms", "site_attachments", "assemblies"}.intersection(features))
+    if hidden:
+        raise StructureError(f"{name} is no ordered crystal", why=f"it has {hidden[0]}", kind="PartialOccupancy")
+
+
+def _first_number(attributes: Mapping[str, Any], names: list[str]) -> float | None:
+    """The first of the named values that is one."""
+    for name in names:
+        value: Any = attributes
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, (int, float)) and value != NOT_COMPUTED:
+            return float(value)
+    return None
+
+
+def _first(messages: list[Any]) -> str:
+    return (str(messages[0]).strip().splitlines() or [""])[0][:300]
+
+
+CITATION = """
+@article{evans2024,
+  author  = {Evans, Matthew L. and Bergsma, Johan and Merkys, Andrius and others},
+  title   = {Developments and applications of the {OPTIMADE} {API} for materials discovery, design, and data exchange},
+  journal = {Digital Discovery},
+  volume  = {3},
+  pages   = {1509},
+  year    = {2024},
+  doi     = {10.1039/D4DD00039K}
+}
+"""

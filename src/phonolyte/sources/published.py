@@ -1,0 +1,212 @@
+"""Published sets that are downloaded once: calculated phonons, and measured conductivities."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import json
+import re
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phonolyte.dos import PhononDos, mev_per
+from phonolyte.dos.bonds import highest_bond_mode_mev
+from phonolyte.errors import Failure, SourceError
+from phonolyte.runs import checksum
+from phonolyte.sources.cache import obtain
+from phonolyte.sources.entry import STAGE, Entry, Page
+from phonolyte.sources.registry import Dataset, dataset
+from phonolyte.structures import Crystal
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A set of the registry; its files come from the cache, or from where they are published.
+
+    Attributes
+    ----------
+    name
+        In the registry.
+    offline
+        Whether only the cache may be used.
+    """
+
+    name: str
+    offline: bool = False
+    online: bool = False
+
+    @property
+    def question(self) -> Mapping[str, Any]:
+        """Which version is asked for."""
+        return {"version": self._dataset.version}
+
+    @property
+    def phonons(self) -> bool:
+        """Whether it gives phonons."""
+        return self.name == "petretto2018"
+
+    @property
+    def licence(self) -> str:
+        """Of the set."""
+        return self._dataset.licence
+
+    @property
+    def citation(self) -> str:
+        """Of the set."""
+        return self._dataset.citation
+
+    def version(self) -> str:
+        """As its publishers have it, with the beginning of the checksum of each file."""
+        sums = (checksum(self._file(file.name))[:12] for file in self._dataset.files)
+        return f"{self._dataset.version} ({', '.join(sums)})"
+
+    def pages(self, after: str) -> Iterator[Page]:
+        """All of the set on one page."""
+        paths = {file.name: self._file(file.name) for file in self._dataset.files}
+        yield PARSERS[self.name](paths)
+
+    @property
+    def _dataset(self) -> Dataset:
+        return dataset(self.name)
+
+    def _file(self, name: str) -> Path:
+        return obtain(self.name, self._dataset.file(name), offline=self.offline)
+
+
+def parse_phonon_csv(paths: Mapping[str, Path]) -> Page:
+    """Crystals and densities of states of ``data.csv``.
+
+    Columns `mp_id`, `structure` (a dictionary of ASE or pymatgen), `phfreq` (cm^-1), `phdos` (maximum 1) and
+    perhaps `pdos` (a dictionary: element -> density, maximum 1 each).
+    """
+    records, failures = [], []
+    for row in _rows(paths["data.csv"], {"mp_id", "structure", "phfreq", "phdos"}):
+        try:
+            records.append(_phonon_entry(row).record())
+        except Exception as error:  # a foreign file can hold anything
+            failures.append(Failure.of(error, material_id=row["mp_id"], stage=STAGE, source="data.csv"))
+    return Page(records, failures, total=len(records) + len(failures))
+
+
+def parse_obelix(paths: Mapping[str, Path]) -> Page:
+    """Conductivities of ``all.csv``, with the structures of ``all_cifs.tar.gz`` that have no partial occupancy."""
+    cifs = _members(paths["all_cifs.tar.gz"])
+    records, failures = [], []
+    for row in _rows(paths["all.csv"], {"ID", "Reduced Composition", "Ionic conductivity (S cm-1)"}):
+        name, formula, crystal = row["ID"], row["Reduced Composition"].replace(" ", ""), None
+        try:
+            crystal = _crystal_of_cif(name, cifs.get(f"{name}.cif", ""))
+        except Exception as error:  # pymatgen can raise anything at a bad CIF
+            failures.append(Failure.of(error, material_id=name, stage=STAGE, source=f"{name}.cif"))
+        records.append(Entry(name, formula, crystal, _conductivity(row)).record())
+    return Page(records, failures, total=len(records))
+
+
+PARSERS: dict[str, Callable[[Mapping[str, Path]], Page]] = {
+    "petretto2018": parse_phonon_csv,
+    "obelix": parse_obelix,
+}
+"""Set of the registry -> what reads its files."""
+
+
+def _rows(path: Path, needed: set[str]) -> Iterator[Row]:
+    """Rows of a CSV.
+
+    Raises
+    ------
+    SourceError
+        When it lacks a column.
+    """
+    csv.field_size_limit(2**31 - 1)
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        rows = csv.DictReader(stream)
+        missing = needed - set(rows.fieldnames or ())
+        if missing:
+            raise SourceError(
+                f"{path.name} has changed",
+                why=f"it lacks the columns {', '.join(sorted(missing))}",
+                fix="Remove it with phonolyte cache clear, or use the version that this Phonolyte knows.",
+            )
+        yield from rows
+
+
+def _phonon_entry(row: Row) -> Entry:
+    scale = mev_per("cm-1")
+    crystal = _crystal_of_dict(row["mp_id"], _literal(row["structure"]))
+    parts = _literal(row.get("pdos") or "{}")
+    dos = PhononDos(
+        np.array(_literal(row["phfreq"]), float) * scale,
+        np.array(_literal(row["phdos"]), float) / scale,
+        {symbol: np.array(density, float) / scale for symbol, density in parts.items()},
+        highest_bond_mode_mev=highest_bond_mode_mev(crystal),
+        material_id=crystal.material_id,
+        formula=crystal.formula,
+    )
+    return Entry.of(crystal, {}, dos)
+
+
+def _literal(text: str) -> Any:
+    """A value written as JSON or as Python has it; never evaluated."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return ast.literal_eval(text)
+
+
+def _crystal_of_dict(name: str, data: Mapping[str, Any]) -> Crystal:
+    """The crystal of a dictionary of ASE or pymatgen."""
+    if "numbers" in data:
+        from ase import Atoms
+
+        return Crystal.from_ase(Atoms.fromdict(dict(data)), material_id=name, properties={})
+    from pymatgen.core.structure import Structure
+
+    return Crystal.from_pymatgen(Structure.from_dict(dict(data)), material_id=name)
+
+
+def _crystal_of_cif(name: str, text: str) -> Crystal:
+    from phonolyte.structures.cif import blocks_with_a_cell, structure_of
+
+    blocks = blocks_with_a_cell(text)
+    if not blocks:
+        raise SourceError(f"{name} has no structure", why="the set has no CIF of it", kind="NoStructure")
+    return Crystal.from_pymatgen(structure_of(blocks[0]), material_id=name)
+
+
+def _members(path: Path) -> dict[str, str]:
+    """File name -> text, of an archive; nothing is unpacked."""
+    with tarfile.open(path) as archive:
+        files = (member for member in archive if member.isfile())
+        streams = ((Path(member.name).name, archive.extractfile(member)) for member in files)
+        return {name: stream.read().decode("utf-8", errors="replace") for name, stream in streams if stream}
+
+
+def _conductivity(row: Row) -> dict[str, Any]:
+    """What OBELiX says of an entry; a conductivity below what could be measured is a bound of its own."""
+    sigma, bound = _measured(row["Ionic conductivity (S cm-1)"])
+    return {
+        "sigma_s_cm": sigma,
+        "sigma_below_s_cm": bound,
+        "sigma_total_s_cm": _measured(row.get("IC (Total)", ""))[0],
+        "sigma_bulk_s_cm": _measured(row.get("IC (Bulk)", ""))[0],
+        "space_group_number": int(row["Space group #"]) if row.get("Space group #", "").isdigit() else None,
+        "family": row.get("Family") or None,
+        "icsd_ids": " ".join(re.findall(r"\d+", row.get("ICSD ID", "").removesuffix(".0"))) or None,
+        "doi": row.get("DOI") or None,
+    }
+
+
+def _measured(text: str) -> tuple[float | None, float | None]:
+    """A value, or the bound below which it lies."""
+    number = text.strip()
+    try:
+        return (None, float(number[1:])) if number.startswith("<") else (float(number), None)
+    except ValueError:
+        return None, None

@@ -1,0 +1,221 @@
+"""A server shaped like the Materials Project's, made of mp-api's own document models, and like its public store.
+
+The REST part answers ``heartbeat``, ``materials/summary`` and ``materials/phonon`` with paging as the real one has it;
+the store speaks as much of S3 as reading a Delta table needs. It is a process of its own, since deltalake keeps the
+interpreter to itself while it reads. ``/control`` sets faults, one a request, and tells what was asked.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+from urllib.request import urlopen
+
+VERSION = "2026.09.15"
+BUCKET, PREFIX = "materialsproject-parsed", "phonon/electronic-structure/dos"
+
+
+class State:
+    """What the server has, what it is to do wrong, and what it was asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.summary, self.phonons = (json.loads((folder / f"{n}.json").read_text()) for n in ("summary", "phonons"))
+        self.store = folder / "store"
+        self.version = VERSION
+        self.faults: list[str] = []
+        self.asked: list[str] = []
+        self.keys: set[str] = set()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    state: State
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._store(body=False)
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        if url.path.startswith(f"/{BUCKET}"):
+            self._store(body=True)
+            return
+        query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+        if url.path == "/control":
+            self._control(query)
+            return
+        self.state.asked.append(self.path)
+        if url.path == "/heartbeat":
+            self._json({"status": "OK", "version": "0.87.3", "db_version": self.state.version,
+                        "access_controlled_batch_ids": ["gnome_r2scan_statics"]})  # fmt: skip
+            return
+        if url.path in ("/materials/summary/", "/materials/phonon/"):
+            self.state.keys.add(self.headers.get("x-api-key", ""))
+            fault = self.state.faults.pop(0) if self.state.faults else ""
+            if not self._fault(fault):
+                kind = self.state.summary if "summary" in url.path else self.state.phonons
+                self._documents(kind, query, cut=fault == "cut")
+            return
+        self._json({"detail": "Not Found"}, status=404)
+
+    def _control(self, query: dict[str, str]) -> None:
+        state = self.state
+        state.version = query.get("version", state.version)
+        if "faults" in query:
+            state.faults, state.asked = query["faults"].split(",") if query["faults"] else [], []
+        self._json({"asked": state.asked, "keys": sorted(state.keys), "faults": state.faults})
+
+    def _fault(self, fault: str) -> bool:
+        """Answer wrongly; whether that was to be."""
+        if fault == "rate":
+            self._json({"detail": "Too many requests"}, status=429, **{"Retry-After": "0"})
+        elif fault == "server":
+            self._json({"detail": "Internal error"}, status=500)
+        elif fault == "forbidden":
+            self._json({"detail": f"the key {self.headers.get('x-api-key')} is not valid"}, status=403)
+        elif fault == "null":
+            self._json({"data": None, "meta": {"total_doc": 1}})
+        elif fault == "no json":
+            self._bytes(b"<html>maintenance</html>")
+        elif fault == "empty":
+            self._json({"data": [], "meta": {"total_doc": 0}})
+        else:
+            return False
+        return True
+
+    def _documents(self, documents: list[dict[str, Any]], query: dict[str, str], *, cut: bool) -> None:
+        found = [document for document in documents if _fits(document, query)]
+        if query.get("_sort_fields"):
+            found.sort(key=lambda document: str(document[query["_sort_fields"]]))
+        limit = int(query.get("_per_page") or query.get("_limit") or 100)
+        start = (int(query["_page"]) - 1) * limit if "_page" in query else int(query.get("_skip", 0))
+        names = query.get("_fields", "material_id,last_updated").split(",")
+        page = [{name: d[name] for name in names if name in d} for d in found[start : start + limit]]
+        raw = json.dumps({"data": page, "meta": {"total_doc": len(found), "api_version": "0.87.3"}}).encode()
+        self._bytes(raw, cut=cut)
+
+    def _json(self, data: Any, *, status: int = 200, **headers: str) -> None:
+        self._bytes(json.dumps(data).encode(), status=status, **headers)
+
+    def _bytes(self, raw: bytes, *, status: int = 200, cut: bool = False, body: bool = True, **headers: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(raw)))
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if body:
+            self.wfile.write(raw[: len(raw) // 2] if cut else raw)
+        if cut:
+            self.close_connection = True
+
+    def _store(self, *, body: bool) -> None:
+        url = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        name = unquote(url.path).removeprefix(f"/{BUCKET}").lstrip("/")
+        if "list-type" in query:
+            self._listing(query)
+            return
+        path = self.state.store / name.removeprefix(PREFIX).lstrip("/")
+        if not name.startswith(PREFIX) or not path.is_file():
+            raw = b"<Error><Code>NoSuchKey</Code></Error>"
+            self._bytes(raw, status=404, body=body, **{"Content-Type": "application/xml"})
+            return
+        raw, headers = path.read_bytes(), _object_headers(path)
+        asked = self.headers.get("Range", "")
+        if not asked:
+            self._bytes(raw, body=body, **headers)
+            return
+        first, _, last = asked.removeprefix("bytes=").partition("-")
+        start = int(first) if first else len(raw) - int(last)
+        end = min(int(last), len(raw) - 1) if first and last else len(raw) - 1
+        headers["Content-Range"] = f"bytes {start}-{end}/{len(raw)}"
+        self._bytes(raw[start : end + 1], status=206, body=body, **headers)
+
+    def _listing(self, query: dict[str, str]) -> None:
+        files = sorted(path for path in self.state.store.rglob("*") if path.is_file())
+        keys = [(f"{PREFIX}/{path.relative_to(self.state.store).as_posix()}", path) for path in files]
+        wanted = [(key, path) for key, path in keys if key.startswith(query.get("prefix", ""))]
+        wanted = [(key, path) for key, path in wanted if key > query.get("start-after", "")]
+        contents = "".join(
+            f"<Contents><Key>{key}</Key><LastModified>2026-09-15T00:00:00.000Z</LastModified>"
+            f'<ETag>"{abs(hash(key))}"</ETag><Size>{path.stat().st_size}</Size></Contents>'
+            for key, path in wanted
+        )
+        self._bytes(
+            f"<ListBucketResult><Name>{BUCKET}</Name><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>".encode(),
+            **{"Content-Type": "application/xml"},
+        )
+
+
+def _object_headers(path: Path) -> dict[str, str]:
+    return {"ETag": f'"{abs(hash(str(path)))}"', "Last-Modified": "Tue, 15 Sep 2026 00:00:00 GMT",
+            "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}  # fmt: skip
+
+
+def _stored_id(identifier: str) -> str:
+    """An identifier as the documents have it: numbers are written with letters."""
+    number, letters = identifier.rpartition("-")[2], ""
+    if not number.isdigit():
+        return number.rjust(8, "a")
+    rest = int(number)
+    while rest:
+        rest, digit = divmod(rest, 26)
+        letters = chr(ord("a") + digit) + letters
+    return letters.rjust(8, "a")
+
+
+def _fits(document: dict[str, Any], query: dict[str, str]) -> bool:
+    elements = set(filter(None, query.get("elements", "").split(",")))
+    identifiers = set(map(_stored_id, filter(None, query.get("identifiers", "").split(","))))
+    return (
+        elements <= set(document.get("elements") or elements)
+        and (not identifiers or document.get("identifier") in identifiers)
+        and ("has_props" not in query or document.get("has_props", {}).get(query["has_props"], False))
+        and ("batch_id_not_eq" not in query or document.get("batch_id") != query["batch_id_not_eq"])
+    )
+
+
+class Server:
+    """A running server: its address, and the way to control it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def control(self, faults: Sequence[str] | None = None, version: str = "") -> dict[str, Any]:
+        """Set the faults of the coming requests, or the version of the database; what was asked since."""
+        query = {} if faults is None else {"faults": ",".join(faults)}
+        with urlopen(f"{self.url}/control?{urlencode(query | ({'version': version} if version else {}))}") as answer:
+            return dict(json.load(answer))
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    """Start the server with the documents of a folder."""
+    command = [sys.executable, __file__, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            yield Server(process.stdout.readline().strip())
+        finally:
+            process.kill()
+
+
+def main() -> None:
+    handler = type("Bound", (Handler,), {"state": State(Path(sys.argv[1]))})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
