@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -11,13 +13,44 @@ from matplotlib.figure import Figure
 from pymatgen.io.phonopy import get_ph_bs_symm_line
 from pymatgen.io.vasp import Poscar
 
-from phonolyte.figures import center_histograms, draw_campaign, parity, phonon_bands, row_trend, save
-from phonolyte.figures.style import COLOURS, source_of, with_subscripts
+from phonolyte import figures
+from phonolyte.figures import (
+    CAPTIONS,
+    caption_of,
+    center_against_barrier,
+    center_against_energy,
+    center_against_volume,
+    center_histogram,
+    center_histograms,
+    cross_validated_parity,
+    draw_campaign,
+    draw_followed,
+    draw_screen,
+    element_counts,
+    family_centers,
+    funnel,
+    hull_against_center,
+    importance_bars,
+    interval_parity,
+    kinds,
+    parity,
+    periodic_table,
+    phonon_bands,
+    phonon_dos,
+    row_trend,
+    save,
+    score_bars,
+    substitution_table,
+)
+from phonolyte.figures.periodic_table import place_of
+from phonolyte.figures.style import COLOURS, plain, source_of, with_subscripts
 from phonolyte.forces import open_engine
 from phonolyte.phonons import PhononResult, PhononSettings, phonons
 from phonolyte.phonons.bands import BandStructure, band_structure, load_phonons, save_bands
 from phonolyte.phonons.campaign import campaign
-from phonolyte.structures import Crystal
+from phonolyte.screen import Criteria
+from phonolyte.screen import screen as run_screen
+from phonolyte.structures import Crystal, Reading
 
 MEV_PER_THZ = 4.135667696
 
@@ -169,3 +202,324 @@ def test_a_figure_says_what_it_was_drawn_from(tmp_path: Path):
     assert source_of(png) == "abc Li"
     assert source_of(tmp_path / "missing.png") == ""
     assert not list(tmp_path.glob("*.partial"))
+
+
+HOSTILE = (
+    "Li$3$",
+    r"$\frac{1}{",
+    "<script>alert(1)</script>",
+    "Li_6^{PS}",
+    "💎 crystal",
+    "a" * 300,
+    "tab\tline\n",
+    "\x00",
+)
+
+
+def drawn(figure: Figure, folder: Path) -> Figure:
+    """A figure after it was written: only then does matplotlib read its texts."""
+    (path,) = save(figure, folder / "drawn", ("svg",))
+    assert path.stat().st_size > 1_000
+    return figure
+
+
+def compounds(n: int, *, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    families = ["oxide", "sulfide", "halide", "intermetallic"]
+    return pd.DataFrame(
+        {
+            "material_id": [f"m{i}" for i in range(n)],
+            "formula": [HOSTILE[i % len(HOSTILE)] for i in range(n)],
+            "family": [families[i % 4] for i in range(n)],
+            "crystal_system": [("cubic", "unknown")[i % 2] for i in range(n)],
+            "band_center_mev": rng.uniform(10, 90, n),
+            "e_hull_ev": rng.exponential(0.1, n),
+            "volume_per_atom_a3": rng.uniform(8, 40, n),
+            "barrier_ev": rng.uniform(0.1, 1.0, n),
+            "ea_ev": rng.uniform(0.1, 1.0, n),
+            "mean_Row": rng.uniform(2, 5, n),
+        }
+    )
+
+
+OF_COMPOUNDS = {
+    "family_centers": family_centers,
+    "hull_against_center": hull_against_center,
+    "center_against_volume": lambda table: center_against_volume(table, named=set(table["material_id"][:3])),
+    "kinds": kinds,
+    "center_against_barrier": lambda table: center_against_barrier(table, by="family"),
+    "center_against_barrier, named": lambda table: center_against_barrier(table[:20], names="formula"),
+    "center_against_energy": lambda table: center_against_energy(table[:20]),
+    "row_trend": row_trend,
+    "center_histogram": lambda table: center_histogram(
+        table["band_center_mev"].to_numpy(), table["family"].to_numpy() == "oxide", subset_name=HOSTILE[1]
+    ),
+}
+"""Figures of a table of compounds, each as a function of it alone."""
+
+
+@pytest.mark.parametrize("name", OF_COMPOUNDS)
+@pytest.mark.parametrize("n", [0, 1, 2, 40])
+def test_a_figure_can_be_drawn_of_any_number_of_compounds(name: str, n: int, tmp_path: Path):
+    drawn(OF_COMPOUNDS[name](compounds(n)), tmp_path)
+
+
+def test_hostile_names_can_be_written_in_every_format(tmp_path: Path):
+    table = compounds(len(HOSTILE))
+    figure = center_against_volume(table.assign(family=table["formula"]), named=set(table["material_id"]))
+    for path in save(figure, tmp_path / "hostile"):
+        assert path.stat().st_size > 1_000
+    ElementTree.parse(tmp_path / "hostile.svg")
+
+
+@pytest.mark.parametrize("name", OF_COMPOUNDS)
+def test_what_is_not_known_is_left_out_of_a_figure(name: str, tmp_path: Path):
+    table = compounds(40)
+    numbers = table.select_dtypes("number").columns
+    table.loc[::3, numbers] = np.nan
+    table.loc[1, numbers] = np.inf
+    drawn(OF_COMPOUNDS[name](table), tmp_path)
+    drawn(OF_COMPOUNDS[name](table.assign(**dict.fromkeys(numbers, np.nan))), tmp_path)
+
+
+@pytest.mark.parametrize("name", OF_COMPOUNDS)
+def test_every_axis_of_a_figure_has_its_unit(name: str):
+    for axes in OF_COMPOUNDS[name](compounds(40)).axes:
+        for label in (axes.get_xlabel(), axes.get_ylabel()):
+            assert label in ("", "Compounds", "Mean row of the elements") or "(" in label
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")  # of a name that is an emoji
+@pytest.mark.parametrize("name", OF_COMPOUNDS)
+def test_the_compounds_are_within_the_axes(name: str):
+    figure = OF_COMPOUNDS[name](compounds(40))
+    figure.draw_without_rendering()
+    for axes in figure.axes[:1]:
+        for points in axes.collections:
+            offsets = np.asarray(points.get_offsets())
+            inside = axes.viewLim.padded(1e-9).contains
+            assert all(inside(x, y) for x, y in offsets[offsets.any(axis=1)])
+
+
+def test_twenty_thousand_compounds_make_small_files(tmp_path: Path):
+    for path in save(hull_against_center(compounds(20_000)), tmp_path / "hull"):
+        assert path.stat().st_size < 1_500_000
+
+
+def test_the_hull_figure_has_each_compound_once_and_says_what_is_beyond_its_axis():
+    table = compounds(1000)
+    whole, near = hull_against_center(table, max_e_hull_ev=0.05).axes
+    shown = whole.collections[0].get_offsets()
+    beyond = int(whole.get_title(loc="left").split(", ")[1].split()[0])
+    assert len(shown) + beyond == 1000
+    assert len(near.collections[0].get_offsets()) == (table["e_hull_ev"] <= 0.1).sum()
+    assert shown[:, 1].max() == pytest.approx(1000 * table["e_hull_ev"].sort_values().iloc[len(shown) - 1])
+    assert {line.get_ydata()[0] for line in near.lines if len(set(line.get_ydata())) == 1} == {50.0}
+
+
+def test_a_family_has_one_colour_in_all_figures():
+    from matplotlib.colors import to_hex
+
+    table = compounds(8).assign(family="sulfide")
+    figures = (hull_against_center(table), center_against_volume(table), family_centers(table))
+    colours = {to_hex(figure.axes[0].collections[0].get_facecolor()[0]) for figure in figures}
+    assert len(colours) == 1
+
+
+def test_families_are_ordered_by_their_medians_with_their_numbers():
+    table = pd.DataFrame({"family": ["oxide"] * 5 + ["sulfide"] * 6, "band_center_mev": [60.0] * 5 + [30.0] * 6})
+    (axes,) = family_centers(table, max_center_mev=40.0).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["sulfide", "oxide"]
+    assert [text.get_text() for text in axes.texts] == ["6", "5"]
+
+
+def test_a_histogram_counts_every_finite_center():
+    centers = np.array([10.0, 10.2, 35.0, np.nan, np.inf])
+    (axes,) = center_histogram(centers, np.array([True, False, True, True, True]), subset_name="with Li").axes
+    heights = [sum(patch.get_height() for patch in bars) for bars in axes.containers]
+    assert heights == [3, 2]
+
+
+def test_bars_of_kinds_are_the_counts():
+    family, system = kinds(compounds(10)).axes
+    assert [bar.get_width() for bar in family.patches] == [3, 3, 2, 2]
+    assert [label.get_text() for label in system.get_yticklabels()] == ["cubic", "unknown"]
+
+
+def test_the_periodic_table_has_each_element_in_its_place():
+    assert [place_of(z) for z in (1, 2, 3, 10, 21, 57, 70, 71, 79, 103)] == [
+        (1, 1), (18, 1), (1, 2), (18, 2), (3, 4), (3, 8.3), (16, 8.3), (3, 6), (11, 6), (3, 7),
+    ]  # fmt: skip
+    assert len({place_of(z) for z in range(1, 104)}) == 103
+    columns = {z: place_of(z)[0] for z in (5, 9, 17, 30, 31, 55, 56, 72)}
+    assert columns == {5: 13, 9: 17, 17: 17, 30: 12, 31: 13, 55: 1, 56: 2, 72: 4}
+
+
+def test_the_periodic_table_shows_counts(tmp_path: Path):
+    counts = element_counts([{"Li", "O"}, {"Li", "S"}, ["Li", "Li"]])
+    assert counts == {"Li": 3, "O": 1, "S": 1}
+    shown = [text.get_text() for text in drawn(periodic_table(counts), tmp_path).axes[0].texts]
+    assert shown[shown.index("Li") + 1] == "3"
+    assert "Og" not in shown
+    for odd in ({}, {"Li": 1}, {"Li": 3_000_000, "Xx": 5}):
+        drawn(periodic_table(odd), tmp_path)
+
+
+STEPS = (
+    {"rule": "materials given", "applied": True, "kept": 10, "rejected": 0, "missing": 0},
+    {"rule": HOSTILE[1], "applied": True, "kept": 4, "rejected": 5, "missing": 1},
+    {"rule": "band gap", "applied": False, "kept": 4, "rejected": 0, "missing": 0},
+)
+
+
+def test_the_funnel_adds_up(tmp_path: Path):
+    (axes,) = drawn(funnel(STEPS), tmp_path).axes
+    widths = np.array([bar.get_width() for bar in axes.patches]).reshape(3, 3)
+    assert widths.sum(axis=0).tolist() == [10, 10, 4]
+    shown = " ".join(text.get_text() for text in axes.texts)
+    assert "1 unknown   5 rejected   4" in shown
+    assert "band gap (not asked)" in shown
+    drawn(funnel(()), tmp_path)
+    drawn(funnel([STEPS[0] | {"kept": 0}]), tmp_path)
+
+
+METRICS = [
+    {"algorithm": algorithm, "features": features, "n": 100, "r2": r2, "mae_mev": 3.0 - r2, "rmse_mev": 5.0,
+     "r2_std": 0.1, "mae_std_mev": 0.2, "rmse_std_mev": None, "split": "random"}
+    for algorithm, r2 in (("xgboost", 0.8), ("extra_trees", 0.9)) for features in ("all", "selected")
+]  # fmt: skip
+
+
+def test_bars_of_scores_are_the_scores_the_best_on_top(tmp_path: Path):
+    r2, mae, _ = drawn(score_bars(METRICS), tmp_path).axes
+    assert [label.get_text() for label in r2.get_yticklabels()] == ["extra trees", "xgboost"]
+    assert [bar.get_width() for bar in r2.patches] == [0.9, 0.8, 0.9, 0.8]
+    assert mae.get_xlabel() == "MAE (meV)"
+
+
+def test_a_regressor_that_failed_does_not_flatten_the_others(tmp_path: Path):
+    bad = METRICS[0] | {"algorithm": HOSTILE[1], "r2": -1e9, "mae_mev": 1e9, "rmse_mev": None, "mae_std_mev": None}
+    r2, mae, _ = drawn(score_bars([*METRICS, bad]), tmp_path).axes
+    assert r2.get_xlim()[0] >= -1.0
+    assert mae.get_xlim()[1] < 10
+    drawn(score_bars([]), tmp_path)
+    drawn(score_bars(METRICS[:1]), tmp_path)
+
+
+def test_importances_are_shown_the_largest_first(tmp_path: Path):
+    table = pd.DataFrame(
+        {"feature": [f"mean_{name}" for name in HOSTILE] * 4, "gini": np.linspace(0.3, 0.0, 32),
+         "permutation_mev": 1.0, "permutation_std_mev": 0.1}
+    )  # fmt: skip
+    left, _ = drawn(importance_bars(table, most=10), tmp_path).axes
+    assert [bar.get_width() for bar in left.patches] == pytest.approx(100 * table["gini"][:10])
+    drawn(importance_bars(table[:0]), tmp_path)
+
+
+def test_intervals_that_miss_are_counted(tmp_path: Path):
+    known = np.array([10.0, 20.0, 30.0, np.nan])
+    figure = drawn(interval_parity(known, known + 1, known - 1, known + np.array([2, -0.5, 2, 2])), tmp_path)
+    assert "66.7% inside (90% asked)" in figure.axes[0].texts[0].get_text()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["holds: 2", "misses: 1"]
+    nothing = np.array([])
+    drawn(interval_parity(nothing, nothing, nothing, nothing), tmp_path)
+
+
+def test_parity_has_a_panel_for_each_series(tmp_path: Path):
+    known = np.linspace(10, 60, 30)
+    for n in (0, 1, 2, 4, 5, 9):
+        figure = drawn(parity(known, {f"{HOSTILE[i % 8]}{i}": known + i for i in range(n)}), tmp_path)
+        assert len([axes for axes in figure.axes if axes.axison]) == max(n, 1)
+    odd = parity(np.array([10.0, np.nan]), {"one": np.array([11.0, 5.0]), "none": np.full(2, np.nan)})
+    assert "n = 1\nMAE" in drawn(odd, tmp_path).axes[0].texts[0].get_text()
+    assert odd.axes[1].texts[0].get_text() == "n = 0"
+
+
+def test_parity_of_a_cross_validation_begins_with_the_model_that_is_kept():
+    rows = [
+        {"algorithm": algorithm, "features": "all", "split": "random", "fold": 0, "material_id": f"m{i}",
+         "band_center_mev": 10.0 * i, "predicted_mev": 10.0 * i + error}
+        for algorithm, error in (("xgboost", 1.0), ("extra_trees", 2.0)) for i in range(5)
+    ]  # fmt: skip
+    figure = cross_validated_parity(pd.DataFrame(rows), ("extra_trees", "all"))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["extra trees", "xgboost"]
+    assert "MAE = 2.00 meV" in figure.axes[0].texts[0].get_text()
+
+
+def test_the_density_of_states_marks_the_center_of_each_element(copper: PhononResult, tmp_path: Path):
+    dos = replace(copper.dos, per_element={"Ag": copper.dos.total * 0.4, "Cu": copper.dos.total * 0.6})
+    figure = drawn(phonon_dos(dos, ion="Cu"), tmp_path)
+    marks = {line.get_label(): line.get_xdata()[0] for line in figure.axes[0].lines if "." in str(line.get_label())}
+    assert marks[f"total {dos.band_center_mev:.1f}"] == pytest.approx(copper.band_center_mev)
+    assert marks[f"Cu {dos.element_centers_mev['Cu']:.1f}"] == pytest.approx(dos.element_centers_mev["Cu"])
+    drawn(phonon_dos(replace(dos, per_element={}, formula=HOSTILE[1])), tmp_path)
+    imaginary = replace(dos, energies_mev=dos.energies_mev - 5.0, per_element={})
+    assert drawn(phonon_dos(imaginary), tmp_path).axes[0].get_xlim()[0] < 0
+
+
+def test_the_table_of_substitutions_names_every_element(tmp_path: Path):
+    slots = {"nasicon": {"Li": ["Li", "Na"], "Ge": [*"HBCNOFPSK"] * 12}, HOSTILE[1]: {HOSTILE[5]: []}}
+    (axes,) = drawn(substitution_table(slots), tmp_path).axes
+    shown = " ".join(text.get_text() for text in axes.texts)
+    assert "Ge (108)" in shown
+    assert shown.count("K") == 12
+    drawn(substitution_table({}), tmp_path)
+
+
+def test_activation_energies_have_their_intervals():
+    table = compounds(3).assign(ea_low_ev=[0.1, np.nan, 0.2], ea_high_ev=[0.3, np.nan, 0.4])
+    (axes,) = center_against_energy(table).axes
+    assert len(axes.lines[0].get_xdata()) == 3
+    assert len(axes.collections[0].get_segments()) == 2
+
+
+def test_hostile_names_are_shown_as_they_are():
+    assert plain("Li$3$") == r"Li\$3\$"
+    assert plain("a" * 300, 10) == "a" * 9 + "…"
+    assert plain("a\nb\x00") == "a\ufffdb\ufffd"
+    assert with_subscripts("$Li3") == r"\$Li$_{3}$"
+
+
+def test_every_figure_that_a_run_draws_has_a_caption():
+    from phonolyte.figures import screen, training
+
+    stems = [*screen.STEMS, *(stem for stem, *_ in screen.FOLLOWED), *training.STEMS]
+    assert set(stems) <= set(CAPTIONS)
+    assert all(caption[0].isupper() and caption.endswith(".") for caption in CAPTIONS.values())
+    assert caption_of("run/x/Li-2.85.png").startswith("Energy of the mobile ion")
+    assert caption_of("run/x/notes.png") == ""
+
+
+def test_a_screen_draws_its_figures_and_removes_those_of_an_earlier_run(tmp_path: Path):
+    read = Reading([Crystal.from_ase(bulk(name), material_id=name) for name in ("Cu", "Ag", "Al")])
+    criteria = Criteria(max_e_hull_ev=None, min_gap_ev=None)
+    result = run_screen(read, criteria=criteria)
+    draw_screen(tmp_path, result, criteria, crystal_systems={"Cu": "cubic"})
+    stems = {path.stem for path in (tmp_path / "figures").glob("*.svg")}
+    assert stems == {"funnel", "screen_centers", "screen_families", "screen_volumes", "candidates_kinds",
+                     "candidates_elements"}  # fmt: skip
+    strict = replace(criteria, max_center_mev=0.1)
+    draw_screen(tmp_path, run_screen(read, criteria=strict), strict)
+    assert {path.stem for path in (tmp_path / "figures").glob("*.png")} == stems - {
+        "candidates_kinds",
+        "candidates_elements",
+    }
+
+
+def test_followed_candidates_are_drawn_where_they_have_barriers(tmp_path: Path):
+    table = compounds(4).assign(
+        predicted_mev=30.0, calibrated_mev=np.nan, percolation_ev=[0.2, 0.3, np.nan, 0.4], barrier_ev=np.nan
+    )
+    paths = draw_followed(tmp_path, table)
+    assert {path.stem for path in paths} == {"followed_percolation"}
+    assert {path.suffix for path in paths} == {".pdf", ".svg", ".png"}
+
+
+def test_the_gallery_shows_every_figure():
+    text = (Path(__file__).parents[1] / "docs" / "gallery.md").read_text(encoding="utf-8")
+    functions = [name for name in figures.__all__ if name.islower() and not name.startswith("draw_")]
+    for name in set(functions) - {"save", "caption_of", "element_counts", "hull_against_center"}:
+        assert f"`{name}`" in text, name
+    for picture in re.findall(r"\]\((figures/[^)]+)\)", text):
+        path = Path(__file__).parents[1] / "docs" / picture
+        assert path.stat().st_size < 150_000, picture

@@ -10,9 +10,21 @@ import numpy as np
 
 from phonolyte.dos import PhononDos
 from phonolyte.errors import Failure
-from phonolyte.figures.style import COLOURS, FAINT, INK, STYLE, WASH, new_figure, save, source_of, with_subscripts
+from phonolyte.figures.style import (
+    COLOURS,
+    DASHED,
+    FAINT,
+    INK,
+    STYLE,
+    WASH,
+    new_figure,
+    save,
+    source_of,
+    with_subscripts,
+)
+from phonolyte.items import folder_of
 from phonolyte.phonons.bands import BandStructure, band_structure, load_phonons, save_bands
-from phonolyte.phonons.campaign import density_file, folder_of, read_density
+from phonolyte.phonons.campaign import density_file, read_density
 from phonolyte.runs import checksum
 
 if TYPE_CHECKING:
@@ -65,6 +77,55 @@ def phonon_bands(bands: BandStructure, dos: PhononDos, *, ion: str | None = None
         left.set_ylabel("Phonon energy (meV)")
         figure.suptitle(with_subscripts(dos.formula), x=0.01, ha="left", fontsize=11, fontweight="bold")
     return figure
+
+
+def phonon_dos(dos: PhononDos, *, ion: str | None = None) -> Figure:
+    """The density of states, total and of each element, with the band center of each marked.
+
+    Parameters
+    ----------
+    dos
+        Of one crystal, in meV.
+    ion
+        The mobile element, which has the first colour.
+    """
+    from matplotlib import rc_context
+
+    colours, centers = _colours(dos, ion), dos.element_centers_mev
+    with rc_context(STYLE):
+        figure = new_figure(3.8, 2.9)
+        axes = figure.subplots()
+        axes.fill_between(dos.energies_mev, 0.0, dos.total, color=WASH, lw=0, zorder=1)
+        axes.plot(dos.energies_mev, dos.total, color=FAINT, lw=0.8, zorder=2)
+        for element, colour in colours.items():
+            axes.plot(dos.energies_mev, dos.per_element[element], color=colour, lw=1.1, zorder=3)
+        top = 1.08 * _high(dos.total)
+        axes.axvline(
+            dos.band_center_mev, color=INK, lw=1.2, ls=DASHED, zorder=4, label=f"total {dos.band_center_mev:.1f}"
+        )
+        for element, center in centers.items():
+            axes.plot([center], [0.0], "^", color=colours[element], ms=7, mec="white", mew=0.6, clip_on=False, zorder=5,
+                      label=f"{element} {center:.1f}")  # fmt: skip
+        low, high = _span(dos)
+        if low < 0:
+            axes.axvspan(low, 0.0, color=WASH, lw=0, zorder=0)
+            axes.axvline(0.0, color=FAINT, lw=0.6, zorder=1)
+        axes.set(xlim=(low, high), ylim=(0.0, top), yticks=[], xlabel="Phonon energy (meV)", ylabel="DOS (states/meV)")
+        figure.suptitle(with_subscripts(dos.formula), x=0.02, ha="left", fontsize=11, fontweight="bold")
+        figure.legend(loc="outside right upper", title="center (meV)", alignment="left", handlelength=1.2)
+    return figure
+
+
+def _high(density: Any) -> float:
+    """The height that all but the sharpest peak keep."""
+    return float(np.sort(density)[int(0.998 * len(density)) - 1])
+
+
+def _span(dos: PhononDos) -> tuple[float, float]:
+    """Energies between which there are states, and a little around them; from zero where none is imaginary."""
+    there = dos.energies_mev[dos.total > 1e-3 * dos.total.max()]
+    low = 1.05 * float(there[0]) if dos.imaginary_share > 1e-4 else 0.0
+    return min(low, 0.0), 1.04 * float(there[-1])
 
 
 def draw_campaign(run: Path, table: pd.DataFrame, *, progress: Callable[[int], None] | None = None) -> list[Failure]:
@@ -144,8 +205,7 @@ def _draw_density(axes: Any, dos: PhononDos, colours: Mapping[str, str], *, lege
     axes.plot(dos.total, dos.energies_mev, color=FAINT, lw=0.8, zorder=2, label="total")
     for element, colour in colours.items():
         axes.plot(dos.per_element[element], dos.energies_mev, color=colour, lw=1.1, zorder=3, label=element)
-    shown = np.sort(dos.total)[: int(0.998 * len(dos.total))]
-    axes.set_xlim(0.0, 1.15 * float(shown[-1]))
+    axes.set_xlim(0.0, 1.15 * _high(dos.total))
     axes.set_xticks([])
     axes.set_xlabel("DOS (states/meV)")
     corner, height = ("lower left", 0.0) if legend_below else ("upper left", 1.0)
@@ -160,7 +220,7 @@ def _mark_centers(axes: Any, dos: PhononDos, ion: str | None, colours: Mapping[s
     close = len(marks) == 2 and abs(marks[0][1] - marks[1][1]) < apart
     for name, center, colour in marks:
         shift = 0.5 * apart * np.sign(2 * center - sum(mark[1] for mark in marks)) if close else 0.0
-        axes.axhline(center, color=colour, lw=1.0, ls=(0, (4, 2)), zorder=4)
+        axes.axhline(center, color=colour, lw=1.0, ls=DASHED, zorder=4)
         axes.annotate(f"{name}\n{center:.1f} meV", (1.0, center + shift), xycoords=axes.get_yaxis_transform(),
                       xytext=(4, 0), textcoords="offset points", ha="left", va="center", color=colour, fontsize=8,
                       annotation_clip=False)  # fmt: skip

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INK, FAINT, WASH = "#22272e", "#8a929c", "#e8ebef"
@@ -43,6 +46,15 @@ STYLE: Any = {
 }
 
 FORMATS = ("pdf", "svg", "png")
+
+DASHED = (0, (4, 2))
+"""Lines of limits."""
+
+MANY = 300
+"""Points from here on are drawn as an image within PDF and SVG, which 20,000 vector points would make heavy."""
+
+LONGEST = 32
+"""Characters of a name that are shown."""
 
 _NO_DATES: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "ModDate": None},
@@ -82,14 +94,27 @@ def save(figure: Figure, stem: str | Path, formats: Sequence[str] = FORMATS, *, 
     from matplotlib import rc_context
 
     paths = [Path(f"{stem}.{kind}") for kind in formats]
+    _settle(figure)
     for path, kind in zip(paths, formats, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         metadata = {**_NO_DATES[kind], **({_SOURCE[kind]: source} if source else {})}
-        with rc_context(STYLE):
+        with rc_context(STYLE), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")  # an emoji in a name is a box
             figure.savefig(partial, format=kind, metadata=metadata)
         os.replace(partial, path)
     return paths
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the figure out once, not once more for each file: that is half the time of drawing."""
+    from matplotlib import rc_context
+
+    if figure.get_layout_engine() is not None:
+        with rc_context(STYLE), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")
+            figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
 
 def source_of(path: Path) -> str:
@@ -103,6 +128,46 @@ def source_of(path: Path) -> str:
         return ""
 
 
-def with_subscripts(formula: str) -> str:
+def plain(text: object, most: int = LONGEST) -> str:
+    """A name from outside as matplotlib takes it: no formula in its dollars, nothing unprintable, not too long."""
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+    shown = shown if len(shown) <= most else shown[: most - 1] + "…"
+    return shown.replace("$", r"\$")
+
+
+def with_subscripts(formula: str, most: int = LONGEST) -> str:
     """A name with its numbers set low: formulas such as ``Li3PO4``, special points such as ``X1``."""
-    return re.sub(r"(\d+)", r"$_{\1}$", formula)
+    return re.sub(r"(\d+)", r"$_{\1}$", plain(formula, most))
+
+
+def finite(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The rows with a finite number in each of some columns; none where a column is missing."""
+    import numpy as np
+    import pandas as pd
+
+    if not set(columns) <= set(table.columns):
+        return table.iloc[:0].reindex(columns=[*table.columns, *(c for c in columns if c not in table)])
+    numbers = table[[*columns]].apply(pd.to_numeric, errors="coerce").astype(float)
+    kept = np.isfinite(numbers.to_numpy()).all(axis=1)
+    rows: pd.DataFrame = table[kept]
+    return rows.assign(**{name: numbers.loc[kept, name] for name in columns})
+
+
+def say_nothing(axes: Axes, why: str = "nothing to show") -> None:
+    """Say on empty axes that they are."""
+    axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", color=FAINT)
+
+
+def limit_line(axes: Axes, *, x: float | None = None, y: float | None = None) -> None:
+    """A limit that was set, as a dashed line."""
+    if x is not None:
+        axes.axvline(x, color=INK, lw=0.8, ls=DASHED, zorder=4)
+    if y is not None:
+        axes.axhline(y, color=INK, lw=0.8, ls=DASHED, zorder=4)
+
+
+def remove(stems: Iterable[Path]) -> None:
+    """Delete the files of figures that an earlier run has drawn."""
+    for stem in stems:
+        for kind in FORMATS:
+            stem.with_name(f"{stem.name}.{kind}").unlink(missing_ok=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phonolyte.figures.style import COLOURS, FAINT, INK, STYLE, WASH, new_figure, save
+from phonolyte.figures.style import COLOURS, INK, STYLE, WASH, finite, limit_line, new_figure, plain, save, say_nothing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 SOFT_MEV = 40.0
 WIDEST_MEV = 100
+
+SYMBOLS_WIDE = 62
+"""Characters of a line of the table of substitutions."""
+
+LINE_IN = 0.155
+"""Its height."""
 
 
 def center_histograms(summary: Mapping[str, Any]) -> Figure:
@@ -38,7 +45,7 @@ def center_histograms(summary: Mapping[str, Any]) -> Figure:
             axes.stairs(counts, np.arange(WIDEST_MEV + 1), fill=True, color=colour, zorder=2)
             axes.set(yticks=[], xlim=(0, WIDEST_MEV))
             axes.spines["left"].set_visible(False)
-            axes.text(0.99, 0.9, f"{name}\n{of['compounds']:,}, {of['soft_share']:.0%} below {SOFT_MEV:g} meV",
+            axes.text(0.99, 0.9, f"{plain(name)}\n{of['compounds']:,}, {of['soft_share']:.0%} below {SOFT_MEV:g} meV",
                       transform=axes.transAxes, ha="right", va="top", fontsize=8)  # fmt: skip
         rows[-1].set_xlabel("Predicted band center (meV)")
         figure.supylabel("Compounds a meV", fontsize=9)
@@ -55,27 +62,77 @@ def row_trend(table: pd.DataFrame) -> Figure:
     """
     from matplotlib import rc_context
 
-    x, y = table["mean_Row"].to_numpy(), table["band_center_mev"].to_numpy()
+    known = finite(table, "mean_Row", "band_center_mev")
+    x, y = known["mean_Row"].to_numpy(float), known["band_center_mev"].to_numpy(float)
     with rc_context(STYLE):
         figure = new_figure(4.6, 3.4)
         axes = figure.subplots()
+        axes.set(xlabel="Mean row of the elements", ylabel="Predicted band center (meV)")
+        if not len(x):
+            say_nothing(axes)
+            return figure
         cells = axes.hexbin(x, y, gridsize=45, bins="log", cmap="cividis_r", mincnt=1, lw=0.1, edgecolors="face")
         edges = np.arange(np.floor(x.min()), x.max() + 0.5, 0.5)
         place = np.digitize(x, edges)
         filled = [k for k in np.unique(place) if (place == k).sum() >= 20]
         axes.plot([x[place == k].mean() for k in filled], [np.median(y[place == k]) for k in filled],
                   color=COLOURS[1], marker="o", ms=3.5, lw=1.2, label="median")  # fmt: skip
-        axes.axhline(SOFT_MEV, color=FAINT, lw=0.8, ls=(0, (4, 2)))
-        axes.set(xlabel="Mean row of the elements", ylabel="Predicted band center (meV)", ylim=(0, None))
-        axes.text(0.98, 0.97, f"{len(x):,} compounds\nr = {np.corrcoef(x, y)[0, 1]:.2f}", transform=axes.transAxes,
+        limit_line(axes, y=SOFT_MEV)
+        axes.set_ylim(0, None)
+        varied = len(x) > 1 and min(np.ptp(x), np.ptp(y)) > 0
+        r = f"\nr = {np.corrcoef(x, y)[0, 1]:.2f}" if varied else ""
+        axes.text(0.98, 0.97, f"{len(x):,} compounds{r}", transform=axes.transAxes,
                   ha="right", va="top", color=INK, fontsize=8)  # fmt: skip
         axes.legend(loc="lower left")
         figure.colorbar(cells, label="Compounds", pad=0.02).outline.set_visible(False)
     return figure
 
 
-def draw_virtual(run: Path, summary: Mapping[str, Any], *, whole: bool) -> None:
-    """Draw ``figures/histogram`` and, where the whole is kept, ``figures/row_trend`` of a run folder.
+def substitution_table(slots: Mapping[str, Mapping[str, Sequence[str]]]) -> Figure:
+    """Which elements may take which slot of each prototype.
+
+    Parameters
+    ----------
+    slots
+        Prototype -> slot -> element symbols.
+    """
+    from matplotlib import rc_context
+
+    lines = [line for name, of in slots.items() for line in _slot_lines(name, of)]
+    with rc_context(STYLE):
+        figure = new_figure(5.2, 0.1 + LINE_IN * max(len(lines), 3))
+        axes = figure.subplots()
+        axes.set(xlim=(0, 1), ylim=(max(len(lines), 3), 0))
+        axes.set_axis_off()
+        for row, (prototype, slot, symbols) in enumerate(lines):
+            if prototype and row:
+                axes.axhline(row - 0.02, color=WASH, lw=0.8)
+            words = ((0.0, prototype, INK, "bold"), (0.16, slot, COLOURS[0], "normal"), (0.26, symbols, INK, "normal"))
+            for x, text, colour, weight in words:
+                axes.text(x, row + 0.5, text, fontsize=8, color=colour, fontweight=weight, va="center", in_layout=False)
+        if not lines:
+            say_nothing(axes)
+    return figure
+
+
+def _slot_lines(prototype: str, slots: Mapping[str, Sequence[str]]) -> list[tuple[str, str, str]]:
+    """Lines of the table: prototype and slot stand on the first of theirs alone."""
+    found: list[tuple[str, str, str]] = []
+    for name, symbols in slots.items():
+        for number, line in enumerate(textwrap.wrap(" ".join(symbols), SYMBOLS_WIDE) or ["–"]):
+            first = f"{plain(name, 10)} ({len(symbols)})" if number == 0 else ""
+            found.append(("" if found else plain(prototype, 14), first, line))
+    return found
+
+
+def draw_virtual(
+    run: Path,
+    summary: Mapping[str, Any],
+    *,
+    whole: bool,
+    slots: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+) -> None:
+    """Draw ``figures/histogram``, ``figures/substitutions`` and, where the whole is kept, ``figures/row_trend``.
 
     Parameters
     ----------
@@ -85,14 +142,18 @@ def draw_virtual(run: Path, summary: Mapping[str, Any], *, whole: bool) -> None:
         Of its ``summary.json``.
     whole
         Whether ``virtual/`` holds every compound.
+    slots
+        Prototype -> slot -> elements that may take it.
     """
     import pandas as pd
 
-    save(center_histograms(summary), run / "figures" / "histogram", ("pdf", "png"))
+    save(center_histograms(summary), run / "figures" / "histogram")
+    if slots:
+        save(substitution_table(slots), run / "figures" / "substitutions")
     if whole:
         columns = ["mean_Row", "band_center_mev"]
         parts = [pd.read_parquet(path, columns=columns) for path in sorted((run / "virtual").glob("*.parquet"))]
-        save(row_trend(pd.concat(parts)), run / "figures" / "row_trend", ("pdf", "png"))
+        save(row_trend(pd.concat(parts)), run / "figures" / "row_trend")
 
 
 def _cycled(n: int) -> list[str]:

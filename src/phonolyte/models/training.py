@@ -26,10 +26,11 @@ from phonolyte.models.algorithms import FEATURE_SETS, STUDY, pipeline
 from phonolyte.models.card import model_card
 from phonolyte.models.center import BandCenterModel
 from phonolyte.models.domain import CONFIDENCE, Domain, Intervals
+from phonolyte.models.nearest import Learned
 from phonolyte.models.selection import CorrelationSelector
 from phonolyte.models.trees import TreeEnsemble
 from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics, n_folds
-from phonolyte.structures import read
+from phonolyte.structures import Crystal, read
 from phonolyte.structures.crystal import elements_in
 from phonolyte.structures.reading import input_files
 
@@ -46,6 +47,8 @@ class LearningSet:
     formulas: list[str]
     elements: list[frozenset[str]]
     sha256: str = ""
+    crystals: Sequence[Crystal] = ()
+    """The crystals themselves; none where a table of features was given."""
 
     @property
     def groups(self) -> pd.DataFrame:
@@ -87,9 +90,8 @@ def read_learning_set(path: str | Path, *, executor: Executor | None = None) -> 
     kept = [by_id[name] for name in table.index]
     target = np.array([_number(c.properties[TARGET]) for c in kept], dtype=float)
     elements = [frozenset(c.symbols) for c in kept]
-    return LearningSet(
-        table, target, [c.formula for c in kept], elements, digest
-    ), reading.failures + unlabelled + failures
+    formulas = [c.formula for c in kept]
+    return LearningSet(table, target, formulas, elements, digest, kept), reading.failures + unlabelled + failures
 
 
 def train(
@@ -111,7 +113,8 @@ def train(
     data
         The learning set.
     folder
-        Receives ``metrics.json``, ``cv_predictions.parquet``, ``importances.csv``, the model and ``card.md``.
+        Receives ``metrics.json``, ``cv_predictions.parquet``, ``held_out.parquet``, ``importances.csv``, the model,
+        ``learned.parquet`` and ``card.md``.
     algorithms, feature_sets
         What is cross-validated, over every split of :data:`phonolyte.models.validation.SPLITS`.
     final
@@ -159,8 +162,10 @@ def train(
     names = tuple(fitted[:-1].get_feature_names_out(data.table.columns))
     model = BandCenterModel(TreeEnsemble.of(fitted[-1]), names, intervals, domain, provenance)
     model.save(folder)
+    Learned.of(domain, data.table, data.formulas, data.target).save(folder)
     (folder / "metrics.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     predictions.to_parquet(folder / "cv_predictions.parquet", index=False)
+    held_out_table(held_out, data).to_parquet(folder / "held_out.parquet", index=False)
     importances(data, final, seed=seed).to_csv(folder / "importances.csv", index=False)
     (folder / "card.md").write_text(model_card(model, data.target), encoding="utf-8")
     return model
@@ -197,6 +202,29 @@ def importances(data: LearningSet, final: tuple[str, str], *, seed: int = 0) -> 
         }
     )
     return table.sort_values("gini", ascending=False, ignore_index=True)
+
+
+def held_out_table(held_out: pd.DataFrame, data: LearningSet) -> pd.DataFrame:
+    """Each compound as it was predicted with its composition left out, with the interval: ``held_out.parquet``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``material_id, formula, band_center_mev, predicted_mev, lower_mev, upper_mev, in_domain``.
+    """
+    width = held_out["half_width"].to_numpy(float)
+    predicted = held_out["predicted"].to_numpy(float)
+    return pd.DataFrame(
+        {
+            "material_id": data.table.index.astype(str),
+            "formula": data.formulas,
+            "band_center_mev": held_out["center"].to_numpy(float),
+            "predicted_mev": predicted,
+            "lower_mev": np.maximum(predicted - width, 0.0),
+            "upper_mev": predicted + width,
+            "in_domain": held_out["in_domain"].to_numpy(bool),
+        }
+    )
 
 
 def _fit(data: LearningSet, final: tuple[str, str], *, seed: int, rows: Any = slice(None)) -> Any:

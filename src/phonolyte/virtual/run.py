@@ -117,15 +117,20 @@ def write_structures(result: VirtualResult, spaces: Sequence[Space], folder: Pat
 
     They are not relaxed; cells are scaled by the sum of the radii of the ions where these are known.
     """
-    space_of = {space.parent.name: space for space in spaces}
-    names = result.best[["material_id", "prototype"]].itertuples(index=False)
-    crystals = [space_of[prototype].crystal(int(name.rpartition("-")[2])) for name, prototype in names]
+    crystals = best_crystals(result, spaces)
     if as_table:
         write_parquet(pd.DataFrame([crystal.row() for crystal in crystals]), folder / "structures.parquet")
         return
     (folder / "structures").mkdir(exist_ok=True)
     for crystal in crystals:
         crystal.to_pymatgen().to(str(folder / "structures" / f"{crystal.material_id}.cif"), fmt="cif")
+
+
+def best_crystals(result: VirtualResult, spaces: Sequence[Space]) -> list[Crystal]:
+    """The best compounds as crystals, in the order of their table; not relaxed."""
+    space_of = {space.parent.name: space for space in spaces}
+    names = result.best[["material_id", "prototype"]].itertuples(index=False)
+    return [space_of[prototype].crystal(int(name.rpartition("-")[2])) for name, prototype in names]
 
 
 @dataclass(slots=True)

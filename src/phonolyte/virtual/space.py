@@ -62,6 +62,12 @@ class Space:
     def __len__(self) -> int:
         return math.prod(map(len, self.candidates))
 
+    @property
+    def slots(self) -> dict[str, list[str]]:
+        """Symbols that may take each slot, by its name."""
+        pairs = zip(self.parent.slots, self.candidates, strict=True)
+        return {slot.name: [SYMBOLS[z] for z in numbers] for slot, numbers in pairs}
+
     def numbers(self, indices: Ints) -> Ints:
         """Atomic numbers (n, s) of compounds by their numbers in the space (n,)."""
         found = np.empty((len(indices), len(self.candidates)), dtype=np.int64)

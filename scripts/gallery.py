@@ -1,0 +1,547 @@
+"""Make the gallery: every figure of Phonolyte from results that it computes here, and the page that shows them.
+
+Usage: python scripts/gallery.py RUNS/ [--page]
+
+The commands write their run folders into RUNS/; what is there already is not computed again, so a second call only
+draws. All input is part of the package, or made here by arithmetic: reference compounds, the learning set, prototypes,
+metals and alloys with the effective medium theory (EMT) of ASE, and simulated impedance spectra. With --page only the
+page is written anew. Half an hour on two cores.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from phonolyte import figures, learning_set
+from phonolyte.figures.screen import ion_subset
+from phonolyte.figures.style import save
+from phonolyte.references import reference_compounds
+from phonolyte.structures.crystal import elements_in
+from phonolyte.structures.symmetry import crystal_system
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from phonolyte.structures import Reading
+
+DOCS = Path(__file__).parents[1] / "docs"
+LARGEST = 150_000
+"""Bytes of a picture; a larger one gets fewer colours."""
+
+METALS = ("Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au")
+"""What EMT knows."""
+
+ALLOYED = ("Ni", "Cu", "Ag", "Au")
+"""Metals whose alloys have a hull."""
+
+HOPPING = ("Al", "Ni", "Cu")
+"""Metals whose vacancies hop."""
+
+SERIES = ("ref-LiSiO3", "ref-LiGeO3", "ref-LiNiO3", "ref-LiYO3")
+"""Cubic LiXO3 of the founding study."""
+
+EA_EV, SIGMA_0 = 0.35, 1.2e5
+"""Activation energy and prefactor (S K/cm) of the simulated spectra."""
+
+THICKNESS_MM, DIAMETER_MM = 1.0, 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One figure: its file, the function that draws it, what it shows, and how (None: the file is there already)."""
+
+    stem: str
+    function: str
+    caption: str
+    draw: Callable[[Path], Figure] | None = None
+
+
+def main(runs: Path, *, page_only: bool) -> None:
+    """Run, draw and write the page."""
+    if not page_only:
+        compute(runs)
+        for picture in pictures():
+            if picture.draw:
+                keep(picture.draw(runs), picture.stem)
+                print(picture.stem)
+    (DOCS / "gallery.md").write_text(page(), encoding="utf-8")
+
+
+def compute(runs: Path) -> None:
+    """The runs that are not there yet."""
+    runs.mkdir(parents=True, exist_ok=True)
+    metals = [str(metal_file(runs, symbol)) for symbol in METALS]
+    ordered = str(alloy_file(runs))
+    hydride = str(hydride_file(runs))
+    for name, *arguments in (
+        ("screen", "screen"),
+        ("virtual", "virtual"),
+        ("model", "train", "--no-compare"),
+        ("phonons", "phonons", ordered, *metals, "--engine", "emt", "--mesh", "31", "31", "31"),
+        ("sites", "migrate", str(reference_file(runs, "ref-Li3PS4-Pnma")), "--method", "bvse"),
+        *(
+            (f"hop-{symbol}", "migrate", file, "--method", "neb", "--engine", "emt", "--ion", symbol, "--images", "3",
+             "--min-length-a", "7")
+            for symbol, file in zip(METALS, metals, strict=True)
+            if symbol in HOPPING
+        ),
+        ("dynamics", "migrate", hydride, "--method", "md", "--engine", "emt", "--ion", "H", "--temperature-k", "800",
+         "--temperature-k", "1000", "--time-ps", "2", "--timestep-fs", "1",
+         "--min-length-a", "6"),
+        ("spectra", "impedance", *map(str, spectrum_files(runs)), "--thickness-mm", str(THICKNESS_MM), "--diameter-mm",
+         str(DIAMETER_MM)),
+    ):  # fmt: skip
+        phonolyte(runs / name, *arguments)
+    if not (runs / "alloys.json").is_file():
+        (runs / "alloys.json").write_text(json.dumps(alloys()), encoding="utf-8")
+
+
+def phonolyte(folder: Path, *arguments: str) -> None:
+    """A command into a run folder, unless that is complete."""
+    done = folder / ".done"
+    if done.is_file():
+        return
+    print("phonolyte", *arguments, flush=True)
+    result = subprocess.run([Path(sys.executable).parent / "phonolyte", *arguments, "-o", folder], check=False)
+    if result.returncode > 1:
+        sys.exit(f"phonolyte {arguments[0]} ended with {result.returncode}")
+    done.touch()
+
+
+def pictures() -> Iterator[Picture]:
+    """All figures, in the order of the page."""
+    yield Picture("gallery-funnel", "funnel", "The funnel of the reference compounds.", of_funnel)
+    yield Picture("gallery-centers", "center_histogram", "Their predicted band centers, and those with Li.", of_centers)
+    yield Picture("gallery-families", "family_centers", "The same by family, the softest on top.", of_families)
+    yield Picture(
+        "gallery-volumes",
+        "center_against_volume",
+        "Center against volume per atom; the series LiXO3 of the founding study is marked.",
+        of_volumes,
+    )
+    yield Picture("gallery-kinds", "kinds", "Families and crystal systems of the candidates.", of_kinds)
+    yield Picture(
+        "gallery-elements", "periodic_table", "How many compounds of the learning set hold each element.", of_elements
+    )
+    yield Picture(
+        "gallery-hull",
+        "hull_against_center",
+        "Alloys of four metals: energies above the hull by EMT, centers by the embedded model. Alloys are "
+        "no electrolytes; they stand here because EMT comes with ASE.",
+        of_hull,
+    )
+    yield Picture(
+        "gallery-parity",
+        "cross_validated_parity",
+        "Ten-fold cross-validation of extra trees on the learning set, at random folds.",
+        of_models,
+    )
+    yield Picture(
+        "gallery-intervals",
+        "interval_parity",
+        "The embedded model, which learned from density functional perturbation theory, asked about the learning set "
+        "(DPA4), with 90 % intervals.",
+        of_intervals,
+    )
+    yield Picture(
+        "gallery-scores",
+        "score_bars",
+        "Scores of that cross-validation; lines are the standard deviation over the folds.",
+        of_scores,
+    )
+    yield Picture("gallery-importances", "importance_bars", "What the model rests on.", of_importances)
+    yield Picture(
+        "phonons-dpa4-parity",
+        "parity",
+        "DPA4 against density functional perturbation theory, raw and calibrated (400 compounds).",
+    )
+    yield Picture(
+        "gallery-substitutions",
+        "substitution_table",
+        "Virtual compounds: which elements may take which slot.",
+        of_substitutions,
+    )
+    yield Picture("gallery-histogram", "center_histograms", "Their predicted band centers by prototype.", of_virtual)
+    yield Picture("gallery-row-trend", "row_trend", "The heavier the elements, the softer.", of_trend)
+    yield Picture("gallery-dos", "phonon_dos", "Density of states of Li2S in the learning set (DPA4).", of_dos)
+    yield Picture("gallery-bands", "phonon_bands", "Bands and density of states of ordered Cu3Au, by EMT.", of_bands)
+    yield Picture("gallery-sites", "site_energy_map", "Site energies of lithium in Li3PS4 (bond valences).", of_sites)
+    yield Picture("neb-Li3PS4-Pnma", "neb_profile", "The highest hop on the path through Li3PS4, by DPA4.")
+    yield Picture("barriers-centers", "center_against_barrier", "Barriers of lithium against centers, both by DPA4.")
+    yield Picture(
+        "gallery-energies",
+        "center_against_energy",
+        "Activation energies of the vacancy hop in three metals against their centers, both by EMT.",
+        of_energies,
+    )
+    yield Picture(
+        "gallery-diffusivity",
+        "diffusion_arrhenius",
+        "Hydrogen in palladium by two picoseconds of molecular dynamics with EMT, which is not made for hydrogen.",
+        of_diffusion,
+    )
+    yield Picture(
+        "gallery-spectrum",
+        "spectrum_figure",
+        "Nyquist, Bode and residuals of a simulated spectrum: grains, grain boundaries and electrodes.",
+        of_spectrum,
+    )
+    yield Picture(
+        "gallery-arrhenius",
+        "arrhenius_figure",
+        f"Arrhenius lines of simulated spectra made with {EA_EV} eV.",
+        of_arrhenius,
+    )
+
+
+SECTIONS = (
+    ("A screen", "gallery-funnel", "`phonolyte screen`"),
+    ("A model", "gallery-parity", "`phonolyte train`"),
+    ("Virtual compounds", "gallery-substitutions", "`phonolyte virtual`"),
+    ("Phonons", "gallery-dos", "`phonolyte phonons`"),
+    ("Moving ions", "gallery-sites", "`phonolyte migrate`"),
+    ("Impedance", "gallery-spectrum", "`phonolyte impedance`"),
+)
+"""Heading, the picture that it begins with, and the command that draws such figures."""
+
+
+def page() -> str:
+    """The page as Markdown."""
+    lines = [
+        "# Gallery",
+        "",
+        "Every figure that Phonolyte draws, from results of its own (`python scripts/gallery.py RUNS/` makes them and",
+        "this page). Commands write them as PDF, SVG and PNG; in Python each is a function of `phonolyte.figures` that",
+        "takes a table and gives a matplotlib figure (those of impedance are in `phonolyte.figures.impedance`).",
+    ]
+    headings = {stem: (title, command) for title, stem, command in SECTIONS}
+    there = (picture for picture in pictures() if (DOCS / "figures" / f"{picture.stem}.png").is_file())
+    for picture in there:
+        if picture.stem in headings:
+            title, command = headings[picture.stem]
+            lines += ["", f"## {title}", "", f"Drawn by {command}."]
+        lines += [
+            "",
+            f"`{picture.function}`: {picture.caption}",
+            "",
+            f"![{picture.caption}](figures/{picture.stem}.png)",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def keep(figure: Figure, stem: str) -> None:
+    """A picture of the page, with fewer colours where it would be large."""
+    from PIL import Image
+
+    (path,) = save(figure, DOCS / "figures" / stem, ("png",))
+    if path.stat().st_size > LARGEST:
+        with Image.open(path) as image:
+            image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+# The screen of the reference compounds
+
+
+def ranked(runs: Path) -> pd.DataFrame:
+    """The table of the screen, with the elements of each compound."""
+    table = pd.read_parquet(runs / "screen" / "ranked.parquet")
+    return table.assign(elements=[frozenset(elements_in(formula)) for formula in table["formula"]])
+
+
+def of_funnel(runs: Path) -> Figure:
+    return figures.funnel(json.loads((runs / "screen" / "funnel.json").read_text())["steps"])
+
+
+def of_centers(runs: Path) -> Figure:
+    table = ranked(runs)
+    _, holds = ion_subset(table["elements"], "Li")
+    centers = table["band_center_mev"].to_numpy(float)
+    return figures.center_histogram(centers, holds, subset_name="with Li", max_center_mev=40.0,
+                                    x_label="Predicted band center (meV)")  # fmt: skip
+
+
+def of_families(runs: Path) -> Figure:
+    return figures.family_centers(ranked(runs), max_center_mev=40.0)
+
+
+def of_volumes(runs: Path) -> Figure:
+    return figures.center_against_volume(ranked(runs), named=SERIES, max_center_mev=40.0)
+
+
+def of_kinds(runs: Path) -> Figure:
+    table = ranked(runs)
+    systems = {crystal.material_id: crystal_system(crystal) for crystal in reference_compounds().crystals}
+    found = table[table["passes"]]
+    return figures.kinds(found.assign(crystal_system=found["material_id"].map(systems)))
+
+
+def of_elements(runs: Path) -> Figure:
+    formulas = pd.read_parquet(learning_set.crystals_file(), columns=["formula"])["formula"]
+    return figures.periodic_table(figures.element_counts(elements_in(formula) for formula in formulas))
+
+
+# The model
+
+
+def of_models(runs: Path) -> Figure:
+    return figures.cross_validated_parity(
+        pd.read_parquet(runs / "model" / "cv_predictions.parquet"), ("extra_trees", "all")
+    )
+
+
+def of_intervals(runs: Path) -> Figure:
+    from phonolyte.models import BandCenterModel
+
+    crystals = learning_set.crystals().crystals
+    known = np.array([crystal.properties["band_center_mev"] for crystal in crystals], dtype=float)
+    table = BandCenterModel.embedded().predict_crystals(crystals).reindex([c.material_id for c in crystals])
+    columns = ("band_center_mev", "lower_mev", "upper_mev")
+    return figures.interval_parity(known, *(table[name].to_numpy(float) for name in columns))
+
+
+def of_scores(runs: Path) -> Figure:
+    return figures.score_bars(json.loads((runs / "model" / "metrics.json").read_text()))
+
+
+def of_importances(runs: Path) -> Figure:
+    return figures.importance_bars(pd.read_csv(runs / "model" / "importances.csv"))
+
+
+# Virtual compounds
+
+
+def of_substitutions(runs: Path) -> Figure:
+    from phonolyte.virtual import BUILT_IN, Space, built_in_rules
+
+    return figures.substitution_table({name: Space.of(built_in_rules(name)).slots for name in BUILT_IN})
+
+
+def of_virtual(runs: Path) -> Figure:
+    return figures.center_histograms(json.loads((runs / "virtual" / "summary.json").read_text()))
+
+
+def of_trend(runs: Path) -> Figure:
+    files = sorted((runs / "virtual" / "virtual").glob("*.parquet"))
+    columns = ["mean_Row", "band_center_mev"]
+    return figures.row_trend(pd.concat([pd.read_parquet(file, columns=columns) for file in files]))
+
+
+# Phonons
+
+
+def of_dos(runs: Path) -> Figure:
+    return figures.phonon_dos(next(dos for dos in learning_set.densities() if dos.formula == "Li2S"), ion="Li")
+
+
+def of_bands(runs: Path) -> Figure:
+    from phonolyte.items import folder_of
+    from phonolyte.phonons.bands import band_structure, load_phonons
+    from phonolyte.phonons.campaign import read_density
+
+    folder = runs / "phonons"
+    bands = band_structure(load_phonons(folder_of(folder, "Cu3Au")))
+    return figures.phonon_bands(bands, read_density(folder, "Cu3Au", "Cu3Au"))
+
+
+# Moving ions
+
+
+def of_sites(runs: Path) -> Figure:
+    from phonolyte.figures.style import with_subscripts
+    from phonolyte.migration.bvse import read_map
+
+    folder = runs / "sites"
+    (row,) = pd.read_parquet(folder / "barriers.parquet").to_dict("records")
+    energies, lattice = read_map(folder, row["material_id"])
+    barriers = [None if pd.isna(row[f"barrier_{n}d_ev"]) else row[f"barrier_{n}d_ev"] for n in (1, 2, 3)]
+    return figures.site_energy_map(energies, lattice, barriers, title=with_subscripts(row["formula"]))
+
+
+def of_energies(runs: Path) -> Figure:
+    barriers = pd.concat([pd.read_parquet(runs / f"hop-{symbol}" / "barriers.parquet") for symbol in HOPPING])
+    centers = pd.read_parquet(runs / "phonons" / "phonons.parquet").set_index("material_id")["band_center_mev"]
+    table = barriers.assign(ea_ev=barriers["barrier_ev"], band_center_mev=barriers["material_id"].map(centers))
+    return figures.center_against_energy(table)
+
+
+def of_diffusion(runs: Path) -> Figure:
+    folder = runs / "dynamics"
+    (row,) = pd.read_parquet(folder / "barriers.parquet").to_dict("records")
+    known = not pd.isna(row["barrier_ev"])
+    energy = [row[f"barrier{end}_ev"] for end in ("", "_low", "_high")] if known else None
+    return figures.diffusion_arrhenius(
+        pd.read_parquet(folder / "diffusivities.parquet"), title="H in Pd", energy_ev=energy
+    )
+
+
+def metal_file(runs: Path, symbol: str) -> Path:
+    """A metal as a file."""
+    from ase.build import bulk
+
+    return written(bulk(symbol), runs / f"{symbol}.cif")
+
+
+def alloy_file(runs: Path) -> Path:
+    """Cu3Au, ordered."""
+    from ase.build import bulk
+
+    atoms = bulk("Cu", cubic=True, a=3.75)
+    atoms.symbols[0] = "Au"
+    return written(atoms, runs / "Cu3Au.cif")
+
+
+def hydride_file(runs: Path) -> Path:
+    """Palladium with one hydrogen atom in four octahedra."""
+    from ase.build import bulk
+
+    atoms = bulk("Pd", cubic=True)
+    atoms.append("H")
+    atoms.positions[-1] = atoms.cell.sum(axis=0) / 2
+    return written(atoms, runs / "Pd4H.cif")
+
+
+def reference_file(runs: Path, name: str) -> Path:
+    """A reference compound as a file."""
+    from phonolyte.references import reference_compound
+
+    return written(reference_compound(name).to_ase(), runs / f"{name}.cif")
+
+
+def written(atoms: object, path: Path) -> Path:
+    """A file of a crystal, written once: run folders know their input by its bytes."""
+    from ase.io import write
+
+    if not path.is_file():
+        write(path, atoms)
+    return path
+
+
+# Alloys and their hull
+
+
+def alloys() -> list[dict[str, object]]:
+    """Metals and binary alloys relaxed with EMT: cell, symbols, positions, and energy above the hull in eV/atom."""
+    from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+
+    found = [relaxed(atoms, name) for name, atoms in candidates()]
+    entries = {
+        name: PDEntry(str(atoms.symbols), energy * len(atoms), name=name) for name, atoms, energy in found
+    }  # fmt: skip
+    diagrams = {
+        pair: PhaseDiagram([e for e in entries.values() if {str(s) for s in e.composition} <= set(pair)])
+        for pair in combinations(ALLOYED, 2)
+    }
+    rows = []
+    for name, atoms, _ in found:
+        pair = next(pair for pair in diagrams if set(atoms.get_chemical_symbols()) <= set(pair))
+        above = diagrams[pair].get_e_above_hull(entries[name])
+        rows.append({"material_id": name, "lattice": atoms.cell.tolist(), "symbols": atoms.get_chemical_symbols(),
+                     "positions": atoms.get_scaled_positions().tolist(), "e_hull_ev": above})  # fmt: skip
+    return rows
+
+
+def candidates() -> Iterator[tuple[str, object]]:
+    """Metals as fcc, bcc and hcp; ordered alloys as L1_2, L1_0, B2, B32 and NaCl."""
+    from ase import Atoms
+    from ase.build import bulk
+
+    size = {symbol: bulk(symbol, cubic=True).cell[0, 0] for symbol in ALLOYED}
+    for symbol, a in size.items():
+        yield f"{symbol}-fcc", bulk(symbol, "fcc", a=a)
+        yield f"{symbol}-bcc", bulk(symbol, "bcc", a=0.8 * a)
+        yield f"{symbol}-hcp", bulk(symbol, "hcp", a=0.71 * a, c=1.16 * a)
+    faces = [(0, 0, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0)]
+    body = [(0, 0, 0), (0.5, 0.5, 0.5)]
+    for one, other in combinations(ALLOYED, 2):
+        a = (size[one] + size[other]) / 2
+        for first, second in ((one, other), (other, one)):
+            yield f"{first}{second}3-L12", Atoms([first, *[second] * 3], scaled_positions=faces, cell=[a] * 3, pbc=True)
+        yield f"{one}{other}-L10", Atoms([one, other, other, one], scaled_positions=faces, cell=[a] * 3, pbc=True)
+        yield f"{one}{other}-B2", Atoms([one, other], scaled_positions=body, cell=[0.8 * a] * 3, pbc=True)
+        yield f"{one}{other}-NaCl", bulk(one + other, "rocksalt", a=1.3 * a)
+
+
+def relaxed(atoms: object, name: str) -> tuple[str, object, float]:
+    """A crystal with its cell and positions relaxed, and its energy in eV/atom."""
+    from ase.calculators.emt import EMT
+    from ase.filters import FrechetCellFilter
+    from ase.optimize import BFGS
+
+    atoms.calc = EMT()
+    BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=0.01, steps=100)
+    return name, atoms, atoms.get_potential_energy() / len(atoms)
+
+
+def of_hull(runs: Path) -> Figure:
+    from phonolyte.screen import Criteria, screen
+
+    rows = json.loads((runs / "alloys.json").read_text())
+    known = pd.DataFrame(rows).set_index("material_id")[["e_hull_ev"]]
+    result = screen(alloy_crystals(rows), criteria=Criteria(ion=None, min_gap_ev=None), properties=known)
+    return figures.hull_against_center(result.table)
+
+
+def alloy_crystals(rows: list[dict[str, object]]) -> Reading:
+    """The relaxed alloys as they are screened."""
+    from phonolyte.structures import Crystal, Reading
+
+    return Reading([Crystal.of(row["material_id"], np.ravel(row["lattice"]), row["symbols"], np.ravel(row["positions"]))
+                    for row in rows])  # fmt: skip
+
+
+# Impedance
+
+
+def spectrum_files(runs: Path) -> list[Path]:
+    """Spectra of a pellet at seven temperatures, simulated: two arcs and electrodes, 0.3 % noise."""
+    rng = np.random.default_rng(0)
+    f = np.logspace(6.5, -1, 60)
+    w = 2j * np.pi * f
+    length_per_area = 0.1 * THICKNESS_MM / (np.pi * (0.05 * DIAMETER_MM) ** 2)
+    paths = []
+    for celsius in (0, 15, 30, 45, 60, 75, 90):
+        kelvin = celsius + 273.15
+        r = length_per_area * kelvin / (SIGMA_0 * np.exp(-EA_EV / (8.617333e-5 * kelvin)))
+        arcs = r / (1 + r * 2e-11 * w**1.0) + 2 * r / (1 + 2 * r * 8e-9 * w**0.9)
+        z = arcs + 1 / (4e-6 * w**0.85)
+        z = z * (1 + 0.003 * (rng.normal(size=len(f)) + 1j * rng.normal(size=len(f))))
+        path = runs / f"simulated_{celsius}C.csv"
+        table = pd.DataFrame({"Frequency (Hz)": f, "Z' (ohm)": z.real, "Z'' (ohm)": z.imag})
+        if not path.is_file():
+            table.to_csv(path, index=False)
+        paths.append(path)
+    return paths
+
+
+def of_spectrum(runs: Path) -> Figure:
+    from phonolyte.figures.impedance import spectrum_figure
+    from phonolyte.impedance import Reading, analyse_files
+
+    analyses, _ = analyse_files([runs / "simulated_30C.csv"], Reading())
+    return spectrum_figure(analyses[0])
+
+
+def of_arrhenius(runs: Path) -> Figure:
+    from phonolyte.figures.impedance import arrhenius_figure
+    from phonolyte.impedance.run import arrhenius_of
+
+    spectra = pd.read_parquet(runs / "spectra" / "spectra.parquet")
+    parts = {str(name): part for name, part in spectra.groupby("process", sort=False)}
+    lines = {name: arrhenius_of(part, "ln_sigma_t") for name, part in parts.items()}
+    return arrhenius_figure(parts, lines, title="Simulated pellet")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), page_only="--page" in sys.argv)

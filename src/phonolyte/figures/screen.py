@@ -1,0 +1,186 @@
+"""Figures of a screen: the funnel, and what the compounds and candidates are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phonolyte.families import MOBILE_IONS
+from phonolyte.figures.compounds import (
+    center_against_volume,
+    center_histogram,
+    family_centers,
+    hull_against_center,
+    kinds,
+)
+from phonolyte.figures.migration import center_against_barrier
+from phonolyte.figures.periodic_table import element_counts, periodic_table
+from phonolyte.figures.style import (
+    COLOURS,
+    FAINT,
+    INK,
+    STYLE,
+    WASH,
+    finite,
+    new_figure,
+    plain,
+    remove,
+    save,
+    say_nothing,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from phonolyte.screen import Criteria, Screening
+
+STEMS = (
+    "funnel", "screen_centers", "screen_families", "hull_center", "screen_volumes", "candidates_kinds",
+    "candidates_elements",
+)  # fmt: skip
+"""Files of :func:`draw_screen`."""
+
+FOLLOWED = (
+    ("followed_percolation", "percolation_ev", "Barrier of site energies (eV)"),
+    ("followed_barriers", "barrier_ev", "Barrier of bands (eV)"),
+)
+"""Files of :func:`draw_followed`, the columns in them, and their labels."""
+
+BAR = 0.4
+"""Height of a bar; its words stand above it."""
+
+MOST_NAMED = 15
+"""Points that have their names beside them."""
+
+
+def funnel(steps: Sequence[Mapping[str, Any]]) -> Figure:
+    """What each step of a screen keeps, rejects, and cannot judge.
+
+    Parameters
+    ----------
+    steps
+        As ``funnel.json`` has them: `rule`, `applied`, `kept`, `rejected`, `missing`.
+    """
+    from matplotlib import rc_context
+
+    kept, rejected, missing = (
+        np.array([step[key] for step in steps], float) for key in ("kept", "rejected", "missing")
+    )
+    rows = np.arange(len(steps), dtype=float)
+    with rc_context(STYLE):
+        figure = new_figure(5.0, 0.35 + 0.38 * max(len(steps), 3))
+        axes = figure.subplots()
+        axes.set_axis_off()
+        if not len(steps):
+            say_nothing(axes)
+            return figure
+        most = max(1.0, kept.max())
+        asked = [COLOURS[0] if step["applied"] else FAINT for step in steps]
+        axes.barh(rows, kept, color=asked, height=BAR)
+        axes.barh(rows, missing, left=kept, color=COLOURS[4], height=BAR)
+        axes.barh(rows, rejected, left=kept + missing, color=WASH, height=BAR)
+        for row, step in zip(rows, steps, strict=True):
+            ink = INK if step["applied"] else FAINT
+            rule = plain(step["rule"], 60) + ("" if step["applied"] else " (not asked)")
+            axes.text(0, row - 0.64 * BAR, rule, va="bottom", fontsize=8, color=ink)
+            axes.text(most, row - 0.64 * BAR, _counts(step), va="bottom", ha="right", fontsize=8, color=ink)
+        axes.set(ylim=(len(steps) - 1 + BAR, -0.9), xlim=(0, most))
+        _key(figure, unknown=bool(missing.any()))
+    return figure
+
+
+def draw_screen(
+    folder: Path, screening: Screening, criteria: Criteria, *, crystal_systems: Mapping[str, str] | None = None
+) -> list[Path]:
+    """Draw the figures of a screen into ``figures/`` of its run folder; those without anything to show are left out.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    screening, criteria
+        What came out, and what was asked.
+    crystal_systems
+        Of the candidates, by `material_id`.
+
+    Returns
+    -------
+    list of Path
+        The files.
+    """
+    figures = folder / "figures"
+    remove(figures / stem for stem in STEMS)
+    table, limit = screening.table, criteria.max_center_mev
+    found = table[table["passes"].astype(bool)]
+    found = found.assign(crystal_system=found["material_id"].map(dict(crystal_systems or {})))
+    drawn = {"funnel": funnel([asdict(step) for step in screening.funnel])}
+    if table["band_center_mev"].notna().any():
+        ion, holds = ion_subset(table["elements"], criteria.ion)
+        drawn["screen_centers"] = center_histogram(
+            table["band_center_mev"].to_numpy(float), holds if ion else None, subset_name=f"with {ion}",
+            max_center_mev=limit, x_label="Predicted band center (meV)",
+        )  # fmt: skip
+        drawn["screen_families"] = family_centers(table, max_center_mev=limit)
+        drawn["screen_volumes"] = center_against_volume(table, max_center_mev=limit)
+    if (table["e_hull_ev"].notna() & table["band_center_mev"].notna()).any():
+        drawn["hull_center"] = hull_against_center(table, max_center_mev=limit, max_e_hull_ev=criteria.max_e_hull_ev)
+    if len(found):
+        drawn["candidates_kinds"] = kinds(found)
+        drawn["candidates_elements"] = periodic_table(
+            element_counts(found["elements"]), label="Candidates with the element"
+        )
+    return [path for stem, figure in drawn.items() for path in save(figure, figures / stem)]
+
+
+def draw_followed(folder: Path, followed: pd.DataFrame) -> list[Path]:
+    """Draw how percolation barriers, and those of bands, go with the centers of the followed candidates.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    followed
+        As ``followed.csv`` has them.
+    """
+    figures = folder / "figures"
+    center = followed["calibrated_mev"].fillna(followed["band_center_mev"]).fillna(followed["predicted_mev"])
+    table = followed.drop(columns="barrier_ev").assign(band_center_mev=center)
+    drawn = []
+    for stem, column, label in FOLLOWED:
+        remove([figures / stem])
+        of_tier = finite(table.assign(barrier_ev=followed[column]), "barrier_ev", "band_center_mev")
+        if len(of_tier):
+            names = "formula" if len(of_tier) <= MOST_NAMED else ""
+            drawn += save(center_against_barrier(of_tier, names=names, label=label), figures / stem)
+    return drawn
+
+
+def ion_subset(elements: Iterable[Collection[str]], ion: str | None) -> tuple[str, Any]:
+    """The mobile ion, the most frequent one unless it is given, and (n,) whether each compound holds it."""
+    sets = list(elements)
+    if ion in (None, "any"):
+        counts = Counter({name: sum(name in symbols for symbols in sets) for name in MOBILE_IONS})
+        ion = counts.most_common(1)[0][0] if any(counts.values()) else ""
+    return ion or "", np.array([ion in symbols for symbols in sets], dtype=bool)
+
+
+def _counts(step: Mapping[str, Any]) -> str:
+    lost = [f"{step['missing']:,} unknown"] if step["missing"] else []
+    lost += [f"{step['rejected']:,} rejected"] if step["rejected"] else []
+    return "   ".join([*lost, f"{step['kept']:,}"])
+
+
+def _key(figure: Figure, *, unknown: bool) -> None:
+    from matplotlib.patches import Patch
+
+    parts = [("kept", COLOURS[0]), *([("property unknown", COLOURS[4])] if unknown else []), ("rejected", WASH)]
+    handles = [Patch(color=colour, label=name) for name, colour in parts]
+    figure.legend(handles=handles, loc="outside upper left", ncols=3, handlelength=1.0, columnspacing=1.2)
