@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from phonolyte.follow import Followed
+from phonolyte.report import Card
 from phonolyte.screen import Screening
+from phonolyte.sources.cache import Cached
+from phonolyte.sources.registry import datasets, providers
 from phonolyte.virtual import VirtualResult
 
 SHOWN = 20
+SHOWN_ROWS = 60
 
 
 def funnel_table(result: Screening) -> Table:
@@ -95,6 +102,124 @@ def phonons_table(results: pd.DataFrame) -> Table:
     return table
 
 
+def barriers_table(table: pd.DataFrame) -> Table:
+    """The lowest barriers, and what each method says besides."""
+    shown = table.sort_values("barrier_ev", na_position="last").head(SHOWN)
+    method = str(shown["method"].iloc[0])
+    what = "activation energies" if method == "md" else "barriers"
+    found = Table(title=f"Lowest {len(shown)} of {len(table)} {what}", title_justify="left", title_style="bold",
+                  box=SIMPLE_HEAD, pad_edge=False, caption_justify="left")  # fmt: skip
+    found.add_column("material", no_wrap=True, max_width=18)
+    names = () if method == "md" else ("formula",)  # whose columns are wide enough
+    for name in names:
+        found.add_column(name, no_wrap=True, max_width=14)
+    columns = {
+        "bvse": (("barrier", "eV"), ("dimensions", ""), ("2D", "eV"), ("3D", "eV"), ("radius", "Å")),
+        "neb": (("barrier", "eV"), ("dimensions", ""), ("2D", "eV"), ("3D", "eV"), ("over", "")),
+        "md": (("energy", "eV"), ("95 %", "eV"), ("hops", ""), ("σ 300 K", "S/cm"), ("95 %", "S/cm")),
+    }[method]
+    for name, _ in columns:
+        found.add_column(name, justify="left" if name == "over" else "right", no_wrap=name != "over")
+    found.add_row("", *("" for _ in names), *(unit for _, unit in columns), style="dim")
+    for row in shown.to_dict("records"):
+        named = (Text(str(row[name])) for name in ("material_id", *names))
+        found.add_row(*named, *_of_method(row, method))
+    if method == "neb" and not shown["converged"].all():
+        found.caption = "* a hop on the way has not converged"
+    return found
+
+
+def followed_tables(found: Followed) -> Iterator[Table]:
+    """What each tier did, and how far the first candidates came."""
+    steps = Table(title="Followed", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    steps.add_column("tier", no_wrap=True)
+    steps.add_column("asks for")
+    for name in ("came", "kept", "rejected", "failed", "not reached", "min"):
+        steps.add_column(name, justify="right", no_wrap=True)
+    for step in found.steps:
+        counts = (step.came, step.kept, step.rejected, step.failed, step.not_reached)
+        steps.add_row(step.tier, step.asked, *map(_count, counts), f"{step.seconds / 60:.1f}")
+    yield steps
+    shown = found.table[found.table["percolation_ev"].notna()].head(SHOWN)
+    table = Table(title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("material", no_wrap=True, max_width=18)
+    table.add_column("formula", no_wrap=True, max_width=16)
+    for name in ("predicted", "site energies", "phonons", "bands"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("stopped")
+    table.add_row("", "", "meV", "eV", "meV", "eV", "", style="dim")
+    for row in shown.to_dict("records"):
+        center = row["band_center_mev"] if pd.isna(row["calibrated_mev"]) else row["calibrated_mev"]
+        table.add_row(
+            Text(str(row["material_id"])), Text(str(row["formula"])), f"{row['predicted_mev']:.1f}",
+            _short(row["percolation_ev"]), "–" if pd.isna(center) else f"{center:.1f}", _short(row["barrier_ev"]),
+            Text(str(row["stopped"])),
+        )  # fmt: skip
+    yield table
+
+
+def _of_method(row: Mapping[Any, Any], method: str) -> list[str | Text]:
+    if method == "md":
+        energy = _range(row["barrier_low_ev"], row["barrier_high_ev"])
+        room = _range(row["sigma_300k_low_s_cm"], row["sigma_300k_high_s_cm"])
+        return [_short(row["barrier_ev"]), energy, str(row["hops"]), _short(row["sigma_300k_s_cm"]), room]
+    mark = "" if row.get("converged", True) else "*"
+    last = Text(str(row["path"])) if method == "neb" else _short(row["radius_1d_a"])
+    barriers = [_short(row[f"barrier_{n}d_ev"]) for n in (2, 3)]
+    return [_short(row["barrier_ev"]) + mark, str(row["dimensions"]), *barriers, last]
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return "" if low is None or pd.isna(low) else f"{_short(low)} to {_short(high)}"
+
+
+def _short(value: float | None) -> str:
+    if value is None or pd.isna(value):
+        return "–"
+    return f"{value:.2f}" if 0.01 <= abs(value) < 1000 else f"{value:.1e}"
+
+
+def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
+    """Resistances of each spectrum by process, and conductivities where the pellet is known."""
+    table = Table(title="Spectra", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("spectrum", no_wrap=True, max_width=24)
+    table.add_column("T", justify="right", no_wrap=True)
+    table.add_column("process", no_wrap=True)
+    for name in ("R", "C", "σ" if known else ""):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row("", "°C", "", "Ω", "F", "S/cm" if known else "", style="dim")
+    last = None
+    for row in spectra.head(SHOWN_ROWS).to_dict("records"):
+        same, last = row["file"] == last, row["file"]
+        warmth = "" if pd.isna(row["temperature_k"]) else f"{row['temperature_k'] - 273.15:.0f}"
+        values = [
+            f"{row[key]:.3g}" if pd.notna(row[key]) else "" for key in ("resistance_ohm", "capacitance_f", "sigma_s_cm")
+        ]
+        table.add_row(
+            "" if same else Text(str(row["file"])),
+            "" if same else warmth,
+            str(row["process"]).replace("_", " "),
+            *values,
+        )
+    return table
+
+
+def arrhenius_table(lines: pd.DataFrame) -> Table:
+    """Activation energies from ln(sigma T), with intervals."""
+    table = Table(title="Arrhenius, ln(σT), 95 % intervals", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name, side in (("process", "left"), ("Ea", "right"), ("", "left"), ("σ at 25 °C", "right"), ("", "left")):
+        table.add_column(name, justify="left" if side == "left" else "right", no_wrap=True)
+    table.add_row("", "eV", "", "S/cm", "", style="dim")
+    for row in lines[lines["form"] == "ln_sigma_t"].to_dict("records"):
+        regime = "" if row["regime"] == "1 of 1" else f", {row['from_k'] - 273.15:.0f} to {row['to_k'] - 273.15:.0f} °C"
+        table.add_row(
+            str(row["process"]).replace("_", " ") + regime, f"{row['ea_ev']:.3f}",
+            f"{row['ea_low_ev']:.3f} to {row['ea_high_ev']:.3f}", f"{row['room_s_cm']:.2g}",
+            f"{row['room_low_s_cm']:.2g} to {row['room_high_s_cm']:.2g}",
+        )  # fmt: skip
+    return table
+
+
 def cutoffs_table(results: pd.DataFrame, formula: str, tolerance: float) -> Table:
     """Settings of ``pw.x`` with the errors of force and energy, and which is recommended."""
     table = Table(title=f"Cutoffs for {formula}", title_justify="left", title_style="bold", box=SIMPLE_HEAD,
@@ -123,6 +248,44 @@ def cutoffs_table(results: pd.DataFrame, formula: str, tolerance: float) -> Tabl
     return table
 
 
+def card_parts(card: Card) -> Iterator[RenderableType]:
+    """One candidate: what is known, how sure, the nearest compounds, what was computed, what next."""
+    name = "" if card.material_id == card.formula else f"  {card.material_id}"
+    yield Text.assemble((card.formula, "bold"), name, "\n", (card.place, "dim"))
+    yield _facts(card.facts)
+    if card.level:
+        yield Text.assemble("\n", (f"Confidence {card.level}. ", "bold"), card.sure)
+    if card.nearest:
+        yield ""
+        table = Table(title="Nearest compounds with known phonons", title_justify="left", title_style="bold",
+                      box=SIMPLE_HEAD, pad_edge=False, caption=card.nearest_of, caption_justify="left")  # fmt: skip
+        table.add_column("compound", no_wrap=True, max_width=22)
+        table.add_column("name", no_wrap=True, max_width=30)
+        table.add_column("center", justify="right", no_wrap=True)
+        table.add_column("distance", justify="right", no_wrap=True)
+        table.add_row("", "", "meV", "", style="dim")
+        for formula, name, center, distance in card.nearest:
+            table.add_row(Text(formula), Text(name), f"{center:.1f}", f"{distance:.1f}")
+        yield table
+    for title, facts in card.computed.items():
+        yield Text(f"\n{title}", style="bold")
+        yield _facts(facts)
+    yield Text("\nWhat to do next", style="bold")
+    for why, command in card.steps:
+        yield Text(why)
+        if command:
+            yield Text(f"  {command}", style="cyan")
+
+
+def _facts(facts: list[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, value in facts:
+        table.add_row(Text(label), Text(value))
+    return table
+
+
 def virtual_tables(result: VirtualResult) -> Iterator[Table]:
     """Counts for each prototype, and the best compounds."""
     counts = Table(title="Virtual compounds", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
@@ -148,6 +311,37 @@ def virtual_tables(result: VirtualResult) -> Iterator[Table]:
         best.add_row(str(row["rank"]), Text(row["formula"]), Text(row["prototype"]), center, interval,
                      f"{row['plausibility']:.1e}", f"{row['score_mev']:.1f}")  # fmt: skip
     yield best
+
+
+def sources_tables() -> Iterator[Table]:
+    """What can be fetched, and under which licence."""
+    sets = Table(
+        title="phonolyte fetch NAME", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
+    )
+    databases = Table(title="phonolyte fetch optimade --provider NAME", title_justify="left", title_style="bold",
+                      box=SIMPLE_HEAD, pad_edge=False)  # fmt: skip
+    for table in (sets, databases):
+        table.add_column("name", no_wrap=True)
+        table.add_column("what")
+        table.add_column("licence")
+    sets.add_row("mp", "Materials Project: structures, phonons (with a key)", "CC BY 4.0; GNoME: CC BY-NC 4.0")
+    for name, data in datasets().items():
+        sets.add_row(name, data.title, data.licence)
+    sets.add_row("folder PATH", "your own crystals and densities of states", "yours")
+    for name, provider in providers().items():
+        databases.add_row(name, provider.title, provider.licence)
+    databases.add_row("any other", "of the official list, or with --base-url", "see the provider")
+    return iter((sets, databases))
+
+
+def cache_table(files: Sequence[Cached]) -> Table:
+    """Files in the cache."""
+    table = Table(title="Cache", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for name, side in (("set", "left"), ("file", "left"), ("MB", "right"), ("fetched", "left"), ("sha256", "left")):
+        table.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
+    for file in files:
+        table.add_row(file.dataset, file.path.name, f"{file.size_bytes / 1e6:.1f}", file.fetched[:10], file.sha256[:12])
+    return table
 
 
 def _decimal(value: float) -> str:

@@ -19,7 +19,8 @@ from phonolyte.errors import Failure, TableError
 from phonolyte.families import family
 from phonolyte.features import featurize
 from phonolyte.models import BandCenterModel
-from phonolyte.runs import write_parquet
+from phonolyte.models.nearest import Learned
+from phonolyte.runs import write_crystals, write_parquet
 from phonolyte.screen.criteria import Criteria, Step, apply_criteria
 from phonolyte.screen.properties import notes_on_join, with_properties
 from phonolyte.structures import Crystal
@@ -29,15 +30,22 @@ from phonolyte.structures.reading import Reading
 SHARD = 2000
 """Crystals predicted between two writes: what a kill can cost."""
 
+PREDICTED = ("band_center_mev", "lower_mev", "upper_mev", "in_domain")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Screening:
-    """Result of a screen: the ranked `table`, the `funnel`, what `failures` there were, and `notes`."""
+    """Result of a screen: the ranked `table`, the `funnel`, what `failures` there were, and `notes`.
+
+    `nearest` lists, where it was asked for, the compounds learned from that are nearest to each crystal
+    (:meth:`phonolyte.models.nearest.Learned.named`).
+    """
 
     table: pd.DataFrame
     funnel: list[Step]
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    nearest: pd.DataFrame | None = None
 
     @property
     def n_ranked(self) -> int:
@@ -51,6 +59,7 @@ def screen(
     model: BandCenterModel | None = None,
     criteria: Criteria | None = None,
     properties: pd.DataFrame | None = None,
+    learned: Learned | None = None,
     shards: Path | None = None,
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
@@ -67,6 +76,8 @@ def screen(
         Of the study, plus a band gap, unless given.
     properties
         Indexed by `material_id`; columns ``e_hull_ev`` (eV/atom) and ``band_gap_ev`` (eV) serve criteria.
+    learned
+        Compounds among which the nearest to each crystal are looked up.
     shards
         Folder in which finished parts are kept, so that a killed run goes on; nothing is kept without.
     executor
@@ -93,7 +104,8 @@ def screen(
             why=f"for example {repeated[0]}",
             fix="Read the crystals with phonolyte.structures.read, which makes them unique.",
         )
-    predicted, failures = _predict(crystals, model, shards, executor, progress)
+    work = _Work(model, learned, shards, executor, progress)
+    predicted, nearest, failures = work.done(crystals)
     table = _described(crystals, executor)
     table = table.join(predicted, on="material_id")
     table = with_properties(table, crystals, properties)
@@ -106,7 +118,8 @@ def screen(
     ranked = ranked.reset_index(drop=True)
     ranked.insert(0, "rank", pd.Series(ranked.index + 1, dtype="Int64").where(ranked["passes"]))
     notes = [*reading.notes, *notes_on_join(crystals, properties)]
-    return Screening(ranked, [total, first, second, *funnel], [*reading.failures, *failures], notes)
+    lost = [*reading.failures, *failures]
+    return Screening(ranked, [total, first, second, *funnel], lost, notes, nearest)
 
 
 def funnel_record(screening: Screening, criteria: Criteria) -> dict[str, Any]:
@@ -126,61 +139,88 @@ def funnel_record(screening: Screening, criteria: Criteria) -> dict[str, Any]:
     }
 
 
-def write_screening(screening: Screening, criteria: Criteria, folder: Path) -> None:
-    """Write ``ranked.parquet``, ``ranked.csv`` and ``funnel.json``."""
+def write_screening(
+    screening: Screening, criteria: Criteria, folder: Path, *, crystals: Sequence[Crystal] = ()
+) -> None:
+    """Write ``ranked.parquet``, ``ranked.csv`` and ``funnel.json``, and ``nearest.parquet`` and ``crystals.parquet``.
+
+    The last two where there are nearest compounds and `crystals`: a report can then be made from the folder alone.
+    """
     table = screening.table.drop(columns="elements")
     write_parquet(table, folder / "ranked.parquet")
     table.to_csv(folder / "ranked.csv", index=False, float_format="%.6g")
     record = json.dumps(funnel_record(screening, criteria), indent=1)
     (folder / "funnel.json").write_text(record + "\n", encoding="utf-8")
+    if screening.nearest is not None:
+        write_parquet(screening.nearest, folder / "nearest.parquet")
+    if crystals:
+        write_crystals(crystals, folder)
 
 
-def _predict(
-    crystals: Sequence[Crystal],
-    model: BandCenterModel,
-    shards: Path | None,
-    executor: Executor | None,
-    progress: Callable[[int], None] | None,
-) -> tuple[pd.DataFrame, list[Failure]]:
-    tables, failures = [], []
-    for start in range(0, len(crystals), SHARD):
-        part = crystals[start : start + SHARD]
-        table, failed = _predict_shard(part, model, shards, executor, progress)
-        tables.append(table)
-        failures.extend(failed)
-    empty = pd.DataFrame(columns=["band_center_mev", "lower_mev", "upper_mev", "in_domain"], dtype=float)
-    return (pd.concat(tables) if tables else empty.rename_axis("material_id")), failures
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """Predicts crystals, a shard at a time."""
 
+    model: BandCenterModel
+    learned: Learned | None
+    shards: Path | None
+    executor: Executor | None
+    progress: Callable[[int], None] | None
 
-def _predict_shard(
-    crystals: Sequence[Crystal],
-    model: BandCenterModel,
-    shards: Path | None,
-    executor: Executor | None,
-    progress: Callable[[int], None] | None,
-) -> tuple[pd.DataFrame, list[Failure]]:
-    path = shards / f"{_digest(crystals, model)}.parquet" if shards else None
-    done = _finished(path)
-    if done is not None:
-        if progress:
-            progress(len(crystals))
-    else:
-        features, failed = featurize(crystals, executor=executor, progress=progress)
+    def done(self, crystals: Sequence[Crystal]) -> tuple[pd.DataFrame, pd.DataFrame | None, list[Failure]]:
+        """Predictions indexed by `material_id`, nearest compounds, and what failed."""
+        parts = [crystals[start : start + SHARD] for start in range(0, len(crystals), SHARD)]
+        if not parts:
+            return pd.DataFrame(columns=list(PREDICTED), dtype=float).rename_axis("material_id"), None, []
+        found = pd.concat([self._shard(part) for part in parts])
+        failures = []
+        if "error" in found:
+            lost = found[found["error"].notna()]
+            failures = [
+                Failure(*row) for row in lost[["material_id", "stage", "error", "message", "source"]].to_numpy()
+            ]
+            found = found[found["error"].isna()]
+        predicted = found.set_index("material_id")[list(PREDICTED)].astype({"in_domain": bool})
+        return predicted, self._listed(found), failures
+
+    def _shard(self, crystals: Sequence[Crystal]) -> pd.DataFrame:
+        """Rows of crystals: what is predicted, or why it could not be."""
+        path = self.shards / f"{self._digest(crystals)}.parquet" if self.shards else None
+        done = _finished(path)
+        if done is not None:
+            if self.progress:
+                self.progress(len(crystals))
+            return done
+        features, failed = featurize(crystals, executor=self.executor, progress=self.progress)
         by_id = {crystal.material_id: crystal for crystal in crystals}
         symbols = [set(by_id[name].symbols) for name in features.index]
-        done = model.predict(features, symbols).reset_index()
+        done = self.model.predict(features, symbols)
+        if self.learned:
+            places, distances = self.learned.nearest(features)
+            done = done.assign(nearest=list(places), distance=list(distances))
+        done = done.reset_index()
         rows = [asdict(failure) for failure in failed]
         done = pd.concat([done, pd.DataFrame(rows)]) if rows else done
-        if path and shards:
-            shards.mkdir(parents=True, exist_ok=True)
+        if path and self.shards:
+            self.shards.mkdir(parents=True, exist_ok=True)
             write_parquet(done, path)
-    failures = []
-    if "error" in done:
-        lost = done[done["error"].notna()]
-        failures = [Failure(*row) for row in lost[["material_id", "stage", "error", "message", "source"]].to_numpy()]
-        done = done[done["error"].isna()]
-    columns = ["band_center_mev", "lower_mev", "upper_mev", "in_domain"]
-    return done.set_index("material_id")[columns].astype({"in_domain": bool}), failures
+        return done
+
+    def _listed(self, found: pd.DataFrame) -> pd.DataFrame | None:
+        if self.learned is None or not len(found):
+            return None
+        places, distances = (np.vstack(found[name].to_list()) for name in ("nearest", "distance"))
+        return self.learned.named(found["material_id"], places, distances)
+
+    def _digest(self, crystals: Sequence[Crystal]) -> str:
+        """A name for the work of one shard: the same crystals, model and version of Phonolyte give the same."""
+        learned = self.learned.fingerprint if self.learned else ""
+        digest = hashlib.sha256(f"{__version__} {self.model.fingerprint} {learned}".encode())
+        for crystal in crystals:
+            digest.update(crystal.material_id.encode() + b"\0")
+            for values in (crystal.lattice, crystal.numbers, crystal.frac_coords):
+                digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()[:24]
 
 
 def _finished(path: Path | None) -> pd.DataFrame | None:
@@ -189,16 +229,6 @@ def _finished(path: Path | None) -> pd.DataFrame | None:
         return pd.read_parquet(path) if path and path.is_file() else None
     except (OSError, ValueError):
         return None
-
-
-def _digest(crystals: Sequence[Crystal], model: BandCenterModel) -> str:
-    """A name for the work of one shard: the same crystals, model and version of Phonolyte give the same."""
-    digest = hashlib.sha256(f"{__version__} {model.fingerprint}".encode())
-    for crystal in crystals:
-        digest.update(crystal.material_id.encode() + b"\0")
-        for values in (crystal.lattice, crystal.numbers, crystal.frac_coords):
-            digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()[:24]
 
 
 def _described(crystals: Sequence[Crystal], executor: Executor | None) -> pd.DataFrame:

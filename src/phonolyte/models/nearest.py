@@ -1,0 +1,110 @@
+"""Which compounds a model has learned from are nearest to a crystal, by the distance that decides its domain."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from phonolyte.arrays import Floats, Ints
+from phonolyte.models.domain import Domain
+
+FILE = "learned.parquet"
+"""Of a model's folder: the compounds that it has learned from, with the features that distances need."""
+
+NEIGHBOURS = 4
+"""Nearest compounds that a screen keeps of each crystal."""
+
+COLUMNS = ("material_id", "formula", "band_center_mev")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """Compounds with known band centers as points whose Euclidean distance is the Mahalanobis distance of a domain.
+
+    Attributes
+    ----------
+    domain
+        Of the model.
+    table
+        ``material_id, formula, band_center_mev`` (meV) of the n compounds.
+    points
+        (n, d), whitened features.
+    """
+
+    domain: Domain
+    table: pd.DataFrame
+    points: Floats
+
+    @classmethod
+    def of(cls, domain: Domain, features: pd.DataFrame, formulas: Sequence[str], center_mev: Floats) -> Self:
+        """From the features (n, m) of compounds, indexed by their names, and their band centers (n,) in meV."""
+        columns = zip(COLUMNS, (features.index.astype(str), list(formulas), center_mev), strict=True)
+        return cls(domain, pd.DataFrame(dict(columns)), _whitened(domain, features))
+
+    def nearest(self, features: pd.DataFrame, *, n: int = NEIGHBOURS) -> tuple[Ints, Floats]:
+        """Positions in the table (m, n) of the nearest compounds to each of m crystals, and their distances (m, n)."""
+        points = _whitened(self.domain, features)
+        n = min(n, len(self.points))
+        squares = (self.points**2).sum(axis=1)
+        places, distances = np.empty((len(points), n), np.int64), np.empty((len(points), n))
+        for start in range(0, len(points), 2048):  # a distance matrix that fits a cache, not one for the whole screen
+            part = points[start : start + 2048]
+            d2 = squares - 2 * part @ self.points.T + (part**2).sum(axis=1, keepdims=True)
+            found = np.argpartition(d2, n - 1, axis=1)[:, :n]
+            of_found = np.take_along_axis(d2, found, axis=1)
+            order = np.argsort(of_found, axis=1, kind="stable")
+            rows = slice(start, start + len(part))
+            places[rows] = np.take_along_axis(found, order, axis=1)
+            distances[rows] = np.sqrt(np.maximum(np.take_along_axis(of_found, order, axis=1), 0.0))
+        return places, distances
+
+    def named(self, material_ids: Sequence[str] | pd.Series, places: Ints, distances: Floats) -> pd.DataFrame:
+        """What :meth:`nearest` found of m crystals as a table, a row each neighbour, the nearest first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``material_id``, ``learned_id``, ``learned_formula``, ``learned_center_mev`` (meV),
+            ``distance`` (in standard deviations).
+        """
+        found = self.table.iloc[places.ravel()]
+        return pd.DataFrame(
+            {
+                "material_id": np.repeat(np.asarray(material_ids, dtype=object), places.shape[1]),
+                "learned_id": found["material_id"].to_numpy(),
+                "learned_formula": found["formula"].to_numpy(),
+                "learned_center_mev": found["band_center_mev"].to_numpy(),
+                "distance": distances.ravel(),
+            }
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of what decides who is nearest."""
+        names = "\0".join(self.table["material_id"])
+        return hashlib.sha256(names.encode() + np.ascontiguousarray(self.points).tobytes()).hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Write ``learned.parquet`` beside a model."""
+        points = pd.DataFrame(self.points.astype(np.float32), columns=[f"x{i}" for i in range(self.points.shape[1])])
+        pd.concat([self.table, points], axis=1).to_parquet(folder / FILE, index=False)
+
+    @classmethod
+    def beside(cls, folder: Path, domain: Domain) -> Self | None:
+        """What is written beside a model; None for one of before, or a domain that does not fit."""
+        if not (folder / FILE).is_file():
+            return None
+        table = pd.read_parquet(folder / FILE)
+        points = table.drop(columns=list(COLUMNS)).to_numpy(float)
+        return cls(domain, table[list(COLUMNS)], points) if points.shape[1] == len(domain.features) else None
+
+
+def _whitened(domain: Domain, features: pd.DataFrame) -> Floats:
+    z = (features[list(domain.features)].to_numpy(float) - domain.mean) / domain.scale
+    return np.asarray(z @ np.linalg.cholesky(domain.precision))

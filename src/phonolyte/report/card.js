@@ -1,0 +1,191 @@
+// The card of one material: prediction, crystal, what it was learned from, what was computed, how sure, what next.
+
+const NOT_FACTS = new Set(["material_id", "formula", "rank", "band_center_mev", "lower_mev", "upper_mev", "passes", "reason", "rejected_by", "in_domain", "level", "sure", "mobile_ion", "steps"]);
+
+class Card {
+  constructor(table, { crystals, closed, step }) {
+    this.table = table;
+    this.crystals = crystals;
+    this.closed = closed;
+    this.step = step;
+    this.row = -1;
+    this.letGo = () => {};
+    this.box = $("card");
+    this.box.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.close();
+    });
+    document.addEventListener("keydown", (event) => { if (event.key === "Escape" && this.row >= 0 && !event.defaultPrevented) this.close(); });
+  }
+
+  open(row, { focus = false } = {}) {
+    if (this.row < 0) this.before = document.activeElement;
+    this.row = row;
+    this.letGo();
+    this.letGo = () => {};
+    this.box.hidden = false;
+    this.box.replaceChildren(...this.parts(row).filter(Boolean));
+    this.box.scrollTop = 0;
+    if (focus || matchMedia("(max-width: 44rem)").matches) this.box.querySelector("#close").focus();
+    this.drawn = this.draw(row);
+  }
+
+  close() {
+    if (this.row < 0) return;
+    this.letGo();
+    this.letGo = () => {};
+    this.row = -1;
+    this.box.hidden = true;
+    this.closed();
+    (this.before?.isConnected && this.before !== document.body ? this.before : $("grid")).focus({ preventScroll: true });
+  }
+
+  parts(row) {
+    const { table } = this;
+    return [this.head(row), this.prediction(row), this.crystalBox(row), this.sure(row), this.nearest(row), ...this.computed(row), this.facts(row), this.next(row), ...this.images(row)];
+  }
+
+  head(row) {
+    const { table } = this;
+    const name = table.text("material_id", row), text = table.has("formula") ? table.text("formula", row) : name;
+    const rank = table.number("rank", row), reason = table.has("reason") ? table.text("reason", row) : "";
+    const place = table.flag("passes", row) === 0 ? `rejected: ${reason}` : Number.isNaN(rank) ? "" : `${table.header.noun} ${counted(rank)}`;
+    const move = (by, sign, label) => el("button", { class: "plain", type: "button", "aria-label": label, title: label, on: { click: () => this.step(by) } }, sign);
+    return el("header", {},
+      el("div", {}, el("h2", { id: "card-title" }, formula(text)), el("p", { class: "who" }, [name === text ? "" : name, place].filter(Boolean).join(" · "))),
+      move(-1, "↑", "The one before"), move(1, "↓", "The next one"),
+      el("button", { class: "plain", type: "button", id: "close", "aria-label": "Close the card", title: "Close (Escape)", on: { click: () => this.close() } }, "✕"));
+  }
+
+  prediction(row) {
+    const { table } = this;
+    const center = table.number("band_center_mev", row);
+    if (!table.has("band_center_mev") || Number.isNaN(center)) return null;
+    const has = table.has("lower_mev"), level = table.has("level") ? table.text("level", row) : "";
+    const [low, high] = has ? [table.number("lower_mev", row), table.number("upper_mev", row)] : [NaN, NaN];
+    return el("div", {},
+      el("div", { class: "big" }, el("b", {}, `${center.toFixed(1)} meV`), has ? `${low.toFixed(1)} to ${high.toFixed(1)}, nine times out of ten` : table.header.center),
+      has ? this.interval(center, low, high) : null,
+      level ? el("p", {}, el("span", { class: `chip ${level}` }, `confidence ${level}`)) : null);
+  }
+
+  /** Where the prediction stands among all of the run: their histogram, the interval, the limit. */
+  interval(center, low, high) {
+    const { histogram, limits } = this.table.header;
+    const most = histogram.end, width = 420, at = (value) => (Math.min(value, most) / most) * width;
+    const top = Math.max(...histogram.counts), bar = width / histogram.counts.length;
+    const svg = (name, attributes, ...children) => {
+      const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+      for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+      node.append(...children);
+      return node;
+    };
+    const path = histogram.counts.map((n, i) => `V${30 - (26 * n) / top}H${(i + 1) * bar}`).join("");
+    const limit = limits.band_center_mev;
+    return svg("svg", { class: "interval", viewBox: `0 0 ${width} 48`, preserveAspectRatio: "none", role: "img", "aria-label": `${center.toFixed(1)} meV, interval ${low.toFixed(1)} to ${high.toFixed(1)} meV, among all compounds of the run` },
+      svg("path", { d: `M0,30${path}V30Z`, fill: colour("--line") }),
+      ...(limit === undefined ? [] : [svg("line", { x1: at(limit), x2: at(limit), y1: 2, y2: 34, stroke: colour("--faint"), "stroke-dasharray": "3 3" }), svg("text", { x: at(limit) + 4, y: 11 }, `${limit} meV`)]),
+      svg("line", { x1: at(low), x2: at(high), y1: 34, y2: 34, stroke: colour("--accent"), "stroke-width": 5, "stroke-linecap": "round", opacity: 0.45 }),
+      svg("circle", { cx: at(center), cy: 34, r: 5, fill: colour("--accent") }),
+      svg("text", { x: 0, y: 47 }, "0"), svg("text", { x: width, y: 47, "text-anchor": "end" }, `${Math.round(most)} meV`));
+  }
+
+  crystalBox(row) {
+    const crystal = this.crystals()?.of(row);
+    this.crystal = crystal;
+    if (!crystal) return this.table.header.crystals ? el("p", { class: "hint" }, this.table.header.no_crystal) : null;
+    const of = new Map(crystal.sites.map(({ element }) => [element.symbol, element.color]));
+    const text = this.table.has("formula") ? this.table.text("formula", row) : this.table.text("material_id", row);
+    const turns = { ArrowLeft: [-10, "y"], ArrowRight: [10, "y"], ArrowUp: [-10, "x"], ArrowDown: [10, "x"] };
+    this.canvas = el("div", { class: "crystal", role: "img", tabindex: "0", "aria-label": `Crystal of ${text}, ${crystal.sites.length} atoms in the cell; arrow keys turn it`, on: {
+      keydown: (event) => { if (turns[event.key] && this.canvas.turn) { this.canvas.turn(...turns[event.key]); event.preventDefault(); } } } });
+    return el("div", {}, el("h3", {}, "Crystal"), this.canvas,
+      el("div", { class: "legend" }, [...of].map(([symbol, color]) => el("span", {}, el("i", { style: `background:${color}` }), symbol)),
+        el("button", { type: "button", on: { click: () => this.canvas.reset?.() } }, "Reset"),
+        el("button", { type: "button", id: "cif", style: "margin-left:0", on: { click: () => save(this.file(row), cifOf(text, crystal), "chemical/x-cif") } }, "Save CIF")));
+  }
+
+  async draw(row) {
+    if (!this.crystal) return;
+    await this.table.viewer();
+    if (this.row === row) this.letGo = drawCrystal(this.canvas, this.crystal);
+  }
+
+  sure(row) {
+    const text = this.table.has("sure") ? this.table.text("sure", row) : "";
+    return text ? el("div", {}, el("h3", {}, "How sure"), el("p", {}, text), el("p", {}, this.table.header.caveat)) : null;
+  }
+
+  nearest(row) {
+    const { header } = this.table, { learned, arrays } = header;
+    if (!learned) return null;
+    const k = learned.per_row, rows = [];
+    for (let i = k * row; i < k * (row + 1); i++) {
+      const which = arrays["nearest"][i];
+      if (which === 65535) continue;
+      rows.push(el("tr", {}, el("td", {}, formula(learned.formulas[which])), el("td", {}, learned.names[which]), el("td", {}, learned.centers[which].toFixed(1)), el("td", {}, (arrays["distance"][i] / 100).toFixed(1))));
+    }
+    if (!rows.length) return null;
+    const head = ["compound", "name", "center, meV", "distance"].map((name) => el("th", { scope: "col" }, name));
+    return el("div", {}, el("h3", {}, "Nearest compounds with known phonons"), el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)),
+      el("p", { class: "hint" }, learned.from, `  Distances are in standard deviations of the features; the median in this run is ${learned.usual.toFixed(1)}.`));
+  }
+
+  computed(row) {
+    const found = this.table.header.computed[this.table.text("material_id", row)];
+    return Object.entries(found ?? {}).map(([title, { facts, dos }]) =>
+      el("div", {}, el("h3", {}, title), dos ? this.dos(dos) : null, el("dl", {}, facts.map(([label, value]) => [el("dt", {}, label), el("dd", {}, value)]))));
+  }
+
+  /** The density of states, with its center. */
+  dos({ energies: [first, last], total, ion, symbol, center }) {
+    const node = (name, attributes, ...children) => {
+      const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+      for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+      made.append(...children);
+      return made;
+    };
+    const width = 420, height = 120, x = (e) => ((e - first) / (last - first)) * width;
+    const line = (values) => values.map((value, i) => `${((i / (values.length - 1)) * width).toFixed(1)},${(height - 18 - (height - 26) * value).toFixed(1)}`).join(" ");
+    const svg = node("svg", { class: "dos", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Phonon density of states, its center at ${center.toFixed(1)} meV` },
+      node("polygon", { points: `0,${height - 18} ${line(total)} ${width},${height - 18}`, fill: colour("--line") }),
+      node("polyline", { points: line(total), fill: "none", stroke: colour("--soft"), "stroke-width": 1.3 }));
+    if (ion) svg.append(node("polyline", { points: line(ion), fill: "none", stroke: colour("--warm"), "stroke-width": 1.6 }), node("text", { x: width, y: 12, "text-anchor": "end", style: `fill:${colour("--warm")}` }, symbol));
+    svg.append(node("line", { x1: x(center), x2: x(center), y1: 4, y2: height - 18, stroke: colour("--accent"), "stroke-width": 1.5, "stroke-dasharray": "4 3" }),
+      node("text", { x: x(center) + 5, y: 12, style: `fill:${colour("--accent")}` }, `${center.toFixed(1)} meV`),
+      node("text", { x: 0, y: height - 4 }, `${first.toFixed(0)}`), node("text", { x: width, y: height - 4, "text-anchor": "end" }, `${last.toFixed(0)} meV`));
+    return svg;
+  }
+
+  facts(row) {
+    const { table } = this;
+    const facts = table.columns.filter((column) => !NOT_FACTS.has(column.key)).map((column) => [column, table.text(column.key, row)])
+      .filter(([, text]) => text !== "" && text !== "–");
+    if (!facts.length) return null;
+    return el("div", {}, el("h3", {}, "Also known"), el("dl", {}, facts.map(([column, text]) => [el("dt", { title: column.hint || undefined }, column.label), el("dd", {}, column.kind === "number" && column.unit ? `${text} ${column.unit}` : text)])));
+  }
+
+  file(row) { return this.table.text("material_id", row).replace(/[^\p{L}\p{N}_.()+-]/gu, "_").slice(0, 80).replace(/^[.-]+/, "") + ".cif"; }
+
+  next(row) {
+    const { table } = this;
+    const steps = table.header.steps[table.header.arrays.steps?.[row] ?? 0] ?? [];
+    if (!steps.length) return null;
+    const ion = table.has("mobile_ion") ? table.text("mobile_ion", row) : "", file = this.file(row);
+    const quoted = /^[\w@%+=:,.\/-]+$/.test(file) ? file : `'${file.replaceAll("'", `'"'"'`)}'`;
+    const command = (text) => (ion ? text.replace("{ion}", ion) : text.replace(" --ion {ion}", "")).replace("{file}", () => quoted);
+    return el("div", {}, el("h3", {}, "What to do next"), el("ul", { class: "steps" }, steps.map(([why, text]) => el("li", {}, why, text ? el("code", {}, command(text)) : null))),
+      this.crystal && steps.some(([, text]) => text.includes("{file}")) ? el("p", { class: "hint" }, "Save CIF, above, writes the file that the commands name.") : null);
+  }
+
+  images(row) {
+    const found = this.table.header.images[this.table.text("material_id", row)] ?? [];
+    return found.map(([caption, data]) => el("div", {}, el("h3", {}, caption), el("img", { src: data, alt: caption })));
+  }
+}
+
+/** Offers a text as a file. */
+function save(name, text, type) {
+  const link = el("a", { download: name, href: URL.createObjectURL(new Blob([text], { type })) });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}

@@ -1,0 +1,225 @@
+"""What a run folder holds, whichever commands have filled it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from phonolyte.elements import ATOMIC_NUMBERS
+from phonolyte.errors import SettingsError
+from phonolyte.families import MOBILE_IONS
+from phonolyte.runs import CRYSTALS, FAILURE_COLUMNS
+from phonolyte.settings import read_toml
+from phonolyte.structures.crystal import elements_in
+
+MAIN = {
+    "ranked": "ranked.parquet",
+    "best": "best.csv",
+    "phonons": "phonons.parquet",
+    "barriers": "barriers.parquet",
+    "known": "cv_predictions.parquet",
+}
+"""Kinds of runs and the table that each is about; the first one there decides."""
+
+TIERS = {"phonons": "phonons/phonons.parquet", "bvse": "percolation/barriers.parquet", "neb": "neb/barriers.parquet"}
+"""What a study computes of its best, in folders of their own."""
+
+FOLLOWED = ("percolation_ev", "calibrated_mev", "barrier_ev", "stopped")
+"""Of ``followed.csv``, what the ranked table says too."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """A run folder, read.
+
+    Attributes
+    ----------
+    folder
+        Where it is.
+    kind
+        Of :data:`MAIN`.
+    table
+        What the run is about, a row a material, the best first.
+    run
+        ``run.toml``.
+    computed
+        Phonons and barriers by method (``phonons``, ``bvse``, ``neb``, ``md``), indexed by `material_id`.
+    nearest
+        The compounds learned from that are nearest to each material.
+    failures
+        What dropped out.
+    records
+        The JSON files of the run: ``funnel``, ``summary``, ``metrics``, ``followed``.
+    """
+
+    folder: Path
+    kind: str
+    table: pd.DataFrame
+    run: Mapping[str, Any]
+    computed: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    nearest: pd.DataFrame | None = None
+    failures: pd.DataFrame = field(default_factory=pd.DataFrame)
+    records: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What was asked for."""
+        found: Mapping[str, Any] = self.run.get("settings", {})
+        return found
+
+    @property
+    def crystals_file(self) -> Path | None:
+        """The crystal table of the run, if it kept one."""
+        for name in (CRYSTALS, "relaxed.parquet"):
+            if (self.folder / name).is_file():
+                return self.folder / name
+        return None
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The criteria that are numbers, by the column they judge."""
+        criteria = self.records.get("funnel", {}).get("criteria", {})
+        named = {"max_center_mev": "band_center_mev", "max_e_hull_ev": "e_hull_ev", "min_gap_ev": "band_gap_ev"}
+        found = {column: criteria.get(name) for name, column in named.items()}
+        return {column: float(value) for column, value in found.items() if value is not None}
+
+    @property
+    def model(self) -> Mapping[str, Any]:
+        """Where the model that predicted comes from, and its scores; empty when it cannot be found."""
+        named = str(self.settings.get("model", ""))
+        places = [self.folder if self.kind == "known" else self.folder / "model"]
+        if named == "embedded":
+            places.append(Path(str(files("phonolyte") / "data" / "model")))
+        elif named:
+            places.append(Path(named))
+        found = next((path for place in places if (path := place / "model.json").is_file()), None)
+        provenance: Mapping[str, Any] = _json(found).get("provenance", {}) if found else {}
+        return provenance
+
+    def ion_of(self, formula: str) -> str:
+        """The mobile ion of a compound: the one asked for, else the first known one in its formula; may be empty."""
+        asked = str(self.settings.get("ion") or "any")
+        if asked in ATOMIC_NUMBERS:
+            return asked
+        present = elements_in(formula)
+        return next((ion for ion in MOBILE_IONS if ion in present), "")
+
+    def of(self, material_id: str) -> dict[str, Mapping[str, Any]]:
+        """What was computed of a material, by method."""
+        return {
+            method: dict(table.loc[material_id])
+            for method, table in self.computed.items()
+            if material_id in table.index
+        }
+
+
+def read_run(folder: str | Path) -> Contents:
+    """Read a run folder.
+
+    Raises
+    ------
+    SettingsError
+        When there is none, or nothing in it that a report could be about.
+    """
+    folder = Path(folder)
+    kind = next((kind for kind, name in MAIN.items() if (folder / name).is_file()), None)
+    if kind is None:
+        raise _nothing(folder)
+    try:
+        table = _main_table(folder, kind)
+        computed = _computed(folder, kind, table)
+    except (OSError, ValueError, KeyError) as error:
+        raise SettingsError(f"the tables of {folder} cannot be read", why=str(error), fix="Run it again.") from None
+    if "material_id" not in table and "formula" in table:
+        table.insert(0, "material_id", table["formula"])
+    return Contents(
+        folder=folder,
+        kind=kind,
+        table=table,
+        run=read_toml(folder / "run.toml") if (folder / "run.toml").is_file() else {},
+        computed=computed,
+        nearest=_parquet(folder / "nearest.parquet"),
+        failures=_failures(folder),
+        records={
+            "funnel": _json(folder / "funnel.json"),
+            "summary": _json(folder / "summary.json"),
+            "metrics": _json(folder / "metrics.json") or _json(folder / "model" / "metrics.json"),
+            "followed": _json(folder / "followed.json"),
+        },
+    )
+
+
+def _nothing(folder: Path) -> SettingsError:
+    if not folder.is_dir():
+        return SettingsError(f"{folder} is no folder", fix="Name the run folder of a command.")
+    if (folder / "impedance.html").is_file():
+        return SettingsError(
+            f"{folder} is a run of impedance", why="its page is impedance.html in it", fix="Open that one."
+        )
+    return SettingsError(
+        f"{folder} is no run folder that a report can be made of",
+        why=f"it has none of {', '.join(MAIN.values())}",
+        fix="Name the folder that was given with -o.",
+    )
+
+
+def _main_table(folder: Path, kind: str) -> pd.DataFrame:
+    path = folder / MAIN[kind]
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""]) if path.suffix == ".csv" else pd.read_parquet(path)
+    if kind == "ranked" and (folder / "followed.csv").is_file():
+        followed = pd.read_csv(folder / "followed.csv", keep_default_na=False, na_values=[""])
+        return table.merge(followed[["material_id", *FOLLOWED]], on="material_id", how="left")
+    if kind in ("phonons", "barriers") and len(table):
+        by = "band_center_mev" if kind == "phonons" else "barrier_ev"
+        return table.sort_values(by, na_position="last", ignore_index=True)
+    if kind == "known":
+        return _of_one_model(table, folder)
+    return table
+
+
+def _of_one_model(predictions: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Random folds of the model that is kept, with how far each prediction is off."""
+    kept = _json(folder / "model.json")["provenance"]
+    chosen = predictions
+    for column, name in (("algorithm", "algorithm"), ("features", "feature_set")):
+        chosen = chosen[chosen[column] == kept[name]]
+    chosen = chosen[chosen["split"] == "random"].drop(columns=["algorithm", "features", "split"])
+    error = chosen["predicted_mev"] - chosen["band_center_mev"]
+    return chosen.assign(error_mev=error).sort_values("error_mev", key=lambda values: -values.abs(), ignore_index=True)
+
+
+def _computed(folder: Path, kind: str, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    found = {method: _parquet(folder / path) for method, path in TIERS.items()}
+    if kind == "phonons":
+        found["phonons"] = table
+    if kind == "barriers" and len(table):
+        found |= {str(method): part for method, part in table.groupby("method")}
+    return {
+        method: part.drop_duplicates("material_id").set_index("material_id")
+        for method, part in found.items()
+        if part is not None and len(part)
+    }
+
+
+def _failures(folder: Path) -> pd.DataFrame:
+    found = _parquet(folder / "failures.parquet")
+    return found if found is not None else pd.DataFrame(columns=list(FAILURE_COLUMNS))
+
+
+def _parquet(path: Path) -> pd.DataFrame | None:
+    return pd.read_parquet(path) if path.is_file() else None
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def names_of(contents: Contents) -> Sequence[str]:
+    """The materials of a run, in the order of its table."""
+    return [str(name) for name in contents.table["material_id"]]

@@ -1,0 +1,116 @@
+// Crystals: out of the block, drawn in 3D, and written as CIF.
+
+class Crystals {
+  constructor(block) {
+    this.block = block;
+    this.arrays = block.arrays;
+    this.coords = new Uint16Array(this.arrays.high.length);
+    for (let i = 0; i < this.coords.length; i++) this.coords[i] = (this.arrays.high[i] << 8) | this.arrays.low[i];
+  }
+
+  /** Cell (a, b, c, alpha, beta, gamma), vectors and sites of a row; null where the page has none. */
+  of(row) {
+    const { ends, cells, numbers } = this.arrays;
+    const [start, end] = [row ? ends[row - 1] : 0, ends[row]];
+    if (!(end > start)) return null;
+    const { length, angle } = this.block.steps;
+    const cell = [...cells.subarray(6 * row, 6 * row + 6)].map((step, i) => step * (i < 3 ? length : angle));
+    const sites = [];
+    for (let i = start; i < end; i++)
+      sites.push({ element: this.block.elements[numbers[i]], at: [0, 1, 2].map((k) => this.coords[3 * i + k] / 65536) });
+    return { cell, vectors: vectorsOf(cell), sites };
+  }
+}
+
+/** Lattice vectors as rows, a along x, b in the plane of x and y. */
+function vectorsOf([a, b, c, ...angles]) {
+  const [alpha, beta, gamma] = angles.map((angle) => (angle * Math.PI) / 180);
+  const x = c * Math.cos(beta), y = (c * (Math.cos(alpha) - Math.cos(beta) * Math.cos(gamma))) / Math.sin(gamma);
+  return [[a, 0, 0], [b * Math.cos(gamma), b * Math.sin(gamma), 0], [x, y, Math.sqrt(Math.max(c * c - x * x - y * y, 0))]];
+}
+
+const placed = (at, vectors) => [0, 1, 2].map((k) => at[0] * vectors[0][k] + at[1] * vectors[1][k] + at[2] * vectors[2][k]);
+
+const FEW = 8;
+
+/** The atoms of the cell, of eight cells where it has few, with those on the outer faces repeated, and their bonds. */
+function drawing({ vectors, sites }) {
+  const atoms = [], cells = sites.length <= FEW ? [0, 1] : [0], end = cells.length;
+  for (const { element, at } of sites) {
+    const copies = at.map((x) => [...cells.map((n) => x + n), ...(x < 0.02 ? [x + end] : x > 0.98 ? [x - 1] : [])]);
+    for (const x of copies[0]) for (const y of copies[1]) for (const z of copies[2]) atoms.push({ element, xyz: placed([x, y, z], vectors) });
+  }
+  const bonds = [];
+  if (atoms.length < 1500)
+    for (let i = 0; i < atoms.length; i++)
+      for (let j = 0; j < i; j++) {
+        const [one, other] = [atoms[i], atoms[j]];
+        const most = 1.15 * (one.element.radius + other.element.radius);
+        const d = Math.hypot(...one.xyz.map((x, k) => x - other.xyz[k]));
+        if (d > 0.4 && d < most && bonded(one.element, other.element)) bonds.push([i, j]);
+      }
+  return { atoms, bonds };
+}
+
+/** Metals are bonded to no metal: lines between cations would hide the lattice. */
+const bonded = (one, other) => Math.max(one.pull, other.pull) >= 2.0 && (one.pull < 2.2 || other.pull < 2.2 || one.symbol === other.symbol);
+
+const EDGES = [[0, 1], [0, 2], [0, 4], [1, 3], [1, 5], [2, 3], [2, 6], [3, 7], [4, 5], [4, 6], [5, 7], [6, 7]];
+const corners = (vectors) => Array.from({ length: 8 }, (_, i) => placed([i & 1, (i >> 1) & 1, i >> 2], vectors));
+
+/** Draws with 3Dmol.js where it is there, else with plotly.js; gives what lets go of it again. */
+function drawCrystal(box, crystal) {
+  const drawn = drawing(crystal);
+  if (window.$3Dmol) return drawMolecule(box, drawn, crystal.vectors);
+  if (window.Plotly) return drawPlot(box, drawn, crystal.vectors);
+  box.append(el("p", {}, "There is nothing here to draw it with."));
+  return () => {};
+}
+
+function drawMolecule(box, { atoms, bonds }, vectors) {
+  const viewer = $3Dmol.createViewer(box, { backgroundColor: colour("--wash"), antialias: true, disableFog: true, orthographic: true });
+  if (!viewer) { box.append(el("p", {}, "This browser has no WebGL.")); return () => {}; }
+  const vector = ([x, y, z]) => ({ x, y, z });
+  const tint = (element) => parseInt(element.color.slice(1), 16);
+  for (const [i, j] of bonds) {
+    const middle = atoms[i].xyz.map((x, k) => (x + atoms[j].xyz[k]) / 2);
+    for (const end of [i, j]) viewer.addCylinder({ start: vector(atoms[end].xyz), end: vector(middle), radius: 0.11, color: tint(atoms[end].element) });
+  }
+  for (const { element, xyz } of atoms) viewer.addSphere({ center: vector(xyz), radius: 0.25 + 0.25 * element.radius, color: tint(element), quality: 3 });
+  const ends = corners(vectors);
+  for (const [i, j] of EDGES) viewer.addCylinder({ start: vector(ends[i]), end: vector(ends[j]), radius: 0.03, color: tint({ color: colour("--faint") }) });
+  viewer.zoomTo();
+  for (const [angle, axis] of [[-80, "x"], [-18, "y"], [8, "x"]]) viewer.rotate(angle, axis);
+  viewer.zoom(1.5);
+  viewer.render();
+  const first = viewer.getView();
+  box.reset = () => { viewer.setView(first); viewer.render(); };
+  box.turn = (angle, axis) => { viewer.rotate(angle, axis); viewer.render(); };
+  return () => { viewer.clear(); box.querySelector("canvas")?.getContext("webgl2")?.getExtension("WEBGL_lose_context")?.loseContext(); };
+}
+
+function drawPlot(box, { atoms, bonds }, vectors) {
+  const lines = (pairs, of) => [0, 1, 2].map((k) => pairs.flatMap(([i, j]) => [of[i][k], of[j][k], null]));
+  const line = ([x, y, z], color, width) => ({ type: "scatter3d", mode: "lines", x, y, z, line: { color, width }, hoverinfo: "none" });
+  const xyz = atoms.map((atom) => atom.xyz), ends = corners(vectors);
+  const [x, y, z] = [0, 1, 2].map((k) => xyz.map((at) => at[k]));
+  const marker = { size: atoms.map((atom) => 9 + 8 * atom.element.radius), color: atoms.map((atom) => atom.element.color), line: { color: "#555", width: 1 }, opacity: 1 };
+  const hidden = { visible: false };
+  const layout = { autosize: true, showlegend: false, margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)",
+    scene: { xaxis: hidden, yaxis: hidden, zaxis: hidden, aspectmode: "data", camera: { projection: { type: "orthographic" } } } };
+  const traces = [line(lines(EDGES, ends), colour("--faint"), 2), line(lines(bonds, xyz), colour("--others"), 6), { type: "scatter3d", mode: "markers", x, y, z, marker, hoverinfo: "none" }];
+  Plotly.newPlot(box, traces, layout, { displayModeBar: false, responsive: true });
+  box.reset = () => Plotly.relayout(box, { "scene.camera": { projection: { type: "orthographic" } } });
+  return () => Plotly.purge(box);
+}
+
+/** A crystal as CIF, every atom of the cell listed. */
+function cifOf(name, { cell, sites }) {
+  const labels = ["_cell_length_a", "_cell_length_b", "_cell_length_c", "_cell_angle_alpha", "_cell_angle_beta", "_cell_angle_gamma"];
+  const atoms = sites.map(({ element, at }, i) => `${element.symbol}${i + 1} ${element.symbol} ${at.map((x) => x.toFixed(5)).join(" ")}`);
+  return [
+    `data_${name.replace(/[^\w.+-]/g, "_").slice(0, 60)}`, ...labels.map((label, i) => `${label} ${cell[i].toFixed(4)}`),
+    "_symmetry_space_group_name_H-M 'P 1'", "_symmetry_Int_Tables_number 1", "loop_", "_symmetry_equiv_pos_as_xyz", "'x, y, z'",
+    "loop_", "_atom_site_label", "_atom_site_type_symbol", "_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z", ...atoms, "",
+  ].join("\n");
+}

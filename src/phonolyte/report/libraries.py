@@ -1,0 +1,86 @@
+"""The JavaScript of others that goes into a page: plotly.js and 3Dmol.js, from where they are installed."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+
+VIEWER_VARIABLE = "PHONOLYTE_3DMOL"
+"""Names a file 3Dmol-min.js to use instead of the one that came with the installation."""
+
+VIEWER_HINT = (
+    "The crystals are drawn with plotly.js. For 3Dmol.js, which draws them better, install Phonolyte where npm is, or "
+    f"run `npm pack 3dmol` and set {VIEWER_VARIABLE} to the 3Dmol-min.js in it; then `phonolyte report` this folder."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A library, compressed in base64, with the hash by which a page lets it run, and what to say of it."""
+
+    name: str
+    version: str
+    licence: str
+    data: str
+    digest: str
+
+
+def libraries() -> list[Library]:
+    """Those that are installed: plotly.js always, 3Dmol.js where its file is found.
+
+    Of plotly.js the part with scatters is enough where 3Dmol.js draws the crystals.
+    """
+    viewer, part = viewer_file(), _vendor("plotly-gl2d.min.js")
+    if viewer is None:
+        return [_plotly()]
+    plotly = _library("plotly.js", str(part), "MIT") if part.is_file() else _plotly()
+    return [plotly, _library("3Dmol.js", str(viewer), "BSD-3-Clause")]
+
+
+def viewer_file() -> Path | None:
+    """3Dmol.js as named by the environment, else as the installation brought it."""
+    named = os.environ.get(VIEWER_VARIABLE)
+    path = Path(named) if named else _vendor("3Dmol-min.js")
+    return path if path.is_file() else None
+
+
+def _plotly() -> Library:
+    spec = find_spec("plotly")
+    assert spec is not None  # a dependency
+    assert spec.submodule_search_locations is not None
+    path = Path(next(iter(spec.submodule_search_locations))) / "package_data" / "plotly.min.js"
+    return _library("plotly.js", str(path), "MIT")
+
+
+@cache
+def _library(name: str, path: str, licence: str) -> Library:
+    code = Path(path).read_text(encoding="utf-8").replace("\r\n", "\n")
+    data = base64.b64encode(gzip.compress(code.encode(), 6, mtime=0)).decode()
+    return Library(name, _version(code, Path(path)), licence, data, digest(code))
+
+
+def _version(code: str, path: Path) -> str:
+    """As the code says, else as the package it came from."""
+    found = re.search(r"v(\d+\.\d+\.\d+)", code[:400])
+    stated = path.with_name("packages.json")
+    packages = json.loads(stated.read_text()) if stated.is_file() else []
+    return found.group(1) if found else next((name.split("@")[1] for name in packages if "3dmol" in name), "")
+
+
+def _vendor(name: str) -> Path:
+    """Where the build put a file."""
+    return Path(str(files("phonolyte.report") / "vendor" / name))
+
+
+def digest(code: str) -> str:
+    """The source of a script as a content security policy names it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"

@@ -1,0 +1,94 @@
+// Brings the parts together: what is filtered goes to table and scatter, what is chosen in one is shown in the others.
+
+document.documentElement.classList.add("js");
+
+function themed(changed) {
+  const button = $("theme"), root = document.documentElement, system = matchMedia("(prefers-color-scheme: dark)");
+  const apply = (dark) => {
+    root.dataset.theme = dark ? "dark" : "light";
+    button.setAttribute("aria-pressed", String(dark));
+    changed();
+  };
+  apply(system.matches);
+  system.addEventListener("change", () => apply(system.matches));
+  button.addEventListener("click", () => apply(root.dataset.theme !== "dark"));
+}
+
+/** The best few, as buttons that open their cards. */
+function best(table, open) {
+  const rows = table.header.best;
+  if (!rows.length) return;
+  const value = (row) => {
+    const low = table.number("lower_mev", row), center = table.text("band_center_mev", row);
+    if (table.header.best_by) return [el("b", {}, `${table.text(table.header.best_by, row)} `), table.of.get(table.header.best_by).unit];
+    return [el("b", {}, center), Number.isNaN(low) ? " meV" : ` meV, ${Math.round(low)} to ${Math.round(table.number("upper_mev", row))}`];
+  };
+  $("best-list").replaceChildren(...rows.map((row) => el("li", {}, el("button", { type: "button", on: { click: () => open(row, { focus: true }) } },
+    el("span", { class: "formula" }, formula(table.text(table.has("formula") ? "formula" : "material_id", row))),
+    el("span", { class: "name" }, [table.has("formula") ? table.text("material_id", row) : "", table.has("family") ? table.text("family", row) : ""].filter(Boolean).join(" · ")),
+    el("span", { class: "value" }, value(row))))));
+  $("best").hidden = false;
+}
+
+/** The rows that are shown as CSV; a cell that a spreadsheet would take for a formula becomes text. */
+function csvOf(table, rows) {
+  const quoted = (text) => (/^[=+@\t\r]/.test(text) ? `'${text}` : text);
+  const cell = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const columns = table.columns.filter((column) => !["level", "sure", "mobile_ion"].includes(column.key));
+  const value = (column, row) => {
+    if (column.kind === "number") return Number.isNaN(column.array[row]) ? "" : String(Number(column.array[row].toPrecision(7)));
+    if (column.kind === "flag") return ["False", "True", ""][column.array[row]];
+    return cell(quoted(table.text(column.key, row)));
+  };
+  return [columns.map((column) => column.key).join(","), ...rows.map((row) => columns.map((column) => value(column, row)).join(","))].join("\n") + "\n";
+}
+
+async function start() {
+  let redraw = () => {};
+  themed(() => redraw());
+  const header = await unpacked("data");
+  if (!header) return;
+  const table = new Table(header);
+  let crystals = null, viewer = null;
+  table.viewer = () => (viewer ??= Promise.all([library("lib-3dmol"), plot]));
+  let scatter, filters;
+  const card = new Card(table, {
+    crystals: () => crystals,
+    closed: () => scatter.mark(-1),
+    step: (by) => {
+      grid.go(grid.rows.indexOf(card.row) + by);
+      open(grid.rows[grid.active]);
+    },
+  });
+  const open = (row, how) => {
+    if (row === undefined) return;
+    card.open(row, how);
+    scatter.mark(row);
+    grid.show(row);
+  };
+  const grid = new Grid(table, { open });
+  scatter = new Scatter(table, { open, select: (rows) => filters.select(rows) });
+  filters = new Filters(table, () => {
+    const rows = filters.rows();
+    grid.fill(rows);
+    scatter.fill(grid.rows);
+    $("count").textContent = `${counted(rows.length)} of ${counted(table.n)} shown${filters.selected ? ", selected in the scatter" : ""}`;
+  });
+  filters.apply();
+  best(table, open);
+  $("save").addEventListener("click", () => save("phonolyte.csv", csvOf(table, grid.rows), "text/csv"));
+  redraw = () => { scatter.draw(); if (card.row >= 0) card.open(card.row); };
+  const crystalsRead = unpacked("crystals").then((block) => {
+    if (block) crystals = new Crystals(block);
+    if (card.row >= 0) card.open(card.row);
+  });
+  const plot = new Promise((done) => setTimeout(done, 30)).then(() => scatter.start()); // the table is painted first
+  await Promise.all([crystalsRead, plot]);
+  document.documentElement.dataset.ready = "yes";
+}
+
+start().catch((error) => {
+  const said = el("p", { class: "no", role: "alert" }, `This page could not be drawn: ${error.message}. A browser of 2023 or later can; ranked.csv has the same table.`);
+  document.querySelector("main").prepend(said);
+  throw error;
+});

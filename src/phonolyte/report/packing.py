@@ -1,0 +1,155 @@
+"""Tables and crystals as compact as a page needs them: typed columns behind a JSON header, compressed, in base64.
+
+The text of names stands in the compressed part alone: nothing of it can be taken for markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from phonolyte.arrays import Floats
+from phonolyte.elements import ATOMIC_NUMBERS, SYMBOLS, electronegativity
+from phonolyte.report.columns import Column
+
+Array = NDArray[Any]
+
+LENGTH_STEP_A, ANGLE_STEP = 0.002, 0.003
+"""Cells are kept in steps of these, in angstrom and degrees; coordinates in 65536ths of an edge."""
+
+MOST_BYTES = 6_500_000
+"""Compressed crystals of a page; more, and the last ones of the table have none."""
+
+LEVEL = 6
+"""Of gzip: 9 takes three times as long for two percent."""
+
+
+def packed(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
+    """A header and named arrays as base64 of gzip: the length of the header, the header, the arrays, each 8-aligned."""
+    parts, places, end = [], {}, 0
+    for name, array in arrays.items():
+        data = np.ascontiguousarray(array)
+        places[name] = [data.dtype.str[1:], end, data.size]
+        parts.append(data.tobytes() + bytes(-data.nbytes % 8))
+        end += len(parts[-1])
+    text = json.dumps({**header, "arrays": places}, allow_nan=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    blob = b"".join([len(text).to_bytes(8, "little"), text, *parts])
+    return base64.b64encode(gzip.compress(blob, LEVEL, mtime=0)).decode()
+
+
+def packed_columns(table: pd.DataFrame, columns: Sequence[Column]) -> tuple[list[dict[str, Any]], dict[str, Array]]:
+    """Columns as typed arrays (numbers, flags, codes of choices) and as lists in the header (text)."""
+    described, arrays = [], {}
+    for column in columns:
+        values, record = table[column.key], asdict(column)
+        if column.kind == "number":
+            numbers = pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
+            arrays[column.key] = np.round(numbers, max(column.digits, 0) + 2 if column.digits >= 0 else 12).astype(
+                "<f4"
+            )
+        elif column.kind == "flag":
+            known = values.notna().to_numpy()
+            arrays[column.key] = np.where(known, values.fillna(False).astype(bool).to_numpy(), 2).astype("u1")
+        elif column.kind == "choice":
+            codes, names = pd.factorize(values.astype(object).where(values.notna(), ""))
+            arrays[column.key] = codes.astype("u1" if len(names) < 256 else "<u2" if len(names) < 65536 else "<u4")
+            record["choices"] = [str(name) for name in names]
+        else:
+            record["values"] = ["" if pd.isna(value) else str(value) for value in values]
+        described.append(record)
+    return described, arrays
+
+
+def packed_crystals(path: Path, names: Sequence[str], *, most_bytes: int = MOST_BYTES) -> tuple[str, int]:
+    """The crystals of a crystal table in the order of `names`, as many as fit, and how many these are.
+
+    Cells are lengths and angles, coordinates fractions of the edges; ``ends`` says where the atoms of each end,
+    twice the same for one that is not there.
+    """
+    crystals = _Crystals.read(path, names)
+    n = len(names)
+    while True:
+        text = packed(*crystals.first(n))
+        if len(text) * 3 / 4 <= most_bytes or n < 2:
+            return text, int((np.diff(crystals.ends[: n + 1]) > 0).sum())
+        n = int(n * 0.95 * most_bytes / (len(text) * 3 / 4))
+
+
+class _Crystals:
+    """Crystals as flat arrays in the order of a table."""
+
+    def __init__(self, ends: Array, cells: Array, numbers: Array, coords: Array) -> None:
+        self.ends, self.cells, self.numbers, self.coords = ends, cells, numbers, coords
+
+    @classmethod
+    def read(cls, path: Path, names: Sequence[str]) -> _Crystals:
+        from pyarrow import parquet
+
+        table: Any = parquet.read_table(path, columns=["material_id", "lattice", "species", "frac_coords"])
+        lattice, species, coords = (table[name].combine_chunks() for name in ("lattice", "species", "frac_coords"))
+        symbols = species.flatten().dictionary_encode()
+        of_symbol = np.array([ATOMIC_NUMBERS[str(s)] for s in symbols.dictionary.to_pylist()] or [0], dtype=np.uint8)
+        numbers = of_symbol[symbols.indices.to_numpy()]
+        starts = np.concatenate([[0], np.cumsum(species.value_lengths().to_numpy())])
+        place = {str(name): i for i, name in reversed(list(enumerate(table["material_id"].to_pylist())))}
+        order = np.array([place.get(name, -1) for name in names], dtype=np.int64)
+        cells = _cell_parameters(lattice.flatten().to_numpy().reshape(-1, 3, 3))
+        fits = np.asarray((cells[:, :3] < 65535 * LENGTH_STEP_A).all(axis=1))
+        there = (order >= 0) & fits[order]
+        lengths = np.where(there, np.diff(starts)[order], 0)
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        rows = np.repeat(starts[order] - ends[:-1], lengths) + np.arange(ends[-1])
+        frac = coords.flatten().to_numpy().reshape(-1, 3)[rows]
+        steps = np.round((frac % 1.0) * 65536).astype(np.int64) % 65536
+        scaled = np.round(cells[order] / ([LENGTH_STEP_A] * 3 + [ANGLE_STEP] * 3))
+        return cls(ends, np.where(there[:, None], scaled, 0).astype("<u2"), numbers[rows], steps.astype("<u2"))
+
+    def first(self, n: int) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Header and arrays of the first n; bytes of the coordinates apart, as they then compress better."""
+        atoms = int(self.ends[min(n, len(self.ends) - 1)])
+        coords = self.coords[:atoms].ravel()
+        ends = np.minimum(self.ends[1:], atoms)
+        arrays = {
+            "ends": ends.astype("<u4"),
+            "cells": self.cells[:n].ravel(),
+            "numbers": self.numbers[:atoms],
+            "high": (coords >> 8).astype("u1"),
+            "low": (coords & 255).astype("u1"),
+        }
+        present = np.unique(self.numbers[:atoms]).tolist()
+        steps = {"length": LENGTH_STEP_A, "angle": ANGLE_STEP}
+        return {"steps": steps, "elements": {str(z): element(SYMBOLS[z]) for z in present}}, arrays
+
+
+def element(symbol: str) -> dict[str, Any]:
+    """What drawing an atom needs: symbol, covalent radius (angstrom), colour, electronegativity."""
+    from ase.data import covalent_radii
+    from ase.data.colors import jmol_colors
+
+    z = ATOMIC_NUMBERS[symbol]
+    red, green, blue = (round(255 * part) for part in jmol_colors[z])
+    pull = electronegativity(symbol)
+    return {
+        "symbol": symbol,
+        "radius": round(float(covalent_radii[z]), 2),
+        "color": f"#{red:02x}{green:02x}{blue:02x}",
+        "pull": pull if np.isfinite(pull) else 4.0,
+    }
+
+
+def _cell_parameters(lattices: Floats) -> Floats:
+    """Edges in angstrom and angles in degrees (n, 6) of lattices (n, 3, 3) with vectors as rows."""
+    edges = np.linalg.norm(lattices, axis=2)
+    pairs = ((1, 2), (0, 2), (0, 1))
+    cosines = [(lattices[:, i] * lattices[:, j]).sum(axis=1) / (edges[:, i] * edges[:, j]) for i, j in pairs]
+    return np.concatenate([edges, np.degrees(np.arccos(np.clip(np.stack(cosines, axis=1), -1, 1)))], axis=1)

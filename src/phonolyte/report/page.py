@@ -1,0 +1,221 @@
+"""One page for a run folder: self-contained, so that it opens from a disk, in ten years, without a network."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from phonolyte import __version__
+from phonolyte.report import payload
+from phonolyte.report.columns import columns_of, said
+from phonolyte.report.contents import Contents, read_run
+from phonolyte.report.libraries import VIEWER_HINT, Library, digest, libraries
+from phonolyte.report.packing import packed_crystals
+from phonolyte.report.sentences import CAVEAT, Bar, followed, funnel, headline, summary
+
+PAGE = "report.html"
+
+SCRIPTS = ("data.js", "filters.js", "grid.js", "scatter.js", "crystal.js", "card.js", "main.js")
+
+FIGURE_BYTES = 3_000_000
+"""Figures of a page; more stay in their folder."""
+
+FIRST = 40
+"""Rows that stand on the page itself: for print, and where no script runs."""
+
+MOST_FAILURES = 500
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write ``report.html`` of a run folder, from nothing but the folder.
+
+    Raises
+    ------
+    SettingsError
+        When it is no run folder that a report can be made of.
+    """
+    contents = read_run(folder)
+    path = contents.folder / PAGE
+    partial = path.with_name(f".{PAGE}.{os.getpid()}.partial")
+    partial.write_text(page(contents), encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def page(contents: Contents) -> str:
+    """The page as HTML."""
+    used = libraries()
+    blocks, notes = _blocks(contents, used)
+    drawn, left = figures(contents.folder / "figures")
+    columns, first = _first(contents)
+    failed = contents.failures.head(MOST_FAILURES)
+    text: str = _template().render(
+        version=__version__,
+        title=contents.folder.resolve().name,
+        folder=str(contents.folder),
+        scripts=" ".join([digest(_script()), *(library.digest for library in used)]),
+        headline=headline(contents),
+        summary=summary(contents),
+        caveat=CAVEAT,
+        funnel=_shares(funnel(contents)),
+        followed=_shares(followed(contents)),
+        rows=len(contents.table),
+        nouns=payload.NOUNS[contents.kind][1],
+        heading=payload.HEADINGS.get(contents.kind, f"All {payload.NOUNS[contents.kind][1]}"),
+        funnel_title="How many there are" if contents.kind == "best" else "What is left, step by step",
+        first=first,
+        first_columns=columns,
+        figures=drawn,
+        figures_left=left,
+        failures=failed.fillna("").to_dict("records"),
+        failures_total=len(contents.failures),
+        settings=_listed(contents.settings),
+        model=_model(contents),
+        versions=_listed({"phonolyte": contents.run.get("phonolyte", ""), "python": contents.run.get("python", "")}
+                         | dict(contents.run.get("versions", {}))),
+        inputs=_listed(contents.run.get("inputs", {})),
+        cite=_read(contents.folder / "cite.bib"),
+        libraries=used,
+        notes=notes,
+        blocks=blocks,
+    )  # fmt: skip
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part of the page that only its script reads."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A figure as it stands in the page."""
+
+    data: str
+    caption: str
+
+
+def figures(folder: Path, *, most_bytes: int = FIGURE_BYTES) -> tuple[list[Drawn], int]:
+    """The PNG figures of a folder with their captions, as many as fit, and how many are left out."""
+    found = sorted(folder.glob("*.png"))
+    captions = _captions() if found else {}
+    place = {stem: i for i, stem in enumerate(captions)}
+    found.sort(key=lambda path: (place.get(path.stem, len(place)), path.name))
+    drawn, size = [], 0
+    for path in found:
+        size += path.stat().st_size
+        if size <= most_bytes:
+            caption = captions.get(path.stem, path.stem.replace("_", " ").replace("-", " ").capitalize())
+            drawn.append(Drawn(payload.image(path), caption))
+    return drawn, len(found) - len(drawn)
+
+
+def _captions() -> Mapping[str, str]:
+    """What each figure shows, by the stem of its file."""
+    from phonolyte import figures as drawn
+
+    captions: Mapping[str, str] = getattr(drawn, "CAPTIONS", {})
+    return captions
+
+
+def _blocks(contents: Contents, used: Sequence[Library]) -> tuple[list[Block], list[str]]:
+    """The data of the page, and what to say of what it lacks."""
+    notes = [] if len(used) > 1 else [VIEWER_HINT]
+    names = {"plotly.js": "lib-plotly", "3Dmol.js": "lib-3dmol"}
+    blocks = []
+    if len(contents.table):
+        file = contents.crystals_file
+        ids = [str(name) for name in contents.table["material_id"]]
+        text, n = packed_crystals(file, ids) if file else ("", 0)
+        blocks.append(Block("data", payload.data(contents, n)))
+        if n:
+            blocks.append(Block("crystals", text))
+        if 0 < n < len(ids):
+            notes.append(f"{n:,} of {len(ids):,} crystals are in this page, the first ones; {file} has all.")
+        blocks += [Block(names[library.name], library.data) for library in used]
+    return blocks, notes
+
+
+def _shares(bars: Sequence[Bar]) -> list[dict[str, Any]]:
+    most = max((bar.count for bar in bars), default=0)
+    return [{**asdict(bar), "share": 100 * bar.count / most if most else 0.0} for bar in bars]
+
+
+def _first(contents: Contents) -> tuple[list[Any], list[list[str]]]:
+    columns = [column for column in columns_of(contents.table) if column.shown]
+    plain = [{**asdict(column), "unit": ""} for column in columns]
+    rows = [
+        [_cell(row[column.key], column, plain[i]) for i, column in enumerate(columns)]
+        for row in contents.table.head(FIRST).to_dict("records")
+    ]
+    return columns, rows
+
+
+def _cell(value: Any, column: Any, plain: Mapping[str, Any]) -> str:
+    return said(value, type(column)(**plain))
+
+
+def _model(contents: Contents) -> list[tuple[str, str]]:
+    kept = {"algorithm": "algorithm", "feature_set": "features", "n": "compounds", "description": "learned from"}
+    found = {name: contents.model[key] for key, name in kept.items() if contents.model.get(key)}
+    scores = {row["split"]: row for row in contents.model.get("scores", ())}
+    for split, row in scores.items():
+        found[f"cross-validated, {split.replace('_', ' ')}"] = f"R² {row['r2']:.3f}, MAE {row['mae_mev']:.2f} meV"
+    return _listed(found)
+
+
+def _listed(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values of a record in words; empty ones are left out."""
+    found = []
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{key} {inner}" for key, inner in value.items())
+        elif isinstance(value, (list, tuple)):
+            value = ", ".join(map(str, value))
+        if value not in ("", None):
+            found.append((str(name).replace("_", " "), str(value)))
+    return found
+
+
+@cache
+def _script() -> str:
+    parts = "\n".join(_text(name) for name in SCRIPTS)
+    return f'(() => {{\n"use strict";\n{parts}}})();'
+
+
+def _text(name: str) -> str:
+    return (files("phonolyte.report") / name).read_text(encoding="utf-8")
+
+
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["formulas"] = _with_formulas
+    environment.globals["style"] = Markup(_text("page.css"))
+    environment.globals["script"] = Markup(_script())
+    return environment.from_string(_text("page.html"))
+
+
+def _with_formulas(sentence: str) -> Any:
+    """A sentence whose formulas have their numbers set low; everything in it is text."""
+    from markupsafe import Markup, escape
+
+    def lowered(found: re.Match[str]) -> str:
+        return re.sub(r"(\d+)", r"<sub>\1</sub>", found.group())
+
+    return Markup(re.sub(r"(?<![\w-])(?:[A-Z][a-z]?\d*){2,}(?![\w-])", lowered, str(escape(sentence))))
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -1,0 +1,245 @@
+"""What the page's script works on: the table and everything that belongs to its rows."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from phonolyte.items import file_name
+from phonolyte.report.card import METHODS, facts_of, nearest_of, steps_of
+from phonolyte.report.columns import Column, columns_of, first_of
+from phonolyte.report.contents import Contents, names_of
+from phonolyte.report.packing import Array, packed, packed_columns
+from phonolyte.report.sentences import CAVEAT, confidence
+
+NOUNS = {
+    "ranked": ("candidate", "compounds"), "best": ("rank", "virtual compounds"), "phonons": ("number", "crystals"),
+    "barriers": ("number", "crystals"), "known": ("number", "compounds"),
+}  # fmt: skip
+"""What a rank counts, and what the rows are."""
+
+HEADINGS = {"best": "The best, prototype by prototype", "known": "Known and predicted"}
+
+AXES = {
+    "ranked": (("band_center_mev",), ("e_hull_ev", "band_gap_ev", "volume_per_atom_a3")),
+    "best": (("mean_Row",), ("band_center_mev",)),
+    "phonons": (("band_center_mev",), ("lowest_mode_mev",)),
+    "barriers": (("barrier_ev",), ("dimensions",)),
+    "known": (("band_center_mev",), ("predicted_mev",)),
+}
+"""Of the scatter at first."""
+
+CLOUD = 12_000
+"""Of all virtual compounds, so many at random are drawn behind the best."""
+
+MOST_DOS, POINTS = 300, 200
+"""Densities of states that cards have, and the points of each."""
+
+IMAGE_BYTES = 2_500_000
+"""Images on cards."""
+
+BEST = 6
+
+IMAGES = {"bands.png": "Bands and density of states", "site_energy.png": "Site energies", "arrhenius.png": "Diffusion"}
+
+
+def data(contents: Contents, n_crystals: int) -> str:
+    """The block of the page that has everything but crystals."""
+    table = contents.table
+    columns = columns_of(table)
+    described, arrays = packed_columns(table, columns)
+    extra, further = packed_columns(_derived(contents), DERIVED)
+    lists, numbers = steps_of(contents)
+    arrays |= further | {"steps": np.array(numbers, dtype="<u2")}
+    header = {
+        "n": len(table),
+        "columns": [*described, *extra],
+        "noun": NOUNS[contents.kind][0],
+        "center": _center_by(contents),
+        "choosable": [
+            c.key for c in columns if c.kind == "choice" and c.key in CHOOSABLE and table[c.key].nunique() > 1
+        ],
+        "toggles": _toggles(contents),
+        "sorted": ["rank", False] if "rank" in table else [first_of(columns, *SORTED[contents.kind]), False],
+        "axes": [first_of(columns, *keys) for keys in AXES[contents.kind]],
+        "views": _views(contents),
+        "limits": contents.limits,
+        "histogram": _histogram(table),
+        "steps": [[[step.why, step.command] for step in steps] for steps in lists],
+        "computed": _computed(contents),
+        "images": _images(contents),
+        "caveat": CAVEAT,
+        "crystals": n_crystals,
+        "no_crystal": "Its crystal is not in this page, which has the first ones.",
+        "best": _best(contents),
+        "best_by": "barrier_ev" if contents.kind == "barriers" else "",
+    }
+    for part, of_part in (_neighbours(contents), _cloud(contents)):
+        header |= part
+        arrays |= of_part
+    return packed(header, arrays)
+
+
+SORTED = {"ranked": ("rank",), "best": ("rank",), "phonons": ("band_center_mev",), "barriers": ("barrier_ev",),
+          "known": ("error_mev",)}  # fmt: skip
+CHOOSABLE = ("family", "prototype", "method", "engine")
+DERIVED = [
+    Column("level", "confidence", kind="choice", shown=False),
+    Column("sure", "how sure", kind="choice", shown=False),
+    Column("mobile_ion", "mobile ion", kind="choice", shown=False),
+]
+
+
+def _derived(contents: Contents) -> pd.DataFrame:
+    sure = confidence(contents)
+    formulas = contents.table["formula"] if "formula" in contents.table else contents.table["material_id"]
+    return sure.assign(mobile_ion=[contents.ion_of(str(formula)) for formula in formulas])
+
+
+def _toggles(contents: Contents) -> list[list[Any]]:
+    """Flags that can be asked for: column, label, and whether it is at first."""
+    labels = {
+        "passes": "Candidates only", "in_domain": "Known kind", "stable": "Stable",
+        "charge_balanced": "Charges balanced", "converged": "Converged",
+    }  # fmt: skip
+    table = contents.table
+    some = bool(table["passes"].any()) if "passes" in table else False
+    return [[key, label, key == "passes" and some] for key, label in labels.items() if key in table]
+
+
+def _views(contents: Contents) -> dict[str, list[float]]:
+    """Where the scatter looks at first: what matters, without the far tails; a double click shows all."""
+    views = {}
+    limits = contents.limits
+    if contents.kind == "ranked" and "band_center_mev" in limits:
+        views["band_center_mev"] = [0.0, max(2.5 * limits["band_center_mev"], 10.0)]
+    if contents.kind == "ranked" and "e_hull_ev" in limits and limits["e_hull_ev"] > 0:
+        views["e_hull_ev"] = [-0.08 * limits["e_hull_ev"], 5 * limits["e_hull_ev"]]
+    return views
+
+
+def _histogram(table: pd.DataFrame) -> dict[str, Any]:
+    """Centers of all rows, for the little picture on each card."""
+    values = table["band_center_mev"].dropna().to_numpy(float) if "band_center_mev" in table else np.empty(0)
+    end = float(np.ceil(max(np.quantile(values, 0.999), 50.0) / 10) * 10) if len(values) else 100.0
+    counts, _ = np.histogram(values, bins=60, range=(0.0, end))
+    return {"end": end, "counts": counts.tolist() if counts.any() else [1]}
+
+
+def _center_by(contents: Contents) -> str:
+    return {"phonons": "by computed phonons", "known": "as it is known"}.get(contents.kind, "")
+
+
+def _best(contents: Contents) -> list[int]:
+    """The places of the best few rows."""
+    table = contents.table
+    if contents.kind == "ranked":
+        return list(range(min(BEST, int(table["passes"].sum()))))
+    if contents.kind == "barriers":
+        return list(range(min(BEST, int(table["barrier_ev"].notna().sum()))))
+    return [] if contents.kind == "known" else list(range(min(BEST, len(table))))
+
+
+def _computed(contents: Contents) -> dict[str, dict[str, Any]]:
+    """What was computed of a material, by its name: labels and values, and densities of states."""
+    found: dict[str, dict[str, Any]] = {}
+    for method, table in contents.computed.items():
+        for i, (name, row) in enumerate(zip(table.index, table.to_dict("records"), strict=True)):
+            part: dict[str, Any] = {"facts": facts_of(method, {str(key): value for key, value in row.items()})}
+            if method == "phonons" and i < MOST_DOS:
+                part["dos"] = _dos(contents, str(name), row)
+            found.setdefault(str(name), {})[METHODS[method]] = part
+    return found
+
+
+def _dos(contents: Contents, name: str, row: Mapping[Any, Any]) -> dict[str, Any] | None:
+    path = next(
+        (
+            path
+            for base in ("", "phonons")
+            if (path := contents.folder / base / "dos" / f"{file_name(name)}.parquet").is_file()
+        ),
+        None,
+    )
+    if path is None:
+        return None
+    dos = pd.read_parquet(path)
+    energies = dos["energy_mev"].to_numpy(float)
+    grid = np.linspace(energies[0], energies[-1], POINTS)
+    most = float(dos["total"].max()) or 1.0
+    ion = str(row.get("ion") or "")
+
+    def drawn(values: pd.Series) -> list[float]:
+        heights: list[float] = np.round(np.interp(grid, energies, values.to_numpy(float)) / most, 4).tolist()
+        return heights
+
+    return {
+        "energies": [float(energies[0]), float(energies[-1])],
+        "total": drawn(dos["total"]),
+        "ion": drawn(dos[ion]) if ion in dos else None,
+        "symbol": ion,
+        "center": float(row["band_center_mev"]),
+    }
+
+
+def _images(contents: Contents) -> dict[str, list[tuple[str, str]]]:
+    """Figures of single materials, the best first, as many as fit."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    size = 0
+    named = {str(name) for table in contents.computed.values() for name in table.index}
+    for name in (name for name in names_of(contents) if name in named):
+        for base in ("", "phonons", "percolation", "neb"):
+            for file, caption in IMAGES.items():
+                path = contents.folder / base / file_name(name) / file
+                if path.is_file() and (size := size + path.stat().st_size) <= IMAGE_BYTES:
+                    found.setdefault(name, []).append((caption, image(path)))
+    return found
+
+
+def image(path: Path) -> str:
+    """A PNG file as what an image element takes."""
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _neighbours(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The nearest learned compounds of each row: their table once, and which they are for each row."""
+    nearest = contents.nearest
+    if nearest is None or not len(nearest):
+        return {}, {}
+    learned = nearest.drop_duplicates("learned_id").reset_index(drop=True)
+    which = pd.Series(learned.index, index=learned["learned_id"])
+    place = pd.Series(range(len(contents.table)), index=contents.table["material_id"])
+    rows = place.reindex(nearest["material_id"]).to_numpy(float)
+    known = ~np.isnan(rows)
+    order = nearest.groupby("material_id", sort=False).cumcount().to_numpy()
+    per_row = int(order.max()) + 1
+    places = rows[known].astype(np.int64) * per_row + order[known]
+    codes = np.full(len(contents.table) * per_row, 65535, dtype="<u2")
+    distances = np.zeros(len(codes), dtype="<u2")
+    codes[places] = which.reindex(nearest["learned_id"]).to_numpy()[known]
+    distances[places] = np.minimum(np.round(100 * nearest["distance"].to_numpy()[known]), 65535)
+    record = {
+        "per_row": per_row,
+        "names": learned["learned_id"].astype(str).tolist(),
+        "formulas": learned["learned_formula"].astype(str).tolist(),
+        "centers": learned["learned_center_mev"].round(2).tolist(),
+        "from": nearest_of(contents),
+        "usual": float(nearest["distance"].median()),
+    }
+    return {"learned": record}, {"nearest": codes, "distance": distances}
+
+
+def _cloud(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
+    """A sample of all virtual compounds, where the run kept more than its best."""
+    parts = sorted((contents.folder / "virtual").glob("*.parquet")) if contents.kind == "best" else []
+    if not parts:
+        return {}, {}
+    columns = ["mean_Row", "band_center_mev", "score_mev", "plausibility"]
+    whole = pd.concat([pd.read_parquet(path, columns=columns) for path in parts], ignore_index=True)
+    drawn = whole.sample(min(CLOUD, len(whole)), random_state=0)
+    return {"cloud": len(whole)}, {f"cloud {key}": drawn[key].to_numpy("<f4") for key in columns}

@@ -1,0 +1,310 @@
+"""What a run says, in words: what came out, how sure it is, what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from phonolyte.report.contents import Contents
+
+CAVEAT = (
+    "The band center is a proxy. Within a family of compounds a soft lattice goes with mobile ions; across families it "
+    "does not always, and disorder, defects, temperature and the barrier itself are not in it."
+)
+
+WIDE = 1.5
+"""An interval that is so many times as wide as the one in the middle is wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One step of the funnel: what it asks, how many are left, and how many it took or could not judge."""
+
+    label: str
+    count: int
+    note: str = ""
+
+
+def headline(contents: Contents) -> str:
+    """The result in one line."""
+    table, n = contents.table, len(contents.table)
+    if contents.kind == "ranked":
+        return f"{int(table['passes'].sum()):,} of {_given(contents):,} compounds are candidates"
+    if contents.kind == "best":
+        total = contents.records["summary"]["total"]
+        return f"{total['soft']:,} of {total['compounds']:,} virtual compounds lie below 40 meV"
+    if contents.kind == "phonons":
+        return f"{int(table['stable'].sum()) if n else 0:,} of {_counted(n, 'crystal')} are dynamically stable"
+    if contents.kind == "barriers":
+        found = int(table["barrier_ev"].notna().sum()) if n else 0
+        return f"{found:,} of {_counted(n, 'crystal')} {'has' if found == 1 else 'have'} a barrier"
+    return f"A model learned from {_counted(n, 'compound')}"
+
+
+def summary(contents: Contents) -> list[str]:
+    """What came out, the best ones, how sure, in sentences."""
+    said = {
+        "ranked": _of_screen, "best": _of_virtual, "phonons": _of_phonons, "barriers": _of_barriers,
+        "known": _of_training,
+    }[contents.kind](contents)  # fmt: skip
+    if len(contents.failures):
+        said.append(f"{_counted(len(contents.failures), 'material')} failed; each has a row below that says why.")
+    return [sentence for sentence in said if sentence]
+
+
+def funnel(contents: Contents) -> list[Bar]:
+    """The steps from what came in to what is left."""
+    if contents.kind == "ranked":
+        steps = [step for step in contents.records["funnel"].get("steps", ()) if step["applied"]]
+        whole = ("readable", "features")  # most runs lose nothing there
+        return [_step(step) for step in steps if step["name"] not in whole or step["rejected"] or step["missing"]]
+    if contents.kind == "best":
+        total = contents.records["summary"]["total"]
+        return [
+            Bar("choices of elements", total["given"]),
+            Bar("that the rules allow", total["compounds"]),
+            Bar("center at most 40 meV", total["soft"], "of those that the rules allow"),
+            Bar("charges balanced", total["charge_balanced"], "of those that the rules allow"),
+            Bar("of a kind the model knows", total["in_domain"], "of those that the rules allow"),
+        ]
+    if contents.kind == "known":
+        return []
+    n = len(contents.table)
+    bars = [Bar("crystals", n + len(contents.failures)), Bar("computed", n)]
+    if contents.kind == "phonons" and n:
+        return [*bars, Bar("dynamically stable", int(contents.table["stable"].sum()))]
+    return bars
+
+
+def followed(contents: Contents) -> list[Bar]:
+    """What each tier of a study did with the candidates."""
+    return [
+        Bar(f"{step['tier']}: {step['asked']}", step["kept"], ", ".join(
+            f"{step[name]:,} {name.replace('_', ' ')}" for name in ("rejected", "failed", "not_reached") if step[name]
+        ))
+        for step in contents.records["followed"].get("steps", ())
+    ]  # fmt: skip
+
+
+def confidence(contents: Contents) -> pd.DataFrame:
+    """How sure each prediction is: ``level`` (high, medium, low, or empty) and ``sure``, a few sentences."""
+    table = contents.table
+    if not {"lower_mev", "upper_mev", "in_domain"} <= set(table.columns):
+        return pd.DataFrame({"level": "", "sure": ""}, index=table.index)
+    width = (table["upper_mev"] - table["lower_mev"]).to_numpy(float)
+    inside = table["in_domain"].fillna(False).astype(bool).to_numpy()
+    wide = width > WIDE * np.nanmedian(width) if len(width) else np.zeros(0, bool)
+    known = ~np.isnan(width)
+    level = np.select([~known, ~inside, wide], ["", "low", "medium"], "high")
+    told = {
+        "": "There is no prediction for this compound.",
+        "low": "Take the number as a guess: the model has learned from no compound like this one.",
+        "medium": "Fairly sure: such compounds are known to the model, but its trees disagree more than usual.",
+        "high": "Sure, for a model: it has learned from such compounds, and its trees agree as usual.",
+    }
+    sure = pd.Series(level).map(told).to_numpy(object)
+    limit = contents.limits.get("band_center_mev")
+    if limit is not None:
+        low, high = table["lower_mev"].to_numpy(float), table["upper_mev"].to_numpy(float)
+        sure = sure + np.select(
+            [(high <= limit) & known, (low > limit) & known, known],
+            [
+                f" Even the upper end of the interval is below {limit:g} meV.",
+                f" Even the lower end of the interval is above {limit:g} meV.",
+                f" The interval crosses {limit:g} meV: it may lie on either side.",
+            ],
+            "",
+        )
+    return pd.DataFrame({"level": level, "sure": sure}, index=table.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do next, why, and with which command; ``{file}`` and ``{ion}`` stand for those of the candidate."""
+
+    why: str
+    command: str = ""
+
+
+STEPS = {
+    "bvse": Step("Is there a path for the ion? Seconds.", "phonolyte migrate {file} --ion {ion} -o paths/"),
+    "phonons": Step(
+        "Is the lattice as soft as predicted, and stable? Minutes with a machine-learned potential.",
+        "phonolyte phonons {file} --engine dpa4 --ion {ion} -o phonons/",
+    ),
+    "neb": Step(
+        "How high is the barrier? An hour or so.",
+        "phonolyte migrate {file} --ion {ion} --method neb --engine dpa4 -o bands/",
+    ),
+    "md": Step(
+        "How well does it conduct? Hours.",
+        "phonolyte migrate {file} --ion {ion} --method md --engine dpa4 -o md/",
+    ),
+    "impedance": Step(
+        "Once there is a pellet: its spectra become conductivities.",
+        "phonolyte impedance measured/ --thickness-mm 1 --diameter-mm 10 -o impedance/",
+    ),
+}
+"""The cheap ones first."""
+
+
+def next_steps(done: Sequence[str], *, rejected: str = "") -> list[Step]:
+    """What has not been done yet, three steps at most; of what a criterion rejects, what could change that."""
+    if rejected:
+        return [_after_rejection(rejected)]
+    return [step for method, step in STEPS.items() if method not in done][:3]
+
+
+def command_of(step: Step, file: str, ion: str) -> str:
+    """The command of a step for one candidate, quoted for a shell."""
+    command = step.command.replace("{file}", shlex.quote(file))
+    return command.replace("{ion}", ion) if ion else command.replace(" --ion {ion}", "")
+
+
+def _after_rejection(criterion: str) -> Step:
+    if criterion in ("e_hull", "band_gap"):
+        return Step(
+            "Rejected. A property that is unknown can be given; a criterion that is too strict can be moved.",
+            f"phonolyte screen INPUT --properties TABLE.csv --without {criterion} -o again/",
+        )
+    if criterion == "features":
+        return Step("Its features could not be computed: failures.parquet says why.")
+    return Step(
+        "Rejected. A criterion that does not fit your question can be left out.",
+        f"phonolyte screen INPUT --without {criterion} -o again/",
+    )
+
+
+def _of_screen(contents: Contents) -> list[str]:
+    table = contents.table
+    passed = table[table["passes"]]
+    record = contents.records["funnel"]
+    missing = sum(step["missing"] for step in record.get("steps", ()))
+    said = []
+    if len(passed):
+        best = passed.iloc[0]
+        said.append(
+            f"The softest is {best['formula']} ({best['material_id']}), with a predicted band center of "
+            f"{best['band_center_mev']:.1f} meV; nine times out of ten such a center lies in the interval, here "
+            f"{best['lower_mev']:.0f} to {best['upper_mev']:.0f} meV."
+        )
+        width = float((passed["upper_mev"] - passed["lower_mev"]).median())
+        unlike = int((~passed["in_domain"].astype(bool)).sum())
+        error = _typical_error(contents)
+        said.append(
+            f"How sure: {error}the 90 % intervals of the candidates are {width:.1f} meV wide (median)."
+            + (f" {_counted(unlike, 'candidate')} {_are(unlike)} unlike anything the model has seen." if unlike else "")
+        )
+    else:
+        said.append("No compound meets all criteria. The table says which one rejected each, and by how much.")
+    if missing:
+        said.append(
+            f"{_counted(missing, 'compound')} could not be judged for a property that is unknown, and "
+            f"{'does' if missing == 1 else 'do'} not pass."
+        )
+    if "stopped" in table:
+        whole = int((table["stopped"] == "followed to the end").sum())
+        said.append(f"{_counted(whole, 'candidate')} {_were(whole)} followed to the end, through computed barriers.")
+    return said
+
+
+def _of_virtual(contents: Contents) -> list[str]:
+    total, best = contents.records["summary"]["total"], contents.table.iloc[0]
+    share = total["charge_balanced"] / total["compounds"] if total["compounds"] else 0.0
+    return [
+        f"The best by score is {best['formula']} ({best['prototype']}): a predicted center of "
+        f"{best['band_center_mev']:.1f} meV ({best['lower_mev']:.0f} to {best['upper_mev']:.0f}), plausibility "
+        f"{best['plausibility']:.2g}.",
+        f"Most cannot exist: charges add up to zero in {total['charge_balanced']:,} ({share:.0%}). The rank goes by "
+        "the upper end of the interval, and adds 5 meV for each power of ten that a compound is less plausible.",
+        "None is relaxed, and few were ever made: a map of where to look, not a list of materials.",
+    ]
+
+
+def _of_phonons(contents: Contents) -> list[str]:
+    table = contents.table
+    if not len(table):
+        return ["No crystal could be computed."]
+    best = table.iloc[0]
+    unstable = len(table) - int(table["stable"].sum())
+    said = [
+        f"The softest is {best['formula']} ({best['material_id']}), with its band center at "
+        f"{best['band_center_mev']:.1f} meV by {best['engine']}."
+    ]
+    if unstable:
+        said.append(
+            f"{_counted(unstable, 'crystal')} {_has(unstable)} imaginary modes: either the crystal distorts, or it is "
+            "an ordered model of one that is disordered. What is left of such a center says less."
+        )
+    if "calibrated_mev" in table and table["calibrated_mev"].notna().any():
+        said.append("Centers are also given corrected for what this engine gets wrong on average.")
+    return said
+
+
+def _of_barriers(contents: Contents) -> list[str]:
+    table = contents.table
+    known = table[table["barrier_ev"].notna()] if len(table) else table
+    if not len(known):
+        return ["No path through any crystal could be found."]
+    best = known.iloc[0]
+    how = {
+        "bvse": "by bond-valence site energies, which order crystals but are no barriers of a calculation",
+        "neb": f"by nudged elastic bands with {best['engine']}",
+        "md": f"as an activation energy by molecular dynamics with {best['engine']}",
+    }.get(str(best["method"]), "")
+    return [
+        f"The lowest is that of {best['ion']} in {best['formula'] if 'formula' in best else best['material_id']}: "
+        f"{best['barrier_ev']:.2f} eV, {how}."
+    ]
+
+
+def _of_training(contents: Contents) -> list[str]:
+    error = contents.table["error_mev"]
+    provenance = contents.model
+    interval = provenance.get("interval", {})
+    return [
+        f"In ten-fold cross-validation, {str(provenance.get('algorithm', 'the model')).replace('_', ' ')} "
+        f"{'is' if len(error) else ''} wrong by {error.abs().mean():.2f} meV on average, and by more than "
+        f"{error.abs().quantile(0.95):.1f} meV for one compound in twenty.",
+        f"Its 90 % intervals hold {interval['coverage']:.0%} of compounds of unseen composition, and are "
+        f"{interval['median_width_mev']:.1f} meV wide (median)." if interval else "",
+        str(provenance.get("description", "")),
+    ]  # fmt: skip
+
+
+def _typical_error(contents: Contents) -> str:
+    scores = [row for row in contents.model.get("scores", ()) if row["split"] == "composition"]
+    if not scores:
+        return ""
+    return f"on compositions it had not seen the model was wrong by {scores[0]['mae_mev']:.1f} meV on average, and "
+
+
+def _step(step: Mapping[str, Any]) -> Bar:
+    lost = [f"{step[name]:,} {word}" for name, word in (("rejected", "rejected"), ("missing", "unknown")) if step[name]]
+    return Bar(step["rule"], step["kept"], ", ".join(lost))
+
+
+def _given(contents: Contents) -> int:
+    steps = contents.records["funnel"].get("steps", ())
+    return int(steps[0]["kept"]) if steps else len(contents.table)
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _were(n: int) -> str:
+    return "was" if n == 1 else "were"
+
+
+def _has(n: int) -> str:
+    return "has" if n == 1 else "have"

@@ -1,0 +1,542 @@
+"""The report: what the page holds, and what it does in a browser."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from phonolyte.cli import app
+from phonolyte.errors import SettingsError
+from phonolyte.models import BandCenterModel
+from phonolyte.models.nearest import Learned
+from phonolyte.references import reference_compounds
+from phonolyte.report import PAGE, card_of, libraries, read_run, write_report
+from phonolyte.report.columns import columns_of
+from phonolyte.report.packing import packed, packed_columns, packed_crystals
+from phonolyte.report.sentences import STEPS, command_of
+from phonolyte.runs import CRYSTALS, write_crystals
+from phonolyte.structures import Crystal, read
+
+HOSTILE = (
+    "<script>window.hacked = 1</script>",
+    '"><img src=x onerror="window.hacked = 1">',
+    "</script><script>window.hacked = 1</script>",
+    "javascript:window.hacked=1//'`${window.hacked=1}",
+    "battery 🔋 ⚡",
+    '=HYPERLINK("http://example.org")',
+    "{{ 7 * 7 }}",
+    "x" * 3000,
+)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
+]  # fmt: skip
+WAIT_MS = 240_000
+"""Long enough for a machine with a great deal else to do; nothing here measures time."""
+
+
+def invoke(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "80"})
+    assert result.exit_code == code, (result.output, result.exception)
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A screen of the reference compounds, and of some with names that attack."""
+    base = tmp_path_factory.mktemp("report")
+    references = reference_compounds().crystals
+    crystals = [*references, *(replace(references[i], material_id=name) for i, name in enumerate(HOSTILE))]
+    (base / "in").mkdir()
+    write_crystals(crystals, base / "in")
+    (base / "in" / "<img src=x onerror=window.hacked=1>.cif").write_text("no crystal")
+    known = pd.DataFrame({"material_id": [crystal.material_id for crystal in crystals]})
+    known["e_hull_ev"] = np.random.default_rng(0).exponential(0.03, len(known)).round(4)
+    known["band_gap_ev"] = np.where(np.arange(len(known)) % 7, 3.0, np.nan)
+    known.to_csv(base / "properties.csv", index=False)
+    folder = base / "<b>run & 'run'"
+    invoke("screen", base / "in", "--properties", base / "properties.csv", "-o", folder, code=1)
+    return folder
+
+
+def unpacked(text: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What the script of the page does, in Python."""
+    blob = gzip.decompress(base64.b64decode(text))
+    length = int.from_bytes(blob[:8], "little")
+    header = json.loads(blob[8 : 8 + length])
+    arrays = {
+        name: np.frombuffer(blob, dtype=f"<{kind}", count=size, offset=8 + length + start)
+        for name, (kind, start, size) in header["arrays"].items()
+    }
+    return header, arrays
+
+
+def test_columns_come_back_as_they_were():
+    table = pd.DataFrame(
+        {
+            "material_id": ["a", "</script>", "c"],
+            "band_center_mev": [12.34567, np.nan, 40.0],
+            "plausibility": [1e-9, 0.5, np.nan],
+            "in_domain": [True, False, True],
+            "family": ["oxide", None, "oxide"],
+            "rank": pd.array([1, 2, None], dtype="Int64"),
+        }
+    )
+    described, arrays = packed_columns(table, columns_of(table))
+    header, back = unpacked(packed({"columns": described}, arrays))
+    of = {column["key"]: column for column in header["columns"]}
+    assert of["material_id"]["values"] == ["a", "</script>", "c"]
+    np.testing.assert_allclose(back["band_center_mev"], [12.346, np.nan, 40.0], rtol=1e-6)
+    np.testing.assert_allclose(back["plausibility"], [1e-9, 0.5, np.nan], rtol=1e-6)
+    assert back["in_domain"].tolist() == [1, 0, 1]
+    assert [of["family"]["choices"][code] for code in back["family"]] == ["oxide", "", "oxide"]
+    np.testing.assert_array_equal(back["rank"], [1, 2, np.nan])
+
+
+@settings(deadline=None)
+@given(
+    cell=st.tuples(*[st.floats(2, 60)] * 3, *[st.floats(65, 115)] * 3),
+    sites=st.lists(st.tuples(*[st.floats(0, 1, exclude_max=True)] * 3), min_size=1, max_size=6),
+)
+def test_crystals_keep_their_distances(cell: tuple[float, ...], sites: list[tuple[float, ...]]):
+    from ase.geometry import cellpar_to_cell
+
+    crystal = Crystal("it", cellpar_to_cell(cell), np.full(len(sites), 3), np.array(sites))
+    folder = Path(os.environ.get("PYTEST_TMP", "/tmp")) / f"crystals-{os.getpid()}"
+    folder.mkdir(exist_ok=True)
+    write_crystals([crystal], folder)
+    text, n = packed_crystals(folder / CRYSTALS, ["it", "missing"])
+    header, arrays = unpacked(text)
+    assert n == 1
+    assert arrays["ends"].tolist() == [len(sites), len(sites)]
+    steps = [header["steps"]["length"]] * 3 + [header["steps"]["angle"]] * 3
+    np.testing.assert_allclose(arrays["cells"][:6] * steps, cell, atol=0.002)
+    coords = (arrays["high"].astype(int) << 8 | arrays["low"]).reshape(-1, 3) / 65536
+    off = coords - np.array(sites)
+    assert np.abs(off - np.rint(off)).max() <= 0.5 / 65536 + 1e-9
+    shutil.rmtree(folder)
+
+
+def test_more_crystals_than_fit_leave_the_last_ones_out(tmp_path: Path):
+    crystals = reference_compounds().crystals
+    write_crystals(crystals, tmp_path)
+    names = [crystal.material_id for crystal in crystals]
+    whole, n = packed_crystals(tmp_path / CRYSTALS, names)
+    assert n == len(names)
+    text, n = packed_crystals(tmp_path / CRYSTALS, names, most_bytes=len(whole) // 3)
+    assert 0 < n < len(names)
+    assert len(text) * 3 / 4 <= len(whole) // 3
+    assert unpacked(text)[1]["ends"][n - 1] == sum(len(crystal) for crystal in crystals[:n])
+
+
+def test_the_crystal_table_is_read_as_it_was_written(tmp_path: Path):
+    crystals = reference_compounds().crystals[:20]
+    write_crystals(crystals, tmp_path)
+    for before, after in zip(crystals, read(tmp_path / CRYSTALS).crystals, strict=True):
+        assert before.row() == after.row()
+    write_crystals([], tmp_path)
+    assert len(pd.read_parquet(tmp_path / CRYSTALS)) == 0
+
+
+def test_nearest_is_by_the_distance_of_the_domain(tmp_path: Path):
+    from scipy.spatial.distance import cdist
+
+    domain = BandCenterModel.embedded().domain
+    random = np.random.default_rng(1)
+
+    def features(n: int) -> pd.DataFrame:
+        values = domain.mean + domain.scale * random.normal(size=(n, len(domain.features)))
+        return pd.DataFrame(values, columns=list(domain.features), index=[f"m{i}" for i in range(n)])
+
+    known, asked = features(50), features(7)
+    learned = Learned.of(domain, known, known.index.tolist(), np.arange(50.0))
+    places, distances = learned.nearest(asked, n=3)
+    scaled = [(table - domain.mean) / domain.scale for table in (asked, known)]
+    oracle = cdist(*scaled, metric="mahalanobis", VI=domain.precision)
+    np.testing.assert_allclose(distances, np.sort(oracle, axis=1)[:, :3], rtol=1e-8)
+    np.testing.assert_array_equal(places, np.argsort(oracle, axis=1)[:, :3])
+    learned.save(tmp_path)
+    again = Learned.beside(tmp_path, domain)
+    assert again is not None
+    np.testing.assert_array_equal(again.nearest(asked, n=3)[0], places)
+    assert Learned.beside(tmp_path / "nowhere", domain) is None
+
+
+def test_a_screen_finds_a_known_compound_next_to_itself(run: Path):
+    nearest = pd.read_parquet(run / "nearest.parquet")
+    first = nearest.groupby("material_id").head(1).set_index("material_id")
+    assert first.loc["ref-LiCl", "learned_formula"] == "LiCl"
+    assert first.loc["ref-LiCl", "distance"] == pytest.approx(0.0, abs=0.05)
+    assert (nearest.groupby("material_id")["distance"].apply(lambda d: d.is_monotonic_increasing)).all()
+
+
+def test_the_card_says_what_is_known_and_what_to_do(run: Path):
+    contents = read_run(run)
+    row = contents.table.iloc[0]
+    shown = invoke("show", row["material_id"], run)
+    assert f"{row['band_center_mev']:.1f} meV" in shown
+    assert "candidate 1 of" in shown
+    assert "Nearest compounds with known phonons" in shown
+    assert f"phonolyte migrate {row['material_id']}.cif --ion" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    rejected = contents.table[~contents.table["passes"]].iloc[0]
+    assert rejected["reason"] in " ".join(invoke("show", rejected["material_id"], run).split())
+
+
+def test_the_crystal_of_a_card_can_be_written(run: Path, tmp_path: Path):
+    invoke("show", "ref-LiCl", run, "--cif", tmp_path / "it.cif")
+    (crystal,) = read(tmp_path / "it.cif").crystals
+    assert crystal.formula == "LiCl"
+
+
+def test_an_unknown_name_is_told_those_that_are_close(run: Path):
+    with pytest.raises(SettingsError, match="ref-LiCl"):
+        card_of(read_run(run), "ref-LiC")
+    with pytest.raises(SettingsError, match="ref-LiCl"):
+        card_of(read_run(run), "licl")
+
+
+def test_commands_quote_names_for_a_shell():
+    assert "'a b.cif'" in command_of(STEPS["bvse"], "a b.cif", "Li")
+    assert "--ion" not in command_of(STEPS["bvse"], "a.cif", "")
+
+
+@pytest.mark.parametrize(("file", "said"), [(None, "no folder"), ("x.txt", "none of"), ("impedance.html", "its page")])
+def test_what_is_no_run_folder_is_told(tmp_path: Path, file: str | None, said: str):
+    folder = tmp_path / "it"
+    if file:
+        folder.mkdir()
+        (folder / file).write_text("")
+    with pytest.raises(SettingsError, match=said):
+        write_report(folder)
+
+
+def test_commands_write_the_page_unless_told_not_to(tmp_path: Path):
+    arguments = ("virtual", "--prototype", "li3ps4", "--sample", 50, "--no-figures", "-o", tmp_path)
+    invoke(*arguments, "--no-report")
+    assert not (tmp_path / PAGE).exists()
+    assert "one page" in invoke(*arguments)
+    first = (tmp_path / PAGE).read_bytes()
+    (tmp_path / PAGE).unlink()
+    invoke("report", tmp_path)
+    assert (tmp_path / PAGE).read_bytes() == first
+
+
+def test_computed_phonons_are_on_the_card(tmp_path: Path):
+    copper = tmp_path / "copper.cif"
+    from ase.build import bulk
+    from ase.io import write
+
+    write(copper, bulk("Cu", cubic=True))
+    invoke("phonons", copper, "--engine", "emt", "--ion", "Cu", "--min-length-a", 5, "-o", tmp_path / "out")
+    contents = read_run(tmp_path / "out")
+    card = card_of(contents, "copper")
+    assert dict(card.computed["Phonons"])["stable"] == "yes"
+    assert "1 of 1 crystal are" in (tmp_path / "out" / PAGE).read_text()
+
+
+def test_without_the_viewer_the_page_says_how_to_get_it(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv(libraries.VIEWER_VARIABLE, str(tmp_path / "missing.js"))
+    shutil.copytree(run, tmp_path / "run")
+    text = write_report(tmp_path / "run").read_text()
+    assert "npm pack 3dmol" in text
+    assert 'id="lib-3dmol"' not in text
+
+
+def test_names_are_in_no_markup(run: Path):
+    text = (run / PAGE).read_text()
+    assert "<script>window" not in text
+    assert "<img src=x" not in text
+    assert text.count("<script") == text.count("</script>")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium must be there in CI")
+        pytest.skip("chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=WAIT_MS)
+        yield browser
+        browser.close()
+
+
+A_POINT_APART = """() => {
+  const plot = document.querySelector('#scatter'), { xaxis, yaxis } = plot._fullLayout, trace = plot._fullData[2];
+  plot.scrollIntoView({ block: 'center', behavior: 'instant' });
+  const inside = (axis, value) => axis.l2p(value) > 5 && axis.l2p(value) < axis._length - 5;
+  const points = [...trace.x.keys()].map((i) => [xaxis.l2p(trace.x[i]), yaxis.l2p(trace.y[i])]);
+  const apart = (i) => points.every(([u, v], j) => i === j || Math.hypot(points[i][0] - u, points[i][1] - v) > 15);
+  const i = [...trace.x.keys()].find((i) => inside(xaxis, trace.x[i]) && inside(yaxis, trace.y[i]) && apart(i));
+  const box = plot.getBoundingClientRect();
+  return { center: trace.x[i], hull: trace.y[i],
+    x: box.x + xaxis._offset + points[i][0], y: box.y + yaxis._offset + points[i][1] };
+}"""
+"""Where in the scatter is a point that has no other near it, and its values."""
+
+NAMELESS = """() => {
+  const name = (node) => node.getAttribute('aria-label') || node.labels?.length || node.textContent.trim() || node.alt
+    || document.getElementById(node.getAttribute('aria-labelledby'))?.textContent;
+  const used = 'button, input, select, a[href], [role=img], [role=grid], [role=dialog], img';
+  return [...document.querySelectorAll(used)].filter((node) => !node.closest('.modebar-container') && !name(node))
+    .map((node) => node.outerHTML.slice(0, 120));
+}"""
+"""What can be used, or says something, and has no accessible name."""
+
+
+class Opened:
+    """A page in the browser, and what went wrong on it."""
+
+    def __init__(self, browser: Any, run: Path, **options: Any) -> None:
+        self.context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+        self.context.set_default_timeout(WAIT_MS)
+        self.page = self.context.new_page()
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda m: self.errors.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("dialog", lambda dialog: self.errors.append(f"dialog: {dialog.message}"))
+        self.page.goto((run / PAGE).as_uri())
+        self.page.wait_for_selector("html[data-ready]", state="attached")
+
+    def column(self, name: str) -> list[str]:
+        """Cells of a column of the table that are drawn."""
+        names = self.page.locator("#head .name").all_inner_texts()
+        cells = f".cell:nth-child({names.index(name) + 1})"
+        return self.page.locator(f"#window .row {cells}").all_inner_texts()
+
+    def shown(self) -> int:
+        """How many rows the table has."""
+        return int(self.page.locator("#grid").get_attribute("aria-rowcount")) - 1
+
+    def heading(self, name: str) -> Any:
+        return self.page.locator("#head button", has=self.page.locator(".name", has_text=name))
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Any, run: Path) -> Iterator[Opened]:
+    it = Opened(browser, run)
+    yield it
+    it.context.close()
+
+
+@pytest.fixture
+def table(opened: Opened, run: Path) -> pd.DataFrame:
+    """The table of the run; the page as it is at first, with nothing filtered."""
+    opened.page.keyboard.press("Escape")
+    opened.page.click("#clear")
+    opened.page.wait_for_function(f"document.querySelector('#grid').ariaRowCount === '{len(read_run(run).table) + 1}'")
+    opened.heading("rank").click()
+    if opened.page.locator("[aria-sort]").get_attribute("aria-sort") == "descending":
+        opened.heading("rank").click()
+    return read_run(run).table
+
+
+def test_the_page_opens_without_error_or_request(browser: Any, run: Path):
+    it = Opened(browser, run)
+    assert it.errors == []
+    assert it.requests == [(run / PAGE).as_uri()]
+    candidates = int(read_run(run).table["passes"].sum())
+    assert (
+        it.page.locator("h1").inner_text()
+        == f"{candidates} of {len(reference_compounds().crystals) + 9} compounds are candidates"
+    )
+    assert it.shown() == candidates
+    it.context.close()
+
+
+def test_sorting_gives_the_order_of_the_values(opened: Opened, table: pd.DataFrame):
+    opened.heading("e_hull").click()
+    expected = table.sort_values("e_hull_ev", kind="stable")
+    first = opened.column("e_hull")
+    assert first == [f"{value:.3f}" for value in expected["e_hull_ev"].head(len(first))]
+    opened.heading("e_hull").click()
+    expected = table.sort_values("e_hull_ev", kind="stable", ascending=False)
+    assert opened.column("e_hull")[:5] == [f"{value:.3f}" for value in expected["e_hull_ev"].head(5)]
+    opened.heading("gap").click()
+    opened.page.locator("#grid").press("End")
+    assert opened.column("gap")[-1] == "–"  # what has no value comes last
+
+
+def test_searching_gives_the_rows_with_all_words(opened: Opened, table: pd.DataFrame):
+    opened.page.fill("#search", "ref-li oxide")
+    expected = table[table["material_id"].str.lower().str.contains("ref-li") & (table["family"] == "oxide")]
+    assert opened.shown() == len(expected) > 5
+    assert opened.column("material")[:5] == expected["material_id"].head(5).tolist()
+    assert f"{len(expected)} of {len(table)}" in opened.page.locator("#count").inner_text()
+    opened.page.fill("#search", "nothing is called so")
+    assert "Nothing fits" in opened.page.locator("#window").inner_text()
+
+
+def test_filters_add_up(opened: Opened, table: pd.DataFrame):
+    opened.page.check("[data-flag=passes]")
+    opened.page.select_option("[data-key=family]", label="sulfide")
+    expected = table[table["passes"] & (table["family"] == "sulfide")]
+    assert opened.shown() == len(expected) > 3
+    opened.page.click("#ranges summary")
+    opened.page.fill("[data-range=band_center_mev][data-end=to]", "30")
+    assert opened.shown() == int((expected["band_center_mev"] <= 30).sum())
+    opened.page.keyboard.press("Escape")
+
+
+def test_a_click_in_the_scatter_opens_the_card(opened: Opened, table: pd.DataFrame):
+    found = opened.page.evaluate(A_POINT_APART)
+    opened.page.mouse.move(found["x"] - 3, found["y"])
+    opened.page.mouse.move(found["x"], found["y"])
+    opened.page.locator("#tip").wait_for(state="visible")
+    opened.page.mouse.click(found["x"], found["y"])
+    opened.page.locator("#card-title").wait_for(state="visible")
+    off = (table["band_center_mev"] - found["center"]).abs() + (table["e_hull_ev"] - found["hull"]).abs()
+    assert table.loc[off.idxmin(), "material_id"] in opened.page.locator("#card .who").inner_text()
+    assert opened.page.locator("#window .row.active").count() == 1
+
+
+def test_the_crystal_is_drawn(opened: Opened, table: pd.DataFrame):
+    from PIL import Image
+
+    opened.page.fill("#search", "ref-Li3PO4-Pnma")
+    opened.page.click("#window .row >> nth=0")
+    opened.page.locator("#card .crystal canvas").first.wait_for(state="attached")
+    opened.page.wait_for_timeout(1000)
+    picture = Image.open(io.BytesIO(opened.page.locator("#card .crystal").screenshot())).convert("RGB")
+    colours = picture.getcolors(1 << 20)
+    assert colours is not None
+    assert len(colours) > 500  # shaded spheres in three colours
+    background = max(colours)[0]
+    assert 0.01 < 1 - background / (picture.width * picture.height) < 0.9
+    assert opened.errors == []
+
+
+def test_the_card_has_everything(opened: Opened, table: pd.DataFrame, run: Path):
+    opened.page.fill("#search", "ref-LiI")
+    opened.page.click("#window .row >> nth=0")
+    name = opened.column("material")[0]
+    card, text = card_of(read_run(run), name), opened.page.locator("#card").inner_text()
+    assert f"confidence {card.level}" in text
+    assert card.sure in text
+    for formula, learned, center, _ in card.nearest:
+        assert learned in text
+        assert f"{center:.1f}" in text
+        assert formula in text.replace("\n", "")
+    for why, command in card.steps:
+        assert why in text
+        assert command in text
+    with opened.page.expect_download() as download:
+        opened.page.click("#cif")
+    path = run.parent / "saved.cif"
+    download.value.save_as(path)
+    (crystal,) = read(path).crystals
+    assert crystal.formula == card.formula
+
+
+def test_everything_can_be_done_by_keyboard(opened: Opened, table: pd.DataFrame):
+    page = opened.page
+    page.focus("#grid")
+    for key in ("ArrowDown", "ArrowDown", "ArrowUp"):
+        page.keyboard.press(key)
+    active = page.locator("#grid").get_attribute("aria-activedescendant")
+    assert page.locator(f"#{active}").get_attribute("aria-rowindex") == "3"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "close"
+    assert table["material_id"].iloc[1] in page.locator("#card .who").inner_text()
+    page.keyboard.press("Escape")
+    assert page.locator("#card").is_hidden()
+    assert page.evaluate("document.activeElement.id") == "grid"
+    page.keyboard.press("End")
+    assert opened.column("material")[-1] == table["material_id"].iloc[-1]
+
+
+def test_all_that_can_be_used_has_a_name(opened: Opened, table: pd.DataFrame):
+    opened.page.click("#window .row >> nth=0")
+    nameless = opened.page.evaluate(NAMELESS)
+    assert nameless == []
+    assert opened.page.locator("h1").count() == 1
+    assert opened.page.get_attribute("html", "lang") == "en"
+    snapshot = opened.page.locator("body").aria_snapshot()
+    for role in ("banner", "navigation", "main", "grid", "columnheader", "dialog", "searchbox", "contentinfo"):
+        assert role in snapshot
+
+
+def test_hostile_names_are_text_and_run_nothing(opened: Opened, table: pd.DataFrame, run: Path):
+    page = opened.page
+    for name in HOSTILE:
+        page.fill("#search", name.split()[0].lower()[:60])
+        rows = page.locator("#window .row", has_text=name[:30])
+        rows.first.wait_for()
+        rows.first.click(position={"x": 60, "y": 10})  # the card of the one before covers the rest
+        assert name in page.locator("#card .who").inner_text()
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("img:not([src^='data:'])").count() == 0
+    assert page.locator(".run").inner_text() == run.name
+    assert "onerror" in page.locator("#failures").inner_text()
+    assert opened.errors == []
+
+
+def test_the_policy_stops_what_gets_in(browser: Any, run: Path):
+    it = Opened(browser, run)
+    it.page.evaluate(
+        """() => {
+          const box = document.createElement('div');
+          box.innerHTML = '<img src="data:," onerror="window.hacked = 1"><button onclick="window.hacked = 1">';
+          document.body.append(box);
+          box.querySelector('button').click();
+          const script = document.createElement('script');
+          script.textContent = 'window.hacked = 1';
+          document.body.append(script);
+        }"""
+    )
+    it.page.wait_for_timeout(300)
+    assert it.page.evaluate("window.hacked") is None
+    assert it.page.evaluate("fetch('https://example.org').then(() => 1, () => 0)") == 0
+    it.context.close()
+
+
+def test_a_phone_shows_it_all_without_scrolling_sideways(browser: Any, run: Path):
+    it = Opened(browser, run, viewport={"width": 390, "height": 844}, has_touch=True)
+    assert it.page.evaluate("document.documentElement.scrollWidth") <= 390
+    it.page.locator("#window .row >> nth=0").tap()
+    assert it.page.locator("#card").bounding_box()["width"] == 390
+    assert it.page.evaluate("document.activeElement.id") == "close"
+    it.context.close()
+
+
+def test_dark_follows_the_system_and_can_be_turned(browser: Any, run: Path):
+    it = Opened(browser, run, color_scheme="dark")
+    dark = it.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    it.page.click("#theme")
+    light = it.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (dark, light) == ("rgb(20, 23, 27)", "rgb(255, 255, 255)")
+    it.context.close()
+
+
+def test_print_and_no_script_show_the_first_rows(opened: Opened, browser: Any, run: Path):
+    opened.page.emulate_media(media="print")
+    assert opened.page.locator(".static").is_visible()
+    assert not opened.page.locator("#explore").is_visible()
+    opened.page.emulate_media(media="screen")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((run / PAGE).as_uri())
+    assert page.locator(".static tbody tr").count() == 40
+    assert page.locator(".static").is_visible()
+    context.close()
