@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from pymatgen.core.structure import Structure
 
+from phonolyte.settings import FOLLOW_DEFAULTS, resolve
 from phonolyte.virtual import Space, read_rules
 
 README = Path(__file__).parents[1] / "README.md"
@@ -33,8 +35,17 @@ def test_the_example_runs(tmp_path: Path):
     assert float(shown.stdout.splitlines()[-1].split()[0]) == pytest.approx(center_thz * 4.135667696, rel=1e-3)
 
 
+def toml_examples() -> list[str]:
+    return re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def test_the_settings_are_settings():
+    (table,) = [tomllib.loads(text)["follow"] for text in toml_examples() if "[follow]" in text]
+    assert resolve(FOLLOW_DEFAULTS, arguments={}, table=table)["budget_h"] == 8
+
+
 def test_the_rules_are_rules(tmp_path: Path):
-    (rules,) = re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
+    (rules,) = [text for text in toml_examples() if "[slots" in text]
     (tmp_path / "rules.toml").write_text(rules)
     space = Space.of(read_rules(tmp_path / "rules.toml"))
     assert len(space) == 3 * 2 * 3

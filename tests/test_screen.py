@@ -208,7 +208,8 @@ def test_the_command_without_arguments_ranks_the_reference_compounds(tmp_path: P
     assert "jaafreh2024" in (tmp_path / "out" / "cite.bib").read_text()
     assert pd.read_parquet(tmp_path / "out" / "failures.parquet").empty
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "cite.bib", "failures.parquet", "funnel.json", "ranked.csv", "ranked.parquet", "run.toml",
+        "cite.bib", "crystals.parquet", "failures.parquet", "figures", "funnel.json", "nearest.parquet", "ranked.csv",
+        "ranked.parquet", "report.html", "run.toml",
     ]  # fmt: skip
 
 

@@ -1,0 +1,195 @@
+"""``phonolyte fetch`` and ``phonolyte cache``: crystals and phonons from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from phonolyte.cli.terminal import console, finish
+from phonolyte.errors import SettingsError
+
+if TYPE_CHECKING:
+    from phonolyte.sources import Source
+
+fetch = typer.Typer(
+    name="fetch", no_args_is_help=True, help="Get crystals and phonons from databases, published sets or a folder."
+)
+cache = typer.Typer(
+    name="cache", no_args_is_help=True, help="Files that were downloaded: where they are, and removing them."
+)
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Run folder for the tables.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Open no connection: use what is there.")]
+Anew = Annotated[bool, typer.Option("--anew", help="Ask again, though the folder has the answer.")]
+
+
+@fetch.command()
+def mp(
+    ion: Annotated[str, typer.Option(help="Element that the materials contain, or any.")] = "Li",
+    what: Annotated[
+        Literal["structures", "phonons"],
+        typer.Option(help="All structures, or those with phonons and their densities of states."),
+    ] = "structures",
+    gnome: Annotated[
+        bool, typer.Option("--gnome", help="Materials of GNoME, too (CC BY-NC 4.0: not for commercial use).")
+    ] = False,
+    output: Output = Path("fetched"),
+    offline: Offline = False,
+    anew: Anew = False,
+) -> None:
+    """From the Materials Project; the key is MP_API_KEY or pymatgen's setting."""
+    from phonolyte.sources import MaterialsProject
+
+    if ion != "any":
+        _check_element(ion)
+    fetched(MaterialsProject(ion, what, gnome), output, offline=offline, anew=anew)
+
+
+@fetch.command()
+def optimade(
+    provider: Annotated[str, typer.Option(help="mp, alexandria, oqmd, cod, jarvis, odbx, gnome, or any other.")] = "",
+    base_url: Annotated[str, typer.Option(help="Address of a server, less the version; for one of your own.")] = "",
+    ion: Annotated[str, typer.Option(help="Element that the materials contain.")] = "",
+    filter_: Annotated[str, typer.Option("--filter", help="In OPTIMADE's language: 'nelements<=3'.")] = "",
+    page_size: Annotated[int | None, typer.Option(help="Materials asked for at once. Default: the server's.")] = None,
+    output: Output = Path("fetched"),
+    offline: Offline = False,
+    anew: Anew = False,
+) -> None:
+    """From any database that speaks OPTIMADE; no key is needed."""
+    from phonolyte.sources import Optimade
+
+    if not provider and not base_url:
+        raise SettingsError("no database was named", fix="Give --provider or --base-url.")
+    if ion:
+        _check_element(ion)
+    parts = [f'elements HAS "{ion}"' if ion else "", filter_]
+    joined = " AND ".join(f"({part})" if part and all(parts) else part for part in parts if part)
+    source = Optimade(provider or base_url, joined, base_url, page_size)
+    fetched(source, output, offline=offline, anew=anew)
+
+
+@fetch.command()
+def folder(
+    path: Annotated[Path, typer.Argument(help="Folder with crystals and phonon densities of states.")],
+    unit: Annotated[str | None, typer.Option(help="Of frequencies in plain text: THz, cm-1 or meV.")] = None,
+    output: Output = Path("fetched"),
+    offline: Offline = False,
+) -> None:
+    """From your own files: crystals and densities of states, paired by name or by sub-folder."""
+    from phonolyte.sources import Folder
+
+    fetched(Folder(path, unit), output, offline=offline, anew=True)
+
+
+@fetch.command()
+def ncrystal(output: Output = Path("fetched"), offline: Offline = False) -> None:
+    """From the library of NCrystal: phonons of each element in about 100 compounds, without a network."""
+    from phonolyte.sources import NCrystal
+
+    fetched(NCrystal(), output, offline=offline, anew=True)
+
+
+def _published(name: str, title: str) -> Callable[..., None]:
+    """The command that fetches a set of the registry."""
+
+    def command(output: Output = Path("fetched"), offline: Offline = False, anew: Anew = False) -> None:
+        from phonolyte.sources import Published
+
+        fetched(Published(name, offline), output, offline=offline, anew=anew)
+
+    command.__doc__ = f"{title}."
+    return command
+
+
+for _name, _title in (
+    ("petretto2018", "Calculated phonons of 1,521 compounds"),
+    ("obelix", "Measured conductivities of 599 lithium electrolytes, with structures"),
+):
+    fetch.command(_name)(_published(_name, _title))
+
+
+@fetch.command("list")
+def list_sources() -> None:
+    """What there is to fetch, with licences."""
+    from phonolyte.summary import sources_tables
+
+    for table in sources_tables():
+        console().print(table)
+
+
+@cache.command("list")
+def list_files() -> None:
+    """Files in the cache."""
+    from phonolyte.sources.cache import cache_folder, cached_files
+    from phonolyte.summary import cache_table
+
+    files = cached_files()
+    if files:
+        console().print(cache_table(files))
+    console().print(f"{len(files)} files in {cache_folder()}")
+
+
+@cache.command()
+def clear(dataset: Annotated[str, typer.Argument(help="Only what belongs to this set.")] = "") -> None:
+    """Remove downloaded files."""
+    from phonolyte.sources.cache import cache_folder, clear_cache
+
+    console().print(f"{clear_cache(dataset) / 1e6:.1f} MB removed from {cache_folder()}")
+
+
+@cache.command()
+def path() -> None:
+    """Where the cache is; PHONOLYTE_CACHE moves it."""
+    from phonolyte.sources.cache import cache_folder
+
+    typer.echo(cache_folder())
+
+
+def fetched(source: Source, output: Path, *, offline: bool = False, anew: bool = False) -> None:
+    """Fetch, show what came, and end with the exit code that fits."""
+    from phonolyte.sources import fetch as run_fetch
+    from phonolyte.structures import Crystal
+
+    with console(stderr=True).status("Loading compiled code (the first run after installation compiles)"):
+        Crystal.of("Li", [3.51, 0, 0, 0, 3.51, 0, 0, 0, 3.51], ["Li"] * 2, [0, 0, 0, 0.5, 0.5, 0.5])
+    with _counted(f"Fetching {source.name}") as progress:
+        result = run_fetch(source, output, offline=offline, anew=anew, progress=progress)
+    told = f"{source.name} {result.version}".strip()
+    if result.tables is None:
+        console().print(f"{output} has it already: {told}, fetched {result.fetched}. --anew asks again.")
+        return
+    tables = result.tables
+    console().print(f"{told}, {result.fetched}; licence: {source.licence}", highlight=False)
+    console().print(f"[bold]{tables.n_crystals:,}[/] crystals -> {output}/crystals.parquet", highlight=False)
+    if source.phonons:
+        console().print(f"[bold]{tables.n_densities:,}[/] densities of states -> {output}/dos.parquet", highlight=False)
+    console().print(f"Properties -> {output}/properties.parquet and .csv: {_known(tables.known)}", highlight=False)
+    finish(tables.failures, nothing=not tables.n_crystals, notes=result.notes)
+
+
+def _known(known: dict[str, int]) -> str:
+    shown = ("e_hull_ev", "band_gap_ev", "icsd_ids", "band_center_mev", "sigma_s_cm")
+    return ", ".join(f"{name} of {known[name]:,}" for name in shown if known.get(name)) or "formulas only"
+
+
+def _check_element(symbol: str) -> None:
+    from phonolyte.elements import ATOMIC_NUMBERS
+
+    if symbol not in ATOMIC_NUMBERS:
+        raise SettingsError(f"there is no element {symbol!r}", fix="Give a symbol such as Li.")
+
+
+@contextmanager
+def _counted(label: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar whose length is known once the first answer is there."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda n, total: progress.update(task, advance=n, total=total)

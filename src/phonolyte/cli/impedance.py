@@ -1,0 +1,94 @@
+"""``phonolyte impedance``: measured spectra to conductivities and activation energies."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from phonolyte.cli.terminal import Jobs, bar, console, finish, processes
+from phonolyte.errors import SettingsError
+
+FEW = 8
+"""Spectra that are done sooner than further processes start."""
+
+
+def impedance(
+    files: Annotated[list[str] | None, typer.Argument(help="Files of instruments, folders or globs.")] = None,
+    thickness_mm: Annotated[float | None, typer.Option(help="Of the pellet, mm.")] = None,
+    diameter_mm: Annotated[float | None, typer.Option(help="Of the electrodes, mm.")] = None,
+    area_cm2: Annotated[float | None, typer.Option(help="Of the electrodes, cm2, instead of the diameter.")] = None,
+    thickness_std_mm: Annotated[float, typer.Option(help="Standard deviation of the thickness, mm.")] = 0.0,
+    diameter_std_mm: Annotated[float, typer.Option(help="Standard deviation of the diameter, mm.")] = 0.0,
+    temperature_c: Annotated[
+        list[str] | None,
+        typer.Option(help="Temperature, C, of all files, or NAME=VALUE of one. Default: what files and names say."),
+    ] = None,
+    circuit: Annotated[
+        str, typer.Option(help="Circuit to fit, as R0-p(R1,CPE1)-CPE2. Default: the simplest adequate one.")
+    ] = "",
+    weighting: Annotated[
+        Literal["modulus", "unit"], typer.Option(help="Residuals as shares of the modulus, or in ohm.")
+    ] = "modulus",
+    frequency_unit: Annotated[str, typer.Option(help="Hz, kHz or MHz, where files do not say it.")] = "",
+    impedance_unit: Annotated[str, typer.Option(help="ohm, kohm or Mohm, where files do not say it.")] = "",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("out"),
+    jobs: Jobs = None,
+) -> None:
+    """Turn measured spectra into conductivities and activation energies: tables, figures, one HTML page."""
+    from phonolyte.figures.impedance_page import write_page
+    from phonolyte.impedance import Geometry, Reading, analyse_files, tables
+    from phonolyte.impedance.notes import series_notes, together
+    from phonolyte.impedance.run import parameters, spectrum_files
+    from phonolyte.runs import open_run, write_failures, write_parquet, write_run
+    from phonolyte.summary import arrhenius_table, conductivity_table
+
+    if thickness_mm is None and (diameter_mm or area_cm2):
+        raise SettingsError("the thickness of the pellet is missing", fix="Give --thickness-mm.")
+    geometry = None
+    if thickness_mm is not None:
+        geometry = Geometry.of(
+            thickness_mm, diameter_mm=diameter_mm, area_cm2=area_cm2, thickness_std_mm=thickness_std_mm,
+            diameter_std_mm=diameter_std_mm,
+        )  # fmt: skip
+    reading = Reading(_temperatures(temperature_c or []), frequency_unit, impedance_unit, circuit, weighting)
+    if not files:
+        raise SettingsError("no spectrum was given", fix="Name files of instruments, or a folder of them.")
+    paths = spectrum_files(files)
+    folder = open_run(output)
+    with processes(jobs) if len(paths) > FEW else nullcontext() as executor:
+        with bar("Spectra", len(paths)) as progress:
+            analyses, failures = analyse_files(paths, reading, executor=executor, progress=progress)
+        spectra, lines = tables(analyses, geometry)
+        for name, table in (("spectra", spectra), ("parameters", parameters(analyses)), ("arrhenius", lines)):
+            write_parquet(table, folder / f"{name}.parquet")
+            table.to_csv(folder / f"{name}.csv", index=False)
+        write_failures(folder, failures)
+        record = {
+            "command": "impedance", "thickness_mm": thickness_mm, "diameter_mm": diameter_mm, "area_cm2": area_cm2,
+            "thickness_std_mm": thickness_std_mm, "diameter_std_mm": diameter_std_mm, "circuit": circuit,
+            "weighting": weighting,
+        }  # fmt: skip
+        write_run(folder, record, paths)
+        with bar("Figures", len(analyses)) as progress:
+            write_page(folder, analyses, spectra, lines, geometry, failures, executor=executor, progress=progress)
+    if analyses:
+        console().print(conductivity_table(spectra, known=geometry is not None))
+    if len(lines):
+        console().print(arrhenius_table(lines))
+    console().print(f"{len(analyses)} of {len(paths)} spectra -> {folder}/impedance.html")
+    notes = [*series_notes(analyses, geometry), *together(analyses)]
+    finish(failures, nothing=not analyses, notes=notes, what="spectra")
+
+
+def _temperatures(given: list[str]) -> tuple[tuple[str, float], ...]:
+    found = []
+    for pair in given:
+        name, _, value = pair.rpartition("=")
+        try:
+            found.append((name, float(value)))
+        except ValueError:
+            raise SettingsError(f"{pair!r} is no temperature", fix="Write 25, or NAME=25, in Celsius.") from None
+    return tuple(found)
