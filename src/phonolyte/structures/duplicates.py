@@ -8,7 +8,7 @@ has each other. Mirror images count as the same crystal: their phonons are.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from functools import cache
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from phonolyte.structures.crystal import Crystal
 from phonolyte.structures.neighbours import bin_atoms, neighbours_within
 
 if TYPE_CHECKING:
-    from pymatgen.analysis.structure_matcher import StructureMatcher
+    from pymatgen.core.structure import Structure
 
 TOLERANCE = 0.005
 """Largest difference of an average distance between two crystals that may be one, as a share of the atomic
@@ -52,15 +52,17 @@ def find_duplicates(
     executor
         Maps the fingerprints; threads are enough, the kernel releases the GIL.
     """
-    prints = list((executor.map if executor else map)(fingerprint, crystals))
     kinds: dict[tuple[tuple[str, int], ...], list[int]] = defaultdict(list)
-    duplicate_of: list[str | None] = []
     for index, crystal in enumerate(crystals):
-        firsts = kinds[tuple(crystal.composition.items())]
-        first = next((f for f in firsts if _same(crystals, prints, f, index, tolerance)), None)
-        duplicate_of.append(None if first is None else crystals[first].material_id)
-        if first is None:
-            firsts.append(index)
+        kinds[tuple(crystal.composition.items())].append(index)
+    shared = [members for members in kinds.values() if len(members) > 1]
+    compared = [index for members in shared for index in members]
+    prints = (executor.map if executor else map)(fingerprint, [crystals[index] for index in compared])
+    print_of = dict(zip(compared, prints, strict=True))
+    duplicate_of: list[str | None] = [None] * len(crystals)
+    for members in shared:
+        for place, first in _repeated([crystals[i] for i in members], [print_of[i] for i in members], tolerance):
+            duplicate_of[members[place]] = crystals[members[first]].material_id
     return duplicate_of
 
 
@@ -75,18 +77,30 @@ def fingerprint(crystal: Crystal) -> Floats:
     return _fingerprint(crystal.lattice, crystal.frac_coords, crystal.numbers)
 
 
-def _same(crystals: Sequence[Crystal], prints: Sequence[Floats], i: int, j: int, tolerance: float) -> bool:
-    difference = float(np.abs(prints[i] - prints[j]).max())
-    if difference <= IDENTICAL or difference > tolerance:
-        return difference <= IDENTICAL
-    return bool(_matcher().fit(crystals[i].to_pymatgen(), crystals[j].to_pymatgen()))
+def _repeated(crystals: Sequence[Crystal], prints: Sequence[Floats], tolerance: float) -> Iterator[tuple[int, int]]:
+    """Places of crystals of one composition that repeat an earlier one, with the place of the first of their kind."""
+    table = np.stack(prints)
+    reduced = cache(lambda place: _reduced(crystals[place]))
+    firsts = [0]
+    for place in range(1, len(crystals)):
+        differences = np.abs(table[firsts] - table[place]).max(axis=1)
+        for first, difference in zip(firsts, differences, strict=True):
+            if difference <= IDENTICAL or (difference <= tolerance and _match(reduced(first), reduced(place))):
+                yield place, first
+                break
+        else:
+            firsts.append(place)
 
 
-@cache
-def _matcher() -> StructureMatcher:
+def _match(first: Structure, second: Structure) -> bool:
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
-    return StructureMatcher(scale=False)
+    return bool(StructureMatcher(scale=False).fit(first, second, skip_structure_reduction=True))
+
+
+def _reduced(crystal: Crystal) -> Structure:
+    """As ``StructureMatcher`` reduces a structure; its own cache compares structures in vain, half of its time."""
+    return crystal.to_pymatgen().get_reduced_structure("niggli").get_primitive_structure()
 
 
 @njit(cache=True, nogil=True)
