@@ -338,9 +338,8 @@ def _work(item: Item, *, ion: str, settings: PercolationSettings, folder: Path |
         if folder:
             target = folder / item.name
             target.mkdir(exist_ok=True)
-            np.savez_compressed(
-                target / MAP, energies_ev=result.energies_ev.astype(np.float32), lattice=result.crystal.lattice
-            )
+            energies = np.minimum(result.energies_ev, np.finfo(np.float32).max)  # beside a nucleus they have no end
+            np.savez_compressed(target / MAP, energies_ev=energies.astype(np.float32), lattice=result.crystal.lattice)
         item.write({"row": result.row()})
     except Exception as error:  # bvlain and pymatgen can raise anything, and the batch goes on
         item.write(failed(error, item.crystal, STAGE))
