@@ -3,9 +3,14 @@
 Usage: python scripts/gallery.py RUNS/ [--page]
 
 The commands write their run folders into RUNS/; what is there already is not computed again, so a second call only
-draws. All input is part of the package, or made here by arithmetic: reference compounds, the learning set, prototypes,
-metals and alloys with the effective medium theory (EMT) of ASE, and simulated impedance spectra. With --page only the
-page is written anew. Half an hour on two cores.
+draws. Input is part of the package, or made here by arithmetic: the learning set, prototypes, metals with the effective
+medium theory (EMT) of ASE, and simulated impedance spectra. Only the pictures of a screen need one of the Materials
+Project as RUNS/lithium; without it they stay as they are:
+
+    phonolyte fetch mp --ion Li -o mp/
+    phonolyte screen mp/crystals.parquet --properties mp/properties.parquet --ion Li -o RUNS/lithium
+
+With --page only the page is written anew. Ten minutes on two cores.
 """
 
 from __future__ import annotations
@@ -15,7 +20,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,32 +27,27 @@ import numpy as np
 import pandas as pd
 
 from phonolyte import figures, learning_set
-from phonolyte.figures.screen import ion_subset
 from phonolyte.figures.style import save
-from phonolyte.references import reference_compounds
+from phonolyte.structures import read
 from phonolyte.structures.crystal import elements_in
 from phonolyte.structures.symmetry import crystal_system
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from phonolyte.structures import Reading
 
 DOCS = Path(__file__).parents[1] / "docs"
 LARGEST = 150_000
 """Bytes of a picture; a larger one gets fewer colours."""
 
+LITHIUM = "lithium"
+"""Of RUNS/: a screen of the Materials Project."""
+
 METALS = ("Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au")
 """What EMT knows."""
 
-ALLOYED = ("Ni", "Cu", "Ag", "Au")
-"""Metals whose alloys have a hull."""
-
 HOPPING = ("Al", "Ni", "Cu")
 """Metals whose vacancies hop."""
-
-SERIES = ("ref-LiSiO3", "ref-LiGeO3", "ref-LiNiO3", "ref-LiYO3")
-"""Cubic LiXO3 of the founding study."""
 
 EA_EV, SIGMA_0 = 0.35, 1.2e5
 """Activation energy and prefactor (S K/cm) of the simulated spectra."""
@@ -71,7 +70,7 @@ def main(runs: Path, *, page_only: bool) -> None:
     if not page_only:
         compute(runs)
         for picture in pictures():
-            if picture.draw:
+            if picture.draw and (picture.draw not in OF_SCREEN or (runs / LITHIUM).is_dir()):
                 keep(picture.draw(runs), picture.stem)
                 print(picture.stem)
     (DOCS / "gallery.md").write_text(page(), encoding="utf-8")
@@ -84,9 +83,8 @@ def compute(runs: Path) -> None:
     ordered = str(alloy_file(runs))
     hydride = str(hydride_file(runs))
     for name, *arguments in (
-        ("screen", "screen"),
         ("virtual", "virtual"),
-        ("model", "train", "--no-compare"),
+        ("model", "train"),
         ("phonons", "phonons", ordered, *metals, "--engine", "emt", "--mesh", "31", "31", "31"),
         ("sites", "migrate", str(reference_file(runs, "ref-Li3PS4-Pnma")), "--method", "bvse"),
         *(
@@ -102,8 +100,6 @@ def compute(runs: Path) -> None:
          str(DIAMETER_MM)),
     ):  # fmt: skip
         phonolyte(runs / name, *arguments)
-    if not (runs / "alloys.json").is_file():
-        (runs / "alloys.json").write_text(json.dumps(alloys()), encoding="utf-8")
 
 
 def phonolyte(folder: Path, *arguments: str) -> None:
@@ -120,30 +116,30 @@ def phonolyte(folder: Path, *arguments: str) -> None:
 
 def pictures() -> Iterator[Picture]:
     """All figures, in the order of the page."""
-    yield Picture("gallery-funnel", "funnel", "The funnel of the reference compounds.", of_funnel)
-    yield Picture("gallery-centers", "center_histogram", "Their predicted band centers, and those with Li.", of_centers)
+    yield Picture(
+        "gallery-funnel",
+        "funnel",
+        "The funnel of 21,755 lithium compounds (structures, energies above the hull and gaps of the Materials "
+        "Project, CC BY 4.0).",
+        of_funnel,
+    )
+    yield Picture("gallery-centers", "center_histogram", "Their predicted band centers.", of_centers)
     yield Picture("gallery-families", "family_centers", "The same by family, the softest on top.", of_families)
     yield Picture(
-        "gallery-volumes",
-        "center_against_volume",
-        "Center against volume per atom; the series LiXO3 of the founding study is marked.",
-        of_volumes,
+        "gallery-hull",
+        "hull_against_center",
+        "Their energies above the hull against their centers; candidates lie below and left of the dashed lines.",
+        of_hull,
     )
+    yield Picture("gallery-volumes", "center_against_volume", "Center against volume per atom.", of_volumes)
     yield Picture("gallery-kinds", "kinds", "Families and crystal systems of the candidates.", of_kinds)
     yield Picture(
         "gallery-elements", "periodic_table", "How many compounds of the learning set hold each element.", of_elements
     )
     yield Picture(
-        "gallery-hull",
-        "hull_against_center",
-        "Alloys of four metals: energies above the hull by EMT, centers by the embedded model. Alloys are "
-        "no electrolytes; they stand here because EMT comes with ASE.",
-        of_hull,
-    )
-    yield Picture(
         "gallery-parity",
         "cross_validated_parity",
-        "Ten-fold cross-validation of extra trees on the learning set, at random folds.",
+        "Ten-fold cross-validation of the study's algorithms on the learning set, at random folds.",
         of_models,
     )
     yield Picture(
@@ -246,43 +242,51 @@ def keep(figure: Figure, stem: str) -> None:
     (path,) = save(figure, DOCS / "figures" / stem, ("png",))
     if path.stat().st_size > LARGEST:
         with Image.open(path) as image:
-            image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+            few = image.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            few.save(path, optimize=True)
 
 
-# The screen of the reference compounds
+# The screen of lithium compounds
 
 
 def ranked(runs: Path) -> pd.DataFrame:
     """The table of the screen, with the elements of each compound."""
-    table = pd.read_parquet(runs / "screen" / "ranked.parquet")
+    table = pd.read_parquet(runs / LITHIUM / "ranked.parquet")
     return table.assign(elements=[frozenset(elements_in(formula)) for formula in table["formula"]])
 
 
 def of_funnel(runs: Path) -> Figure:
-    return figures.funnel(json.loads((runs / "screen" / "funnel.json").read_text())["steps"])
+    return figures.funnel(json.loads((runs / LITHIUM / "funnel.json").read_text())["steps"])
 
 
 def of_centers(runs: Path) -> Figure:
-    table = ranked(runs)
-    _, holds = ion_subset(table["elements"], "Li")
-    centers = table["band_center_mev"].to_numpy(float)
-    return figures.center_histogram(centers, holds, subset_name="with Li", max_center_mev=40.0,
-                                    x_label="Predicted band center (meV)")  # fmt: skip
+    centers = ranked(runs)["band_center_mev"].to_numpy(float)
+    return figures.center_histogram(centers, max_center_mev=40.0, x_label="Predicted band center (meV)")
 
 
 def of_families(runs: Path) -> Figure:
     return figures.family_centers(ranked(runs), max_center_mev=40.0)
 
 
+def of_hull(runs: Path) -> Figure:
+    return figures.hull_against_center(ranked(runs), max_center_mev=40.0, max_e_hull_ev=0.05)
+
+
 def of_volumes(runs: Path) -> Figure:
-    return figures.center_against_volume(ranked(runs), named=SERIES, max_center_mev=40.0)
+    return figures.center_against_volume(ranked(runs), max_center_mev=40.0)
 
 
 def of_kinds(runs: Path) -> Figure:
     table = ranked(runs)
-    systems = {crystal.material_id: crystal_system(crystal) for crystal in reference_compounds().crystals}
     found = table[table["passes"]]
+    names = set(found["material_id"])
+    crystals = read([runs / LITHIUM / "crystals.parquet"]).crystals
+    systems = {crystal.material_id: crystal_system(crystal) for crystal in crystals if crystal.material_id in names}
     return figures.kinds(found.assign(crystal_system=found["material_id"].map(systems)))
+
+
+OF_SCREEN = (of_funnel, of_centers, of_families, of_hull, of_volumes, of_kinds)
+"""Pictures that need that screen."""
 
 
 def of_elements(runs: Path) -> Figure:
@@ -424,79 +428,6 @@ def written(atoms: object, path: Path) -> Path:
     if not path.is_file():
         write(path, atoms)
     return path
-
-
-# Alloys and their hull
-
-
-def alloys() -> list[dict[str, object]]:
-    """Metals and binary alloys relaxed with EMT: cell, symbols, positions, and energy above the hull in eV/atom."""
-    from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
-
-    found = [relaxed(atoms, name) for name, atoms in candidates()]
-    entries = {
-        name: PDEntry(str(atoms.symbols), energy * len(atoms), name=name) for name, atoms, energy in found
-    }  # fmt: skip
-    diagrams = {
-        pair: PhaseDiagram([e for e in entries.values() if {str(s) for s in e.composition} <= set(pair)])
-        for pair in combinations(ALLOYED, 2)
-    }
-    rows = []
-    for name, atoms, _ in found:
-        pair = next(pair for pair in diagrams if set(atoms.get_chemical_symbols()) <= set(pair))
-        above = diagrams[pair].get_e_above_hull(entries[name])
-        rows.append({"material_id": name, "lattice": atoms.cell.tolist(), "symbols": atoms.get_chemical_symbols(),
-                     "positions": atoms.get_scaled_positions().tolist(), "e_hull_ev": above})  # fmt: skip
-    return rows
-
-
-def candidates() -> Iterator[tuple[str, object]]:
-    """Metals as fcc, bcc and hcp; ordered alloys as L1_2, L1_0, B2, B32 and NaCl."""
-    from ase import Atoms
-    from ase.build import bulk
-
-    size = {symbol: bulk(symbol, cubic=True).cell[0, 0] for symbol in ALLOYED}
-    for symbol, a in size.items():
-        yield f"{symbol}-fcc", bulk(symbol, "fcc", a=a)
-        yield f"{symbol}-bcc", bulk(symbol, "bcc", a=0.8 * a)
-        yield f"{symbol}-hcp", bulk(symbol, "hcp", a=0.71 * a, c=1.16 * a)
-    faces = [(0, 0, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0)]
-    body = [(0, 0, 0), (0.5, 0.5, 0.5)]
-    for one, other in combinations(ALLOYED, 2):
-        a = (size[one] + size[other]) / 2
-        for first, second in ((one, other), (other, one)):
-            yield f"{first}{second}3-L12", Atoms([first, *[second] * 3], scaled_positions=faces, cell=[a] * 3, pbc=True)
-        yield f"{one}{other}-L10", Atoms([one, other, other, one], scaled_positions=faces, cell=[a] * 3, pbc=True)
-        yield f"{one}{other}-B2", Atoms([one, other], scaled_positions=body, cell=[0.8 * a] * 3, pbc=True)
-        yield f"{one}{other}-NaCl", bulk(one + other, "rocksalt", a=1.3 * a)
-
-
-def relaxed(atoms: object, name: str) -> tuple[str, object, float]:
-    """A crystal with its cell and positions relaxed, and its energy in eV/atom."""
-    from ase.calculators.emt import EMT
-    from ase.filters import FrechetCellFilter
-    from ase.optimize import BFGS
-
-    atoms.calc = EMT()
-    BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=0.01, steps=100)
-    return name, atoms, atoms.get_potential_energy() / len(atoms)
-
-
-def of_hull(runs: Path) -> Figure:
-    from phonolyte.screen import Criteria, screen
-
-    rows = json.loads((runs / "alloys.json").read_text())
-    known = pd.DataFrame(rows).set_index("material_id")[["e_hull_ev"]]
-    result = screen(alloy_crystals(rows), criteria=Criteria(ion=None, min_gap_ev=None), properties=known)
-    return figures.hull_against_center(result.table)
-
-
-def alloy_crystals(rows: list[dict[str, object]]) -> Reading:
-    """The relaxed alloys as they are screened."""
-    from phonolyte.structures import Crystal, Reading
-
-    return Reading([Crystal.of(row["material_id"], np.ravel(row["lattice"]), row["symbols"], np.ravel(row["positions"]))
-                    for row in rows])  # fmt: skip
 
 
 # Impedance

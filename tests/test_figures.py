@@ -518,7 +518,7 @@ def test_followed_candidates_are_drawn_where_they_have_barriers(tmp_path: Path):
 def test_the_gallery_shows_every_figure():
     text = (Path(__file__).parents[1] / "docs" / "gallery.md").read_text(encoding="utf-8")
     functions = [name for name in figures.__all__ if name.islower() and not name.startswith("draw_")]
-    for name in set(functions) - {"save", "caption_of", "element_counts", "hull_against_center"}:
+    for name in set(functions) - {"save", "caption_of", "element_counts"}:
         assert f"`{name}`" in text, name
     for picture in re.findall(r"\]\((figures/[^)]+)\)", text):
         path = Path(__file__).parents[1] / "docs" / picture

@@ -64,7 +64,7 @@ def phonon_bands(bands: BandStructure, dos: PhononDos, *, ion: str | None = None
         bottom = min(low * 1.08, -IMAGINARY * high) if low < -0.5 else 0.0
         _draw_bands(left, bands)
         colours = _colours(dos, ion)
-        _draw_density(right, dos, colours, legend_below=2 * dos.band_center_mev > high + bottom)
+        _draw_density(right, dos, colours)
         _mark_centers(right, dos, ion, colours, high - bottom)
         for axes in (left, right):
             if bottom < 0:
@@ -75,7 +75,7 @@ def phonon_bands(bands: BandStructure, dos: PhononDos, *, ion: str | None = None
                        transform=right.get_yaxis_transform())  # fmt: skip
         left.set_ylim(bottom, high + MARGIN * (high - bottom))
         left.set_ylabel("Phonon energy (meV)")
-        figure.suptitle(with_subscripts(dos.formula), x=0.01, ha="left", fontsize=11, fontweight="bold")
+        left.set_title(with_subscripts(dos.formula), loc="left", fontsize=11, fontweight="bold")
     return figure
 
 
@@ -200,7 +200,7 @@ def _colours(dos: PhononDos, ion: str | None) -> dict[str, str]:
     return {element: COLOURS[i % len(COLOURS)] for i, element in enumerate(elements)}
 
 
-def _draw_density(axes: Any, dos: PhononDos, colours: Mapping[str, str], *, legend_below: bool) -> None:
+def _draw_density(axes: Any, dos: PhononDos, colours: Mapping[str, str]) -> None:
     axes.fill_betweenx(dos.energies_mev, 0.0, dos.total, color=WASH, lw=0, zorder=1)
     axes.plot(dos.total, dos.energies_mev, color=FAINT, lw=0.8, zorder=2, label="total")
     for element, colour in colours.items():
@@ -208,8 +208,8 @@ def _draw_density(axes: Any, dos: PhononDos, colours: Mapping[str, str], *, lege
     axes.set_xlim(0.0, 1.15 * _high(dos.total))
     axes.set_xticks([])
     axes.set_xlabel("DOS (states/meV)")
-    corner, height = ("lower left", 0.0) if legend_below else ("upper left", 1.0)
-    axes.legend(loc=corner, bbox_to_anchor=(1.0, height), handlelength=1.0, borderaxespad=0.4)
+    # above the panel, beside the title: the space on the right is for the names of centers, which can be anywhere
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=8, handlelength=1.0, columnspacing=1.2)
 
 
 def _mark_centers(axes: Any, dos: PhononDos, ion: str | None, colours: Mapping[str, str], span_mev: float) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+FEATURES = {"all": "all features", "selected": "selected features", "selected_in_fold": "selected in each fold"}
+
 IN_A_ROW = 3
 """Panels side by side; four stand two by two."""
 
@@ -157,8 +159,8 @@ def score_bars(metrics: Sequence[Mapping[str, Any]], *, split: str = "random") -
         panels[0].set_ylim(max(len(order), 1) - 0.5, -0.5)
         if rows:
             handles, names = panels[0].get_legend_handles_labels()
-            figure.legend(handles, [f"{name} features" for name in names], loc="outside upper left", ncols=4,
-                          handlelength=1.0)  # fmt: skip
+            labels = [FEATURES.get(name, plain(name)) for name in names]
+            figure.legend(handles, labels, loc="outside upper left", ncols=4, handlelength=1.0)
         else:
             say_nothing(panels[1])
     return figure
