@@ -79,7 +79,9 @@ def test_the_study_follows_its_best(tmp_path: Path):
     assert "Followed" in result.output
     (row,) = pd.read_csv(tmp_path / "out" / "followed.csv").to_dict("records")
     assert row["stopped"].startswith("phonons: a band center of")
-    assert (tmp_path / "out" / "phonons" / "phonons.parquet").is_file()
+    assert "No candidate was followed to the end" in (tmp_path / "out" / "report.html").read_text()
+    for picture in ("percolation/oxide/site_energy.png", "phonons/oxide/bands.png"):
+        assert (tmp_path / "out" / picture).is_file()
 
 
 def test_an_engine_that_is_not_there_is_told_before_the_screen(tmp_path: Path):

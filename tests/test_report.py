@@ -22,13 +22,17 @@ from typer.testing import CliRunner
 
 from phonolyte.cli import app
 from phonolyte.errors import SettingsError
+from phonolyte.figures import neb_profile, save
+from phonolyte.items import file_name
 from phonolyte.models import BandCenterModel
 from phonolyte.models.nearest import Learned
 from phonolyte.references import reference_compounds
-from phonolyte.report import PAGE, card_of, libraries, read_run, write_report
+from phonolyte.report import PAGE, card_of, libraries, payload, read_run, write_report
+from phonolyte.report.card import facts_of
 from phonolyte.report.columns import columns_of
+from phonolyte.report.contents import TO_THE_END
 from phonolyte.report.packing import packed, packed_columns, packed_crystals
-from phonolyte.report.sentences import STEPS, command_of
+from phonolyte.report.sentences import STEPS, command_of, summary
 from phonolyte.runs import CRYSTALS, write_crystals
 from phonolyte.structures import Crystal, read
 
@@ -249,6 +253,30 @@ def test_computed_phonons_are_on_the_card(tmp_path: Path):
     card = card_of(contents, "copper")
     assert dict(card.computed["Phonons"])["stable"] == "yes"
     assert "1 of 1 crystal are" in (tmp_path / "out" / PAGE).read_text()
+
+
+def test_a_candidate_that_was_followed_to_the_end_comes_first(run: Path, tmp_path: Path):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    name, formula = read_run(run).table.loc[3, ["material_id", "formula"]]
+    found = {"material_id": name, "percolation_ev": 0.2, "calibrated_mev": 30.0, "barrier_ev": 0.314}
+    pd.DataFrame([found | {"stopped": TO_THE_END}]).to_csv(folder / "followed.csv", index=False)
+    (folder / "neb").mkdir()
+    hop = {"barrier_ev": 0.314, "path": "Li-3.10", "highest_hop": "Li-3.10"}
+    pd.DataFrame([{"material_id": name} | hop]).to_parquet(folder / "neb" / "barriers.parquet")
+    profile = neb_profile(np.array([0.0, 1.0, 2.0]), np.array([0.0, 0.314, 0.0]))
+    (picture,) = save(profile, folder / "neb" / file_name(name) / "Li-3.10", ("png",))
+    contents = read_run(folder)
+    assert f"a computed barrier: {formula} ({name}) with 0.31 eV." in " ".join(summary(contents))
+    header, _ = unpacked(payload.data(contents, 0))
+    assert header["images"] == {name: [["The hop Li-3.10, which decides", payload.image(picture)]]}
+    assert header["best"][:2] == [3, 0]
+    assert dict(card_of(contents, name).computed["Nudged elastic bands"])["limiting hop"] == "Li-3.10"
+
+
+def test_conductivities_of_molecular_dynamics_have_their_unit_on_the_card():
+    facts = dict(facts_of("md", {"barrier_ev": 0.3, "sigma_300k_s_cm": 6.02e-4, "sigma_300k_low_s_cm": 4e-5}))
+    assert facts == {"barrier": "0.30 eV", "σ at 300 K": "0.0006 S/cm", "σ from": "4e-05 S/cm"}
 
 
 def test_without_the_viewer_the_page_says_how_to_get_it(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

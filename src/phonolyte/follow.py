@@ -254,7 +254,7 @@ def _verdicts(
 
 def _asked(tier: str, settings: FollowSettings) -> str:
     return {
-        "percolation": f"a percolation barrier of at most {settings.max_barrier_ev:g} eV",
+        "percolation": f"a barrier of at most {settings.max_barrier_ev:g} eV",
         "phonons": f"a center of at most {settings.max_center_mev:g} meV{', stable' if settings.stable else ''}",
         "neb": "a path over hops of vacancies",
     }[tier]

@@ -131,29 +131,30 @@ def barriers_table(table: pd.DataFrame) -> Table:
 
 def followed_tables(found: Followed) -> Iterator[Table]:
     """What each tier did, and how far the first candidates came."""
-    steps = Table(title="Followed", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    steps.add_column("tier", no_wrap=True)
-    steps.add_column("asks for")
+    steps = Table(title="Followed", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
+                  collapse_padding=True)  # fmt: skip
+    steps.add_column("tier", min_width=30)
     for name in ("came", "kept", "rejected", "failed", "not reached", "min"):
         steps.add_column(name, justify="right", no_wrap=True)
     for step in found.steps:
         counts = (step.came, step.kept, step.rejected, step.failed, step.not_reached)
-        steps.add_row(step.tier, step.asked, *map(_count, counts), f"{step.seconds / 60:.1f}")
+        tier = Text.assemble(step.tier, "\n", (step.asked, "dim"))
+        steps.add_row(tier, *map(_count, counts), f"{step.seconds / 60:.1f}")
     yield steps
     shown = found.table[found.table["percolation_ev"].notna()].head(SHOWN)
-    table = Table(title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("material", no_wrap=True, max_width=18)
-    table.add_column("formula", no_wrap=True, max_width=16)
-    for name in ("predicted", "site energies", "phonons", "bands"):
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("material", no_wrap=True, max_width=14)
+    table.add_column("formula", no_wrap=True, max_width=14)
+    for name in ("center", "sites", "phonons", "bands"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("stopped")
+    table.add_column("how far", min_width=24)
     table.add_row("", "", "meV", "eV", "meV", "eV", "", style="dim")
     for row in shown.to_dict("records"):
         center = row["band_center_mev"] if pd.isna(row["calibrated_mev"]) else row["calibrated_mev"]
         table.add_row(
             Text(str(row["material_id"])), Text(str(row["formula"])), f"{row['predicted_mev']:.1f}",
             _short(row["percolation_ev"]), "–" if pd.isna(center) else f"{center:.1f}", _short(row["barrier_ev"]),
-            Text(str(row["stopped"])),
+            Text(str(row["stopped"]).split(",")[0].replace("a barrier of ", "")),
         )  # fmt: skip
     yield table
 

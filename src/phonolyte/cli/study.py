@@ -18,6 +18,8 @@ from phonolyte.errors import Failure, SettingsError
 from phonolyte.settings import FOLLOW_DEFAULTS, SCREEN_DEFAULTS, TRAIN_DEFAULTS, read_toml, resolve, section
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from phonolyte.forces import Engine
     from phonolyte.screen import Screening
     from phonolyte.structures import Reading
@@ -84,9 +86,32 @@ def _follow(
             reading.crystals, screening.table.head(screening.n_ranked), engine, folder, FollowSettings(**options),
             executor=executor, progress=tier_bar,
         )  # fmt: skip
+    failures = found.failures
     if figures:
         draw_followed(folder, found.table)
+        failures = [*failures, *_drawn(folder, found.table)]
     for table in followed_tables(found):
         console().print(table)
     console().print(f"How far each candidate came -> {folder}/followed.csv")
-    return found.failures
+    return failures
+
+
+def _drawn(folder: Path, followed: pd.DataFrame) -> list[Failure]:
+    """Draw site energies, bands and hops of the candidates that came as far as phonons; what could not be drawn."""
+    import pandas as pd
+
+    from phonolyte.figures import draw_campaign, draw_migration
+
+    names = followed.loc[followed["band_center_mev"].notna(), "material_id"]
+    failures: list[Failure] = []
+    for tier, table, draw in (
+        ("percolation", "barriers.parquet", draw_migration),
+        ("phonons", "phonons.parquet", draw_campaign),
+        ("neb", "barriers.parquet", draw_migration),
+    ):
+        rows = pd.read_parquet(folder / tier / table)
+        if len(rows):
+            rows = rows[rows["material_id"].isin(names)]
+            with bar(f"Figures of {tier}", len(rows)) as progress:
+                failures += draw(folder / tier, rows, progress=progress)
+    return failures

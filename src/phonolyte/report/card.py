@@ -33,8 +33,8 @@ _OF_METHOD = {
     "bvse": ("barrier_ev", "barrier_1d_ev", "barrier_2d_ev", "barrier_3d_ev", "dimensions", "engine"),
     "neb": ("barrier_ev", "dimensions", "path", "highest_hop", "lowest_hop_ev", "converged", "engine"),
     "md": (
-        "barrier_ev", "barrier_low_ev", "barrier_high_ev", "room_ms_cm", "room_low_ms_cm", "room_high_ms_cm", "hops",
-        "engine",
+        "barrier_ev", "barrier_low_ev", "barrier_high_ev", "sigma_300k_s_cm", "sigma_300k_low_s_cm",
+        "sigma_300k_high_s_cm", "hops", "engine",
     ),
 }  # fmt: skip
 

@@ -50,7 +50,7 @@ _KNOWN = {
         Column("upper_mev", "to", "meV", 1, shown=False, hint="Upper end of the 90 % interval."),
         Column("predicted_mev", "predicted", "meV", 1, hint="By a fold that has not seen the compound."),
         Column("error_mev", "error", "meV", 1, hint="Predicted less known."),
-        Column("calibrated_mev", "computed", "meV", 1, hint="Center from computed phonons, calibrated."),
+        Column("calibrated_mev", "calibrated", "meV", 1, hint="Center from computed phonons, calibrated."),
         Column("ion_center_mev", "center of the ion", "meV", 1, hint="Band center of the mobile ion alone."),
         Column("e_hull_ev", "e_hull", "eV/atom", 3, hint="Energy above the convex hull: 0 is stable."),
         Column("band_gap_ev", "gap", "eV", 2, hint="Electronic band gap."),
@@ -64,6 +64,11 @@ _KNOWN = {
         Column("percolation_ev", "site energies", "eV", 2, hint="Barrier by bond-valence site energies."),
         Column("barrier_ev", "barrier", "eV", 2, hint="At which the ion finds a path through the crystal."),
         Column("stopped", "followed", kind="text", shown=False, hint="How far it was followed, and why no further."),
+        Column("barrier_low_ev", "barrier from", "eV", 2, shown=False, hint="Lower end of the 95 % interval."),
+        Column("barrier_high_ev", "barrier to", "eV", 2, shown=False, hint="Upper end of the 95 % interval."),
+        Column("sigma_300k_s_cm", "σ at 300 K", "S/cm", -2, hint="Conductivity, extrapolated to it."),
+        Column("sigma_300k_low_s_cm", "σ from", "S/cm", -2, shown=False, hint="Lower end of the 95 % interval."),
+        Column("sigma_300k_high_s_cm", "σ to", "S/cm", -2, shown=False, hint="Upper end of the 95 % interval."),
         Column("lowest_mode_mev", "lowest mode", "meV", 1, hint="Below zero: imaginary."),
         Column("highest_mode_mev", "highest mode", "meV", 1),
         Column("stable", "stable", kind="flag", hint="No imaginary mode beyond the tolerance."),
@@ -79,12 +84,14 @@ _KNOWN = {
         Column("dimensions", "dimensions", hint="Of the net of paths."),
         Column("converged", "converged", kind="flag"),
         Column("path", "path", kind="text", shown=False),
+        Column("highest_hop", "limiting hop", kind="text", shown=False, hint="The one with the barrier of the path."),
+        Column("lowest_hop_ev", "easiest hop", "eV", 2, shown=False, hint="It alone may lead nowhere."),
         Column("seconds", "time", "s", shown=False),
     )
 }
 
 _UNITS = (
-    ("_mev", "meV", 1), ("_ev", "eV", 2), ("_a3", "Å³", 2), ("_a", "Å", 2), ("_k", "K", 0), ("_ms_cm", "mS/cm", 2),
+    ("_mev", "meV", 1), ("_ev", "eV", 2), ("_a3", "Å³", 2), ("_a", "Å", 2), ("_k", "K", 0), ("_s_cm", "S/cm", -2),
     ("_s", "s", 0),
 )  # fmt: skip
 
@@ -134,6 +141,5 @@ def said(value: object, column: Column) -> str:
     if column.kind != "number":
         return str(value)
     number = float(value)  # type: ignore[arg-type]
-    if column.digits < 0:
-        return f"{number:.{-column.digits}g}"
-    return f"{number:,.{column.digits}f}" + (f" {column.unit}" if column.unit else "")
+    text = f"{number:.{-column.digits}g}" if column.digits < 0 else f"{number:,.{column.digits}f}"
+    return f"{text} {column.unit}".rstrip()

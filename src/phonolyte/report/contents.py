@@ -33,6 +33,9 @@ TIERS = {"phonons": "phonons/phonons.parquet", "bvse": "percolation/barriers.par
 FOLLOWED = ("percolation_ev", "calibrated_mev", "barrier_ev", "stopped")
 """Of ``followed.csv``, what the ranked table says too."""
 
+TO_THE_END = "followed to the end"
+"""What ``stopped`` says of a candidate that came through every tier."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contents:
@@ -223,3 +226,10 @@ def _json(path: Path) -> Any:
 def names_of(contents: Contents) -> Sequence[str]:
     """The materials of a run, in the order of its table."""
     return [str(name) for name in contents.table["material_id"]]
+
+
+def arrived(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of candidates that a study followed to the end, the lowest barrier first."""
+    if "stopped" not in table:
+        return table.iloc[:0]
+    return table[table["stopped"] == TO_THE_END].sort_values("barrier_ev", kind="stable")

@@ -21,6 +21,7 @@ function best(table, open) {
   const value = (row) => {
     const low = table.number("lower_mev", row), center = table.text("band_center_mev", row);
     if (table.header.best_by) return [el("b", {}, `${table.text(table.header.best_by, row)} `), table.of.get(table.header.best_by).unit];
+    if (!Number.isNaN(table.number("barrier_ev", row))) return [el("b", {}, center), ` meV, barrier ${table.text("barrier_ev", row)} eV`];
     return [el("b", {}, center), Number.isNaN(low) ? " meV" : ` meV, ${Math.round(low)} to ${Math.round(table.number("upper_mev", row))}`];
   };
   $("best-list").replaceChildren(...rows.map((row) => el("li", {}, el("button", { type: "button", on: { click: () => open(row, { focus: true }) } },

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from phonolyte import __version__
+from phonolyte.figures.captions import CAPTIONS
 from phonolyte.report import payload
 from phonolyte.report.columns import columns_of, said
 from phonolyte.report.contents import Contents, read_run
@@ -79,7 +80,7 @@ def page(contents: Contents) -> str:
         model=_model(contents),
         versions=_listed({"phonolyte": contents.run.get("phonolyte", ""), "python": contents.run.get("python", "")}
                          | dict(contents.run.get("versions", {}))),
-        inputs=_listed(contents.run.get("inputs", {})),
+        inputs=list(contents.run.get("inputs", {}).items()),
         cite=_read(contents.folder / "cite.bib"),
         libraries=used,
         notes=notes,
@@ -107,24 +108,15 @@ class Drawn:
 def figures(folder: Path, *, most_bytes: int = FIGURE_BYTES) -> tuple[list[Drawn], int]:
     """The PNG figures of a folder with their captions, as many as fit, and how many are left out."""
     found = sorted(folder.glob("*.png"))
-    captions = _captions() if found else {}
-    place = {stem: i for i, stem in enumerate(captions)}
+    place = {stem: i for i, stem in enumerate(CAPTIONS)}
     found.sort(key=lambda path: (place.get(path.stem, len(place)), path.name))
     drawn, size = [], 0
     for path in found:
         size += path.stat().st_size
         if size <= most_bytes:
-            caption = captions.get(path.stem, path.stem.replace("_", " ").replace("-", " ").capitalize())
+            caption = CAPTIONS.get(path.stem, path.stem.replace("_", " ").replace("-", " ").capitalize())
             drawn.append(Drawn(payload.image(path), caption))
     return drawn, len(found) - len(drawn)
-
-
-def _captions() -> Mapping[str, str]:
-    """What each figure shows, by the stem of its file."""
-    from phonolyte import figures as drawn
-
-    captions: Mapping[str, str] = getattr(drawn, "CAPTIONS", {})
-    return captions
 
 
 def _blocks(contents: Contents, used: Sequence[Library]) -> tuple[list[Block], list[str]]:

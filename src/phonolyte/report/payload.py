@@ -13,7 +13,7 @@ import pandas as pd
 from phonolyte.items import file_name
 from phonolyte.report.card import METHODS, facts_of, nearest_of, steps_of
 from phonolyte.report.columns import Column, columns_of, first_of
-from phonolyte.report.contents import Contents, names_of
+from phonolyte.report.contents import Contents, arrived, names_of
 from phonolyte.report.packing import Array, packed, packed_columns
 from phonolyte.report.sentences import CAVEAT, confidence
 
@@ -45,7 +45,11 @@ IMAGE_BYTES = 2_500_000
 
 BEST = 6
 
-IMAGES = {"bands.png": "Bands and density of states", "site_energy.png": "Site energies", "arrhenius.png": "Diffusion"}
+IMAGES = {
+    "bands.png": "Bands and density of states",
+    "site_energy.png": "Site energies",
+    "diffusivity.png": "Diffusion",
+}
 
 
 def data(contents: Contents, n_crystals: int) -> str:
@@ -138,8 +142,9 @@ def _center_by(contents: Contents) -> str:
 def _best(contents: Contents) -> list[int]:
     """The places of the best few rows."""
     table = contents.table
-    if contents.kind == "ranked":
-        return list(range(min(BEST, int(table["passes"].sum()))))
+    if contents.kind == "ranked":  # those that a study followed to the end, then by rank
+        places = [*arrived(table).index, *range(int(table["passes"].sum()))]
+        return list(dict.fromkeys(map(int, places)))[:BEST]
     if contents.kind == "barriers":
         return list(range(min(BEST, int(table["barrier_ev"].notna().sum()))))
     return [] if contents.kind == "known" else list(range(min(BEST, len(table))))
@@ -193,12 +198,20 @@ def _images(contents: Contents) -> dict[str, list[tuple[str, str]]]:
     size = 0
     named = {str(name) for table in contents.computed.values() for name in table.index}
     for name in (name for name in names_of(contents) if name in named):
+        shown = {**IMAGES, **_limiting_hop(contents, name)}
         for base in ("", "phonons", "percolation", "neb"):
-            for file, caption in IMAGES.items():
+            for file, caption in shown.items():
                 path = contents.folder / base / file_name(name) / file
                 if path.is_file() and (size := size + path.stat().st_size) <= IMAGE_BYTES:
                     found.setdefault(name, []).append((caption, image(path)))
     return found
+
+
+def _limiting_hop(contents: Contents, name: str) -> dict[str, str]:
+    """The picture of the hop that decides a barrier."""
+    bands = contents.computed.get("neb")
+    hop = bands["highest_hop"].get(name) if bands is not None and "highest_hop" in bands else None
+    return {f"{hop}.png": f"The hop {hop}, which decides"} if isinstance(hop, str) and hop else {}
 
 
 def image(path: Path) -> str:

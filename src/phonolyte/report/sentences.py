@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phonolyte.report.contents import Contents
+from phonolyte.report.contents import Contents, arrived
 
 CAVEAT = (
     "The band center is a proxy. Within a family of compounds a soft lattice goes with mobile ions; across families it "
@@ -19,6 +19,9 @@ CAVEAT = (
 
 WIDE = 1.5
 """An interval that is so many times as wide as the one in the middle is wide."""
+
+NAMED = 3
+"""Candidates that a sentence names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +211,19 @@ def _of_screen(contents: Contents) -> list[str]:
             f"{'does' if missing == 1 else 'do'} not pass."
         )
     if "stopped" in table:
-        whole = int((table["stopped"] == "followed to the end").sum())
-        said.append(f"{_counted(whole, 'candidate')} {_were(whole)} followed to the end, through computed barriers.")
+        said.append(_of_arrived(arrived(table)))
     return said
+
+
+def _of_arrived(table: pd.DataFrame) -> str:
+    if not len(table):
+        return "No candidate was followed to the end, a computed barrier: the table says how far each came."
+    named = [
+        f"{row['formula']} ({row['material_id']}) with {row['barrier_ev']:.2f} eV"
+        for row in table.head(NAMED).to_dict("records")
+    ]
+    more = f" and {len(table) - NAMED:,} more" if len(table) > NAMED else ""
+    return f"Followed to the end, a computed barrier: {', '.join(named)}{more}."
 
 
 def _of_virtual(contents: Contents) -> list[str]:
@@ -300,10 +313,6 @@ def _counted(n: int, noun: str) -> str:
 
 def _are(n: int) -> str:
     return "is" if n == 1 else "are"
-
-
-def _were(n: int) -> str:
-    return "was" if n == 1 else "were"
 
 
 def _has(n: int) -> str:
