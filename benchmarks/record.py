@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
+import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,18 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(os.environ.get("PHONOLYTE_SHARED", Path(__file__).parents[2] / "shared"))
 """Folder of reference data, which is not part of the project."""
+
+
+BARE = ("--no-figures", "--no-report")
+"""Options of a command that writes tables alone."""
+
+
+def timed(*arguments: object) -> float:
+    """Seconds that a command of Phonolyte takes, with the start of Python, to 0.1."""
+    program = Path(sys.executable).with_name("phonolyte")
+    start = time.perf_counter()
+    subprocess.run([program, *map(str, arguments)], check=True, capture_output=True)
+    return round(time.perf_counter() - start, 1)
 
 
 def keep(name: str, result: dict[str, Any], *packages: str) -> None:

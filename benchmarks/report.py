@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
-from record import SHARED, keep
+from record import SHARED, keep, timed
 
 from phonolyte.report import PAGE, write_report
 
@@ -55,8 +54,7 @@ def _made(scratch: Path) -> list[Path]:
     data = SHARED / "data"
     screen = ["screen", str(data / "mp_li_structures.parquet"), "--properties", str(data / "mp_li_table.csv.gz")]
     for name, command in (("screen", [*screen, "--ion", "Li"]), ("virtual", ["virtual"])):
-        program = str(Path(sys.executable).with_name("phonolyte"))
-        subprocess.run([program, *command, "-o", str(scratch / name)], check=True, capture_output=True)
+        timed(*command, "-o", scratch / name)
     return [scratch / "screen", scratch / "virtual"]
 
 
