@@ -421,6 +421,23 @@ def test_a_resistance_is_read_off_without_a_fit():
     assert blocked.ohm == pytest.approx(100, rel=0.05)
 
 
+def test_a_bound_is_shown_as_one(tmp_path: Path):
+    z = two_arcs(F[:9])
+    table = pd.DataFrame({"freq (Hz)": F[:9], "Re(Z) (ohm)": z.real, "Im(Z) (ohm)": z.imag})
+    table.to_csv(tmp_path / "short_25C.csv", index=False)
+    out = tmp_path / "out"
+    options = ("--thickness-mm", "1", "--diameter-mm", "10", "-o", str(out))
+    result = CliRunner().invoke(app, ["impedance", str(tmp_path / "short_25C.csv"), *options])
+    assert result.exit_code == 0, result.output
+    spectra = pd.read_parquet(out / "spectra.parquet")
+    (row,) = spectra[spectra["process"] == "at_least"].to_dict("records")
+    assert f"≥ {row['resistance_ohm']:.3g}" in result.output
+    assert f"≤ {row['sigma_s_cm']:.3g}" in result.output
+    page = (out / "impedance.html").read_text()
+    assert ">≥ " in page
+    assert ">≤ " in page
+
+
 def test_leads_and_a_tail_of_warburg_are_recognised():
     z = 2j * np.pi * F * 5e-7 + 3 + arc(50, 1e-7, 0.9) + cpe(1e-3, 0.8)
     found, _ = best_fit(Spectrum.of("x", F, noisy(z, 0.003)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -11,12 +11,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from phonolyte.follow import Followed
-from phonolyte.report import Card
-from phonolyte.screen import Screening
-from phonolyte.sources.cache import Cached
-from phonolyte.sources.registry import datasets, providers
-from phonolyte.virtual import VirtualResult
+if TYPE_CHECKING:
+    from phonolyte.follow import Followed
+    from phonolyte.report import Card
+    from phonolyte.screen import Screening
+    from phonolyte.sources.cache import Cached
+    from phonolyte.virtual import VirtualResult
 
 SHOWN = 20
 SHOWN_ROWS = 60
@@ -182,6 +182,8 @@ def _short(value: float | None) -> str:
 
 def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
     """Resistances of each spectrum by process, and conductivities where the pellet is known."""
+    from phonolyte.impedance.run import BOUNDS
+
     table = Table(title="Spectra", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("spectrum", no_wrap=True, max_width=24)
     table.add_column("T", justify="right", no_wrap=True)
@@ -193,8 +195,10 @@ def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
     for row in spectra.head(SHOWN_ROWS).to_dict("records"):
         same, last = row["file"] == last, row["file"]
         warmth = "" if pd.isna(row["temperature_k"]) else f"{row['temperature_k'] - 273.15:.0f}"
+        signs = BOUNDS if row["process"] == "at_least" else {}
         values = [
-            f"{row[key]:.3g}" if pd.notna(row[key]) else "" for key in ("resistance_ohm", "capacitance_f", "sigma_s_cm")
+            f"{signs.get(key, '')}{row[key]:.3g}" if pd.notna(row[key]) else ""
+            for key in ("resistance_ohm", "capacitance_f", "sigma_s_cm")
         ]
         table.add_row(
             "" if same else Text(str(row["file"])),
@@ -316,6 +320,8 @@ def virtual_tables(result: VirtualResult) -> Iterator[Table]:
 
 def sources_tables() -> Iterator[Table]:
     """What can be fetched, and under which licence."""
+    from phonolyte.sources.registry import datasets, providers
+
     sets = Table(
         title="phonolyte fetch NAME", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
     )

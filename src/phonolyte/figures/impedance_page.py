@@ -16,7 +16,7 @@ from phonolyte.figures.impedance import NAMES, arrhenius_figure, draw
 from phonolyte.figures.style import save
 from phonolyte.impedance.conductivity import Geometry
 from phonolyte.impedance.notes import series_notes
-from phonolyte.impedance.run import Analysis, arrhenius_of, series
+from phonolyte.impedance.run import BOUNDS, Analysis, arrhenius_of, series
 from phonolyte.impedance.temperature import ZERO_C
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _table(table: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> str:
     for row in table.to_dict("records"):
         first, last = row.get("file") != last or last is None, row.get("file")
         cells = "".join(
-            f"<td{_side(key, kind)}>{escape(_cell(row[key], kind) if first or key not in ONCE else '')}</td>"
+            f"<td{_side(key, kind)}>{escape(_bounded(row, key, kind) if first or key not in ONCE else '')}</td>"
             for key, (_, kind) in shown.items()
         )
         rows.append(f"<tr{' class=first' if first else ''}>{cells}</tr>")
@@ -156,6 +156,11 @@ ONCE = ("file", "temperature_k", "kramers_kronig")
 
 def _side(key: str, kind: str) -> str:
     return " class=text" if kind == "word" or key in ("file", "outliers") else ""
+
+
+def _bounded(row: Mapping[Any, Any], key: str, kind: str) -> str:
+    text = _cell(row[key], kind)
+    return BOUNDS.get(key, "") + text if text and row.get("process") == "at_least" else text
 
 
 def _cell(value: Any, kind: str) -> str:

@@ -39,6 +39,10 @@ SPECTRUM_COLUMNS = (
 )  # fmt: skip
 
 
+BOUNDS = {"resistance_ohm": "≥ ", "sigma_s_cm": "≤ "}
+"""What stands before the values of a spectrum that ends before the real axis."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How files are read.
