@@ -13,9 +13,9 @@ import phonolyte
 
 PACKAGE = Path(phonolyte.__file__).parent
 ORDER = (
-    "errors", "arrays", "impedance", "elements", "settings", "structures", "families", "dos", "features", "runs",
-    "items", "sources", "models", "references", "learning_set", "prototypes", "virtual", "screen", "forces", "phonons",
-    "migration", "follow", "figures", "report", "summary", "cli",
+    "errors", "arrays", "impedance", "elements", "settings", "structures", "families", "dos", "features", "citations",
+    "runs", "items", "sources", "models", "references", "learning_set", "prototypes", "virtual", "screen", "forces",
+    "phonons", "migration", "follow", "figures", "report", "summary", "cli",
 )  # fmt: skip
 """The modules; each may import those before it."""
 

@@ -8,7 +8,6 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import pandas as pd
 import tomli_w
 
 from phonolyte import __version__
+from phonolyte.citations import cite
 from phonolyte.elements import SYMBOLS
 from phonolyte.errors import Failure, SettingsError
 
@@ -58,7 +58,7 @@ def write_run(folder: Path, settings: Mapping[str, Any], inputs: Iterable[str | 
         "inputs": {str(path): checksum(path) for path in inputs},
     }
     (folder / "run.toml").write_bytes(tomli_w.dumps(record).encode())
-    (folder / "cite.bib").write_bytes((files("phonolyte") / "data" / "cite.bib").read_bytes())
+    cite(folder, *(settings.get(name) for name in ("command", "method", "engine")))
 
 
 def write_failures(folder: Path, failures: Iterable[Failure]) -> None:

@@ -71,6 +71,7 @@ def study(
 def _follow(
     screening: Screening, reading: Reading, engine: Engine, folder: Path, settings: dict[str, Any], *, figures: bool
 ) -> Sequence[Failure]:
+    from phonolyte.citations import cite
     from phonolyte.figures import draw_followed
     from phonolyte.follow import FollowSettings, follow
     from phonolyte.summary import followed_tables
@@ -86,6 +87,7 @@ def _follow(
             reading.crystals, screening.table.head(screening.n_ranked), engine, folder, FollowSettings(**options),
             executor=executor, progress=tier_bar,
         )  # fmt: skip
+    cite(folder, "screen", "bvse", "phonons", "neb", settings["engine"])
     failures = found.failures
     if figures:
         draw_followed(folder, found.table)
