@@ -38,7 +38,10 @@ from phonolyte.migration.barriers import HOPS_TABLE, Material, site_energies
 from phonolyte.migration.bvse import empty_sites, read_map
 from phonolyte.migration.dynamics import (
     DIFFUSIVITIES,
+    FEWEST_HOPS,
     KB_EV_K,
+    MELTED_A,
+    _charge,
     arrhenius,
     conductivity_s_cm,
     count_hops,
@@ -225,6 +228,35 @@ def test_sites_have_the_lowest_energy_that_a_hop_found():
         {"hop": "hop", "start_ev": -1.5, "end_ev": -1.9, "lowest_ev": -1.7},
     ]
     assert site_energies(network, rows) == {1: -1.7, 0: -2.0}  # the second falls on its way
+
+
+def test_interstitial_sites_are_those_of_the_cell_that_was_given():
+    from pymatgen.core import Lattice, Structure
+
+    sites = {"Li": [0.125] * 3, "Mn": [0.5] * 3, "O": [0.263] * 3}
+    spinel = Structure.from_spacegroup("Fd-3m:2", Lattice.cubic(8.2), list(sites), list(sites.values()))
+    cell = primitive_cell(Crystal.from_pymatgen(spinel, material_id="spinel"), 0.01)
+    found = empty_sites(cell, "Li")
+    apart = found[:, None] - cell.get_scaled_positions()[None]
+    distances = np.linalg.norm((apart - np.rint(apart)) @ cell.cell.array, axis=-1)
+    assert distances.min() > 1.7  # the empty octahedron 16c is 1.94 A from oxygen; the shifted cell gave 1.59
+
+
+def test_the_path_has_the_hop_that_decides_whichever_network_is_looked_at():
+    site = {"Li": [(0, 0.1, 0.05), (0, 0.55, 0.10)], "O": [(0.5, 0.3, 0.2)]}
+    from pymatgen.core import Lattice, Structure
+
+    species = [name for name, coords in site.items() for _ in coords]
+    coords = [place for places in site.values() for place in places]
+    layers = Structure.from_spacegroup("Pmc2_1", Lattice.orthorhombic(3.2, 6.2, 18), species, coords).to_ase_atoms()
+    for order in ([0, 1, 3, 2], [0, 2, 1, 3]):
+        cell = layers[[*order, *range(4, len(layers))]]
+        network = find_hops(cell, "Li")
+        names = [hop.name for hop in network.hops]
+        saddles = {names[0]: -99.8, names[1]: -99.5}
+        barrier, path = percolation_threshold(network, saddles, dict.fromkeys(network.kinds.values(), -100.0))
+        assert np.isfinite(barrier)
+        assert barrier == pytest.approx(max(saddles[name] for name in path) + 100)
 
 
 def test_an_interstitial_hops_between_the_holes():
@@ -551,7 +583,7 @@ def test_the_diffusivity_of_a_random_walk_lies_in_its_interval():
     exact = 3 * step**2 / (6 * 0.02) * 1e-4  # cm2/s
     inside = 0
     for seed in range(5):
-        found = diffusivity(walk(24, 1000, step, seed), "Li", settings, 2.0)
+        found = diffusivity(walk(24, 1000, step, seed), "Li", settings, 2.0, 2.0)
         low, high = np.percentile(found.samples_cm2_s, (2.5, 97.5))
         assert low < np.median(found.samples_cm2_s) < high
         assert np.median(found.samples_cm2_s) == pytest.approx(exact, rel=0.5)
@@ -561,10 +593,26 @@ def test_the_diffusivity_of_a_random_walk_lies_in_its_interval():
 
 def test_too_few_hops_are_refused_with_a_bound():
     settings = DynamicsSettings(settle_ps=0.02, time_ps=20.0)
-    found = diffusivity(walk(24, 1000, 1e-4), "Li", settings, 2.0)
+    found = diffusivity(walk(24, 1000, 1e-4), "Li", settings, 1.0, 2.0)
     assert found.hops == 0
     assert len(found.samples_cm2_s) == 0
     assert found.below_cm2_s == pytest.approx(2.9957 * 4 / (6 * 24 * 19.98) * 1e-4, rel=0.01)
+
+
+def test_a_melt_gives_no_diffusivity():
+    settings = DynamicsSettings(settle_ps=0.02, time_ps=20.0)
+    frames = walk(24, 1000, 0.35)
+    for frame in frames:
+        frame.symbols[12:] = "Na"
+    found = diffusivity(frames, "Li", settings, 2.0, 2.0)
+    assert found.framework_a > MELTED_A
+    assert found.hops > FEWEST_HOPS
+    assert len(found.samples_cm2_s) == 0
+
+
+def test_a_conductor_of_copper_is_one_of_single_charges():
+    assert _charge("Cu") == 1
+    assert _charge("Mg") == 2
 
 
 def test_hops_are_counted_and_vibrations_are_not():

@@ -80,7 +80,8 @@ def prepared(crystal: Crystal, ion: str, engine: Engine, settings: NebSettings) 
         supercell=settings.supercell, min_length_a=settings.min_length_a, symprec_a=settings.symprec_a
     )
     primitive = primitive_cell(crystal, settings.symprec_a)
-    find_hops(primitive, ion, cutoff_a=settings.cutoff_a)  # says at once what has none
+    if settings.carrier == "vacancy":
+        find_hops(primitive, ion, cutoff_a=settings.cutoff_a)  # says at once what has none
     if settings.relax:
         primitive = relaxed(primitive, engine, like)
     empty = empty_sites(primitive, ion) if settings.carrier == "interstitial" else None

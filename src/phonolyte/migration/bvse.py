@@ -140,7 +140,9 @@ class Percolation:
         }
 
 
-def percolation(crystal: Crystal, ion: str, settings: PercolationSettings | None = None) -> Percolation:
+def percolation(
+    crystal: Crystal, ion: str, settings: PercolationSettings | None = None, *, primitive: bool = False
+) -> Percolation:
     """Estimate the percolation of an ion through a crystal from its bond-valence site energies.
 
     The energies are those of Chen, Wong and Adams, Acta Cryst. B75, 18 (2019), 10.1107/S2052520618015718, as bvlain
@@ -155,6 +157,8 @@ def percolation(crystal: Crystal, ion: str, settings: PercolationSettings | None
         Symbol of the mobile element.
     settings
         The defaults unless given.
+    primitive
+        Whether the cell is primitive already: it is then only reduced, and its origin stays where it is.
 
     Raises
     ------
@@ -170,7 +174,7 @@ def percolation(crystal: Crystal, ion: str, settings: PercolationSettings | None
         raise StructureError(
             f"{crystal.material_id} has no {ion}", fix="Name the mobile ion of this crystal.", kind="NoMobileIon"
         )
-    cell = _reduced(crystal)
+    cell = _niggli(crystal) if primitive else _niggli(_primitive(crystal))
     if len(cell) > settings.limit_atoms:
         raise StructureError(
             f"the primitive cell of {crystal.material_id} has {len(cell)} atoms",
@@ -281,7 +285,7 @@ def empty_sites(cell: Atoms, ion: str, settings: PercolationSettings | None = No
     StructureError
         As :func:`percolation` does, and where there is no such minimum.
     """
-    found = percolation(Crystal.from_ase(cell), ion, settings)
+    found = percolation(Crystal.from_ase(cell), ion, settings, primitive=True)
     energies = found.energies_ev[:-1, :-1, :-1]
     lowest = energies == minimum_filter(energies, size=3, mode="wrap")
     places = np.argwhere(lowest & (energies < HIGHEST_SITE_EV)) / energies.shape
@@ -353,17 +357,26 @@ def _lain() -> Any:
     return Lain(verbose=False)
 
 
-def _reduced(crystal: Crystal) -> Crystal:
-    """The primitive cell in Niggli's form, in which bvlain's box of neighbours is wide enough on every side."""
+def _primitive(crystal: Crystal) -> Crystal:
+    """The primitive cell, whose origin and orientation spglib may choose anew."""
     import spglib
 
     found = spglib.find_primitive((crystal.lattice, crystal.frac_coords, crystal.numbers), symprec=1e-2)
-    lattice, coords, numbers = found or (crystal.lattice, crystal.frac_coords, crystal.numbers)
-    niggli = spglib.niggli_reduce(lattice)
+    if found is None:
+        return crystal
+    lattice, coords, numbers = found
+    return Crystal.of(crystal.material_id, lattice, numbers.tolist(), coords, source=crystal.source)
+
+
+def _niggli(crystal: Crystal) -> Crystal:
+    """The same cell in Niggli's form, in which bvlain's box of neighbours is wide enough on every side."""
+    import spglib
+
+    niggli = spglib.niggli_reduce(crystal.lattice)
     if niggli is None:
         return crystal
-    coords = coords @ lattice @ np.linalg.inv(niggli)
-    return Crystal.of(crystal.material_id, niggli, numbers.tolist(), coords, source=crystal.source)
+    coords = crystal.frac_coords @ crystal.lattice @ np.linalg.inv(niggli)
+    return Crystal.of(crystal.material_id, niggli, crystal.numbers.tolist(), coords, source=crystal.source)
 
 
 def _charged(crystal: Crystal) -> tuple[Structure, str]:

@@ -39,6 +39,15 @@ SMOOTHED_PS = 0.2
 HOP_SHARE = 0.7
 """An ion has hopped when it is this share of the shortest distance between its sites away from where it was."""
 
+REACHES_A = (5.0, 8.0, 12.0)
+"""Distances within which sites are looked for, one after the other, until hops percolate."""
+
+CHARGES = {"Cu": 1}
+"""Of ions whose most common oxidation state is not the mobile one."""
+
+MELTED_A = 1.5
+"""Where every other element has moved as far as this (root mean square), the crystal is none any more."""
+
 DIFFUSIVE_SHARE = 0.1
 """Share of a run after which displacements are taken as diffusive."""
 
@@ -123,12 +132,15 @@ class Diffusivity(NamedTuple):
         Of the posterior distribution, (n,); empty where hops are too few.
     below_cm2_s
         What the diffusivity lies below with 95 % confidence, from the number of hops.
+    framework_a
+        How far the other atoms have moved, as :func:`framework_displacement` has it.
     """
 
     hops: int
     msd_a2: float
     samples_cm2_s: Floats
     below_cm2_s: float
+    framework_a: float
 
 
 def run_dynamics(cell: Atoms, engine: Engine, temperature_k: float, settings: DynamicsSettings, file: Path) -> None:
@@ -174,8 +186,13 @@ def _thermal(atoms: Atoms, temperature_k: float, rng: np.random.Generator) -> Fl
     return np.asarray((momenta - momenta.sum(axis=0) * masses / masses.sum()) / masses)
 
 
-def diffusivity(frames: Sequence[Atoms], ion: str, settings: DynamicsSettings, shortest_hop_a: float) -> Diffusivity:
+def diffusivity(
+    frames: Sequence[Atoms], ion: str, settings: DynamicsSettings, shortest_hop_a: float, longest_hop_a: float
+) -> Diffusivity:
     """The self-diffusivity of an ion from the frames of a run, its distribution by kinisi (10.1021/acs.jctc.4c01249).
+
+    Hops are counted by the shortest distance of sites; the bound where there are too few takes each for the longest
+    one that a path through the crystal needs.
 
     Raises
     ------
@@ -189,23 +206,41 @@ def diffusivity(frames: Sequence[Atoms], ion: str, settings: DynamicsSettings, s
     hops = count_hops(paths, HOP_SHARE * shortest_hop_a, max(1, round(SMOOTHED_PS / every_ps)))
     msd = float(((paths[-1] - paths[0]) ** 2).sum(axis=1).mean())
     length_ps = (len(kept) - 1) * every_ps
-    below = _most_likely_below(hops) * shortest_hop_a**2 / (6 * paths.shape[1] * length_ps) * CM2_S_PER_A2_PS
-    samples = _posterior(kept, ion, settings, length_ps) if hops >= FEWEST_HOPS else np.array([])
-    return Diffusivity(hops, msd, samples, below)
+    moved = framework_displacement(kept, ion)
+    below = _most_likely_below(hops) * longest_hop_a**2 / (6 * paths.shape[1] * length_ps) * CM2_S_PER_A2_PS
+    known = hops >= FEWEST_HOPS and moved < MELTED_A
+    samples = _posterior(kept, ion, settings, length_ps) if known else np.array([])
+    return Diffusivity(hops, msd, samples, below, moved)
+
+
+def framework_displacement(frames: Sequence[Atoms], ion: str) -> float:
+    """How far the element that moved least, the ion apart, has come in angstrom (root mean square); 0 without others.
+
+    The least, because groups may turn about an atom that stays.
+    """
+    others = [symbol for symbol in dict.fromkeys(frames[0].symbols) if symbol != ion]
+    coords = _without_drift(frames, ion)
+    moved = (coords[-max(1, len(coords) // 20) :].mean(axis=0) - coords[0]) @ frames[0].cell.array
+    squares = (moved**2).sum(axis=1)
+    return float(np.sqrt(min((squares[frames[0].symbols == symbol].mean() for symbol in others), default=0.0)))
 
 
 def unwrapped(frames: Sequence[Atoms], ion: str) -> Floats:
     """Positions of the ions, (frames, ions, 3) in angstrom, without jumps over borders and drift of the rest."""
-    lattice = frames[0].cell.array
+    ions = frames[0].symbols == ion
+    return np.asarray(_without_drift(frames, ion)[:, ions] @ frames[0].cell.array, dtype=float)
+
+
+def _without_drift(frames: Sequence[Atoms], ion: str) -> Floats:
+    """Fractional coordinates of all atoms, continuous over borders, with all but the ions at rest as a whole."""
     coords = np.array([frame.get_scaled_positions(wrap=False) for frame in frames])
     steps = np.diff(coords, axis=0)
     coords = coords[0] + np.concatenate((np.zeros_like(coords[:1]), np.cumsum(steps - np.rint(steps), axis=0)))
-    ions = np.array([symbol == ion for symbol in frames[0].symbols])
-    if not ions.all():
-        masses = frames[0].get_masses()[~ions]
-        rest = np.average(coords[:, ~ions], axis=1, weights=masses)
+    others = ~(frames[0].symbols == ion)
+    if others.any():
+        rest = np.average(coords[:, others], axis=1, weights=frames[0].get_masses()[others])
         coords = coords - (rest - rest[0])[:, None]
-    return np.asarray(coords[:, ions] @ lattice, dtype=float)
+    return np.asarray(coords, dtype=float)
 
 
 def count_hops(paths: Floats, far_a: float, window: int) -> int:
@@ -279,7 +314,7 @@ def dynamics_campaign(
     engine
         Source of energies and forces.
     folder
-        The run folder; ``ID/md-600K.traj`` has the frames of a run, and is where a killed one goes on.
+        The run folder; ``ID/md-600K-DIGEST.traj`` has the frames of a run, and is where a killed one goes on.
     settings
         The defaults unless given.
     progress
@@ -325,14 +360,12 @@ def _material(
 ) -> dict[str, Any]:
     from ase.build import make_supercell
 
-    from phonolyte.migration.hops import find_hops
-
     start = time.perf_counter()
     like = PhononSettings(
         supercell=settings.supercell, min_length_a=settings.min_length_a, symprec_a=settings.symprec_a
     )
     primitive = primitive_cell(crystal, settings.symprec_a)
-    shortest = find_hops(primitive, ion, symprec_a=settings.symprec_a).hops[0].length_a
+    shortest, longest = _hop_lengths(primitive, ion, settings)
     if settings.relax:
         primitive = relaxed(primitive, engine, like)
     cell = make_supercell(primitive, supercell_matrix(primitive, like))
@@ -342,7 +375,7 @@ def _material(
     for temperature in settings.temperatures_k:
         file = folder / f"md-{temperature:g}K-{digest[:8]}.traj"
         run_dynamics(cell, engine, temperature, settings, file)
-        found = diffusivity(_frames(file, settings), ion, settings, shortest)
+        found = diffusivity(_frames(file, settings), ion, settings, shortest, longest)
         if len(found.samples_cm2_s):
             known[temperature] = found.samples_cm2_s
         rows.append({"material_id": crystal.material_id, **_run_row(found, temperature, n_ions, charge, volume)})
@@ -355,13 +388,16 @@ def _material(
         "hops": sum(row["hops"] for row in rows),
         "supercell_atoms": len(cell),
         "time_ps": settings.time_ps,
-        **_activation(known, n_ions, charge, volume),
+        "ion_charge": charge,
+        **_activation(known, rows, n_ions, charge, volume),
         "seconds": time.perf_counter() - start,
     }
     return {"row": row, "runs": rows}
 
 
-def _activation(samples: Mapping[float, Floats], n_ions: int, charge: int, volume_a3: float) -> dict[str, Any]:
+def _activation(
+    samples: Mapping[float, Floats], runs: Sequence[Mapping[str, Any]], n_ions: int, charge: int, volume_a3: float
+) -> dict[str, Any]:
     names = (
         "barrier_ev",
         "barrier_low_ev",
@@ -373,7 +409,8 @@ def _activation(samples: Mapping[float, Floats], n_ions: int, charge: int, volum
     try:
         fit = arrhenius(samples, n_ions, charge, volume_a3)
     except MigrationError as error:
-        return {**dict.fromkeys(names), "why": str(error)}
+        reasons = [f"{run['temperature_k']:g} K: {run['why']}" for run in runs if run["why"]]
+        return {**dict.fromkeys(names), "why": "; ".join(reasons) or str(error)}
     values = [value for column in fit for value in (np.median(column), *np.percentile(column, INTERVAL))]
     return {**dict(zip(names, map(float, values), strict=True)), "why": ""}
 
@@ -382,12 +419,17 @@ def _run_row(found: Diffusivity, temperature: float, n_ions: int, charge: int, v
     row: dict[str, Any] = {"temperature_k": temperature, "hops": found.hops, "msd_a2": found.msd_a2}
     columns = ("diffusivity_cm2_s", "diffusivity_low_cm2_s", "diffusivity_high_cm2_s")
     if not len(found.samples_cm2_s):
-        why = f"{found.hops} hops, fewer than {FEWEST_HOPS}: run longer or hotter"
+        melted = found.framework_a >= MELTED_A
+        why = (
+            f"the crystal melts: all other atoms have moved by {found.framework_a:.1f} angstrom; run cooler"
+            if melted
+            else f"{found.hops} hops, fewer than {FEWEST_HOPS}: run longer or hotter"
+        )
         return {
             **row,
             **dict.fromkeys(columns),
             "sigma_s_cm": None,
-            "below_cm2_s": found.below_cm2_s,
+            "below_cm2_s": None if melted else found.below_cm2_s,
             "why": why,
         }
     middle = float(np.median(found.samples_cm2_s))
@@ -438,7 +480,27 @@ def _most_likely_below(hops: int) -> float:
     return float(chi2.ppf(0.95, 2 * (hops + 1)) / 2)
 
 
+def _hop_lengths(primitive: Atoms, ion: str, settings: DynamicsSettings) -> tuple[float, float]:
+    """The shortest distance of sites in angstrom, and the longest that a path through the crystal needs."""
+    from phonolyte.migration.hops import find_hops, percolation_threshold
+
+    for reach in REACHES_A:
+        try:
+            network = find_hops(primitive, ion, cutoff_a=reach, symprec_a=settings.symprec_a)
+        except MigrationError:
+            if reach == REACHES_A[-1]:
+                raise
+            continue
+        lengths = {hop.name: hop.length_a for hop in network.hops}
+        needed, _ = percolation_threshold(network, lengths, dict.fromkeys(network.kinds.values(), 0.0))
+        if np.isfinite(needed):
+            return min(lengths.values()), needed
+    return min(lengths.values()), max(lengths.values())
+
+
 def _charge(ion: str) -> int:
+    if ion in CHARGES:
+        return CHARGES[ion]
     from pymatgen.core.periodic_table import Element
 
     states = Element(ion).common_oxidation_states

@@ -256,7 +256,7 @@ def percolation_threshold(
         for group, rank in components(network.sites, known[:n]):
             if rank >= dimensions:
                 lowest = min(sites_ev[network.kinds[site]] for site in group)
-                inside = tuple(hop.name for hop in known[:n] if hop.edge.start in group)
+                inside = tuple(hop.name for hop in known[:n] if any(edge.start in group for edge in hop.edges))
                 return saddles_ev[known[n - 1].name] - lowest, inside
     return float("inf"), ()
 
