@@ -10,6 +10,7 @@ from ase.build import bulk
 from typer.testing import CliRunner
 
 from phonolyte.cli import app
+from phonolyte.cli.study import _further
 from phonolyte.errors import SettingsError
 from phonolyte.follow import STEPS, FollowSettings, follow
 from phonolyte.forces import open_engine
@@ -64,6 +65,18 @@ def test_without_time_nothing_is_begun_and_a_second_run_goes_on(tmp_path: Path):
 def test_settings_that_make_no_sense_are_refused():
     with pytest.raises(SettingsError, match="neb_top"):
         FollowSettings(neb_top=0)
+
+
+def test_an_ion_that_no_candidate_has_is_told(tmp_path: Path):
+    with pytest.raises(SettingsError, match="no candidate contains Na"):
+        follow(CRYSTALS, RANKED, open_engine("emt"), tmp_path, replace(EASY, ion="Na"))
+
+
+def test_the_ion_to_follow_is_that_of_the_screen():
+    assert _further({"screen": {"ion": "Na"}, "follow": {}})["ion"] == "Na"
+    assert _further({"screen": {"ion": "Na"}, "follow": {"ion": "Li"}})["ion"] == "Li"
+    with pytest.raises(SettingsError, match="whole number"):
+        _further({"follow": {"neb_top": 2.9}})
 
 
 def test_the_study_follows_its_best(tmp_path: Path):

@@ -77,6 +77,7 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "deuterium.cif": (cif("D1 D 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "isotope of hydrogen"),
     "dummy.cif": (cif("X1 X 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "unknown element"),
     "unknown_element.cif": (cif("Qq1 Qq 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "unknown element"),
+    "POSCAR_nanometres": (POSCAR.replace("1.0", "10.0"), "far too large"),
     "overlapping.cif": (cif("Na1 Na 0 0 0 1\nCl1 Cl 0.03 0 0 1"), "overlap"),
     "letters_for_numbers.cif": (cif("Na1 Na zero 0 0 1"), "'zero'"),
     "unknown_group.cif": (cif().replace("F m -3 m", "Q m -3 m"), "operations of space group"),

@@ -580,3 +580,12 @@ def test_options_that_make_no_sense_are_told(tmp_path: Path, more: list[str], wh
     result = CliRunner().invoke(app, ["impedance", str(tmp_path / "x.csv"), *more, "-o", str(tmp_path / "out")])
     assert isinstance(result.exception, SettingsError)
     assert what in str(result.exception)
+
+
+def test_a_given_circuit_is_found_as_the_chosen_one_is_whatever_its_tail_is_called():
+    rng = np.random.default_rng(1)
+    for _ in range(10):
+        r0, r1, q1, q2 = 10 ** rng.uniform((0, 2, -10, -7), (3, 6, -7, -5))
+        z = r0 + arc(r1, q1, rng.uniform(0.8, 1.0)) + cpe(q2, rng.uniform(0.7, 0.95))
+        z *= 1 + 0.003 * (rng.normal(size=len(F)) + 1j * rng.normal(size=len(F)))
+        assert fit(Spectrum.of("x", F, z), "R0-p(R1,CPE1)-CPE2").rms < 0.006

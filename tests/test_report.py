@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from phonolyte.cli import app
+from phonolyte.cli.report import written
 from phonolyte.errors import SettingsError
 from phonolyte.figures import neb_profile, save
 from phonolyte.items import file_name
@@ -253,6 +254,30 @@ def test_computed_phonons_are_on_the_card(tmp_path: Path):
     card = card_of(contents, "copper")
     assert dict(card.computed["Phonons"])["stable"] == "yes"
     assert "1 of 1 crystal are" in (tmp_path / "out" / PAGE).read_text()
+
+
+def test_small_conductivities_do_not_become_zero():
+    table = pd.DataFrame({"sigma_300k_s_cm": [3e-15, np.nan]})
+    _, arrays = packed_columns(table, columns_of(table))
+    assert arrays["sigma_300k_s_cm"][0] == pytest.approx(3e-15)
+
+
+def test_a_folder_of_another_command_is_refused(run: Path):
+    result = CliRunner().invoke(app, ["virtual", "--prototype", "li3ps4", "--sample", "5", "-o", str(run)])
+    assert isinstance(result.exception, SettingsError)
+    assert "holds a run of phonolyte screen" in str(result.exception)
+
+
+def test_what_failed_is_told_by_show(run: Path):
+    name = pd.read_parquet(run / "failures.parquet")["material_id"][0]
+    with pytest.raises(SettingsError, match="failed in"):
+        card_of(read_run(run), name)
+
+
+def test_without_a_report_none_of_before_stays(tmp_path: Path):
+    (tmp_path / PAGE).write_text("of before")
+    written(tmp_path, wanted=False)
+    assert not (tmp_path / PAGE).exists()
 
 
 def test_a_candidate_that_was_followed_to_the_end_comes_first(run: Path, tmp_path: Path):

@@ -17,12 +17,13 @@ from phonolyte.migration import NebSettings, barrier_campaign, percolation_campa
 from phonolyte.phonons import PhononSettings
 from phonolyte.phonons.calibration import Calibration
 from phonolyte.phonons.campaign import campaign
+from phonolyte.runs import FOLLOWED
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
     from phonolyte.forces import Engine
 
-TABLE, STEPS = "followed.csv", "followed.json"
+TABLE, STEPS = FOLLOWED
 TIERS = ("percolation", "phonons", "neb")
 """The cheap tier first: each takes what the one before has kept, and writes a run folder of its name."""
 
@@ -41,12 +42,13 @@ class FollowSettings:
     ion
         The mobile element.
     budget_h
-        Hours for all tiers together; each may take an equal share of what is left when it begins.
+        Hours for all tiers together; each may take an equal share of what is left when it begins. A crystal that has
+        begun is finished.
     percolation_top, phonons_top, neb_top
         Most candidates of each tier.
     max_barrier_ev
-        Candidates with a higher percolation barrier by bond-valence site energies go no further; those whose barrier
-        cannot be told do.
+        Candidates with a higher percolation barrier by bond-valence site energies go no further, nor do those whose
+        barrier cannot be told.
     max_center_mev
         Candidates whose computed band center, calibrated where it can be, is higher go no further.
     stable
@@ -147,6 +149,12 @@ def follow(
     settings = settings or FollowSettings()
     known = {crystal.material_id: crystal for crystal in crystals}
     left = [known[name] for name in ranked["material_id"] if settings.ion in known[name].symbols]
+    if len(ranked) and not left:
+        raise SettingsError(
+            f"no candidate contains {settings.ion}, the ion to follow",
+            why=f"the first is {known[ranked['material_id'].iloc[0]].formula}",
+            fix="Name another one as ion in the table [follow].",
+        )
     centers = dict(zip(ranked["material_id"], ranked["band_center_mev"], strict=True))
     rows: dict[str, dict[str, Any]] = {
         crystal.material_id: {
@@ -189,7 +197,8 @@ def follow(
     found["stopped"] = found["stopped"].replace("", "followed to the end")
     found = found.sort_values(["barrier_ev", "rank"], na_position="last", ignore_index=True)
     found.to_csv(folder / TABLE, index=False)
-    write_json(folder / STEPS, {"settings": asdict(settings), "steps": [asdict(step) for step in steps]})
+    record = {"settings": asdict(settings), "engine": engine.name, "engine_provenance": dict(engine.provenance)}
+    write_json(folder / STEPS, {**record, "steps": [asdict(step) for step in steps]})
     return Followed(found, steps, failures)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -26,17 +27,27 @@ if TYPE_CHECKING:
 CRYSTALS = "crystals.parquet"
 """Of a run folder: the crystals that its tables name, as a crystal table."""
 
+FOLLOWED = ("followed.csv", "followed.json")
+"""Of a run folder of a study: how far candidates were followed, and what each tier did."""
+
 FAILURE_COLUMNS = ("material_id", "stage", "error", "message", "source")
 _RECORDED = ("numpy", "pandas", "scikit-learn", "numba", "pymatgen-core", "ase")
 
 
-def open_run(folder: str | Path) -> Path:
+def open_run(folder: str | Path, command: str = "") -> Path:
     """Make a run folder, or take up one that is there.
+
+    Parameters
+    ----------
+    folder
+        Its path.
+    command
+        What is about to write into it; a folder of another one is refused, whose results it would mix with its own.
 
     Raises
     ------
     SettingsError
-        When the path is a file, or cannot be written.
+        When the path is a file, cannot be written, or holds a run of another command.
     """
     folder = Path(folder)
     try:
@@ -45,7 +56,19 @@ def open_run(folder: str | Path) -> Path:
         raise SettingsError(
             f"{folder} cannot be a run folder", why=error.strerror or str(error), fix="Choose another -o."
         ) from None
+    earlier = _command_in(folder / "run.toml")
+    if command and earlier and earlier != command:
+        raise SettingsError(f"{folder} holds a run of phonolyte {earlier}", fix="Choose another -o.")
     return folder
+
+
+def _command_in(path: Path) -> str:
+    """The command that wrote a ``run.toml``, with its method; empty where there is none that can be read."""
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))["settings"]
+        return str(settings["command"]) + (f" --method {settings['method']}" if "method" in settings else "")
+    except (OSError, ValueError, KeyError):
+        return ""
 
 
 def write_run(folder: Path, settings: Mapping[str, Any], inputs: Iterable[str | Path]) -> None:

@@ -124,6 +124,8 @@ def as_type_of(default: Any, value: Any, name: str) -> Any:
             return [part.strip() for part in value.split(",")] if isinstance(value, str) else list(value)
         if isinstance(default, bool):
             return {"true": True, "false": False}[str(value).lower()]
+        if isinstance(default, int) and isinstance(value, float) and not value.is_integer():
+            raise ValueError
         if isinstance(value, bool) or (isinstance(default, str) and not isinstance(value, str)):
             raise TypeError
         return type(default)(value)

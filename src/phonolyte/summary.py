@@ -126,6 +126,8 @@ def barriers_table(table: pd.DataFrame) -> Table:
         found.add_row(*named, *_of_method(row, method))
     if method == "neb" and not shown["converged"].all():
         found.caption = "* a hop on the way has not converged"
+    if method == "md" and (refused := shown[shown["barrier_ev"].isna()]).size:
+        found.caption = "\n".join(f"{row['material_id']}: {row['why']}" for row in refused.to_dict("records"))
     return found
 
 

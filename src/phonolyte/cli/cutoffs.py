@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phonolyte.cli.engines import options_of
-from phonolyte.cli.terminal import bar, console, read_crystals
+from phonolyte.cli.terminal import bar, console, escape, read_crystals
 from phonolyte.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def cutoffs(
         return open_engine("espresso", **{**options, **setting.options})
 
     source = engine_at(ladder.cutoffs[0])  # what is wrong with options is wrong with every setting
-    folder = open_run(output)
+    folder = open_run(output, "cutoffs")
     reading = read_crystals([str(file)], None)
     if len(reading.crystals) != 1:
         why = reading.failures[0].message if reading.failures else f"it has {len(reading.crystals)}"
@@ -71,4 +71,5 @@ def cutoffs(
     failed = table["error"].ne("")
     console().print(f"{len(table) - failed.sum()} of {len(table)} settings -> {folder}/cutoffs.csv")
     if failed.any():
+        console().print(escape(str(table.loc[failed, "error"].iloc[0])), highlight=False)
         raise typer.Exit(2 if failed.all() else 1)

@@ -44,7 +44,8 @@ def migrate(
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")] = Path("out"),
     supercell: Annotated[
-        tuple[int, int, int] | None, typer.Option(help="Multiples of the primitive cell. Default: by length.")
+        tuple[int, int, int] | None,
+        typer.Option(metavar="N N N", help="Multiples of the primitive cell. Default: by length."),
     ] = None,
     min_length_a: Annotated[float, typer.Option(help="Least distance of an atom from its image, angstrom.")] = 8.0,
     relax: Annotated[bool, typer.Option(help="Relax cell and positions first, the symmetry kept.")] = True,
@@ -103,6 +104,7 @@ def migrate(
     jobs: Jobs = None,
 ) -> None:
     """Find how an ion moves: by percolation of site energies, nudged elastic bands, or molecular dynamics."""
+    from phonolyte.elements import SYMBOLS
     from phonolyte.figures import draw_migration
     from phonolyte.migration import (
         DynamicsSettings,
@@ -138,7 +140,9 @@ def migrate(
         raise SettingsError(f"--cluster does not go with --method {method}", fix="Leave it out.")
     options = options_of(option or [])
     there = Cluster.of(engine, options, slurm_header, command=NEB_COMMAND) if cluster else None
-    folder = open_run(output)
+    if ion not in SYMBOLS:
+        raise SettingsError(f"there is no element {ion!r}", fix="Give a symbol such as Li.")
+    folder = open_run(output, f"migrate --method {method}")
     reading = read_crystals(required(inputs), jobs)
     crystals = reading.crystals
     write_crystals(crystals, folder)
@@ -168,6 +172,9 @@ def migrate(
     write_failures(folder, lost)
     if len(table):
         console().print(barriers_table(table))
+    elsewhere = len(crystals) - len(table) - len(failures)
+    if elsewhere and not there:
+        waiting = [f"{elsewhere} crystals are with other processes; run again when they are done"]
     n = len(reading.crystals) + len(reading.failures)
     console().print(f"{len(table)} of {n} crystals -> {folder}/barriers.parquet")
     written(folder, wanted=report)

@@ -28,12 +28,14 @@ def phonons(
     output: Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")] = Path("out"),
     ion: Annotated[str | None, typer.Option(help="Mobile element, whose own band center is reported.")] = None,
     supercell: Annotated[
-        tuple[int, int, int] | None, typer.Option(help="Multiples of the primitive cell. Default: by length.")
+        tuple[int, int, int] | None,
+        typer.Option(metavar="N N N", help="Multiples of the primitive cell. Default: by length."),
     ] = None,
     min_length_a: Annotated[float, typer.Option(help="Least distance of an atom from its image, angstrom.")] = 8.0,
     displacement_a: Annotated[float, typer.Option(help="Displacement of an atom, angstrom.")] = 0.01,
     mesh: Annotated[
-        tuple[int, int, int] | None, typer.Option(help="Divisions of the q-point mesh. Default: by length, 100 A.")
+        tuple[int, int, int] | None,
+        typer.Option(metavar="N N N", min=1, help="Divisions of the q-point mesh. Default: by length, 100 A."),
     ] = None,
     relax: Annotated[bool, typer.Option(help="Relax cell and positions first, the symmetry kept.")] = True,
     tolerance_mev: Annotated[float, typer.Option(help="A mode below minus this makes a crystal unstable, meV.")] = 1.0,
@@ -85,7 +87,7 @@ def phonons(
     learned = Path(calibration) if calibration and calibration != "none" else None
     given = Calibration.load(learned) if learned else None
     there = Cluster.of(engine, options, slurm_header) if cluster else None
-    folder = open_run(output)
+    folder = open_run(output, "phonons")
     reading = read_crystals(required(inputs), jobs)
     source = there.engine if there else open_named(engine, options)
     rule = given if calibration else Calibration.shipped(source)

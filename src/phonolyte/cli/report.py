@@ -43,9 +43,10 @@ def show(
 def written(folder: Path, *, wanted: bool) -> None:
     """The report at the end of a command; a run without a row has none."""
     from phonolyte.errors import SettingsError
-    from phonolyte.report import write_report
+    from phonolyte.report import PAGE, write_report
 
     if not wanted:
+        (folder / PAGE).unlink(missing_ok=True)  # it would show what was there before
         return
     try:
         path = write_report(folder)

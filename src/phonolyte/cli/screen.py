@@ -72,7 +72,7 @@ def screened(
     """Screen as the settings say, write and show what came out."""
     from phonolyte.models import BandCenterModel
     from phonolyte.references import reference_compounds
-    from phonolyte.runs import open_run, write_failures, write_run
+    from phonolyte.runs import FOLLOWED, open_run, write_failures, write_run
     from phonolyte.screen import criteria_from, read_properties, write_screening
     from phonolyte.screen import screen as run_screen
     from phonolyte.structures.reading import input_files
@@ -80,7 +80,9 @@ def screened(
     criteria = criteria_from(settings)
     fitted = BandCenterModel.load(model) if model else BandCenterModel.embedded()
     known = read_properties(properties) if properties else None
-    folder = open_run(output)
+    folder = open_run(output, "screen")
+    for file in FOLLOWED:  # what a study has followed is not of this screen
+        (folder / file).unlink(missing_ok=True)
     jobs = settings["jobs"]
     reading = read_crystals(inputs, jobs) if inputs else reference_compounds()
     load_kernels()

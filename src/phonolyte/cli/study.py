@@ -42,7 +42,7 @@ def study(
     unknown = set(record) - {"train", "screen", "follow"}
     if unknown:
         raise SettingsError(f"there is no table [{sorted(unknown)[0]}]", fix="Use [train], [screen] and [follow].")
-    further = resolve(FOLLOW_DEFAULTS, arguments={}, table=section(record, "follow")) if "follow" in record else None
+    further = _further(record) if "follow" in record else None
     source = open_named(further["engine"], options_of(further["options"])) if further else None
     from phonolyte.runs import write_failures
 
@@ -66,6 +66,13 @@ def study(
     write_failures(output, lost)
     written(output, wanted=report)
     finish(lost, nothing=screening.table.empty, notes=screening.notes)
+
+
+def _further(record: dict[str, Any]) -> dict[str, Any]:
+    """The settings of what follows; its ion is that of the screen unless it is named."""
+    ion = section(record, "screen").get("ion", "any")
+    table = section(record, "follow")
+    return resolve(FOLLOW_DEFAULTS, arguments={}, table=table if ion == "any" else {"ion": ion, **table})
 
 
 def _follow(

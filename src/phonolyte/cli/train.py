@@ -79,7 +79,7 @@ def trained(output: Path, settings: dict[str, Any], *, figures: Path | None) -> 
         raise SettingsError(f"there is no algorithm {algorithm!r} to keep", fix=f"Choose among {', '.join(STUDY)}.")
     if features not in ("all", "selected"):
         raise SettingsError(f"there is no feature set {features!r} to keep", fix="Choose all or selected.")
-    folder = open_run(output)
+    folder = open_run(output, "train")
     load_kernels()
     data = Path(settings["data"] or own.crystals_file())
     description = settings["description"] or ("" if settings["data"] else own.DESCRIPTION)

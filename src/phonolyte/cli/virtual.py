@@ -56,8 +56,10 @@ def virtual(
             raise SettingsError(f"{name} is {value}", fix="Give a positive number.")
     fitted = BandCenterModel.load(model) if model else BandCenterModel.embedded()
     spaces = _spaces(prototype or [], parent, rules, ion)
-    folder = open_run(output)
+    folder = open_run(output, "virtual")
     crystals = read_crystals(known, jobs).crystals if known else []
+    if known and not crystals:
+        raise SettingsError("--known gives no crystal", fix="Name files or tables of known materials.")
     load_kernels()
     total = sum(min(len(space), sample or len(space)) for space in spaces)
     with threads(jobs) as executor, bar("Compounds", total) as progress:

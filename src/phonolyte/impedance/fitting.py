@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -198,10 +199,23 @@ def fit(
     if simpler:
         known = fit(spectrum, simpler, weighting=weighting)
         guesses += _from_tried(spectrum, wanted, {simpler: known})
+    guesses += _as_tried(spectrum, wanted, weighting)
     for guess in guesses:
         for name, value in (start or {}).items():
             guess[wanted.names.index(name)] = value
     return _fitted(spectrum, wanted, guesses, weighting)
+
+
+def _as_tried(spectrum: Spectrum, wanted: Circuit, weighting: Weighting) -> list[Floats]:
+    """Values to start from: those of the same circuit, where :func:`best_fit` tries it, whatever its tail is called."""
+    same = re.sub(r"-CPE\d+$", "-CPE0", wanted.text)
+    if same not in {core for plain in CORES for core in (plain, f"R0-{plain}", f"L0-{plain}", f"L0-R0-{plain}")}:
+        return []
+    try:
+        _, tried = best_fit(spectrum, weighting=weighting)
+    except SpectrumError:
+        return []
+    return [one.values.copy() for one in tried if one.circuit == same]
 
 
 def _simplest(fits: Iterable[Fit]) -> Fit | None:

@@ -146,7 +146,7 @@ class NebResult:
     max_force_ev_a
         What is left.
     seconds
-        Wall time, the ends included.
+        Wall time of the band.
     """
 
     hop: Hop
@@ -340,6 +340,8 @@ def climb(
     start = time.perf_counter()
     images = list(path) if path else first_path(hop, ends, settings)
     _same_atoms(images, ends)
+    if path:
+        _in_one_cell(images, ends)
     for image in images:
         image.calc = _remembering(engine.calculator)
     steps, converged = 0, False
@@ -492,6 +494,18 @@ def _same_atoms(images: Sequence[Atoms], ends: Ends) -> None:
             )
     if len(images) < 3:
         raise MigrationError("the path has no image between its ends", fix="Give one at least.", kind="NoImages")
+
+
+def _in_one_cell(images: Sequence[Atoms], ends: Ends) -> None:
+    """Give images that were read the cell of the ends, and let no atom jump over a border from one to the next."""
+    cell = ends.start.cell.array
+    before = ends.start.positions
+    for image in images:
+        image.set_cell(cell)
+        image.pbc = True
+        steps = (image.positions - before) @ np.linalg.inv(cell)
+        image.positions -= np.rint(steps) @ cell
+        before = image.positions
 
 
 def _forces(images: Sequence[Atoms]) -> float:

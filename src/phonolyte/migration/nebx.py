@@ -108,13 +108,16 @@ def _advance(
     item: Item, ion: str, waves: PlaneWaves, cluster: Cluster, settings: NebSettings, folder: Path
 ) -> tuple[list[Path], list[Path]]:
     """Read and write what is there of one crystal; the folders that are still to run, and those that are running."""
-    if "row" in (item.record or {}):
+    record = item.record or {}
+    jobs = folder / JOBS / f"{item.name}-{item.digest[:8]}"
+    again = [hop["hop"] for hop in record.get("hops", ()) if hop["error"] and not (jobs / hop["hop"] / OUTPUT).exists()]
+    if "row" in record and not again:
         return [], []
     to_run, running, rows = [], [], []
     try:
         material = prepared(item.crystal, ion, cluster.engine, settings)
         for hop in chosen_hops(material.network, settings):
-            task = folder / JOBS / f"{item.name}-{item.digest[:8]}" / hop.name
+            task = jobs / hop.name
             if (task / RUNNING).exists() and "JOB DONE" not in _text(task / OUTPUT):
                 running.append(task)
             elif not (task / OUTPUT).exists():

@@ -181,6 +181,9 @@ def _nearest(contents: Contents, material_id: str) -> list[tuple[str, str, float
 
 def _unknown(contents: Contents, material_id: str) -> SettingsError:
     names = names_of(contents)
+    lost = contents.failures[contents.failures["material_id"] == material_id]
+    if len(lost):
+        return SettingsError(f"{material_id} failed in {contents.folder}", why=str(lost["message"].iloc[0]))
     close = difflib.get_close_matches(material_id, names, n=4, cutoff=0.6)
     if "formula" in contents.table:
         of_formula = contents.table["formula"].astype(str).str.lower() == material_id.lower()

@@ -54,9 +54,8 @@ def packed_columns(table: pd.DataFrame, columns: Sequence[Column]) -> tuple[list
         values, record = table[column.key], asdict(column)
         if column.kind == "number":
             numbers = pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
-            arrays[column.key] = np.round(numbers, max(column.digits, 0) + 2 if column.digits >= 0 else 12).astype(
-                "<f4"
-            )
+            rounded = np.round(numbers, column.digits + 2) if column.digits >= 0 else numbers
+            arrays[column.key] = rounded.astype("<f4")
         elif column.kind == "flag":
             known = values.notna().to_numpy()
             arrays[column.key] = np.where(known, values.fillna(False).astype(bool).to_numpy(), 2).astype("u1")

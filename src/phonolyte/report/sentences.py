@@ -263,6 +263,8 @@ def _of_barriers(contents: Contents) -> list[str]:
     table = contents.table
     known = table[table["barrier_ev"].notna()] if len(table) else table
     if not len(known):
+        if len(table) and (table["method"] == "md").all():
+            return [f"No activation energy is known. {table.iloc[0]['formula']}: {table.iloc[0]['why']}."]
         return ["No path through any crystal could be found."]
     best = known.iloc[0]
     how = {

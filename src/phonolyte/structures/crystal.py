@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SHORTEST_DISTANCE_A = 0.5
 """Atoms nearer than this overlap; the shortest bond there is, H-H, has 0.74 angstrom."""
 
+LARGEST_A3 = 10_000.0
+"""Volume per atom of no crystal; the emptiest ones of databases have 700 cubic angstrom."""
+
 FLATTEST_CELL = 1e-3
 """A cell whose volume is below this share of the product of its edges is degenerate."""
 
@@ -202,7 +205,7 @@ def check(crystal: Crystal) -> None:
     Raises
     ------
     StructureError
-        For an empty or degenerate cell, values that are not finite, and overlapping atoms.
+        For an empty, degenerate or far too large cell, values that are not finite, and overlapping atoms.
     """
     if len(crystal) == 0:
         raise StructureError("the cell holds no atoms", fix="Check the site list.", kind="EmptyCell")
@@ -226,6 +229,13 @@ def check(crystal: Crystal) -> None:
             why=f"edges {', '.join(f'{x:.3g}' for x in edges)} A, volume {crystal.volume_a3:.3g} A^3",
             fix="Three independent lattice vectors in angstrom are needed.",
             kind="DegenerateCell",
+        )
+    if crystal.volume_a3 > LARGEST_A3 * len(crystal):
+        raise StructureError(
+            "the cell is far too large for its atoms",
+            why=f"{crystal.volume_a3 / len(crystal):,.0f} A^3 an atom",
+            fix="Lengths are in angstrom; atoms may be missing.",
+            kind="HugeCell",
         )
     _check_overlaps(crystal)
 

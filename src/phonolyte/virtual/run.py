@@ -246,7 +246,7 @@ def _nothing(space: Space) -> SettingsError:
     return SettingsError(
         f"the rules for {space.parent.name} allow no compound at all",
         why=f"none of {len(space):,} choices has {' and '.join(why)}",
-        fix="Lengthen the lists, or set charge = 'free'.",
+        fix="Lengthen the lists, widen or leave out radius_window, or set charge = 'free'.",
     )
 
 
