@@ -589,3 +589,72 @@ def test_a_given_circuit_is_found_as_the_chosen_one_is_whatever_its_tail_is_call
         z = r0 + arc(r1, q1, rng.uniform(0.8, 1.0)) + cpe(q2, rng.uniform(0.7, 0.95))
         z *= 1 + 0.003 * (rng.normal(size=len(F)) + 1j * rng.normal(size=len(F)))
         assert fit(Spectrum.of("x", F, z), "R0-p(R1,CPE1)-CPE2").rms < 0.006
+
+
+def written(path: Path, head: str, rows: list[str]) -> Path:
+    path.write_text("\n".join((head, *rows)) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_unit_does_not_begin_in_the_name_before_it(tmp_path: Path):
+    z = two_arcs()
+    rows = [f"{f:.6g}\t{one.real:.6g}\t{one.imag:.6g}" for f, one in zip(F, z, strict=True)]
+    read = read_spectrum(written(tmp_path / "a.txt", "Freq Hz\tZre ohm\tZim ohm", rows))
+    assert read.impedance_ohm == pytest.approx(z, rel=1e-4)
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_decimal_commas_under_german_names(tmp_path: Path, mark: str):
+    z = two_arcs()
+    rows = [mark.join((f"{f:.6g}", f"{one.real:.6g}", f"{one.imag:.6g}")) for f, one in zip(F, z, strict=True)]
+    head = mark.join(("Frequenz [Hz]", "Realteil Z [Ohm]", "Imaginärteil Z [Ohm]"))
+    read = read_spectrum(written(tmp_path / "a.csv", head, [row.replace(".", ",") for row in rows]))
+    assert read.impedance_ohm == pytest.approx(z, rel=1e-4)
+    unknown = written(tmp_path / "b.csv", mark.join("xyz"), [row.replace(".", ",") for row in rows])
+    assert read_spectrum(unknown).impedance_ohm == pytest.approx(z, rel=1e-4)
+
+
+def test_empty_lines_and_cells_do_not_end_a_spectrum(tmp_path: Path):
+    rows = [f"{f:.6g},{one.real:.6g},{one.imag:.6g}" for f, one in zip(F, two_arcs(), strict=True)]
+    rows[12:12] = [""]
+    rows[20] = rows[20].split(",")[0] + ",,"
+    read = read_spectrum(written(tmp_path / "a.csv", "freq (Hz),Z' (ohm),Z'' (ohm)", rows))
+    assert len(read) == len(F) - 1
+    assert any("1 of 50 points" in note for note in read.notes)
+
+
+@pytest.mark.parametrize("head", ["Frequency (Hz),Y' (S),Y'' (S)", "Time (s),Voltage (V),Current (A)", "f,eps',eps''"])
+def test_columns_of_another_measurement_are_no_spectrum(tmp_path: Path, head: str):
+    rows = [f"{f:.6g},{1e-3 * f:.6g},{2e-3 * f:.6g}" for f in F]
+    with pytest.raises(SpectrumError, match="holds no impedance"):
+        read_spectrum(written(tmp_path / "a.csv", head, rows))
+
+
+def test_temperatures_that_differ_by_rounding_are_one():
+    t = np.array([298.15, 298.15000000000003, 298.1499999999999])
+    with pytest.raises(SpectrumError, match="there are 1"):
+        arrhenius(t, np.full(3, 1e-6), np.full(3, 0.01))
+    t = np.array([298.15, 298.15000000000003, 318.15, 318.1499999999999, 338.15])
+    found = arrhenius(t, np.exp(-0.4 / (KB_EV_K * t)) / t, np.full(5, 0.01))
+    assert found.ea_ev == pytest.approx(0.4)
+
+
+def test_a_temperature_for_no_file_is_told(tmp_path: Path):
+    rows = [f"{f:.6g},{one.real:.6g},{one.imag:.6g}" for f, one in zip(F, two_arcs(), strict=True)]
+    path = written(tmp_path / "pellet.csv", "freq (Hz),Z' (ohm),Z'' (ohm)", rows)
+    for given, said in (("nosuch=25", "names no file"), ("-400", "no temperature")):
+        result = CliRunner().invoke(
+            app, ["impedance", str(path), "--temperature-c", given, "-o", str(tmp_path / "out")]
+        )
+        assert isinstance(result.exception, SettingsError)
+        assert said in str(result.exception)
+    command = ["impedance", str(path), "--temperature-c", "pellet.csv=40", "-o", str(tmp_path / "out")]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert pd.read_parquet(tmp_path / "out" / "spectra.parquet")["temperature_k"].iloc[0] == pytest.approx(313.15)
+
+
+def test_resistances_beyond_the_data_are_said_to_be_extrapolated():
+    f = F[F > 10]
+    notes = analyse(Spectrum.of("x", f, arc(1e6, 1e-11, 1.0, f) + arc(1e9, 1e-10, 1.0, f))).notes
+    assert any("extrapolated" in note for note in notes)
+    assert not any("extrapolated" in note for note in analyse(Spectrum.of("x", F, two_arcs())).notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from math import inf, nan
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -57,6 +58,7 @@ def impedance(
     if not files:
         raise SettingsError("no spectrum was given", fix="Name files of instruments, or a folder of them.")
     paths = spectrum_files(files)
+    _refuse_unknown(reading.temperatures_c, paths)
     folder = open_run(output)
     with processes(jobs) if len(paths) > FEW else nullcontext() as executor:
         with bar("Spectra", len(paths)) as progress:
@@ -69,7 +71,8 @@ def impedance(
         record = {
             "command": "impedance", "thickness_mm": thickness_mm, "diameter_mm": diameter_mm, "area_cm2": area_cm2,
             "thickness_std_mm": thickness_std_mm, "diameter_std_mm": diameter_std_mm, "circuit": circuit,
-            "weighting": weighting,
+            "weighting": weighting, "temperature_c": temperature_c, "frequency_unit": frequency_unit,
+            "impedance_unit": impedance_unit,
         }  # fmt: skip
         write_run(folder, record, paths)
         with bar("Figures", len(analyses)) as progress:
@@ -88,7 +91,20 @@ def _temperatures(given: list[str]) -> tuple[tuple[str, float], ...]:
     for pair in given:
         name, _, value = pair.rpartition("=")
         try:
-            found.append((name, float(value)))
+            celsius = float(value)
         except ValueError:
-            raise SettingsError(f"{pair!r} is no temperature", fix="Write 25, or NAME=25, in Celsius.") from None
+            celsius = nan
+        if not -273.15 < celsius < inf:
+            raise SettingsError(f"{pair!r} is no temperature", fix="Write 25, or NAME=25, in Celsius.")
+        found.append((name, celsius))
     return tuple(found)
+
+
+def _refuse_unknown(temperatures_c: tuple[tuple[str, float], ...], paths: list[Path]) -> None:
+    """A temperature that is given for no file is a name that was mistyped."""
+    names = {name for path in paths for name in (path.stem, path.name)}
+    for name, celsius in temperatures_c:
+        if name and name not in names:
+            raise SettingsError(
+                f"--temperature-c {name}={celsius:g} names no file", fix=f"The first file is {paths[0].name}."
+            )

@@ -14,6 +14,7 @@ from phonolyte import __version__
 from phonolyte.errors import Failure
 from phonolyte.figures.impedance import NAMES, arrhenius_figure, draw
 from phonolyte.figures.style import save
+from phonolyte.impedance.arrhenius import ROOM_K
 from phonolyte.impedance.conductivity import Geometry
 from phonolyte.impedance.notes import series_notes
 from phonolyte.impedance.run import BOUNDS, Analysis, arrhenius_of, series
@@ -69,13 +70,13 @@ def write_page(
         figure = arrhenius_figure(parts, {name: arrhenius_of(part, "ln_sigma_t") for name, part in parts.items()})
         line, _ = save(figure, folder / "figures" / "arrhenius", ("png", "pdf"))
     body = [
-        f"<h1>Impedance of {_count(len(analyses))}</h1>",
+        f"<h1>Impedance of {_count(len(analyses))}{_lost(len(failures))}</h1>",
         f"<div class=facts>{_words(analyses, lines, geometry)}</div>",
     ]
     if line:
         body += ["<h2>Arrhenius</h2>", _image(line, "Conductivities against the inverse temperature", "narrow"),
                  _lines_table(lines)]  # fmt: skip
-    body += ["<h2>Conductivities</h2>", _table(spectra, ROW_COLUMNS)]
+    body += ["<h2>Conductivities</h2>", _WORDS, _table(spectra, ROW_COLUMNS)]
     if failures:
         listed = "".join(f"<li><b>{escape(one.material_id)}</b>: {escape(one.message)}</li>" for one in failures)
         body += [f"<h2>Not analysed: {len(failures)}</h2><ul>{listed}</ul>"]
@@ -113,13 +114,14 @@ def _words(analyses: Sequence[Analysis], lines: pd.DataFrame, geometry: Geometry
     if geometry:
         said.append(
             f"Pellet: {10 * geometry.thickness_cm:g} mm thick, electrodes of {geometry.area_cm2:.4g} cm². "
-            "Conductivities are thickness over area and resistance."
+            "σ = thickness / (area × resistance)."
         )
     said += [f"{note[0].upper()}{note[1:]}." for note in map(escape, series_notes(analyses, geometry))]
     said += [
         f"{NAMES[row['process']].capitalize()}: activation energy {row['ea_ev']:.3f} eV "
         f"({row['ea_low_ev']:.3f} to {row['ea_high_ev']:.3f}), at 25 °C {_number(row['room_s_cm'])} S/cm "
-        f"({_number(row['room_low_s_cm'])} to {_number(row['room_high_s_cm'])}), extrapolated."
+        f"({_number(row['room_low_s_cm'])} to {_number(row['room_high_s_cm'])})"
+        f"{'' if row['from_k'] <= ROOM_K <= row['to_k'] else ', extrapolated'}."
         for row in (lines[lines["form"] == "ln_sigma_t"].to_dict("records") if len(lines) else ())
     ]
     bad = [analysis.spectrum.name for analysis in analyses if analysis.test.verdict != "good"]
@@ -172,12 +174,12 @@ def _cell(value: Any, kind: str) -> str:
         return f"{value:.3f}"
     if kind == "g":
         return _number(value)
-    return str(value).replace("_", " ")
+    return str(value).replace("_", " ") if kind == "word" else str(value)
 
 
 def _number(value: float) -> str:
     """Three digits; powers of ten as people write them."""
-    text = f"{value:.3g}"
+    text = f"{value:#.3g}".rstrip(".") if value else "0"
     mantissa, _, power = text.partition("e")
     return f"{mantissa}\u00a0×\u00a010{str(int(power)).translate(RAISED)}" if power else text
 
@@ -188,6 +190,16 @@ RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def _image(path: Path, text: str, style: str = "") -> str:
     data = base64.b64encode(path.read_bytes()).decode()
     return f'<img class="{style}" alt="{escape(text, quote=True)}" src="data:image/png;base64,{data}">'
+
+
+_WORDS = """<p>Bulk, grain boundary and electrode are arcs, told apart by their capacitance; the total is bulk and
+grain boundary together. The intercept is read off the real axis without a fit, a check of the total; "at least" says
+that the spectrum ends before it meets that axis. Intervals cover noise and the choice of a circuit, not errors of the
+temperature, nor those of thickness and diameter unless they were given.</p>"""
+
+
+def _lost(n: int) -> str:
+    return f"; {n} file{'' if n == 1 else 's'} failed" if n else ""
 
 
 def _count(n: int) -> str:
@@ -202,13 +214,14 @@ _PAGE = """<!doctype html>
   --wash: #f4f6f8; --mark: #0072b2; }}
 @media (prefers-color-scheme: dark) {{ :root {{ --ink: #e3e7ec; --soft: #9aa4af; --paper: #16191d; --line: #3a414a;
   --wash: #1f242a; --mark: #56b4e9; }} }}
-body {{ font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem;
+body {{ font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 72rem;
   margin: 2rem auto; padding: 0 1rem; }}
 h1 {{ font-size: 1.7rem; line-height: 1.2; }} h2 {{ font-size: 1.25rem; margin-top: 2.5rem; }}
 h3 {{ font-size: 1.05rem; margin: 1.2rem 0 .3rem; overflow-wrap: anywhere; }}
 img {{ max-width: 100%; height: auto; background: #fff; border-radius: 4px; display: block; }}
 img.narrow {{ max-width: min(100%, 30rem); }}
-.wide {{ overflow-x: auto; }}
+.wide {{ overflow-x: auto; background: linear-gradient(to left, var(--paper) 1.2rem, transparent) right / 2.4rem 100%
+  no-repeat local, linear-gradient(to left, var(--line), transparent 1.2rem) right / 1.2rem 100% no-repeat scroll; }}
 table {{ border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }}
 th, td {{ text-align: right; padding: .2rem .6rem; white-space: nowrap; }}
 th {{ color: var(--soft); font-weight: 600; border-bottom: 1px solid var(--ink); }}

@@ -18,6 +18,12 @@ CONFIDENCE = 0.95
 OUTLIER_SHARE = 0.02
 """Share of straight lines with noise in which any point may be called off the line."""
 
+ROUNDED_K = 0.05
+"""Temperatures that are nearer than this are one."""
+
+LEAST_CHANGE_EV = 0.03
+"""Two regimes differ in energy by this at least."""
+
 FEWEST_TWO = 6
 """Temperatures from which on two regimes are looked for, three at least on either side."""
 
@@ -79,9 +85,9 @@ def arrhenius(
         With fewer than three temperatures, from which there is no interval.
     """
     t, sigma = np.asarray(temperatures_k, float), np.asarray(sigma_s_cm, float)
-    if len(np.unique(t)) < 3:
+    if distinct(t) < 3:
         raise SpectrumError(
-            f"an activation energy needs three temperatures, there are {len(np.unique(t))}", fix="Measure more of them."
+            f"an activation energy needs three temperatures, there are {distinct(t)}", fix="Measure more of them."
         )
     y = np.log(sigma * t) if form == "ln_sigma_t" else np.log(sigma)
     weight = 1 / np.maximum(np.asarray(relative_std, float), FLOOR) ** 2
@@ -91,8 +97,8 @@ def arrhenius(
     room, room_std = line.at(1 / ROOM_K)
     by = ROOM_K if form == "ln_sigma_t" else 1.0
     start, start_std = line.at(0.0)
-    starts = [float(np.exp(start + sign * quantile * start_std)) for sign in (0, -1, 1)]
-    rooms = [float(np.exp(room + sign * quantile * room_std)) / by for sign in (0, -1, 1)]
+    starts = [_exp(start + sign * quantile * start_std) for sign in (0, -1, 1)]
+    rooms = [_exp(room + sign * quantile * room_std) / by for sign in (0, -1, 1)]
     return ArrheniusFit(
         form=form,
         ea_ev=energy,
@@ -120,7 +126,7 @@ def regimes(
     """One line, or two where the data demand it, from low to high temperatures.
 
     Two lines must be better than one by 10 in the Bayesian information criterion, and the intervals of their energies
-    must not meet.
+    must not meet, and must differ by what a mechanism would change, 0.03 eV.
     """
     t = np.asarray(temperatures_k, float)
     order = np.argsort(t)
@@ -137,7 +143,7 @@ def regimes(
 
     cuts = [
         cut for cut in range(3, n - 2)
-        if t[cut] > t[cut - 1] and min(len(np.unique(t[:cut])), len(np.unique(t[cut:]))) >= 3
+        if distinct(t[cut - 1 : cut + 1]) == 2 and min(distinct(t[:cut]), distinct(t[cut:])) >= 3
     ]  # fmt: skip
     if not cuts:
         return [whole]
@@ -146,7 +152,18 @@ def regimes(
     better = n * np.log(square(slice(0, n)) / max(two, 1e-12 * n)) - 3 * np.log(n)
     low, high = (arrhenius(t[part], sigma[part], spread[part], form) for part in (slice(0, best), slice(best, n)))
     apart = low.ea_high_ev < high.ea_low_ev or high.ea_high_ev < low.ea_low_ev
-    return [low, high] if better > 10 and apart else [whole]
+    matters = abs(low.ea_ev - high.ea_ev) >= LEAST_CHANGE_EV
+    return [low, high] if better > 10 and apart and matters else [whole]
+
+
+def distinct(temperatures_k: Sequence[float] | Floats) -> int:
+    """How many temperatures differ by more than their rounding."""
+    return 1 + int((np.diff(np.sort(np.asarray(temperatures_k, float))) > ROUNDED_K).sum())
+
+
+def _exp(value: float) -> float:
+    """The exponential of what may be far outside of all numbers: a line through noise."""
+    return float(np.exp(np.clip(value, -700.0, 700.0)))
 
 
 class _Line(NamedTuple):
@@ -182,6 +199,8 @@ def _off_the_line(x: Floats, y: Floats, weight: Floats) -> tuple[int, ...]:
     everything: Ints = np.arange(len(x))
     for point in everything:
         rest = everything != point
+        if distinct(1 / x[rest]) < 3:
+            continue
         line = _line(x[rest], y[rest], weight[rest])
         expected, spread = line.at(float(x[point]))
         noise = line.square / (rest.sum() - 2) / weight[point]

@@ -66,10 +66,14 @@ class Geometry:
             Without an area or with two, and for lengths that are not above zero.
         """
         if (diameter_mm is None) == (area_cm2 is None):
-            raise SettingsError("the area of the pellet is needed once", fix="Give --diameter-mm or --area-cm2.")
+            both = "is given twice" if area_cm2 is not None else "is missing"
+            raise SettingsError(f"the area of the pellet {both}", fix="Give one of --diameter-mm and --area-cm2.")
         for name, value in (("thickness", thickness_mm), ("diameter", diameter_mm), ("area", area_cm2)):
-            if value is not None and not value > 0:
-                raise SettingsError(f"the {name} is {value}", fix="Give a length above zero.")
+            if value is not None and not 0 < value < np.inf:
+                raise SettingsError(f"the {name} is {value}", fix="Give a number above zero.")
+        for name, value in (("thickness", thickness_std_mm), ("diameter", diameter_std_mm)):
+            if not 0 <= value < np.inf:
+                raise SettingsError(f"the deviation of the {name} is {value}", fix="Give none, or one above zero.")
         area = area_cm2 if area_cm2 is not None else np.pi * ((diameter_mm or 0.0) / 20) ** 2
         spread = 2 * diameter_std_mm / diameter_mm * area if diameter_mm else 0.0
         return cls(thickness_mm / 10, float(area), thickness_std_mm / 10, float(spread))

@@ -27,15 +27,22 @@ LARGEST_BYTES = 50_000_000
 _OTHER = re.compile(r"admittance|capacitance|permittivity|modulus\s+\(m|^[yc]['\"(_ ]|^z2\b|zce|zwe|^error|applied")
 """What looks like an impedance and is none, or that of another electrode."""
 
+_FOREIGN = re.compile(
+    r"admittance|voltage|current|potential|permittivity|capacitance|^y\s*['\"’′]|^eps|^ε|^time|^i\b|^u\b"
+)
+"""What columns of other measurements are called."""
+
 _NAMES = {
     "frequency": r"(frequency|freq|fre|frequenz|fréquence)\b|^f\b",
     "time": r"^(time|t\s*/\s*s|elapsed|zeit)",
     "temperature": r"^(temperature|temperatur|température|temp|t\s*[/([]\s*(°?\s*c|k))\b",
     "phase": r"phase|theta|zphz|phz|φ|ϕ|^-?\s*deg",
-    "imaginary": r"z\s*_?s?(\'\'|\"|”|’’|′′|″)|z\s*_?(imag|img|im|imaginary)\b|\bim(ag)?\s*[(\[]?\s*z"
+    "imaginary": r"imagin(ä|ae)rteil|z\s*_?s?(\'\'|\"|”|’’|′′|″)|z\s*_?(imag|img|im|imaginary)\b|\bim(ag)?\s*[(\[]?\s*z"
     r"|impedance\s*imag|^-?\s*imag|^-?\s*im\b|reactance",
-    "real": r"z\s*_?s?(\'|’|′)|z\s*_?(real|re)\b|\bre(al)?\s*[(\[]?\s*z|impedance\s*real|^real\b|^re\b|^resistance\b",
-    "modulus": r"\|\s*z\s*\||z\s*_?(mod|mag|abs|modulus|magnitude)\b|\bmodulus\b|^impedance|^z\s*([\[(/]|$)|magnitude",
+    "real": r"realteil|z\s*_?s?(\'|’|′)|z\s*_?(real|re)\b|\bre(al)?\s*[(\[]?\s*z|impedance\s*real"
+    r"|^real\b|^re\b|^resistance\b",
+    "modulus": r"^impedanz|^betrag|\|\s*z\s*\||z\s*_?(mod|mag|abs|modulus|magnitude)\b|\bmodulus\b"
+    r"|^impedance|^z\s*([\[(/]|$)|magnitude",
 }
 """What columns are called, the more special names first."""
 
@@ -125,7 +132,9 @@ def _table(lines: Sequence[str], name: str, notes: list[str]) -> tuple[dict[str,
                     rows = _numbers([cut(line) for line in lines[at + 1 :]], width)
                     if len(rows):
                         return _with_row_of_units(found, split(lines[at + 1])), rows
-    rows = _longest_block([line.replace(",", " ").replace(";", " ").split() for line in lines])
+    _refuse_others(lines, name)
+    commas = not any(";" in line or "\t" in line for line in lines)  # else they stand in numbers
+    rows = _longest_block([re.split(r"[;,\s]+" if commas else r"[;\s]+", line.strip()) for line in lines])
     if len(rows) and rows.shape[1] >= 3:
         notes.append(
             "no header names the columns: the first three were taken for frequency, Z' and Z'' "
@@ -138,6 +147,18 @@ def _table(lines: Sequence[str], name: str, notes: list[str]) -> tuple[dict[str,
         why="no line names a frequency and an impedance, and there are no three columns of numbers",
         fix="Export it as text with a header such as: frequency (Hz), Z' (ohm), Z'' (ohm).",
     )
+
+
+def _refuse_others(lines: Sequence[str], name: str) -> None:
+    """Columns of numbers are a spectrum only where no header says that they are something else."""
+    for line in lines:
+        cells = [cell.strip() for cell in re.split(r"[;,\t]|\s{2,}", line) if cell.strip()]
+        if len(cells) > 1 and sum(bool(_FOREIGN.search(cell.lower())) for cell in cells) > 1:
+            raise SpectrumError(
+                f"{name} holds no impedance",
+                why=f"its columns are {', '.join(cells[:6])}",
+                fix="Export frequency, Z' and Z'', or |Z| and phase.",
+            )
 
 
 def _columns(cells: Sequence[str]) -> dict[str, Column]:
@@ -169,9 +190,9 @@ def _with_row_of_units(columns: dict[str, Column], cells: Sequence[str]) -> dict
 def _unit(text: str, kind: str) -> str:
     pattern = {
         "frequency": r"([kMGmµμ]?)hz",
-        "phase": r"(rad|deg|°)",
+        "phase": r"(grad|deg|°|rad)",
         "temperature": r"(°?\s*c|k)\b",
-    }.get(kind, r"([kMGmµμ]?)\s*(?:ohms?|Ω|Ω)")
+    }.get(kind, r"(?<![A-Za-z])([kMGmµμ]?)\s*(?:ohms?|Ω|Ω)")
     found = re.search(pattern, text, re.IGNORECASE)
     return found.group(0).strip() if found else ""
 
@@ -222,6 +243,10 @@ def _numbers(cells: Sequence[Sequence[str]], width: int) -> Floats:
         if len(numbers) >= 2 and sum(number is not None for number in numbers) >= max(2, len(numbers) - 3):
             padded = [_number(cell) for cell in row]
             block.append([np.nan if number is None else number for number in (padded + [None] * width)[:width]])
+        elif block and (not any(cell.strip() for cell in row) or not numbers):
+            continue  # an empty line
+        elif block and len(numbers) == 1 and numbers[0] is not None:
+            block.append([np.nan] * width)  # a row whose other cells are empty is a point that is not there
         elif block:
             break
     return np.array(block, dtype=float).reshape(len(block), width)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.errors import Failure, SettingsError
-from phonolyte.impedance.arrhenius import ArrheniusFit, Form, regimes
+from phonolyte.impedance.arrhenius import ArrheniusFit, Form, distinct, regimes
 from phonolyte.impedance.circuits import circuit_of
 from phonolyte.impedance.conductivity import (
     BOUNDARY_F_CM,
@@ -38,6 +38,9 @@ SPECTRUM_COLUMNS = (
     "sigma_s_cm", "sigma_std_s_cm", "circuit", "fit_rms", "kramers_kronig", "kramers_kronig_rms", "notes",
 )  # fmt: skip
 
+
+FAR_BEYOND = 3.0
+"""Resistances that add up to so many times what was measured are a guess of the circuit."""
 
 BOUNDS = {"resistance_ohm": "≥ ", "sigma_s_cm": "≤ "}
 """What stands before the values of a spectrum that ends before the real axis."""
@@ -167,6 +170,12 @@ def _remarks(spectrum: Spectrum, test: KramersKronig, found: Fit, shown: Interce
         )
     if not found.resolved:
         said.append("the spectrum does not determine all resistances of any circuit: mind the intervals")
+    beyond = sum(found[name] for name in found.names if name.startswith("R")) / np.abs(spectrum.impedance_ohm).max()
+    if beyond > FAR_BEYOND:
+        said.append(
+            f"the resistances of the circuit add up to {beyond:.0f} times the largest impedance that was measured: "
+            "they are extrapolated"
+        )
     if not shown.complete:
         said.append(f"the spectrum ends before it meets the real axis: the resistance is at least {shown.ohm:.3g} ohm")
     return said
@@ -242,13 +251,16 @@ def parameters(analyses: Sequence[Analysis]) -> pd.DataFrame:
 def series(spectra: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The conductivities of each process that three temperatures at least have."""
     known = spectra[
-        spectra["temperature_k"].notna() & spectra["sigma_s_cm"].notna() & spectra["sigma_std_s_cm"].notna()
+        spectra["temperature_k"].notna()
+        & np.isfinite(spectra["sigma_s_cm"].astype(float))
+        & (spectra["sigma_s_cm"] > 0)
+        & spectra["sigma_std_s_cm"].notna()
     ]
     parts = {str(process): part.sort_values("temperature_k") for process, part in known.groupby("process")}
     return {
         name: parts[name]
         for name in ("bulk", "grain_boundary", "total")
-        if name in parts and parts[name]["temperature_k"].nunique() >= 3
+        if name in parts and distinct(parts[name]["temperature_k"].to_numpy(float)) >= 3
     }
 
 
@@ -270,7 +282,7 @@ def _one(file: Path, reading: Reading) -> Analysis | Failure:
     try:
         spectrum = read_spectrum(file, frequency_unit=reading.frequency_unit, impedance_unit=reading.impedance_unit)
         given = dict(reading.temperatures_c)
-        if (celsius := given.get(spectrum.name, given.get(""))) is not None:
+        if (celsius := given.get(spectrum.name, given.get(file.name, given.get("")))) is not None:
             kept = tuple(note for note in spectrum.notes if "temperature" not in note)
             spectrum = replace(spectrum, temperature_k=celsius + ZERO_C, notes=kept)
         return analyse(spectrum, reading.circuit, weighting=reading.weighting)

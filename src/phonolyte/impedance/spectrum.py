@@ -88,7 +88,7 @@ class Spectrum:
             raise SpectrumError(
                 f"{name} has {len(f)} points",
                 why=f"a spectrum needs {FEWEST} at least",
-                fix="Measure more frequencies.",
+                fix="Measure more frequencies." if len(f) else "Look at the file: no line has three numbers.",
             )
         if not (np.diff(f) < 0).all():
             order = np.argsort(-f)
