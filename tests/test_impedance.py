@@ -4,6 +4,8 @@ import struct
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import replace
+from html import escape
 from io import StringIO
 from pathlib import Path
 
@@ -13,7 +15,10 @@ import pytest
 from typer.testing import CliRunner
 
 from phonolyte.cli import app
-from phonolyte.errors import MissingExtraError, SettingsError, SpectrumError
+from phonolyte.errors import Failure, MissingExtraError, SettingsError, SpectrumError
+from phonolyte.figures.impedance import spectrum_figure
+from phonolyte.figures.impedance_page import _number as number_of
+from phonolyte.figures.impedance_page import write_page
 from phonolyte.impedance import (
     Geometry,
     Spectrum,
@@ -26,9 +31,12 @@ from phonolyte.impedance import (
     read_spectrum,
     regimes,
     resistances,
+    tables,
 )
-from phonolyte.impedance.arrhenius import KB_EV_K
+from phonolyte.impedance.arrhenius import KB_EV_K, fault
 from phonolyte.impedance.circuits import Grid, circuit_of
+from phonolyte.impedance.notes import line_notes, series_notes
+from phonolyte.impedance.run import arrhenius_of, compared, series
 from phonolyte.impedance.temperature import temperature_of
 
 F = np.logspace(6, -1, 50)
@@ -658,3 +666,103 @@ def test_resistances_beyond_the_data_are_said_to_be_extrapolated():
     notes = analyse(Spectrum.of("x", f, arc(1e6, 1e-11, 1.0, f) + arc(1e9, 1e-10, 1.0, f))).notes
     assert any("extrapolated" in note for note in notes)
     assert not any("extrapolated" in note for note in analyse(Spectrum.of("x", F, two_arcs())).notes)
+
+
+def test_thousands_and_lines_that_follow_a_table_are_told(tmp_path: Path):
+    z = two_arcs()
+    rows = [f"{f:,.1f};{one.real:,.1f};{one.imag:,.1f}" for f, one in zip(F, z, strict=True) if f > 10]
+    found = read_spectrum(written(tmp_path / "a.csv", "Frequency (Hz);Z' (ohm);Z'' (ohm)", rows))
+    assert found.impedance_ohm == pytest.approx(z[F > 10], rel=1e-3)
+    assert any("thousands" in note for note in found.notes)
+    rows = [f"{f:.6g},{one.real:.6g},{one.imag:.6g}" for f, one in zip(F, z, strict=True)]
+    rows[30:30] = ["the second sweep"]
+    rows[20] = rows[20].split(",")[0] + ",n/a,n/a"
+    found = read_spectrum(written(tmp_path / "b.csv", "freq (Hz),Z' (ohm),Z'' (ohm)", rows))
+    assert len(found) == 29
+    assert any("20 more lines of numbers are unread" in note for note in found.notes)
+    with pytest.raises(SpectrumError, match="no line has three numbers"):
+        read_spectrum(written(tmp_path / "c.csv", "freq (Hz),Z' (ohm),Z'' (ohm)", []))
+
+
+def table_of(sigma: np.ndarray, process: str = "total", t: np.ndarray = T) -> pd.DataFrame:
+    return pd.DataFrame({"file": [f"at {k:.0f}" for k in t], "temperature_k": t, "process": process,
+                         "sigma_s_cm": sigma, "sigma_std_s_cm": 0.02 * sigma})  # fmt: skip
+
+
+def test_what_is_no_line_is_said_in_words_and_warns_of_nothing():
+    falling, scattered = conductivities(-0.2), conductivities(0.5, spread=30.0)
+    for sigma, why in ((falling, "does not rise"), (scattered, "says nothing")):
+        (line,) = arrhenius_of(table_of(sigma), "ln_sigma_t")
+        assert why in fault(line.ea_ev, line.ea_low_ev, line.ea_high_ev)
+    assert fault(0.4, 0.3, 0.5) == ""
+    zero = conductivities(0.4) * (T > 310)
+    assert len(series(table_of(zero))["total"]) == len(T) - 1  # what has no logarithm is no point
+    assert arrhenius_of(table_of(zero), "ln_sigma_t") == []
+    assert any("on no Arrhenius line: 1" in note for note in line_notes(table_of(zero), pd.DataFrame()))
+    assert line_notes(table_of(conductivities(0.4)), pd.DataFrame()) == ["no Arrhenius line could be fitted to total"]
+
+
+def test_two_regimes_differ_by_an_energy_that_matters():
+    t = np.linspace(300, 440, 40)
+    for step, n in ((0.02, 1), (0.06, 2)):
+        kink = 0.4 + step * (t < 370)
+        sigma = 1e4 / t * np.exp(-kink * (1 / t - 1 / 370) / KB_EV_K)
+        assert len(regimes(t, sigma * (1 + 1e-4 * np.sin(7 * np.arange(40))), np.full(40, 0.01))) == n
+
+
+def test_a_total_far_from_the_axis_is_told_and_a_total_beyond_the_data_is_in_the_words():
+    one = analyse(Spectrum.of("x", F, two_arcs()))
+    assert compared([one], None)[0] is one
+    (wrong,) = compared([replace(one, intercept=one.intercept._replace(ohm=1e4))], None)
+    assert "far from what is read off" in wrong.notes[-1]
+    assert compared([wrong], None)[0] is wrong
+    f = F[F > 10]
+    far = analyse(Spectrum.of("y", f, arc(1e6, 1e-11, 1.0, f) + arc(1e9, 1e-10, 1.0, f)))
+    assert any("total of y is extrapolated" in note for note in series_notes([one, far], None))
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [(["--circuit", "R0-banana"], "--circuit: 'R0-banana' is no circuit"),
+     (["--thickness-mm", "1", "--diameter-mm", "8", "--area-cm2", "1"], "given twice"),
+     (["--thickness-mm", "nan", "--diameter-mm", "8"], "thickness is nan"),
+     (["--thickness-mm", "1", "--diameter-mm", "8", "--diameter-std-mm", "-1"], "deviation of the diameter"),
+     (["--diameter-mm", "0"], "thickness"), (["--temperature-c", "y=25"], "There are x.csv")],
+)  # fmt: skip
+def test_settings_are_refused_before_the_run(tmp_path: Path, more: list[str], what: str):
+    (tmp_path / "x.csv").write_text(FILES["plain.csv"], encoding="utf-8")
+    result = CliRunner().invoke(app, ["impedance", str(tmp_path / "x.csv"), *more, "-o", str(tmp_path / "out")])
+    assert isinstance(result.exception, SettingsError)
+    assert what in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_page_leads_from_rows_to_spectra_and_groups_what_failed(tmp_path: Path):
+    name = "a_<b>\"'"
+    one = analyse(Spectrum.of("x", F, two_arcs()))
+    many = [replace(one, spectrum=replace(one.spectrum, name=f"{name}_{n}")) for n in range(2)]
+    failures = [
+        Failure(stem, "impedance", "SpectrumError", f"{stem}.csv is no text", f"/x/{stem}.csv") for stem in "pq"
+    ]
+    spectra, lines = tables(many, None)
+    page = write_page(tmp_path, many, spectra, lines, None, failures).read_text(encoding="utf-8")
+    assert "2 of 4 files, 2 failed" in page
+    assert page.count('href="#s1"') == page.count('<section id="s1">') == 1
+    assert '<b>"' not in page
+    assert escape(f"{name}_1") in page  # as it is, underscores too
+    assert "<li>Is no text<br><b>p</b>, <b>q</b></li>" in page
+    assert "<details" not in page
+    assert page.index("Not analysed") < page.index("<h2>Spectra")
+
+
+def test_arcs_are_seen_before_a_long_tail():
+    short = analyse(Spectrum.of("x", F, noisy(arc(1e3, 1e-9, 1.0) + cpe(1e-6, 0.9), 0.003)))
+    left, right = spectrum_figure(short).axes[0].get_xlim()
+    assert right - left == pytest.approx(1.65, rel=0.05)  # in kilohm; the tail ends at 1e6 ohm
+    whole = analyse(Spectrum.of("x", F, noisy(arc(1e5, 1e-9, 1.0), 0.003)))
+    assert "outside of the plot" not in [text.get_text() for text in spectrum_figure(whole).axes[0].texts]
+
+
+def test_numbers_keep_the_digits_they_have():
+    shown = [number_of(value) for value in (7e-12, 1e-5, 100.0, 0.5, 0.0)]
+    assert shown == ["7.00\u00a0×\u00a010⁻¹²", "1.00\u00a0×\u00a010⁻⁵", "100", "0.500", "0"]

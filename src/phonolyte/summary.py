@@ -199,7 +199,7 @@ def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
         warmth = "" if pd.isna(row["temperature_k"]) else f"{row['temperature_k'] - 273.15:.0f}"
         signs = BOUNDS if row["process"] == "at_least" else {}
         values = [
-            f"{signs.get(key, '')}{row[key]:.3g}" if pd.notna(row[key]) else ""
+            f"{signs.get(key, '')}{_significant(row[key])}" if pd.notna(row[key]) else ""
             for key in ("resistance_ohm", "capacitance_f", "sigma_s_cm")
         ]
         table.add_row(
@@ -219,12 +219,21 @@ def arrhenius_table(lines: pd.DataFrame) -> Table:
     table.add_row("", "eV", "", "S/cm", "", style="dim")
     for row in lines[lines["form"] == "ln_sigma_t"].to_dict("records"):
         regime = "" if row["regime"] == "1 of 1" else f", {row['from_k'] - 273.15:.0f} to {row['to_k'] - 273.15:.0f} °C"
+        name = str(row["process"]).replace("_", " ") + regime
+        if row["fault"]:
+            table.add_row(name, "none", "no Arrhenius line", "", "")
+            continue
+        low, high = (_significant(row[f"room_{end}_s_cm"], 2) for end in ("low", "high"))
         table.add_row(
-            str(row["process"]).replace("_", " ") + regime, f"{row['ea_ev']:.3f}",
-            f"{row['ea_low_ev']:.3f} to {row['ea_high_ev']:.3f}", f"{row['room_s_cm']:.2g}",
-            f"{row['room_low_s_cm']:.2g} to {row['room_high_s_cm']:.2g}",
+            name, f"{row['ea_ev']:.3f}", f"{row['ea_low_ev']:.3f} to {row['ea_high_ev']:.3f}",
+            _significant(row["room_s_cm"], 2), f"{low} to {high}",
         )  # fmt: skip
     return table
+
+
+def _significant(value: float, digits: int = 3) -> str:
+    """A number with as many digits as any other, zeros at its end too."""
+    return f"{value:#.{digits}g}".rstrip(".") if value else "0"
 
 
 def cutoffs_table(results: pd.DataFrame, formula: str, tolerance: float) -> Table:

@@ -10,7 +10,10 @@ from typing import Annotated, Literal
 import typer
 
 from phonolyte.cli.terminal import Jobs, bar, console, finish, processes
-from phonolyte.errors import SettingsError
+from phonolyte.errors import SettingsError, SpectrumError
+
+SHOWN = 5
+"""Files that an error names."""
 
 FEW = 8
 """Spectra that are done sooner than further processes start."""
@@ -41,12 +44,12 @@ def impedance(
     """Turn measured spectra into conductivities and activation energies: tables, figures, one HTML page."""
     from phonolyte.figures.impedance_page import write_page
     from phonolyte.impedance import Geometry, Reading, analyse_files, tables
-    from phonolyte.impedance.notes import series_notes, together
-    from phonolyte.impedance.run import parameters, spectrum_files
+    from phonolyte.impedance.notes import line_notes, series_notes, together
+    from phonolyte.impedance.run import compared, parameters, spectrum_files
     from phonolyte.runs import open_run, write_failures, write_parquet, write_run
     from phonolyte.summary import arrhenius_table, conductivity_table
 
-    if thickness_mm is None and (diameter_mm or area_cm2):
+    if thickness_mm is None and (diameter_mm is not None or area_cm2 is not None):
         raise SettingsError("the thickness of the pellet is missing", fix="Give --thickness-mm.")
     geometry = None
     if thickness_mm is not None:
@@ -58,11 +61,13 @@ def impedance(
     if not files:
         raise SettingsError("no spectrum was given", fix="Name files of instruments, or a folder of them.")
     paths = spectrum_files(files)
+    _refuse_circuit(circuit)
     _refuse_unknown(reading.temperatures_c, paths)
     folder = open_run(output)
     with processes(jobs) if len(paths) > FEW else nullcontext() as executor:
         with bar("Spectra", len(paths)) as progress:
             analyses, failures = analyse_files(paths, reading, executor=executor, progress=progress)
+        analyses = compared(analyses, geometry)
         spectra, lines = tables(analyses, geometry)
         for name, table in (("spectra", spectra), ("parameters", parameters(analyses)), ("arrhenius", lines)):
             write_parquet(table, folder / f"{name}.parquet")
@@ -71,8 +76,8 @@ def impedance(
         record = {
             "command": "impedance", "thickness_mm": thickness_mm, "diameter_mm": diameter_mm, "area_cm2": area_cm2,
             "thickness_std_mm": thickness_std_mm, "diameter_std_mm": diameter_std_mm, "circuit": circuit,
-            "weighting": weighting, "temperature_c": temperature_c, "frequency_unit": frequency_unit,
-            "impedance_unit": impedance_unit,
+            "weighting": weighting, "temperature_c": temperature_c, "frequency_unit": frequency_unit or None,
+            "impedance_unit": impedance_unit or None,
         }  # fmt: skip
         write_run(folder, record, paths)
         with bar("Figures", len(analyses)) as progress:
@@ -82,7 +87,7 @@ def impedance(
     if len(lines):
         console().print(arrhenius_table(lines))
     console().print(f"{len(analyses)} of {len(paths)} spectra -> {folder}/impedance.html")
-    notes = [*series_notes(analyses, geometry), *together(analyses)]
+    notes = [*series_notes(analyses, geometry), *line_notes(spectra, lines), *together(analyses)]
     finish(failures, nothing=not analyses, notes=notes, what="spectra")
 
 
@@ -105,6 +110,17 @@ def _refuse_unknown(temperatures_c: tuple[tuple[str, float], ...], paths: list[P
     names = {name for path in paths for name in (path.stem, path.name)}
     for name, celsius in temperatures_c:
         if name and name not in names:
-            raise SettingsError(
-                f"--temperature-c {name}={celsius:g} names no file", fix=f"The first file is {paths[0].name}."
-            )
+            there = ", ".join(path.name for path in paths[:SHOWN]) + (", ..." if len(paths) > SHOWN else "")
+            raise SettingsError(f"--temperature-c {name}={celsius:g} names no file", fix=f"There are {there}.")
+
+
+def _refuse_circuit(circuit: str) -> None:
+    """What is no circuit fails once, and not once for every spectrum."""
+    from phonolyte.impedance.circuits import circuit_of
+
+    if not circuit:
+        return
+    try:
+        circuit_of(circuit)
+    except SpectrumError as error:
+        raise SettingsError(f"--circuit: {error.what}", why=error.why, fix=error.fix) from None

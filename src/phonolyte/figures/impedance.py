@@ -13,7 +13,7 @@ import numpy as np
 from phonolyte import __version__
 from phonolyte.arrays import Floats
 from phonolyte.figures.style import COLOURS, FAINT, INK, STYLE, WASH, new_figure, save, source_of
-from phonolyte.impedance.arrhenius import KB_EV_K, ArrheniusFit
+from phonolyte.impedance.arrhenius import KB_EV_K, ArrheniusFit, fault
 from phonolyte.impedance.circuits import circuit_of
 from phonolyte.impedance.run import Analysis
 from phonolyte.impedance.spectrum import Complexes
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 PREFIXES = {1e-3: "m", 1.0: "", 1e3: "k", 1e6: "M", 1e9: "G"}
 APART = 0.06
 """Names of frequencies nearer than this share of the plot would cover each other."""
+
+DRAWN = 2
+"""Of the way spectra are drawn: another one, and what an earlier version drew is drawn anew."""
+
+SMALL, MARGIN = 0.2, 0.6
+"""Share of the plotted width below which arcs are too small to be seen, and what is then shown beyond them."""
+
+NYQUIST_SIDES = 2.6
+"""Width of the plot, as a multiple of its height."""
 
 NAMES = {"bulk": "bulk", "grain_boundary": "grain boundaries", "total": "total"}
 
@@ -60,7 +69,7 @@ def draw(analysis: Analysis, folder: Path, formats: Sequence[str] = ("pdf", "png
 def _digest(analysis: Analysis) -> str:
     """The same digest, the same drawing."""
     spectrum, found = analysis.spectrum, analysis.fit
-    text = repr((__version__, spectrum.name, spectrum.temperature_k, found.circuit, analysis.test.off))
+    text = repr((__version__, DRAWN, spectrum.name, spectrum.temperature_k, found.circuit, analysis.test.off))
     digest = hashlib.sha256(text.encode())
     for array in (spectrum.frequency_hz, spectrum.impedance_ohm, found.values):
         digest.update(array.tobytes())
@@ -101,9 +110,13 @@ def arrhenius_figure(
             t, sigma = part["temperature_k"].to_numpy(float), part["sigma_s_cm"].to_numpy(float)
             spread = part["sigma_std_s_cm"].to_numpy(float)
             axes.errorbar(1000 / t, sigma * t, yerr=1.96 * spread * t, fmt="o", ms=4, color=colour, capsize=2, lw=0.8)
+            name = NAMES.get(process, process)
             for number, line in enumerate(lines[process]):
+                if fault(line.ea_ev, line.ea_low_ev, line.ea_high_ev):
+                    axes.plot([], [], "o", ms=4, color=colour, label=f"{name}: no Arrhenius line")
+                    continue
                 ends = np.array(line.temperatures_k)
-                label = f"{NAMES.get(process, process)}: {line.ea_ev:.3f} ± {line.ea_high_ev - line.ea_ev:.3f} eV"
+                label = f"{name}: {line.ea_ev:.3f} ± {line.ea_high_ev - line.ea_ev:.3f} eV"
                 axes.plot(
                     1000 / ends, line.prefactor * np.exp(-line.ea_ev / (KB_EV_K * ends)), color=colour,
                     ls="-" if number == 0 else "--", label=label,
@@ -131,7 +144,9 @@ def _nyquist(axes: Axes, analysis: Analysis) -> None:
     from matplotlib.patheffects import withStroke
 
     f, z = analysis.spectrum.frequency_hz, analysis.spectrum.impedance_ohm
-    unit = max((scale for scale in PREFIXES if scale <= np.abs(z.real).max()), default=1e-3)
+    limits = _of_arcs(analysis)
+    largest = limits[1] if limits else float(np.abs(z.real).max())
+    unit = max((scale for scale in PREFIXES if scale <= largest), default=1e-3)
     fitted = _curve(analysis)[1] / unit
     axes.axhline(0, color=FAINT, lw=0.6)
     axes.plot(fitted.real, -fitted.imag, color=COLOURS[1], lw=1.2, label="fit")
@@ -139,12 +154,18 @@ def _nyquist(axes: Axes, analysis: Analysis) -> None:
     off = list(analysis.test.off)
     if off:
         axes.plot(z[off].real / unit, -z[off].imag / unit, "x", ms=6, color=INK, mew=1, label="left out")
-    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_aspect("equal", adjustable="box" if limits else "datalim", anchor="W")
     axes.margins(0.04, 0.12)
+    if limits:
+        left, right = limits
+        axes.set_xlim(left / unit, right / unit)
+        axes.set_ylim(-0.05 * (right - left) / NYQUIST_SIDES / unit, 0.95 * (right - left) / NYQUIST_SIDES / unit)
+        axes.text(0.99, 0.1, "the arcs; what follows is outside of the plot", transform=axes.transAxes, ha="right",
+                  va="bottom", fontsize=7, color=FAINT)  # fmt: skip
     axes.set_xlabel(f"Z' ({PREFIXES[unit]}Ω)")
     axes.set_ylabel(f"-Z'' ({PREFIXES[unit]}Ω)")
     axes.legend(loc="upper left")
-    size = max(np.ptp(z.real), np.ptp(z.imag))
+    size = limits[1] - limits[0] if limits else max(np.ptp(z.real), np.ptp(z.imag))
     named: list[complex] = []
     for decade in range(int(np.ceil(np.log10(f[-1]))), int(np.floor(np.log10(f[0]))) + 1):
         near = int(np.abs(np.log10(f) - decade).argmin())
@@ -155,6 +176,17 @@ def _nyquist(axes: Axes, analysis: Analysis) -> None:
                 axes.annotate(_hertz(decade), at, (0, 6), textcoords="offset points", fontsize=7.5, ha="center",
                               path_effects=[withStroke(linewidth=2, foreground="white")])  # fmt: skip
                 named.append(complex(z[near]))
+
+
+def _of_arcs(analysis: Analysis) -> tuple[float, float] | None:
+    """Resistances between which the arcs are, where the whole spectrum would make them too small to be seen."""
+    z, found = analysis.spectrum.impedance_ohm, analysis.fit
+    across = sum(ohm for _, ohm, _ in found.arcs)
+    before = sum(found[name] for name in found.names if name.startswith("R")) - across
+    width = max(np.ptp(z.real), NYQUIST_SIDES * np.ptp(z.imag))
+    if not 0 < across < SMALL * width:
+        return None
+    return before - 0.05 * across, before + across + MARGIN * (before + across)
 
 
 def _curve(analysis: Analysis) -> tuple[Floats, Complexes]:

@@ -24,6 +24,9 @@ ROUNDED_K = 0.05
 LEAST_CHANGE_EV = 0.03
 """Two regimes differ in energy by this at least."""
 
+WIDEST_EV = 2.0
+"""Interval of an energy from which on a line says nothing: every ion conductor is inside of one so wide."""
+
 FEWEST_TWO = 6
 """Temperatures from which on two regimes are looked for, three at least on either side."""
 
@@ -46,7 +49,7 @@ class ArrheniusFit:
     prefactor, prefactor_low, prefactor_high
         In S K/cm, or S/cm.
     room_s_cm, room_low_s_cm, room_high_s_cm
-        Extrapolated to 25 degrees Celsius.
+        At 25 degrees Celsius, extrapolated where that is not among the temperatures.
     outliers
         Indices of points off the line.
     temperatures_k
@@ -82,12 +85,16 @@ def arrhenius(
     Raises
     ------
     SpectrumError
-        With fewer than three temperatures, from which there is no interval.
+        With fewer than three temperatures, from which there is no interval, and for what has no logarithm.
     """
     t, sigma = np.asarray(temperatures_k, float), np.asarray(sigma_s_cm, float)
     if distinct(t) < 3:
         raise SpectrumError(
             f"an activation energy needs three temperatures, there are {distinct(t)}", fix="Measure more of them."
+        )
+    if not (np.isfinite(sigma) & (sigma > 0)).all() or not np.isfinite(relative_std).all():
+        raise SpectrumError(
+            "there is no Arrhenius line", why="a conductivity is zero or no number", fix="Leave its spectrum out."
         )
     y = np.log(sigma * t) if form == "ln_sigma_t" else np.log(sigma)
     weight = 1 / np.maximum(np.asarray(relative_std, float), FLOOR) ** 2
@@ -149,7 +156,8 @@ def regimes(
         return [whole]
     best = min(cuts, key=lambda cut: square(slice(0, cut)) + square(slice(cut, n)))
     two = square(slice(0, best)) + square(slice(best, n))
-    better = n * np.log(square(slice(0, n)) / max(two, 1e-12 * n)) - 3 * np.log(n)
+    least = 1e-12 * n  # of points without noise
+    better = n * np.log(max(square(slice(0, n)), least) / max(two, least)) - 3 * np.log(n)
     low, high = (arrhenius(t[part], sigma[part], spread[part], form) for part in (slice(0, best), slice(best, n)))
     apart = low.ea_high_ev < high.ea_low_ev or high.ea_high_ev < low.ea_low_ev
     matters = abs(low.ea_ev - high.ea_ev) >= LEAST_CHANGE_EV
@@ -158,7 +166,19 @@ def regimes(
 
 def distinct(temperatures_k: Sequence[float] | Floats) -> int:
     """How many temperatures differ by more than their rounding."""
-    return 1 + int((np.diff(np.sort(np.asarray(temperatures_k, float))) > ROUNDED_K).sum())
+    sorted_k = np.sort(np.asarray(temperatures_k, float))
+    return int((np.diff(sorted_k, prepend=-np.inf) > ROUNDED_K).sum())
+
+
+def fault(ea_ev: float, ea_low_ev: float, ea_high_ev: float) -> str:
+    """Why a line is none of thermal activation, in words; empty where it is one."""
+    if not np.isfinite([ea_ev, ea_low_ev, ea_high_ev]).all():
+        return "its energy is no number"
+    if ea_ev <= 0:
+        return "the conductivity does not rise with temperature"
+    if ea_high_ev - ea_low_ev > WIDEST_EV:
+        return f"the 95 % interval of its energy, {ea_low_ev:.1f} to {ea_high_ev:.1f} eV, says nothing"
+    return ""
 
 
 def _exp(value: float) -> float:
@@ -179,15 +199,18 @@ class _Line(NamedTuple):
     def at(self, x: float) -> tuple[float, float]:
         """The value at a point, and its standard deviation."""
         where = np.array([1.0, x])
-        return self.intercept + self.slope * x, float(np.sqrt(where @ self.covariance @ where))
+        return self.intercept + self.slope * x, float(np.sqrt(max(where @ self.covariance @ where, 0.0)))
 
 
 def _line(x: Floats, y: Floats, weight: Floats) -> _Line:
-    design = np.stack((np.ones_like(x), x), axis=1)
-    inverse = np.linalg.inv(design.T @ (weight[:, None] * design))
-    found = inverse @ design.T @ (weight * y)
-    square = float(weight @ (y - design @ found) ** 2)
-    return _Line(float(found[0]), float(found[1]), inverse * square / max(len(x) - 2, 1), square)
+    """A weighted line, about the mean of x: a matrix of normal equations is singular where temperatures are close."""
+    total = float(weight.sum())
+    center, height = float(weight @ x) / total, float(weight @ y) / total
+    width = float(weight @ (x - center) ** 2)
+    slope = float(weight @ ((x - center) * (y - height))) / width
+    square = float(weight @ (y - height - slope * (x - center)) ** 2)
+    inverse = np.array([[1 / total + center**2 / width, -center / width], [-center / width, 1 / width]])
+    return _Line(height - slope * center, slope, inverse * square / max(len(x) - 2, 1), square)
 
 
 def _off_the_line(x: Floats, y: Floats, weight: Floats) -> tuple[int, ...]:
@@ -200,7 +223,7 @@ def _off_the_line(x: Floats, y: Floats, weight: Floats) -> tuple[int, ...]:
     for point in everything:
         rest = everything != point
         if distinct(1 / x[rest]) < 3:
-            continue
+            continue  # two temperatures leave no freedom to say that a third is off
         line = _line(x[rest], y[rest], weight[rest])
         expected, spread = line.at(float(x[point]))
         noise = line.square / (rest.sum() - 2) / weight[point]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phonolyte.impedance.arrhenius import distinct
 from phonolyte.impedance.conductivity import Geometry, resistances
-from phonolyte.impedance.run import Analysis, boundary_f_cm
+from phonolyte.impedance.run import FAR_BEYOND, Analysis, boundary_f_cm, series
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VACUUM_F_CM = 8.8541878128e-14
 HIGHEST_PERMITTIVITY = 1e4
@@ -27,9 +32,10 @@ def series_notes(analyses: Sequence[Analysis], geometry: Geometry | None) -> lis
             f"no temperature is stated for {_some(cold)}: write it into the name, as sample_25C, "
             f'or give --temperature-c "{cold[0]}=25"'
         )
-    if geometry and warm and len(set(warm)) < 3:
-        said.append(f"an activation energy needs three temperatures, there {_are(len(set(warm)))}")
-    if len(set(warm)) < len(warm) and len(set(warm)) > 1:
+    different = distinct(warm)
+    if geometry and warm and different < 3:
+        said.append(f"an activation energy needs three temperatures, there {_are(different)}")
+    if 1 < different < len(warm):
         said.append("several spectra have the same temperature: each is a point of its own on the Arrhenius line")
     hidden = [
         one.spectrum.name
@@ -47,7 +53,31 @@ def series_notes(analyses: Sequence[Analysis], geometry: Geometry | None) -> lis
             f"the capacitance of the fastest arc of {_some(strange)} is no solid's: "
             "check the units of frequency and impedance, and the size of the pellet"
         )
+    far = [one.spectrum.name for one in analyses if one.beyond > FAR_BEYOND]
+    if far:
+        said.append(
+            f"the total of {_some(far)} is extrapolated far beyond what was measured: "
+            "so is its point on the Arrhenius line"
+        )
     return said
+
+
+def line_notes(spectra: pd.DataFrame, lines: pd.DataFrame) -> list[str]:
+    """What must be known of Arrhenius lines: which there are none of, and which are none, each process once."""
+    parts, said = series(spectra), []
+    fitted = set(lines["process"]) if len(lines) else set()
+    sigma = spectra["sigma_s_cm"].dropna()
+    lost = int((~sigma.between(0, np.inf, inclusive="neither")).sum())
+    if lost:
+        said.append(f"conductivities that are zero or infinite are on no Arrhenius line: {lost}")
+    said += [f"no Arrhenius line could be fitted to {_process(name)}" for name in parts if name not in fitted]
+    shown = lines[(lines["form"] == "ln_sigma_t") & (lines["fault"] != "")] if len(lines) else lines
+    said += [f"{_process(row['process'])}: no Arrhenius line, {row['fault']}" for row in shown.to_dict("records")]
+    return said
+
+
+def _process(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def together(analyses: Sequence[Analysis]) -> list[str]:
@@ -59,7 +89,7 @@ def together(analyses: Sequence[Analysis]) -> list[str]:
     lines = []
     for alike in found.values():
         name, note = alike[0]
-        more = f" (and so, or alike, {len(alike) - 1} more)" if len(alike) > 1 else ""
+        more = f" (and {len(alike) - 1} more alike)" if len(alike) > 1 else ""
         lines.append(f"{name}: {note}{more}")
     return lines
 

@@ -28,7 +28,8 @@ _OTHER = re.compile(r"admittance|capacitance|permittivity|modulus\s+\(m|^[yc]['\
 """What looks like an impedance and is none, or that of another electrode."""
 
 _FOREIGN = re.compile(
-    r"admittance|voltage|current|potential|permittivity|capacitance|^y\s*['\"’′]|^eps|^ε|^time|^i\b|^u\b"
+    r"admittance|voltage|current|potential|permittivity|capacitance|conductance|susceptance|^[ym]\s*['\"’′]|^eps|^ε|^tan"
+    r"|^time|^zeit|^[iue]\b|spannung|strom|admittanz|leitwert|kapazit"
 )
 """What columns of other measurements are called."""
 
@@ -48,6 +49,13 @@ _NAMES = {
 
 _UNITS = {"k": 1e3, "m": 1e-3, "M": 1e6, "G": 1e9, "µ": 1e-6, "μ": 1e-6, "": 1.0}
 _NUMBER = re.compile(r"[-+]?(\d+[.,]?\d*|[.,]\d+)([eEdD][-+]?\d+)?$|[-+]?nan$|[-+]?inf$", re.IGNORECASE)
+
+
+_MISSING = re.compile(r"n\.?/?a\.?|#.*|[-–—.*]+|null|none|error|ovl|over(load|flow|range)?", re.IGNORECASE)
+"""What stands in a cell instead of a number."""
+
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(,\d{3})+\.\d")
+"""A number with commas between thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +132,30 @@ def read_spectrum(path: str | Path, *, frequency_unit: str = "", impedance_unit:
 
 def _table(lines: Sequence[str], name: str, notes: list[str]) -> tuple[dict[str, Column], Floats]:
     """The columns by kind, and the longest block of numbers under their names."""
+    lines = _without_thousands(lines, notes)
+    named = False
     for split in (_by("\t"), _by(";"), _by(","), _by_gaps, str.split):
         for at, line in enumerate(lines):
             if found := _columns(split(line)):
                 width = len(split(line))
-                for cut in (split, _by(","), str.split):  # a header in quotes can stand above rows of another kind
-                    rows = _numbers([cut(line) for line in lines[at + 1 :]], width)
+                for cut in (
+                    split,
+                    _by(";"),
+                    _by(","),
+                    str.split,
+                ):  # a header in quotes can stand above rows of another kind
+                    cells = [cut(line) for line in lines[at + 1 :] if line.strip()]
+                    rows, unread = _numbers(cells, width)
                     if len(rows):
+                        if unread:
+                            notes.append(f"the table ends before the file: {unread} more lines of numbers are unread")
                         return _with_row_of_units(found, split(lines[at + 1])), rows
+                named = True
+    if named:
+        raise SpectrumError(
+            f"{name} holds no spectrum", why="below the names of its columns no line has three numbers",
+            fix="Check what was exported.",
+        )  # fmt: skip
     _refuse_others(lines, name)
     commas = not any(";" in line or "\t" in line for line in lines)  # else they stand in numbers
     rows = _longest_block([re.split(r"[;,\s]+" if commas else r"[;\s]+", line.strip()) for line in lines])
@@ -147,6 +171,18 @@ def _table(lines: Sequence[str], name: str, notes: list[str]) -> tuple[dict[str,
         why="no line names a frequency and an impedance, and there are no three columns of numbers",
         fix="Export it as text with a header such as: frequency (Hz), Z' (ohm), Z'' (ohm).",
     )
+
+
+def _without_thousands(lines: Sequence[str], notes: list[str]) -> Sequence[str]:
+    """The lines without commas between thousands, where a comma and a point in one number show that they are such."""
+    separated = [at for at, line in enumerate(lines) if ";" in line or "\t" in line]
+    if not any(_THOUSANDS.search(lines[at]) for at in separated):
+        return lines
+    notes.append("commas in numbers were taken for separators of thousands")
+    found = list(lines)
+    for at in separated:
+        found[at] = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", lines[at])
+    return found
 
 
 def _refuse_others(lines: Sequence[str], name: str) -> None:
@@ -235,21 +271,32 @@ def _offset(column: Column) -> float:
     return 0.0 if column.unit.upper().endswith("K") else ZERO_C
 
 
-def _numbers(cells: Sequence[Sequence[str]], width: int) -> Floats:
-    """The first block of numbers, as wide as the header: words between header and block are units or comments."""
+def _numbers(cells: Sequence[Sequence[str]], width: int) -> tuple[Floats, int]:
+    """The first block of numbers, as wide as the header, and how many lines of numbers follow it unread.
+
+    Words between header and block are units or comments. A row of a point that is not there, its cells empty or words
+    such as ``n/a``, does not end the block.
+    """
     block: list[list[float]] = []
-    for row in cells:
-        numbers = [_number(cell) for cell in row if cell.strip()] if row else []
-        if len(numbers) >= 2 and sum(number is not None for number in numbers) >= max(2, len(numbers) - 3):
+    for at, row in enumerate(cells):
+        filled = [cell for cell in row if cell.strip()]
+        if _is_point(filled):
             padded = [_number(cell) for cell in row]
             block.append([np.nan if number is None else number for number in (padded + [None] * width)[:width]])
-        elif block and (not any(cell.strip() for cell in row) or not numbers):
-            continue  # an empty line
-        elif block and len(numbers) == 1 and numbers[0] is not None:
-            block.append([np.nan] * width)  # a row whose other cells are empty is a point that is not there
+        elif block and row and not filled:
+            continue  # a row of separators alone
+        elif block and filled and all(_number(cell) is not None or _MISSING.fullmatch(cell.strip()) for cell in filled):
+            block.append([np.nan] * width)
         elif block:
-            break
-    return np.array(block, dtype=float).reshape(len(block), width)
+            unread = sum(_is_point([cell for cell in later if cell.strip()]) for later in cells[at:])
+            return np.array(block, dtype=float), unread
+    return np.array(block, dtype=float).reshape(len(block), width), 0
+
+
+def _is_point(filled: Sequence[str]) -> bool:
+    """Whether the cells of a row are numbers, but for a few."""
+    numbers = sum(_number(cell) is not None for cell in filled)
+    return len(filled) >= 2 and numbers >= max(2, len(filled) - 3)
 
 
 def _longest_block(cells: Sequence[Sequence[str]]) -> Floats:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phonolyte.errors import Failure, SettingsError
-from phonolyte.impedance.arrhenius import ArrheniusFit, Form, distinct, regimes
+from phonolyte.errors import Failure, SettingsError, SpectrumError
+from phonolyte.impedance.arrhenius import ArrheniusFit, Form, distinct, fault, regimes
 from phonolyte.impedance.circuits import circuit_of
 from phonolyte.impedance.conductivity import (
     BOUNDARY_F_CM,
@@ -41,6 +41,9 @@ SPECTRUM_COLUMNS = (
 
 FAR_BEYOND = 3.0
 """Resistances that add up to so many times what was measured are a guess of the circuit."""
+
+FAR_APART = 2.0
+"""Factor between the total and what is read off the axis from which on one of both is wrong."""
 
 BOUNDS = {"resistance_ohm": "≥ ", "sigma_s_cm": "≤ "}
 """What stands before the values of a spectrum that ends before the real axis."""
@@ -80,6 +83,12 @@ class Analysis:
     intercept: Intercept
     notes: tuple[str, ...]
 
+    @property
+    def beyond(self) -> float:
+        """Resistances of the circuit, as a multiple of the largest impedance that was measured."""
+        ohm = sum(self.fit[name] for name in self.fit.names if name.startswith("R"))
+        return float(ohm / np.abs(self.spectrum.impedance_ohm).max())
+
     def rows(self, geometry: Geometry | None, boundary_f_cm: float = BOUNDARY_F_CM) -> list[dict[str, Any]]:
         """One row a process; conductivities where the geometry is known."""
         constant = geometry.constant_per_cm if geometry else None
@@ -92,10 +101,9 @@ class Analysis:
             "kramers_kronig_rms": self.test.rms,
             "notes": "; ".join(self.notes),
         }
+        parts = resistances(self.fit, constant, boundary_f_cm=boundary_f_cm, rivals=self.tried)
         rows = []
-        for process, ohm, low, high, spread, capacitance in resistances(
-            self.fit, constant, boundary_f_cm=boundary_f_cm, rivals=self.tried
-        ):
+        for process, ohm, low, high, spread, capacitance in parts:
             row: dict[str, Any] = {"process": process, "resistance_ohm": ohm, "resistance_low_ohm": low,
                                    "resistance_high_ohm": high, "capacitance_f": capacitance}  # fmt: skip
             if geometry:
@@ -148,12 +156,13 @@ def analyse(spectrum: Spectrum, circuit: str = "", *, weighting: Weighting = "mo
     else:
         found, tried = best_fit(kept, weighting=weighting)
     found = replace(found, impedance_ohm=circuit_of(found.circuit).impedance_ohm(found.values, spectrum.frequency_hz))
-    shown = intercept(kept)
-    return Analysis(spectrum, test, found, tried, shown, (*spectrum.notes, *_remarks(spectrum, test, found, shown)))
+    analysis = Analysis(spectrum, test, found, tried, intercept(kept), spectrum.notes)
+    return replace(analysis, notes=(*spectrum.notes, *_remarks(analysis)))
 
 
-def _remarks(spectrum: Spectrum, test: KramersKronig, found: Fit, shown: Intercept) -> list[str]:
+def _remarks(analysis: Analysis) -> list[str]:
     """What whoever reads the result must know."""
+    spectrum, test, found, shown = analysis.spectrum, analysis.test, analysis.fit, analysis.intercept
     said = []
     if test.off:
         where = ", ".join(f"{spectrum.frequency_hz[point]:.3g}" for point in test.off)
@@ -170,15 +179,35 @@ def _remarks(spectrum: Spectrum, test: KramersKronig, found: Fit, shown: Interce
         )
     if not found.resolved:
         said.append("the spectrum does not determine all resistances of any circuit: mind the intervals")
-    beyond = sum(found[name] for name in found.names if name.startswith("R")) / np.abs(spectrum.impedance_ohm).max()
-    if beyond > FAR_BEYOND:
+    if analysis.beyond > FAR_BEYOND:
         said.append(
-            f"the resistances of the circuit add up to {beyond:.0f} times the largest impedance that was measured: "
-            "they are extrapolated"
+            f"the resistances of the circuit add up to {analysis.beyond:.0f} times the largest impedance that "
+            "was measured: they are extrapolated"
         )
     if not shown.complete:
         said.append(f"the spectrum ends before it meets the real axis: the resistance is at least {shown.ohm:.3g} ohm")
     return said
+
+
+def compared(analyses: Sequence[Analysis], geometry: Geometry | None) -> list[Analysis]:
+    """The analyses, with a note where the total and what is read off the axis are far apart, and no note says why.
+
+    That is known only of a whole series: with the pellet's size arcs of electrodes are no part of the total.
+    """
+    boundary = boundary_f_cm(analyses, geometry)
+    return [_compared(one, geometry, boundary) for one in analyses]
+
+
+def _compared(one: Analysis, geometry: Geometry | None, boundary: float) -> Analysis:
+    parts = resistances(one.fit, geometry.constant_per_cm if geometry else None, boundary_f_cm=boundary)
+    total = next((part.ohm for part in parts if part.process == "total"), None)
+    read = one.intercept.ohm
+    if total is None or not one.intercept.complete or one.beyond > FAR_BEYOND or read <= 0:
+        return one
+    if 1 / FAR_APART <= total / read <= FAR_APART:
+        return one
+    note = f"the total of the circuit, {total:.3g} ohm, is far from what is read off the real axis, {read:.3g} ohm"
+    return one if note in one.notes else replace(one, notes=(*one.notes, note))
 
 
 def analyse_files(
@@ -204,6 +233,7 @@ def analyse_files(
 def tables(analyses: Sequence[Analysis], geometry: Geometry | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tables of ``spectra.parquet`` and, where there are three temperatures, of ``arrhenius.parquet``."""
     boundary = boundary_f_cm(analyses, geometry)
+    analyses = compared(analyses, geometry)
     rows = [row for analysis in analyses for row in analysis.rows(geometry, boundary)]
     spectra = pd.DataFrame(rows).reindex(columns=list(SPECTRUM_COLUMNS))
     spectra = spectra.sort_values(["temperature_k", "file"], kind="stable", ignore_index=True)
@@ -254,7 +284,7 @@ def series(spectra: pd.DataFrame) -> dict[str, pd.DataFrame]:
         spectra["temperature_k"].notna()
         & np.isfinite(spectra["sigma_s_cm"].astype(float))
         & (spectra["sigma_s_cm"] > 0)
-        & spectra["sigma_std_s_cm"].notna()
+        & np.isfinite(spectra["sigma_std_s_cm"].astype(float))
     ]
     parts = {str(process): part.sort_values("temperature_k") for process, part in known.groupby("process")}
     return {
@@ -265,9 +295,14 @@ def series(spectra: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def arrhenius_of(part: pd.DataFrame, form: Form) -> list[ArrheniusFit]:
-    """The lines of one process."""
+    """The lines of one process; none where it has none, which must not cost the tables of spectra."""
     sigma = part["sigma_s_cm"].to_numpy(float)
-    return regimes(part["temperature_k"].to_numpy(float), sigma, part["sigma_std_s_cm"].to_numpy(float) / sigma, form)
+    with np.errstate(divide="ignore", invalid="ignore"):  # refused below
+        spread = part["sigma_std_s_cm"].to_numpy(float) / sigma
+    try:
+        return regimes(part["temperature_k"].to_numpy(float), sigma, spread, form)
+    except (SpectrumError, np.linalg.LinAlgError, ArithmeticError, ValueError):
+        return []
 
 
 def _line_row(found: ArrheniusFit, part: pd.DataFrame) -> dict[str, Any]:
@@ -275,7 +310,8 @@ def _line_row(found: ArrheniusFit, part: pd.DataFrame) -> dict[str, Any]:
     low, high = found.temperatures_k
     inside = part[part["temperature_k"].between(low, high)].reset_index(drop=True)
     files = ", ".join(str(inside["file"][i]) for i in found.outliers)
-    return {**row, "from_k": low, "to_k": high, "outliers": files}
+    doubt = fault(found.ea_ev, found.ea_low_ev, found.ea_high_ev)
+    return {**row, "from_k": low, "to_k": high, "outliers": files, "fault": doubt}
 
 
 def _one(file: Path, reading: Reading) -> Analysis | Failure:
