@@ -117,6 +117,21 @@ def _has_record(item: Item) -> bool:
     return item.record is not None
 
 
+def attempt(item: Item, compute: Callable[[Item], Mapping[str, Any]], stage: str) -> None:
+    """Write the record computed of an item, or why it failed: the batch goes on whatever foreign code raises."""
+    try:
+        item.write(compute(item))
+    except Exception as error:
+        item.write(failed(error, item.crystal, stage))
+
+
+def outcomes(items: Sequence[Item]) -> tuple[list[dict[str, Any]], list[Failure]]:
+    """The records of items that could be computed, and the failures; those that nobody has done are in neither."""
+    records = [item.record or {} for item in items]
+    computed = [record for record in records if "row" in record]
+    return computed, [Failure(**record["failure"]) for record in records if "row" not in record and "failure" in record]
+
+
 def failed(error: Exception, crystal: Crystal, stage: str) -> dict[str, Any]:
     """The record of an item that failed."""
     return {"failure": asdict(Failure.of(error, material_id=crystal.material_id, stage=stage, source=crystal.source))}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ from phonolyte.figures.style import (
 )
 from phonolyte.items import folder_of
 from phonolyte.migration.bvse import read_map
-from phonolyte.migration.neb import read_path
+from phonolyte.migration.neb import lengths_a, read_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -306,11 +305,8 @@ def _draw_hops(hops: pd.DataFrame, folder: Path, title: str) -> None:
 
 def hop_figure(row: Mapping[Any, Any], images: Sequence[Atoms], title: str) -> Figure:
     """The profile of a hop from its row in ``hops.parquet`` and its path."""
-    positions = [image.positions for image in images]
-    steps = [np.linalg.norm(after - before) for before, after in pairwise(positions)]
     energies = np.array([image.get_potential_energy() for image in images])
-    path = np.concatenate(([0.0], np.cumsum(steps)))
-    return neb_profile(path, energies, title=f"{title}, {row['hop']} Å", note=str(row["why"]))
+    return neb_profile(lengths_a(images), energies, title=f"{title}, {row['hop']} Å", note=str(row["why"]))
 
 
 def _plane(lattice: Floats, first: int, second: int, shape: tuple[int, int]) -> tuple[Floats, Floats]:

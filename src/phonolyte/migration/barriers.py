@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ import pandas as pd
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.errors import EngineError, Failure, MigrationError
-from phonolyte.items import ITEMS, Item, complete, failed, read_json, write_json
-from phonolyte.migration.bvse import TABLE, empty_sites
+from phonolyte.items import ITEMS, Item, attempt, complete, read_json, write_json
+from phonolyte.migration.bvse import empty_sites
 from phonolyte.migration.hops import Hop, Network, find_hops, percolation_threshold
 from phonolyte.migration.neb import (
     Ends,
@@ -28,8 +29,8 @@ from phonolyte.migration.neb import (
     vacancy_ends,
     write_path,
 )
+from phonolyte.migration.tables import collected
 from phonolyte.phonons.workflow import PhononSettings, primitive_cell, relaxed, supercell_matrix
-from phonolyte.runs import write_failures, write_parquet
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 STAGE = "neb"
 METHOD = "neb"
 HOPS_TABLE = "hops.parquet"
+FURTHER = {HOPS_TABLE: "hops"}
+"""The table of hops, and where a record has them."""
+
 TIME_LIMIT = "TimeLimit"
 """Kind of error of a hop that took longer than it may."""
 
@@ -134,14 +138,12 @@ def barrier_campaign(
     decides = (METHOD, ion, engine.name, sorted(engine.provenance.items()), settings.deciding)
     items = [Item.of(crystal, folder, decides, settings.limit_s) for crystal in crystals]
 
-    def work(item: Item) -> None:
-        try:
-            item.write(_material(item, ion, engine, settings, folder / item.name))
-        except Exception as error:  # a foreign engine can raise anything, and the batch goes on
-            item.write(failed(error, item.crystal, STAGE))
+    def compute(item: Item) -> dict[str, Any]:
+        return _material(item, ion, engine, settings, folder / item.name)
 
+    work = partial(attempt, compute=compute, stage=STAGE)
     complete(items, work, is_done=_is_done, progress=progress, until=until)
-    return collected(items, folder)
+    return collected(items, folder, FURTHER)
 
 
 def _is_done(item: Item) -> bool:
@@ -149,18 +151,6 @@ def _is_done(item: Item) -> bool:
     record = item.record
     late = record is not None and any(row["kind"] == TIME_LIMIT for row in record.get("hops", ()))
     return record is not None and not (late and record.get("limit_s") != item.limit_s)
-
-
-def collected(items: Sequence[Item], folder: Path) -> tuple[pd.DataFrame, list[Failure]]:
-    """Write ``barriers.parquet``, ``hops.parquet`` and ``failures.parquet`` from the items that are there."""
-    records = [item.record or {} for item in items]
-    table = pd.DataFrame([record["row"] for record in records if "row" in record])
-    failures = [Failure(**record["failure"]) for record in records if "failure" in record]
-    hops = [row for record in records for row in record.get("hops", ())]
-    write_parquet(table, folder / TABLE)
-    write_parquet(pd.DataFrame(hops), folder / HOPS_TABLE)
-    write_failures(folder, failures)
-    return table, failures
 
 
 def _material(item: Item, ion: str, engine: Engine, settings: NebSettings, folder: Path) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from scipy.ndimage import minimum_filter
 
 from phonolyte.arrays import Floats
 from phonolyte.errors import Failure, MissingExtraError, SettingsError, StructureError
-from phonolyte.items import ITEMS, Item, complete, failed, folder_of
+from phonolyte.items import ITEMS, Item, attempt, complete, folder_of
+from phonolyte.migration.tables import collected
 from phonolyte.migration.thresholds import thresholds
-from phonolyte.runs import write_failures, write_parquet
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 STAGE = "percolation"
 METHOD = "bvse"
-TABLE = "barriers.parquet"
 MAP = "site_energy.npz"
 NEIGHBOURS = 100
 """Ions that a point of the grid feels at most."""
@@ -246,15 +245,10 @@ def percolation_campaign(
     (folder / ITEMS).mkdir(parents=True, exist_ok=True)
     decides = (METHOD, ion, maps, sorted(asdict(settings).items()))
     items = [Item.of(crystal, folder, decides) for crystal in crystals]
-    work = partial(_work, ion=ion, settings=settings, folder=folder if maps else None)
+    compute = partial(_computed, ion=ion, settings=settings, folder=folder if maps else None)
+    work = partial(attempt, compute=compute, stage=STAGE)
     complete(items, work, executor=executor, progress=progress, until=until)
-    records = [item.record or {} for item in items]
-    rows = [record["row"] for record in records if "row" in record]
-    failures = [Failure(**record["failure"]) for record in records if "failure" in record]
-    table = pd.DataFrame(rows)
-    write_parquet(table, folder / TABLE)
-    write_failures(folder, failures)
-    return table, failures
+    return collected(items, folder)
 
 
 def read_map(run: Path, material_id: str) -> tuple[Floats, Floats]:
@@ -336,17 +330,15 @@ def _is_empty(cell: Atoms, places: Sequence[Floats], ion: str) -> bool:
     return bool((distances > np.where(cell.symbols == ion, OWN_SITE_A, FRAMEWORK_A)).all())
 
 
-def _work(item: Item, *, ion: str, settings: PercolationSettings, folder: Path | None) -> None:
-    try:
-        result = percolation(item.crystal, ion, settings)
-        if folder:
-            target = folder / item.name
-            target.mkdir(exist_ok=True)
-            energies = np.minimum(result.energies_ev, np.finfo(np.float32).max)  # beside a nucleus they have no end
-            np.savez_compressed(target / MAP, energies_ev=energies.astype(np.float32), lattice=result.crystal.lattice)
-        item.write({"row": result.row()})
-    except Exception as error:  # bvlain and pymatgen can raise anything, and the batch goes on
-        item.write(failed(error, item.crystal, STAGE))
+def _computed(item: Item, *, ion: str, settings: PercolationSettings, folder: Path | None) -> dict[str, Any]:
+    """The record of a crystal; its map goes into the folder where one is given."""
+    result = percolation(item.crystal, ion, settings)
+    if folder:
+        target = folder / item.name
+        target.mkdir(exist_ok=True)
+        energies = np.minimum(result.energies_ev, np.finfo(np.float32).max)  # beside a nucleus they have no end
+        np.savez_compressed(target / MAP, energies_ev=energies.astype(np.float32), lattice=result.crystal.lattice)
+    return {"row": result.row()}
 
 
 def _lain() -> Any:

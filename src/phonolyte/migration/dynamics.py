@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,10 +16,9 @@ import pandas as pd
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.errors import EngineError, Failure, MigrationError, MissingExtraError, SettingsError
-from phonolyte.items import ITEMS, Item, complete, failed
-from phonolyte.migration.bvse import TABLE
+from phonolyte.items import ITEMS, Item, attempt, complete
+from phonolyte.migration.tables import collected
 from phonolyte.phonons.workflow import PhononSettings, primitive_cell, relaxed, supercell_matrix
-from phonolyte.runs import write_failures, write_parquet
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
@@ -338,21 +338,11 @@ def dynamics_campaign(
         """What a run that a longer time, or another temperature, goes on from must have been made with."""
         return Item.of(item.crystal, folder, (*source, of_run)).digest
 
-    def work(item: Item) -> None:
-        try:
-            item.write(_material(item.crystal, ion, engine, settings, folder / item.name, begun(item)))
-        except Exception as error:  # as in `run_dynamics`, and the batch goes on
-            item.write(failed(error, item.crystal, STAGE))
+    def compute(item: Item) -> dict[str, Any]:
+        return _material(item.crystal, ion, engine, settings, folder / item.name, begun(item))
 
-    complete(items, work, progress=progress)
-    records = [item.record or {} for item in items]
-    table = pd.DataFrame([record["row"] for record in records if "row" in record])
-    failures = [Failure(**record["failure"]) for record in records if "failure" in record]
-    runs = [row for record in records for row in record.get("runs", ())]
-    write_parquet(table, folder / TABLE)
-    write_parquet(pd.DataFrame(runs), folder / DIFFUSIVITIES)
-    write_failures(folder, failures)
-    return table, failures
+    complete(items, partial(attempt, compute=compute, stage=STAGE), progress=progress)
+    return collected(items, folder, {DIFFUSIVITIES: "runs"})
 
 
 def _material(

@@ -178,13 +178,6 @@ class NebResult:
         """From the end to the saddle."""
         return float(self.energies_ev.max() - self.energies_ev[-1])
 
-    @property
-    def path_a(self) -> Floats:
-        """How far each image is along the path in angstrom, all atoms counted, (n,)."""
-        positions = [image.positions for image in self.images]
-        steps = [np.linalg.norm(after - before) for before, after in pairwise(positions)]
-        return np.concatenate(([0.0], np.cumsum(steps)))
-
     def row(self) -> dict[str, Any]:
         """What a table shows of it."""
         return {
@@ -379,6 +372,12 @@ def write_path(images: Sequence[Atoms], file: Path, info: Mapping[str, Any] | No
     partial = file.with_name(f".{file.name}.partial")
     write(partial, frozen, format="extxyz")
     partial.replace(file)
+
+
+def lengths_a(images: Sequence[Atoms]) -> Floats:
+    """How far each image is along the path in angstrom, all atoms counted, (n,)."""
+    steps = [np.linalg.norm(after.positions - before.positions) for before, after in pairwise(images)]
+    return np.concatenate(([0.0], np.cumsum(steps)))
 
 
 def read_path(file: Path) -> list[Atoms]:

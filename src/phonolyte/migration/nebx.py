@@ -21,9 +21,10 @@ import numpy as np
 from phonolyte.errors import EngineError, SettingsError
 from phonolyte.forces.espresso import PlaneWaves
 from phonolyte.items import ITEMS, Item, failed
-from phonolyte.migration.barriers import METHOD, STAGE, Material, chosen_hops, collected, prepared, record_of
+from phonolyte.migration.barriers import FURTHER, METHOD, STAGE, Material, chosen_hops, prepared, record_of
 from phonolyte.migration.hops import Hop
 from phonolyte.migration.neb import NebResult, NebSettings, first_path, remarks, write_path
+from phonolyte.migration.tables import collected
 from phonolyte.phonons.cluster import JOBS, Cluster, ClusterRun, write_script
 from phonolyte.phonons.jobs import PSEUDO, RUNNING, copy_once
 from phonolyte.structures import Crystal
@@ -98,7 +99,7 @@ def neb_cluster_campaign(
             progress(len(item.crystal))
     tasks = [path.relative_to(jobs).as_posix() for path in to_run]
     write_script(jobs, tasks, cluster, source=INPUT, output=OUTPUT)
-    table, failures = collected(items, folder)
+    table, failures = collected(items, folder, FURTHER)
     return ClusterRun(
         table, failures, waiting, tasks, [path.relative_to(jobs).as_posix() for path in running], jobs, "neb.x"
     )

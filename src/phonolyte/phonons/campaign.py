@@ -11,7 +11,7 @@ import pandas as pd
 
 from phonolyte.dos import PhononDos
 from phonolyte.errors import Failure
-from phonolyte.items import ITEMS, Item, complete, failed, file_name
+from phonolyte.items import ITEMS, Item, complete, failed, file_name, outcomes
 from phonolyte.phonons.bands import load_phonons
 from phonolyte.phonons.calibration import Calibration, shares_of
 from phonolyte.phonons.convergence import convergence
@@ -163,14 +163,9 @@ def collected(
     items: Sequence[Item], folder: Path, ion: str | None, calibration: Calibration | None
 ) -> tuple[pd.DataFrame, list[Failure]]:
     """Write ``phonons.parquet``, ``relaxed.parquet`` and ``failures.parquet`` from the items that are there."""
-    rows, cells, failures = [], [], []
-    for item in items:
-        record = item.record or {}
-        if "row" in record:
-            rows.append(_row(record, ion, calibration))
-            cells.append(record["crystal"])
-        elif "failure" in record:
-            failures.append(Failure(**record["failure"]))
+    records, failures = outcomes(items)
+    rows = [_row(record, ion, calibration) for record in records]
+    cells = [record["crystal"] for record in records]
     table = pd.DataFrame(rows, columns=None if rows else list(FIRST_COLUMNS))
     table = table.astype({name: float for name in (*FIRST_COLUMNS[4:], *CHANGES) if name in table})
     write_parquet(table, folder / "phonons.parquet")
