@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import IO, Any, Self
 
 from phonolyte import __version__
 from phonolyte.errors import Failure
+from phonolyte.runs import in_one_step
 from phonolyte.structures import Crystal
 
 ITEMS = "items"
@@ -167,9 +167,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """Write a record in one step."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(record, default=float), encoding="utf-8")
-    os.replace(partial, path)
+    with in_one_step(path) as partial:
+        partial.write_text(json.dumps(record, default=float), encoding="utf-8")
 
 
 def _digest(crystal: Crystal, decides: Sequence[Any]) -> str:

@@ -6,7 +6,8 @@ import hashlib
 import os
 import platform
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -90,11 +91,18 @@ def write_failures(folder: Path, failures: Iterable[Failure]) -> None:
     write_parquet(table, folder / "failures.parquet")
 
 
-def write_parquet(table: pd.DataFrame, path: Path) -> None:
-    """Write a table in one step: a kill leaves the old file or the new one, never half of one."""
+@contextmanager
+def in_one_step(path: Path) -> Iterator[Path]:
+    """A file to write, which then takes the place of another: a kill leaves the old one or the new one, never half."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    table.to_parquet(partial, index=False)
+    yield partial
     os.replace(partial, path)
+
+
+def write_parquet(table: pd.DataFrame, path: Path) -> None:
+    """Write a table in one step."""
+    with in_one_step(path) as partial:
+        table.to_parquet(partial, index=False)
 
 
 def write_crystals(crystals: Sequence[Crystal], folder: Path) -> None:
@@ -114,9 +122,8 @@ def write_crystals(crystals: Sequence[Crystal], folder: Path) -> None:
             "frac_coords": _lists(3 * ends, _joined([crystal.frac_coords for crystal in crystals])),
         }
     )
-    partial = folder / f".{CRYSTALS}.{os.getpid()}.partial"
-    parquet.write_table(table, partial, compression="zstd")
-    os.replace(partial, folder / CRYSTALS)
+    with in_one_step(folder / CRYSTALS) as partial:
+        parquet.write_table(table, partial, compression="zstd")
 
 
 def _joined(parts: Sequence[Any]) -> Any:

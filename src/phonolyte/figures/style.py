@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from phonolyte.runs import in_one_step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,12 +98,10 @@ def save(figure: Figure, stem: str | Path, formats: Sequence[str] = FORMATS, *, 
     _settle(figure)
     for path, kind in zip(paths, formats, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         metadata = {**_NO_DATES[kind], **({_SOURCE[kind]: source} if source else {})}
-        with rc_context(STYLE), warnings.catch_warnings():
+        with in_one_step(path) as partial, rc_context(STYLE), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing")  # an emoji in a name is a box
             figure.savefig(partial, format=kind, metadata=metadata)
-        os.replace(partial, path)
     return paths
 
 

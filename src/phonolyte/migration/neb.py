@@ -15,7 +15,7 @@ import numpy as np
 from phonolyte.arrays import Floats, Ints
 from phonolyte.errors import EngineError, MigrationError, PhonolyteError, SettingsError
 from phonolyte.migration.hops import Carrier, Edge, Hop
-from phonolyte.runs import checksum
+from phonolyte.runs import checksum, in_one_step
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -369,9 +369,8 @@ def write_path(images: Sequence[Atoms], file: Path, info: Mapping[str, Any] | No
             known = {name: image.calc.results[name] for name in ("energy", "forces") if name in image.calc.results}
             still.calc = SinglePointCalculator(still, **known)
         frozen.append(still)
-    partial = file.with_name(f".{file.name}.partial")
-    write(partial, frozen, format="extxyz")
-    partial.replace(file)
+    with in_one_step(file) as partial:
+        write(partial, frozen, format="extxyz")
 
 
 def lengths_a(images: Sequence[Atoms]) -> Floats:

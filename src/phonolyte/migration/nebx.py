@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from phonolyte.migration.neb import NebResult, NebSettings, first_path, remarks,
 from phonolyte.migration.tables import collected
 from phonolyte.phonons.cluster import JOBS, Cluster, ClusterRun, write_script
 from phonolyte.phonons.jobs import PSEUDO, RUNNING, copy_once
+from phonolyte.runs import in_one_step
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
@@ -160,9 +160,8 @@ def write_input(task: Path, hop: Hop, material: Material, waves: PlaneWaves, set
         between="".join(f"INTERMEDIATE_IMAGE\n{block}" for block in positions[1:-1]),
         last=positions[-1],
     )
-    partial = task / f".{INPUT}.{os.getpid()}.partial"
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, task / INPUT)
+    with in_one_step(task / INPUT) as partial:
+        partial.write_text(text, encoding="utf-8")
     write_path(images, task / "start.xyz")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +24,7 @@ from phonolyte.phonons.workflow import (
     phonons_from,
     primitive_cell,
 )
+from phonolyte.runs import in_one_step
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
@@ -164,9 +164,8 @@ class Job:
             control |= {"calculation": "vc-relax", "nstep": self.settings.max_steps}
             control["forc_conv_thr"] = self.settings.fmax_ev_a * _BOHR_A / _RY_EV
             parameters["input_data"] |= {"ions": {}, "cell": {"press_conv_thr": self._pressure_kbar(task.atoms)}}
-        partial = task.folder / f".{INPUT}.{os.getpid()}.partial"
-        write(partial, task.atoms, format="espresso-in", **parameters)
-        os.replace(partial, task.folder / INPUT)
+        with in_one_step(task.folder / INPUT) as partial:
+            write(partial, task.atoms, format="espresso-in", **parameters)
 
     def _pressure_kbar(self, atoms: Atoms) -> float:
         """The threshold of a relaxation that corresponds to `fmax_ev_a`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from phonolyte.report.contents import Contents, read_run
 from phonolyte.report.libraries import VIEWER_HINT, Library, digest, libraries
 from phonolyte.report.packing import packed_crystals
 from phonolyte.report.sentences import CAVEAT, Bar, followed, funnel, headline, summary
+from phonolyte.runs import in_one_step
 
 PAGE = "report.html"
 
@@ -43,9 +43,8 @@ def write_report(folder: str | Path) -> Path:
     """
     contents = read_run(folder)
     path = contents.folder / PAGE
-    partial = path.with_name(f".{PAGE}.{os.getpid()}.partial")
-    partial.write_text(page(contents), encoding="utf-8")
-    os.replace(partial, path)
+    with in_one_step(path) as partial:
+        partial.write_text(page(contents), encoding="utf-8")
     return path
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from phonolyte.errors import SettingsError, SourceError
 from phonolyte.items import read_json, write_json
-from phonolyte.runs import checksum, open_run
+from phonolyte.runs import checksum, in_one_step, open_run
 
 if TYPE_CHECKING:
     import requests
@@ -113,9 +113,8 @@ def obtain(dataset: str, file: RemoteFile, *, offline: bool = False) -> Path:
             f"{dataset} is not in the cache", why=f"{path} is not there", fix="Run it once without --offline."
         )
     open_run(path.parent)
-    url, partial = _download(file, path.with_name(f".{path.name}.{os.getpid()}.partial"))
-    _write_note(note, partial, url)
-    os.replace(partial, path)
+    with in_one_step(path) as partial:
+        _write_note(note, partial, _download(file, partial))
     return path
 
 
@@ -127,8 +126,8 @@ def _write_note(note: Path, path: Path, url: str) -> dict[str, str]:
     return record
 
 
-def _download(file: RemoteFile, partial: Path) -> tuple[str, Path]:
-    """Get a file from the first place that has it as it must be; that place, and the file."""
+def _download(file: RemoteFile, partial: Path) -> str:
+    """Get a file from the first place that has it as it must be; that place."""
     from phonolyte.sources.web import PatientSession, in_words
 
     refused = []
@@ -137,7 +136,7 @@ def _download(file: RemoteFile, partial: Path) -> tuple[str, Path]:
             try:
                 _save(session, url, partial)
                 _check(partial, file.sha256, url, file.size_bytes)
-                return url, partial
+                return url
             except SourceError as error:
                 refused.append(error)
             except Exception as error:  # whatever a connection can die of

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from phonolyte.errors import SettingsError, SourceError
 from phonolyte.items import read_json, write_json
+from phonolyte.runs import in_one_step
 from phonolyte.settings import read_toml
 from phonolyte.sources.entry import Page, Source
 
@@ -92,10 +93,8 @@ class Journal:
     def append(self, page: Page) -> None:
         """Keep a page, in one step."""
         path = self.folder / f"{len(self._paths()):06d}.json.gz"
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        with gzip.open(partial, "wt", encoding="utf-8", compresslevel=1) as stream:
+        with in_one_step(path) as partial, gzip.open(partial, "wt", encoding="utf-8", compresslevel=1) as stream:
             json.dump(page.as_json(), stream)
-        os.replace(partial, path)
 
     def close(self) -> None:
         """Remove the pages, once the tables have everything."""

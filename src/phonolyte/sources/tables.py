@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ import numpy as np
 from phonolyte.dos import PhononDos
 from phonolyte.dos.table import write_densities
 from phonolyte.errors import DosError, Failure, SourceError
-from phonolyte.runs import write_failures
+from phonolyte.runs import in_one_step, write_failures
 from phonolyte.sources.entry import STAGE, Page, Record, dos_of
 
 ROWS = 10_000
@@ -80,7 +79,8 @@ def write_tables(pages: Iterable[Page], folder: Path, *, phonons: bool, provenan
     tables.known = _write_properties(properties, folder, provenance)
     if phonons:
         tables.n_densities = len(densities)
-        _write_in_one_step(folder / "dos.parquet", lambda path: write_densities(densities, path))
+        with in_one_step(folder / "dos.parquet") as partial:
+            write_densities(densities, partial)
     write_failures(folder, tables.failures)
     return tables
 
@@ -132,15 +132,10 @@ def _write_crystals(rows: Iterator[Record], path: Path, phonons: bool, provenanc
     ]  # fmt: skip
     schema = pa.schema([*columns, (TARGET, pa.float64())] if phonons else columns, _metadata(provenance))
     n_rows = 0
-
-    def write(partial: Path) -> None:
-        nonlocal n_rows
-        with pq.ParquetWriter(partial, schema) as writer:
-            while group := list(islice(rows, ROWS)):
-                n_rows += len(group)
-                writer.write_table(pa.Table.from_pylist(group, schema=schema))
-
-    _write_in_one_step(path, write)
+    with in_one_step(path) as partial, pq.ParquetWriter(partial, schema) as writer:
+        while group := list(islice(rows, ROWS)):
+            n_rows += len(group)
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
     return n_rows
 
 
@@ -159,8 +154,10 @@ def _write_properties(rows: Sequence[Record], folder: Path, provenance: Mapping[
         columns[name] = columns[name].cast(pa.float64())
     kept = {name: column for name, column in columns.items() if known[name] or name in ASKED}
     table = pa.table(kept).replace_schema_metadata(_metadata(provenance))
-    _write_in_one_step(folder / "properties.parquet", lambda path: pq.write_table(table, path))
-    _write_in_one_step(folder / "properties.csv", lambda path: pyarrow.csv.write_csv(table, path))
+    with in_one_step(folder / "properties.parquet") as partial:
+        pq.write_table(table, partial)
+    with in_one_step(folder / "properties.csv") as partial:
+        pyarrow.csv.write_csv(table, partial)
     return known
 
 
@@ -171,12 +168,6 @@ def _of_element(column: str) -> str:
 
 def _metadata(provenance: Mapping[str, Any]) -> Any:
     return {"phonolyte": json.dumps(provenance)}
-
-
-def _write_in_one_step(path: Path, write: Any) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    write(partial)
-    os.replace(partial, path)
 
 
 def _storable(dos: PhononDos) -> PhononDos:

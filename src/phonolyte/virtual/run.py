@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from phonolyte import __version__
 from phonolyte.arrays import Ints
 from phonolyte.errors import SettingsError
 from phonolyte.models import BandCenterModel
-from phonolyte.runs import write_parquet
+from phonolyte.runs import in_one_step, write_parquet
 from phonolyte.structures import Crystal
 from phonolyte.virtual.space import Space
 from phonolyte.virtual.stream import HIGHEST_MEV, Evaluated, Evaluator, Tally, evaluate, table
@@ -187,11 +186,9 @@ class _Work:
 
     def _save(self, digest: str, portions: int, tally: Tally, kept: Evaluated) -> None:
         self._state.parent.mkdir(exist_ok=True)
-        partial = self._state.with_suffix(".partial")
         record = json.dumps({"digest": digest, "portions": portions, "tally": tally.state()})
-        with partial.open("wb") as stream:
+        with in_one_step(self._state) as partial, partial.open("wb") as stream:
             np.savez(stream, record=np.array(record), **{name: getattr(kept, name) for name in Evaluated.__slots__})
-        os.replace(partial, self._state)
 
     def _resumed(self, digest: str) -> tuple[int, Tally, Evaluated | None]:
         try:
