@@ -31,10 +31,9 @@ from phonolyte.references import reference_compounds
 from phonolyte.report import PAGE, card_of, libraries, payload, read_run, write_report
 from phonolyte.report.card import facts_of
 from phonolyte.report.columns import columns_of
-from phonolyte.report.contents import TO_THE_END
 from phonolyte.report.packing import packed, packed_columns, packed_crystals
 from phonolyte.report.sentences import STEPS, command_of, summary
-from phonolyte.runs import CRYSTALS, write_crystals
+from phonolyte.runs import CRYSTALS, TO_THE_END, write_crystals
 from phonolyte.structures import Crystal, read
 
 HOSTILE = (

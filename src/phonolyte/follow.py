@@ -17,7 +17,7 @@ from phonolyte.migration import NebSettings, barrier_campaign, percolation_campa
 from phonolyte.phonons import PhononSettings
 from phonolyte.phonons.calibration import Calibration
 from phonolyte.phonons.campaign import campaign
-from phonolyte.runs import FOLLOWED
+from phonolyte.runs import FOLLOWED, TO_THE_END
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def follow(
         failures += failed
         left = kept
     found = pd.DataFrame([{"material_id": name, **row} for name, row in rows.items()]).reindex(columns=list(COLUMNS))
-    found["stopped"] = found["stopped"].replace("", "followed to the end")
+    found["stopped"] = found["stopped"].replace("", TO_THE_END)
     found = found.sort_values(["barrier_ev", "rank"], na_position="last", ignore_index=True)
     found.to_csv(folder / TABLE, index=False)
     record = {"settings": asdict(settings), "engine": engine.name, "engine_provenance": dict(engine.provenance)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from phonolyte import __version__
 from phonolyte.citations import cite
 from phonolyte.elements import SYMBOLS
 from phonolyte.errors import Failure, SettingsError
+from phonolyte.settings import read_toml, section
 
 if TYPE_CHECKING:
     from phonolyte.structures import Crystal
@@ -30,6 +30,9 @@ CRYSTALS = "crystals.parquet"
 
 FOLLOWED = ("followed.csv", "followed.json")
 """Of a run folder of a study: how far candidates were followed, and what each tier did."""
+
+TO_THE_END = "followed to the end"
+"""What the first says of a candidate that came through every tier."""
 
 FAILURE_COLUMNS = ("material_id", "stage", "error", "message", "source")
 _RECORDED = ("numpy", "pandas", "scikit-learn", "numba", "pymatgen-core", "ase")
@@ -66,10 +69,10 @@ def open_run(folder: str | Path, command: str = "") -> Path:
 def _command_in(path: Path) -> str:
     """The command that wrote a ``run.toml``, with its method; empty where there is none that can be read."""
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))["settings"]
-        return str(settings["command"]) + (f" --method {settings['method']}" if "method" in settings else "")
-    except (OSError, ValueError, KeyError):
+        settings = section(read_toml(path), "settings")
+    except SettingsError:
         return ""
+    return " --method ".join(str(settings[name]) for name in ("command", "method") if name in settings)
 
 
 def write_run(folder: Path, settings: Mapping[str, Any], inputs: Iterable[str | Path]) -> None:

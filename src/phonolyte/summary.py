@@ -22,10 +22,15 @@ SHOWN = 20
 SHOWN_ROWS = 60
 
 
+def _table(title: str = "", *, caption: str | None = None, tight: bool = False) -> Table:
+    """A table as all of them look; a tight one has less space between its columns."""
+    return Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
+                 collapse_padding=tight, caption=caption, caption_justify="left")  # fmt: skip
+
+
 def funnel_table(result: Screening) -> Table:
     """The funnel: what each step asks, and how many it rejects, misses a property of, and keeps."""
-    table = Table(title="Funnel", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
-                  caption_justify="left")  # fmt: skip
+    table = _table("Funnel")
     table.add_column("step")
     for name in ("rejected", "unknown", "kept"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -42,9 +47,7 @@ def funnel_table(result: Screening) -> Table:
 def candidates_table(result: Screening) -> Table:
     """The first candidates with their band center, its 90 % interval and what else is known."""
     shown = result.table.head(min(SHOWN, result.n_ranked))
-    table = Table(title=f"First {len(shown)} candidates", title_justify="left", title_style="bold", box=SIMPLE_HEAD,
-                  pad_edge=False,
-        collapse_padding=True, caption_justify="left")  # fmt: skip
+    table = _table(f"First {len(shown)} candidates", tight=True)
     if not shown["in_domain"].astype(bool).all():
         table.caption = "* unlike the compounds that the model learned from"
     table.add_column("rank", justify="right", no_wrap=True)
@@ -76,8 +79,7 @@ def phonons_table(results: pd.DataFrame) -> Table:
     """Band centers, the range of the modes, and what is unstable, the softest crystals first."""
     shown = results.sort_values("band_center_mev").head(SHOWN)
     title = f"Phonons of {len(results)} crystal{'s' * (len(results) != 1)}"
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD,
-                  pad_edge=False, collapse_padding=True, caption_justify="left")  # fmt: skip
+    table = _table(title, tight=True)
     ion = next((str(name) for name in shown["ion"].dropna()), "")
     columns = {
         "center": "band_center_mev",
@@ -107,8 +109,7 @@ def barriers_table(table: pd.DataFrame) -> Table:
     shown = table.sort_values("barrier_ev", na_position="last").head(SHOWN)
     method = str(shown["method"].iloc[0])
     what = "activation energies" if method == "md" else "barriers"
-    found = Table(title=f"Lowest {len(shown)} of {len(table)} {what}", title_justify="left", title_style="bold",
-                  box=SIMPLE_HEAD, pad_edge=False, caption_justify="left")  # fmt: skip
+    found = _table(f"Lowest {len(shown)} of {len(table)} {what}")
     found.add_column("material", no_wrap=True, max_width=18)
     names = () if method == "md" else ("formula",)  # whose columns are wide enough
     for name in names:
@@ -133,8 +134,7 @@ def barriers_table(table: pd.DataFrame) -> Table:
 
 def followed_tables(found: Followed) -> Iterator[Table]:
     """What each tier did, and how far the first candidates came."""
-    steps = Table(title="Followed", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
-                  collapse_padding=True)  # fmt: skip
+    steps = _table("Followed", tight=True)
     steps.add_column("tier", min_width=30)
     for name in ("came", "kept", "rejected", "failed", "not reached", "min"):
         steps.add_column(name, justify="right", no_wrap=True)
@@ -144,7 +144,7 @@ def followed_tables(found: Followed) -> Iterator[Table]:
         steps.add_row(tier, *map(_count, counts), f"{step.seconds / 60:.1f}")
     yield steps
     shown = found.table[found.table["percolation_ev"].notna()].head(SHOWN)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = _table(tight=True)
     table.add_column("material", no_wrap=True, max_width=14)
     table.add_column("formula", no_wrap=True, max_width=14)
     for name in ("center", "sites", "phonons", "bands"):
@@ -186,7 +186,7 @@ def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
     """Resistances of each spectrum by process, and conductivities where the pellet is known."""
     from phonolyte.impedance.run import BOUNDS
 
-    table = Table(title="Spectra", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = _table("Spectra")
     table.add_column("spectrum", no_wrap=True, max_width=24)
     table.add_column("T", justify="right", no_wrap=True)
     table.add_column("process", no_wrap=True)
@@ -213,7 +213,7 @@ def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
 
 def arrhenius_table(lines: pd.DataFrame) -> Table:
     """Activation energies from ln(sigma T), with intervals."""
-    table = Table(title="Arrhenius, ln(σT), 95 % intervals", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = _table("Arrhenius, ln(σT), 95 % intervals")
     for name, side in (("process", "left"), ("Ea", "right"), ("", "left"), ("σ at 25 °C", "right"), ("", "left")):
         table.add_column(name, justify="left" if side == "left" else "right", no_wrap=True)
     table.add_row("", "eV", "", "S/cm", "", style="dim")
@@ -238,8 +238,7 @@ def _significant(value: float, digits: int = 3) -> str:
 
 def cutoffs_table(results: pd.DataFrame, formula: str, tolerance: float) -> Table:
     """Settings of ``pw.x`` with the errors of force and energy, and which is recommended."""
-    table = Table(title=f"Cutoffs for {formula}", title_justify="left", title_style="bold", box=SIMPLE_HEAD,
-                  pad_edge=False, collapse_padding=True, caption_justify="left")  # fmt: skip
+    table = _table(f"Cutoffs for {formula}", tight=True)
     units = {
         "wfc": "Ry", "rho": "Ry", "k": "1/A", "force": "eV/A", "error": "%", "of": "", "energy error": "meV/atom",
         "time": "s", "": "",
@@ -273,8 +272,7 @@ def card_parts(card: Card) -> Iterator[RenderableType]:
         yield Text.assemble("\n", (f"Confidence {card.level}. ", "bold"), card.sure)
     if card.nearest:
         yield ""
-        table = Table(title="Nearest compounds with known phonons", title_justify="left", title_style="bold",
-                      box=SIMPLE_HEAD, pad_edge=False, caption=card.nearest_of, caption_justify="left")  # fmt: skip
+        table = _table("Nearest compounds with known phonons", caption=card.nearest_of)
         table.add_column("compound", no_wrap=True, max_width=22)
         table.add_column("name", no_wrap=True, max_width=30)
         table.add_column("center", justify="right", no_wrap=True)
@@ -304,7 +302,7 @@ def _facts(facts: list[tuple[str, str]]) -> Table:
 
 def virtual_tables(result: VirtualResult) -> Iterator[Table]:
     """Counts for each prototype, and the best compounds."""
-    counts = Table(title="Virtual compounds", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    counts = _table("Virtual compounds")
     counts.add_column("prototype")
     for name in ("compounds", "charges\nbalanced", "below\n40 meV", "mean\nmeV", "r with\nmean row"):
         counts.add_column(name, justify="right")
@@ -315,9 +313,10 @@ def virtual_tables(result: VirtualResult) -> Iterator[Table]:
             f"{of['mean_center_mev']:.1f}", "-" if r is None else f"{r:.2f}",
         )  # fmt: skip
     yield counts
-    best = Table(title="The best by score", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
-                 caption="score: upper end of the interval + 5 meV a power of ten less plausible\n"
-                 "* unlike what the model knows", caption_justify="left")  # fmt: skip
+    best = _table(
+        "The best by score",
+        caption="score: upper end of the interval + 5 meV a power of ten less plausible\n* unlike what the model knows",
+    )
     for name, side in (("", "right"), ("formula", "left"), ("prototype", "left"), ("center", "right"),
                        ("90 %", "right"), ("plausible", "right"), ("score", "right")):  # fmt: skip
         best.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
@@ -333,11 +332,8 @@ def sources_tables() -> Iterator[Table]:
     """What can be fetched, and under which licence."""
     from phonolyte.sources.registry import datasets, providers
 
-    sets = Table(
-        title="phonolyte fetch NAME", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
-    )
-    databases = Table(title="phonolyte fetch optimade --provider NAME", title_justify="left", title_style="bold",
-                      box=SIMPLE_HEAD, pad_edge=False)  # fmt: skip
+    sets = _table("phonolyte fetch NAME")
+    databases = _table("phonolyte fetch optimade --provider NAME")
     for table in (sets, databases):
         table.add_column("name", no_wrap=True)
         table.add_column("what")
@@ -354,7 +350,7 @@ def sources_tables() -> Iterator[Table]:
 
 def cache_table(files: Sequence[Cached]) -> Table:
     """Files in the cache."""
-    table = Table(title="Cache", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = _table("Cache")
     for name, side in (("set", "left"), ("file", "left"), ("MB", "right"), ("fetched", "left"), ("sha256", "left")):
         table.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
     for file in files:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phonolyte.cli.engines import options_of
-from phonolyte.cli.terminal import bar, console, escape, read_crystals
+from phonolyte.cli.terminal import Output, bar, console, escape, read_crystals
 from phonolyte.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def cutoffs(
     option: Annotated[
         list[str] | None, typer.Option(help="Option of the engine espresso as NAME=VALUE, such as pseudo_dir=FOLDER.")
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")] = Path("out"),
+    output: Output = Path("out"),
     ecutwfc_ry: Annotated[
         list[float] | None, typer.Option(help="Cutoff of the wave functions, Ry; repeat it. Default: 40, 60, 80, 100.")
     ] = None,

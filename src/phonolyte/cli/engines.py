@@ -1,14 +1,31 @@
-"""Engines as the options of commands name them."""
+"""Engines and supercells as the options of commands name them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from phonolyte.cli.terminal import console
 from phonolyte.errors import SettingsError
 
 if TYPE_CHECKING:
     from phonolyte.forces import Engine
+
+
+EngineOptions = Annotated[
+    list[str] | None, typer.Option(help="Option of the engine as NAME=VALUE, such as checkpoint=FILE.")
+]
+Supercell = Annotated[
+    tuple[int, int, int] | None,
+    typer.Option(metavar="N N N", help="Multiples of the primitive cell. Default: by length."),
+]
+MinLength = Annotated[float, typer.Option(help="Least distance of an atom from its image, angstrom.")]
+Relax = Annotated[bool, typer.Option(help="Relax cell and positions first, the symmetry kept.")]
+SlurmHeader = Annotated[
+    Path | None, typer.Option(help="File with #SBATCH lines and modules for the script of --cluster.")
+]
 
 
 def open_named(name: str, options: dict[str, Any]) -> Engine:

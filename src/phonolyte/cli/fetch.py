@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from phonolyte.cli.terminal import console, finish
+from phonolyte.cli.terminal import check_element, console, finish
 from phonolyte.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def mp(
     from phonolyte.sources import MaterialsProject
 
     if ion != "any":
-        _check_element(ion)
+        check_element(ion)
     fetched(MaterialsProject(ion, what, gnome), output, offline=offline, anew=anew)
 
 
@@ -66,7 +66,7 @@ def optimade(
     if not provider and not base_url:
         raise SettingsError("no database was named", fix="Give --provider or --base-url.")
     if ion:
-        _check_element(ion)
+        check_element(ion)
     parts = [f'elements HAS "{ion}"' if ion else "", filter_]
     joined = " AND ".join(f"({part})" if part and all(parts) else part for part in parts if part)
     source = Optimade(provider or base_url, joined, base_url, page_size)
@@ -175,13 +175,6 @@ def fetched(source: Source, output: Path, *, offline: bool = False, anew: bool =
 def _known(known: dict[str, int]) -> str:
     shown = ("e_hull_ev", "band_gap_ev", "icsd_ids", "band_center_mev", "sigma_s_cm")
     return ", ".join(f"{name} of {known[name]:,}" for name in shown if known.get(name)) or "formulas only"
-
-
-def _check_element(symbol: str) -> None:
-    from phonolyte.elements import ATOMIC_NUMBERS
-
-    if symbol not in ATOMIC_NUMBERS:
-        raise SettingsError(f"there is no element {symbol!r}", fix="Give a symbol such as Li.")
 
 
 @contextmanager

@@ -8,13 +8,16 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from phonolyte.cli.engines import open_named, options_of
+from phonolyte.cli.engines import EngineOptions, MinLength, Relax, SlurmHeader, Supercell, open_named, options_of
 from phonolyte.cli.report import NoReport, written
 from phonolyte.cli.terminal import (
     Inputs,
     Jobs,
+    Output,
     bar,
+    check_element,
     console,
+    elsewhere,
     finish,
     processes,
     read_crystals,
@@ -39,16 +42,11 @@ def migrate(
             help="Of neb and md: dpa4, sevennet, espresso, emt, or package.module:Class of an ASE calculator."
         ),
     ] = "dpa4",
-    option: Annotated[
-        list[str] | None, typer.Option(help="Option of the engine as NAME=VALUE, such as checkpoint=FILE.")
-    ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")] = Path("out"),
-    supercell: Annotated[
-        tuple[int, int, int] | None,
-        typer.Option(metavar="N N N", help="Multiples of the primitive cell. Default: by length."),
-    ] = None,
-    min_length_a: Annotated[float, typer.Option(help="Least distance of an atom from its image, angstrom.")] = 8.0,
-    relax: Annotated[bool, typer.Option(help="Relax cell and positions first, the symmetry kept.")] = True,
+    option: EngineOptions = None,
+    output: Output = Path("out"),
+    supercell: Supercell = None,
+    min_length_a: MinLength = 8.0,
+    relax: Relax = True,
     images: Annotated[int, typer.Option(help="Images between the ends of a hop.", rich_help_panel=NEB)] = 5,
     fmax_ev_a: Annotated[
         float, typer.Option(help="Largest force of a converged path, eV/A.", rich_help_panel=NEB)
@@ -90,9 +88,7 @@ def migrate(
             rich_help_panel=NEB,
         ),
     ] = False,
-    slurm_header: Annotated[
-        Path | None, typer.Option(help="File with #SBATCH lines and modules for the script of --cluster.")
-    ] = None,
+    slurm_header: SlurmHeader = None,
     resolution_a: Annotated[
         float, typer.Option(help="Distance of grid points, angstrom.", rich_help_panel=SITES)
     ] = 0.2,
@@ -104,7 +100,6 @@ def migrate(
     jobs: Jobs = None,
 ) -> None:
     """Find how an ion moves: by percolation of site energies, nudged elastic bands, or molecular dynamics."""
-    from phonolyte.elements import SYMBOLS
     from phonolyte.figures import draw_migration
     from phonolyte.migration import (
         DynamicsSettings,
@@ -140,8 +135,7 @@ def migrate(
         raise SettingsError(f"--cluster does not go with --method {method}", fix="Leave it out.")
     options = options_of(option or [])
     there = Cluster.of(engine, options, slurm_header, command=NEB_COMMAND) if cluster else None
-    if ion not in SYMBOLS:
-        raise SettingsError(f"there is no element {ion!r}", fix="Give a symbol such as Li.")
+    check_element(ion)
     folder = open_run(output, f"migrate --method {method}")
     reading = read_crystals(required(inputs), jobs)
     crystals = reading.crystals
@@ -172,13 +166,12 @@ def migrate(
     write_failures(folder, lost)
     if len(table):
         console().print(barriers_table(table))
-    elsewhere = len(crystals) - len(table) - len(failures)
-    if elsewhere and not there:
-        waiting = [f"{elsewhere} crystals are with other processes; run again when they are done"]
+    if not there:
+        waiting = elsewhere(len(crystals) - len(table) - len(failures))
     n = len(reading.crystals) + len(reading.failures)
     console().print(f"{len(table)} of {n} crystals -> {folder}/barriers.parquet")
     written(folder, wanted=report)
-    finish(lost, nothing=table.empty and not waiting, notes=[*reading.notes, *waiting])
+    finish(lost, nothing=table.empty and not (there and waiting), notes=[*reading.notes, *waiting])
 
 
 def _paths(given: list[str]) -> tuple[tuple[str, str], ...]:

@@ -8,9 +8,20 @@ from typing import Annotated
 
 import typer
 
-from phonolyte.cli.engines import open_named, options_of
+from phonolyte.cli.engines import EngineOptions, MinLength, Relax, SlurmHeader, Supercell, open_named, options_of
 from phonolyte.cli.report import NoReport, written
-from phonolyte.cli.terminal import Inputs, Jobs, bar, console, finish, read_crystals, required, without_none
+from phonolyte.cli.terminal import (
+    Inputs,
+    Jobs,
+    Output,
+    bar,
+    console,
+    elsewhere,
+    finish,
+    read_crystals,
+    required,
+    without_none,
+)
 from phonolyte.errors import Failure, SettingsError
 
 
@@ -22,22 +33,17 @@ def phonons(
             help="Source of forces: dpa4, sevennet, espresso, emt, or package.module:Class of an ASE calculator."
         ),
     ] = "dpa4",
-    option: Annotated[
-        list[str] | None, typer.Option(help="Option of the engine as NAME=VALUE, such as checkpoint=FILE.")
-    ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")] = Path("out"),
+    option: EngineOptions = None,
+    output: Output = Path("out"),
     ion: Annotated[str | None, typer.Option(help="Mobile element, whose own band center is reported.")] = None,
-    supercell: Annotated[
-        tuple[int, int, int] | None,
-        typer.Option(metavar="N N N", help="Multiples of the primitive cell. Default: by length."),
-    ] = None,
-    min_length_a: Annotated[float, typer.Option(help="Least distance of an atom from its image, angstrom.")] = 8.0,
+    supercell: Supercell = None,
+    min_length_a: MinLength = 8.0,
     displacement_a: Annotated[float, typer.Option(help="Displacement of an atom, angstrom.")] = 0.01,
     mesh: Annotated[
         tuple[int, int, int] | None,
         typer.Option(metavar="N N N", min=1, help="Divisions of the q-point mesh. Default: by length, 100 A."),
     ] = None,
-    relax: Annotated[bool, typer.Option(help="Relax cell and positions first, the symmetry kept.")] = True,
+    relax: Relax = True,
     tolerance_mev: Annotated[float, typer.Option(help="A mode below minus this makes a crystal unstable, meV.")] = 1.0,
     confirm: Annotated[
         bool, typer.Option(help="Look at an instability again that only interpolation shows, in a wider supercell.")
@@ -57,9 +63,7 @@ def phonons(
     cluster: Annotated[
         bool, typer.Option("--cluster", help="Compute nothing here: write jobs for Slurm, read what they have done.")
     ] = False,
-    slurm_header: Annotated[
-        Path | None, typer.Option(help="File with #SBATCH lines and modules for the script of --cluster.")
-    ] = None,
+    slurm_header: SlurmHeader = None,
     report: NoReport = True,
     jobs: Jobs = None,
 ) -> None:
@@ -119,7 +123,6 @@ def phonons(
         f"{len(table)} of {len(reading.crystals) + len(reading.failures)} crystals -> {folder}/phonons.parquet"
     )
     written(folder, wanted=report)
-    elsewhere = len(reading.crystals) - len(table) - len(failures)
-    if elsewhere and not there:
-        waiting = [f"{elsewhere} crystals are with other processes; run again when they are done"]
+    if not there:
+        waiting = elsewhere(len(reading.crystals) - len(table) - len(failures))
     finish(lost, nothing=table.empty and not (there and waiting), notes=[*reading.notes, *waiting])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from phonolyte.cli.report import NoReport, written
-from phonolyte.cli.terminal import Inputs, Jobs, bar, console, finish, load_kernels, read_crystals, threads
+from phonolyte.cli.terminal import Inputs, Jobs, Output, bar, console, finish, load_kernels, read_crystals, threads
 from phonolyte.settings import SCREEN_DEFAULTS, read_toml, resolve, section
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def screen(
     inputs: Inputs = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")] = Path("out"),
+    output: Output = Path("out"),
     properties: Annotated[
         Path | None, typer.Option(help="CSV or Parquet: material_id, e_hull_ev (eV/atom), band_gap_ev (eV).")
     ] = None,

@@ -12,7 +12,7 @@ import typer
 from phonolyte.cli.engines import open_named, options_of
 from phonolyte.cli.report import NoReport, written
 from phonolyte.cli.screen import screened
-from phonolyte.cli.terminal import bar, console, finish, listed, processes
+from phonolyte.cli.terminal import Output, bar, console, finish, listed, processes
 from phonolyte.cli.train import trained
 from phonolyte.errors import Failure, SettingsError
 from phonolyte.settings import FOLLOW_DEFAULTS, SCREEN_DEFAULTS, TRAIN_DEFAULTS, read_toml, resolve, section
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def study(
     file: Annotated[Path | None, typer.Argument(help="TOML file with tables named train, screen, follow.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")] = Path("out"),
+    output: Output = Path("out"),
     figures: Annotated[bool, typer.Option(help="Draw the figures of each part.")] = True,
     report: NoReport = True,
 ) -> None:
@@ -110,17 +110,16 @@ def _drawn(folder: Path, followed: pd.DataFrame) -> list[Failure]:
     import pandas as pd
 
     from phonolyte.figures import draw_campaign, draw_migration
+    from phonolyte.report.contents import TIERS
 
     names = followed.loc[followed["band_center_mev"].notna(), "material_id"]
     failures: list[Failure] = []
-    for tier, table, draw in (
-        ("percolation", "barriers.parquet", draw_migration),
-        ("phonons", "phonons.parquet", draw_campaign),
-        ("neb", "barriers.parquet", draw_migration),
-    ):
-        rows = pd.read_parquet(folder / tier / table)
+    for method, file in TIERS.items():
+        draw = draw_campaign if method == "phonons" else draw_migration
+        path = folder / file
+        rows = pd.read_parquet(path)
         if len(rows):
             rows = rows[rows["material_id"].isin(names)]
-            with bar(f"Figures of {tier}", len(rows)) as progress:
-                failures += draw(folder / tier, rows, progress=progress)
+            with bar(f"Figures of {path.parent.name}", len(rows)) as progress:
+                failures += draw(path.parent, rows, progress=progress)
     return failures

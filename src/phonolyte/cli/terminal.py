@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,6 +27,7 @@ Inputs = Annotated[
     list[str] | None,
     typer.Argument(help="Crystal files, folders, globs or tables: CIF, POSCAR, extXYZ, JSON, JSONL(.gz), Parquet."),
 ]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")]
 Jobs = Annotated[int | None, typer.Option("--jobs", "-j", help="Cores to use. Default: all.")]
 
 
@@ -39,6 +41,19 @@ def required(inputs: list[str] | None) -> list[str]:
     if not inputs:
         raise SettingsError("no INPUT was given", fix="Name files, folders or tables of crystals.")
     return inputs
+
+
+def check_element(symbol: str) -> None:
+    """Refuse what is no symbol of an element."""
+    from phonolyte.elements import ATOMIC_NUMBERS
+
+    if symbol not in ATOMIC_NUMBERS:
+        raise SettingsError(f"there is no element {symbol!r}", fix="Give a symbol such as Li.")
+
+
+def elsewhere(n: int) -> list[str]:
+    """What to say of crystals that other processes are at."""
+    return [f"{n} crystals are with other processes; run again when they are done"] if n else []
 
 
 def listed(value: Any) -> list[str]:

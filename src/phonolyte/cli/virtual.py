@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from phonolyte.cli.report import NoReport, written
-from phonolyte.cli.terminal import Jobs, bar, console, load_kernels, read_crystals, threads
+from phonolyte.cli.terminal import Jobs, Output, bar, console, load_kernels, read_crystals, threads
 from phonolyte.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def virtual(
         bool, typer.Option(help="Draw the substitutions, histograms, and the trend with the mean row.")
     ] = True,
     model: Annotated[Path | None, typer.Option(help="Folder of a model. Default: the embedded one.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")] = Path("out"),
+    output: Output = Path("out"),
     report: NoReport = True,
     jobs: Jobs = None,
 ) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from phonolyte.elements import ATOMIC_NUMBERS
 from phonolyte.errors import SettingsError
 from phonolyte.families import MOBILE_IONS
-from phonolyte.runs import CRYSTALS, FAILURE_COLUMNS
+from phonolyte.runs import CRYSTALS, FAILURE_COLUMNS, FOLLOWED, TO_THE_END
 from phonolyte.settings import read_toml
 from phonolyte.structures.crystal import elements_in
 
@@ -30,11 +30,8 @@ MAIN = {
 TIERS = {"phonons": "phonons/phonons.parquet", "bvse": "percolation/barriers.parquet", "neb": "neb/barriers.parquet"}
 """What a study computes of its best, in folders of their own."""
 
-FOLLOWED = ("percolation_ev", "calibrated_mev", "barrier_ev", "stopped")
+FOLLOWED_COLUMNS = ("percolation_ev", "calibrated_mev", "barrier_ev", "stopped")
 """Of ``followed.csv``, what the ranked table says too."""
-
-TO_THE_END = "followed to the end"
-"""What ``stopped`` says of a candidate that came through every tier."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,7 +150,7 @@ def read_run(folder: str | Path) -> Contents:
             "funnel": _json(folder / "funnel.json"),
             "summary": _json(folder / "summary.json"),
             "metrics": _json(folder / "metrics.json") or _json(folder / "model" / "metrics.json"),
-            "followed": _json(folder / "followed.json"),
+            "followed": _json(folder / FOLLOWED[1]),
         },
     )
 
@@ -175,9 +172,9 @@ def _nothing(folder: Path) -> SettingsError:
 def _main_table(folder: Path, kind: str) -> pd.DataFrame:
     path = folder / MAIN[kind]
     table = pd.read_csv(path, keep_default_na=False, na_values=[""]) if path.suffix == ".csv" else pd.read_parquet(path)
-    if kind == "ranked" and (folder / "followed.csv").is_file():
-        followed = pd.read_csv(folder / "followed.csv", keep_default_na=False, na_values=[""])
-        return table.merge(followed[["material_id", *FOLLOWED]], on="material_id", how="left")
+    if kind == "ranked" and (folder / FOLLOWED[0]).is_file():
+        followed = pd.read_csv(folder / FOLLOWED[0], keep_default_na=False, na_values=[""])
+        return table.merge(followed[["material_id", *FOLLOWED_COLUMNS]], on="material_id", how="left")
     if kind in ("phonons", "barriers") and len(table):
         by = "band_center_mev" if kind == "phonons" else "barrier_ev"
         return table.sort_values(by, na_position="last", ignore_index=True)
