@@ -195,11 +195,10 @@ def fit(
     wanted = circuit_of(circuit)
     parts = Decomposition.of(spectrum)
     guesses = from_spectrum(parts, wanted)
-    simpler = _arc_less(wanted)
-    if simpler:
-        known = fit(spectrum, simpler, weighting=weighting)
-        guesses += _from_tried(spectrum, wanted, {simpler: known})
-    guesses += _as_tried(spectrum, wanted, weighting)
+    tried, simpler = _as_tried(spectrum, wanted, weighting), _arc_less(wanted)
+    if simpler and not tried:
+        tried = _from_tried(spectrum, wanted, {simpler: fit(spectrum, simpler, weighting=weighting)})
+    guesses += tried
     for guess in guesses:
         for name, value in (start or {}).items():
             guess[wanted.names.index(name)] = value

@@ -7,7 +7,7 @@ BioLogic ``.mpt``, ZPlot ``.z``, Autolab, Zahner, Solartron. The binary ``.mpr``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -133,25 +133,16 @@ def read_spectrum(path: str | Path, *, frequency_unit: str = "", impedance_unit:
 def _table(lines: Sequence[str], name: str, notes: list[str]) -> tuple[dict[str, Column], Floats]:
     """The columns by kind, and the longest block of numbers under their names."""
     lines = _without_thousands(lines, notes)
-    named = False
-    for split in (_by("\t"), _by(";"), _by(","), _by_gaps, str.split):
-        for at, line in enumerate(lines):
-            if found := _columns(split(line)):
-                width = len(split(line))
-                for cut in (
-                    split,
-                    _by(";"),
-                    _by(","),
-                    str.split,
-                ):  # a header in quotes can stand above rows of another kind
-                    cells = [cut(line) for line in lines[at + 1 :] if line.strip()]
-                    rows, unread = _numbers(cells, width)
-                    if len(rows):
-                        if unread:
-                            notes.append(f"the table ends before the file: {unread} more lines of numbers are unread")
-                        return _with_row_of_units(found, split(lines[at + 1])), rows
-                named = True
-    if named:
+    headers = list(_headers(lines))
+    for at, split in headers:
+        below = [line for line in lines[at + 1 :] if line.strip()]
+        for cut in (split, _by(";"), _by(","), str.split):  # a header in quotes can stand above rows of another kind
+            rows, unread = _numbers([cut(line) for line in below], len(split(lines[at])))
+            if unread and len(rows):
+                notes.append(f"the table ends before the file: {unread} more lines of numbers are unread")
+            if len(rows):
+                return _with_row_of_units(_columns(split(lines[at])), split(lines[at + 1])), rows
+    if headers:
         raise SpectrumError(
             f"{name} holds no spectrum", why="below the names of its columns no line has three numbers",
             fix="Check what was exported.",
@@ -171,6 +162,14 @@ def _table(lines: Sequence[str], name: str, notes: list[str]) -> tuple[dict[str,
         why="no line names a frequency and an impedance, and there are no three columns of numbers",
         fix="Export it as text with a header such as: frequency (Hz), Z' (ohm), Z'' (ohm).",
     )
+
+
+def _headers(lines: Sequence[str]) -> Iterator[tuple[int, Callable[[str], list[str]]]]:
+    """Lines that name a spectrum's columns, and how each is split."""
+    for split in (_by("\t"), _by(";"), _by(","), _by_gaps, str.split):
+        for at, line in enumerate(lines):
+            if _columns(split(line)):
+                yield at, split
 
 
 def _without_thousands(lines: Sequence[str], notes: list[str]) -> Sequence[str]:

@@ -231,9 +231,11 @@ def analyse_files(
 
 
 def tables(analyses: Sequence[Analysis], geometry: Geometry | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The tables of ``spectra.parquet`` and, where there are three temperatures, of ``arrhenius.parquet``."""
+    """The tables of ``spectra.parquet`` and, where there are three temperatures, of ``arrhenius.parquet``.
+
+    Their notes are those of the analyses; :func:`compared` adds what a whole series tells.
+    """
     boundary = boundary_f_cm(analyses, geometry)
-    analyses = compared(analyses, geometry)
     rows = [row for analysis in analyses for row in analysis.rows(geometry, boundary)]
     spectra = pd.DataFrame(rows).reindex(columns=list(SPECTRUM_COLUMNS))
     spectra = spectra.sort_values(["temperature_k", "file"], kind="stable", ignore_index=True)
