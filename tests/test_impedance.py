@@ -766,3 +766,11 @@ def test_arcs_are_seen_before_a_long_tail():
 def test_numbers_keep_the_digits_they_have():
     shown = [number_of(value) for value in (7e-12, 1e-5, 100.0, 0.5, 0.0)]
     assert shown == ["7.00\u00a0×\u00a010⁻¹²", "1.00\u00a0×\u00a010⁻⁵", "100", "0.500", "0"]
+
+
+def test_a_folder_of_another_command_is_refused(tmp_path: Path):
+    (tmp_path / "run.toml").write_text('[settings]\ncommand = "screen"\n', encoding="utf-8")
+    (tmp_path / "x.csv").write_text(FILES["plain.csv"], encoding="utf-8")
+    result = CliRunner().invoke(app, ["impedance", str(tmp_path / "x.csv"), "-o", str(tmp_path)])
+    assert isinstance(result.exception, SettingsError)
+    assert "holds a run of phonolyte screen" in str(result.exception)

@@ -63,7 +63,7 @@ def impedance(
     paths = spectrum_files(files)
     _refuse_circuit(circuit)
     _refuse_unknown(reading.temperatures_c, paths)
-    folder = open_run(output)
+    folder = open_run(output, "impedance")
     with processes(jobs) if len(paths) > FEW else nullcontext() as executor:
         with bar("Spectra", len(paths)) as progress:
             analyses, failures = analyse_files(paths, reading, executor=executor, progress=progress)

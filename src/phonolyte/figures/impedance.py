@@ -12,7 +12,7 @@ import numpy as np
 
 from phonolyte import __version__
 from phonolyte.arrays import Floats
-from phonolyte.figures.style import COLOURS, FAINT, INK, STYLE, WASH, new_figure, save, source_of
+from phonolyte.figures.style import COLOURS, FAINT, INK, STYLE, WASH, new_figure, plain, save, source_of
 from phonolyte.impedance.arrhenius import KB_EV_K, ArrheniusFit, fault
 from phonolyte.impedance.circuits import circuit_of
 from phonolyte.impedance.run import Analysis
@@ -37,6 +37,9 @@ SMALL, MARGIN = 0.2, 0.6
 NYQUIST_SIDES = 2.6
 """Width of the plot, as a multiple of its height."""
 
+LONGEST_TITLE = 100
+"""Characters of a spectrum's name above its figure."""
+
 NAMES = {"bulk": "bulk", "grain_boundary": "grain boundaries", "total": "total"}
 
 
@@ -52,7 +55,9 @@ def spectrum_figure(analysis: Analysis) -> Figure:
         _bode(panels["bode"], analysis)
         _residuals(panels["residuals"], analysis)
         warmth = "" if spectrum.temperature_k is None else f", {spectrum.temperature_k - ZERO_C:.0f} °C"
-        figure.suptitle(f"{_plain(spectrum.name)}{warmth}   {analysis.fit.circuit}", x=0.01, ha="left", fontsize=9)
+        figure.suptitle(
+            f"{plain(spectrum.name, LONGEST_TITLE)}{warmth}   {analysis.fit.circuit}", x=0.01, ha="left", fontsize=9
+        )
     return figure
 
 
@@ -80,11 +85,6 @@ def _safe(name: str) -> str:
     """A name as a file: what file systems do not take is replaced, and then a checksum tells it from others."""
     safe = re.sub(r"[^\w.() -]", "_", name)[:100] or "spectrum"
     return safe if safe == name and safe != "arrhenius" else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
-
-
-def _plain(text: str) -> str:
-    """Text without what matplotlib takes for formulas."""
-    return text.replace("$", r"\$")
 
 
 def arrhenius_figure(

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from phonolyte import __version__
+from phonolyte import __version__, citations
 from phonolyte.figures.captions import CAPTIONS
 from phonolyte.report import payload
 from phonolyte.report.columns import columns_of, said
@@ -80,7 +80,7 @@ def page(contents: Contents) -> str:
         versions=_listed({"phonolyte": contents.run.get("phonolyte", ""), "python": contents.run.get("python", "")}
                          | dict(contents.run.get("versions", {}))),
         inputs=list(contents.run.get("inputs", {}).items()),
-        cite=_read(contents.folder / "cite.bib"),
+        cite=_read(contents.folder / citations.FILE),
         libraries=used,
         notes=notes,
         blocks=blocks,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from phonolyte import citations
 from phonolyte.errors import SourceError
 from phonolyte.runs import open_run, write_run
 from phonolyte.sources.entry import Source
@@ -132,5 +133,5 @@ def _forget(folder: Path) -> None:
 
 def _cite(folder: Path, source: Source) -> None:
     """Add what the source wants cited."""
-    with (folder / "cite.bib").open("a", encoding="utf-8") as stream:
+    with (folder / citations.FILE).open("a", encoding="utf-8") as stream:
         stream.write(source.citation.strip() + "\n" if source.citation else "")
