@@ -20,10 +20,10 @@ import pandas as pd
 from record import keep
 from scipy.stats import spearmanr
 
+from phonolyte.barriers.neb import read_path
 from phonolyte.figures import center_against_barrier, save
 from phonolyte.figures.migration import hop_figure
-from phonolyte.items import folder_of
-from phonolyte.migration.neb import read_path
+from phonolyte.runs.campaign import folder_of
 
 FIGURES = Path(__file__).parents[1] / "docs" / "figures"
 STUDY_EV = {"Li2CO3": 0.998, "Li3PO4": 0.723, "Li3PS4": 0.296, "LiBiO2": 0.271}

@@ -19,10 +19,10 @@ import pandas as pd
 from record import SHARED, keep
 from scipy.stats import spearmanr
 
-from phonolyte.families import family
 from phonolyte.figures import center_against_barrier, save
 from phonolyte.models import BandCenterModel
 from phonolyte.structures import read
+from phonolyte.structures.families import family
 
 STRUCTURES = SHARED / "data" / "mp_li_structures.parquet"
 PROPERTIES = SHARED / "data" / "mp_li_table.csv.gz"

@@ -13,7 +13,7 @@ import pandas as pd
 from matminer.utils.data import MagpieData
 from pymatgen.core.periodic_table import Element
 
-from phonolyte.elements import PROPERTIES
+from phonolyte.chemistry.elements import PROPERTIES
 
 TARGET = Path(__file__).parents[1] / "src" / "phonolyte" / "data" / "elements.csv"
 SPELLED_BY_MAGPIE = {"NValance": "NValence"}

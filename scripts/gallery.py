@@ -348,9 +348,9 @@ def of_dos(runs: Path) -> Figure:
 
 
 def of_bands(runs: Path) -> Figure:
-    from phonolyte.items import folder_of
     from phonolyte.phonons.bands import band_structure, load_phonons
     from phonolyte.phonons.campaign import read_density
+    from phonolyte.runs.campaign import folder_of
 
     folder = runs / "phonons"
     bands = band_structure(load_phonons(folder_of(folder, "Cu3Au")))
@@ -362,7 +362,7 @@ def of_bands(runs: Path) -> Figure:
 
 def of_sites(runs: Path) -> Figure:
     from phonolyte.figures.style import with_subscripts
-    from phonolyte.migration.bvse import read_map
+    from phonolyte.percolation.site_energies import read_map
 
     folder = runs / "sites"
     (row,) = pd.read_parquet(folder / "barriers.parquet").to_dict("records")

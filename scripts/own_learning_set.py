@@ -26,7 +26,6 @@ import pandas as pd
 
 from phonolyte import learning_set
 from phonolyte.dos.table import FINEST, write_densities
-from phonolyte.families import family
 from phonolyte.features import featurize
 from phonolyte.learning_set import crystals_file, densities_file, folder
 from phonolyte.phonons.campaign import read_density
@@ -34,6 +33,7 @@ from phonolyte.prototypes import candidates
 from phonolyte.prototypes.candidates import shortest_bond
 from phonolyte.structures import Crystal, read
 from phonolyte.structures.duplicates import find_duplicates
+from phonolyte.structures.families import family
 
 SOFTEST_MEV = 2.0
 """Highest mode below which atoms do not hold together (the softest solids have 8 meV)."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from phonolyte.citations import CITED, FILE, cite
+from phonolyte.runs.citations import CITED, FILE, cite
 
 
 def test_every_name_has_its_entries_once(tmp_path: Path):

@@ -21,13 +21,13 @@ from typer.testing import CliRunner
 
 from phonolyte.cli import app
 from phonolyte.errors import SettingsError
-from phonolyte.forces import open_engine
+from phonolyte.forces import cells, open_engine
 from phonolyte.forces.espresso import PlaneWaves
 from phonolyte.phonons import PhononSettings, workflow
 from phonolyte.phonons.campaign import campaign
 from phonolyte.phonons.cluster import LARGEST_ARRAY, Cluster, ClusterRun, cluster_campaign, write_script
 from phonolyte.phonons.jobs import wall_s
-from phonolyte.phonons.workflow import Spectrum, relaxed, spectrum
+from phonolyte.phonons.workflow import Spectrum, spectrum
 from phonolyte.structures import Crystal
 
 COPPER = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
@@ -71,7 +71,7 @@ def output_of(atoms: Atoms, title: str, *, relax: bool) -> str:
 {sites}
 """
     if relax:
-        atoms = relaxed(atoms, open_engine("emt"), FAST)
+        atoms = cells.relax(atoms, open_engine("emt"), fmax_ev_a=FAST.fmax_ev_a, max_steps=FAST.max_steps)
         cell = "\n".join(numbers(row, 12) for row in atoms.cell.array)
         positions = "\n".join(f"{atom.symbol} {numbers(atom.position, 12)}" for atom in atoms)
         start += f"bfgs converged\n\nCELL_PARAMETERS (angstrom)\n{cell}\n\nATOMIC_POSITIONS (angstrom)\n{positions}\n\n"
@@ -343,6 +343,6 @@ def test_pw_relaxes_to_the_cell_that_is_found_here(tmp_path: Path):
             break
         assert submit(run.jobs, 1) == [0]
     cell = read(run.jobs / run.tasks[0] / "pw.in", format="espresso-in")
-    here = relaxed(silicon.to_ase(), waves.engine("pw.x"), settings)
+    here = cells.relax(silicon.to_ase(), waves.engine("pw.x"), fmax_ev_a=settings.fmax_ev_a)
     assert cell.get_volume() == pytest.approx(here.get_volume(), rel=2e-3)  # half a kbar: 5e-4
     assert run.failures == []

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from phonolyte.cli import app
 from phonolyte.cli.study import _further
 from phonolyte.errors import SettingsError
-from phonolyte.follow import STEPS, FollowSettings, follow
 from phonolyte.forces import open_engine
 from phonolyte.references import reference_compounds
 from phonolyte.structures import Crystal
+from phonolyte.study import STEPS, FollowSettings, follow
 
 REFERENCES = {crystal.material_id: crystal for crystal in reference_compounds().crystals}
 OXIDE, CHLORIDE = REFERENCES["ref-Cu2O"], REFERENCES["ref-CuCl"]

@@ -33,11 +33,12 @@ from phonolyte.impedance import (
     resistances,
     tables,
 )
-from phonolyte.impedance.arrhenius import KB_EV_K, fault
+from phonolyte.impedance.arrhenius import fault
 from phonolyte.impedance.circuits import Grid, circuit_of
 from phonolyte.impedance.notes import line_notes, series_notes
 from phonolyte.impedance.run import arrhenius_of, compared, series
 from phonolyte.impedance.temperature import temperature_of
+from phonolyte.units import KB_EV_K
 
 F = np.logspace(6, -1, 50)
 TWO_ARCS = {"R1": 2e4, "CPE1_0": 2e-10, "CPE1_1": 0.9, "R2": 9e4, "CPE2_0": 3e-8, "CPE2_1": 0.85, "CPE0_0": 5e-6,

@@ -13,9 +13,9 @@ import phonolyte
 
 PACKAGE = Path(phonolyte.__file__).parent
 ORDER = (
-    "errors", "arrays", "impedance", "elements", "settings", "structures", "families", "dos", "features", "citations",
-    "runs", "items", "sources", "models", "references", "learning_set", "prototypes", "virtual", "screen", "forces",
-    "phonons", "migration", "follow", "figures", "report", "summary", "cli",
+    "errors", "arrays", "units", "chemistry", "settings", "columns", "structures", "dos", "features", "runs",
+    "impedance", "sources", "models", "references", "learning_set", "prototypes", "virtual", "screen", "forces",
+    "percolation", "phonons", "barriers", "dynamics", "study", "figures", "report", "summary", "cli",
 )  # fmt: skip
 """The modules; each may import those before it."""
 
@@ -28,7 +28,7 @@ LIGHT = {
     "phonolyte.forces": ("pymatgen", "sklearn", "ase", "torch", "deepmd"),
     "phonolyte.phonons": ("pymatgen", "sklearn", "ase", "phonopy", "torch"),
     "phonolyte.figures": ("sklearn", "matplotlib", "phonopy", "ase"),
-    "phonolyte.migration": ("pymatgen", "sklearn", "ase", "phonopy", "torch", "bvlain", "kinisi", "matplotlib"),
+    "phonolyte.barriers": ("pymatgen", "sklearn", "ase", "phonopy", "torch", "bvlain", "kinisi", "matplotlib"),
     "phonolyte.sources": ("pymatgen", "ase", "sklearn", "requests", "mp_api", "optimade", "NCrystal", "torch"),
     "phonolyte.impedance": ("pymatgen", "sklearn", "ase", "impedance", "matplotlib"),
     "phonolyte.models": ("pymatgen", "ase", "xgboost", "torch"),

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from phonolyte.cli import app
 from phonolyte.dos import PhononDos
 from phonolyte.dos.table import read_densities, write_densities
-from phonolyte.families import FAMILY_OF_ANION, family
 from phonolyte.learning_set import crystals, densities, folder
 from phonolyte.structures import Crystal
 from phonolyte.structures.duplicates import find_duplicates
+from phonolyte.structures.families import FAMILY_OF_ANION, family
 
 
 @pytest.fixture(scope="module")

@@ -20,42 +20,36 @@ from ase.calculators.lj import LennardJones
 from ase.constraints import FixAtoms
 from typer.testing import CliRunner
 
+from phonolyte.barriers import NebSettings, barrier_campaign
+from phonolyte.barriers import calculation as barriers
+from phonolyte.barriers.calculation import HOPS_TABLE, Material, site_energies
+from phonolyte.barriers.cluster import neb_cluster_campaign
+from phonolyte.barriers.hops import Edge, Hop, Network, find_hops, percolation_threshold
+from phonolyte.barriers.neb import Ends, climb, read_path, relax_ends, vacancy_ends, write_path
+from phonolyte.chemistry.charges import mobile_charge
 from phonolyte.cli import app
-from phonolyte.errors import EngineError, MigrationError, SettingsError, StructureError
-from phonolyte.figures import diffusion_arrhenius, neb_profile, site_energy_map
-from phonolyte.forces import Engine, open_engine
-from phonolyte.migration import (
-    DynamicsSettings,
-    NebSettings,
-    PercolationSettings,
-    barrier_campaign,
-    barriers,
-    dynamics_campaign,
-    percolation,
-    percolation_campaign,
-)
-from phonolyte.migration.barriers import HOPS_TABLE, Material, site_energies
-from phonolyte.migration.bvse import empty_sites, read_map
-from phonolyte.migration.dynamics import (
+from phonolyte.dynamics import DynamicsSettings, dynamics_campaign
+from phonolyte.dynamics.calculation import (
     DIFFUSIVITIES,
     FEWEST_HOPS,
-    KB_EV_K,
     MELTED_A,
-    _charge,
     arrhenius,
     conductivity_s_cm,
     count_hops,
     diffusivity,
     unwrapped,
 )
-from phonolyte.migration.hops import Edge, Hop, Network, find_hops, percolation_threshold
-from phonolyte.migration.neb import Ends, climb, read_path, relax_ends, vacancy_ends, write_path
-from phonolyte.migration.nebx import neb_cluster_campaign
-from phonolyte.migration.thresholds import thresholds
+from phonolyte.errors import EngineError, MigrationError, SettingsError, StructureError
+from phonolyte.figures import diffusion_arrhenius, neb_profile, site_energy_map
+from phonolyte.forces import Engine, open_engine
+from phonolyte.forces.cells import primitive_cell
+from phonolyte.percolation import PercolationSettings, percolation, percolation_campaign
+from phonolyte.percolation.site_energies import empty_sites, read_map
+from phonolyte.percolation.thresholds import thresholds
 from phonolyte.phonons.cluster import Cluster
-from phonolyte.phonons.workflow import primitive_cell
 from phonolyte.references import reference_compounds
 from phonolyte.structures import Crystal
+from phonolyte.units import KB_EV_K
 
 REFERENCES = {crystal.material_id: crystal for crystal in reference_compounds().crystals}
 SULFIDE = REFERENCES["ref-Li2S"]
@@ -120,7 +114,7 @@ def test_a_campaign_of_percolation_keeps_failures_as_rows_and_is_not_done_again(
     energies, lattice = read_map(tmp_path, "ref-Li2S")
     assert energies.ndim == 3
     assert abs(np.linalg.det(lattice)) == pytest.approx(SULFIDE.volume_a3)
-    monkeypatch.setattr("phonolyte.migration.bvse.percolation", None)
+    monkeypatch.setattr("phonolyte.percolation.site_energies.percolation", None)
     again, _ = percolation_campaign(crystals, "Li", tmp_path, maps=True)
     assert again.equals(table)
 
@@ -165,7 +159,7 @@ def test_levels_of_percolation_are_those_that_bvlain_finds(name: str):
 
 @pytest.mark.parametrize(("name", "n", "place"), [("ref-Li2S", 1, 0.5), ("ref-LiF", 2, 0.25)])
 def test_interstitial_sites_are_the_holes_of_the_lattice(name: str, n: int, place: float):
-    sites = empty_sites(primitive_cell(REFERENCES[name], 0.01), "Li")
+    sites = empty_sites(primitive_cell(REFERENCES[name]), "Li")
     assert len(sites) == n
     assert np.abs(np.minimum(sites, 1 - sites) - place).max() < 0.02
 
@@ -235,7 +229,7 @@ def test_interstitial_sites_are_those_of_the_cell_that_was_given():
 
     sites = {"Li": [0.125] * 3, "Mn": [0.5] * 3, "O": [0.263] * 3}
     spinel = Structure.from_spacegroup("Fd-3m:2", Lattice.cubic(8.2), list(sites), list(sites.values()))
-    cell = primitive_cell(Crystal.from_pymatgen(spinel, material_id="spinel"), 0.01)
+    cell = primitive_cell(Crystal.from_pymatgen(spinel, material_id="spinel"))
     found = empty_sites(cell, "Li")
     apart = found[:, None] - cell.get_scaled_positions()[None]
     distances = np.linalg.norm((apart - np.rint(apart)) @ cell.cell.array, axis=-1)
@@ -260,7 +254,7 @@ def test_the_path_has_the_hop_that_decides_whichever_network_is_looked_at():
 
 
 def test_an_interstitial_hops_between_the_holes():
-    cell = primitive_cell(REFERENCES["ref-LiF"], 0.01)
+    cell = primitive_cell(REFERENCES["ref-LiF"])
     holes = empty_sites(cell, "Li")
     network = find_hops(cell, "Li", interstitials=holes)
     assert network.carrier == "interstitial"
@@ -350,10 +344,10 @@ def test_a_hop_that_was_killed_goes_on_from_its_path(emt: Engine, tmp_path: Path
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("phonolyte.migration.barriers.write_path", killed)
+        patched.setattr("phonolyte.barriers.calculation.write_path", killed)
         with pytest.raises(KeyboardInterrupt):
             barrier_campaign([COPPER], "Cu", emt, tmp_path / "killed", slow)
-    monkeypatch.setattr("phonolyte.migration.barriers.relax_ends", None)  # they are in the path
+    monkeypatch.setattr("phonolyte.barriers.calculation.relax_ends", None)  # they are in the path
     again, failures = barrier_campaign([COPPER], "Cu", emt, tmp_path / "killed", slow)
     assert not failures
     assert again["barrier_ev"][0] == pytest.approx(whole["barrier_ev"][0], abs=2e-3)
@@ -441,7 +435,7 @@ def test_a_hop_that_took_too_long_beside_others_is_tried_again_under_another_lim
     ordered = Crystal.of("AuCu3", np.eye(3) * 3.8, ["Au", "Cu", "Cu", "Cu"],
                          [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])  # fmt: skip
     asked = replace(FAST, hops=("Cu-2.69", "Cu-3.80b"), relax=False, max_steps=40, limit_s=100.0)
-    names = [hop.name for hop in find_hops(primitive_cell(ordered, 0.01), "Cu").hops]
+    names = [hop.name for hop in find_hops(primitive_cell(ordered), "Cu").hops]
     assert {"Cu-2.69", "Cu-3.80b"} <= set(names)
     tried: list[str] = []
 
@@ -611,8 +605,8 @@ def test_a_melt_gives_no_diffusivity():
 
 
 def test_a_conductor_of_copper_is_one_of_single_charges():
-    assert _charge("Cu") == 1
-    assert _charge("Mg") == 2
+    assert mobile_charge("Cu") == 1
+    assert mobile_charge("Mg") == 2
 
 
 def test_hops_are_counted_and_vibrations_are_not():
@@ -648,7 +642,7 @@ def test_an_activation_energy_comes_back_with_its_interval():
     low, high = np.percentile(fit.energies_ev, (2.5, 97.5))
     assert low < 0.3 < high
     assert high - low < 0.15
-    assert np.percentile(fit.sigma_300k_s_cm, 97.5) > np.percentile(fit.sigma_300k_s_cm, 2.5) > 0
+    assert np.percentile(fit.sigma_25c_s_cm, 97.5) > np.percentile(fit.sigma_25c_s_cm, 2.5) > 0
     with pytest.raises(MigrationError, match="two temperatures"):
         arrhenius({600.0: samples[600.0]}, 24, 1, 1000.0)
 

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from phonolyte.cli import app
 from phonolyte.errors import MissingExtraError, ModelError, PhononError, SettingsError, TableError
 from phonolyte.forces import Engine, open_engine
+from phonolyte.forces.cells import supercell_matrix
 from phonolyte.phonons import PhononResult, PhononSettings, phonons, workflow
 from phonolyte.phonons.calibration import (
     IDENTITY,
@@ -31,8 +32,8 @@ from phonolyte.phonons.calibration import (
 )
 from phonolyte.phonons.campaign import campaign
 from phonolyte.phonons.convergence import convergence
-from phonolyte.phonons.workflow import Spectrum, element_shares, spectrum, supercell_matrix
-from phonolyte.runs import write_run
+from phonolyte.phonons.workflow import Spectrum, element_shares, spectrum
+from phonolyte.runs.records import write_run
 from phonolyte.structures import Crystal, read
 from phonolyte.summary import phonons_table
 
@@ -152,20 +153,18 @@ def test_an_interpolated_instability_is_looked_at_in_a_wider_supercell(emt: Engi
 def test_no_atom_is_near_its_image_in_the_supercell():
     flat = bulk("Sb", "rhombohedral", a=9.0, alpha=30.0)  # long edges with a small angle: images at 4.7 angstrom
     for cell in (bulk("Cu"), bulk("Li", "bcc", a=3.5), bulk("Mg"), flat):
-        matrix = supercell_matrix(cell, PhononSettings(min_length_a=8.0))
+        matrix = supercell_matrix(cell, min_length_a=8.0)
         lattice = matrix @ cell.cell.array
         vectors = np.array([n for n in np.ndindex(7, 7, 7) if n != (3, 3, 3)]) - 3
         assert np.linalg.norm(vectors @ lattice, axis=1).min() > 7.85
-    assert abs(np.linalg.det(supercell_matrix(bulk("Cu"), PhononSettings(min_length_a=7.2)))) == pytest.approx(
-        27, abs=5
-    )
+    assert abs(np.linalg.det(supercell_matrix(bulk("Cu"), min_length_a=7.2))) == pytest.approx(27, abs=5)
 
 
 def test_conventional_supercells_are_symmetric_matrices_of_the_same_lattice():
     for cell, conventional in ((bulk("Cu"), 4), (bulk("Li", "bcc", a=3.5), 2)):
         edge = np.cbrt(conventional * cell.get_volume())
         cell.set_cell(cell.cell.array[[1, 2, 0]])
-        matrix = supercell_matrix(cell, PhononSettings(min_length_a=edge))
+        matrix = supercell_matrix(cell, min_length_a=edge)
         np.testing.assert_array_equal(matrix, matrix.T)
         assert np.linalg.det(matrix) == pytest.approx(conventional)
         np.testing.assert_allclose(np.sort(np.abs(matrix @ cell.cell.array), axis=1)[:, -1], edge, atol=1e-6)

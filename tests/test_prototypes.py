@@ -10,18 +10,18 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from phonolyte.elements import ATOMIC_NUMBERS
-from phonolyte.families import family
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS
+from phonolyte.chemistry.ions import EXCLUDED, cations
 from phonolyte.features import featurize
 from phonolyte.prototypes import Prototype, candidates, prototypes
 from phonolyte.prototypes.candidates import FAMILY_SHARES, LITHIUM_SHARE, LONGEST, SHORTEST, shortest_bond
-from phonolyte.prototypes.ions import EXCLUDED, cations
 from phonolyte.prototypes.library import MOST_ATOMS, balanced
 from phonolyte.prototypes.substitution import substitutions
 from phonolyte.references import reference_compounds
 from phonolyte.structures import Crystal
 from phonolyte.structures.crystal import elements_in
 from phonolyte.structures.duplicates import find_duplicates
+from phonolyte.structures.families import family
 
 pytest.importorskip("pymatgen.analysis.prototypes", reason="the AFLOW prototypes come with pymatgen")
 

@@ -10,7 +10,7 @@ import spglib
 from pymatgen.core.composition import Composition
 from pymatgen.core.structure import Structure
 
-from phonolyte.elements import ATOMIC_NUMBERS, PROPERTIES, property_table
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, PROPERTIES, property_table
 from phonolyte.references import conventional_cell, records, reference_compounds
 from phonolyte.structures.duplicates import find_duplicates
 

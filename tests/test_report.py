@@ -22,18 +22,18 @@ from typer.testing import CliRunner
 
 from phonolyte.cli import app
 from phonolyte.cli.report import written
+from phonolyte.columns import columns_of
 from phonolyte.errors import SettingsError
 from phonolyte.figures import neb_profile, save
-from phonolyte.items import file_name
 from phonolyte.models import BandCenterModel
 from phonolyte.models.nearest import Learned
 from phonolyte.references import reference_compounds
 from phonolyte.report import PAGE, card_of, libraries, payload, read_run, write_report
 from phonolyte.report.card import facts_of
-from phonolyte.report.columns import columns_of
 from phonolyte.report.packing import packed, packed_columns, packed_crystals
 from phonolyte.report.sentences import STEPS, command_of, summary
-from phonolyte.runs import CRYSTALS, TO_THE_END, write_crystals
+from phonolyte.runs.campaign import file_name
+from phonolyte.runs.records import CRYSTALS, TO_THE_END, write_crystals
 from phonolyte.structures import Crystal, read
 
 HOSTILE = (
@@ -256,9 +256,9 @@ def test_computed_phonons_are_on_the_card(tmp_path: Path):
 
 
 def test_small_conductivities_do_not_become_zero():
-    table = pd.DataFrame({"sigma_300k_s_cm": [3e-15, np.nan]})
+    table = pd.DataFrame({"sigma_25c_s_cm": [3e-15, np.nan]})
     _, arrays = packed_columns(table, columns_of(table))
-    assert arrays["sigma_300k_s_cm"][0] == pytest.approx(3e-15)
+    assert arrays["sigma_25c_s_cm"][0] == pytest.approx(3e-15)
 
 
 def test_a_folder_of_another_command_is_refused(run: Path):
@@ -299,8 +299,8 @@ def test_a_candidate_that_was_followed_to_the_end_comes_first(run: Path, tmp_pat
 
 
 def test_conductivities_of_molecular_dynamics_have_their_unit_on_the_card():
-    facts = dict(facts_of("md", {"barrier_ev": 0.3, "sigma_300k_s_cm": 6.02e-4, "sigma_300k_low_s_cm": 4e-5}))
-    assert facts == {"barrier": "0.30 eV", "σ at 300 K": "0.0006 S/cm", "σ from": "4e-05 S/cm"}
+    facts = dict(facts_of("md", {"barrier_ev": 0.3, "sigma_25c_s_cm": 6.02e-4, "sigma_25c_low_s_cm": 4e-5}))
+    assert facts == {"barrier": "0.30 eV", "σ at 25 °C": "0.0006 S/cm", "σ from": "4e-05 S/cm"}
 
 
 def test_without_the_viewer_the_page_says_how_to_get_it(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 
-from phonolyte.families import family
 from phonolyte.structures import Crystal, as_crystal, read
 from phonolyte.structures.cif import halls
 from phonolyte.structures.duplicates import find_duplicates
+from phonolyte.structures.families import family
 
 SALT = Structure.from_spacegroup("Fm-3m", np.eye(3) * 5.64, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 RUTILE = Structure.from_spacegroup("P4_2/mnm", np.diag([4.59, 4.59, 2.96]), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]])

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from phonolyte.chemistry.ions import Ion
 from phonolyte.cli import app
 from phonolyte.errors import PhonolyteError, SettingsError
 from phonolyte.features import featurize
 from phonolyte.models import BandCenterModel
-from phonolyte.prototypes.ions import Ion
 from phonolyte.references import reference_compound
 from phonolyte.structures import Crystal, read
 from phonolyte.virtual import (

@@ -11,11 +11,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from phonolyte.units import ZERO_C_K
+
 if TYPE_CHECKING:
-    from phonolyte.follow import Followed
     from phonolyte.report import Card
     from phonolyte.screen import Screening
     from phonolyte.sources.cache import Cached
+    from phonolyte.study import Followed
     from phonolyte.virtual import VirtualResult
 
 SHOWN = 20
@@ -117,7 +119,7 @@ def barriers_table(table: pd.DataFrame) -> Table:
     columns = {
         "bvse": (("barrier", "eV"), ("dimensions", ""), ("2D", "eV"), ("3D", "eV"), ("radius", "Å")),
         "neb": (("barrier", "eV"), ("dimensions", ""), ("2D", "eV"), ("3D", "eV"), ("over", "")),
-        "md": (("energy", "eV"), ("95 %", "eV"), ("hops", ""), ("σ 300 K", "S/cm"), ("95 %", "S/cm")),
+        "md": (("energy", "eV"), ("95 %", "eV"), ("hops", ""), ("σ 25 °C", "S/cm"), ("95 %", "S/cm")),
     }[method]
     for name, _ in columns:
         found.add_column(name, justify="left" if name == "over" else "right", no_wrap=name != "over")
@@ -164,8 +166,8 @@ def followed_tables(found: Followed) -> Iterator[Table]:
 def _of_method(row: Mapping[Any, Any], method: str) -> list[str | Text]:
     if method == "md":
         energy = _range(row["barrier_low_ev"], row["barrier_high_ev"])
-        room = _range(row["sigma_300k_low_s_cm"], row["sigma_300k_high_s_cm"])
-        return [_short(row["barrier_ev"]), energy, str(row["hops"]), _short(row["sigma_300k_s_cm"]), room]
+        room = _range(row["sigma_25c_low_s_cm"], row["sigma_25c_high_s_cm"])
+        return [_short(row["barrier_ev"]), energy, str(row["hops"]), _short(row["sigma_25c_s_cm"]), room]
     mark = "" if row.get("converged", True) else "*"
     last = Text(str(row["path"])) if method == "neb" else _short(row["radius_1d_a"])
     barriers = [_short(row[f"barrier_{n}d_ev"]) for n in (2, 3)]
@@ -196,7 +198,7 @@ def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
     last = None
     for row in spectra.head(SHOWN_ROWS).to_dict("records"):
         same, last = row["file"] == last, row["file"]
-        warmth = "" if pd.isna(row["temperature_k"]) else f"{row['temperature_k'] - 273.15:.0f}"
+        warmth = "" if pd.isna(row["temperature_k"]) else f"{row['temperature_k'] - ZERO_C_K:.0f}"
         signs = BOUNDS if row["process"] == "at_least" else {}
         values = [
             f"{signs.get(key, '')}{_significant(row[key])}" if pd.notna(row[key]) else ""
@@ -218,7 +220,9 @@ def arrhenius_table(lines: pd.DataFrame) -> Table:
         table.add_column(name, justify="left" if side == "left" else "right", no_wrap=True)
     table.add_row("", "eV", "", "S/cm", "", style="dim")
     for row in lines[lines["form"] == "ln_sigma_t"].to_dict("records"):
-        regime = "" if row["regime"] == "1 of 1" else f", {row['from_k'] - 273.15:.0f} to {row['to_k'] - 273.15:.0f} °C"
+        regime = (
+            "" if row["regime"] == "1 of 1" else f", {row['from_k'] - ZERO_C_K:.0f} to {row['to_k'] - ZERO_C_K:.0f} °C"
+        )
         name = str(row["process"]).replace("_", " ") + regime
         if row["fault"]:
             table.add_row(name, "none", "no Arrhenius line", "", "")

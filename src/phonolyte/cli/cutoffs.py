@@ -36,10 +36,9 @@ def cutoffs(
 ) -> None:
     """Find the cutoffs of Quantum ESPRESSO that the force of a small displacement needs."""
     from phonolyte.forces import open_engine
+    from phonolyte.forces.cells import primitive_cell
     from phonolyte.forces.cutoffs import Cutoffs, Ladder, cutoff_table
-    from phonolyte.phonons import PhononSettings
-    from phonolyte.phonons.workflow import primitive_cell
-    from phonolyte.runs import open_run, write_run
+    from phonolyte.runs.records import open_run, write_run
     from phonolyte.summary import cutoffs_table
 
     given = {"ecutwfc_ry": ecutwfc_ry, "ratios": ratio, "k_spacings_inv_a": k_spacing_inv_a}
@@ -58,7 +57,7 @@ def cutoffs(
     (crystal,) = reading.crystals
     with bar("Cutoffs", ladder.n_settings) as progress:
         table = cutoff_table(
-            primitive_cell(crystal, PhononSettings().symprec_a),
+            primitive_cell(crystal),
             engine_at,
             ladder,
             tolerance=tolerance,

@@ -23,7 +23,7 @@ def features(
 ) -> None:
     """Compute the Magpie features of crystals."""
     from phonolyte.features import featurize
-    from phonolyte.runs import open_run, write_failures, write_parquet
+    from phonolyte.runs.records import open_run, write_failures, write_parquet
 
     if output.suffix not in (".parquet", ".csv"):
         raise SettingsError(f"{output.name} is neither .parquet nor .csv", fix="Name the table so.")

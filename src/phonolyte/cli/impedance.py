@@ -46,7 +46,7 @@ def impedance(
     from phonolyte.impedance import Geometry, Reading, analyse_files, tables
     from phonolyte.impedance.notes import line_notes, series_notes, together
     from phonolyte.impedance.run import compared, parameters, spectrum_files
-    from phonolyte.runs import open_run, write_failures, write_parquet, write_run
+    from phonolyte.runs.records import open_run, write_failures, write_parquet, write_run
     from phonolyte.summary import arrhenius_table, conductivity_table
 
     if thickness_mm is None and (diameter_mm is not None or area_cm2 is not None):

@@ -100,19 +100,14 @@ def migrate(
     jobs: Jobs = None,
 ) -> None:
     """Find how an ion moves: by percolation of site energies, nudged elastic bands, or molecular dynamics."""
+    from phonolyte.barriers import NebSettings, barrier_campaign
+    from phonolyte.barriers.cluster import COMMAND as NEB_COMMAND
+    from phonolyte.barriers.cluster import neb_cluster_campaign
+    from phonolyte.dynamics import DynamicsSettings, dynamics_campaign
     from phonolyte.figures import draw_migration
-    from phonolyte.migration import (
-        DynamicsSettings,
-        NebSettings,
-        PercolationSettings,
-        barrier_campaign,
-        dynamics_campaign,
-        percolation_campaign,
-    )
-    from phonolyte.migration.nebx import COMMAND as NEB_COMMAND
-    from phonolyte.migration.nebx import neb_cluster_campaign
+    from phonolyte.percolation import PercolationSettings, percolation_campaign
     from phonolyte.phonons.cluster import Cluster
-    from phonolyte.runs import open_run, write_crystals, write_failures, write_run
+    from phonolyte.runs.records import open_run, write_crystals, write_failures, write_run
     from phonolyte.structures.reading import input_files
     from phonolyte.summary import barriers_table
 

@@ -73,7 +73,7 @@ def phonons(
     from phonolyte.phonons.calibration import Calibration
     from phonolyte.phonons.campaign import campaign
     from phonolyte.phonons.cluster import Cluster, cluster_campaign
-    from phonolyte.runs import open_run, write_failures, write_run
+    from phonolyte.runs.records import open_run, write_failures, write_run
     from phonolyte.structures.reading import input_files
     from phonolyte.summary import phonons_table
 

@@ -72,7 +72,7 @@ def screened(
     """Screen as the settings say, write and show what came out."""
     from phonolyte.models import BandCenterModel
     from phonolyte.references import reference_compounds
-    from phonolyte.runs import FOLLOWED, open_run, write_failures, write_run
+    from phonolyte.runs.records import FOLLOWED, open_run, write_failures, write_run
     from phonolyte.screen import criteria_from, read_properties, write_screening
     from phonolyte.screen import screen as run_screen
     from phonolyte.structures.reading import input_files

@@ -44,7 +44,7 @@ def study(
         raise SettingsError(f"there is no table [{sorted(unknown)[0]}]", fix="Use [train], [screen] and [follow].")
     further = _further(record) if "follow" in record else None
     source = open_named(further["engine"], options_of(further["options"])) if further else None
-    from phonolyte.runs import write_failures
+    from phonolyte.runs.records import write_failures
 
     base = file.parent if file else Path()
     model, lost = None, []
@@ -78,9 +78,9 @@ def _further(record: dict[str, Any]) -> dict[str, Any]:
 def _follow(
     screening: Screening, reading: Reading, engine: Engine, folder: Path, settings: dict[str, Any], *, figures: bool
 ) -> Sequence[Failure]:
-    from phonolyte.citations import cite
     from phonolyte.figures import draw_followed
-    from phonolyte.follow import FollowSettings, follow
+    from phonolyte.runs.citations import cite
+    from phonolyte.study import FollowSettings, follow
     from phonolyte.summary import followed_tables
 
     options = {name: value for name, value in settings.items() if name not in ("engine", "options")}

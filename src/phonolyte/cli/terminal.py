@@ -45,7 +45,7 @@ def required(inputs: list[str] | None) -> list[str]:
 
 def check_element(symbol: str) -> None:
     """Refuse what is no symbol of an element."""
-    from phonolyte.elements import ATOMIC_NUMBERS
+    from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 
     if symbol not in ATOMIC_NUMBERS:
         raise SettingsError(f"there is no element {symbol!r}", fix="Give a symbol such as Li.")

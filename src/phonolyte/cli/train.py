@@ -72,7 +72,7 @@ def trained(output: Path, settings: dict[str, Any], *, figures: Path | None) -> 
     from phonolyte.models.algorithms import FEATURE_SETS, SCAN, STUDY
     from phonolyte.models.training import n_fits, read_learning_set
     from phonolyte.models.training import train as fit
-    from phonolyte.runs import open_run, write_failures, write_run
+    from phonolyte.runs.records import open_run, write_failures, write_run
 
     algorithm, features, jobs = settings["algorithm"], settings["features"], settings["jobs"]
     if algorithm not in STUDY:
@@ -105,8 +105,8 @@ def trained(output: Path, settings: dict[str, Any], *, figures: Path | None) -> 
 def _draw(folder: Path, learning_set: LearningSet, final: tuple[str, str], figures: Path) -> None:
     import pandas as pd
 
-    from phonolyte.families import family
     from phonolyte.figures import draw_training
+    from phonolyte.structures.families import family
     from phonolyte.structures.symmetry import crystal_system
 
     with console(stderr=True).status("Drawing figures"):

@@ -47,7 +47,7 @@ def virtual(
     """
     from phonolyte.figures import draw_virtual
     from phonolyte.models import BandCenterModel
-    from phonolyte.runs import open_run, write_crystals, write_run
+    from phonolyte.runs.records import open_run, write_crystals, write_run
     from phonolyte.summary import virtual_tables
     from phonolyte.virtual import best_crystals, run_virtual, write_structures
 

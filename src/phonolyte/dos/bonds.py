@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from phonolyte.arrays import Floats
-from phonolyte.elements import PROPERTIES, property_table
+from phonolyte.chemistry.elements import PROPERTIES, property_table
 from phonolyte.structures import Crystal
 
 BADGER_MDYN_A2 = 1.86

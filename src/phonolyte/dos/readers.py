@@ -20,10 +20,11 @@ from phonolyte.dos.bonds import highest_bond_mode_mev
 from phonolyte.dos.density import PhononDos
 from phonolyte.errors import DosError, Failure, StructureError
 from phonolyte.structures import Crystal
+from phonolyte.units import MEV_PER_INVERSE_CM, MEV_PER_THZ
 
 Unit = Literal["meV", "THz", "cm-1"]
 
-MEV_PER_UNIT: dict[str, float] = {"meV": 1.0, "THz": 4.135667696, "cm-1": 0.1239841984}
+MEV_PER_UNIT: dict[str, float] = {"meV": 1.0, "THz": MEV_PER_THZ, "cm-1": MEV_PER_INVERSE_CM}
 _SPELLINGS = {"mev": "meV", "thz": "THz", "cm-1": "cm-1", "cm^-1": "cm-1", "1/cm": "cm-1", "cm**-1": "cm-1"}
 STAGE = "dos"
 
@@ -157,7 +158,7 @@ def _pymatgen_part(record: dict[str, Any], material_id: str) -> Part:
     try:
         structure = record.get("structure")
         crystal = _crystal(structure) if structure else None
-        scale = MEV_PER_UNIT["THz"]
+        scale = MEV_PER_THZ
         projected = record.get("pdos") or []
         arguments = {
             "energies_mev": np.array(record["frequencies"], float) * scale,

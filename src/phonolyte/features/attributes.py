@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from phonolyte.arrays import Floats, Ints
-from phonolyte.elements import NO_STATE
+from phonolyte.chemistry.elements import NO_STATE
 from phonolyte.features.tessellation import Tessellation, tessellate
 
 N_PROPERTIES = 22

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from phonolyte.arrays import Floats
-from phonolyte.elements import (
+from phonolyte.chemistry.elements import (
     PROPERTIES,
     SYMBOLS,
     common_oxidation_states,

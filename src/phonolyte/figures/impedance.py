@@ -13,11 +13,11 @@ import numpy as np
 from phonolyte import __version__
 from phonolyte.arrays import Floats
 from phonolyte.figures.style import COLOURS, FAINT, INK, STYLE, WASH, new_figure, plain, save, source_of
-from phonolyte.impedance.arrhenius import KB_EV_K, ArrheniusFit, fault
+from phonolyte.impedance.arrhenius import ArrheniusFit, fault
 from phonolyte.impedance.circuits import circuit_of
 from phonolyte.impedance.run import Analysis
 from phonolyte.impedance.spectrum import Complexes
-from phonolyte.impedance.temperature import ZERO_C
+from phonolyte.units import KB_EV_K, ZERO_C_K
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ def spectrum_figure(analysis: Analysis) -> Figure:
         _nyquist(panels["nyquist"], analysis)
         _bode(panels["bode"], analysis)
         _residuals(panels["residuals"], analysis)
-        warmth = "" if spectrum.temperature_k is None else f", {spectrum.temperature_k - ZERO_C:.0f} °C"
+        warmth = "" if spectrum.temperature_k is None else f", {spectrum.temperature_k - ZERO_C_K:.0f} °C"
         figure.suptitle(
             f"{plain(spectrum.name, LONGEST_TITLE)}{warmth}   {analysis.fit.circuit}", x=0.01, ha="left", fontsize=9
         )
@@ -235,8 +235,8 @@ def _step(span: float) -> float:
 
 
 def _to_celsius(x: Any) -> Any:
-    return 1000 / np.maximum(x, 1e-3) - ZERO_C
+    return 1000 / np.maximum(x, 1e-3) - ZERO_C_K
 
 
 def _from_celsius(t: Any) -> Any:
-    return 1000 / np.maximum(np.asarray(t) + ZERO_C, 1.0)
+    return 1000 / np.maximum(np.asarray(t) + ZERO_C_K, 1.0)

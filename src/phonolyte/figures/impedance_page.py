@@ -14,11 +14,10 @@ from phonolyte import __version__
 from phonolyte.errors import Failure
 from phonolyte.figures.impedance import NAMES, arrhenius_figure, draw
 from phonolyte.figures.style import save
-from phonolyte.impedance.arrhenius import ROOM_K
 from phonolyte.impedance.conductivity import Geometry
 from phonolyte.impedance.notes import line_notes, series_notes
 from phonolyte.impedance.run import BOUNDS, Analysis, arrhenius_of, series
-from phonolyte.impedance.temperature import ZERO_C
+from phonolyte.units import ROOM_K, ZERO_C_K
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,7 +217,7 @@ def _cell(value: Any, kind: str) -> str:
     if value is None or value != value:
         return ""
     if kind == "celsius":
-        return f"{value - ZERO_C:.0f}"
+        return f"{value - ZERO_C_K:.0f}"
     if kind == "f":
         return f"{value:.3f}"
     if kind == "g":

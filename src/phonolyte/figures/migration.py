@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phonolyte.arrays import Floats
+from phonolyte.barriers.neb import lengths_a, read_path
 from phonolyte.errors import Failure
 from phonolyte.figures.style import (
     COLOURS,
@@ -23,9 +24,8 @@ from phonolyte.figures.style import (
     say_nothing,
     with_subscripts,
 )
-from phonolyte.items import folder_of
-from phonolyte.migration.bvse import read_map
-from phonolyte.migration.neb import lengths_a, read_path
+from phonolyte.percolation.site_energies import read_map
+from phonolyte.runs.campaign import folder_of
 
 if TYPE_CHECKING:
     import pandas as pd

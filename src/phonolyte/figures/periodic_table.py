@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from phonolyte.elements import SYMBOLS
+from phonolyte.chemistry.elements import SYMBOLS
 from phonolyte.figures.style import FAINT, INK, STYLE, WASH, new_figure, say_nothing
 
 if TYPE_CHECKING:

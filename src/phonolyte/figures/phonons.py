@@ -22,10 +22,10 @@ from phonolyte.figures.style import (
     source_of,
     with_subscripts,
 )
-from phonolyte.items import folder_of
 from phonolyte.phonons.bands import BandStructure, band_structure, load_phonons, save_bands
 from phonolyte.phonons.campaign import density_file, read_density
-from phonolyte.runs import checksum
+from phonolyte.runs.campaign import folder_of
+from phonolyte.runs.records import checksum
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phonolyte.families import MOBILE_IONS
+from phonolyte.chemistry.ions import MOBILE_IONS
 from phonolyte.figures.compounds import (
     center_against_volume,
     center_histogram,

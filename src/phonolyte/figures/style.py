@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phonolyte.runs import in_one_step
+from phonolyte.runs.records import in_one_step
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,9 +11,8 @@ from scipy.stats import t as student
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.errors import SpectrumError
+from phonolyte.units import KB_EV_K, ROOM_K
 
-KB_EV_K = 8.617333262e-5
-ROOM_K = 298.15
 CONFIDENCE = 0.95
 OUTLIER_SHARE = 0.02
 """Share of straight lines with noise in which any point may be called off the line."""

@@ -11,11 +11,11 @@ import numpy as np
 from phonolyte.impedance.arrhenius import distinct
 from phonolyte.impedance.conductivity import Geometry, resistances
 from phonolyte.impedance.run import FAR_BEYOND, Analysis, boundary_f_cm, series
+from phonolyte.units import VACUUM_F_CM
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VACUUM_F_CM = 8.8541878128e-14
 HIGHEST_PERMITTIVITY = 1e4
 """No bulk of an ion conductor has more; the arc then is of something else, or a unit is wrong."""
 

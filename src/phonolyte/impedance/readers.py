@@ -16,7 +16,8 @@ import numpy as np
 from phonolyte.arrays import Floats
 from phonolyte.errors import MissingExtraError, SpectrumError
 from phonolyte.impedance.spectrum import Spectrum
-from phonolyte.impedance.temperature import ZERO_C, temperature_of
+from phonolyte.impedance.temperature import temperature_of
+from phonolyte.units import ZERO_C_K
 
 ENCODINGS = ("utf-8-sig", "utf-16", "cp1252")
 QUARTER_TURN = 1.7
@@ -267,7 +268,7 @@ def _say_units(columns: dict[str, Column], notes: list[str]) -> None:
 
 
 def _offset(column: Column) -> float:
-    return 0.0 if column.unit.upper().endswith("K") else ZERO_C
+    return 0.0 if column.unit.upper().endswith("K") else ZERO_C_K
 
 
 def _numbers(cells: Sequence[Sequence[str]], width: int) -> tuple[Floats, int]:

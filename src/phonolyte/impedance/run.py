@@ -28,8 +28,8 @@ from phonolyte.impedance.conductivity import (
 from phonolyte.impedance.fitting import Fit, Weighting, best_fit, fit
 from phonolyte.impedance.readers import read_spectrum
 from phonolyte.impedance.spectrum import Spectrum
-from phonolyte.impedance.temperature import ZERO_C
 from phonolyte.impedance.validation import KramersKronig, kramers_kronig
+from phonolyte.units import ZERO_C_K
 
 STAGE = "impedance"
 FORMS: tuple[Form, ...] = ("ln_sigma_t", "ln_sigma")
@@ -322,7 +322,7 @@ def _one(file: Path, reading: Reading) -> Analysis | Failure:
         given = dict(reading.temperatures_c)
         if (celsius := given.get(spectrum.name, given.get(file.name, given.get("")))) is not None:
             kept = tuple(note for note in spectrum.notes if "temperature" not in note)
-            spectrum = replace(spectrum, temperature_k=celsius + ZERO_C, notes=kept)
+            spectrum = replace(spectrum, temperature_k=celsius + ZERO_C_K, notes=kept)
         return analyse(spectrum, reading.circuit, weighting=reading.weighting)
     except Exception as error:  # a foreign library can raise anything, and the batch goes on
         return Failure.of(error, material_id=file.stem, stage=STAGE, source=str(file))

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from phonolyte.arrays import Floats
+from phonolyte.units import ZERO_C_K
 
-ZERO_C = 273.15
 COLDEST_K, HOTTEST_K = 1.0, 2500.0
 """What is outside is no temperature: instruments write such numbers where no sensor is connected."""
 
@@ -47,14 +47,14 @@ def temperature_of(stem: str, lines: Sequence[str], column: Floats | None) -> tu
     for line in lines[:LINES]:
         if found := _WORDS.search(line):
             unit = (found.group(1) or found.group(3) or "").upper().strip()
-            kelvin = _number(found.group(2)) + (0.0 if unit == "K" else ZERO_C)
+            kelvin = _number(found.group(2)) + (0.0 if unit == "K" else ZERO_C_K)
             if unit and COLDEST_K < kelvin < HOTTEST_K:
                 return kelvin, []
     return _from_name(stem)
 
 
 def _from_name(stem: str) -> tuple[float | None, list[str]]:
-    for pattern, unit, offset in ((_CELSIUS, "°C", ZERO_C), (_KELVIN, "K", 0.0)):
+    for pattern, unit, offset in ((_CELSIUS, "°C", ZERO_C_K), (_KELVIN, "K", 0.0)):
         if found := pattern.search(stem):
             kelvin = _number(found.group(1)) + offset
             if COLDEST_K < kelvin < HOTTEST_K:

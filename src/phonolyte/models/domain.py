@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phonolyte.arrays import Floats, Ints, Matrix
-from phonolyte.elements import ATOMIC_NUMBERS, SYMBOLS
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 
 TYPICAL_SHARE = 0.99
 """Share of the learning set that counts as inside its own domain."""

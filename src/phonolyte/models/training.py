@@ -19,7 +19,7 @@ from sklearn.inspection import permutation_importance
 
 from phonolyte import __version__
 from phonolyte.arrays import Floats, Ints
-from phonolyte.elements import ATOMIC_NUMBERS
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.errors import Failure, TableError
 from phonolyte.features import feature_names, featurize
 from phonolyte.models.algorithms import FEATURE_SETS, STUDY, pipeline

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phonolyte.arrays import Floats
-from phonolyte.dos import mev_per
+from phonolyte.units import MEV_PER_THZ
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
@@ -74,7 +74,7 @@ def band_structure(phonon: Phonopy) -> BandStructure:
     bands = phonon.run_band_structure(qpoints, path_connections=connected, labels=names)
     stops = np.cumsum([0, *(len(part) - 1 for part in parts)])
     joined = [
-        (np.concatenate(bands.distances[i:j]), np.concatenate(bands.frequencies[i:j]) * mev_per("THz"))
+        (np.concatenate(bands.distances[i:j]), np.concatenate(bands.frequencies[i:j]) * MEV_PER_THZ)
         for i, j in pairwise(stops)
     ]
     places = [x for i, j in pairwise(stops) for x in (bands.distances[i][0], *(d[-1] for d in bands.distances[i:j]))]

@@ -15,7 +15,7 @@ import pandas as pd
 
 from phonolyte.arrays import Floats
 from phonolyte.errors import ModelError, TableError
-from phonolyte.runs import checksum
+from phonolyte.runs.records import checksum
 from phonolyte.settings import read_toml
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ import pandas as pd
 
 from phonolyte.dos import PhononDos
 from phonolyte.errors import Failure
-from phonolyte.items import ITEMS, Item, complete, failed, file_name, outcomes
 from phonolyte.phonons.bands import load_phonons
 from phonolyte.phonons.calibration import Calibration, shares_of
 from phonolyte.phonons.convergence import convergence
 from phonolyte.phonons.workflow import PhononResult, PhononSettings, phonons, require_phonopy
-from phonolyte.runs import write_failures, write_parquet
+from phonolyte.runs.campaign import ITEMS, Item, complete, failed, file_name, outcomes
+from phonolyte.runs.records import write_failures, write_parquet
 from phonolyte.structures import Crystal
 from phonolyte.structures.readers import TABLE_COLUMNS
 

@@ -27,7 +27,6 @@ import pandas as pd
 from phonolyte.errors import Failure, SettingsError
 from phonolyte.forces import Engine
 from phonolyte.forces.espresso import PlaneWaves
-from phonolyte.items import ITEMS, Item, failed
 from phonolyte.phonons.calibration import Calibration
 from phonolyte.phonons.campaign import DOS, STAGE, collected, item_of, saved
 from phonolyte.phonons.jobs import INPUT, OUTPUT, PSEUDO, RUNNING, Job, UnfinishedError
@@ -35,6 +34,7 @@ from phonolyte.phonons.workflow import (
     PhononSettings,
     require_phonopy,
 )
+from phonolyte.runs.campaign import ITEMS, Item, failed
 from phonolyte.structures import Crystal
 
 COMMAND = "srun pw.x"

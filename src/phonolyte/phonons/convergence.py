@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.errors import PhononError
-from phonolyte.phonons.workflow import PhononSettings, phonons, spectrum, supercell_matrix
+from phonolyte.phonons.workflow import PhononSettings, phonons, spectrum
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _larger(crystal: Crystal, settings: PhononSettings, atoms: int) -> PhononSet
     primitive = crystal.to_ase()
     for _ in range(STEPS):
         settings = replace(settings, min_length_a=settings.min_length_a + STEP_A)
-        if len(crystal) * abs(round(np.linalg.det(supercell_matrix(primitive, settings)))) > atoms:
+        if len(crystal) * abs(round(np.linalg.det(settings.supercell_of(primitive)))) > atoms:
             return settings
     raise PhononError(
         f"there is no supercell larger than {atoms} atoms",

@@ -14,18 +14,13 @@ import numpy as np
 
 from phonolyte.arrays import Floats
 from phonolyte.errors import EngineError, SettingsError
+from phonolyte.forces.cells import primitive_cell
 from phonolyte.forces.engines import checksum
 from phonolyte.forces.espresso import PlaneWaves
-from phonolyte.phonons.workflow import (
-    PhononResult,
-    PhononSettings,
-    atoms_of,
-    on_supercell,
-    phonons_from,
-    primitive_cell,
-)
-from phonolyte.runs import in_one_step
+from phonolyte.phonons.workflow import PhononResult, PhononSettings, atoms_of, on_supercell, phonons_from
+from phonolyte.runs.records import in_one_step
 from phonolyte.structures import Crystal
+from phonolyte.units import BOHR_A, KBAR_EV_A3, RY_EV
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -44,8 +39,6 @@ AFTERWARDS = ("mesh", "force_constants", "tolerance_mev", "confirm", "limit_s")
 
 SAME_A = 1e-3
 """Distance in angstrom within which an atom of an output is where the input had it; outputs have seven digits."""
-
-_BOHR_A, _RY_EV, _KBAR_EV_A3 = 0.529177210903, 13.605693122994, 6.241509e-4
 
 
 class UnfinishedError(Exception):
@@ -98,7 +91,7 @@ class Job:
         EngineError
             When runs have failed.
         """
-        primitive = primitive_cell(self.crystal, self.settings.symprec_a)
+        primitive = primitive_cell(self.crystal, symprec_a=self.settings.symprec_a)
         if self.settings.relax:
             primitive = self._relaxed(primitive)
         names = iter(("disp", "wide"))
@@ -112,7 +105,7 @@ class Job:
             (end,) = self._outputs([Task(self.folder / name, atoms, relax=True)])
             stress = end.get_stress()
             atoms = end.copy()
-            if np.abs(stress).max() < RESIDUAL_KBAR * _KBAR_EV_A3:
+            if np.abs(stress).max() < RESIDUAL_KBAR * KBAR_EV_A3:
                 return atoms
         raise EngineError(
             f"the relaxation of {self.crystal.material_id} does not converge",
@@ -162,7 +155,7 @@ class Job:
         control |= {"title": self.title, "pseudo_dir": f"../../{PSEUDO}", "outdir": "."}
         if task.relax:
             control |= {"calculation": "vc-relax", "nstep": self.settings.max_steps}
-            control["forc_conv_thr"] = self.settings.fmax_ev_a * _BOHR_A / _RY_EV
+            control["forc_conv_thr"] = self.settings.fmax_ev_a * BOHR_A / RY_EV
             parameters["input_data"] |= {"ions": {}, "cell": {"press_conv_thr": self._pressure_kbar(task.atoms)}}
         with in_one_step(task.folder / INPUT) as partial:
             write(partial, task.atoms, format="espresso-in", **parameters)
@@ -170,7 +163,7 @@ class Job:
     def _pressure_kbar(self, atoms: Atoms) -> float:
         """The threshold of a relaxation that corresponds to `fmax_ev_a`."""
         pressure = self.settings.fmax_ev_a * len(atoms) / float(atoms.get_volume())
-        return min(pressure / _KBAR_EV_A3, RESIDUAL_KBAR)
+        return min(pressure / KBAR_EV_A3, RESIDUAL_KBAR)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

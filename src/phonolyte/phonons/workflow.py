@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
-from itertools import permutations, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from phonolyte.arrays import Floats, Ints, Matrix
-from phonolyte.dos import PhononDos, mev_per
+from phonolyte.dos import PhononDos
 from phonolyte.errors import MissingExtraError, PhononError, SettingsError
+from phonolyte.forces.cells import Clock, primitive_cell, relax, supercell_matrix
 from phonolyte.structures import Crystal
+from phonolyte.units import MEV_PER_THZ
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -25,14 +25,7 @@ if TYPE_CHECKING:
 
     from phonolyte.forces import Engine
 
-MEV_PER_THZ = mev_per("THz")
 BINS = 501
-MOST = 8
-"""Most multiples of an edge that are tried."""
-
-SLACK_A = 0.1
-"""A supercell this much shorter than asked for will do."""
-
 WIDER = 1.4
 """How much wider the supercell is in which an interpolated instability is looked at again."""
 
@@ -94,6 +87,12 @@ class PhononSettings:
                 raise SettingsError(f"{name} is {getattr(self, name)}", fix="Give a positive number.")
         if self.force_constants not in ("finite", "symfc"):
             raise SettingsError(f"force_constants is {self.force_constants!r}", fix="Choose finite or symfc.")
+
+    def supercell_of(self, primitive: Atoms) -> Ints:
+        """Supercell (3, 3) of a primitive cell, rows in units of its vectors."""
+        return supercell_matrix(
+            primitive, supercell=self.supercell, min_length_a=self.min_length_a, symprec_a=self.symprec_a
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,10 +178,13 @@ def phonons(crystal: Crystal, engine: Engine, settings: PhononSettings | None = 
     """
     require_phonopy()
     settings = settings or PhononSettings()
-    clock = _Clock(settings.limit_s, crystal.material_id)
-    primitive = primitive_cell(crystal, settings.symprec_a)
+    clock = Clock(settings.limit_s, crystal.material_id)
+    primitive = primitive_cell(crystal, symprec_a=settings.symprec_a)
     if settings.relax:
-        primitive = relaxed(primitive, engine, settings, clock=clock)
+        primitive = relax(
+            primitive, engine, fmax_ev_a=settings.fmax_ev_a, max_steps=settings.max_steps,
+            symprec_a=settings.symprec_a, check=clock.check,
+        )  # fmt: skip
 
     def net_forces(phonon: Phonopy) -> Floats:
         cells = [atoms_of(cell) for cell in phonon.supercells_with_displacements]
@@ -260,48 +262,6 @@ def require_phonopy() -> None:
         raise MissingExtraError("phonopy is not installed", fix="pip install 'phonolyte[phonons]'")
 
 
-def primitive_cell(crystal: Crystal, symprec_a: float) -> Atoms:
-    """The standardised primitive cell, by spglib."""
-    import spglib
-    from ase import Atoms
-
-    cell = (crystal.lattice, crystal.frac_coords, crystal.numbers)
-    found = spglib.standardize_cell(cell, to_primitive=True, no_idealize=False, symprec=symprec_a)
-    lattice, positions, numbers = cell if found is None else found
-    return Atoms(numbers=numbers, cell=lattice, scaled_positions=positions, pbc=True)
-
-
-def relaxed(atoms: Atoms, engine: Engine, settings: PhononSettings, *, clock: _Clock | None = None) -> Atoms:
-    """Relax cell and positions, keeping the symmetry.
-
-    Raises
-    ------
-    PhononError
-        When forces stay above the threshold.
-    """
-    from ase.constraints import FixSymmetry
-    from ase.filters import FrechetCellFilter
-    from ase.optimize import BFGS
-
-    atoms = atoms.copy()
-    atoms.calc = engine.calculator
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        atoms.set_constraint(FixSymmetry(atoms, symprec=settings.symprec_a))
-        optimizer = BFGS(FrechetCellFilter(atoms), logfile=None)
-        for _ in optimizer.irun(fmax=settings.fmax_ev_a, steps=settings.max_steps):
-            if clock:
-                clock.check()
-    if not optimizer.converged(optimizer.optimizable.get_gradient()):
-        raise PhononError(
-            "the relaxation does not converge",
-            why=f"forces stay above {settings.fmax_ev_a:g} eV/angstrom after {settings.max_steps} steps",
-            fix="Allow more steps, start from a better structure, or try another engine.",
-        )
-    atoms.set_constraint()
-    return atoms
-
-
 def displaced(primitive: Atoms, settings: PhononSettings) -> Phonopy:
     """The phonopy object with its symmetry-reduced displacements."""
     from phonopy import Phonopy
@@ -312,65 +272,9 @@ def displaced(primitive: Atoms, settings: PhononSettings) -> Phonopy:
         cell=primitive.cell.array,
         scaled_positions=primitive.get_scaled_positions(),
     )
-    phonon = Phonopy(
-        unit, supercell_matrix(primitive, settings).T, primitive_matrix="P", symprec=settings.symprec_a / 10
-    )
+    phonon = Phonopy(unit, settings.supercell_of(primitive).T, primitive_matrix="P", symprec=settings.symprec_a / 10)
     phonon.generate_displacements(distance=settings.displacement_a)
     return phonon
-
-
-def supercell_matrix(primitive: Atoms, settings: PhononSettings) -> Ints:
-    """The supercell (3, 3) whose rows are lattice vectors in units of the primitive ones.
-
-    By length, it is the smallest multiple of the primitive or the conventional cell in which no atom is nearer to an
-    image of itself than the least length. Edges of equal length are multiplied alike, which keeps the symmetry.
-    """
-    if settings.supercell is not None:
-        return np.diag(settings.supercell)
-    lattice = primitive.cell.array
-    bases = (np.eye(3, dtype=int), _conventional(primitive, settings.symprec_a))
-    found = [_multiple(base, lattice, settings.min_length_a) for base in bases]
-    return _symmetric(min(found, key=lambda matrix: abs(round(np.linalg.det(matrix)))))
-
-
-def _symmetric(matrix: Ints) -> Ints:
-    """The same supercell with its vectors ordered and signed so that the matrix is symmetric, where they can be.
-
-    Euphonic 2.1 takes phonopy's matrix for its transpose, and opens no other.
-    """
-    for order in permutations(range(3)):
-        for signs in product((1, -1), repeat=3):
-            found = np.array(signs)[:, None] * matrix[list(order)]
-            if (found == found.T).all() and np.linalg.det(found) > 0:
-                return found
-    return matrix
-
-
-def _conventional(primitive: Atoms, symprec_a: float) -> Ints:
-    """Vectors of the conventional cell as rows, in units of the primitive ones."""
-    import spglib
-
-    cell = (primitive.cell.array, primitive.get_scaled_positions(), primitive.numbers)
-    found = spglib.standardize_cell(cell, to_primitive=False, no_idealize=True, symprec=symprec_a)
-    if found is None:
-        return np.eye(3, dtype=int)
-    return np.asarray(np.rint(found[0] @ np.linalg.inv(primitive.cell.array)), dtype=int)
-
-
-def _multiple(base: Ints, lattice: Floats, length_a: float) -> Ints:
-    """The smallest multiple of a cell with no lattice vector shorter than the length."""
-    from phonolyte.structures.neighbours import reduce_lattice
-
-    edges = np.linalg.norm(base @ lattice, axis=1)
-    alike = np.abs(edges[:, None] - edges) < 1e-3 * edges
-    counts = sorted(np.ndindex(MOST, MOST, MOST), key=lambda n: np.prod(np.add(n, 1)))
-    for count in np.array(counts) + 1:
-        if (alike & (count[:, None] != count)).any():
-            continue
-        matrix = np.diag(count) @ base
-        if np.linalg.norm(reduce_lattice(matrix @ lattice), axis=1).min() >= length_a - SLACK_A:
-            return matrix
-    return np.diag(np.full(3, MOST)) @ base
 
 
 class Spectrum(NamedTuple):
@@ -449,26 +353,7 @@ def _density(mesh: Any, shares: Floats, edges: Floats) -> Floats:
     return np.diff(below, axis=0) / np.diff(edges)[:, None] / float(np.prod(bz.D_diag))
 
 
-class _Clock:
-    """Wall time of one crystal, and its limit."""
-
-    def __init__(self, limit_s: float | None, name: str) -> None:
-        self.start, self.limit_s, self.name = time.perf_counter(), limit_s, name
-
-    @property
-    def seconds(self) -> float:
-        return time.perf_counter() - self.start
-
-    def check(self) -> None:
-        if self.limit_s is not None and self.seconds > self.limit_s:
-            raise PhononError(
-                f"{self.name} takes longer than the limit",
-                why=f"{self.seconds:.0f} s have passed, the limit is {self.limit_s:.0f} s",
-                fix="Raise the limit, or shorten the supercell.",
-            )
-
-
-def _forces(cells: list[Atoms], engine: Engine, clock: _Clock) -> list[Floats]:
+def _forces(cells: list[Atoms], engine: Engine, clock: Clock) -> list[Floats]:
     """Forces on all cells, in portions between which the clock is looked at."""
     portion = 8 if engine.batch else 1
     found: list[Floats] = []

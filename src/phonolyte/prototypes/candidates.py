@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phonolyte.arrays import Floats, Ints
-from phonolyte.elements import ATOMIC_NUMBERS, PROPERTIES, property_table
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, PROPERTIES, property_table
 from phonolyte.errors import StructureError
-from phonolyte.families import FAMILY_OF_ANION
 from phonolyte.prototypes.library import MOST_ATOMS, MOST_SPECIES, prototypes
 from phonolyte.prototypes.substitution import Substitution, substitutions
 from phonolyte.structures import Crystal
+from phonolyte.structures.families import FAMILY_OF_ANION
 
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher

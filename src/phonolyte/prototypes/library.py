@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from phonolyte.chemistry.ions import EXCLUDED, HARD_ONLY, METALLOIDS, METALS, Ion, anions, atomic_volume_a3, cations
 from phonolyte.errors import MissingExtraError
-from phonolyte.prototypes.ions import EXCLUDED, HARD_ONLY, METALLOIDS, METALS, Ion, anions, atomic_volume_a3, cations
 from phonolyte.references import conventional_cell, reference_compounds
 from phonolyte.structures import Crystal
 from phonolyte.structures.crystal import elements_in

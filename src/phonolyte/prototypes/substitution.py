@@ -9,9 +9,8 @@ from itertools import combinations, product
 
 import numpy as np
 
-from phonolyte.elements import electronegativity
-from phonolyte.families import FAMILY_OF_ANION, PNICTOGENS
-from phonolyte.prototypes.ions import (
+from phonolyte.chemistry.elements import electronegativity
+from phonolyte.chemistry.ions import (
     EXCLUDED,
     METALLOIDS,
     METALS,
@@ -22,6 +21,7 @@ from phonolyte.prototypes.ions import (
     metallic_radius_a,
 )
 from phonolyte.prototypes.library import Prototype
+from phonolyte.structures.families import FAMILY_OF_ANION, PNICTOGENS
 
 RATIO_WINDOW = 1.45
 """The ratio of two radii may differ from that in the prototype by this factor, up or down."""

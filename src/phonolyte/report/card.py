@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from phonolyte.columns import Column, columns_of, said
 from phonolyte.errors import SettingsError
-from phonolyte.report.columns import Column, columns_of, said
 from phonolyte.report.contents import Contents, names_of
 from phonolyte.report.sentences import Step, command_of, confidence, next_steps
 
@@ -33,8 +33,8 @@ _OF_METHOD = {
     "bvse": ("barrier_ev", "barrier_1d_ev", "barrier_2d_ev", "barrier_3d_ev", "dimensions", "engine"),
     "neb": ("barrier_ev", "dimensions", "path", "highest_hop", "lowest_hop_ev", "converged", "engine"),
     "md": (
-        "barrier_ev", "barrier_low_ev", "barrier_high_ev", "sigma_300k_s_cm", "sigma_300k_low_s_cm",
-        "sigma_300k_high_s_cm", "hops", "engine",
+        "barrier_ev", "barrier_low_ev", "barrier_high_ev", "sigma_25c_s_cm", "sigma_25c_low_s_cm",
+        "sigma_25c_high_s_cm", "hops", "engine",
     ),
 }  # fmt: skip
 

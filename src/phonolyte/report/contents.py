@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from phonolyte.elements import ATOMIC_NUMBERS
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS
+from phonolyte.chemistry.ions import MOBILE_IONS
 from phonolyte.errors import SettingsError
-from phonolyte.families import MOBILE_IONS
-from phonolyte.runs import CRYSTALS, FAILURE_COLUMNS, FOLLOWED, TO_THE_END
+from phonolyte.runs.records import CRYSTALS, FAILURE_COLUMNS, FOLLOWED, TO_THE_END
 from phonolyte.settings import read_toml
 from phonolyte.structures.crystal import elements_in
 

@@ -18,8 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from phonolyte.arrays import Floats
-from phonolyte.elements import ATOMIC_NUMBERS, SYMBOLS, electronegativity
-from phonolyte.report.columns import Column
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS, electronegativity
+from phonolyte.columns import Column
 
 Array = NDArray[Any]
 

@@ -10,15 +10,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from phonolyte import __version__, citations
+from phonolyte import __version__
+from phonolyte.columns import columns_of, said
 from phonolyte.figures.captions import CAPTIONS
 from phonolyte.report import payload
-from phonolyte.report.columns import columns_of, said
 from phonolyte.report.contents import Contents, read_run
 from phonolyte.report.libraries import VIEWER_HINT, Library, digest, libraries
 from phonolyte.report.packing import packed_crystals
 from phonolyte.report.sentences import CAVEAT, Bar, followed, funnel, headline, summary
-from phonolyte.runs import in_one_step
+from phonolyte.runs import citations
+from phonolyte.runs.records import in_one_step
 
 PAGE = "report.html"
 

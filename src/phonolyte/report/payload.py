@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phonolyte.items import file_name
+from phonolyte.columns import Column, columns_of, first_of
 from phonolyte.report.card import METHODS, facts_of, nearest_of, steps_of
-from phonolyte.report.columns import Column, columns_of, first_of
 from phonolyte.report.contents import Contents, arrived, names_of
 from phonolyte.report.packing import Array, packed, packed_columns
 from phonolyte.report.sentences import CAVEAT, confidence
+from phonolyte.runs.campaign import file_name
 
 NOUNS = {
     "ranked": ("candidate", "compounds"), "best": ("rank", "virtual compounds"), "phonons": ("number", "crystals"),

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.arrays import Flags
-from phonolyte.elements import ATOMIC_NUMBERS, SYMBOLS
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
+from phonolyte.chemistry.ions import MOBILE_IONS
 from phonolyte.errors import SettingsError
-from phonolyte.families import MOBILE_IONS
 
 CRITERIA = ("ion", "stable_elements", "e_hull", "band_gap", "band_center", "unique")
 

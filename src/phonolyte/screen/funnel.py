@@ -16,15 +16,15 @@ import pandas as pd
 
 from phonolyte import __version__
 from phonolyte.errors import Failure, TableError
-from phonolyte.families import family
 from phonolyte.features import featurize
 from phonolyte.models import BandCenterModel
 from phonolyte.models.nearest import Learned
-from phonolyte.runs import write_crystals, write_parquet
+from phonolyte.runs.records import write_crystals, write_parquet
 from phonolyte.screen.criteria import Criteria, Step, apply_criteria
 from phonolyte.screen.properties import notes_on_join, with_properties
 from phonolyte.structures import Crystal
 from phonolyte.structures.duplicates import find_duplicates
+from phonolyte.structures.families import family
 from phonolyte.structures.reading import Reading
 
 SHARD = 2000

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phonolyte.errors import SettingsError, SourceError
-from phonolyte.items import read_json, write_json
-from phonolyte.runs import checksum, in_one_step, open_run
+from phonolyte.runs.campaign import read_json, write_json
+from phonolyte.runs.records import checksum, in_one_step, open_run
 
 if TYPE_CHECKING:
     import requests

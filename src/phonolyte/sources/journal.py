@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from phonolyte.errors import SettingsError, SourceError
-from phonolyte.items import read_json, write_json
-from phonolyte.runs import in_one_step
+from phonolyte.runs.campaign import read_json, write_json
+from phonolyte.runs.records import in_one_step
 from phonolyte.settings import read_toml
 from phonolyte.sources.entry import Page, Source
 

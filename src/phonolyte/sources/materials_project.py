@@ -18,10 +18,11 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from phonolyte.dos import PhononDos, mev_per
+from phonolyte.dos import PhononDos
 from phonolyte.errors import DosError, Failure, MissingExtraError, SettingsError, SourceError
 from phonolyte.sources.entry import STAGE, Entry, Page, Record
 from phonolyte.structures import Crystal
+from phonolyte.units import MEV_PER_THZ
 
 T = TypeVar("T")
 
@@ -356,7 +357,7 @@ def _stored_id(identifier: str) -> str:
 
 def _dos(crystal: Crystal, data: Mapping[str, Any]) -> PhononDos:
     """A density of states as emmet has it: THz, states per THz and cell, one projection for each atom."""
-    scale = mev_per("THz")
+    scale = MEV_PER_THZ
     cell = _crystal(crystal.material_id, data["structure"]) if data.get("structure") else None
     if cell and cell.formula != crystal.formula:
         raise DosError(f"{crystal.material_id} is {crystal.formula}, and its phonons are of {cell.formula}")

@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from phonolyte.dos import PhononDos, mev_per
+from phonolyte.dos import PhononDos
 from phonolyte.dos.bonds import highest_bond_mode_mev
 from phonolyte.errors import Failure, SourceError
-from phonolyte.runs import checksum
+from phonolyte.runs.records import checksum
 from phonolyte.sources.cache import obtain
 from phonolyte.sources.entry import STAGE, Entry, Page
 from phonolyte.sources.registry import Dataset, dataset
 from phonolyte.structures import Crystal
+from phonolyte.units import MEV_PER_INVERSE_CM
 
 Row = Mapping[str, str]
 
@@ -138,7 +139,7 @@ def _rows(path: Path, needed: set[str]) -> Iterator[Row]:
 
 
 def _phonon_entry(row: Row) -> Entry:
-    scale = mev_per("cm-1")
+    scale = MEV_PER_INVERSE_CM
     crystal = _crystal_of_dict(row["mp_id"], _literal(row["structure"]))
     parts = _literal(row.get("pdos") or "{}")
     dos = PhononDos(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from phonolyte import citations
 from phonolyte.errors import SourceError
-from phonolyte.runs import open_run, write_run
+from phonolyte.runs import citations
+from phonolyte.runs.records import open_run, write_run
 from phonolyte.sources.entry import Source
 from phonolyte.sources.journal import FOLDER, Journal, finished
 from phonolyte.sources.tables import ASKED, Tables, write_tables

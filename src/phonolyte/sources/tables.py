@@ -15,7 +15,7 @@ import numpy as np
 from phonolyte.dos import PhononDos
 from phonolyte.dos.table import write_densities
 from phonolyte.errors import DosError, Failure, SourceError
-from phonolyte.runs import in_one_step, write_failures
+from phonolyte.runs.records import in_one_step, write_failures
 from phonolyte.sources.entry import STAGE, Page, Record, dos_of
 
 ROWS = 10_000

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phonolyte.arrays import Floats, Ints
-from phonolyte.elements import ATOMIC_NUMBERS, SYMBOLS, electronegativity
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS, electronegativity
 from phonolyte.errors import StructureError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from phonolyte.arrays import Floats, Ints
-from phonolyte.elements import magpie_oxidation_states, property_table
+from phonolyte.chemistry.elements import magpie_oxidation_states, property_table
 from phonolyte.features.attributes import (
     DECIMALS,
     N_MAGPIE,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from phonolyte.arrays import Ints
-from phonolyte.elements import ATOMIC_NUMBERS
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS
+from phonolyte.chemistry.ions import Ion
 from phonolyte.errors import SettingsError
-from phonolyte.prototypes.ions import Ion
 from phonolyte.prototypes.library import balanced
 from phonolyte.references import reference_compound
 from phonolyte.structures import Crystal

@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from phonolyte.arrays import Flags, Floats, Ints
-from phonolyte.elements import ATOMIC_NUMBERS, NO_STATE, SYMBOLS, common_oxidation_states
-from phonolyte.prototypes.ions import Ion
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, NO_STATE, SYMBOLS, common_oxidation_states
+from phonolyte.chemistry.ions import Ion
 from phonolyte.virtual.perovskite import TOLERATED
 from phonolyte.virtual.space import Space
 

@@ -13,10 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from phonolyte.elements import ATOMIC_NUMBERS, property_table
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, property_table
+from phonolyte.chemistry.ions import EXCLUDED, MOBILE_IONS, anions, cations
 from phonolyte.errors import SettingsError
-from phonolyte.families import MOBILE_IONS
-from phonolyte.prototypes.ions import EXCLUDED, anions, cations
 from phonolyte.settings import as_type_of, read_toml
 from phonolyte.structures import Crystal, read
 from phonolyte.virtual.parents import Parent, Slot, built_in, parent_of

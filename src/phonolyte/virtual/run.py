@@ -17,7 +17,7 @@ from phonolyte import __version__
 from phonolyte.arrays import Ints
 from phonolyte.errors import SettingsError
 from phonolyte.models import BandCenterModel
-from phonolyte.runs import in_one_step, write_parquet
+from phonolyte.runs.records import in_one_step, write_parquet
 from phonolyte.structures import Crystal
 from phonolyte.virtual.space import Space
 from phonolyte.virtual.stream import HIGHEST_MEV, Evaluated, Evaluator, Tally, evaluate, table

@@ -12,9 +12,9 @@ import numpy as np
 from numba import njit
 
 from phonolyte.arrays import Flags, Floats, Ints
-from phonolyte.elements import ATOMIC_NUMBERS, NO_STATE, SYMBOLS, common_oxidation_states, electronegativity
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, NO_STATE, SYMBOLS, common_oxidation_states, electronegativity
+from phonolyte.chemistry.ions import Ion, anions, cations, twelvefold_radius_a
 from phonolyte.errors import SettingsError
-from phonolyte.prototypes.ions import Ion, anions, cations, twelvefold_radius_a
 from phonolyte.structures import Crystal
 from phonolyte.virtual.parents import Parent
 from phonolyte.virtual.perovskite import Framework

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.arrays import Flags, Floats, Ints
-from phonolyte.elements import SYMBOLS, electronegativity
+from phonolyte.chemistry.elements import SYMBOLS, electronegativity
 from phonolyte.features import feature_names
 from phonolyte.models import BandCenterModel
 from phonolyte.virtual.features import ParentFeatures, first_slot_with_the_same

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from phonolyte.barriers import NebSettings, barrier_campaign
 from phonolyte.errors import Failure, SettingsError
-from phonolyte.items import write_json
-from phonolyte.migration import NebSettings, barrier_campaign, percolation_campaign
+from phonolyte.percolation import percolation_campaign
 from phonolyte.phonons import PhononSettings
 from phonolyte.phonons.calibration import Calibration
 from phonolyte.phonons.campaign import campaign
-from phonolyte.runs import FOLLOWED, TO_THE_END
+from phonolyte.runs.campaign import write_json
+from phonolyte.runs.records import FOLLOWED, TO_THE_END
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:

@@ -14,11 +14,8 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.arrays import Floats, Ints
-from phonolyte.errors import EngineError, Failure, MigrationError
-from phonolyte.items import ITEMS, Item, attempt, complete, read_json, write_json
-from phonolyte.migration.bvse import empty_sites
-from phonolyte.migration.hops import Hop, Network, find_hops, percolation_threshold
-from phonolyte.migration.neb import (
+from phonolyte.barriers.hops import Hop, Network, find_hops, percolation_threshold
+from phonolyte.barriers.neb import (
     Ends,
     NebResult,
     NebSettings,
@@ -29,8 +26,11 @@ from phonolyte.migration.neb import (
     vacancy_ends,
     write_path,
 )
-from phonolyte.migration.tables import collected
-from phonolyte.phonons.workflow import PhononSettings, primitive_cell, relaxed, supercell_matrix
+from phonolyte.errors import EngineError, Failure, MigrationError
+from phonolyte.forces.cells import primitive_cell, relax
+from phonolyte.percolation.site_energies import empty_sites
+from phonolyte.runs.campaign import ITEMS, Item, attempt, complete, read_json, write_json
+from phonolyte.runs.tables import collected
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
@@ -80,17 +80,14 @@ def prepared(crystal: Crystal, ion: str, engine: Engine, settings: NebSettings) 
     PhononError
         When the relaxation does not converge.
     """
-    like = PhononSettings(
-        supercell=settings.supercell, min_length_a=settings.min_length_a, symprec_a=settings.symprec_a
-    )
-    primitive = primitive_cell(crystal, settings.symprec_a)
+    primitive = primitive_cell(crystal, symprec_a=settings.symprec_a)
     if settings.carrier == "vacancy":
         find_hops(primitive, ion, cutoff_a=settings.cutoff_a)  # says at once what has none
     if settings.relax:
-        primitive = relaxed(primitive, engine, like)
+        primitive = relax(primitive, engine, symprec_a=settings.symprec_a)
     empty = empty_sites(primitive, ion) if settings.carrier == "interstitial" else None
     network = find_hops(primitive, ion, interstitials=empty, cutoff_a=settings.cutoff_a, symprec_a=settings.symprec_a)
-    return Material(crystal, primitive, supercell_matrix(primitive, like), network, empty)
+    return Material(crystal, primitive, settings.supercell_of(primitive), network, empty)
 
 
 def barrier_campaign(

@@ -17,7 +17,7 @@ from typing import IO, Any, Self
 
 from phonolyte import __version__
 from phonolyte.errors import Failure
-from phonolyte.runs import in_one_step
+from phonolyte.runs.records import in_one_step
 from phonolyte.structures import Crystal
 
 ITEMS = "items"

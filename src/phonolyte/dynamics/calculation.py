@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.chemistry.charges import mobile_charge
 from phonolyte.errors import EngineError, Failure, MigrationError, MissingExtraError, SettingsError
-from phonolyte.items import ITEMS, Item, attempt, complete
-from phonolyte.migration.tables import collected
-from phonolyte.phonons.workflow import PhononSettings, primitive_cell, relaxed, supercell_matrix
+from phonolyte.forces.cells import primitive_cell, relax, supercell_matrix
+from phonolyte.runs.campaign import ITEMS, Item, attempt, complete
+from phonolyte.runs.tables import collected
 from phonolyte.structures import Crystal
+from phonolyte.units import CM2_S_PER_A2_PS, E_C, KB_EV_K, ROOM_K
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -42,9 +44,6 @@ HOP_SHARE = 0.7
 REACHES_A = (5.0, 8.0, 12.0)
 """Distances within which sites are looked for, one after the other, until hops percolate."""
 
-CHARGES = {"Cu": 1}
-"""Of ions whose most common oxidation state is not the mobile one."""
-
 MELTED_A = 1.5
 """Where every other element has moved as far as this (root mean square), the crystal is none any more."""
 
@@ -54,10 +53,6 @@ DIFFUSIVE_SHARE = 0.1
 INTERVALS = 100
 """Of time, over which displacements are looked at."""
 
-ROOM_K = 300.0
-KB_EV_K = 8.617333262e-5
-E_C = 1.602176634e-19
-CM2_S_PER_A2_PS = 1e-4
 INTERVAL = (2.5, 97.5)
 """Percentiles of every interval."""
 
@@ -107,6 +102,12 @@ class DynamicsSettings:
             raise SettingsError("a temperature is given twice", fix="Give each once.")
         if self.sample_fs < self.timestep_fs:
             raise SettingsError("sample_fs is shorter than timestep_fs", fix="Keep positions after whole steps.")
+
+    def supercell_of(self, primitive: Atoms) -> Ints:
+        """Supercell (3, 3) of a primitive cell, rows in units of its vectors."""
+        return supercell_matrix(
+            primitive, supercell=self.supercell, min_length_a=self.min_length_a, symprec_a=self.symprec_a
+        )
 
     @property
     def steps(self) -> int:
@@ -262,10 +263,10 @@ def conductivity_s_cm(diffusivity_cm2_s: Floats, n_ions: int, charge: int, volum
 
 
 class Arrhenius(NamedTuple):
-    """Activation energies in eV and conductivities in S/cm at 300 K, (n,) each, of the draws of the diffusivities."""
+    """Activation energies (eV) and conductivities at room temperature (S/cm), (n,) each, of the draws."""
 
     energies_ev: Floats
-    sigma_300k_s_cm: Floats
+    sigma_25c_s_cm: Floats
 
 
 def arrhenius(
@@ -351,16 +352,13 @@ def _material(
     from ase.build import make_supercell
 
     start = time.perf_counter()
-    like = PhononSettings(
-        supercell=settings.supercell, min_length_a=settings.min_length_a, symprec_a=settings.symprec_a
-    )
-    primitive = primitive_cell(crystal, settings.symprec_a)
+    primitive = primitive_cell(crystal, symprec_a=settings.symprec_a)
     shortest, longest = _hop_lengths(primitive, ion, settings)
     if settings.relax:
-        primitive = relaxed(primitive, engine, like)
-    cell = make_supercell(primitive, supercell_matrix(primitive, like))
+        primitive = relax(primitive, engine, symprec_a=settings.symprec_a)
+    cell = make_supercell(primitive, settings.supercell_of(primitive))
     folder.mkdir(exist_ok=True)
-    charge, n_ions, volume = _charge(ion), list(cell.symbols).count(ion), float(cell.get_volume())
+    charge, n_ions, volume = mobile_charge(ion), list(cell.symbols).count(ion), float(cell.get_volume())
     rows, known = [], {}
     for temperature in settings.temperatures_k:
         file = folder / f"md-{temperature:g}K-{digest[:8]}.traj"
@@ -392,9 +390,9 @@ def _activation(
         "barrier_ev",
         "barrier_low_ev",
         "barrier_high_ev",
-        "sigma_300k_s_cm",
-        "sigma_300k_low_s_cm",
-        "sigma_300k_high_s_cm",
+        "sigma_25c_s_cm",
+        "sigma_25c_low_s_cm",
+        "sigma_25c_high_s_cm",
     )
     try:
         fit = arrhenius(samples, n_ions, charge, volume_a3)
@@ -472,7 +470,7 @@ def _most_likely_below(hops: int) -> float:
 
 def _hop_lengths(primitive: Atoms, ion: str, settings: DynamicsSettings) -> tuple[float, float]:
     """The shortest distance of sites in angstrom, and the longest that a path through the crystal needs."""
-    from phonolyte.migration.hops import find_hops, percolation_threshold
+    from phonolyte.barriers.hops import find_hops, percolation_threshold
 
     for reach in REACHES_A:
         try:
@@ -486,17 +484,6 @@ def _hop_lengths(primitive: Atoms, ion: str, settings: DynamicsSettings) -> tupl
         if np.isfinite(needed):
             return min(lengths.values()), needed
     return min(lengths.values()), max(lengths.values())
-
-
-def _charge(ion: str) -> int:
-    if ion in CHARGES:
-        return CHARGES[ion]
-    from pymatgen.core.periodic_table import Element
-
-    states = Element(ion).common_oxidation_states
-    if not states:
-        raise MigrationError(f"the charge of {ion} is not known", fix="Name another ion.", kind="NoCharge")
-    return int(states[0])
 
 
 def _frames(file: Path, settings: DynamicsSettings) -> list[Atoms]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from phonolyte.elements import ATOMIC_NUMBERS, PROPERTIES, electronegativity, property_table
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, PROPERTIES, electronegativity, property_table
+
+MOBILE_IONS = ("Li", "Na", "K", "Mg", "Ca", "Zn", "Ag", "Cu")
+"""Elements that may be the mobile ion of a solid electrolyte."""
 
 ANIONS = {
     "F": (-1, 1.33), "Cl": (-1, 1.81), "Br": (-1, 1.96), "I": (-1, 2.20), "H": (-1, 1.30), "O": (-2, 1.40),

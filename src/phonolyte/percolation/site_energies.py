@@ -18,15 +18,15 @@ import pandas as pd
 from scipy.ndimage import minimum_filter
 
 from phonolyte.arrays import Floats
+from phonolyte.chemistry.charges import single_charge, with_oxidation_states
 from phonolyte.errors import Failure, MissingExtraError, SettingsError, StructureError
-from phonolyte.items import ITEMS, Item, attempt, complete, folder_of
-from phonolyte.migration.tables import collected
-from phonolyte.migration.thresholds import thresholds
+from phonolyte.percolation.thresholds import thresholds
+from phonolyte.runs.campaign import ITEMS, Item, attempt, complete, folder_of
+from phonolyte.runs.tables import collected
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
     from ase import Atoms
-    from pymatgen.core.structure import Structure
 
 STAGE = "percolation"
 METHOD = "bvse"
@@ -181,8 +181,8 @@ def percolation(
             fix="Raise the limit of atoms, and allow minutes.",
             kind="TooLarge",
         )
-    charged, oxidation = _charged(cell)
-    charge = _charge(charged, ion)
+    charged, oxidation = with_oxidation_states(cell.to_pymatgen(), crystal.material_id)
+    charge = single_charge(charged, ion)
     name = f"{ion}{abs(charge)}{'+' if charge > 0 else '-'}"
     with redirect_stdout(StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -369,39 +369,6 @@ def _niggli(crystal: Crystal) -> Crystal:
         return crystal
     coords = crystal.frac_coords @ crystal.lattice @ np.linalg.inv(niggli)
     return Crystal.of(crystal.material_id, niggli, crystal.numbers.tolist(), coords, source=crystal.source)
-
-
-def _charged(crystal: Crystal) -> tuple[Structure, str]:
-    """The crystal with oxidation states, and where they are from."""
-    from pymatgen.analysis.bond_valence import BVAnalyzer
-
-    structure = crystal.to_pymatgen()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return BVAnalyzer(forbidden_species=["O-", "P3-"]).get_oxi_state_decorated_structure(
-                structure
-            ), "bond valence"
-        except ValueError:
-            structure.add_oxidation_state_by_guess(max_sites=-1)
-    if not any(site.specie.oxi_state for site in structure):
-        raise StructureError(
-            f"{crystal.material_id} has no oxidation states that balance",
-            why="neither bond valences nor the composition give any",
-            fix="Use --method neb, which needs none.",
-            kind="NoOxidationStates",
-        )
-    return structure, "composition"
-
-
-def _charge(structure: Structure, ion: str) -> int:
-    charges = sorted({float(site.specie.oxi_state or 0.0) for site in structure if site.specie.symbol == ion})
-    if len(charges) != 1 or not charges[0] or not charges[0].is_integer():
-        shown = ", ".join(f"{charge:+g}" for charge in charges)
-        raise StructureError(
-            f"{ion} has no single charge", why=f"its sites have {shown}", fix="Name another ion.", kind="MixedCharges"
-        )
-    return int(charges[0])
 
 
 def _energies(lain: Any, name: str, crystal: Crystal, settings: PercolationSettings) -> Floats:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 import numpy as np
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.barriers.hops import Carrier, Edge, Hop
 from phonolyte.errors import EngineError, MigrationError, PhonolyteError, SettingsError
-from phonolyte.migration.hops import Carrier, Edge, Hop
-from phonolyte.runs import checksum, in_one_step
+from phonolyte.forces.cells import supercell_matrix
+from phonolyte.runs.records import checksum, in_one_step
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -101,6 +102,12 @@ class NebSettings:
         for hop, file in self.paths:
             if not Path(file).is_file():
                 raise SettingsError(f"the path of {hop}, {file}, is no file", fix="Give the images as extended XYZ.")
+
+    def supercell_of(self, primitive: Atoms) -> Ints:
+        """Supercell (3, 3) of a primitive cell, rows in units of its vectors."""
+        return supercell_matrix(
+            primitive, supercell=self.supercell, min_length_a=self.min_length_a, symprec_a=self.symprec_a
+        )
 
     @property
     def deciding(self) -> list[tuple[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from phonolyte.elements import PROPERTIES, SYMBOLS, property_table
+from phonolyte.chemistry.elements import PROPERTIES, SYMBOLS, property_table
 from phonolyte.structures import Crystal
 
 FAMILY_OF_ANION = {
@@ -13,8 +13,6 @@ FAMILY_OF_ANION = {
 }  # fmt: skip
 
 PNICTOGENS = ("P", "As", "Sb")
-
-MOBILE_IONS = ("Li", "Na", "K", "Mg", "Ca", "Zn", "Ag", "Cu")
 
 BOND_STRETCH = 1.2
 """Atoms nearer than this times the sum of their covalent radii are bonded."""

@@ -17,9 +17,9 @@ import pandas as pd
 import tomli_w
 
 from phonolyte import __version__
-from phonolyte.citations import cite
-from phonolyte.elements import SYMBOLS
+from phonolyte.chemistry.elements import SYMBOLS
 from phonolyte.errors import Failure, SettingsError
+from phonolyte.runs.citations import cite
 from phonolyte.settings import read_toml, section
 
 if TYPE_CHECKING:

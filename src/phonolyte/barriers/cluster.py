@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from phonolyte.barriers.calculation import FURTHER, METHOD, STAGE, Material, chosen_hops, prepared, record_of
+from phonolyte.barriers.hops import Hop
+from phonolyte.barriers.neb import NebResult, NebSettings, first_path, remarks, write_path
 from phonolyte.errors import EngineError, SettingsError
 from phonolyte.forces.espresso import PlaneWaves
-from phonolyte.items import ITEMS, Item, failed
-from phonolyte.migration.barriers import FURTHER, METHOD, STAGE, Material, chosen_hops, prepared, record_of
-from phonolyte.migration.hops import Hop
-from phonolyte.migration.neb import NebResult, NebSettings, first_path, remarks, write_path
-from phonolyte.migration.tables import collected
 from phonolyte.phonons.cluster import JOBS, Cluster, ClusterRun, write_script
 from phonolyte.phonons.jobs import PSEUDO, RUNNING, copy_once
-from phonolyte.runs import in_one_step
+from phonolyte.runs.campaign import ITEMS, Item, failed
+from phonolyte.runs.records import in_one_step
+from phonolyte.runs.tables import collected
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from phonolyte.errors import Failure
-from phonolyte.items import Item, outcomes
-from phonolyte.runs import write_failures, write_parquet
+from phonolyte.runs.campaign import Item, outcomes
+from phonolyte.runs.records import write_failures, write_parquet
 
 TABLE = "barriers.parquet"
 

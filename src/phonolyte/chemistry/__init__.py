@@ -1,0 +1,1 @@
+"""Elements, ions and their charges."""

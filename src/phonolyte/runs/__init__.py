@@ -1,0 +1,1 @@
+"""Runs: folders, records, campaigns over many crystals, executors, citations."""
