@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from phonolyte.columns import Column, columns_of, said
+from phonolyte.columns import Column, columns_of, format_value
 from phonolyte.errors import SettingsError
 from phonolyte.report.contents import Contents, names_of
 from phonolyte.report.sentences import Step, command_of, confidence, next_steps
@@ -157,9 +157,9 @@ _NOT_FACTS = ("material_id", "formula", "rank", "rejected_by", "passes")
 
 def _facts(row: pd.Series, columns: Sequence[Column], *, skip: Sequence[str] = _NOT_FACTS) -> Facts:
     return [
-        (column.label, said(row[column.key], column))
+        (column.label, format_value(row[column.key], column))
         for column in columns
-        if column.key not in skip and said(row[column.key], column) not in ("–", "")
+        if column.key not in skip and format_value(row[column.key], column) not in ("–", "")
     ]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from phonolyte import __version__
-from phonolyte.columns import columns_of, said
+from phonolyte.columns import columns_of, format_value
 from phonolyte.figures.captions import CAPTIONS
 from phonolyte.report import payload
 from phonolyte.report.contents import Contents, read_run
@@ -153,7 +153,7 @@ def _first(contents: Contents) -> tuple[list[Any], list[list[str]]]:
 
 
 def _cell(value: Any, column: Any, plain: Mapping[str, Any]) -> str:
-    return said(value, type(column)(**plain))
+    return format_value(value, type(column)(**plain))
 
 
 def _model(contents: Contents) -> list[tuple[str, str]]:
