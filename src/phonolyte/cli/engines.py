@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from phonolyte.cli.terminal import console
-from phonolyte.errors import SettingsError
 
 if TYPE_CHECKING:
     from phonolyte.forces import Engine
@@ -28,7 +28,7 @@ SlurmHeader = Annotated[
 ]
 
 
-def open_named(name: str, options: dict[str, Any]) -> Engine:
+def open_named(name: str, options: Mapping[str, object]) -> Engine:
     """Open an engine, and say so meanwhile: weights take seconds to load."""
     from phonolyte.forces import open_engine
 
@@ -36,23 +36,8 @@ def open_named(name: str, options: dict[str, Any]) -> Engine:
         return open_engine(name, **options)
 
 
-def options_of(given: list[str]) -> dict[str, Any]:
-    """NAME=VALUE pairs; what reads as a number, true or false becomes that."""
-    found: dict[str, Any] = {}
-    for pair in given:
-        name, equals, value = pair.partition("=")
-        if not (name and equals):
-            raise SettingsError(f"{pair!r} is no option of an engine", fix="Write NAME=VALUE.")
-        found[name] = _number_or_text(value)
-    return found
+def options_of(given: Sequence[str] | Mapping[str, object]) -> dict[str, object]:
+    """NAME=VALUE pairs, or a table of a settings file, as the options of an engine."""
+    from phonolyte.forces import engine_options
 
-
-def _number_or_text(text: str) -> bool | int | float | str:
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    return engine_options(given)

@@ -72,7 +72,11 @@ def _further(record: dict[str, Any]) -> dict[str, Any]:
     """The settings of what follows; its ion is that of the screen unless it is named."""
     ion = section(record, "screen").get("ion", "any")
     table = section(record, "follow")
-    return resolve(FOLLOW_DEFAULTS, arguments={}, table=table if ion == "any" else {"ion": ion, **table})
+    options = table.get("options")
+    if isinstance(options, dict):  # a table, whose values have types already; a list otherwise
+        del table["options"]
+    settings = resolve(FOLLOW_DEFAULTS, arguments={}, table=table if ion == "any" else {"ion": ion, **table})
+    return {**settings, "options": settings["options"] or options} if isinstance(options, dict) else settings
 
 
 def _follow(

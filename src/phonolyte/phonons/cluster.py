@@ -78,7 +78,9 @@ class Cluster:
                 f"{engine} does not run as jobs on a cluster", fix="Add --engine espresso, or leave --cluster out."
             )
         rest = {name: value for name, value in options.items() if name != "command"}
-        return cls(PlaneWaves.of(rest), str(options.get("command", command)), _header(header) if header else "")
+        return cls(
+            PlaneWaves.from_options(rest), str(options.get("command", command)), _header(header) if header else ""
+        )
 
     @property
     def engine(self) -> Engine:

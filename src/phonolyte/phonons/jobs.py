@@ -15,10 +15,9 @@ import numpy as np
 from phonolyte.arrays import Floats
 from phonolyte.errors import EngineError, SettingsError
 from phonolyte.forces.cells import primitive_cell
-from phonolyte.forces.engines import checksum
 from phonolyte.forces.espresso import PlaneWaves
 from phonolyte.phonons.workflow import PhononResult, PhononSettings, atoms_of, on_supercell, phonons_from
-from phonolyte.runs.records import in_one_step
+from phonolyte.runs.records import checksum, in_one_step
 from phonolyte.structures import Crystal
 from phonolyte.units import BOHR_A, KBAR_EV_A3, RY_EV
 
@@ -273,9 +272,8 @@ def _text(path: Path) -> str:
 def _digest(crystal: Crystal, waves: PlaneWaves, settings: PhononSettings) -> str:
     """What decides the runs of a crystal: neither versions nor what is made of the forces afterwards."""
     known = {name: value for name, value in asdict(settings).items() if name not in AFTERWARDS}
-    potentials = {symbol: checksum([path]) for symbol, path in waves.potentials(crystal.symbols).items()}
-    numbers = {name: float(value) if isinstance(value, int) else value for name, value in waves.numbers.items()}
-    digest = hashlib.sha256(repr([sorted(numbers.items()), sorted(known.items()), potentials]).encode())
+    potentials = {symbol: checksum(path) for symbol, path in waves.potentials(crystal.symbols).items()}
+    digest = hashlib.sha256(repr([sorted(waves.numbers.items()), sorted(known.items()), potentials]).encode())
     for array in (crystal.lattice, crystal.numbers, crystal.frac_coords):
         digest.update(array.tobytes())
     return digest.hexdigest()
@@ -293,7 +291,7 @@ def copy_once(files: Iterable[Path], folder: Path) -> None:
         there = folder / path.name
         if not there.exists():
             shutil.copyfile(path, there)
-        elif checksum([there]) != checksum([path]):
+        elif checksum(there) != checksum(path):
             raise SettingsError(
                 f"{there} is another file than {path}",
                 why="runs that are not done yet may need it",
