@@ -282,7 +282,7 @@ def test_what_makes_no_sense_is_told(cluster: Cluster, tmp_path: Path):
         ("emt", {}, "emt does not run as jobs"),
         ("espresso", {}, "needs pseudo_dir"),
         ("espresso", {"pseudo_dir": folder, "scratch": "x"}, "no option 'scratch' here"),
-        ("espresso", {"pseudo_dir": folder + "x"}, "is no folder"),
+        ("espresso", {"pseudo_dir": folder + "x"}, "is not a folder"),
     ):
         with pytest.raises(SettingsError, match=message):
             Cluster.of(engine, options)
