@@ -73,6 +73,8 @@ class Run:
         Keys of ``data/cite.bib``, and further BibTeX entries that begin with ``@``.
     overwrite
         Whether an earlier run in the folder is removed first.
+    restart
+        Whether the same run is removed first, too.
     closing
         Called with the run after a successful run, while the folder is still locked: writes its report.
 
@@ -93,13 +95,14 @@ class Run:
         engine: Provenance | None = None,
         cites: Sequence[str] = (),
         overwrite: bool = False,
+        restart: bool = False,
         closing: Callable[[Run], object] | None = None,
     ) -> None:
         self.folder, self.command = Path(folder).expanduser(), command
         self.settings = plain_settings(settings)
         self.inputs = {str(path): records.checksum(path) for path in inputs}
         self.identity = digest_of(identity if identity is not None else (self.settings, self.inputs))
-        self.engine, self.cites, self.overwrite, self.closing = engine, cites, overwrite, closing
+        self.engine, self.cites, self.overwrite, self.restart, self.closing = engine, cites, overwrite, restart, closing
         self.notes: list[str] = []
         self.failures: list[Failure] = []
         self.tables: dict[str, list[str]] = {}
@@ -222,9 +225,9 @@ class Run:
         if record is None:
             return
         why = _why_another(record, self)
-        if not why:
+        if not why and not self.restart:
             return
-        if not self.overwrite or record.get("format") != FORMAT:
+        if why and not self.overwrite or record.get("format", FORMAT) != FORMAT:
             again = "" if record.get("format") != FORMAT else ", or replace it with --overwrite"
             raise SettingsError(f"{self.folder} holds {why}", fix=f"Choose another -o{again}.")
         self._remove()

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phonolyte.errors import SettingsError, SourceError
-from phonolyte.runs.campaign import read_json, write_json
-from phonolyte.runs.records import checksum, in_one_step, open_run
+from phonolyte.runs.records import checksum, in_one_step, read_json, write_json
 
 if TYPE_CHECKING:
     import requests
@@ -112,7 +111,7 @@ def obtain(dataset: str, file: RemoteFile, *, offline: bool = False) -> Path:
         raise SourceError(
             f"{dataset} is not in the cache", why=f"{path} is not there", fix="Run it once without --offline."
         )
-    open_run(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with in_one_step(path) as partial:
         _write_note(note, partial, _download(file, partial))
     return path

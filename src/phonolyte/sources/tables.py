@@ -15,7 +15,7 @@ import numpy as np
 from phonolyte.dos import PhononDos
 from phonolyte.dos.table import write_densities
 from phonolyte.errors import DosError, Failure, SourceError
-from phonolyte.runs.records import in_one_step, write_failures
+from phonolyte.runs.records import in_one_step
 from phonolyte.sources.entry import STAGE, Page, Record, dos_of
 
 ROWS = 10_000
@@ -81,7 +81,6 @@ def write_tables(pages: Iterable[Page], folder: Path, *, phonons: bool, provenan
         tables.n_densities = len(densities)
         with in_one_step(folder / "dos.parquet") as partial:
             write_densities(densities, partial)
-    write_failures(folder, tables.failures)
     return tables
 
 
