@@ -15,7 +15,6 @@ CITED = {
     # commands
     "screen": _MODEL,
     "train": _MODEL,
-    "fetch": ("jaafreh2024", "petretto2018", "jain2013"),
     "virtual": (*_MODEL, "hautier2011"),
     "phonons": ("jaafreh2024", "muy2018", "togo2023", "larsen2017"),
     "cutoffs": ("giannozzi2017", "larsen2017"),
@@ -42,9 +41,14 @@ def cite(folder: Path, *used: object) -> None:
     used
         Names of commands, methods and engines; others cite nothing.
     """
-    entries = _entries()
     keys = dict.fromkeys(key for name in used for key in CITED.get(str(name), ()))
-    (folder / FILE).write_text("".join(entries[key] for key in keys), encoding="utf-8")
+    (folder / FILE).write_text(bibtex(*keys), encoding="utf-8")
+
+
+def bibtex(*keys: str) -> str:
+    """Entries of ``data/cite.bib``."""
+    entries = _entries()
+    return "".join(entries[key] for key in keys)
 
 
 @cache
