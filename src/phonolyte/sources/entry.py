@@ -63,7 +63,7 @@ class Entry:
         """The entry that :meth:`to_json` gave."""
         name, formula = data["material_id"], data["formula"]
         crystal = _crystal_from_row(data["crystal"]) if data["crystal"] else None
-        dos = _dos_from_json(data["dos"], name, formula) if data["dos"] else None
+        dos = PhononDos(**data["dos"], material_id=name, formula=formula) if data["dos"] else None
         return cls(name, formula, crystal, data["properties"], dos)
 
     def to_json(self) -> dict[str, Any]:
@@ -226,19 +226,8 @@ def _crystal_from_row(row: Mapping[str, Any]) -> Crystal:
     return Crystal(row["material_id"], lattice.reshape(3, 3), numbers, coords.reshape(-1, 3))
 
 
-def _dos_from_json(data: Mapping[str, Any], material_id: str, formula: str) -> PhononDos:
-    return PhononDos(
-        np.array(data["energies_mev"]),
-        np.array(data["total"]),
-        {symbol: np.array(density) for symbol, density in data["per_element"].items()},
-        n_atoms=data["n_atoms"],
-        highest_bond_mode_mev=data["highest_bond_mode_mev"],
-        material_id=material_id,
-        formula=formula,
-    )
-
-
 def _dos_to_json(dos: PhononDos) -> dict[str, Any]:
+    """What a density needs to be made again, but for its name and its formula."""
     return {
         "energies_mev": dos.energies_mev.tolist(),
         "total": dos.total.tolist(),
