@@ -47,7 +47,7 @@ def mp(
 
     if ion != "any":
         check_ion(ion)
-    fetched(MaterialsProject(ion, what, gnome), output, offline=offline, anew=anew)
+    fetched(MaterialsProject(ion=ion, what=what, gnome=gnome), output, offline=offline, anew=anew)
 
 
 @fetch.command()
@@ -70,7 +70,7 @@ def optimade(
         check_ion(ion)
     parts = [f'elements HAS "{ion}"' if ion else "", filter_]
     joined = " AND ".join(f"({part})" if part and all(parts) else part for part in parts if part)
-    source = Optimade(provider or base_url, joined, base_url, page_size)
+    source = Optimade(provider or base_url, joined, base_url=base_url, page_size=page_size)
     fetched(source, output, offline=offline, anew=anew)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -20,7 +19,7 @@ ENGINES = {
 """Keys of the engines by name."""
 
 
-def bibtex(cites: Sequence[str]) -> str:
+def bibtex(*cites: str) -> str:
     """Return BibTeX entries, each once.
 
     Parameters

@@ -270,7 +270,7 @@ class Run:
 
     def _write_descriptions(self) -> None:
         """Write ``cite.bib``, and what the columns of the tables mean."""
-        records.write_text(self.path(CITE_FILE), bibtex(self.cites))
+        records.write_text(self.path(CITE_FILE), bibtex(*self.cites))
         if self.tables:
             records.write_csv(describe_columns(self.tables), self.path(COLUMNS_FILE))
 
