@@ -160,7 +160,7 @@ _FOLLOWED = {
 
 def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
     """Resistances of each spectrum by process, and conductivities where the pellet is known."""
-    from phonolyte.impedance.run import BOUNDS
+    from phonolyte.impedance.tables import BOUNDS
 
     table = _table("Spectra")
     table.add_column("spectrum", no_wrap=True, max_width=24)
@@ -193,7 +193,7 @@ def arrhenius_table(lines: pd.DataFrame) -> Table:
     for name, side in (("process", "left"), ("Ea", "right"), ("", "left"), ("σ at 25 °C", "right"), ("", "left")):
         table.add_column(name, justify="left" if side == "left" else "right", no_wrap=True)
     table.add_row("", "eV", "", "S/cm", "", style="dim")
-    for row in lines[lines["form"] == "ln_sigma_t"].to_dict("records"):
+    for row in lines.to_dict("records"):
         regime = (
             "" if row["regime"] == "1 of 1" else f", {row['from_k'] - ZERO_C_K:.0f} to {row['to_k'] - ZERO_C_K:.0f} °C"
         )
@@ -201,10 +201,10 @@ def arrhenius_table(lines: pd.DataFrame) -> Table:
         if row["fault"]:
             table.add_row(name, "none", "no Arrhenius line", "", "")
             continue
-        low, high = (_significant(row[f"room_{end}_s_cm"], 2) for end in ("low", "high"))
+        low, high = (_significant(row[f"sigma_25c_{end}_s_cm"], 2) for end in ("low", "high"))
         table.add_row(
             name, f"{row['ea_ev']:.3f}", f"{row['ea_low_ev']:.3f} to {row['ea_high_ev']:.3f}",
-            _significant(row["room_s_cm"], 2), f"{low} to {high}",
+            _significant(row["sigma_25c_s_cm"], 2), f"{low} to {high}",
         )  # fmt: skip
     return table
 

@@ -42,10 +42,7 @@ def impedance(
     jobs: Jobs = None,
 ) -> None:
     """Turn measured spectra into conductivities and activation energies: tables, figures, one HTML page."""
-    from phonolyte.figures.impedance_page import write_page
-    from phonolyte.impedance import Geometry, Reading, analyse_files, tables
-    from phonolyte.impedance.notes import line_notes, series_notes, together
-    from phonolyte.impedance.run import compared, parameters, spectrum_files
+    from phonolyte.impedance import Geometry, Reading, analyze, draw, find_files, write_page
     from phonolyte.runs.records import open_run, write_failures, write_parquet, write_run
     from phonolyte.summary import arrhenius_table, conductivity_table
 
@@ -53,26 +50,27 @@ def impedance(
         raise SettingsError("the thickness of the pellet is missing", fix="Give --thickness-mm.")
     geometry = None
     if thickness_mm is not None:
-        geometry = Geometry.of(
+        geometry = Geometry.from_mm(
             thickness_mm, diameter_mm=diameter_mm, area_cm2=area_cm2, thickness_std_mm=thickness_std_mm,
             diameter_std_mm=diameter_std_mm,
         )  # fmt: skip
     reading = Reading(_temperatures(temperature_c or []), frequency_unit, impedance_unit, circuit, weighting)
     if not files:
         raise SettingsError("no spectrum was given", fix="Name files of instruments, or a folder of them.")
-    paths = spectrum_files(files)
+    paths = find_files(files)
     _refuse_circuit(circuit)
     _refuse_unknown(reading.temperatures_c, paths)
     folder = open_run(output, "impedance")
     with processes(jobs) if len(paths) > FEW else nullcontext() as executor:
         with bar("Spectra", len(paths)) as progress:
-            analyses, failures = analyse_files(paths, reading, executor=executor, progress=progress)
-        analyses = compared(analyses, geometry)
-        spectra, lines = tables(analyses, geometry)
-        for name, table in (("spectra", spectra), ("parameters", parameters(analyses)), ("arrhenius", lines)):
+            series = analyze(paths, geometry=geometry, reading=reading, executor=executor, progress=progress)
+        for name, table in (
+            ("spectra", series.spectra), ("parameters", series.parameters), ("arrhenius", series.arrhenius)
+        ):  # fmt: skip
             write_parquet(table, folder / f"{name}.parquet")
             table.to_csv(folder / f"{name}.csv", index=False)
-        write_failures(folder, failures)
+        series.points.to_csv(folder / "points.csv", index=False)
+        write_failures(folder, series.failures)
         record = {
             "command": "impedance", "thickness_mm": thickness_mm, "diameter_mm": diameter_mm, "area_cm2": area_cm2,
             "thickness_std_mm": thickness_std_mm, "diameter_std_mm": diameter_std_mm, "circuit": circuit,
@@ -80,15 +78,18 @@ def impedance(
             "impedance_unit": impedance_unit or None,
         }  # fmt: skip
         write_run(folder, record, paths)
-        with bar("Figures", len(analyses)) as progress:
-            write_page(folder, analyses, spectra, lines, geometry, failures, executor=executor, progress=progress)
-    if analyses:
-        console().print(conductivity_table(spectra, known=geometry is not None))
-    if len(lines):
-        console().print(arrhenius_table(lines))
-    console().print(f"{len(analyses)} of {len(paths)} spectra -> {folder}/impedance.html")
-    notes = [*series_notes(analyses, geometry), *line_notes(spectra, lines), *together(analyses)]
-    finish(failures, nothing=not analyses, notes=notes, what="spectra")
+        with bar("Figures", len(series.analyses)) as progress:
+            drawings = draw(series, folder / "figures", executor=executor, progress=progress)
+    failures = [*series.failures, *drawings.failures]
+    if drawings.failures:
+        write_failures(folder, failures)
+    write_page(series, drawings, folder / "impedance.html")
+    if series.analyses:
+        console().print(conductivity_table(series.spectra, known=geometry is not None))
+    if len(series.arrhenius):
+        console().print(arrhenius_table(series.arrhenius))
+    console().print(f"{len(series.analyses)} of {len(paths)} spectra -> {folder}/impedance.html")
+    finish(failures, nothing=not series.analyses, notes=[*series.notes, *series.remarks], what="spectra")
 
 
 def _temperatures(given: list[str]) -> tuple[tuple[str, float], ...]:
@@ -116,11 +117,11 @@ def _refuse_unknown(temperatures_c: tuple[tuple[str, float], ...], paths: list[P
 
 def _refuse_circuit(circuit: str) -> None:
     """What is no circuit fails once, and not once for every spectrum."""
-    from phonolyte.impedance.circuits import circuit_of
+    from phonolyte.impedance.circuits import parse_circuit
 
     if not circuit:
         return
     try:
-        circuit_of(circuit)
+        parse_circuit(circuit)
     except SpectrumError as error:
         raise SettingsError(f"--circuit: {error.what}", why=error.why, fix=error.fix) from None
