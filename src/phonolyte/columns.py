@@ -150,6 +150,8 @@ def format_value(value: object, column: Column) -> str:
     if column.kind != "number":
         return str(value)
     number = float(value)  # type: ignore[arg-type]
+    if column.digits >= 0:
+        number = round(number, column.digits) + 0.0  # no minus before a zero
     text = f"{number:.{-column.digits}g}" if column.digits < 0 else f"{number:,.{column.digits}f}"
     return f"{text} {column.unit}".rstrip()
 

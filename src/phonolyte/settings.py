@@ -60,7 +60,7 @@ class Setting:
 
 
 @cache
-def settings_of(kind: type) -> tuple[Setting, ...]:
+def settings_of(kind: Any) -> tuple[Setting, ...]:
     """Return the fields of a dataclass of settings, in their order."""
     hints = get_type_hints(kind, include_extras=True)
     return tuple(_setting(each, hints[each.name]) for each in fields(kind) if each.init)
@@ -76,7 +76,8 @@ def _setting(each: Any, hint: Any) -> Setting:
         default = each.default_factory()
     texts = [note for note in notes if not note.startswith("--")]
     flag = next((note for note in notes if note.startswith("--")), "")
-    return Setting(each.name, _without_none(hint), default, *texts[:2], flag=flag)
+    text, panel = (*texts, "", "")[:2]
+    return Setting(each.name, _without_none(hint), default, text, panel, flag)
 
 
 def _without_none(hint: Any) -> Any:
@@ -111,7 +112,8 @@ def resolve(
     SettingsError
         For names that are not settings, and values of another type or outside what the dataclass allows.
     """
-    known = settings_of(kind)
+    fields_of: Any = kind
+    known = settings_of(fields_of)
     unknown = set(table or ()) - {setting.name for setting in known}
     if unknown:
         what = f"[{where}] has no setting" if where else "there is no setting"

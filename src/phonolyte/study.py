@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import pandas as pd
 
+from phonolyte import make_callable
 from phonolyte.errors import Failure, SettingsError
 from phonolyte.runs.calculation import Calculation, first_sentence
 from phonolyte.runs.campaign import Outcome, run_campaign
@@ -377,3 +378,6 @@ def _table_of(rows: Mapping[str, dict[str, Any]], calculations: Sequence[Calcula
     table["stopped"] = table["stopped"].replace("", TO_THE_END)
     last = next((column for column in ("barrier_ev", *reversed(computed)) if column in table), "rank")
     return table.sort_values([last, "rank"], na_position="last", ignore_index=True)
+
+
+make_callable(__name__)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import pandas as pd
 
 from phonolyte import learning_set as own
+from phonolyte import make_callable
 from phonolyte.errors import Failure, SettingsError
 from phonolyte.figures import data_figures, save_all, score_figures
 from phonolyte.figures.training import STEMS
@@ -156,9 +157,9 @@ def _draw(folder: Path, data: LearningSet, final: tuple[str, str], figures: Path
         {"family": family(c), "crystal_system": crystal_system(c), "volume_per_atom_a3": c.volume_a3 / len(c)}
         for c in data.crystals
     ]
-    tables = [pd.read_parquet(folder / name) for name in ("cv_predictions.parquet", "held_out.parquet")]
+    predictions, held_out = (pd.read_parquet(folder / f"{name}.parquet") for name in ("cv_predictions", "held_out"))
     importances = pd.read_csv(folder / "importances.csv")
-    drawn = score_figures(_scores(folder), *tables, importances, final, confidence=CONFIDENCE)
+    drawn = score_figures(_scores(folder), predictions, held_out, importances, final, confidence=CONFIDENCE)
     drawn |= data_figures(data.elements, data.target, pd.DataFrame(rows) if rows else None)
     save_all(drawn, figures, STEMS)
 
@@ -166,3 +167,6 @@ def _draw(folder: Path, data: LearningSet, final: tuple[str, str], figures: Path
 def _scores(folder: Path) -> list[dict[str, Any]]:
     scores: list[dict[str, Any]] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     return scores
+
+
+make_callable(__name__)

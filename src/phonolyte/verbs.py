@@ -35,6 +35,9 @@ from phonolyte.train import Training, TrainSettings, run_training
 if TYPE_CHECKING:
     from phonolyte.barriers import NebSettings
     from phonolyte.dynamics import DynamicsSettings
+    from phonolyte.forces.cutoffs import Ladder
+    from phonolyte.impedance import Series
+    from phonolyte.impedance.settings import ImpedanceSettings
     from phonolyte.percolation import PercolationSettings
     from phonolyte.phonons import PhononSettings
     from phonolyte.phonons.calibration import Calibration
@@ -494,6 +497,127 @@ def _compute(
         with progress("Figures", len(outcome.table)) as advance:
             draw_figures(calculation, outcome.table, run, executor=workers, progress=advance)
     return replace(outcome, failures=[*reading.failures, *outcome.failures])
+
+
+def impedance(
+    files: Sequence[str | Path] | str | Path,
+    *,
+    folder: str | Path = "out",
+    settings: ImpedanceSettings | None = None,
+    output: OutputSettings | None = None,
+    executor: Where = None,
+    progress: OpenBar = no_bar,
+) -> Series:
+    """Turn measured spectra into conductivities and activation energies, and write a run folder.
+
+    Parameters
+    ----------
+    files
+        Files of instruments, folders and globs.
+    folder
+        Run folder.
+    settings
+        Size of the pellet, and how files are read and fitted.
+    output, executor, progress
+        As :func:`screen` takes them.
+
+    Raises
+    ------
+    SettingsError
+        When files are not there, and for settings that make no sense.
+    """
+    from phonolyte.impedance import analyze, draw, find_files
+    from phonolyte.impedance.settings import ImpedanceSettings
+
+    output, settings = output or OutputSettings(), settings or ImpedanceSettings()
+    geometry, reading = settings.geometry, settings.reading
+    paths = find_files([str(files)] if isinstance(files, (str, Path)) else list(map(str, files)))
+    settings.check_names(paths)
+    opened = Run(folder, "impedance", settings=settings, inputs=paths, cites=("schonleber2014", "murbach2020"),
+                 **_options(output))  # fmt: skip
+    with opened as run, _open(executor, most=max(1, len(paths) // FEW_SPECTRA)) as processes:
+        with progress("Spectra", len(paths)) as advance:
+            series = analyze(paths, geometry=geometry, reading=reading, executor=processes, progress=advance)
+        for name in ("spectra", "parameters", "arrhenius"):
+            run.write_table(f"{name}.parquet", getattr(series, name), csv=True)
+        run.write_table("points.csv", series.points)
+        run.add_failures(series.failures)
+        for note in (*series.notes, *series.remarks):
+            run.add_note(note)
+        if output.figures:
+            with progress("Figures", len(series.analyses)) as advance:
+                drawings = draw(series, run.path("figures"), executor=processes, progress=advance)
+            for failure in drawings.failures:
+                run.add_note(f"no figure of {failure.material_id}: {failure.message}")
+        return series
+
+
+FEW_SPECTRA = 8
+"""Spectra that are done sooner than another process starts."""
+
+
+def cutoffs(
+    file: str | Path,
+    *,
+    options: Mapping[str, Any],
+    ladder: Ladder | None = None,
+    tolerance: float = 0.01,
+    folder: str | Path = "out",
+    overwrite: bool = False,
+    progress: OpenBar = no_bar,
+) -> CutoffScan:
+    """Find the cutoffs of Quantum ESPRESSO that the force of a small displacement needs.
+
+    Parameters
+    ----------
+    file
+        File of one crystal, whose primitive cell is used.
+    options
+        Options of the engine ``espresso``.
+    ladder
+        Cutoffs and k spacings that are tried.
+    tolerance
+        Largest relative error of the force.
+    folder
+        Run folder.
+    overwrite
+        Whether another run in the folder is replaced.
+    progress
+        Opens a bar.
+
+    Raises
+    ------
+    SettingsError
+        When the file does not give one crystal, and for options that make no sense.
+    """
+    from phonolyte.forces.cells import primitive_cell
+    from phonolyte.forces.cutoffs import Cutoffs, Ladder, cutoff_table
+
+    ladder = ladder or Ladder()
+
+    def engine_at(setting: Cutoffs) -> Engine:
+        return open_engine("espresso", **{**options, **setting.options})
+
+    source = engine_at(ladder.cutoffs[0])  # what is wrong with options is wrong with every setting
+    reading = read([file])
+    if len(reading.crystals) != 1:
+        why = reading.failures[0].message if reading.failures else f"it has {len(reading.crystals)}"
+        raise SettingsError(f"{file} does not give one crystal", why=why, fix="Name a file of one crystal.")
+    (crystal,) = reading.crystals
+    record = {"file": str(file), "tolerance": tolerance, **_fields(ladder)}
+    opened = Run(folder, "cutoffs", settings=record, inputs=[file], engine=source, overwrite=overwrite,
+                 cites=("giannozzi2017", "larsen2017"))  # fmt: skip
+    with opened as run, progress("Cutoffs", ladder.n_settings) as advance:
+        table = cutoff_table(primitive_cell(crystal), engine_at, ladder, tolerance=tolerance, progress=advance)
+        run.write_table("cutoffs.csv", table)
+    return CutoffScan(table, crystal.formula)
+
+
+class CutoffScan(NamedTuple):
+    """Table of settings with the errors of force and energy, and the formula of the crystal."""
+
+    table: pd.DataFrame
+    formula: str
 
 
 def study(

@@ -19,7 +19,7 @@ from phonolyte.barriers.paths import lengths_a, read_path, write_path
 from phonolyte.chemistry.ions import check_ion
 from phonolyte.columns import Column
 from phonolyte.errors import EngineError, MigrationError
-from phonolyte.runs.calculation import Calculation, NextStep
+from phonolyte.runs.calculation import Calculation, NextStep, barrier_headline, barrier_sentences
 from phonolyte.runs.digest import digest_of
 from phonolyte.runs.records import Record, Row, folder_of, read_json, write_json
 from phonolyte.structures import Crystal
@@ -85,6 +85,7 @@ class BarrierCalculation(Calculation):
     )  # fmt: skip
     facts: ClassVar = ("barrier_ev", "dimensions", "path", "highest_hop", "lowest_hop_ev", "converged", "engine")
     terminal: ClassVar = ("barrier_ev", "dimensions", "barrier_2d_ev", "barrier_3d_ev", "converged", "path")
+    axes: ClassVar = ("barrier_ev", "dimensions")
     cites: ClassVar = ("henkelman2000", "smidstrup2014", "larsen2017")
     followed: ClassVar = {"barrier_ev": "barrier_ev", "barrier_dimensions": "dimensions"}
     next_step: ClassVar = NextStep(
@@ -153,6 +154,22 @@ class BarrierCalculation(Calculation):
     def criterion(self) -> str:
         """A path."""
         return "a path over hops of vacancies"
+
+    @classmethod
+    def headline(cls, table: pd.DataFrame) -> str:
+        """Return how many crystals have a barrier."""
+        return barrier_headline(table)
+
+    @classmethod
+    def summarize(cls, table: pd.DataFrame) -> list[str]:
+        """Return the lowest barrier."""
+        return barrier_sentences(table, "by nudged elastic bands with {engine}")
+
+    @classmethod
+    def pictures(cls, row: Row) -> Mapping[str, str]:
+        """Return the profile of the hop that decides the barrier."""
+        hop = row.get("highest_hop")
+        return {hop: f"The hop {hop}, which decides"} if isinstance(hop, str) and hop else {}
 
     def draw(self, row: Row, run: Path) -> Mapping[str, Figure]:
         """Draw the profile of each hop."""

@@ -11,9 +11,8 @@ import sys
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
 
-import click
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from phonolyte import __version__
 from phonolyte.errors import PhonolyteError
@@ -54,18 +53,17 @@ class LazyGroup(TyperGroup):
 
     listing = False
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Names of the commands."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command, or what the list of commands shows of it."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
         if self.listing:
-            line: Any = typer.core.TyperCommand(cmd_name, help=entry.help, rich_help_panel=entry.panel)
-            return line  # type: ignore[no-any-return]
+            return TyperCommand(cmd_name, help=entry.help, rich_help_panel=entry.panel)
         verb = getattr(import_module(f"phonolyte.cli.{entry.module}"), entry.attribute)
         if isinstance(verb, typer.Typer):
             return typer.main.get_command(verb)
@@ -73,7 +71,7 @@ class LazyGroup(TyperGroup):
         single.command(cmd_name)(verb)
         return typer.main.get_command(single)
 
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands."""
         self.listing = True
         try:

@@ -168,8 +168,12 @@ def fetched(source: Source, output: Path, *, offline: bool = False, anew: bool =
     console().print(f"{told}, {result.fetched}; licence: {source.licence}", highlight=False)
     console().print(f"[bold]{tables.n_crystals:,}[/] crystals -> {escape(output)}/crystals.parquet", highlight=False)
     if source.phonons:
-        console().print(f"[bold]{tables.n_densities:,}[/] densities of states -> {escape(output)}/dos.parquet", highlight=False)
-    console().print(f"Properties -> {escape(output)}/properties.parquet and .csv: {_known(tables.known)}", highlight=False)
+        console().print(
+            f"[bold]{tables.n_densities:,}[/] densities of states -> {escape(output)}/dos.parquet", highlight=False
+        )
+    console().print(
+        f"Properties -> {escape(output)}/properties.parquet and .csv: {_known(tables.known)}", highlight=False
+    )
     finish(tables.failures, nothing=not tables.n_crystals, folder=output, notes=result.notes)
 
 

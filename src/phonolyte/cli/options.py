@@ -29,7 +29,7 @@ def with_settings(function: Callable[..., None]) -> Callable[..., None]:
     with ``--settings`` (named like the command; the table ``executor`` serves all), or the default.
     """
     hints = get_type_hints(function, include_extras=True)
-    kinds = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    kinds: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters, options = _parameters(function, hints, kinds)
 
     @wraps(function)
@@ -50,7 +50,7 @@ def _table(record: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _parameters(
-    function: Callable[..., None], hints: dict[str, Any], kinds: dict[str, type]
+    function: Callable[..., None], hints: dict[str, Any], kinds: dict[str, Any]
 ) -> tuple[list[inspect.Parameter], list[str]]:
     """Parameters of the command, those of settings in place of the dataclasses, and the names of the latter."""
     parameters, options = [], dict[str, inspect.Parameter]()
@@ -75,14 +75,15 @@ def _option(setting: Setting) -> inspect.Parameter:
         *names, help=f"{setting.help}{_default(setting)}", rich_help_panel=setting.panel or None, show_default=False,
         metavar=_metavar(setting),
     )  # fmt: skip
-    kind = Annotated[Optional[_type(setting)], info]  # type: ignore[misc]  # noqa: UP045 (made at run time)
+    kind: Any = Annotated[Optional[_type(setting)], info]  # noqa: UP045 (made at run time)
     return inspect.Parameter(setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
 
 
 def _type(setting: Setting) -> Any:
     """Type of an option, as typer knows it."""
     if setting.item is not None:
-        return list[str] if get_origin(setting.item) is tuple else list[setting.item]  # type: ignore[name-defined]
+        item: Any = str if get_origin(setting.item) is tuple else setting.item
+        return list[item]
     if get_origin(setting.kind) in (tuple, Literal) or isinstance(setting.kind, type):
         return setting.kind
     return str

@@ -28,7 +28,7 @@ from phonolyte.dynamics.diffusion import (
 from phonolyte.dynamics.trajectory import DynamicsSettings, read_frames, run_dynamics
 from phonolyte.errors import MigrationError
 from phonolyte.forces.cells import primitive_cell, relax
-from phonolyte.runs.calculation import Calculation, NextStep
+from phonolyte.runs.calculation import Calculation, NextStep, barrier_headline, barrier_sentences
 from phonolyte.runs.digest import digest_of
 from phonolyte.runs.records import Record, Row
 from phonolyte.structures import Crystal
@@ -91,6 +91,7 @@ class DynamicsCalculation(Calculation):
     )
     facts: ClassVar = (*ACTIVATION, "n_ion_hops", "engine")
     terminal: ClassVar = ("barrier_ev", "barrier_low_ev", "barrier_high_ev", "n_ion_hops", "sigma_25c_s_cm")
+    axes: ClassVar = ("barrier_ev", "sigma_25c_s_cm")
     images: ClassVar = {"diffusivity": "Diffusion"}
     cites: ClassVar = ("mccluskey2024", "larsen2017")
     followed: ClassVar = {"sigma_25c_s_cm": "sigma_25c_s_cm"}
@@ -165,6 +166,18 @@ class DynamicsCalculation(Calculation):
         """An activation energy."""
         return "an activation energy"
 
+    @classmethod
+    def headline(cls, table: pd.DataFrame) -> str:
+        """Return how many crystals have a barrier."""
+        return barrier_headline(table)
+
+    @classmethod
+    def summarize(cls, table: pd.DataFrame) -> list[str]:
+        """Return the lowest barrier."""
+        if len(table) and not table["barrier_ev"].notna().any():
+            return [f"No activation energy is known. {table.iloc[0]['formula']}: {table.iloc[0]['why']}."]
+        return barrier_sentences(table, "as an activation energy by molecular dynamics with {engine}")
+
     def draw(self, row: Row, run: Path) -> Mapping[str, Figure]:
         """Draw the diffusivities against the inverse temperature."""
         from phonolyte.figures.migration import diffusion_arrhenius
@@ -172,8 +185,8 @@ class DynamicsCalculation(Calculation):
 
         runs = pd.read_parquet(run / DIFFUSIVITIES)
         runs = runs[runs["material_id"] == row["material_id"]]
-        ends = [float(str(row[f"barrier{end}_ev"])) for end in ("", "_low", "_high")]
-        energy = None if pd.isna(row["barrier_ev"]) else ends
+        ends = [float(row[f"barrier{end}_ev"]) for end in ("", "_low", "_high")]
+        energy = ends if np.isfinite(row["barrier_ev"]) else None
         return {"diffusivity": diffusion_arrhenius(runs, title=with_subscripts(str(row["formula"])), energy_ev=energy)}
 
     @property

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
@@ -73,9 +73,11 @@ class Ladder:
         cutoff does hardly depends on k points; the others with the lowest `ecutwfc_ry` and the highest ratio.
     """
 
-    ecutwfc_ry: tuple[float, ...] = (40.0, 60.0, 80.0, 100.0)
-    ratios: tuple[float, ...] = (4.0, 8.0, 12.0)
-    k_spacings_inv_a: tuple[float, ...] = (0.5,)
+    ecutwfc_ry: Annotated[tuple[float, ...], "Cutoff of the wave functions, Ry; repeat it."] = (40.0, 60.0, 80.0, 100.0)
+    ratios: Annotated[tuple[float, ...], "Density cutoff over that; repeat it.", "--ratio"] = (4.0, 8.0, 12.0)
+    k_spacings_inv_a: Annotated[
+        tuple[float, ...], "Distance of k points, 1/angstrom; several are compared.", "--k-spacing-inv-a"
+    ] = (0.5,)
 
     def __post_init__(self) -> None:
         for name, values in asdict(self).items():

@@ -1,5 +1,6 @@
 """From a measured impedance spectrum to a conductivity and an activation energy; stands alone."""
 
+from phonolyte import make_callable
 from phonolyte.impedance.analysis import Analysis, analyze_spectrum
 from phonolyte.impedance.arrhenius import ArrheniusFit, fit_arrhenius, fit_regimes
 from phonolyte.impedance.batch import Reading, analyze, find_files
@@ -41,3 +42,5 @@ __all__ = [
     "read_spectrum",
     "write_page",
 ]
+
+make_callable(__name__)

@@ -20,7 +20,7 @@ from phonolyte.percolation.site_energies import (
     compute_percolation,
     open_bvlain,
 )
-from phonolyte.runs.calculation import Calculation, NextStep
+from phonolyte.runs.calculation import Calculation, NextStep, barrier_headline, barrier_sentences
 from phonolyte.runs.records import Record, Row, folder_of, in_one_step
 from phonolyte.structures import Crystal
 
@@ -82,6 +82,7 @@ class PercolationCalculation(Calculation):
     )
     facts: ClassVar = ("barrier_ev", "barrier_1d_ev", "barrier_2d_ev", "barrier_3d_ev", "dimensions", "engine")
     terminal: ClassVar = ("barrier_ev", "dimensions", "barrier_2d_ev", "barrier_3d_ev", "radius_1d_a")
+    axes: ClassVar = ("barrier_ev", "dimensions")
     images: ClassVar = {"site_energy": "Site energies"}
     cites: ClassVar = ("chen2019",)
     followed: ClassVar = {"percolation_ev": "barrier_ev"}
@@ -120,15 +121,27 @@ class PercolationCalculation(Calculation):
 
     def verdict(self, row: Row) -> str:
         """Reject what has no path, or too high a barrier."""
-        barrier = row["barrier_ev"]
-        if pd.isna(barrier):
+        barrier = float(row["barrier_ev"])
+        if np.isnan(barrier):
             return "no path below the highest energy"
-        return f"a barrier of {barrier:.2f} eV" if float(str(barrier)) > self.limits.max_barrier_ev else ""
+        return f"a barrier of {barrier:.2f} eV" if barrier > self.limits.max_barrier_ev else ""
 
     @property
     def criterion(self) -> str:
         """The highest barrier."""
         return f"a barrier of at most {self.limits.max_barrier_ev:g} eV"
+
+    @classmethod
+    def headline(cls, table: pd.DataFrame) -> str:
+        """Return how many crystals have a barrier."""
+        return barrier_headline(table)
+
+    @classmethod
+    def summarize(cls, table: pd.DataFrame) -> list[str]:
+        """Return the lowest barrier."""
+        return barrier_sentences(
+            table, "by bond-valence site energies, which order crystals but are not barriers of a calculation"
+        )
 
     def draw(self, row: Row, run: Path) -> Mapping[str, Figure]:
         """Draw the map of site energies."""
@@ -138,9 +151,7 @@ class PercolationCalculation(Calculation):
         if not self.maps:
             return {}
         energies, lattice = read_map(run, str(row["material_id"]))
-        barriers = [
-            None if pd.isna(row[f"barrier_{n}d_ev"]) else float(str(row[f"barrier_{n}d_ev"])) for n in (1, 2, 3)
-        ]
+        barriers = [None if np.isnan(row[f"barrier_{n}d_ev"]) else float(row[f"barrier_{n}d_ev"]) for n in (1, 2, 3)]
         title = with_subscripts(str(row["formula"]))
         return {"site_energy": site_energy_map(energies, lattice, barriers, title=title)}
 

@@ -115,8 +115,8 @@ class Percolation:
 
     def row(self) -> dict[str, Any]:
         """What a table shows of it; a barrier above the highest is empty."""
-        barriers = [barrier if np.isfinite(barrier) else None for barrier in self.barriers_ev]
-        radii = self.radii_a or (None, None, None)
+        barriers = [barrier if np.isfinite(barrier) else np.nan for barrier in self.barriers_ev]
+        radii = self.radii_a or (np.nan, np.nan, np.nan)
         return {
             "material_id": self.crystal.material_id,
             "formula": self.crystal.formula,

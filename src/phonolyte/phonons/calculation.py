@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, cast
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import pandas as pd
 
@@ -114,6 +114,7 @@ class PhononCalculation(Calculation):
         "band_center_mev", "calibrated_mev", "ion_center_mev", "lowest_mode_mev", "highest_mode_mev", "stable",
         "seconds",
     )  # fmt: skip
+    axes: ClassVar = ("band_center_mev", "lowest_mode_mev")
     images: ClassVar = {"bands": "Bands and density of states"}
     cites: ClassVar = ("jaafreh2024", "muy2018", "togo2023", "larsen2017")
     followed: ClassVar = {name: name for name in ("band_center_mev", "calibrated_mev", "lowest_mode_mev", "stable")}
@@ -187,7 +188,7 @@ class PhononCalculation(Calculation):
     def row(self, record: Record) -> Row:
         """Return the row, with ion and calibration of this run, whichever run computed the phonons."""
         row, centers = record.row, record.details["element_centers_mev"]
-        center = float(cast(float, row["band_center_mev"]))
+        center = float(row["band_center_mev"])
         calibrated = self.calibration.apply(center, shares_of(str(row["formula"]))) if self.calibration else None
         changes = record.details.get("changes", {})
         first = {
@@ -204,7 +205,7 @@ class PhononCalculation(Calculation):
     def verdict(self, row: Row) -> str:
         """Reject what is not soft, and what is unstable where that is required."""
         calibrated = row["calibrated_mev"]
-        center = float(cast(float, row["band_center_mev"] if pd.isna(calibrated) else calibrated))
+        center = float(row["band_center_mev"] if pd.isna(calibrated) else calibrated)
         if center > self.limits.max_center_mev:
             return f"a band center of {center:.1f} meV"
         if self.limits.stable and not row["stable"]:
@@ -216,20 +217,47 @@ class PhononCalculation(Calculation):
         """The highest center."""
         return f"a center of at most {self.limits.max_center_mev:g} meV{', stable' if self.limits.stable else ''}"
 
+    @classmethod
+    def headline(cls, table: pd.DataFrame) -> str:
+        """Return how many crystals are stable."""
+        stable = int(table["stable"].sum()) if len(table) else 0
+        return f"{stable:,} of {len(table):,} crystal{'s' * (len(table) != 1)} are dynamically stable"
+
+    @classmethod
+    def summarize(cls, table: pd.DataFrame) -> list[str]:
+        """Return the softest crystal, and how many are unstable."""
+        if not len(table):
+            return ["No crystal could be computed."]
+        best, unstable = table.iloc[0], len(table) - int(table["stable"].sum())
+        sentences = [
+            f"The softest is {best['formula']} ({best['material_id']}), with its band center at "
+            f"{best['band_center_mev']:.1f} meV by {best['engine']}."
+        ]
+        if unstable:
+            has = "crystal has" if unstable == 1 else "crystals have"
+            sentences.append(
+                f"{unstable:,} {has} imaginary modes: either the crystal distorts, or it is an ordered model of one "
+                "that is disordered. What is left of such a center says less."
+            )
+        if table["calibrated_mev"].notna().any():
+            sentences.append("Centers are also given corrected for what this engine gets wrong on average.")
+        return sentences
+
     def draw(self, row: Row, run: Path) -> Mapping[str, Figure]:
         """Draw bands and density of states; the bands themselves go into ``band.yaml``, the cell into ``POSCAR``."""
         from phonolyte.figures.phonons import phonon_bands
 
         name, folder = str(row["material_id"]), folder_of(run, str(row["material_id"]))
         phonon = load_phonons(folder)
-        save_bands(phonon, folder)
         ion = row["ion"] if isinstance(row["ion"], str) else None
-        return {"bands": phonon_bands(band_structure(phonon), read_density(run, name, str(row["formula"])), ion=ion)}
+        figure = phonon_bands(band_structure(phonon), read_density(run, name, str(row["formula"])), ion=ion)
+        save_bands(phonon, folder)
+        return {"bands": figure}
 
     def _changes(self, record: Record, folder: Path) -> Mapping[str, object]:
         """Changes of the center with mesh and supercell in meV, or why they cannot be computed."""
         assert record.crystal is not None
-        atoms = int(cast(int, record.row["supercell_atoms"]))
+        atoms = int(record.row["supercell_atoms"])
         try:
             table = convergence(record.crystal, self.engine, self.settings, atoms, load_phonons(folder))
             write_csv(table, folder / CONVERGENCE)
@@ -264,5 +292,5 @@ def read_density(run: Path, material_id: str, formula: str = "") -> PhononDos:
     return PhononDos(energies, total, parts, formula=formula, material_id=material_id)
 
 
-def _float(value: object) -> float:
-    return float("nan") if value is None else float(cast(float, value))
+def _float(value: float | None) -> float:
+    return float("nan") if value is None else float(value)

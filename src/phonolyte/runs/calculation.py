@@ -13,6 +13,7 @@ from phonolyte.runs.digest import digest_of
 from phonolyte.runs.records import Record, Row
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from phonolyte.structures import Crystal
@@ -86,6 +87,8 @@ class Calculation(Protocol):
         Columns that a card shows, in their order.
     terminal
         Columns that the terminal shows.
+    axes
+        Columns of the scatter on its page.
     images
         Stem of a figure in the folder of a crystal -> caption.
     cites
@@ -111,6 +114,7 @@ class Calculation(Protocol):
     columns: ClassVar[Sequence[Column]] = ()
     facts: ClassVar[Sequence[str]] = ()
     terminal: ClassVar[Sequence[str]] = ()
+    axes: ClassVar[tuple[str, str]]
     images: ClassVar[Mapping[str, str]] = {}
     cites: ClassVar[Sequence[str]] = ()
     next_step: ClassVar[NextStep]
@@ -199,6 +203,21 @@ class Calculation(Protocol):
         """What :meth:`verdict` requires, as a phrase."""
         return "a result"
 
+    @classmethod
+    def headline(cls, table: pd.DataFrame) -> str:
+        """Return the result for many crystals in one line."""
+        return f"{cls.title} of {len(table):,} crystal{'s' * (len(table) != 1)}"
+
+    @classmethod
+    def summarize(cls, table: pd.DataFrame) -> list[str]:
+        """Return what came out for many crystals, the first row the best, in sentences."""
+        return []
+
+    @classmethod
+    def pictures(cls, row: Row) -> Mapping[str, str]:
+        """Return the figures of a crystal that a card shows: stem of the file -> caption."""
+        return cls.images
+
     def draw(self, row: Row, run: Path) -> Mapping[str, Figure]:
         """Return the figures of a crystal (stem of the file -> figure) from what the run folder has of it."""
         return {}
@@ -207,3 +226,19 @@ class Calculation(Protocol):
 def first_sentence(error: PhonolyteError | str) -> str:
     """Return the beginning of a message, for tables."""
     return str(error).split(". ")[0]
+
+
+def barrier_headline(table: pd.DataFrame) -> str:
+    """Return how many crystals of a table have a `barrier_ev`, in one line."""
+    n = int(table["barrier_ev"].notna().sum()) if len(table) else 0
+    return f"{n:,} of {len(table):,} crystal{'s' * (len(table) != 1)} {'has' if n == 1 else 'have'} a barrier"
+
+
+def barrier_sentences(table: pd.DataFrame, how: str) -> list[str]:
+    """Return the lowest barrier of a table in a sentence; ``{engine}`` in `how` stands for its engine."""
+    known = table[table["barrier_ev"].notna()] if len(table) else table
+    if not len(known):
+        return ["No path through any crystal could be found."]
+    best = known.iloc[0]
+    by = how.replace("{engine}", str(best["engine"]))
+    return [f"The lowest is that of {best['ion']} in {best['formula']}: {best['barrier_ev']:.2f} eV, {by}."]

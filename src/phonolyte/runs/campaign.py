@@ -154,7 +154,8 @@ def run_campaign(
     results = {item.path: item.read(calculation) for item in items}
     pending = [item for item in items if not _is_done(results[item.path], calculation)]
     _report(progress, sum(len(item.crystal) for item in items) - sum(len(item.crystal) for item in pending))
-    reached, waiting = set(), {}
+    reached: set[str] = set()
+    waiting: dict[str, WaitingError] = {}
     work = partial(compute_items, calculation, run.folder, deadline=deadline)
     for done in _completed(pending, work, calculation, executor):
         reached.update(done.names)
@@ -254,7 +255,8 @@ def _completed(
 
 def _in_chunks(items: Sequence[Item], work: Work, executor: Executor, lost: list[Item]) -> Iterator[Done]:
     """Submit chunks that last seconds, a few for each worker at a time; `lost` receives those of dead workers."""
-    queue, flying = list(reversed(items)), {}
+    queue = list(reversed(items))
+    flying: dict[Future[Done], list[Item]] = {}
     seconds, n_done = 0.0, 0
     while queue or flying:
         workers = n_workers(executor)

@@ -147,7 +147,7 @@ def n_workers(executor: Executor) -> int:
     """Return the number of workers of an executor, as far as it tells."""
     client = getattr(executor, "_client", None)
     if client is not None:  # of Dask
-        return max(1, sum(client.nthreads().values()))
+        return max(1, sum(map(int, client.nthreads().values())))
     return int(getattr(executor, "_max_workers", None) or UNKNOWN_WORKERS)
 
 
@@ -210,7 +210,8 @@ def map_unordered(
     EngineError
         When a task kills its worker twice, or no worker answers.
     """
-    queue, flying, attempts = list(reversed(range(len(tasks)))), {}, [0] * len(tasks)
+    queue, attempts = list(reversed(range(len(tasks)))), [0] * len(tasks)
+    flying: dict[Future[T], int] = {}
     while queue or flying:
         while queue and len(flying) < IN_FLIGHT * n_workers(executor):
             number = queue.pop()

@@ -21,7 +21,7 @@ from phonolyte.errors import Failure
 from phonolyte.structures import Crystal
 from phonolyte.structures.crystal_table import crystal_table
 
-Row = Mapping[str, object]
+Row = Mapping[str, Any]
 """One row of a table: column -> value."""
 
 CRYSTALS = "crystals.parquet"

@@ -227,7 +227,7 @@ class Run:
         why = _why_another(record, self)
         if not why and not self.restart:
             return
-        if why and not self.overwrite or record.get("format", FORMAT) != FORMAT:
+        if (why and not self.overwrite) or record.get("format", FORMAT) != FORMAT:
             again = "" if record.get("format") != FORMAT else ", or replace it with --overwrite"
             raise SettingsError(f"{self.folder} holds {why}", fix=f"Choose another -o{again}.")
         self._remove()

@@ -1,5 +1,6 @@
 """Rank crystals as candidates: criteria, the funnel and its counts, properties."""
 
+from phonolyte import make_callable
 from phonolyte.screen.criteria import CRITERIA, Criteria, Step, apply_criteria
 from phonolyte.screen.describe import Models, ModelSource
 from phonolyte.screen.funnel import Screening, rank_crystals, write_screening
@@ -19,3 +20,5 @@ __all__ = [
     "read_properties",
     "write_screening",
 ]
+
+make_callable(__name__)

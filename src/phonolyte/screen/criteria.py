@@ -161,7 +161,7 @@ def _any_of(table: pd.DataFrame, low: int, high: int) -> Flags:
     """Whether each material has one of the elements whose bits are set."""
     masks = (table[name].to_numpy(np.uint64) & np.uint64(bits)
              for name, bits in (("elements_low", low), ("elements_high", high)))  # fmt: skip
-    return np.any([mask != 0 for mask in masks], axis=0)
+    return np.asarray(np.any([mask != 0 for mask in masks], axis=0), dtype=bool)
 
 
 def _bits(symbols: Iterable[str]) -> tuple[int, int]:

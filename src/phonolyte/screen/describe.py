@@ -181,8 +181,9 @@ def _nearest(learned: Learned, features: pd.DataFrame, rows: Any, n: int) -> dic
 def _list_column(parts: Sequence[Any]) -> Any:
     import pyarrow as pa
 
-    ends = np.cumsum([0, *map(len, parts)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(ends), pa.array(np.concatenate(parts) if parts else np.empty(0)))
+    ends: Any = pa.array(np.cumsum([0, *map(len, parts)]).astype(np.int32))
+    values: Any = pa.array(np.concatenate(parts) if parts else np.empty(0))
+    return pa.ListArray.from_arrays(ends, values)
 
 
 def element_mask(crystal: Crystal) -> tuple[int, int]:

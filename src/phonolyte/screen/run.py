@@ -80,7 +80,7 @@ def draw_screen(screening: Screening, criteria: Criteria, folder: Path) -> None:
     table = screening.table
     if len(table) > MOST_DRAWN:
         table = table[table["passes"].astype(bool)]
-    table = table.assign(elements=screening.elements_of(table))
+    table = table.assign(elements=pd.Series(screening.elements_of(table), index=table.index, dtype=object))
     table["crystal_system"] = pd.Series(candidate_systems(screening))
     steps = [asdict(step) for step in screening.funnel]
     drawn = screen_figures(

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from phonolyte.errors import SettingsError, SourceError
-from phonolyte.runs.records import checksum, in_one_step, read_json, write_json
+from phonolyte.runs.records import read_json, write_json
 
 NOTE = ".cached.json"
 """Ending of the note beside a file, which has its `url`, `sha256` and the date when it was `fetched`."""

@@ -7,11 +7,11 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from phonolyte.errors import SettingsError, SourceError
 from phonolyte.runs.records import in_one_step, read_json, write_json

@@ -61,8 +61,8 @@ def find_duplicates(
     print_of = dict(zip(compared, prints, strict=True))
     duplicate_of: list[str | None] = [None] * len(crystals)
     for members in shared:
-        prints = np.stack([print_of[i] for i in members])
-        for place, first in _repeated(lambda i, m=members: crystals[m[i]], prints, tolerance):  # type: ignore[misc]
+        own = np.stack([print_of[i] for i in members])
+        for place, first in _repeated(lambda i, m=members: crystals[m[i]], own, tolerance):  # type: ignore[misc]
             duplicate_of[members[place]] = crystals[members[first]].material_id
     return duplicate_of
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from phonolyte.errors import Failure, ReadError, StructureError
 from phonolyte.structures.crystal import Crystal, as_crystal, is_material
-from phonolyte.structures.readers import Record, reader_for
+from phonolyte.structures.crystal_table import Record
+from phonolyte.structures.readers import reader_for
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -1,5 +1,6 @@
 """Virtual compounds: other elements on the sites of known crystals, in any number."""
 
+from phonolyte import make_callable
 from phonolyte.virtual.features import ParentFeatures
 from phonolyte.virtual.parents import BUILT_IN, Parent, Slot, built_in, parent_of
 from phonolyte.virtual.rules import RuleFile, Rules, SlotRule, built_in_rules, default_rules, one_crystal, read_rules
@@ -12,3 +13,5 @@ __all__ = [
     "VirtualResult", "best_crystals", "built_in", "built_in_rules", "choose_spaces", "default_rules", "evaluate",
     "one_crystal", "parent_of", "read_rules", "run_virtual", "write_structures",
 ]  # fmt: skip
+
+make_callable(__name__)
