@@ -156,10 +156,10 @@ def choose_circuit(spectrum: Spectrum, *, weighting: Weighting = "modulus") -> t
             grown = _grown(known, parts.inductance_h) if known else []
             more = [*from_spectrum(parts, circuit), *_from_tried(spectrum, circuit, tried)]
             attempt(circuit.text, [*grown, *more])
-    before = _simplest(tried.values())
+    before = choose_simplest(tried.values())
     if before and before.circuit.endswith("-CPE0") and WARBURG[0] < before["CPE0_1"] < WARBURG[1]:
         attempt(before.circuit.removesuffix("CPE0") + "W0", _warburg(before))
-    best = _simplest(tried.values()) or min(tried.values(), key=lambda one: one.bic, default=None)
+    best = choose_simplest(tried.values()) or min(tried.values(), key=lambda one: one.bic, default=None)
     if best is None:
         raise SpectrumError(
             f"no circuit can be fitted to {spectrum.name}", fix="Give more points, or a circuit of your own."
@@ -217,7 +217,7 @@ def _as_tried(spectrum: Spectrum, wanted: Circuit, weighting: Weighting) -> list
     return [one.values.copy() for one in tried if one.circuit == same]
 
 
-def _simplest(fits: Iterable[Fit]) -> Fit | None:
+def choose_simplest(fits: Iterable[Fit]) -> Fit | None:
     """The one with the fewest parameters that none with more is better than by much."""
     ordered = sorted((one for one in fits if one.resolved), key=lambda one: (len(one.names), one.bic))
     best = ordered[0] if ordered else None

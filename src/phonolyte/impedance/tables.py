@@ -12,6 +12,7 @@ import pandas as pd
 
 from phonolyte.errors import SpectrumError
 from phonolyte.impedance.arrhenius import (
+    FEWEST,
     ArrheniusFit,
     Form,
     count_temperatures,
@@ -31,9 +32,6 @@ BOUNDS = {"resistance_ohm": "≥ ", "sigma_s_cm": "≤ "}
 
 ON_LINES = ("bulk", "grain_boundary", "total")
 """Processes that have Arrhenius lines."""
-
-FEWEST_ON_LINE = 3
-"""Temperatures that a line needs."""
 
 
 NO_LINE = ArrheniusFit(
@@ -229,7 +227,7 @@ def split_by_process(spectra: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {
         name: parts[name]
         for name in ON_LINES
-        if name in parts and count_temperatures(parts[name]["temperature_k"].to_numpy(float)) >= FEWEST_ON_LINE
+        if name in parts and count_temperatures(parts[name]["temperature_k"].to_numpy(float)) >= FEWEST
     }
 
 
