@@ -295,7 +295,7 @@ def test_the_temperature_is_read_where_it_stands(tmp_path: Path, text: str, kelv
      ("frequency (Hz),Z' (ohm),Z'' (ohm)\n1,2,-3\n2,3,-4\n4,5,-6\n", "has 3 points"),
      ("frequency (Hz),Z' (ohm),Z'' (ohm)\n" + "0,1,-1\n" * 9, "not above zero"),
      ("frequency (Hz),Z' (ohm),Z'' (ohm)\n" + "\n".join(f"{n},0,0" for n in range(1, 9)), "zero or all the same"),
-     ("\0\1\2binary", "no text")],
+     ("\0\1\2binary", "not text")],
 )  # fmt: skip
 def test_what_is_no_spectrum_says_so(tmp_path: Path, text: str, why: str):
     (tmp_path / "x.csv").write_text(text)
@@ -317,7 +317,7 @@ def test_units_can_be_given_and_are_checked(tmp_path: Path):
     (tmp_path / "x.txt").write_text(rows(" ", khz=1e-3, kohm=1e-3))
     found = read_spectrum(tmp_path / "x.txt", frequency_unit="kHz", impedance_unit="kohm")
     assert found.impedance_ohm == pytest.approx(Z, rel=1e-4)
-    with pytest.raises(SpectrumError, match="no unit"):
+    with pytest.raises(SpectrumError, match="not a unit"):
         read_spectrum(tmp_path / "x.txt", frequency_unit="parsec")
 
 
@@ -349,7 +349,7 @@ def test_circuits_are_those_of_impedance_py_and_their_slopes_are_right(text: str
 @pytest.mark.parametrize(
     ("text", "why"),
     [("R0-p(R1,banana)", "no element 'banana'"), ("R0-", "missing"), ("p(R1,C1", "missing"), ("R0)", "too many"),
-     ("R1-R1", "one name"), ("", "missing"), ("R1-?", "no element")],
+     ("R1-R1", "one name"), ("", "missing"), ("R1-?", "not an element")],
 )  # fmt: skip
 def test_what_is_no_circuit_says_why(text: str, why: str):
     with pytest.raises(SpectrumError, match=why):
@@ -665,7 +665,7 @@ def test_temperatures_that_differ_by_rounding_are_one():
 def test_a_temperature_for_no_file_is_told(tmp_path: Path):
     rows = [f"{f:.6g},{one.real:.6g},{one.imag:.6g}" for f, one in zip(F, two_arcs(), strict=True)]
     path = written(tmp_path / "pellet.csv", "freq (Hz),Z' (ohm),Z'' (ohm)", rows)
-    for given, said in (("nosuch=25", "names no file"), ("-400", "no temperature")):
+    for given, said in (("nosuch=25", "names no file"), ("-400", "not a temperature")):
         result = CliRunner().invoke(
             app, ["impedance", str(path), "--temperature-c", given, "-o", str(tmp_path / "out")]
         )
@@ -739,7 +739,7 @@ def test_a_total_far_from_the_axis_is_told_and_a_total_beyond_the_data_is_in_the
 
 @pytest.mark.parametrize(
     ("more", "what"),
-    [(["--circuit", "R0-banana"], "--circuit: 'R0-banana' is no circuit"),
+    [(["--circuit", "R0-banana"], "--circuit: 'R0-banana' is not a circuit"),
      (["--thickness-mm", "1", "--diameter-mm", "8", "--area-cm2", "1"], "given twice"),
      (["--thickness-mm", "nan", "--diameter-mm", "8"], "thickness is nan"),
      (["--thickness-mm", "1", "--diameter-mm", "8", "--diameter-std-mm", "-1"], "deviation of the diameter"),
@@ -758,7 +758,7 @@ def test_the_page_leads_from_rows_to_spectra_and_groups_what_failed(tmp_path: Pa
     one = analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))
     many = [replace(one, spectrum=replace(one.spectrum, name=f"{name}_{n}")) for n in range(2)]
     failures = [
-        Failure(stem, "impedance", "SpectrumError", f"{stem}.csv is no text", f"/x/{stem}.csv") for stem in "pq"
+        Failure(stem, "impedance", "SpectrumError", f"{stem}.csv is not text", f"/x/{stem}.csv") for stem in "pq"
     ]
     series = Series.from_analyses(many, failures=failures)
     page = write_page(series, draw(series, tmp_path / "figures"), tmp_path / "impedance.html").read_text("utf-8")
@@ -766,7 +766,7 @@ def test_the_page_leads_from_rows_to_spectra_and_groups_what_failed(tmp_path: Pa
     assert page.count('href="#s1"') == page.count('<section id="s1">') == 1
     assert '<b>"' not in page
     assert escape(f"{name}_1") in page  # as it is, underscores too
-    assert "<li>Is no text<br><b>p</b>, <b>q</b></li>" in page
+    assert "<li>Is not text<br><b>p</b>, <b>q</b></li>" in page
     assert "<details" not in page
     assert page.index("Not analyzed") < page.index("<h2>Spectra")
 
@@ -861,7 +861,9 @@ def test_what_is_hopeless_is_a_failure_that_says_why(tmp_path: Path):
 
 def test_a_capacitor_has_no_resistance_and_the_result_says_so():
     series = Series.from_analyses([analyze_spectrum(Spectrum.from_arrays("x", F, CAPACITOR))], Geometry(0.1, 0.785))
-    assert series.spectra.query("process == 'at_least'")[["resistance_ohm", "sigma_s_cm"]].isna().all(axis=None)
+    assert {"total", "at_least"} <= set(series.spectra["process"])
+    assert series.spectra[["resistance_ohm", "sigma_s_cm"]].isna().all(axis=None)
+    assert any("does not determine all resistances" in note for note in series.remarks)
     assert any("no resistance can be read off: the real part is 0 ohm" in note for note in series.remarks)
     assert not any("resistance is at least" in note for note in series.remarks)
 
@@ -957,7 +959,7 @@ def test_limits_of_a_file(tmp_path: Path):
         rows = [f"{f:.6e};{1e3 + n};{-radians * n / 49}" for n, f in enumerate(F)]
         notes = read_spectrum(written(tmp_path / "x.csv", "freq;Zmod;phase", rows)).notes
         assert any(said in note for note in notes)
-    for size, why in ((49_000_000, "no text"), (51_000_000, "too large")):
+    for size, why in ((49_000_000, "not text"), (51_000_000, "too large")):
         with (tmp_path / "large.csv").open("wb") as stream:
             stream.write(b"binary")
             stream.truncate(size)
@@ -990,7 +992,7 @@ def made_fit(circuit: str, values: dict[str, float], *, std: float = 0.01, bic: 
     """A fit with known uncertainties, of 90 degrees of freedom."""
     known = np.array(list(values.values()))
     return Fit(circuit, parse_circuit(circuit).names, parse_circuit(circuit).units, known, known, known,
-               std**2 * np.eye(len(known)), 90, 1.0, bic, hz, np.ones(50, complex), 0.01)  # fmt: skip
+               np.diag(np.full(len(known), std**2)), 90, 1.0, bic, hz, np.ones(50, complex), 0.01)  # fmt: skip
 
 
 def test_an_arc_is_told_by_its_capacitance():
@@ -1014,6 +1016,14 @@ def test_arcs_are_joined_unless_two_are_better_by_ten():
 def test_a_resistance_is_resolved_to_a_factor_of_e():
     assert made_fit("p(R1,C1)", {"R1": 1e4, "C1": 1e-9}, std=0.9).resolved
     assert not made_fit("p(R1,C1)", {"R1": 1e4, "C1": 1e-9}, std=1.1).resolved
+
+
+def test_a_resistance_that_could_be_anything_is_not_in_the_table():
+    one = analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))
+    for std, known in ((9.0, True), (11.0, False), (np.inf, False)):
+        fit = made_fit("p(R1,C1)", {"R1": 1e4, "C1": 1e-9}, std=std)
+        total = Series.from_analyses([replace(one, fit=fit, tried=(fit,))]).spectra.query("process == 'total'")
+        assert bool(total["resistance_ohm"].notna().item()) is known
 
 
 def test_which_circuits_widen_the_interval_of_a_total():

@@ -101,7 +101,7 @@ def _temperatures(given: list[str]) -> tuple[tuple[str, float], ...]:
         except ValueError:
             celsius = nan
         if not -273.15 < celsius < inf:
-            raise SettingsError(f"{pair!r} is no temperature", fix="Write 25, or NAME=25, in Celsius.")
+            raise SettingsError(f"{pair!r} is not a temperature", fix="Write 25, or NAME=25, in Celsius.")
         found.append((name, celsius))
     return tuple(found)
 
@@ -116,7 +116,7 @@ def _refuse_unknown(temperatures_c: tuple[tuple[str, float], ...], paths: list[P
 
 
 def _refuse_circuit(circuit: str) -> None:
-    """What is no circuit fails once, and not once for every spectrum."""
+    """What is not a circuit fails once, and not once for every spectrum."""
     from phonolyte.impedance.circuits import parse_circuit
 
     if not circuit:

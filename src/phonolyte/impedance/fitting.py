@@ -44,7 +44,7 @@ PRECISE = 1e-6
 """Change of the sum of squares, as a share of it, at which a fit ends: a hundredth of a standard deviation."""
 
 CORRELATED = 3.0
-"""Residuals whose correlation with their neighbours is this many times its standard deviation are no noise."""
+"""Residuals whose correlation with their neighbours is this many times its standard deviation are not noise."""
 
 Weighting = Literal["modulus", "unit"]
 
@@ -58,13 +58,13 @@ class Fit:
     circuit
         In the notation of impedance.py.
     names, units
-        Of the parameters: ``R1``, ``CPE1_0`` (Q), ``CPE1_1`` (alpha), ...
+        Names and units of the parameters: ``R1``, ``CPE1_0`` (Q), ``CPE1_1`` (alpha), ...
     values
-        Of the parameters, (k,).
+        Fitted parameters, (k,).
     low, high
         Ends of their 95 % intervals, (k,), by Student's t.
     covariance
-        Of the logarithms of the parameters, (k, k).
+        Covariance of the logarithms of the parameters, (k, k).
     freedom
         Degrees of freedom: real and imaginary parts, less parameters.
     widened
@@ -74,7 +74,7 @@ class Fit:
     lowest_hz
         Frequency of the spectrum.
     impedance_ohm
-        Of the circuit at the frequencies of the spectrum, (n,).
+        Impedance of the circuit at the frequencies of the spectrum, (n,).
     rms
         Root mean square residual as a share of the modulus.
     """
@@ -183,14 +183,14 @@ def fit_circuit(
     circuit
         In the notation of impedance.py, such as ``R0-p(R1,CPE1)-CPE2``.
     start
-        Values to start from, by the names of the parameters; found from the spectrum unless given.
+        Values to start from, by the names of the parameters; default: found from the spectrum.
     weighting
         Residuals as shares of the modulus, or in ohm (``"unit"``).
 
     Raises
     ------
     SpectrumError
-        For a circuit that there is not, and one that has more parameters than the spectrum has values.
+        For a circuit that does not exist, and one that has more parameters than the spectrum has values.
     """
     wanted = parse_circuit(circuit)
     parts = Decomposition.from_spectrum(spectrum)
@@ -309,7 +309,7 @@ class _Problem:
         return values
 
     def residuals(self, x: Floats) -> Floats:
-        """(2n,), real parts first; the slopes are kept for :meth:`slopes`, which is asked next."""
+        """(2n,), real parts first; the slopes are kept for :meth:`slopes`, which is called next."""
         z, self._slopes = self.circuit.respond(self.values(x), self.grid)
         self._x = x.copy()
         off = (z - self.z) * self.weight
