@@ -1230,8 +1230,10 @@ def test_two_lines_are_better_than_one_by_ten(gain: float, lines: int):
     assert len(fit_regimes(t, straight(t, kink + size * scatter), np.full(40, 0.01))) == lines
 
 
-def test_a_step_between_lines_of_one_energy_is_not_two_regimes():
-    t = np.linspace(300, 440, 12)
-    sigma = straight(t, np.where(t < 370, 0.0, 0.6) + 0.05 * np.sin(7.0 * np.arange(12)))
+def test_a_step_between_lines_whose_energies_may_be_one_is_not_two_regimes():
+    t, scatter = np.linspace(300, 440, 12), 0.1 * np.random.default_rng(4).normal(size=12)
+    sigma = straight(t, np.where(t < 370, 0.0, 1.5) + scatter)
     assert gain_of_two_lines(t, sigma) > 20
+    cold, warm = (fit_arrhenius(t[part], sigma[part], np.full(6, 0.01)) for part in (slice(0, 6), slice(6, 12)))
+    assert abs(cold.ea_ev - warm.ea_ev) > 0.03  # by chance: each is less certain than that
     assert len(fit_regimes(t, sigma, np.full(12, 0.01))) == 1
