@@ -13,7 +13,7 @@ import phonolyte
 
 PACKAGE = Path(phonolyte.__file__).parent
 ORDER = (
-    "errors", "arrays", "units", "chemistry", "settings", "columns", "structures", "dos", "features", "runs",
+    "errors", "files", "arrays", "units", "chemistry", "settings", "columns", "structures", "dos", "features", "runs",
     "impedance", "sources", "models", "references", "learning_set", "prototypes", "virtual", "screen", "forces",
     "percolation", "phonons", "barriers", "dynamics", "study", "figures", "report", "summary", "cli",
 )  # fmt: skip

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from phonolyte.dos import PhononDos, read_dos
 from phonolyte.dos.readers import read_all
 from phonolyte.errors import DosError, Failure, SourceError
+from phonolyte.files import files_in, read_bytes, well_formed
 from phonolyte.sources.entry import STAGE, Entry, Page
 from phonolyte.structures import Crystal
 from phonolyte.structures.readers import reader_for
@@ -65,7 +65,7 @@ class Folder:
         if not self.path.is_dir():
             raise SourceError(f"{self.path} is no folder", fix="Give the folder with crystals and densities.")
         page = Page([])
-        whole, groups = _sorted_files(self.path)
+        whole, groups = _sorted_files(self.path, page.failures)
         for path in whole:
             _add_whole(path, self.unit, page)
         for name, group in sorted(groups.items()):
@@ -83,12 +83,17 @@ class _Group:
     densities: list[Path] = field(default_factory=list)
 
 
-def _sorted_files(root: Path) -> tuple[list[Path], dict[str, _Group]]:
+def _sorted_files(root: Path, failures: list[Failure]) -> tuple[list[Path], dict[str, _Group]]:
     """Files that have crystals with their densities, and the others by the material they belong to."""
     whole: list[Path] = []
     folders: dict[Path, list[tuple[Path, bool]]] = defaultdict(list)
-    for path in _files(root):
-        has_crystal, has_dos = _content(path)
+    for path in files_in(root, leave=lambda folder: (folder / RUN_RECORD).is_file()):
+        try:
+            has_crystal, has_dos = _content(path)
+        except SourceError as error:
+            if reader_for(path) or _NAMED_DOS.search(_plain_name(path)):
+                failures.append(_failure(error, _stem(path), path))
+            continue
         if has_crystal and has_dos:
             whole.append(path)
         elif has_crystal or has_dos:
@@ -98,27 +103,14 @@ def _sorted_files(root: Path) -> tuple[list[Path], dict[str, _Group]]:
         place = "" if folder == root else folder.relative_to(root).as_posix()
         alone = place and sorted(has_dos for _, has_dos in files) == [False, True]
         for path, has_dos in files:
-            group = groups[place if alone else "/".join(filter(None, (place, _stem(path))))]
+            group = groups[well_formed(place if alone else "/".join(filter(None, (place, _stem(path)))))]
             (group.densities if has_dos else group.structures).append(path)
     return whole, groups
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Files of a folder and the folders in it, less hidden ones and the results of runs."""
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.name.startswith(".") and not (path / RUN_RECORD).is_file():
-            yield from _files(path)
-        elif path.is_file() and not path.name.startswith("."):
-            yield path
-
-
 def _content(path: Path) -> tuple[bool, bool]:
     """Whether a file has crystals, and whether it has densities of states."""
-    raw = path.read_bytes()
-    try:
-        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except (OSError, EOFError):
-        return False, False
+    raw = read_bytes(path, error=SourceError)
     is_json, is_csv = b'"densities"' in raw, b"phdos" in raw[:2000]
     has_dos = is_json or is_csv or bool(_NAMED_DOS.search(_plain_name(path)))
     has_crystal = b'"structure"' in raw if is_json else b"structure" in raw[:2000] if is_csv else not has_dos
@@ -140,15 +132,21 @@ def _add_whole(path: Path, unit: str | None, page: Page) -> None:
     reading = read_file(path)
     densities, failures = read_all(path, unit=unit)
     page.failures.extend([*reading.failures, *failures])
-    by_name = {dos.material_id: dos for dos in densities}
+    by_name: dict[str, list[PhononDos]] = defaultdict(list)
+    for dos in densities:
+        by_name[dos.material_id].append(dos)
+    of_name = Counter(crystal.material_id for crystal in reading.crystals)
     failed = {failure.material_id for failure in page.failures}
-    for number, crystal in enumerate(reading.crystals):
-        alone = len(reading.crystals) == len(densities) == 1
-        dos = densities[number] if alone else by_name.get(crystal.material_id)
-        if dos:
-            page.records.append(Entry.of(crystal, {}, _named(dos, crystal)).record())
-        elif crystal.material_id not in failed:
-            page.failures.append(_unpaired(crystal.material_id, "phonons", [path]))
+    alone = len(reading.crystals) == len(densities) == 1
+    for crystal in reading.crystals:
+        found = densities if alone else by_name[crystal.material_id]
+        try:
+            if len(found) == 1 and of_name[crystal.material_id] == 1:
+                page.records.append(Entry.of(crystal, {}, _named(found[0], crystal)).record())
+            elif crystal.material_id not in failed or found:
+                page.failures.append(_unpaired(crystal.material_id, "phonons", [path]))
+        except DosError as error:
+            page.failures.append(_failure(error, crystal.material_id, path))
 
 
 def _add_pair(name: str, group: _Group, unit: str | None, page: Page) -> None:
@@ -169,7 +167,11 @@ def _add_pair(name: str, group: _Group, unit: str | None, page: Page) -> None:
             raise DosError(f"{density.name} has {len(found)} densities of states", fix="Give one a file.")
         page.records.append(Entry.of(crystal, {}, _named(found[0], crystal)).record())
     except (SourceError, DosError) as error:
-        page.failures.append(Failure.of(error, material_id=name, stage=STAGE, source=str(density)))
+        page.failures.append(_failure(error, name, density))
+
+
+def _failure(error: Exception, name: str, path: Path) -> Failure:
+    return Failure.of(error, material_id=well_formed(name), stage=STAGE, source=well_formed(path))
 
 
 def _named(dos: PhononDos, crystal: Crystal) -> PhononDos:

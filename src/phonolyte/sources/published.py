@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import csv
-import json
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,11 +16,13 @@ import numpy as np
 from phonolyte.dos import PhononDos
 from phonolyte.dos.bonds import highest_bond_mode_mev
 from phonolyte.errors import Failure, SourceError
+from phonolyte.files import parse_json
 from phonolyte.runs.records import checksum
 from phonolyte.sources.cache import obtain
 from phonolyte.sources.entry import STAGE, Entry, Page
 from phonolyte.sources.registry import Dataset, dataset
 from phonolyte.structures import Crystal
+from phonolyte.structures.dictionaries import crystal_from_ase, crystal_from_pymatgen
 from phonolyte.units import MEV_PER_INVERSE_CM
 
 Row = Mapping[str, str]
@@ -156,20 +157,21 @@ def _phonon_entry(row: Row) -> Entry:
 def _literal(text: str) -> Any:
     """A value written as JSON or as Python has it; never evaluated."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return parse_json(text)
+    except ValueError:
+        pass
+    try:
         return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        why = str(error).partition("\n")[0][:120] or type(error).__name__
+        raise SourceError("a field is neither JSON nor Python", why=why, kind="BadField") from None
 
 
 def _crystal_of_dict(name: str, data: Mapping[str, Any]) -> Crystal:
     """The crystal of a dictionary of ASE or pymatgen."""
-    if "numbers" in data:
-        from ase import Atoms
-
-        return Crystal.from_ase(Atoms.fromdict(dict(data)), material_id=name, properties={})
-    from pymatgen.core.structure import Structure
-
-    return Crystal.from_pymatgen(Structure.from_dict(dict(data)), material_id=name)
+    if isinstance(data, Mapping) and "numbers" in data:
+        return crystal_from_ase(data, material_id=name, properties={})
+    return crystal_from_pymatgen(data, material_id=name)
 
 
 def _crystal_of_cif(name: str, text: str) -> Crystal:
