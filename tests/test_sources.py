@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import socket
@@ -347,6 +348,26 @@ class TestFolder:
         assert {failure.error for failure in page.failures} == {"NoPhonons"}  # the file has both, one.cif has none
         assert [record["formula"] for record in page.records] == ["MgO"]
 
+    def test_two_densities_of_one_name_are_given_to_none(self, tmp_path: Path):
+        shape = THZ * (10 - THZ)
+        records = [{"material_id": name, "structure": SALT.as_dict(), "frequencies": (THZ * scale).tolist(),
+                    "densities": shape.tolist()} for name, scale in (("a", 1.0), ("b", 1.0), ("a", 2.0))]  # fmt: skip
+        (tmp_path / "some.jsonl").write_text("\n".join(map(json.dumps, records)))
+        page = next(Folder(tmp_path).pages(""))
+        assert [record["material_id"] for record in page.records] == ["b"]
+        assert [failure.material_id for failure in page.failures] == ["a", "a"]
+
+    def test_a_damaged_file_is_a_failure_and_not_nothing(self, tmp_path: Path):
+        SALT.to(str(tmp_path / "good.cif"))
+        np.savetxt(tmp_path / "good_dos.dat", np.column_stack([THZ, THZ * (10 - THZ)]))
+        raw = gzip.compress(json.dumps(SALT.as_dict()).encode())
+        (tmp_path / "cut.json.gz").write_bytes(raw[: len(raw) // 2])
+        (tmp_path / "other.bin.gz").write_bytes(b"rubbish")
+        (tmp_path / "up").symlink_to(tmp_path)
+        page = next(Folder(tmp_path, unit="THz").pages(""))
+        assert [record["material_id"] for record in page.records] == ["good"]
+        assert [failure.material_id for failure in page.failures] == ["cut"]
+
     def test_a_folder_without_either_is_told(self, tmp_path: Path):
         (tmp_path / "notes.txt").write_text("nothing")
         with pytest.raises(SourceError, match="neither crystals nor densities"):
@@ -433,8 +454,6 @@ class TestPublished:
     def test_the_set_of_the_study_comes_through(
         self, files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: Path
     ):
-        import gzip
-
         raw = gzip.decompress((shared / "data" / "petretto2018_phonon_dos.csv.gz").read_bytes())
         serve(files, "petretto2018", {"data.csv": raw}, monkeypatch)
         tables = fetch(Published("petretto2018"), tmp_path).tables

@@ -183,9 +183,10 @@ class BandCenterModel:
                 f"{folder} holds no model", why=f"{Path(error.filename).name} is missing", fix=REFIT
             ) from None
         except ModelError as error:
-            raise ModelError(
-                f"the model in {folder} cannot be used", why=f"{error.what}: {error.why}", fix=REFIT
-            ) from None
+            if error.fix == REFIT:
+                raise
+            why = f"{error.what}: {error.why}"
+            raise ModelError(f"the model in {folder} is damaged", why=why, fix=REFIT) from None
         except (KeyError, TypeError, ValueError, OSError) as error:
             why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise ModelError(f"the model in {folder} is damaged", why=why, fix=REFIT) from None

@@ -123,7 +123,10 @@ class Calibration:
         """
         try:
             record = parse_json(Path(path).read_text(encoding="utf-8"))
-            return cls(_factor(record.pop("factor")), _elements(record.pop("elements", {})), **record)
+            rule = cls(_factor(record.pop("factor")), _elements(record.pop("elements", {})), **record)
+            if not isinstance(rule.provenance, dict):
+                raise ValueError("its provenance is not a table")
+            return rule
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise ModelError(f"{path} is no calibration", why=why, fix="Learn it again.") from None

@@ -22,6 +22,7 @@ from phonolyte.dos import PhononDos
 from phonolyte.errors import DosError, Failure, MissingExtraError, SettingsError, SourceError
 from phonolyte.sources.entry import STAGE, Entry, Page, Record
 from phonolyte.structures import Crystal
+from phonolyte.structures.dictionaries import crystal_from_pymatgen
 from phonolyte.units import MEV_PER_THZ
 
 T = TypeVar("T")
@@ -297,14 +298,9 @@ def _in_words(error: Exception, key: str) -> str:
 
 
 def _crystal(name: str, structure: Any) -> Crystal:
-    from pymatgen.core.structure import Structure
-
     if not structure:
         raise SourceError(f"{name} has no structure", kind="NoStructure")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about site properties that are null in the store
-        parsed = Structure.from_dict(structure)
-    return Crystal.from_pymatgen(parsed, material_id=name, properties={})
+    return crystal_from_pymatgen(structure, material_id=name, properties={})
 
 
 def _properties(document: Mapping[str, Any]) -> dict[str, Any]:
