@@ -30,6 +30,7 @@ from phonolyte.errors import Failure, SettingsError, SourceError
 from phonolyte.sources import Entry, Folder, NCrystal, Page, Published, fetch, registry, web
 from phonolyte.sources.cache import RemoteFile, cache_folder, cached_files, clear_cache, obtain
 from phonolyte.sources.entry import dos_of
+from phonolyte.sources.published import parse_phonon_csv
 from phonolyte.sources.registry import dataset, datasets, optimade_fields, providers
 from phonolyte.sources.tables import write_tables
 from phonolyte.structures import Crystal, read
@@ -430,6 +431,16 @@ def serve(files: Any, name: str, contents: dict[str, bytes], monkeypatch: pytest
 
 
 class TestPublished:
+    def test_bytes_that_are_no_text_cost_one_row(self, tmp_path: Path):
+        row = f'mp-{{}},"{{}}","{(THZ * 33).tolist()}","{(THZ * (10 - THZ)).tolist()}"\n'
+        structure = json.dumps(SALT.as_dict()).replace('"', '""')
+        text = "mp_id,structure,phfreq,phdos\n" + "".join(row.format(i, structure) for i in range(3))
+        raw = text.encode().replace(b"mp-1", b"mp-\xff").replace(b'""Na""', b'""N\xff""', 1)
+        (tmp_path / "data.csv").write_bytes(raw)
+        page = parse_phonon_csv({"data.csv": tmp_path / "data.csv"})
+        assert [record["material_id"] for record in page.records] == ["mp-\ufffd", "mp-2"]
+        assert [failure.material_id for failure in page.failures] == ["mp-0"]
+
     def test_petretto_in_both_forms_of_structure(self, files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         cm = np.arange(0.0, 1020.0, 20.0)
         shape = np.exp(-((cm - 200) ** 2) / 5000)

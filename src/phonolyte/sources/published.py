@@ -16,7 +16,7 @@ import numpy as np
 from phonolyte.dos import PhononDos
 from phonolyte.dos.bonds import highest_bond_mode_mev
 from phonolyte.errors import Failure, SourceError
-from phonolyte.files import parse_json
+from phonolyte.files import parse_json, well_formed
 from phonolyte.runs.records import checksum
 from phonolyte.sources.cache import obtain
 from phonolyte.sources.entry import STAGE, Entry, Page
@@ -93,7 +93,8 @@ def parse_phonon_csv(paths: Mapping[str, Path]) -> Page:
         try:
             records.append(_phonon_entry(row).record())
         except Exception as error:  # a foreign file can hold anything
-            failures.append(Failure.of(error, material_id=row["mp_id"], stage=STAGE, source="data.csv"))
+            name = well_formed(row["mp_id"] or "")
+            failures.append(Failure.of(error, material_id=name, stage=STAGE, source="data.csv"))
     return Page(records, failures, total=len(records) + len(failures))
 
 
@@ -127,16 +128,21 @@ def _rows(path: Path, needed: set[str]) -> Iterator[Row]:
         When it lacks a column.
     """
     csv.field_size_limit(2**31 - 1)
-    with path.open(encoding="utf-8-sig", newline="") as stream:
+    with path.open(encoding="utf-8-sig", newline="", errors="replace") as stream:  # a row with it fails on its own
         rows = csv.DictReader(stream)
-        missing = needed - set(rows.fieldnames or ())
-        if missing:
+        try:
+            missing = needed - set(rows.fieldnames or ())
+            if missing:
+                raise SourceError(
+                    f"{path.name} has changed",
+                    why=f"it lacks the columns {', '.join(sorted(missing))}",
+                    fix="Remove it with phonolyte cache clear, or use the version that this Phonolyte knows.",
+                )
+            yield from rows
+        except csv.Error as error:
             raise SourceError(
-                f"{path.name} has changed",
-                why=f"it lacks the columns {', '.join(sorted(missing))}",
-                fix="Remove it with phonolyte cache clear, or use the version that this Phonolyte knows.",
-            )
-        yield from rows
+                f"{path.name} is no CSV", why=str(error), fix="phonolyte cache clear removes it."
+            ) from None
 
 
 def _phonon_entry(row: Row) -> Entry:
