@@ -33,6 +33,8 @@ from phonolyte.dynamics.calculation import (
     DIFFUSIVITIES,
     FEWEST_HOPS,
     MELTED_A,
+    Diffusivity,
+    _run_row,
     arrhenius,
     conductivity_s_cm,
     count_hops,
@@ -602,6 +604,48 @@ def test_a_melt_gives_no_diffusivity():
     assert found.framework_a > MELTED_A
     assert found.hops > FEWEST_HOPS
     assert len(found.samples_cm2_s) == 0
+
+
+def strained(apart_a: float) -> list[Atoms]:
+    """Ions that walk at random while two atoms of the framework go apart, each by so many angstrom, at once."""
+    frames = walk(24, 1000, 0.35)
+    for frame in frames[2:]:
+        frame.positions[24:, 0] += apart_a, -apart_a
+        frame.wrap()
+    return frames
+
+
+@pytest.mark.parametrize(("apart_a", "melts"), [(1.45, False), (1.55, True)])
+def test_a_crystal_melts_where_all_other_atoms_have_moved_by_more_than_one_and_a_half_angstrom(
+    apart_a: float, melts: bool
+):
+    settings = DynamicsSettings(settle_ps=0.02, time_ps=20.0)
+    found = diffusivity(strained(apart_a), "Li", settings, 2.0, 2.0)
+    assert found.framework_a == pytest.approx(apart_a)
+    assert (len(found.samples_cm2_s) == 0) == melts
+    row = _run_row(found, 600.0, 24, 1, 1000.0)
+    assert ("the crystal melts" in row["why"]) == melts
+    assert (row["sigma_s_cm"] is None) == melts
+    assert row["below_cm2_s"] is None
+
+
+def test_a_crystal_without_hops_that_melts_has_no_bound_of_its_diffusivity():
+    """Whether a bound is given, which is the other place that the limit of a melt decides."""
+    for moved_a, has_bound in ((1.45, True), (1.55, False)):
+        row = _run_row(Diffusivity(3, 0.1, np.array([]), 1e-7, moved_a), 600.0, 24, 1, 1000.0)
+        assert (row["below_cm2_s"] == 1e-7) == has_bound
+
+
+@pytest.mark.parametrize(("n_hops", "known"), [(19, False), (20, True)])
+def test_a_diffusivity_takes_twenty_hops(n_hops: int, known: bool):
+    settings = DynamicsSettings(settle_ps=0.02, time_ps=20.0)
+    frames = walk(24, 1000, 1e-3)
+    for hop in range(n_hops):
+        for frame in frames[100 + 40 * hop :]:
+            frame.positions[hop, 1] += 2.0
+    found = diffusivity(frames, "Li", settings, 2.0, 2.0)
+    assert found.hops == n_hops
+    assert (len(found.samples_cm2_s) > 0) == known
 
 
 def test_a_conductor_of_copper_is_one_of_single_charges():

@@ -6,6 +6,7 @@ import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ import phonolyte.screen.funnel as funnel
 from phonolyte.cli import app
 from phonolyte.errors import SettingsError, TableError
 from phonolyte.screen import CRITERIA, Criteria, read_properties, screen
+from phonolyte.screen.criteria import apply_criteria
 from phonolyte.structures import Crystal, Reading, read
 from phonolyte.summary import candidates_table, funnel_table
 
@@ -72,6 +74,37 @@ def test_any_mobile_ion_and_radioactive_elements():
     assert screen(READING, criteria=lenient).table.set_index("material_id")["reason"]["radium"] == "radioactive: Ra"
     lenient = Criteria(ion=None, max_center_mev=None, no_radioactive=False)
     assert screen(READING, criteria=lenient).table.set_index("material_id")["passes"]["radium"]
+
+
+def judged(criteria: Criteria, **columns: list[Any]) -> pd.DataFrame:
+    """Verdicts on compounds that all criteria like but for what is given."""
+    n = len(next(iter(columns.values())))
+    ids = [f"m{i}" for i in range(n)]
+    liked = {"material_id": ids, "elements": [{"Li", "O"}] * n, "duplicate_of": [None] * n}
+    table = pd.DataFrame(liked | {"band_center_mev": 30.0, "e_hull_ev": 0.0, "band_gap_ev": 5.0} | columns)
+    return apply_criteria(table, criteria)[0]
+
+
+def test_technetium_promethium_and_what_follows_bismuth_are_radioactive():
+    unstable = ["Tc", "Pm", "Po", "At", "Rn", "Fr", "Ra", "Ac", "Th", "Pa", "U", "Np", "Pu", "Am", "Lr"]
+    stable = ["Mo", "Ru", "Nd", "Sm", "Pb", "Bi", "H"]
+    compounds = [{"Li", symbol} for symbol in (*unstable, *stable)]
+    table = judged(Criteria(), elements=compounds)
+    assert table["passes"].tolist() == [False] * len(unstable) + [True] * len(stable)
+    assert table["reason"].tolist()[:3] == ["radioactive: Tc", "radioactive: Pm", "radioactive: Po"]
+    assert judged(Criteria(no_radioactive=False), elements=compounds)["passes"].all()
+
+
+def test_the_criteria_of_the_study_include_their_bounds():
+    assert judged(Criteria(), band_center_mev=[39.9, 40.0, 40.1])["passes"].tolist() == [True, True, False]
+    assert judged(Criteria(), e_hull_ev=[0.049, 0.05, 0.051])["passes"].tolist() == [True, True, False]
+    assert judged(Criteria(), band_gap_ev=[0.99, 1.0, 1.01])["passes"].tolist() == [False, True, True]
+
+
+def test_eight_elements_are_mobile_ions():
+    mobile = ["Li", "Na", "K", "Mg", "Ca", "Zn", "Ag", "Cu"]
+    compounds = [{symbol, "O"} for symbol in (*mobile, "Rb", "Cs", "Al", "Be", "Sr")]
+    assert judged(Criteria(), elements=compounds)["passes"].tolist() == [True] * 8 + [False] * 5
 
 
 def test_a_property_nobody_has_is_not_asked_and_said():

@@ -33,7 +33,7 @@ from phonolyte.virtual import (
 from phonolyte.virtual.parents import orbit_labels
 from phonolyte.virtual.plausibility import Plausibility, _of_ion
 from phonolyte.virtual.rules import RuleFile
-from phonolyte.virtual.stream import formulas
+from phonolyte.virtual.stream import Evaluated, Tally, formulas
 
 PEROVSKITE = Crystal.of("CaTiO3", np.eye(3) * 3.9, ["Ca", "Ti", "O", "O", "O"],
                         [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])  # fmt: skip
@@ -131,6 +131,44 @@ def test_the_parent_is_most_plausible_and_substitutions_are_pymatgen_s():
     plausibility = Plausibility(space)(numbers, space.balanced(numbers))
     assert plausibility[0] == pytest.approx(1.0)
     assert 1.0 > plausibility[1] > 0.05 > plausibility[2]
+
+
+def evaluated(
+    center_mev: list[float], *, half_width_mev: float = 4.0, plausibility: float = 1.0, in_domain: bool = True
+) -> Evaluated:
+    n = len(center_mev)
+    flags, numbers = np.full(n, in_domain), np.tile([3, 8], (n, 1))
+    return Evaluated(
+        index=np.arange(n), numbers=numbers, center_mev=np.array(center_mev), half_width_mev=np.full(n, half_width_mev),
+        in_domain=flags, balanced=np.full(n, True), mean_row=np.full(n, 2.0), plausibility=np.full(n, plausibility),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("plausibility", "in_domain", "score_mev"),
+    [
+        (1.0, True, 34.0),  # the upper end of the interval
+        (0.1, True, 39.0),  # 5 meV for a power of ten
+        (0.01, True, 44.0),
+        (0.01, False, 49.0),  # and 5 meV outside the domain
+        (0.0, True, 94.0),  # at most twelve powers
+    ],
+)
+def test_a_score_adds_five_mev_for_each_power_of_ten_of_plausibility(
+    plausibility: float, in_domain: bool, score_mev: float
+):
+    found = evaluated([30.0], plausibility=plausibility, in_domain=in_domain)
+    assert found.score_mev == pytest.approx([score_mev])
+
+
+def test_a_tally_counts_up_to_forty_mev_as_soft_and_keeps_a_histogram_to_two_hundred():
+    tally = Tally()
+    tally.add(7, evaluated([39.9, 40.0, 40.1, 198.5, 199.5, 250.0]))
+    summary = tally.summary()
+    assert (summary["given"], summary["compounds"], summary["soft"]) == (7, 6, 2)
+    histogram = summary["histogram_per_mev"]
+    assert len(histogram) == 200
+    assert {mev: n for mev, n in enumerate(histogram) if n} == {39: 1, 40: 2, 198: 1, 199: 2}
 
 
 def test_streaming_is_in_order_and_the_same_with_threads(model: BandCenterModel):
