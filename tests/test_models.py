@@ -13,6 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from phonolyte.chemistry.formulas import composition_of
 from phonolyte.errors import ModelError, TableError
 from phonolyte.features import feature_names
 from phonolyte.models import BandCenterModel
@@ -22,7 +23,6 @@ from phonolyte.models.selection import CorrelationSelector
 from phonolyte.models.training import LearningSet, read_learning_set, train
 from phonolyte.models.trees import TreeEnsemble
 from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics
-from phonolyte.structures.crystal import elements_in
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def learning_set() -> LearningSet:
     target = 40 + 6 * table.iloc[:, 0] + 4 * table.iloc[:, 3] + 2 * np.abs(table.iloc[:, 5])
     formulas = random.choice(["Li2O", "LiF", "NaCl", "MgO", "ZnS", "Li3N", "AgI", "KBr", "CaF2", "Li2S",
                               "Na2S", "LiCl", "NaF", "CuI"], size=80).tolist()  # fmt: skip
-    elements = [frozenset(elements_in(formula)) for formula in formulas]
+    elements = [frozenset(composition_of(formula)) for formula in formulas]
     return LearningSet(table, target.to_numpy(), formulas, elements, "")
 
 
@@ -195,6 +195,17 @@ def test_rows_that_cannot_be_learned_from_are_failures(learning_set: LearningSet
         "m3": "NoBandCenter", "m5": "MissingFeature", "m7": "NoBandCenter",
     }  # fmt: skip
     assert feature_names()[2] in failures[1].message or feature_names()[2] in failures[0].message
+
+
+def test_rows_whose_formula_is_not_one_are_failures(learning_set: LearningSet, tmp_path: Path):
+    table = as_table(learning_set)
+    table.loc[[2, 4, 6], "formula"] = ["Qq2O", "lithium", None]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    data, failures = read_learning_set(tmp_path / "t.csv")
+    assert len(data.target) == len(data.elements) == len(data.formulas) == 77
+    assert {failure.material_id: failure.error for failure in failures} == {
+        "m2": "UnknownElement", "m4": "BadFormula", "m6": "BadFormula",
+    }  # fmt: skip
 
 
 def test_crystals_without_a_center_are_failures_and_a_folder_will_do(tmp_path: Path):

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from phonolyte.chemistry.formulas import shares_of
 from phonolyte.dos import PhononDos
 from phonolyte.errors import Failure
 from phonolyte.phonons.bands import load_phonons
-from phonolyte.phonons.calibration import Calibration, shares_of
+from phonolyte.phonons.calibration import Calibration
 from phonolyte.phonons.convergence import convergence
 from phonolyte.phonons.workflow import PhononResult, PhononSettings, phonons, require_phonopy
 from phonolyte.runs.campaign import ITEMS, Item, complete, failed, file_name, outcomes

@@ -12,11 +12,11 @@ from typing import Any
 import pandas as pd
 
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS
+from phonolyte.chemistry.formulas import composition_of
 from phonolyte.chemistry.ions import MOBILE_IONS
-from phonolyte.errors import SettingsError
+from phonolyte.errors import SettingsError, StructureError
 from phonolyte.runs.records import CRYSTALS, FAILURE_COLUMNS, FOLLOWED, TO_THE_END
 from phonolyte.settings import read_toml
-from phonolyte.structures.crystal import elements_in
 
 MAIN = {
     "ranked": "ranked.parquet",
@@ -107,7 +107,10 @@ class Contents:
         asked = str(self.settings.get("ion") or "any")
         if asked in ATOMIC_NUMBERS:
             return asked
-        present = elements_in(formula)
+        try:
+            present = composition_of(formula)
+        except StructureError:  # a run without formulas
+            return ""
         return next((ion for ion in MOBILE_IONS if ion in present), "")
 
     def of(self, material_id: str) -> dict[str, Mapping[str, Any]]:
