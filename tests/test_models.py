@@ -19,6 +19,7 @@ from phonolyte.features import feature_names
 from phonolyte.models import BandCenterModel
 from phonolyte.models.algorithms import FEATURE_SETS, SCAN, STUDY, regressor
 from phonolyte.models.domain import Domain, Intervals
+from phonolyte.models.nearest import Learned
 from phonolyte.models.selection import CorrelationSelector
 from phonolyte.models.training import LearningSet, read_learning_set, train
 from phonolyte.models.trees import TreeEnsemble
@@ -125,6 +126,21 @@ def test_the_domain_ends_where_features_or_elements_are_strange(learning_set: Le
     assert domain.contains(near, [{"Li", "O"}]).tolist() == [True]
     assert domain.contains(far, [{"Li", "O"}]).tolist() == [False]
     assert domain.contains(near, [{"Li", "U"}]).tolist() == [False]
+
+
+def test_the_nearest_compounds_are_four_by_the_distance_of_the_domain(learning_set: LearningSet):
+    domain = Domain.fit(learning_set.table, learning_set.elements)
+    learned = Learned.of(domain, learning_set.table, learning_set.formulas, learning_set.target)
+    asked = learning_set.table.iloc[[3, 8]] + 0.2
+    places, distances = learned.nearest(asked)
+    for row, (crystal, found, distance) in enumerate(zip(asked.to_numpy(), places, distances, strict=True)):
+        apart = (learning_set.table.to_numpy() - crystal) / domain.scale
+        mahalanobis = np.sqrt([x @ domain.precision @ x for x in apart])
+        assert found.tolist() == np.argsort(mahalanobis)[:4].tolist(), row
+        np.testing.assert_allclose(distance, np.sort(mahalanobis)[:4])
+    assert [part.shape for part in learned.nearest(asked.iloc[:0])] == [(0, 4), (0, 4)]
+    assert learned.nearest(asked, n=99)[0].shape == (2, 80)
+    assert learned.nearest(learning_set.table.iloc[[5]], n=1)[1].tolist() == [[0.0]]
 
 
 def test_a_trained_model_is_read_back_and_has_its_card_and_metrics(learning_set: LearningSet, tmp_path: Path):
