@@ -23,7 +23,7 @@ from phonolyte.models.nearest import Learned
 from phonolyte.models.selection import CorrelationSelector
 from phonolyte.models.training import LearningSet, read_learning_set, train
 from phonolyte.models.trees import TreeEnsemble
-from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics
+from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics, n_folds
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +126,34 @@ def test_the_domain_ends_where_features_or_elements_are_strange(learning_set: Le
     assert domain.contains(near, [{"Li", "O"}]).tolist() == [True]
     assert domain.contains(far, [{"Li", "O"}]).tolist() == [False]
     assert domain.contains(near, [{"Li", "U"}]).tolist() == [False]
+
+
+def test_the_domain_holds_ninety_nine_of_a_hundred_it_has_learned_from():
+    table = pd.DataFrame(np.random.default_rng(5).normal(size=(1000, 4)), columns=list("abcd"))
+    domain = Domain.fit(table, [{"Li"}] * 1000)
+    assert domain.contains(table, [{"Li"}] * 1000).sum() == 990
+
+
+@pytest.mark.parametrize(("split", "n"), [("random", 10), ("composition", 10), ("representative", 1)])
+def test_there_are_ten_folds_and_one_representative_split(learning_set: LearningSet, split: str, n: int):
+    parts = list(folds(split, learning_set.target, learning_set.groups, seed=0))
+    assert len(parts) == n == n_folds(split, learning_set.groups)
+    if split == "representative":
+        assert len(parts[0][1]) == 16  # a fifth of 80
+
+
+def test_scores_are_what_their_names_say():
+    table = pd.DataFrame({
+        "algorithm": "a", "features": "all", "split": "random", "fold": [0, 0, 0, 1, 1],
+        "band_center_mev": [10.0, 20.0, 30.0, 5.0, 15.0], "predicted_mev": [13.0, 20.0, 26.0, 5.0, 15.0],
+    })  # fmt: skip
+    (row,) = metrics(table)
+    # errors of 3, 0 and -4 meV in the first fold, of nothing in the second
+    assert row["n"] == 5
+    assert row["r2"] == pytest.approx((1 - 25 / 200 + 1) / 2)
+    assert row["mae_mev"] == pytest.approx(7 / 3 / 2)
+    assert row["rmse_mev"] == pytest.approx((25 / 3) ** 0.5 / 2)
+    assert row["mae_std_mev"] == pytest.approx(7 / 3 / 2**0.5)
 
 
 def test_the_nearest_compounds_are_four_by_the_distance_of_the_domain(learning_set: LearningSet):
