@@ -24,8 +24,7 @@ import numpy as np
 from record import SHARED, keep
 
 from phonolyte.sources import NCrystal
-from phonolyte.sources.entry import dos_of
-from phonolyte.structures import Crystal, read
+from phonolyte.structures import read
 
 TESTS = Path(__file__).parents[1] / "tests"
 COMMAND = [sys.executable, "-c", "from phonolyte.cli import main; main()"]
@@ -46,17 +45,13 @@ def ncrystal() -> None:
         calculated[crystal.formula].append(crystal)
     page = next(NCrystal().pages(""))
     matcher, rows = StructureMatcher(), []
-    for record in page.records:
-        dos = dos_of(record)
-        row = record["crystal"]
-        here = Crystal.of(row["material_id"], row["lattice"], row["species"], row["frac_coords"])
-        for other in calculated[record["formula"]]:
+    for entry in page.entries:
+        here = entry.crystal.to_pymatgen()
+        for other in calculated[entry.formula]:
             symmetry = spglib.get_symmetry_dataset((other.lattice, other.frac_coords, other.numbers), symprec=1e-2)
-            if symmetry.number == record["properties"]["space_group_number"] and matcher.fit(
-                here.to_pymatgen(), other.to_pymatgen()
-            ):
+            if symmetry.number == entry.properties["space_group_number"] and matcher.fit(here, other.to_pymatgen()):
                 center = float(other.properties["band_center_mev"])
-                rows.append((record["material_id"], other.material_id, dos.band_center_mev, center))
+                rows.append((entry.material_id, other.material_id, entry.dos.band_center_mev, center))
                 break
     found, known = (np.array([row[i] for row in rows]) for i in (2, 3))
     differences = found - known
@@ -64,10 +59,10 @@ def ncrystal() -> None:
     keep(
         "sources-ncrystal",
         {
-            "n_library": len(page.records) + len(page.failures),
-            "n_with_curve_of_each_element": len(page.records),
-            "n_with_lithium": sum("Li" in record["crystal"]["species"] for record in page.records),
-            "n_same_formula": sum(bool(calculated[record["formula"]]) for record in page.records),
+            "n_library": page.n_materials,
+            "n_with_curve_of_each_element": len(page.entries),
+            "n_with_lithium": sum("Li" in entry.crystal.symbols for entry in page.entries),
+            "n_same_formula": sum(bool(calculated[entry.formula]) for entry in page.entries),
             "n_compared": len(rows),
             "mae_mev": round(float(np.abs(differences).mean()), 3),
             "median_absolute_mev": round(float(np.median(np.abs(differences))), 3),

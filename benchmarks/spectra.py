@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from record import keep
 
-from phonolyte.impedance import Analysis, Fit, Spectrum, analyse, fit, resistances
-from phonolyte.impedance.circuits import circuit_of
+from phonolyte.impedance import Analysis, Fit, Spectrum, analyze_spectrum, fit_circuit, list_resistances
+from phonolyte.impedance.circuits import parse_circuit
 
 PLAIN = ("p(R1,CPE1)", "p(R1,CPE1)-CPE0", "p(R1,CPE1)-p(R2,CPE2)", "p(R1,CPE1)-p(R2,CPE2)-CPE0")
 LEADS = ("L0-R0-p(R1,CPE1)-CPE0", "L0-R0-p(R1,CPE1)-p(R2,CPE2)-CPE0")
@@ -81,20 +81,20 @@ class Score:
 
     def add(self, circuit: str, spectrum: Spectrum, values: Values, *, every: bool) -> None:
         start, cpu = time.perf_counter(), time.process_time()
-        found = analyse(spectrum)
+        found = analyze_spectrum(spectrum)
         self.seconds.append(time.perf_counter() - start)
         self.cpu.append(time.process_time() - cpu)
         self.of[circuit] += 1
         self.chosen[found.fit.circuit] += 1
         self.right[circuit] += found.fit.circuit == circuit
-        self.arcs += len(circuit_of(found.fit.circuit).arcs) == len(circuit_of(circuit).arcs)
+        self.arcs += len(parse_circuit(found.fit.circuit).arcs) == len(parse_circuit(circuit).arcs)
         self.verdicts[found.test.verdict] += 1
         self.total(found, sum(value for name, value in values.items() if re.fullmatch(r"R\d+", name)))
         if every:
             self.parameters(circuit, spectrum, values, found)
 
     def total(self, found: Analysis, true: float) -> None:
-        shown = {one.process: one for one in resistances(found.fit, rivals=found.tried)}["total"]
+        shown = {one.process: one for one in list_resistances(found.fit, rivals=found.tried)}["total"]
         self.off.append(abs(float(np.log(shown.ohm / true))))
         self.asked["total, circuit chosen"] += 1
         self.inside["total, circuit chosen"] += shown.low_ohm <= true <= shown.high_ohm
@@ -103,8 +103,8 @@ class Score:
             self.bounds += found.intercept.ohm <= true
 
     def parameters(self, circuit: str, spectrum: Spectrum, values: Values, found: Analysis) -> None:
-        same = found.fit if found.fit.circuit == circuit else fit(spectrum, circuit)
-        names = circuit_of(circuit).names
+        same = found.fit if found.fit.circuit == circuit else fit_circuit(spectrum, circuit)
+        names = parse_circuit(circuit).names
         for name, there in zip(names, aligned(same, names), strict=True):
             kind = re.sub(r"\d", "", name.replace("_0", " Q").replace("_1", " alpha"))
             at = same.names.index(there)
@@ -151,17 +151,17 @@ def hard(kind: str, number: int, rng: np.random.Generator) -> tuple[str, Spectru
         z = spectrum.impedance_ohm.copy()
         points = rng.choice(len(z), size=int(rng.integers(1, 4)), replace=False)
         z[points] *= 1 + rng.uniform(0.1, 0.3, len(points)) * np.exp(2j * np.pi * rng.random(len(points)))
-        spectrum = Spectrum.of(spectrum.name, spectrum.frequency_hz, z)
+        spectrum = Spectrum.from_arrays(spectrum.name, spectrum.frequency_hz, z)
     return circuit, spectrum, values
 
 
 def measured(circuit: str, values: Values, f: np.ndarray, rng: np.random.Generator) -> tuple[Spectrum, Values]:
     """A spectrum with noise."""
-    wanted = circuit_of(circuit)
+    wanted = parse_circuit(circuit)
     noise = 10 ** rng.uniform(-3, np.log10(0.02))
     z = wanted.impedance_ohm([values[name] for name in wanted.names], f)
     z = z + np.abs(z) * noise * (rng.normal(size=len(f)) + 1j * rng.normal(size=len(f)))
-    return Spectrum.of(circuit, f, z), values
+    return Spectrum.from_arrays(circuit, f, z), values
 
 
 def frequencies(rng: np.random.Generator) -> np.ndarray:

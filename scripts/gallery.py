@@ -348,8 +348,9 @@ def of_dos(runs: Path) -> Figure:
 
 
 def of_bands(runs: Path) -> Figure:
-    from phonolyte.phonons.bands import band_structure, load_phonons
     from phonolyte.phonons.campaign import read_density
+
+    from phonolyte.phonons.bands import band_structure, load_phonons
     from phonolyte.runs.campaign import folder_of
 
     folder = runs / "phonons"
@@ -455,21 +456,16 @@ def spectrum_files(runs: Path) -> list[Path]:
 
 
 def of_spectrum(runs: Path) -> Figure:
-    from phonolyte.figures.impedance import spectrum_figure
-    from phonolyte.impedance import Reading, analyse_files
+    from phonolyte.impedance import analyze, plot_spectrum
 
-    analyses, _ = analyse_files([runs / "simulated_30C.csv"], Reading())
-    return spectrum_figure(analyses[0])
+    return plot_spectrum(analyze([runs / "simulated_30C.csv"]).analyses[0])
 
 
 def of_arrhenius(runs: Path) -> Figure:
     from phonolyte.figures.impedance import arrhenius_figure
-    from phonolyte.impedance.run import arrhenius_of
 
-    spectra = pd.read_parquet(runs / "spectra" / "spectra.parquet")
-    parts = {str(name): part for name, part in spectra.groupby("process", sort=False)}
-    lines = {name: arrhenius_of(part, "ln_sigma_t") for name, part in parts.items()}
-    return arrhenius_figure(parts, lines, title="Simulated pellet")
+    points = pd.read_csv(runs / "spectra" / "points.csv")
+    return arrhenius_figure(points, pd.read_parquet(runs / "spectra" / "arrhenius.parquet"), title="Simulated pellet")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def test_a_cell_of_one_atom_is_doubled_because_it_cannot_be_pushed():
 
 def test_ladders_that_make_no_sense_are_told():
     for values, message in (
-        (((40,), (4,)), "no ladder"),
+        (((40,), (4,)), "not a ladder"),
         (((40, 60), (2, 4)), "cannot be 2 times"),
         (((), (4,)), "ecutwfc_ry is"),
         (((40, 60), (4,), (-1,)), "k_spacings_inv_a is"),
@@ -136,6 +136,7 @@ def test_a_density_cutoff_of_four_is_not_enough_for_li2o_though_its_energy_looks
 
 def test_the_command_needs_one_crystal_and_options_that_make_sense(tmp_path: Path):
     (tmp_path / "empty.cif").write_text("data_x\n")
+    (tmp_path / "Si.upf").write_text("nobody reads it")
     options = ["--option", f"pseudo_dir={tmp_path}", "--option", "command=echo", "-o", str(tmp_path / "run")]
     for arguments, message in (
         ([str(tmp_path / "empty.cif"), *options], "does not give one crystal"),

@@ -1,18 +1,34 @@
 from __future__ import annotations
 
+import gc
+import multiprocessing
+import os
+import pickle
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.lj import LennardJones
+from phonolyte.cli.engines import options_of
 
 from phonolyte.errors import EngineError, MissingExtraError, SettingsError
-from phonolyte.forces import ENGINES, open_engine
-from phonolyte.forces.espresso import density_cutoff_ry, k_mesh, pseudopotential
+from phonolyte.forces import ENGINES, Engine, engine_options, open_engine
+from phonolyte.forces.espresso import PlaneWaves, density_cutoff_ry, k_mesh, pseudopotential
+from phonolyte.runs.records import checksum
 
 DEBIAN_PSEUDO = Path("/usr/share/espresso/pseudo")
+needs_pw = pytest.mark.skipif(
+    shutil.which("pw.x") is None or not DEBIAN_PSEUDO.is_dir(), reason="Quantum ESPRESSO is not installed"
+)
 
 
 class Broken(Calculator):
@@ -29,6 +45,20 @@ class Broken(Calculator):
         if self.fails:
             raise RuntimeError("no memory left")
         self.results = {"energy": 0.0, "forces": np.full((len(self.atoms), 3), self.value)}
+
+
+class Half:
+    """Forces without energies."""
+
+    def get_forces(self, atoms: Atoms) -> np.ndarray:
+        return np.zeros((len(atoms), 3))
+
+
+class Picky:
+    """A calculator that cannot be made."""
+
+    def __init__(self) -> None:
+        raise OSError("weights are missing\nlook elsewhere")
 
 
 def test_an_engine_gives_forces_on_many_cells_and_says_what_it_is():
@@ -68,10 +98,14 @@ def test_any_ase_calculator_will_do_by_its_path():
         ("magic", {}, SettingsError, "there is no engine 'magic'"),
         ("emt", {"colour": 1}, SettingsError, "no option 'colour'"),
         ("espresso", {}, SettingsError, "needs pseudo_dir"),
-        ("no_such_package.calculator:X", {}, MissingExtraError, "pip install no_such_package"),
+        ("no_such_package.calculator:X", {}, MissingExtraError, "no_such_package.calculator is not importable"),
+        (":X", {}, SettingsError, "is not an import path"),
+        ("json:", {}, SettingsError, "is not an import path"),
         ("ase.calculators.lj:Nothing", {}, SettingsError, "has no 'Nothing'"),
         ("ase.calculators.lj:LennardJones", {"smooth": 1, "rc": "x"}, EngineError, "."),
-        ("json:JSONDecoder", {}, SettingsError, "no ASE calculator"),
+        ("json:JSONDecoder", {}, SettingsError, "is not an ASE calculator"),
+        ("test_forces:Half", {}, SettingsError, "has no get_potential_energy"),
+        ("test_forces:Picky", {}, EngineError, "test_forces:Picky cannot be made: weights are missing"),
     ],
 )
 def test_what_is_no_engine_is_told(name: str, options: dict[str, object], error: type[Exception], message: str):
@@ -120,15 +154,13 @@ def test_the_k_mesh_is_no_coarser_than_asked_for():
 
 
 def test_espresso_without_its_program_or_folder_is_told(tmp_path: Path):
-    with pytest.raises(SettingsError, match="no folder"):
+    with pytest.raises(SettingsError, match="not a folder"):
         open_engine("espresso", pseudo_dir=str(tmp_path / "none"))
     with pytest.raises(SettingsError, match="no_pw is not installed"):
         open_engine("espresso", pseudo_dir=str(tmp_path), command="no_pw")
 
 
-@pytest.mark.skipif(
-    shutil.which("pw.x") is None or not DEBIAN_PSEUDO.is_dir(), reason="Quantum ESPRESSO is not installed"
-)
+@needs_pw
 def test_pw_gives_the_forces_on_silicon(tmp_path: Path):
     shutil.copy(DEBIAN_PSEUDO / "Si.pbe-rrkj.UPF", tmp_path)
     engine = open_engine("espresso", pseudo_dir=str(tmp_path), ecutwfc_ry=16, k_spacing_inv_a=0.7, conv_thr_ry=1e-9)
@@ -139,3 +171,378 @@ def test_pw_gives_the_forces_on_silicon(tmp_path: Path):
     # the zone-centre optic mode: 15.5 THz, reduced mass 14 u, so 13.9 eV/angstrom^2
     assert -forces[0, 0] / 0.05 == pytest.approx(13.9, rel=0.1)
     assert engine.provenance["ecutwfc_ry"] == "16"
+
+
+# Engines in other processes
+
+
+MYCALC = """
+from ase.calculators.lj import LennardJones
+
+
+class MyClass(LennardJones):
+    pass
+"""
+
+
+@pytest.fixture
+def potentials(tmp_path: Path) -> Path:
+    """A folder with potentials of silicon for two functionals, and files that are none."""
+    folder = tmp_path / "upf"
+    folder.mkdir()
+    for name in ("Si.pbesol-n.UPF", "Si.pbe-n.UPF", "notes.UPF", "Si.pbesol.txt"):
+        (folder / name).write_text(f"content of {name}")
+    return folder
+
+
+def again(engine: Engine) -> Engine:
+    return pickle.loads(pickle.dumps(engine))
+
+
+def pressed(number: int) -> Atoms:
+    cell = bulk("Cu", cubic=True)
+    cell.rattle(0.05, seed=number)
+    return cell
+
+
+def forces_and_identity(engine: Engine, cell: Atoms) -> tuple[np.ndarray, int, int]:
+    return engine.forces([cell])[0], id(engine.calculator), os.getpid()
+
+
+@pytest.mark.parametrize("name", ["emt", "ase.calculators.lj:LennardJones"])
+def test_an_engine_comes_back_from_a_pickle_as_it_was(name: str):
+    engine = open_engine(name)
+    back = again(engine)
+    assert (back.name, back.provenance, back.options, back.max_workers) == (name, engine.provenance, {}, None)
+    np.testing.assert_array_equal(back.forces([pressed(1)])[0], engine.forces([pressed(1)])[0])
+    assert again(engine) is back
+    assert again(back) is back
+    assert again(open_engine("ase.calculators.lj:LennardJones", epsilon=0.5)) is not back
+
+
+def test_options_travel_with_an_engine():
+    engine = again(open_engine("ase.calculators.lj:LennardJones", epsilon=0.25, sigma=2.5, rc=6.0))
+    assert engine.options == {"epsilon": 0.25, "sigma": 2.5, "rc": 6.0}
+    here = LennardJones(epsilon=0.25, sigma=2.5, rc=6.0)
+    np.testing.assert_allclose(engine.forces([pressed(2)])[0], here.get_forces(pressed(2)))
+
+
+def test_a_sent_engine_is_opened_when_it_is_needed_and_once(monkeypatch: pytest.MonkeyPatch):
+    from phonolyte.forces import engines
+
+    packed = pickle.dumps(open_engine("ase.calculators.lj:LennardJones", epsilon=0.125))
+    opened: list[str] = []
+    make = engines.make_calculator
+    monkeypatch.setattr(engines, "make_calculator", lambda *a: (opened.append(a[0]), make(*a))[1])
+    engine = pickle.loads(packed)
+    assert engine.provenance["epsilon"] == "0.125"
+    assert not opened
+    for number in range(3):
+        pickle.loads(packed).forces([pressed(number)])
+    assert opened == ["ase.calculators.lj:LennardJones"]
+    with pytest.raises(AttributeError, match="'Engine' object has no attribute 'forcez'"):
+        _ = engine.forcez
+
+
+def test_an_engine_that_differs_on_the_worker_is_refused(tmp_path: Path):
+    weights = tmp_path / "weights.txt"
+    weights.write_text("1 2 3")
+    engine = again(open_engine("ase.calculators.lj:LennardJones", label=str(weights)))
+    weights.write_text("1 2 4")
+    with pytest.raises(EngineError, match=r"label is weights.txt sha256:(?s:.*)Install the same version"):
+        engine.forces([pressed(0)])
+
+
+def test_an_engine_around_a_calculator_travels_if_the_calculator_does():
+    engine = Engine("mine", LennardJones(epsilon=0.25), {"a": "b"}, max_workers=2)
+    back = again(engine)
+    assert (back.name, dict(back.provenance), back.max_workers, back.options) == ("mine", {"a": "b"}, 2, None)
+    np.testing.assert_array_equal(back.forces([pressed(1)])[0], engine.forces([pressed(1)])[0])
+    calculator = LennardJones()
+    calculator.secret = lambda: None
+    with pytest.raises(EngineError, match=r"engine mine cannot be sent to another process(?s:.*)module:Class"):
+        pickle.dumps(Engine("mine", calculator))
+    # what was changed is not what the name stands for, and must not come back as that
+    with pytest.raises(EngineError, match="emt cannot be sent"):
+        pickle.dumps(replace(open_engine("emt"), batch=lambda cells: []))
+
+
+def test_espresso_travels_with_its_settings_and_its_charge(potentials: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(potentials.parent)
+    waves = PlaneWaves(Path("upf"), ecutwfc_ry=30, functional="pbesol")
+    engine = again(waves.engine("true"))
+    monkeypatch.chdir("/")
+    assert engine.max_workers == 1
+    assert engine.calculator.waves.potentials(["Si"]) == {"Si": potentials / "Si.pbesol-n.UPF"}
+    charged = again(waves.engine("true").with_charge(-1.0))
+    assert charged.provenance["charge"] == "-1"
+    assert charged.calculator.waves.charge == -1
+    assert engine.with_charge(-1.0).provenance == charged.provenance
+    assert again(engine.with_charge(-1.0)).calculator.waves == charged.calculator.waves
+    opened = open_engine("espresso", pseudo_dir=str(potentials), functional="pbe", command="true", conv_thr_ry=1e-8)
+    assert again(opened).calculator.waves == opened.calculator.waves
+    assert opened.calculator.waves.conv_thr_ry == 1e-8
+
+
+def test_engines_in_spawned_processes_give_the_same_forces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "mycalc_spawned.py").write_text(MYCALC)
+    monkeypatch.chdir(tmp_path)
+    engines = open_engine("emt"), open_engine("mycalc_spawned:MyClass", epsilon=0.01, sigma=2.3, rc=5.0)
+    monkeypatch.chdir("/")
+    assert str(tmp_path) not in sys.path
+    cells = [pressed(number) for number in range(4)]
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for engine in engines:
+            there = list(pool.map(forces_and_identity, [engine] * len(cells), cells))
+            np.testing.assert_array_equal([forces for forces, *_ in there], engine.forces(cells))
+            ((_, process),) = {(calculator, process) for _, calculator, process in there}
+            assert process != os.getpid()
+
+
+# Calculators of files
+
+
+def test_a_file_in_the_working_folder_is_an_engine_known_by_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "mycalc_here.py"
+    file.write_text(MYCALC)
+    monkeypatch.chdir(tmp_path)
+    paths = list(sys.path)
+    engine = open_engine("mycalc_here:MyClass")
+    assert engine.forces([bulk("Ar", a=5.3)])[0].shape == (1, 3)
+    assert engine.provenance == {"source": f"mycalc_here.py sha256:{checksum(file)}"}
+    assert sys.path == paths
+    (tmp_path / "other").mkdir()
+    shutil.copy(file, tmp_path / "other")
+    monkeypatch.chdir(tmp_path / "other")
+    with pytest.raises(EngineError, match="loaded another mycalc_here already"):
+        open_engine("mycalc_here:MyClass")
+
+
+def test_a_file_cannot_stand_for_an_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "graphlib.py").write_text("raise SystemExit('taken')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "graphlib", raising=False)
+    with pytest.raises(SettingsError, match="graphlib has no 'X'"):
+        open_engine("graphlib:X")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
+        ("def f(:", "SyntaxError"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+    ],
+)
+def test_a_file_that_fails_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str):
+    (tmp_path / "mycalc_broken.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(EngineError, match=f"mycalc_broken fails as it is imported: {message}"):
+        open_engine("mycalc_broken:MyClass")
+
+
+def test_nobody_is_told_to_install_a_name_that_is_not_there():
+    with pytest.raises(MissingExtraError) as raised:
+        open_engine("sevvenn.calculator:X")
+    assert "pip" not in str(raised.value)
+    assert "a file sevvenn.py in the working folder" in str(raised.value)
+
+
+# Options
+
+
+def test_options_are_pairs_or_a_table():
+    pairs = ["ecutwfc_ry=60", "k_spacing_inv_a=0.5", "compiled=true", "functional=pbesol", "command=a=b"]
+    table = {"ecutwfc_ry": 60, "k_spacing_inv_a": 0.5, "compiled": True, "functional": "pbesol", "command": "a=b"}
+    for read in (engine_options, options_of):
+        assert read(pairs) == read(table) == table
+    assert engine_options({"label": "60"}) == {"label": "60"}
+    assert engine_options("a=1") == {"a": 1}
+    for given, message in ((["x"], "'x' is not an option"), ([3], "3 is not an option"), (["a=1", "a=2"], "twice")):
+        with pytest.raises(SettingsError, match=message):
+            engine_options(given)
+
+
+def test_a_study_takes_options_as_a_table(monkeypatch: pytest.MonkeyPatch):
+    from phonolyte.cli.study import _further
+
+    table = {"pseudo_dir": "sssp", "ecutwfc_ry": 60}
+    assert _further({"follow": {"engine": "espresso", "options": table}})["options"] == table
+    assert _further({"follow": {"options": ["a=1"]}})["options"] == ["a=1"]
+    assert _further({"follow": {}})["options"] == []
+    monkeypatch.setenv("PHONOLYTE_OPTIONS", "a=2")
+    assert _further({"follow": {"options": table}})["options"] == ["a=2"]
+
+
+# Devices
+
+
+def torch_with(monkeypatch: pytest.MonkeyPatch, *, cuda: bool) -> None:
+    torch = SimpleNamespace(
+        __version__="2.0", cuda=SimpleNamespace(is_available=lambda: cuda), set_num_threads=lambda n: None
+    )
+    monkeypatch.setitem(sys.modules, "torch", torch)
+
+
+@pytest.mark.parametrize("name", ["dpa4", "sevennet"])
+def test_a_device_that_is_not_there_is_refused(name: str, monkeypatch: pytest.MonkeyPatch):
+    torch_with(monkeypatch, cuda=False)
+    with pytest.raises(SettingsError, match="finds no CUDA"):
+        open_engine(name, device="cuda")
+    with pytest.raises(SettingsError, match="device is 'tpu'"):
+        open_engine(name, device="tpu")
+
+
+def test_sevennet_is_opened_on_the_device_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    torch_with(monkeypatch, cuda=True)
+    made: list[dict[str, str]] = []
+    package = ModuleType("sevenn.calculator")
+    package.SevenNetCalculator = lambda **options: made.append(options) or LennardJones()
+    monkeypatch.setitem(sys.modules, "sevenn", ModuleType("sevenn"))
+    monkeypatch.setitem(sys.modules, "sevenn.calculator", package)
+    monkeypatch.setattr("phonolyte.forces.engines.version", lambda name: "1.0")
+    assert open_engine("sevennet").provenance == {
+        "sevenn": "1.0", "torch": "1.0", "model": "7net-l3i5", "device": "cpu"
+    }  # fmt: skip
+    weights = tmp_path / "w.pth"
+    weights.write_text("w")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    engine = open_engine("sevennet", model="~/w.pth", device="cuda")
+    assert made == [{"model": "7net-l3i5", "device": "cpu"}, {"model": str(weights), "device": "cuda"}]
+    assert engine.provenance["device"] == "cuda"
+    assert engine.provenance["weights_sha256"] == checksum(weights)
+    assert again(engine).options == {"model": str(weights), "device": "cuda"}
+
+
+def test_dpa4_refuses_a_process_that_computes_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    torch_with(monkeypatch, cuda=True)
+    from phonolyte.forces import dpa
+
+    monkeypatch.setattr(dpa, "_without_foreign_operators", lambda: None)
+    monkeypatch.setattr(dpa, "_keep_freed_memory", lambda: None)
+    monkeypatch.setattr("phonolyte.forces.engines.version", lambda name: "1.0")
+    threads = ("OMP_NUM_THREADS", "DP_INTRA_OP_PARALLELISM_THREADS", "DP_INTER_OP_PARALLELISM_THREADS")
+    for name in ("DEVICE", "DP_INFER_BATCH_SIZE", *threads):
+        monkeypatch.setenv(name, "1")
+    for name in ("deepmd", "deepmd.calculator", "deepmd.pt", "deepmd.pt.utils", "deepmd.pt.utils.env"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    potential = SimpleNamespace(get_type_map=lambda: ["H"])
+    sys.modules["deepmd.calculator"].DP = lambda model: SimpleNamespace(dp=potential)
+    sys.modules["deepmd.pt.utils.env"].DEVICE = SimpleNamespace(type="cpu")
+    (tmp_path / "w.pt").write_text("w")
+    monkeypatch.chdir(tmp_path)
+    engine = open_engine("dpa4", checkpoint="w.pt", threads=2)
+    assert os.environ["DEVICE"] == "cpu"
+    assert engine.provenance["device"] == "cpu"
+    assert engine.options == {"checkpoint": str(tmp_path / "w.pt"), "threads": 2, "compiled": False, "device": "cpu"}
+    # the same weights from elsewhere are the same engine
+    assert open_engine("dpa4", checkpoint=str(tmp_path / "w.pt")).provenance == engine.provenance
+    with pytest.raises(EngineError, match="computes on cpu in this process, not on cuda"):
+        open_engine("dpa4", checkpoint="w.pt", device="cuda")
+
+
+# Quantum ESPRESSO
+
+
+def test_an_exchanged_pseudopotential_is_another_engine_however_the_functional_is_spelled(potentials: Path):
+    def told(functional: str) -> str:
+        return PlaneWaves(potentials, functional=functional).provenance["pseudopotentials"]
+
+    first = {functional: told(functional) for functional in ("pbesol", "PBEsol", "pbe", "")}
+    assert first["pbesol"] == first["PBEsol"]
+    assert len(set(first.values())) == 3
+    (potentials / "notes.UPF").write_text("not chosen for any element")
+    assert told("PBEsol") == first["PBEsol"]
+    (potentials / "Si.pbesol-n.UPF").write_text("exchanged")
+    assert told("PBEsol") != first["PBEsol"]
+    assert told("pbe") == first["pbe"]
+    with pytest.raises(SettingsError, match="no pseudopotentials for lda"):
+        told("lda")
+
+
+def test_equal_numbers_are_equal_settings_and_words_are_refused(potentials: Path):
+    whole, broken = (PlaneWaves(potentials, ecutwfc_ry=number, ecutrho_ry=8 * number) for number in (60, 60.0))
+    assert whole.provenance == broken.provenance
+    assert whole.provenance["ecutwfc_ry"] == "60"
+    assert PlaneWaves(potentials, conv_thr_ry=1e-10).provenance["conv_thr_ry"] == "1e-10"
+    for options, message in (
+        ({"ecutwfc_ry": "60 Ry"}, "ecutwfc_ry is '60 Ry': it is not a number"),
+        ({"conv_thr_ry": True}, "conv_thr_ry is True"),
+        ({"ecutwfc_ry": float("nan")}, "ecutwfc_ry is nan"),
+        ({"k_spacing_inv_a": 0}, "k_spacing_inv_a is 0"),
+        ({"ecutrho_ry": -1}, "ecutrho_ry is -1"),
+        ({"functional": 3}, "functional is 3"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            PlaneWaves(potentials, **options)
+
+
+def test_the_program_is_found_among_the_words_of_a_command(
+    potentials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "bin").mkdir()
+    for name in ("pw.x", "mpirun", "my pw.x"):
+        (tmp_path / "bin" / name).write_text("#!/bin/sh\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    spaced = tmp_path / "bin" / "my pw.x"
+    for command in ("pw.x", "pw.x -nk 4", "mpirun -n 4 pw.x -nk 4", f"mpirun '{spaced}' -nk 2"):
+        open_engine("espresso", pseudo_dir=str(potentials), command=command)
+    for command, message in (
+        ("srun pw.x -nk 4", "srun is not installed"),
+        ("mpirun /opt/pw.x -nk 4", "/opt/pw.x is not installed"),
+        ("'pw.x", "cannot be read"),
+        (" ", "is empty"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            open_engine("espresso", pseudo_dir=str(potentials), command=command)
+
+
+FAILING = """
+import sys, tempfile
+from ase.build import bulk
+from phonolyte.errors import EngineError
+from phonolyte.forces import open_engine
+tempfile.tempdir = sys.argv[1]
+engine = open_engine("espresso", pseudo_dir=sys.argv[2], functional="pbe", command="false")
+try:
+    engine.forces([bulk("Si")])
+except EngineError as error:
+    print(error)
+"""
+
+
+def test_temporary_folders_go_with_the_engine_and_with_the_process(
+    potentials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    engine = open_engine("espresso", pseudo_dir=str(potentials), functional="pbe", command="false")
+    with pytest.raises(EngineError, match="espresso failed"):
+        engine.forces([bulk("Si")])
+    assert len(list(scratch.iterdir())) == 1
+    del engine
+    gc.collect()
+    assert list(scratch.iterdir()) == []
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING, str(scratch), str(potentials)], capture_output=True, text=True, check=True
+    )
+    assert "espresso failed" in done.stdout
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_given_scratch_is_kept_and_shared_by_no_two_engines(
+    potentials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    options = {"pseudo_dir": "~/upf", "functional": "pbe", "command": "false", "scratch": "~/kept"}
+    for _ in range(2):
+        engine = open_engine("espresso", **options)
+        with pytest.raises(EngineError, match="espresso failed"):
+            engine.forces([bulk("Si")])
+    del engine
+    gc.collect()
+    assert len(list((tmp_path / "kept").glob("*/espresso.pwi"))) == 2

@@ -16,28 +16,30 @@ from typer.testing import CliRunner
 
 from phonolyte.cli import app
 from phonolyte.errors import Failure, MissingExtraError, SettingsError, SpectrumError
-from phonolyte.figures.impedance import spectrum_figure
-from phonolyte.figures.impedance_page import _number as number_of
-from phonolyte.figures.impedance_page import write_page
 from phonolyte.impedance import (
     Geometry,
+    Series,
     Spectrum,
-    analyse,
-    arrhenius,
-    best_fit,
-    fit,
-    intercept,
-    kramers_kronig,
+    analyze_spectrum,
+    check_kramers_kronig,
+    choose_circuit,
+    draw,
+    fit_arrhenius,
+    fit_circuit,
+    fit_regimes,
+    list_resistances,
+    plot_spectrum,
+    read_intercept,
     read_spectrum,
-    regimes,
-    resistances,
-    tables,
+    write_page,
 )
-from phonolyte.impedance.arrhenius import fault
-from phonolyte.impedance.circuits import Grid, circuit_of
-from phonolyte.impedance.notes import line_notes, series_notes
-from phonolyte.impedance.run import arrhenius_of, compared, series
-from phonolyte.impedance.temperature import temperature_of
+from phonolyte.impedance.analysis import compare_with_intercept
+from phonolyte.impedance.arrhenius import find_fault
+from phonolyte.impedance.circuits import Grid, parse_circuit
+from phonolyte.impedance.notes import list_line_notes, list_series_notes
+from phonolyte.impedance.page import _number as number_of
+from phonolyte.impedance.tables import ArrheniusRow, fit_process, make_table, split_by_process
+from phonolyte.impedance.temperature import find_temperature
 from phonolyte.units import KB_EV_K
 
 F = np.logspace(6, -1, 50)
@@ -192,7 +194,7 @@ def test_a_phase_without_a_unit_is_told(tmp_path: Path):
      ("run_100kHz", None), ("200", None), ("pellet3", None), ("x_9999C", None)],
 )  # fmt: skip
 def test_temperatures_stand_in_names(stem: str, kelvin: float | None):
-    found, notes = temperature_of(stem, (), None)
+    found, notes = find_temperature(stem, (), None)
     assert found == (pytest.approx(kelvin) if kelvin else None)
     assert any("from the name" in note for note in notes) == (kelvin is not None)
 
@@ -297,7 +299,7 @@ def test_what_is_no_spectrum_says_so(tmp_path: Path, text: str, why: str):
 def test_what_can_be_mended_is_mended_and_told():
     order = np.random.default_rng(0).permutation(len(F))
     z = np.append(Z[order], [Z[3], np.nan])
-    found = Spectrum.of("x", np.append(F[order], [F[3], 1.0]), z.conj())
+    found = Spectrum.from_arrays("x", np.append(F[order], [F[3], 1.0]), z.conj())
     assert found.impedance_ohm == pytest.approx(Z)
     said = " ".join(found.notes)
     for part in ("1 of 52 points are not numbers", "1 repeated", "not in order", "imaginary part is positive"):
@@ -322,7 +324,7 @@ CIRCUITS = ("R0-p(R1,CPE1)-p(R2,CPE2)-CPE0", "L0-R0-p(R1-W1,C1)-p(R2,CPE2,R3)", 
 def test_circuits_are_those_of_impedance_py_and_their_slopes_are_right(text: str):
     from impedance.models.circuits import CustomCircuit
 
-    circuit, grid = circuit_of(text), Grid.of(F)
+    circuit, grid = parse_circuit(text), Grid.from_frequencies(F)
     values = np.where(circuit.exponents, 0.8, 10 ** np.random.default_rng(0).uniform(-1, 1, len(circuit.names)))
     theirs = CustomCircuit(text, initial_guess=values.tolist())
     assert theirs.get_param_names() == ([*circuit.names], [*circuit.units])
@@ -344,7 +346,7 @@ def test_circuits_are_those_of_impedance_py_and_their_slopes_are_right(text: str
 )  # fmt: skip
 def test_what_is_no_circuit_says_why(text: str, why: str):
     with pytest.raises(SpectrumError, match=why):
-        circuit_of(text)
+        parse_circuit(text)
 
 
 def test_the_kramers_kronig_test_is_that_of_impedance_py():
@@ -356,17 +358,19 @@ def test_the_kramers_kronig_test_is_that_of_impedance_py():
         z = noisy(Z, noise, seed)
         with redirect_stdout(StringIO()):
             elements, _, _, real, imaginary = linKK(F, z, c=0.5, max_M=len(F) - 2, fit_type="complex", add_cap=True)
-        found = kramers_kronig(Spectrum.of("x", F, z))
+        found = check_kramers_kronig(Spectrum.from_arrays("x", F, z))
         assert found.elements == elements
         assert found.real == pytest.approx(real, abs=1e-6)
         assert found.imaginary == pytest.approx(imaginary, abs=1e-6)
 
 
 def test_noise_alone_is_no_fault_and_a_point_that_is_off_is_left_out_of_the_fit():
-    assert {kramers_kronig(Spectrum.of("x", F, noisy(Z, 0.02, seed))).verdict for seed in range(10)} == {"good"}
+    assert {check_kramers_kronig(Spectrum.from_arrays("x", F, noisy(Z, 0.02, seed))).verdict for seed in range(10)} == {
+        "good"
+    }
     z = noisy(Z, 0.003)
     z[20] *= 1.3
-    found = analyse(Spectrum.of("x", F, z))
+    found = analyze_spectrum(Spectrum.from_arrays("x", F, z))
     assert found.test.off == (20,)
     assert any("left out of the fit: 838 Hz" in note or "left out" in note for note in found.notes)
     assert found.fit["CPE0_1"] == pytest.approx(0.7, abs=0.02)
@@ -374,18 +378,18 @@ def test_noise_alone_is_no_fault_and_a_point_that_is_off_is_left_out_of_the_fit(
 
 
 def test_a_measured_spectrum_passes_and_a_drifting_one_does_not():
-    good = kramers_kronig(Spectrum.of("x", F, noisy(Z, 0.001)))
+    good = check_kramers_kronig(Spectrum.from_arrays("x", F, noisy(Z, 0.001)))
     assert good.verdict == "good"
     assert good.rms < 0.003
     drifting = Z * np.linspace(1.0, 1.5, len(F)) * np.exp(0.15j * np.sin(np.linspace(0, 25, len(F))))
-    assert kramers_kronig(Spectrum.of("x", F, drifting)).verdict != "good"
+    assert check_kramers_kronig(Spectrum.from_arrays("x", F, drifting)).verdict != "good"
 
 
 def test_two_arcs_and_blocking_electrodes_are_found_without_a_value_to_start_from():
-    found, tried = best_fit(Spectrum.of("x", F, noisy(Z, 0.005)))
+    found, tried = choose_circuit(Spectrum.from_arrays("x", F, noisy(Z, 0.005)))
     assert found.circuit == "p(R1,CPE1)-p(R2,CPE2)-CPE0"
     assert len(tried) >= 9
-    by_process = {one.process: one for one in resistances(found)}
+    by_process = {one.process: one for one in list_resistances(found)}
     assert by_process["bulk"].ohm == pytest.approx(2e4, rel=0.05)
     assert by_process["grain_boundary"].ohm == pytest.approx(9e4, rel=0.05)
     assert by_process["total"].ohm == pytest.approx(1.1e5, rel=0.02)
@@ -398,34 +402,36 @@ def test_two_arcs_and_blocking_electrodes_are_found_without_a_value_to_start_fro
      (arc(1e4, 1e-9, 0.9) + cpe(1e-5, 0.8), "p(R1,CPE1)-CPE0")],
 )  # fmt: skip
 def test_the_simplest_adequate_circuit_is_chosen(z: np.ndarray, circuit: str):
-    found, _ = best_fit(Spectrum.of("x", F, noisy(z, 0.01)))
+    found, _ = choose_circuit(Spectrum.from_arrays("x", F, noisy(z, 0.01)))
     assert found.circuit == circuit
 
 
 def test_intervals_hold_as_often_as_they_say():
     inside, n = 0, 40
     for seed in range(n):
-        found = fit(Spectrum.of("x", F, noisy(arc(1e4, 1e-9, 0.9) + cpe(1e-5, 0.8), 0.01, seed)), "p(R1,CPE1)-CPE0")
+        found = fit_circuit(
+            Spectrum.from_arrays("x", F, noisy(arc(1e4, 1e-9, 0.9) + cpe(1e-5, 0.8), 0.01, seed)), "p(R1,CPE1)-CPE0"
+        )
         at = found.names.index("R1")
         inside += found.low[at] < 1e4 < found.high[at]
     assert inside >= 34  # 38 expected of 40
 
 
 def test_the_user_has_a_circuit_of_their_own():
-    found = fit(Spectrum.of("x", F, 50 + arc(1e4, 1e-9, 1.0)), "R0-p(R1,C1)")
+    found = fit_circuit(Spectrum.from_arrays("x", F, 50 + arc(1e4, 1e-9, 1.0)), "R0-p(R1,C1)")
     assert found["R0"] == pytest.approx(50, rel=1e-3)
     assert found["C1"] == pytest.approx(1e-9, rel=1e-3)
 
 
 def test_a_resistance_is_read_off_without_a_fit():
-    shown = intercept(Spectrum.of("x", F, Z))
+    shown = read_intercept(Spectrum.from_arrays("x", F, Z))
     assert shown.complete
     assert shown.ohm == pytest.approx(1.1e5, rel=0.1)
-    short = intercept(Spectrum.of("x", F[:9], two_arcs(F[:9])))
+    short = read_intercept(Spectrum.from_arrays("x", F[:9], two_arcs(F[:9])))
     assert not short.complete
-    notes = analyse(Spectrum.of("x", F[:9], two_arcs(F[:9]))).notes
+    notes = analyze_spectrum(Spectrum.from_arrays("x", F[:9], two_arcs(F[:9]))).notes
     assert any("resistance is at least" in note for note in notes)
-    blocked = intercept(Spectrum.of("x", F, 100 + cpe(1e-6, 0.9)))
+    blocked = read_intercept(Spectrum.from_arrays("x", F, 100 + cpe(1e-6, 0.9)))
     assert blocked.complete
     assert blocked.ohm == pytest.approx(100, rel=0.05)
 
@@ -449,49 +455,50 @@ def test_a_bound_is_shown_as_one(tmp_path: Path):
 
 def test_leads_and_a_tail_of_warburg_are_recognised():
     z = 2j * np.pi * F * 5e-7 + 3 + arc(50, 1e-7, 0.9) + cpe(1e-3, 0.8)
-    found, _ = best_fit(Spectrum.of("x", F, noisy(z, 0.003)))
+    found, _ = choose_circuit(Spectrum.from_arrays("x", F, noisy(z, 0.003)))
     assert found.circuit == "L0-R0-p(R1,CPE1)-CPE0"
     assert found["L0"] == pytest.approx(5e-7, rel=0.05)
-    tail, _ = best_fit(Spectrum.of("x", F, noisy(arc(1e4, 1e-9, 0.9) + 3e4 * (1 - 1j) / np.sqrt(2 * np.pi * F), 0.003)))
+    z = arc(1e4, 1e-9, 0.9) + 3e4 * (1 - 1j) / np.sqrt(2 * np.pi * F)
+    tail, _ = choose_circuit(Spectrum.from_arrays("x", F, noisy(z, 0.003)))
     assert tail.circuit == "p(R1,CPE1)-W0"
 
 
 def test_intervals_widen_where_the_circuit_does_not_fit_and_where_another_fits_as_well():
-    narrow = fit(Spectrum.of("x", F, noisy(Z, 0.003)), "p(R1,CPE1)-p(R2,CPE2)-CPE0")
+    narrow = fit_circuit(Spectrum.from_arrays("x", F, noisy(Z, 0.003)), "p(R1,CPE1)-p(R2,CPE2)-CPE0")
     assert narrow.widened == 1.0
-    misfit = fit(Spectrum.of("x", F, noisy(Z, 0.003)), "p(R1,CPE1)-CPE0")
+    misfit = fit_circuit(Spectrum.from_arrays("x", F, noisy(Z, 0.003)), "p(R1,CPE1)-CPE0")
     assert misfit.widened > 2
     f = np.logspace(6, 2.2, 50)  # ends upon the second arc
     z = noisy(arc(968e3, 6e-11, 0.9, f) + arc(2e5, 4.7e-8, 0.88, f), 0.016)
-    cut = analyse(Spectrum.of("x", f, z))
-    alone = {one.process: one for one in resistances(cut.fit)}["total"]
-    among = {one.process: one for one in resistances(cut.fit, rivals=cut.tried)}["total"]
+    cut = analyze_spectrum(Spectrum.from_arrays("x", f, z))
+    alone = {one.process: one for one in list_resistances(cut.fit)}["total"]
+    among = {one.process: one for one in list_resistances(cut.fit, rivals=cut.tried)}["total"]
     assert among.high_ohm / among.low_ohm > alone.high_ohm / alone.low_ohm
     assert among.low_ohm < 1.168e6 < among.high_ohm
 
 
 def test_an_arc_is_named_by_its_capacitance_and_alike_over_a_series():
-    bulk = fit(Spectrum.of("x", F, arc(1e5, 5e-12, 1.0)), "p(R1,CPE1)")
-    boundary = fit(Spectrum.of("x", F, 300 + arc(1e4, 2e-9, 0.95)), "R0-p(R1,CPE1)")
-    electrode = fit(Spectrum.of("x", F, 300 + arc(1e4, 1e-5, 0.95)), "R0-p(R1,CPE1)")
-    assert [one.process for one in resistances(bulk, 0.4)] == ["bulk", "total"]
-    assert [one.process for one in resistances(boundary, 0.4)] == ["bulk", "grain_boundary", "total"]
-    assert [one.process for one in resistances(electrode, 0.4)] == ["electrode", "series", "total"]
-    assert resistances(electrode, 0.4)[-1].ohm == pytest.approx(300, rel=0.01)
-    assert [one.process for one in resistances(bulk, 0.4, boundary_f_cm=1e-12)] == ["grain_boundary", "total"]
+    bulk = fit_circuit(Spectrum.from_arrays("x", F, arc(1e5, 5e-12, 1.0)), "p(R1,CPE1)")
+    boundary = fit_circuit(Spectrum.from_arrays("x", F, 300 + arc(1e4, 2e-9, 0.95)), "R0-p(R1,CPE1)")
+    electrode = fit_circuit(Spectrum.from_arrays("x", F, 300 + arc(1e4, 1e-5, 0.95)), "R0-p(R1,CPE1)")
+    assert [one.process for one in list_resistances(bulk, 0.4)] == ["bulk", "total"]
+    assert [one.process for one in list_resistances(boundary, 0.4)] == ["bulk", "grain_boundary", "total"]
+    assert [one.process for one in list_resistances(electrode, 0.4)] == ["electrode", "series", "total"]
+    assert list_resistances(electrode, 0.4)[-1].ohm == pytest.approx(300, rel=0.01)
+    assert [one.process for one in list_resistances(bulk, 0.4, boundary_f_cm=1e-12)] == ["grain_boundary", "total"]
 
 
 # Conductivity
 
 
 def test_a_pellet_is_measured_in_any_way():
-    round_one = Geometry.of(2.0, diameter_mm=10.0, thickness_std_mm=0.1, diameter_std_mm=0.1)
+    round_one = Geometry.from_mm(2.0, diameter_mm=10.0, thickness_std_mm=0.1, diameter_std_mm=0.1)
     assert round_one.constant_per_cm == pytest.approx(0.2 / (np.pi * 0.25))
     assert round_one.relative_std == pytest.approx(np.hypot(0.05, 0.02))
-    assert Geometry.of(2.0, area_cm2=0.5).constant_per_cm == pytest.approx(0.4)
+    assert Geometry.from_mm(2.0, area_cm2=0.5).constant_per_cm == pytest.approx(0.4)
     for bad in ({}, {"diameter_mm": 1.0, "area_cm2": 1.0}, {"diameter_mm": -1.0}):
         with pytest.raises(SettingsError):
-            Geometry.of(2.0, **bad)
+            Geometry.from_mm(2.0, **bad)
 
 
 T = np.array([300.0, 320, 340, 360, 380, 400, 420, 440])
@@ -504,38 +511,38 @@ def conductivities(energy: float, t: np.ndarray = T, spread: float = 0.02, seed:
 def test_activation_energies_lie_in_their_intervals_as_often_as_stated():
     inside = 0
     for seed in range(100):
-        line = arrhenius(T, conductivities(0.4, seed=seed), np.full(len(T), 0.02))
+        line = fit_arrhenius(T, conductivities(0.4, seed=seed), np.full(len(T), 0.02))
         inside += line.ea_low_ev < 0.4 < line.ea_high_ev
     assert 88 <= inside <= 99
-    assert line.room_low_s_cm < 1e4 / 298.15 * np.exp(-0.4 / (KB_EV_K * 298.15)) * 1.1
+    assert line.sigma_25c_low_s_cm < 1e4 / 298.15 * np.exp(-0.4 / (KB_EV_K * 298.15)) * 1.1
     assert line.prefactor == pytest.approx(1e4, rel=0.5)
-    other = arrhenius(T, conductivities(0.4), np.full(len(T), 0.02), "ln_sigma")
+    other = fit_arrhenius(T, conductivities(0.4), np.full(len(T), 0.02), "ln_sigma")
     assert 0.35 < other.ea_ev < 0.4  # without the factor T
 
 
 def test_a_point_off_the_line_is_shown_and_two_regimes_are_told():
     sigma = conductivities(0.4)
     sigma[3] *= 2
-    assert arrhenius(T, sigma, np.full(len(T), 0.02)).outliers == (3,)
+    assert fit_arrhenius(T, sigma, np.full(len(T), 0.02)).outliers == (3,)
     kink = np.where(T < 370, conductivities(0.6) * np.exp(0.2 / (KB_EV_K * 370)), conductivities(0.4))
-    low, high = regimes(T, kink, np.full(len(T), 0.02))
+    low, high = fit_regimes(T, kink, np.full(len(T), 0.02))
     assert low.ea_ev == pytest.approx(0.6, abs=0.03)
     assert high.ea_ev == pytest.approx(0.4, abs=0.03)
-    assert len(regimes(T, conductivities(0.4), np.full(len(T), 0.02))) == 1
+    assert len(fit_regimes(T, conductivities(0.4), np.full(len(T), 0.02))) == 1
     with pytest.raises(SpectrumError, match="three temperatures"):
-        arrhenius(T[:2], sigma[:2], [0.01, 0.01])
+        fit_arrhenius(T[:2], sigma[:2], [0.01, 0.01])
 
 
 def test_two_regimes_and_outliers_are_rare_on_straight_lines():
     two = off = 0
     for seed in range(200):
         sigma = conductivities(0.4, seed=seed)
-        two += len(regimes(T, sigma, np.full(len(T), 0.02))) == 2
-        off += bool(arrhenius(T, sigma, np.full(len(T), 0.02)).outliers)
+        two += len(fit_regimes(T, sigma, np.full(len(T), 0.02))) == 2
+        off += bool(fit_arrhenius(T, sigma, np.full(len(T), 0.02)).outliers)
     assert two <= 6
     assert off <= 12
     again = np.repeat(T[:4], 2)  # heating and cooling
-    assert len(regimes(again, conductivities(0.4, again), np.full(8, 0.02))) == 1
+    assert len(fit_regimes(again, conductivities(0.4, again), np.full(8, 0.02))) == 1
 
 
 # The command
@@ -597,7 +604,7 @@ def test_a_given_circuit_is_found_as_the_chosen_one_is_whatever_its_tail_is_call
         r0, r1, q1, q2 = 10 ** rng.uniform((0, 2, -10, -7), (3, 6, -7, -5))
         z = r0 + arc(r1, q1, rng.uniform(0.8, 1.0)) + cpe(q2, rng.uniform(0.7, 0.95))
         z *= 1 + 0.003 * (rng.normal(size=len(F)) + 1j * rng.normal(size=len(F)))
-        assert fit(Spectrum.of("x", F, z), "R0-p(R1,CPE1)-CPE2").rms < 0.006
+        assert fit_circuit(Spectrum.from_arrays("x", F, z), "R0-p(R1,CPE1)-CPE2").rms < 0.006
 
 
 def written(path: Path, head: str, rows: list[str]) -> Path:
@@ -642,9 +649,9 @@ def test_columns_of_another_measurement_are_no_spectrum(tmp_path: Path, head: st
 def test_temperatures_that_differ_by_rounding_are_one():
     t = np.array([298.15, 298.15000000000003, 298.1499999999999])
     with pytest.raises(SpectrumError, match="there are 1"):
-        arrhenius(t, np.full(3, 1e-6), np.full(3, 0.01))
+        fit_arrhenius(t, np.full(3, 1e-6), np.full(3, 0.01))
     t = np.array([298.15, 298.15000000000003, 318.15, 318.1499999999999, 338.15])
-    found = arrhenius(t, np.exp(-0.4 / (KB_EV_K * t)) / t, np.full(5, 0.01))
+    found = fit_arrhenius(t, np.exp(-0.4 / (KB_EV_K * t)) / t, np.full(5, 0.01))
     assert found.ea_ev == pytest.approx(0.4)
 
 
@@ -664,9 +671,9 @@ def test_a_temperature_for_no_file_is_told(tmp_path: Path):
 
 def test_resistances_beyond_the_data_are_said_to_be_extrapolated():
     f = F[F > 10]
-    notes = analyse(Spectrum.of("x", f, arc(1e6, 1e-11, 1.0, f) + arc(1e9, 1e-10, 1.0, f))).notes
+    notes = analyze_spectrum(Spectrum.from_arrays("x", f, arc(1e6, 1e-11, 1.0, f) + arc(1e9, 1e-10, 1.0, f))).notes
     assert any("extrapolated" in note for note in notes)
-    assert not any("extrapolated" in note for note in analyse(Spectrum.of("x", F, two_arcs())).notes)
+    assert not any("extrapolated" in note for note in analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs())).notes)
 
 
 def test_thousands_and_lines_that_follow_a_table_are_told(tmp_path: Path):
@@ -686,21 +693,22 @@ def test_thousands_and_lines_that_follow_a_table_are_told(tmp_path: Path):
 
 
 def table_of(sigma: np.ndarray, process: str = "total", t: np.ndarray = T) -> pd.DataFrame:
-    return pd.DataFrame({"file": [f"at {k:.0f}" for k in t], "temperature_k": t, "process": process,
+    return pd.DataFrame({"file": [f"at {k:.0f}" for k in t], "sweep": 1, "temperature_k": t, "process": process,
                          "sigma_s_cm": sigma, "sigma_std_s_cm": 0.02 * sigma})  # fmt: skip
 
 
 def test_what_is_no_line_is_said_in_words_and_warns_of_nothing():
     falling, scattered = conductivities(-0.2), conductivities(0.5, spread=30.0)
     for sigma, why in ((falling, "does not rise"), (scattered, "says nothing")):
-        (line,) = arrhenius_of(table_of(sigma), "ln_sigma_t")
-        assert why in fault(line.ea_ev, line.ea_low_ev, line.ea_high_ev)
-    assert fault(0.4, 0.3, 0.5) == ""
-    zero = conductivities(0.4) * (T > 310)
-    assert len(series(table_of(zero))["total"]) == len(T) - 1  # what has no logarithm is no point
-    assert arrhenius_of(table_of(zero), "ln_sigma_t") == []
-    assert any("on no Arrhenius line: 1" in note for note in line_notes(table_of(zero), pd.DataFrame()))
-    assert line_notes(table_of(conductivities(0.4)), pd.DataFrame()) == ["no Arrhenius line could be fitted to total"]
+        (line,) = fit_process("total", table_of(sigma))
+        assert why in line.row.fault
+        assert why in line.row.fault_ln_sigma
+    assert find_fault(0.4, 0.3, 0.5) == ""
+    zero, none = conductivities(0.4) * (T > 310), make_table([], ArrheniusRow)
+    assert len(split_by_process(table_of(zero))["total"]) == len(T) - 1  # what has no logarithm is no point
+    assert fit_process("total", table_of(zero)) == []
+    assert any("on no Arrhenius line: 1" in note for note in list_line_notes(table_of(zero), none))
+    assert list_line_notes(table_of(conductivities(0.4)), none) == ["no Arrhenius line could be fitted to total"]
 
 
 def test_two_regimes_differ_by_an_energy_that_matters():
@@ -708,18 +716,18 @@ def test_two_regimes_differ_by_an_energy_that_matters():
     for step, n in ((0.02, 1), (0.06, 2)):
         kink = 0.4 + step * (t < 370)
         sigma = 1e4 / t * np.exp(-kink * (1 / t - 1 / 370) / KB_EV_K)
-        assert len(regimes(t, sigma * (1 + 1e-4 * np.sin(7 * np.arange(40))), np.full(40, 0.01))) == n
+        assert len(fit_regimes(t, sigma * (1 + 1e-4 * np.sin(7 * np.arange(40))), np.full(40, 0.01))) == n
 
 
 def test_a_total_far_from_the_axis_is_told_and_a_total_beyond_the_data_is_in_the_words():
-    one = analyse(Spectrum.of("x", F, two_arcs()))
-    assert compared([one], None)[0] is one
-    (wrong,) = compared([replace(one, intercept=one.intercept._replace(ohm=1e4))], None)
+    one = analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))
+    assert compare_with_intercept(one) is one
+    wrong = compare_with_intercept(replace(one, intercept=one.intercept._replace(ohm=1e4)))
     assert "far from what is read off" in wrong.notes[-1]
-    assert compared([wrong], None)[0] is wrong
+    assert compare_with_intercept(wrong) is wrong
     f = F[F > 10]
-    far = analyse(Spectrum.of("y", f, arc(1e6, 1e-11, 1.0, f) + arc(1e9, 1e-10, 1.0, f)))
-    assert any("total of y is extrapolated" in note for note in series_notes([one, far], None))
+    far = analyze_spectrum(Spectrum.from_arrays("y", f, arc(1e6, 1e-11, 1.0, f) + arc(1e9, 1e-10, 1.0, f)))
+    assert any("total of y is extrapolated" in note for note in list_series_notes([one, far], None, 3e-11))
 
 
 @pytest.mark.parametrize(
@@ -740,28 +748,28 @@ def test_settings_are_refused_before_the_run(tmp_path: Path, more: list[str], wh
 
 def test_the_page_leads_from_rows_to_spectra_and_groups_what_failed(tmp_path: Path):
     name = "a_<b>\"'"
-    one = analyse(Spectrum.of("x", F, two_arcs()))
+    one = analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))
     many = [replace(one, spectrum=replace(one.spectrum, name=f"{name}_{n}")) for n in range(2)]
     failures = [
         Failure(stem, "impedance", "SpectrumError", f"{stem}.csv is no text", f"/x/{stem}.csv") for stem in "pq"
     ]
-    spectra, lines = tables(many, None)
-    page = write_page(tmp_path, many, spectra, lines, None, failures).read_text(encoding="utf-8")
+    series = Series.from_analyses(many, failures=failures)
+    page = write_page(series, draw(series, tmp_path / "figures"), tmp_path / "impedance.html").read_text("utf-8")
     assert "2 of 4 files, 2 failed" in page
     assert page.count('href="#s1"') == page.count('<section id="s1">') == 1
     assert '<b>"' not in page
     assert escape(f"{name}_1") in page  # as it is, underscores too
     assert "<li>Is no text<br><b>p</b>, <b>q</b></li>" in page
     assert "<details" not in page
-    assert page.index("Not analysed") < page.index("<h2>Spectra")
+    assert page.index("Not analyzed") < page.index("<h2>Spectra")
 
 
 def test_arcs_are_seen_before_a_long_tail():
-    short = analyse(Spectrum.of("x", F, noisy(arc(1e3, 1e-9, 1.0) + cpe(1e-6, 0.9), 0.003)))
-    left, right = spectrum_figure(short).axes[0].get_xlim()
+    short = analyze_spectrum(Spectrum.from_arrays("x", F, noisy(arc(1e3, 1e-9, 1.0) + cpe(1e-6, 0.9), 0.003)))
+    left, right = plot_spectrum(short).axes[0].get_xlim()
     assert right - left == pytest.approx(1.65, rel=0.05)  # in kilohm; the tail ends at 1e6 ohm
-    whole = analyse(Spectrum.of("x", F, noisy(arc(1e5, 1e-9, 1.0), 0.003)))
-    assert "outside of the plot" not in [text.get_text() for text in spectrum_figure(whole).axes[0].texts]
+    whole = analyze_spectrum(Spectrum.from_arrays("x", F, noisy(arc(1e5, 1e-9, 1.0), 0.003)))
+    assert "outside of the plot" not in [text.get_text() for text in plot_spectrum(whole).axes[0].texts]
 
 
 def test_numbers_keep_the_digits_they_have():

@@ -14,8 +14,8 @@ import phonolyte
 PACKAGE = Path(phonolyte.__file__).parent
 ORDER = (
     "errors", "arrays", "units", "chemistry", "settings", "columns", "structures", "dos", "features", "runs",
-    "impedance", "sources", "models", "references", "learning_set", "prototypes", "virtual", "screen", "forces",
-    "percolation", "phonons", "barriers", "dynamics", "study", "figures", "report", "summary", "cli",
+    "sources", "models", "references", "learning_set", "prototypes", "virtual", "screen", "forces",
+    "percolation", "phonons", "barriers", "dynamics", "study", "figures", "impedance", "report", "summary", "cli",
 )  # fmt: skip
 """The modules; each may import those before it."""
 

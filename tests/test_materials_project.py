@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 from phonolyte.cli import app
 from phonolyte.dos.table import read_densities
 from phonolyte.errors import SettingsError, SourceError
-from phonolyte.sources import MaterialsProject, fetch, materials_project
+from phonolyte.sources import MaterialsProject, fetch, materials_project, web
 from phonolyte.sources.materials_project import api_key
 
 KEY = "S3cretS3cretS3cretS3cretS3cret42"
@@ -115,7 +115,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[mp_server.Serve
 def environment(server: mp_server.Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in variables(server).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(materials_project, "PAUSES_S", [0.0, 0.0])
+    monkeypatch.setattr(web, "BACKOFF_S", 0.0)
     server.control([], mp_server.VERSION)
 
 
@@ -350,7 +350,7 @@ def test_the_key_is_in_no_file_log_traceback_or_progress_line(
     home.mkdir()
     code = (
         "import logging; logging.basicConfig(level=1)\n"
-        "from phonolyte.sources import materials_project; materials_project.PAUSES_S = [0.0]\n"
+        "from phonolyte.sources import web; web.BACKOFF_S = 0.0\n"
         "from phonolyte.cli import main; main()"
     )
     server.control(faults)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "PAUSES_S", [0.0, 0.0, 0.0])
+    monkeypatch.setattr(web, "BACKOFF_S", 0.0)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
@@ -65,18 +66,18 @@ def test_a_fetch_of_five_thousand_killed_and_resumed_gives_the_same_table(server
 
 
 def test_fields_of_the_provider_become_properties(server: str, tmp_path: Path):
-    fetch(Optimade("alexandria", 'elements HAS ALL "Li","F" AND nelements=2', server, 100), tmp_path)
+    fetch(Optimade("alexandria", 'elements HAS ALL "Li","F" AND nelements=2', base_url=server, page_size=100), tmp_path)
     table = pd.read_parquet(tmp_path / "properties.parquet").set_index("material_id")
     assert len(table) == N_SALTS // 80 + 1
     assert table.loc["salt-160", ["formula", "e_hull_ev", "band_gap_ev"]].to_list() == ["LiF", 0.16, 7.0]
     text = (tmp_path / "run.toml").read_text()
     assert "OPTIMADE 1.2.0, OPTIMADE Python Tools" in text
     assert "CC BY 4.0" in text
-    assert "evans2024" in (tmp_path / "cite.bib").read_text()
+    assert re.findall(r"@\w+\{(\w+),", (tmp_path / "cite.bib").read_text()) == ["evans2024", "schmidt2023"]
 
 
 def test_disordered_crystals_of_the_package_are_failures(server: str, tmp_path: Path):
-    tables = fetch(Optimade("test", 'NOT id STARTS WITH "salt"', server), tmp_path).tables
+    tables = fetch(Optimade("test", 'NOT id STARTS WITH "salt"', base_url=server), tmp_path).tables
     assert tables
     assert tables.n_materials == 17
     assert tables.n_crystals + len(tables.failures) == 17
@@ -100,21 +101,21 @@ def test_features_and_screen_take_what_came(server: str, tmp_path: Path):
 
 
 def test_a_bad_filter_is_told_before_anything_is_fetched(server: str, tmp_path: Path):
-    with pytest.raises(SettingsError, match="is no filter of OPTIMADE"):
-        fetch(Optimade("test", "elements HAS", server), tmp_path)
+    with pytest.raises(SettingsError, match="is not a filter of OPTIMADE"):
+        fetch(Optimade("test", "elements HAS", base_url=server), tmp_path)
     with pytest.raises(SourceError, match=r"no answer: .*endpoint structures: .*400"):
-        fetch(Optimade("test", "_alexandria_unheard_of > 3 AND elements.x = 2", server), tmp_path / "other")
+        fetch(Optimade("test", "_alexandria_unheard_of > 3 AND elements.x = 2", base_url=server), tmp_path / "other")
 
 
 def test_nothing_that_fits_is_told(server: str, tmp_path: Path):
     with pytest.raises(SourceError, match=r"has nothing that fits: .*Og.* version OPTIMADE 1"):
-        fetch(Optimade("test", 'elements HAS "Og"', server), tmp_path)
+        fetch(Optimade("test", 'elements HAS "Og"', base_url=server), tmp_path)
 
 
 def test_no_server_is_told(tmp_path: Path):
     address = f"http://127.0.0.1:{optimade_server.free_port()}"
     with pytest.raises(SourceError, match=rf"{address}, endpoint info"):
-        fetch(Optimade("test", "", address), tmp_path)
+        fetch(Optimade("test", "", base_url=address), tmp_path)
 
 
 def test_an_unknown_provider_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -163,14 +164,14 @@ def proxy(server: str) -> Iterator[type[Proxy]]:
 
 def test_faults_that_pass_change_nothing(proxy: Any, tmp_path: Path):
     proxy.faults.extend(["429", "cut", "", "503", "", "500", "cut"])
-    tables = fetch(Optimade("test", 'elements HAS ALL "Na","I"', proxy.url), tmp_path).tables
+    tables = fetch(Optimade("test", 'elements HAS ALL "Na","I"', base_url=proxy.url), tmp_path).tables
     assert tables
     assert tables.n_crystals == IODIDES
     assert not proxy.faults
 
 
 def test_a_fault_that_stays_is_told_and_the_fetch_goes_on_later(proxy: Any, tmp_path: Path):
-    asked = Optimade("test", 'elements HAS ALL "Na","I"', proxy.url, 20)
+    asked = Optimade("test", 'elements HAS ALL "Na","I"', base_url=proxy.url, page_size=20)
     proxy.faults.extend(["", "", *["503"] * 10])
     with pytest.raises(SourceError, match="endpoint structures: RuntimeError: 503"):
         fetch(asked, tmp_path)
@@ -178,6 +179,14 @@ def test_a_fault_that_stays_is_told_and_the_fetch_goes_on_later(proxy: Any, tmp_
     tables = fetch(asked, tmp_path).tables
     assert tables
     assert tables.n_crystals == IODIDES
+
+
+def test_a_server_that_goes_on_limiting_the_rate_is_not_asked_forever(proxy: Any, tmp_path: Path):
+    """The client by itself begins again at each such answer, without end."""
+    proxy.faults.extend(["429"] * 1000)
+    with pytest.raises(SourceError, match="endpoint info: RetryError: it limits the rate of requests"):
+        fetch(Optimade("test", "", base_url=proxy.url), tmp_path)
+    assert len(proxy.faults) > 900
 
 
 def attributes(**more: Any) -> dict[str, Any]:

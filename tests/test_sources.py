@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import socket
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, is_dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -25,10 +29,22 @@ from typer.testing import CliRunner
 from phonolyte.cli import app
 from phonolyte.dos import PhononDos
 from phonolyte.dos.table import read_densities
-from phonolyte.errors import Failure, SettingsError, SourceError
-from phonolyte.sources import Entry, Folder, NCrystal, Page, Published, fetch, registry, web
+from phonolyte.errors import DosError, Failure, SettingsError, SourceError
+from phonolyte.sources import (
+    Entry,
+    Folder,
+    MaterialsProject,
+    NCrystal,
+    Optimade,
+    Page,
+    Published,
+    Source,
+    cache,
+    fetch,
+    registry,
+    web,
+)  # fmt: skip
 from phonolyte.sources.cache import RemoteFile, cache_folder, cached_files, clear_cache, obtain
-from phonolyte.sources.entry import dos_of
 from phonolyte.sources.registry import dataset, datasets, optimade_fields, providers
 from phonolyte.sources.tables import write_tables
 from phonolyte.structures import Crystal, read
@@ -38,11 +54,12 @@ THZ = np.linspace(0.0, 10.0, 101)
 
 
 class Files(BaseHTTPRequestHandler):
-    """Files, and faults that are played one a request: a status, ``cut``, or nothing."""
+    """Files, and faults that are played one a request: a status, ``cut``, ``slow``, or nothing."""
 
     files: dict[str, bytes]
     faults: list[str]
     asked: list[str]
+    retry_after = "0"
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -51,9 +68,11 @@ class Files(BaseHTTPRequestHandler):
         self.asked.append(self.path)
         fault = self.faults.pop(0) if self.faults else ""
         raw = self.files.get(self.path, b"")
+        if fault == "slow":
+            time.sleep(0.5)
         self.send_response(int(fault) if fault.isdigit() else 200 if self.path in self.files else 404)
         self.send_header("Content-Length", str(len(raw)))
-        self.send_header("Retry-After", "0")
+        self.send_header("Retry-After", self.retry_after)
         self.end_headers()
         self.wfile.write(raw[: len(raw) // 2] if fault == "cut" else raw)
 
@@ -71,7 +90,7 @@ def files() -> Iterator[type[Files]]:
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PHONOLYTE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(web, "PAUSES_S", [0.0, 0.0, 0.0])
+    monkeypatch.setattr(web, "BACKOFF_S", 0.0)
 
 
 @pytest.fixture
@@ -111,10 +130,12 @@ class TestCache:
     def test_another_checksum_is_refused_and_a_mirror_may_have_the_right_one(self, files: Any):
         files.files |= {"/wrong": b"tampered", "/right": b"content"}
         sha256 = hashlib.sha256(b"content").hexdigest()
-        with pytest.raises(SourceError, match=f"its sha256 is .*, and should be {sha256}"):
+        tampered = hashlib.sha256(b"tampered").hexdigest()
+        with pytest.raises(SourceError, match=f"/wrong: SHA256 .*expected {sha256} but got {tampered}") as caught:
             obtain("one", remote(files, "/wrong", sha256=sha256))
+        assert caught.value.kind == "WrongChecksum"
         assert not cached_files()
-        assert not [*cache_folder().rglob("*.partial")]
+        assert [path.name for path in cache_folder().rglob("*") if path.is_file()] in ([], [".data.csv.lock"])
         assert obtain("one", remote(files, "/wrong", "/right", sha256=sha256)).read_bytes() == b"content"
 
     def test_another_size_is_refused(self, files: Any):
@@ -126,8 +147,10 @@ class TestCache:
         files.files["/a"] = b"content"
         path = obtain("one", remote(files, "/a"))
         path.write_bytes(b"changed")
-        with pytest.raises(SourceError, match="in the cache is not the file it should be"):
+        with pytest.raises(SourceError, match="in the cache is not the file it should be") as caught:
             obtain("one", remote(files, "/a"), offline=True)
+        assert caught.value.kind == "WrongChecksum"
+        assert path.read_bytes() == b"changed"  # nothing is put in its place
 
     @pytest.mark.parametrize("faults", [["429"], ["503", "500", "502"], ["cut"], ["cut", "429"]])
     def test_a_busy_server_and_a_broken_connection_are_asked_again(self, files: Any, faults: list[str]):
@@ -138,6 +161,47 @@ class TestCache:
     def test_what_cannot_be_had_says_why(self, files: Any):
         files.faults.extend(["503"] * 10)
         with pytest.raises(SourceError, match=r"data.csv cannot be had: http.*/a: status 503"):
+            obtain("one", remote(files, "/a"))
+        assert not cached_files()
+        files.faults[:] = ["429"] * 10
+        with pytest.raises(SourceError, match=r"/a: it limits the rate of requests"):
+            obtain("one", remote(files, "/a"))
+        files.faults[:] = ["cut"] * 10
+        files.files["/a"] = b"content" * 1000
+        with pytest.raises(SourceError, match=r"/a: the connection broke"):
+            obtain("one", remote(files, "/a"))
+
+    def test_a_file_is_downloaded_once_for_all_who_want_it_now(self, files: Any):
+        files.files["/a"] = b"content"
+        files.faults.append("slow")
+        with ThreadPoolExecutor(4) as pool:
+            paths = {*pool.map(lambda _: obtain("one", remote(files, "/a")), range(4))}
+        assert [path.read_bytes() for path in paths] == [b"content"]
+        assert files.asked == ["/a"]
+
+    def test_a_kill_before_the_note_is_written_leaves_no_file(self, files: Any, monkeypatch: pytest.MonkeyPatch):
+        def killed(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        files.files["/a"] = b"content"
+        with monkeypatch.context() as patch:
+            patch.setattr(cache, "write_json", killed)
+            with pytest.raises(KeyboardInterrupt):
+                obtain("one", remote(files, "/a"))
+        with pytest.raises(SourceError, match="not in the cache"):
+            obtain("one", remote(files, "/a"), offline=True)
+        assert obtain("one", remote(files, "/a")).read_bytes() == b"content"
+        assert cached_files()[0].url.endswith("/a")
+
+    def test_nothing_is_printed(self, files: Any, capfd: pytest.CaptureFixture[str]):
+        files.files["/a"] = b"content"
+        obtain("one", remote(files, "/a"))
+        assert capfd.readouterr() == ("", "")
+
+    def test_a_cache_that_cannot_be_is_reported(self, files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("PHONOLYTE_CACHE", str(tmp_path / "file"))
+        with pytest.raises(SettingsError, match="PHONOLYTE_CACHE name another folder"):
             obtain("one", remote(files, "/a"))
 
     def test_a_file_put_there_by_hand_is_taken(self, no_network: None):
@@ -171,10 +235,21 @@ class TestCache:
         assert cache_folder().name == "phonolyte"
 
 
-def test_a_server_is_waited_for_as_long_as_it_says():
-    assert web.asked_pause("7", 1.0) == 7.0
-    assert web.asked_pause(None, 1.0) == 1.0
-    assert web.asked_pause("Wed, 21 Oct 2026 07:28:00 GMT", 5.0) == 5.0
+@pytest.mark.parametrize(
+    ("asked", "pauses"),
+    [("7", [7, 7]), ("100000", [300, 300]), ("soon", [6]), ("Wed, 21 Oct 2015 07:28:00 GMT", [6])],
+)
+def test_a_server_is_waited_for_as_long_as_it_says_but_not_forever(
+    files: Any, monkeypatch: pytest.MonkeyPatch, asked: str, pauses: list[float]
+):
+    slept: list[float] = []
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", slept.append)
+    monkeypatch.setattr(web, "BACKOFF_S", 3.0)
+    files.files["/a"] = b"content"
+    files.faults.extend(["503", "503"])
+    files.retry_after = asked
+    assert obtain("one", remote(files, "/a")).read_bytes() == b"content"
+    assert slept == pauses
 
 
 class TestRegistry:
@@ -226,7 +301,7 @@ def crystal(name: str) -> Crystal:
 
 def pages_of(names: list[list[str]]) -> list[Page]:
     return [
-        Page([Entry.of(crystal(name), {"band_gap_ev": 5.0}).record() for name in part],
+        Page([Entry.from_crystal(crystal(name), {"band_gap_ev": 5.0}) for name in part],
              next=str(number) if number < len(names) else "", total=sum(map(len, names)))
         for number, part in enumerate(names, start=1)
     ]  # fmt: skip
@@ -289,14 +364,14 @@ class TestFetch:
         total = np.exp(-((uneven - 25) ** 2) / 50)
         scaled = {"Na": total * 7.0, "Cl": np.exp(-((uneven - 15) ** 2) / 20)}
         dos = PhononDos(uneven, total, scaled, material_id="a", formula="NaCl")
-        page = Page([Entry.of(crystal("a"), {}, dos).record()])
+        page = Page([Entry.from_crystal(crystal("a"), {}, dos=dos)])
         write_tables([page], tmp_path, phonons=True, provenance={})
         (stored,) = read_densities(tmp_path / "dos.parquet")
         assert not stored.per_element
         assert stored.band_center_mev == pytest.approx(dos.band_center_mev, rel=5e-3)
         row = pd.read_parquet(tmp_path / "properties.parquet").iloc[0]
         assert row["Cl_center_mev"] == pytest.approx(dos.element_centers_mev["Cl"])
-        again = dos_of(page.records[0])
+        again = Page.of(page.as_json()).entries[0].dos
         assert again
         assert again.band_center_mev == dos.band_center_mev
 
@@ -345,13 +420,13 @@ class TestFolder:
         (tmp_path / "one_dos.json").write_text(json.dumps(data))
         page = next(Folder(tmp_path).pages(""))
         assert {failure.error for failure in page.failures} == {"NoPhonons"}  # the file has both, one.cif has none
-        assert [record["formula"] for record in page.records] == ["MgO"]
+        assert [entry.formula for entry in page.entries] == ["MgO"]
 
     def test_a_folder_without_either_is_told(self, tmp_path: Path):
         (tmp_path / "notes.txt").write_text("nothing")
         with pytest.raises(SourceError, match="neither crystals nor densities"):
             next(Folder(tmp_path).pages(""))
-        with pytest.raises(SourceError, match="is no folder"):
+        with pytest.raises(SourceError, match="is not a folder"):
             next(Folder(tmp_path / "gone").pages(""))
 
 
@@ -428,7 +503,7 @@ class TestPublished:
         assert found["band_center_mev"].to_list() == pytest.approx([200 * 0.1239841984] * 2, rel=1e-3)
         assert found.loc["mp-1", "Na_center_mev"] == pytest.approx(300 * 0.1239841984, rel=1e-3)
         assert pd.read_parquet(tmp_path / "run" / "failures.parquet")["material_id"].to_list() == ["mp-3"]
-        assert "chen2021" in (tmp_path / "run" / "cite.bib").read_text()
+        assert cited(tmp_path / "run") == {"petretto2018", "chen2021"}
 
     def test_the_set_of_the_study_comes_through(
         self, files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: Path
@@ -496,6 +571,70 @@ class TestPublished:
 
 def test_a_page_survives_json():
     dos = PhononDos(np.linspace(0, 40, 81), np.linspace(0, 1, 81) ** 2, material_id="a", formula="NaCl")
-    page = Page([Entry.of(crystal("a"), {"x": 0.1 + 0.2}, dos).record()], [Failure("b", "fetch", "E", "m")], "2", 9)
-    assert Page.of(json.loads(json.dumps(page.as_json()))) == page
-    assert page.n_materials == 2
+    entry = Entry.from_crystal(crystal("a"), {"x": 0.1 + 0.2}, dos=dos)
+    page = Page([entry, Entry("c", "NaCl")], [Failure("b", "fetch", "E", "m")], "2", 9)
+    again = Page.of(json.loads(json.dumps(page.as_json())))
+    assert again.as_json() == page.as_json()
+    assert (again.failures, again.next, again.total) == (page.failures, "2", 9)
+    assert page.n_materials == again.n_materials == 3
+    for array in ("lattice", "numbers", "frac_coords"):
+        found, expected = (getattr(page.entries[0].crystal, array) for page in (again, page))
+        assert (found.dtype, found.tolist()) == (expected.dtype, expected.tolist())
+    assert again.entries[0].dos.total.tolist() == dos.total.tolist()  # type: ignore[union-attr]
+    assert (again.entries[0].properties, again.entries[1].crystal) == ({"x": 0.1 + 0.2}, None)
+
+
+def test_a_density_goes_by_the_name_of_its_crystal():
+    dos = PhononDos(np.linspace(0, 40, 81), np.linspace(0, 1, 81) ** 2, formula="NaCl")
+    named = Entry.from_crystal(crystal("a"), {}, dos=dos).dos
+    assert named
+    assert (named.material_id, named.formula) == ("a", "NaCl")
+    with pytest.raises(DosError, match="a is NaCl, and its density of states is of MgO"):
+        Entry.from_crystal(crystal("a"), {}, dos=replace(dos, formula="MgO"))
+
+
+def cited(run: Path) -> set[str]:
+    return set(re.findall(r"@\w+\{(\w+),", (run / "cite.bib").read_text()))
+
+
+class TestCitations:
+    """A fetch cites its source, and no other one."""
+
+    def test_ncrystal(self, tmp_path: Path):
+        fetch(NCrystal(), tmp_path)
+        assert cited(tmp_path) == {"cai2020"}
+
+    def test_the_files_of_the_user(self, tmp_path: Path):
+        SALT.to(str(tmp_path / "a.cif"))
+        np.savetxt(tmp_path / "a_dos.dat", np.column_stack([THZ, THZ * (10 - THZ)]))
+        fetch(Folder(tmp_path, "THz"), tmp_path / "run")
+        assert cited(tmp_path / "run") == set()
+
+    @pytest.mark.parametrize(
+        ("source", "keys"),
+        [
+            (MaterialsProject(), ["jain2013"]),
+            (MaterialsProject(what="phonons"), ["jain2013", "petretto2018"]),
+            (MaterialsProject(gnome=True), ["jain2013", "merchant2023"]),
+            (Optimade("cod"), ["evans2024", "grazulis2009"]),
+            (Optimade("mp"), ["evans2024", "jain2013"]),
+            (Optimade("mine", base_url="http://127.0.0.1:9"), ["evans2024"]),
+            (Published("obelix"), ["therrien2025"]),
+            (Published("petretto2018"), ["petretto2018", "chen2021"]),
+        ],
+    )
+    def test_the_others(self, source: Source, keys: list[str]):
+        assert re.findall(r"@\w+\{(\w+),", source.citation) == keys
+
+    def test_every_source_of_the_registry_has_one(self):
+        assert all(source.citation.startswith("@") for source in [*datasets().values(), *providers().values()])
+
+
+@pytest.mark.parametrize("source", [Folder, MaterialsProject, NCrystal, Optimade, Published])
+def test_a_source_is_its_settings_and_each_is_described(source: type[Source]):
+    """So that options of a command can be made of them."""
+    assert is_dataclass(source)
+    assert source.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    described = re.findall(r"(?m)^    (\w+)\n        \S", (source.__doc__ or "").partition("Attributes")[2])
+    assert described == [field.name for field in fields(source)]
+    assert not {"online", "phonons", "licence", "citation"} & {*described}

@@ -1,145 +1,280 @@
-"""The columns of result tables: what they are called on a page, their unit, how many decimals, and what they mean."""
+"""The registry of columns: label, unit, digits, kind and meaning of every column of every result table.
+
+Terminal, report, ``columns.csv`` of a run folder and the reference page of the documentation are made from it, and
+tables are checked against it when they are written. A tier registers its own columns (:attr:`Calculation.columns`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS
+from phonolyte.errors import TableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Kind = Literal["number", "flag", "choice", "text", "list"]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table.
+    """A column of a result table.
 
     Attributes
     ----------
     key
-        Its name in the run folder.
+        Name of the column.
     label, unit
-        In words.
+        Heading, and unit of a number.
     digits
         Decimals of a number; negative for significant digits in powers of ten.
     kind
-        ``number``, ``flag``, ``choice`` (few different values), ``text``.
+        ``number``, ``flag``, ``choice`` (few different values), ``text``, or ``list`` (in Parquet only).
     shown
-        Whether the table shows it; all are on the card.
+        Whether the table of a page shows it; all are on the card.
     hint
-        What it means, in a sentence.
+        Meaning, in a sentence.
     """
 
     key: str
     label: str
     unit: str = ""
     digits: int = 0
-    kind: str = "number"
+    kind: Kind = "number"
     shown: bool = True
     hint: str = ""
 
 
-_KNOWN = {
-    column.key: column
-    for column in (
-        Column("rank", "rank", hint="Place among the candidates; empty where a criterion rejects."),
-        Column("material_id", "material", kind="text"),
-        Column("formula", "formula", kind="text"),
-        Column("family", "family", kind="choice", hint="By the anions."),
-        Column("prototype", "prototype", kind="choice", hint="The crystal whose elements were replaced."),
-        Column("band_center_mev", "center", "meV", 1, hint="Total phonon band center: the mean phonon energy."),
-        Column("lower_mev", "from", "meV", 1, shown=False, hint="Lower end of the 90 % interval."),
-        Column("upper_mev", "to", "meV", 1, shown=False, hint="Upper end of the 90 % interval."),
-        Column("predicted_mev", "predicted", "meV", 1, hint="By a fold that has not seen the compound."),
-        Column("error_mev", "error", "meV", 1, hint="Predicted less known."),
-        Column("calibrated_mev", "calibrated", "meV", 1, hint="Center from computed phonons, calibrated."),
-        Column("ion_center_mev", "center of the ion", "meV", 1, hint="Band center of the mobile ion alone."),
-        Column("e_hull_ev", "e_hull", "eV/atom", 3, hint="Energy above the convex hull: 0 is stable."),
-        Column("band_gap_ev", "gap", "eV", 2, hint="Electronic band gap."),
-        Column("in_domain", "known kind", kind="flag", hint="Whether the model has learned from compounds like it."),
-        Column("passes", "candidate", kind="flag", shown=False, hint="Meets every criterion."),
-        Column("reason", "rejected for", kind="text", shown=False),
-        Column("rejected_by", "criterion", kind="choice", shown=False, hint="The first one that rejects it."),
-        Column("duplicate_of", "same crystal as", kind="text", shown=False),
-        Column("n_atoms", "atoms", hint="In the cell.", shown=False),
-        Column("volume_per_atom_a3", "volume", "Å³/atom", 2, shown=False),
-        Column("percolation_ev", "site energies", "eV", 2, hint="Barrier by bond-valence site energies."),
-        Column("barrier_ev", "barrier", "eV", 2, hint="At which the ion finds a path through the crystal."),
-        Column("stopped", "followed", kind="text", shown=False, hint="How far it was followed, and why no further."),
-        Column("barrier_low_ev", "barrier from", "eV", 2, shown=False, hint="Lower end of the 95 % interval."),
-        Column("barrier_high_ev", "barrier to", "eV", 2, shown=False, hint="Upper end of the 95 % interval."),
-        Column("sigma_25c_s_cm", "σ at 25 °C", "S/cm", -2, hint="Conductivity, extrapolated to it."),
-        Column("sigma_25c_low_s_cm", "σ from", "S/cm", -2, shown=False, hint="Lower end of the 95 % interval."),
-        Column("sigma_25c_high_s_cm", "σ to", "S/cm", -2, shown=False, hint="Upper end of the 95 % interval."),
-        Column("lowest_mode_mev", "lowest mode", "meV", 1, hint="Below zero: imaginary."),
-        Column("highest_mode_mev", "highest mode", "meV", 1),
-        Column("stable", "stable", kind="flag", hint="No imaginary mode beyond the tolerance."),
-        Column("imaginary_share", "imaginary", digits=3, shown=False, hint="Share of the modes that are imaginary."),
-        Column("plausibility", "plausibility", digits=-2, hint="Charges, radii and known substitutions; 1 is best."),
-        Column("score_mev", "score", "meV", 1, hint="Upper end of the interval, dearer the less plausible."),
-        Column("mean_Row", "mean row", digits=2, hint="Mean row of the elements in the periodic table."),
-        Column("charge_balanced", "charges", kind="flag", hint="Whether the charges add up to zero."),
-        Column("known_as", "known as", kind="text", shown=False),
-        Column("ion", "ion", kind="choice", shown=False),
-        Column("method", "method", kind="choice"),
-        Column("engine", "engine", kind="choice"),
-        Column("dimensions", "dimensions", hint="Of the net of paths."),
-        Column("converged", "converged", kind="flag"),
-        Column("path", "path", kind="text", shown=False),
-        Column("highest_hop", "limiting hop", kind="text", shown=False, hint="The one with the barrier of the path."),
-        Column("lowest_hop_ev", "easiest hop", "eV", 2, shown=False, hint="It alone may lead nowhere."),
-        Column("seconds", "time", "s", shown=False),
+_REGISTRY: dict[str, Column] = {}
+
+
+def register(*columns: Column) -> None:
+    """Add columns to the registry.
+
+    Raises
+    ------
+    TableError
+        For a key that another column has already.
+    """
+    for column in columns:
+        known = _REGISTRY.setdefault(column.key, column)
+        if known != column:
+            raise TableError(
+                f"two columns are called {column.key!r}",
+                why=f"one is {known.hint or known.label!r}, the other {column.hint or column.label!r}",
+                fix="Give one of them another name.",
+            )
+
+
+def column(key: str) -> Column:
+    """Return a column by its key.
+
+    Raises
+    ------
+    TableError
+        For one that is not registered.
+    """
+    found = _REGISTRY.get(key) or _of_element(key)
+    if found is None:
+        raise TableError(f"{key!r} is not a registered column", fix="Register it with its unit and meaning.")
+    return found
+
+
+def registered() -> tuple[Column, ...]:
+    """Return all columns, in the order of their registration."""
+    return tuple(_REGISTRY.values())
+
+
+def check_columns(table: pd.DataFrame, *, where: str, free: Collection[str] = ()) -> None:
+    """Refuse a table with a column that nobody has described.
+
+    Parameters
+    ----------
+    table
+        Table that is about to be written.
+    where
+        Name of its file.
+    free
+        Names of columns that come from the user: slots of a prototype, features.
+
+    Raises
+    ------
+    TableError
+        For a column that is not registered.
+    """
+    for key in map(str, table.columns):
+        if key not in _REGISTRY and key not in free and _of_element(key) is None:
+            raise TableError(
+                f"{where} has an unknown column {key!r}", why="the registry of columns does not describe it",
+                fix="Register the column with its unit and meaning.",
+            )  # fmt: skip
+
+
+def describe_columns(tables: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Return what the columns of tables mean: `table`, `column`, `unit`, `meaning`."""
+    import pandas as pd
+
+    rows = [(name, key, column(key)) for name, keys in tables.items() for key in keys if _is_known(key)]
+    return pd.DataFrame(
+        [(name, key, known.unit, known.hint or known.label) for name, key, known in rows],
+        columns=["table", "column", "unit", "meaning"],
     )
-}
-
-_UNITS = (
-    ("_mev", "meV", 1), ("_ev", "eV", 2), ("_a3", "Å³", 2), ("_a", "Å", 2), ("_k", "K", 0), ("_s_cm", "S/cm", -2),
-    ("_s", "s", 0),
-)  # fmt: skip
-
-FEW = 40
-"""A column of text with at most so many different values is a choice."""
-
-_HIDDEN = ("non_analytical_correction", "change_error")
 
 
 def columns_of(table: pd.DataFrame) -> list[Column]:
-    """The columns of a table, also of one that nobody knows here: those by the unit in their name."""
+    """Return the columns of a table, also of one that was not written here: those by the unit in their name."""
     return [
-        _KNOWN.get(str(key)) or _guessed(str(key), table[key])
+        column(str(key)) if _is_known(str(key)) else _guessed(str(key), table[key])
         for key in table.columns
         if key not in _HIDDEN and (key in ("material_id", "formula", "rank") or table[key].notna().any())
     ]
 
 
-def _guessed(key: str, values: pd.Series) -> Column:
-    if values.dtype == bool:
-        return Column(key, _spoken(key), kind="flag", shown=False)
-    if pd.api.types.is_numeric_dtype(values):
-        suffix, unit, digits = next((known for known in _UNITS if key.endswith(known[0])), ("", "", 3))
-        digits = 0 if pd.api.types.is_integer_dtype(values) else digits
-        return Column(key, _spoken(key.removesuffix(suffix)), unit, digits, shown=False)
-    few = values.nunique() <= FEW
-    return Column(key, _spoken(key), kind="choice" if few else "text", shown=False)
-
-
-def _spoken(key: str) -> str:
-    return key.replace("_", " ")
-
-
 def first_of(columns: Sequence[Column], *keys: str) -> str:
-    """The first of some columns that is there, else the first number."""
+    """Return the first of some keys that is there, else the first number."""
     there = {column.key for column in columns}
     numbers = (column.key for column in columns if column.kind == "number")
     return next((key for key in keys if key in there), next(numbers, "material_id"))
 
 
-def said(value: object, column: Column) -> str:
-    """A value in words; a dash where there is none."""
-    if value is None or value is pd.NA or value != value:
+def format_value(value: object, column: Column) -> str:
+    """Return a value with its unit as text; a dash where there is none."""
+    if value is None or value != value or str(value) == "<NA>":
         return "–"
     if column.kind == "flag":
         return "yes" if value else "no"
     if column.kind != "number":
         return str(value)
     number = float(value)  # type: ignore[arg-type]
+    if column.digits >= 0:
+        number = round(number, column.digits) + 0.0  # no minus before a zero
     text = f"{number:.{-column.digits}g}" if column.digits < 0 else f"{number:,.{column.digits}f}"
     return f"{text} {column.unit}".rstrip()
+
+
+def _is_known(key: str) -> bool:
+    return key in _REGISTRY or _of_element(key) is not None
+
+
+_ELEMENT_CENTER = re.compile(r"([A-Z][a-z]?)_center_mev")
+
+
+def _of_element(key: str) -> Column | None:
+    """Return the column of the band center of one element, such as ``Li_center_mev``."""
+    match = _ELEMENT_CENTER.fullmatch(key)
+    if match is None or match.group(1) not in ATOMIC_NUMBERS:
+        return None
+    symbol = match.group(1)
+    return Column(key, f"center of {symbol}", "meV", 1, shown=False, hint=f"Band center of {symbol} alone.")
+
+
+FEW = 40
+"""A column of text with at most so many different values is a choice."""
+
+_HIDDEN = ("non_analytical_correction", "change_error")
+
+_UNITS = (
+    ("_mev", "meV", 1), ("_ev", "eV", 2), ("_a3", "Å³", 2), ("_a", "Å", 2), ("_k", "K", 0), ("_s_cm", "S/cm", -2),
+    ("_s", "s", 0),
+)  # fmt: skip
+
+
+def _guessed(key: str, values: pd.Series) -> Column:
+    import pandas as pd
+
+    label = key.replace("_", " ")
+    if values.dtype == bool:
+        return Column(key, label, kind="flag", shown=False)
+    if pd.api.types.is_numeric_dtype(values):
+        suffix, unit, digits = next((known for known in _UNITS if key.endswith(known[0])), ("", "", 3))
+        digits = 0 if pd.api.types.is_integer_dtype(values) else digits
+        return Column(key, key.removesuffix(suffix).replace("_", " "), unit, digits, shown=False)
+    return Column(key, label, kind="choice" if values.nunique() <= FEW else "text", shown=False)
+
+
+def _hidden(columns: Sequence[Column]) -> Iterator[Column]:
+    """Columns that the table of a page leaves to the card."""
+    for each in columns:
+        yield Column(each.key, each.label, each.unit, each.digits, each.kind, False, each.hint)
+
+
+register(
+    Column("rank", "rank", hint="Place among the candidates; empty where a criterion rejects."),
+    Column("material_id", "material", kind="text", hint="Name of the material, unique in a run."),
+    Column("formula", "formula", kind="text", hint="Reduced formula."),
+    Column("family", "family", kind="choice", hint="Family by the anions."),
+    Column("prototype", "prototype", kind="choice", hint="Crystal whose elements were replaced."),
+    # band centers
+    Column("band_center_mev", "center", "meV", 1, hint="Total phonon band center: the mean phonon energy."),
+    Column("predicted_mev", "predicted", "meV", 1, hint="Center predicted by a fold that has not seen the compound."),
+    Column("error_mev", "error", "meV", 1, hint="Predicted less known."),
+    Column("in_domain", "known kind", kind="flag", hint="Whether the model has learned from compounds like it."),
+    # stability and gap, from a table of properties
+    Column("e_hull_ev", "e_hull", "eV/atom", 3, hint="Energy above the convex hull: 0 is stable."),
+    Column("band_gap_ev", "gap", "eV", 2, hint="Electronic band gap."),
+    # tiers share these
+    Column("method", "method", kind="choice", hint="Method of the calculation."),
+    Column("engine", "engine", kind="choice", hint="Source of energies and forces."),
+    Column("barrier_ev", "barrier", "eV", 2, hint="Energy at which the ion finds a path through the crystal."),
+    Column("dimensions", "dimensions", hint="Dimensions in which the paths cross the crystal."),
+    Column("converged", "converged", kind="flag", hint="Whether forces are below the threshold."),
+    # virtual compounds
+    Column("mean_Row", "mean row", digits=2, hint="Mean row of the elements in the periodic table."),
+    Column("tolerance_factor", "tolerance", digits=3, hint="Goldschmidt's tolerance factor of a perovskite."),
+    Column("charge_balanced", "charges", kind="flag", hint="Whether the charges add up to zero."),
+    Column("plausibility", "plausibility", digits=-2, hint="Charges, radii and known substitutions; 1 is best."),
+    Column("score_mev", "score", "meV", 1, hint="Upper end of the interval, plus 5 meV a power of ten less plausible."),
+    Column("barrier_dimensions", "in", "D", 0, hint="Dimensions of the paths with the computed barrier."),
+    # cutoffs
+    Column("recommended", "recommended", kind="flag", hint="The cheapest setting within the tolerance."),
+)
+
+register(
+    *_hidden((
+        Column("lower_mev", "from", "meV", 1, hint="Lower end of the 90 % interval."),
+        Column("upper_mev", "to", "meV", 1, hint="Upper end of the 90 % interval."),
+        Column("passes", "candidate", kind="flag", hint="Whether it meets every criterion."),
+        Column("reason", "rejected for", kind="text", hint="Value for which a criterion rejects it."),
+        Column("rejected_by", "criterion", kind="choice", hint="First criterion that rejects it."),
+        Column("duplicate_of", "same crystal as", kind="text", hint="First crystal of the run that it repeats."),
+        Column("n_atoms", "atoms", hint="Atoms in the cell."),
+        Column("volume_per_atom_a3", "volume", "Å³/atom", 2, hint="Volume per atom."),
+        Column("known_as", "known as", kind="text", hint="Known crystal with this formula and structure."),
+        Column("ion", "ion", kind="choice", hint="Mobile ion."),
+        Column("seconds", "time", "s", hint="Wall time of the calculation."),
+        Column("why", "remark", kind="text", hint="What else is to be known, or why there is no value."),
+        Column("supercell_atoms", "supercell", hint="Atoms in the supercell."),
+        Column("stopped", "followed", kind="text", hint="How far a study followed it, and why no further."),
+        # nearest compounds
+        Column("learned_id", "compound", kind="text", hint="Compound that the model has learned from."),
+        Column("learned_formula", "its formula", kind="text", hint="Formula of that compound."),
+        Column("learned_center_mev", "its center", "meV", 1, hint="Known band center of that compound."),
+        Column("distance", "distance", digits=1, hint="Distance in feature space, in standard deviations."),
+        # training
+        Column("algorithm", "algorithm", kind="choice", hint="Learning algorithm."),
+        Column("features", "features", kind="choice", hint="Feature set."),
+        Column("split", "split", kind="choice", hint="What the folds keep apart."),
+        Column("fold", "fold", hint="Number of the fold."),
+        Column("feature", "feature", kind="text", hint="Name of a feature."),
+        Column("importance", "importance", digits=4, hint="Share in the splits of the trees."),
+        Column("permutation_mae_mev", "permutation", "meV", 3, hint="Error that shuffling the feature adds."),
+        # failures
+        Column("stage", "stage", kind="choice", hint="Step at which a material dropped out."),
+        Column("error", "error", kind="choice", hint="Kind of the error."),
+        Column("message", "message", kind="text", hint="What happened, why, and what to do."),
+        Column("source", "source", kind="text", hint="File it came from."),
+        # cutoffs
+        Column("varies", "varies", kind="choice", hint="What the setting varies: cutoffs or k points."),
+        Column("ecutwfc_ry", "wave functions", "Ry", 0, hint="Cutoff of the wave functions."),
+        Column("ecutrho_ry", "density", "Ry", 0, hint="Cutoff of the density."),
+        Column("k_spacing_inv_a", "k spacing", "1/Å", 3, hint="Distance of k points, with the factor 2 pi."),
+        Column("force_ev_a", "force", "eV/Å", 4, hint="Force of the displaced atom."),
+        Column("force_error", "force error", digits=4, hint="Relative error of the force against the highest setting."),
+        Column("element", "element", kind="choice", hint="Element whose force is worst."),
+        Column("energy_error_mev_atom", "energy error", "meV/atom", 2, hint="Error of the energy per atom."),
+    ))
+)  # fmt: skip

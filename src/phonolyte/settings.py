@@ -1,52 +1,245 @@
-"""Where a setting comes from: argument, else environment, else TOML file, else default."""
+"""Where a setting comes from: argument, else environment, else TOML file, else the default of its dataclass.
+
+A command has a frozen dataclass of settings. Its fields state each default once, and, as the first text of an
+``Annotated`` type, the help of the option that is generated from them::
+
+    min_length_a: Annotated[float, "Least distance of an atom from its image, angstrom."] = 8.0
+
+The environment variable of a field is ``PHONOLYTE_`` and its name in capitals; lists there are split at commas.
+"""
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from phonolyte.errors import SettingsError
 
-SCREEN_DEFAULTS: dict[str, Any] = {
-    "ion": "any",
-    "max_center_mev": 40.0,
-    "max_e_hull_ev": 0.05,
-    "min_gap_ev": 1.0,
-    "without": [],
-    "jobs": 0,
-}
-"""Settings of a screen; ``jobs`` 0 uses every core."""
+S = TypeVar("S")
 
-TRAIN_DEFAULTS: dict[str, Any] = {
-    "data": "",
-    "algorithm": "extra_trees",
-    "features": "all",
-    "compare": True,
-    "scan": False,
-    "seed": 0,
-    "description": "",
-    "jobs": 0,
-}
-"""Settings of a training; no data stands for the learning set of the package."""
 
-FOLLOW_DEFAULTS: dict[str, Any] = {
-    "ion": "Li",
-    "engine": "dpa4",
-    "options": [],
-    "budget_h": 1.0,
-    "percolation_top": 50,
-    "phonons_top": 10,
-    "neb_top": 3,
-    "max_barrier_ev": 0.6,
-    "max_center_mev": 40.0,
-    "stable": False,
-    "images": 5,
-    "min_length_a": 8.0,
-}
-"""Settings of what follows a screen; ``options`` are those of the engine, as NAME=VALUE."""
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A field of a dataclass of settings.
+
+    Attributes
+    ----------
+    name
+        Name of the field.
+    kind
+        Type of its value, without ``None`` and ``Annotated``.
+    default
+        Default value.
+    help
+        Description; empty for a field that has no option.
+    panel
+        Heading of the help under which the option stands.
+    flag
+        Name of the option where it is not that of the field.
+    """
+
+    name: str
+    kind: Any
+    default: Any
+    help: str = ""
+    panel: str = ""
+    flag: str = ""
+
+    @property
+    def item(self) -> Any:
+        """Type of the items of a setting that takes any number of values, None for another one."""
+        arguments = get_args(self.kind)
+        is_list = get_origin(self.kind) is tuple and arguments[1:] == (...,)
+        return arguments[0] if is_list else None
+
+
+@cache
+def settings_of(kind: Any) -> tuple[Setting, ...]:
+    """Return the fields of a dataclass of settings, in their order."""
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(_setting(each, hints[each.name]) for each in fields(kind) if each.init)
+
+
+def _setting(each: Any, hint: Any) -> Setting:
+    notes: tuple[Any, ...] = ()
+    if get_origin(hint) is Annotated:
+        hint, *rest = get_args(hint)
+        notes = tuple(note for note in rest if isinstance(note, str))
+    default = each.default if each.default is not MISSING else None
+    if each.default_factory is not MISSING:
+        default = each.default_factory()
+    texts = [note for note in notes if not note.startswith("--")]
+    flag = next((note for note in notes if note.startswith("--")), "")
+    text, panel = (*texts, "", "")[:2]
+    return Setting(each.name, _without_none(hint), default, text, panel, flag)
+
+
+def _without_none(hint: Any) -> Any:
+    if get_origin(hint) in (Union, UnionType):
+        kinds = [kind for kind in get_args(hint) if kind is not NoneType]
+        return kinds[0] if len(kinds) == 1 else Union[tuple(kinds)]  # noqa: UP007 (made at run time)
+    return hint
+
+
+def resolve(
+    kind: type[S],
+    arguments: Mapping[str, Any] | None = None,
+    table: Mapping[str, Any] | None = None,
+    *,
+    where: str = "",
+) -> S:
+    """Make settings from what was given, in this order: argument, environment, TOML table, default.
+
+    Parameters
+    ----------
+    kind
+        Dataclass of settings.
+    arguments
+        Values by name; None counts as not given.
+    table
+        Table of a TOML file.
+    where
+        Name of the table, for messages.
+
+    Raises
+    ------
+    SettingsError
+        For names that are not settings, and values of another type or outside what the dataclass allows.
+    """
+    fields_of: Any = kind
+    known = settings_of(fields_of)
+    unknown = set(table or ()) - {setting.name for setting in known}
+    if unknown:
+        what = f"[{where}] has no setting" if where else "there is no setting"
+        names = ", ".join(setting.name for setting in known)
+        raise SettingsError(f"{what} {sorted(unknown)[0]!r}", fix=f"Choose among {names}.")
+    values = {}
+    for setting in known:
+        environment = os.environ.get(f"PHONOLYTE_{setting.name.upper()}") or None  # empty is not set
+        for value in ((arguments or {}).get(setting.name), environment, (table or {}).get(setting.name)):
+            if value is not None:
+                values[setting.name] = convert(setting, value)
+                break
+    return kind(**values)
+
+
+def resolve_all(
+    kinds: Sequence[type],
+    arguments: Mapping[str, Any] | None = None,
+    table: Mapping[str, Any] | None = None,
+    *,
+    where: str = "",
+) -> list[Any]:
+    """Make several dataclasses of settings that share arguments and a table, as :func:`resolve` makes one.
+
+    Raises
+    ------
+    SettingsError
+        For a name in the table that none of them has, and what :func:`resolve` refuses.
+    """
+    names = {kind: [setting.name for setting in settings_of(kind)] for kind in kinds}
+    known = list(dict.fromkeys(name for each in names.values() for name in each))
+    unknown = set(table or ()) - set(known)
+    if unknown:
+        what = f"[{where}] has no setting" if where else "there is no setting"
+        raise SettingsError(f"{what} {sorted(unknown)[0]!r}", fix=f"Choose among {', '.join(known)}.")
+    return [
+        resolve(kind, arguments, {name: value for name, value in (table or {}).items() if name in names[kind]})
+        for kind in kinds
+    ]
+
+
+def convert(setting: Setting, value: Any) -> Any:
+    """Return a value as the type of its setting.
+
+    Raises
+    ------
+    SettingsError
+        When it cannot be that.
+    """
+    try:
+        return _converted(setting.kind, value)
+    except (TypeError, ValueError, KeyError):
+        raise SettingsError(f"{setting.name} is {value!r}", fix=f"Give {_described(setting.kind)}.") from None
+
+
+def value_as(kind: Any, value: Any, name: str) -> Any:
+    """Return a value as a type.
+
+    Raises
+    ------
+    SettingsError
+        When it cannot be that; the message has the name.
+    """
+    return convert(Setting(name, kind, None), value)
+
+
+def _converted(kind: Any, value: Any) -> Any:
+    origin, arguments = get_origin(kind) or kind, get_args(kind)
+    if origin is Literal:
+        if value not in arguments:
+            raise ValueError
+        return value
+    if origin in (Union, UnionType):
+        return _first_that_fits(arguments, value)
+    if origin in (tuple, list, Sequence):
+        return _sequence(origin, arguments, value)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return dict(value)
+    if kind is bool:
+        return {"true": True, "false": False}[str(value).lower()]
+    if isinstance(value, bool):
+        raise TypeError
+    if kind is int:
+        if isinstance(value, float) and not value.is_integer():
+            raise ValueError
+        return int(value)
+    if kind is str and not isinstance(value, str):
+        raise TypeError
+    if kind is Path:
+        return Path(str(value)).expanduser()
+    return kind(value)
+
+
+def _first_that_fits(kinds: Sequence[Any], value: Any) -> Any:
+    for kind in kinds:
+        try:
+            return _converted(kind, value)
+        except (TypeError, ValueError, KeyError):
+            continue
+    raise TypeError
+
+
+def _sequence(origin: Any, arguments: Sequence[Any], value: Any) -> Any:
+    parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else list(value)
+    made = tuple if origin is tuple else list
+    if not arguments:
+        return made(parts)
+    if arguments[-1] is ... and get_origin(arguments[0]) is tuple:  # NAME=VALUE
+        parts = [part.split("=", 1) if isinstance(part, str) else part for part in parts]
+    if arguments[-1] is ... or made is list:
+        return made(_converted(arguments[0], part) for part in parts)
+    if len(parts) != len(arguments):
+        raise ValueError
+    return made(_converted(kind, part) for kind, part in zip(arguments, parts, strict=True))
+
+
+def _described(kind: Any) -> str:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return " or ".join(map(str, arguments))
+    if origin in (Union, UnionType):
+        return " or ".join(map(_described, arguments))
+    if origin in (tuple, list, Sequence):
+        return f"{len(arguments)} numbers" if arguments and arguments[-1] is not ... and origin is tuple else "a list"
+    names = {bool: "true or false", float: "a number", int: "a whole number", str: "a text", Path: "a path"}
+    return names.get(kind, "a table")
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
@@ -55,18 +248,18 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     SettingsError
-        When it is missing or no TOML.
+        When it is missing or not TOML.
     """
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path} cannot be read", why=error.strerror or "", fix="Check the path.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is no TOML", why=str(error), fix="Repair the line it names.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SettingsError(f"{path} is not TOML", why=str(error), fix="Repair the line it names.") from None
 
 
 def section(record: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A table of a settings file; empty when it is not there.
+    """Return a table of a settings file; empty when it is not there.
 
     Raises
     ------
@@ -77,63 +270,3 @@ def section(record: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise SettingsError(f"{name} is {table!r}", fix=f"Write it as a table: [{name}].")
     return dict(table)
-
-
-def resolve(
-    defaults: Mapping[str, Any], *, arguments: Mapping[str, Any], table: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Settle every setting in `defaults`.
-
-    Parameters
-    ----------
-    defaults
-        Name -> value; the type of the value is the type of the setting.
-    arguments
-        What the caller gave; None counts as not given.
-    table
-        A section of a TOML file.
-
-    Raises
-    ------
-    SettingsError
-        For names that are no settings, and values of another type.
-    """
-    unknown = set(table or ()) - set(defaults)
-    if unknown:
-        raise SettingsError(f"there is no setting {sorted(unknown)[0]!r}", fix=f"Choose among {', '.join(defaults)}.")
-    resolved = {}
-    for name, default in defaults.items():
-        environment = os.environ.get(f"PHONOLYTE_{name.upper()}") or None  # empty is not set
-        for value in (arguments.get(name), environment, (table or {}).get(name), default):
-            if value is not None:
-                resolved[name] = as_type_of(default, value, name)
-                break
-    return resolved
-
-
-def as_type_of(default: Any, value: Any, name: str) -> Any:
-    """A setting as the type of its default; a text where a list is due is split at commas.
-
-    Raises
-    ------
-    SettingsError
-        When it cannot be that.
-    """
-    try:
-        if isinstance(default, list):
-            return [part.strip() for part in value.split(",")] if isinstance(value, str) else list(value)
-        if isinstance(default, bool):
-            return {"true": True, "false": False}[str(value).lower()]
-        if isinstance(default, int) and isinstance(value, float) and not value.is_integer():
-            raise ValueError
-        if isinstance(value, bool) or (isinstance(default, str) and not isinstance(value, str)):
-            raise TypeError
-        return type(default)(value)
-    except (TypeError, ValueError, KeyError):
-        raise SettingsError(f"{name} is {value!r}", fix=f"Give {_kind(default)}.") from None
-
-
-def _kind(default: Any) -> str:
-    return {bool: "true or false", float: "a number", int: "a whole number", str: "a word", list: "a list"}[
-        type(default)
-    ]

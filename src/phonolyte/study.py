@@ -1,37 +1,37 @@
-"""The best of a screen followed further: percolation, phonons, nudged elastic bands, within a budget of time."""
+"""A study: learn, screen, and follow the best through ever more certain evidence, from one settings file."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pandas as pd
 
-from phonolyte.barriers import NebSettings, barrier_campaign
+from phonolyte import make_callable
 from phonolyte.errors import Failure, SettingsError
-from phonolyte.percolation import percolation_campaign
-from phonolyte.phonons import PhononSettings
-from phonolyte.phonons.calibration import Calibration
-from phonolyte.phonons.campaign import campaign
-from phonolyte.runs.campaign import write_json
-from phonolyte.runs.records import FOLLOWED, TO_THE_END
+from phonolyte.runs.calculation import Calculation, first_sentence
+from phonolyte.runs.campaign import Outcome, run_campaign
+from phonolyte.runs.drawing import draw_figures
+from phonolyte.runs.executors import ExecutorSettings
+from phonolyte.runs.progress import OpenBar, no_bar
+from phonolyte.runs.run import Run
+from phonolyte.screen import ScreenSettings
+from phonolyte.settings import read_toml, resolve, section, settings_of
 from phonolyte.structures import Crystal
+from phonolyte.tiers import TIERS, find_tier
+from phonolyte.train import TrainSettings
 
 if TYPE_CHECKING:
     from phonolyte.forces import Engine
 
-TABLE, STEPS = FOLLOWED
-TIERS = ("percolation", "phonons", "neb")
-"""The cheap tier first: each takes what the one before has kept, and writes a run folder of its name."""
-
-COLUMNS = (
-    "rank", "material_id", "formula", "predicted_mev", "percolation_ev", "band_center_mev", "calibrated_mev",
-    "lowest_mode_mev", "stable", "barrier_ev", "barrier_dimensions", "stopped",
-)  # fmt: skip
+TABLE, STEPS = "followed.csv", "followed.json"
+TO_THE_END = "followed to the end"
+"""What the table says of a candidate that came through every tier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,38 +41,86 @@ class FollowSettings:
     Attributes
     ----------
     ion
-        The mobile element.
+        Mobile element; empty for that of the screen, or Li.
+    engine, options
+        Engine of the tiers that need one, and its options.
     budget_h
         Hours for all tiers together; each may take an equal share of what is left when it begins. A crystal that has
         begun is finished.
-    percolation_top, phonons_top, neb_top
-        Most candidates of each tier.
-    max_barrier_ev
-        Candidates with a higher percolation barrier by bond-valence site energies go no further, nor do those whose
-        barrier cannot be told.
-    max_center_mev
-        Candidates whose computed band center, calibrated where it can be, is higher go no further.
-    stable
-        Whether dynamically unstable crystals go no further. Ordered models of disordered conductors are often unstable.
-    images, min_length_a
-        Of the bands.
+    tiers
+        Tiers in their order, each takes what the one before keeps.
     """
 
-    ion: str = "Li"
-    budget_h: float = 1.0
-    percolation_top: int = 50
-    phonons_top: int = 10
-    neb_top: int = 3
-    max_barrier_ev: float = 0.6
-    max_center_mev: float = 40.0
-    stable: bool = False
-    images: int = 5
-    min_length_a: float = 8.0
+    ion: Annotated[str, "Mobile element. Default: that of the screen."] = ""
+    engine: Annotated[str, "Source of energies and forces."] = "dpa4"
+    options: Mapping[str, Any] | tuple[str, ...] = ()
+    budget_h: Annotated[float, "Hours for all tiers together."] = 1.0
+    tiers: Annotated[tuple[str, ...], "Tiers in their order."] = ("percolation", "phonons", "barriers")
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if name not in ("ion", "stable") and not value > 0:
-                raise SettingsError(f"{name} is {value}", fix="Give a positive number.")
+        if not self.budget_h > 0:
+            raise SettingsError(f"budget_h is {self.budget_h}", fix="Give a positive number.")
+        for tier in self.tiers:
+            find_tier(tier)
+
+
+@dataclass(frozen=True, slots=True)
+class TierPlan:
+    """One tier of a study.
+
+    Attributes
+    ----------
+    name
+        Name of the tier.
+    top
+        Largest number of candidates that it takes.
+    settings, limits
+        Settings of its calculation, and what it requires of a candidate.
+    """
+
+    name: str
+    top: int
+    settings: Any
+    limits: Any
+
+    def calculation(self, ion: str, engine: Engine | None) -> Calculation:
+        """Return the calculation of the tier."""
+        return find_tier(self.name).for_study(ion, engine, self.settings, self.limits)
+
+
+@dataclass(frozen=True, slots=True)
+class StudySettings:
+    """Settings of a study, as its file has them.
+
+    Attributes
+    ----------
+    train
+        Training whose model the screen uses; None for the embedded model.
+    screen
+        Criteria of the screen.
+    inputs, properties
+        Crystals to screen (the reference compounds where none are named), and a table of their properties.
+    follow
+        How the best are followed; None for not at all.
+    plans
+        Tiers they are followed through.
+    executor
+        Where work runs.
+    """
+
+    train: TrainSettings | None = field(default_factory=lambda: TrainSettings(compare=False))
+    screen: ScreenSettings = field(default_factory=ScreenSettings)
+    inputs: tuple[str, ...] = ()
+    properties: Path | None = None
+    follow: FollowSettings | None = None
+    plans: tuple[TierPlan, ...] = ()
+    executor: ExecutorSettings = field(default_factory=ExecutorSettings)
+
+    @property
+    def ion(self) -> str:
+        """Mobile ion of what is followed."""
+        named = self.follow.ion if self.follow else ""
+        return named or (self.screen.ion if self.screen.ion != "any" else "Li")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +129,8 @@ class Step:
 
     Attributes
     ----------
-    tier, asked
-        Which, and its criterion in words.
+    tier, criterion
+        Name of the tier, and what it requires.
     came, kept, rejected, failed, not_reached
         Candidates; `not_reached` when the time was up or there was room for no more.
     seconds
@@ -90,7 +138,7 @@ class Step:
     """
 
     tier: str
-    asked: str
+    criterion: str
     came: int
     kept: int
     rejected: int
@@ -99,7 +147,7 @@ class Step:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Followed:
     """How far each candidate came.
 
@@ -108,9 +156,9 @@ class Followed:
     table
         One row a candidate, as in ``followed.csv``; `stopped` says where it stopped and why.
     steps
-        The tiers.
+        What each tier did.
     failures
-        Of all of them.
+        Failures of all tiers.
     """
 
     table: pd.DataFrame
@@ -118,153 +166,218 @@ class Followed:
     failures: Sequence[Failure]
 
 
-def follow(
+OpenTier = Callable[[int], AbstractContextManager[Executor | None]]
+"""Opens the executor of a tier, from the number of its crystals."""
+
+
+def read_study(file: str | Path) -> StudySettings:
+    """Read the settings of a study from a TOML file; paths in it are relative to the file.
+
+    Raises
+    ------
+    SettingsError
+        For what is not a setting, and values that make no sense.
+    """
+    file = Path(file).expanduser()
+    record, base = read_toml(file), file.parent
+    unknown = set(record) - {"train", "screen", "follow", "executor"}
+    if unknown:
+        raise SettingsError(
+            f"there is no table [{sorted(unknown)[0]}]", fix="Use [train], [screen], [follow] and [executor]."
+        )
+    train = resolve(TrainSettings, table=section(record, "train"), where="train") if "train" in record else None
+    if train is not None and train.data:
+        train = replace(train, data=str(_located(train.data, base)))
+    table = section(record, "screen")
+    inputs, properties = table.pop("inputs", ()), table.pop("properties", None)
+    screen = resolve(ScreenSettings, table=table, where="screen")
+    follow, plans = _read_follow(section(record, "follow"), screen) if "follow" in record else (None, ())
+    return StudySettings(
+        train=train,
+        screen=screen,
+        inputs=tuple(str(_located(item, base)) for item in ([inputs] if isinstance(inputs, str) else inputs)),
+        properties=_located(properties, base) if properties else None,
+        follow=follow,
+        plans=plans,
+        executor=resolve(ExecutorSettings, table=section(record, "executor"), where="executor"),
+    )
+
+
+def _located(path: str, base: Path) -> Path:
+    return base / Path(str(path)).expanduser()
+
+
+def _read_follow(table: dict[str, Any], screen: ScreenSettings) -> tuple[FollowSettings, tuple[TierPlan, ...]]:
+    """Settings of ``[follow]``: its own, ``TIER_top``, the limits of tiers, and a table ``[follow.TIER]`` of each."""
+    own = {setting.name for setting in settings_of(FollowSettings)}
+    follow = resolve(FollowSettings, table={k: v for k, v in table.items() if k in own}, where="follow")
+    shared = asdict(screen)
+    plans, known = [], own | set(TIERS)
+    for name in follow.tiers:
+        tier = find_tier(name)
+        limits = [setting.name for setting in settings_of(tier.limits_kind)] if tier.limits_kind else []
+        given = {key: table[key] for key in limits if key in table}
+        defaults = {key: shared[key] for key in limits if key in shared}
+        plans.append(
+            TierPlan(
+                name,
+                top=_whole(table.get(f"{name}_top", tier.top), f"{name}_top"),
+                settings=resolve(tier.settings_kind, table=section(table, name), where=f"follow.{name}"),
+                limits=resolve(tier.limits_kind, table={**defaults, **given}) if tier.limits_kind else None,
+            )
+        )
+        known |= {f"{name}_top", *limits}
+    unknown = set(table) - known
+    if unknown:
+        raise SettingsError(
+            f"[follow] has no setting {sorted(unknown)[0]!r}", fix=f"Choose among {', '.join(sorted(known))}."
+        )
+    return follow, tuple(plans)
+
+
+def _whole(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SettingsError(f"{name} is {value!r}", fix="Give a whole number above zero.")
+    return value
+
+
+def follow_candidates(
+    run: Run,
     crystals: Sequence[Crystal],
     ranked: pd.DataFrame,
-    engine: Engine,
-    folder: Path,
-    settings: FollowSettings | None = None,
+    calculations: Sequence[Calculation],
     *,
-    executor: Executor | None = None,
-    progress: Callable[[str, int], Callable[[int], None]] | None = None,
+    ion: str,
+    tops: Sequence[int],
+    budget_h: float = 1.0,
+    open_tier: OpenTier | None = None,
+    figures: bool = True,
+    progress: OpenBar = no_bar,
 ) -> Followed:
     """Follow the candidates of a screen, the best first, until the time is up; a second call goes on.
 
     Parameters
     ----------
+    run
+        Open run folder of the study; each tier has a run folder in it.
     crystals
-        All that were screened.
+        Candidates, in any order.
     ranked
-        The candidates in their order (those without the ion are left out), with `material_id` and `band_center_mev`.
-    engine
-        For phonons and bands.
-    folder
-        The run folder of the screen; each tier has a folder in it.
-    settings
-        The defaults unless given.
-    executor
-        Of processes, for percolation.
+        Candidates in their order (those without the ion are left out): `material_id`, `band_center_mev`.
+    calculations, tops
+        Calculation of each tier in their order, and the largest number of candidates it takes.
+    ion
+        Mobile element.
+    budget_h
+        Hours for all tiers together.
+    open_tier
+        Opens the executor of a tier; default: this process.
+    figures
+        Whether figures of the crystals are drawn.
     progress
-        Called with the name of a tier and its number of atoms; gives what is called with those done.
+        Opens a bar.
+
+    Raises
+    ------
+    SettingsError
+        When no candidate has the ion.
     """
-    settings = settings or FollowSettings()
-    known = {crystal.material_id: crystal for crystal in crystals}
-    left = [known[name] for name in ranked["material_id"] if settings.ion in known[name].symbols]
-    if len(ranked) and not left:
+    rows = _first_rows(crystals, ranked, ion)
+    by_name = {crystal.material_id: crystal for crystal in crystals}
+    left = [by_name[name] for name in rows]
+    end = time.time() + 3600 * budget_h
+    steps: list[Step] = []
+    failures: list[Failure] = []
+    for number, (calculation, top) in enumerate(zip(calculations, tops, strict=True)):
+        start = time.time()
+        deadline = start + max((end - start) / (len(calculations) - number), 0.0)
+        outcome = _run_tier(run, calculation, left[:top], deadline, open_tier, figures, progress)
+        verdicts = _verdicts(calculation, outcome, rows)
+        for place, crystal in enumerate(left):
+            why = verdicts.get(crystal.material_id, "no room" if place >= top else "time was up")
+            rows[crystal.material_id]["stopped"] = f"{calculation.name}: {why}" if why else ""
+        steps.append(_step(calculation, left, verdicts, outcome, time.time() - start))
+        failures += outcome.failures
+        left = [crystal for crystal in left if verdicts.get(crystal.material_id) == ""]
+    table = _table_of(rows, calculations)
+    run.write_table(TABLE, table)
+    run.write_json(STEPS, {"steps": [asdict(step) for step in steps]})
+    return Followed(table, steps, failures)
+
+
+def _first_rows(crystals: Sequence[Crystal], ranked: pd.DataFrame, ion: str) -> dict[str, dict[str, Any]]:
+    """Rows of the candidates with the ion, by name, in their order."""
+    by_name = {crystal.material_id: crystal for crystal in crystals}
+    with_ion = ranked[[ion in by_name[name].symbols for name in ranked["material_id"]]]
+    if len(ranked) and not len(with_ion):
         raise SettingsError(
-            f"no candidate contains {settings.ion}, the ion to follow",
-            why=f"the first is {known[ranked['material_id'].iloc[0]].formula}",
+            f"no candidate contains {ion}, the ion to follow",
+            why=f"the first is {by_name[ranked['material_id'].iloc[0]].formula}",
             fix="Name another one as ion in the table [follow].",
         )
-    centers = dict(zip(ranked["material_id"], ranked["band_center_mev"], strict=True))
-    rows: dict[str, dict[str, Any]] = {
-        crystal.material_id: {
-            "rank": rank,
-            "predicted_mev": centers[crystal.material_id],
-            "formula": crystal.formula,
-        }
-        for rank, crystal in enumerate(left, start=1)
+    pairs = zip(with_ion["material_id"], with_ion["band_center_mev"], strict=True)
+    return {
+        name: {"rank": rank, "predicted_mev": center, "formula": by_name[name].formula, "stopped": ""}
+        for rank, (name, center) in enumerate(pairs, start=1)
     }
-    end = time.monotonic() + 3600 * settings.budget_h
-    steps, failures = [], []
-    for tiers_left, tier in zip((3, 2, 1), TIERS, strict=True):
-        start = time.monotonic()
-        share = max((end - start) / tiers_left, 0.0)
-        room = getattr(settings, f"{tier}_top")
-        taken = left[:room]
-        told = progress(tier, sum(map(len, taken))) if progress else None
-        table, failed = _run(tier, taken, engine, folder / tier, settings, share, executor, told)
-        verdicts = _verdicts(tier, table, failed, settings, rows)
-        kept = [crystal for crystal in taken if verdicts.get(crystal.material_id) == ""]
-        for crystal in left:
-            why = verdicts.get(crystal.material_id, "no room" if crystal not in taken else "time was up")
-            rows[crystal.material_id]["stopped"] = f"{tier}: {why}" if why else ""
-        out = sum(1 for why in verdicts.values() if why)
-        steps.append(
-            Step(
-                tier,
-                _asked(tier, settings),
-                came=len(left),
-                kept=len(kept),
-                rejected=out - len(failed),
-                failed=len(failed),
-                not_reached=len(left) - len(verdicts),
-                seconds=time.monotonic() - start,
-            )
-        )
-        failures += failed
-        left = kept
-    found = pd.DataFrame([{"material_id": name, **row} for name, row in rows.items()]).reindex(columns=list(COLUMNS))
-    found["stopped"] = found["stopped"].replace("", TO_THE_END)
-    found = found.sort_values(["barrier_ev", "rank"], na_position="last", ignore_index=True)
-    found.to_csv(folder / TABLE, index=False)
-    record = {"settings": asdict(settings), "engine": engine.name, "engine_provenance": dict(engine.provenance)}
-    write_json(folder / STEPS, {**record, "steps": [asdict(step) for step in steps]})
-    return Followed(found, steps, failures)
 
 
-def _run(
-    tier: str,
-    crystals: Sequence[Crystal],
-    engine: Engine,
-    folder: Path,
-    settings: FollowSettings,
-    share_s: float,
-    executor: Executor | None,
-    progress: Callable[[int], None] | None,
-) -> tuple[pd.DataFrame, list[Failure]]:
-    folder.mkdir(parents=True, exist_ok=True)
-    until = time.monotonic() + share_s
-    if tier == "percolation":
-        return percolation_campaign(
-            crystals, settings.ion, folder, maps=True, executor=executor, progress=progress, until=until
-        )
-    if tier == "phonons":
-        calibration = Calibration.shipped(engine)
-        return campaign(
-            crystals, engine, folder, PhononSettings(), ion=settings.ion, calibration=calibration, progress=progress,
-            until=until,
-        )  # fmt: skip
-    bands = NebSettings(images=settings.images, min_length_a=settings.min_length_a)
-    return barrier_campaign(crystals, settings.ion, engine, folder, bands, progress=progress, until=until)
+def _run_tier(
+    run: Run, calculation: Calculation, crystals: Sequence[Crystal], deadline: float, open_tier: OpenTier | None,
+    figures: bool, progress: OpenBar,
+) -> Outcome:  # fmt: skip
+    """Run one tier in a folder of its own."""
+    folder = run.path(calculation.name)
+    opened = Run(folder, calculation.name, settings=calculation.decides(), identity=calculation.name,
+                 engine=calculation.engine_used, cites=calculation.cites)  # fmt: skip
+    with opened as own, _open(open_tier, len(crystals)) as executor:
+        with progress(f"{calculation.title} (atoms)", sum(map(len, crystals))) as advance:
+            outcome = run_campaign(calculation, crystals, own, executor=executor, deadline=deadline, progress=advance)
+        if figures and len(outcome.table):
+            with progress(f"Figures of {calculation.name}", len(outcome.table)) as advance:
+                draw_figures(calculation, outcome.table, own, executor=executor, progress=advance)
+    return outcome
 
 
-def _verdicts(
-    tier: str,
-    table: pd.DataFrame,
-    failed: Sequence[Failure],
-    settings: FollowSettings,
-    rows: Mapping[str, dict[str, Any]],
-) -> dict[str, str]:
+def _open(open_tier: OpenTier | None, n: int) -> AbstractContextManager[Executor | None]:
+    from contextlib import nullcontext
+
+    return open_tier(n) if open_tier else nullcontext()
+
+
+def _verdicts(calculation: Calculation, outcome: Outcome, rows: Mapping[str, dict[str, Any]]) -> dict[str, str]:
     """Why each candidate that a tier has looked at goes no further; empty where it does."""
     verdicts = {}
-    for found in table.to_dict("records"):
-        name = str(found["material_id"])
-        row, why = rows[name], ""
-        if tier == "percolation":
-            row["percolation_ev"] = found["barrier_ev"]
-            if pd.isna(found["barrier_ev"]):
-                why = "no path below the highest energy"
-            elif found["barrier_ev"] > settings.max_barrier_ev:
-                why = f"a barrier of {found['barrier_ev']:.2f} eV"
-        elif tier == "phonons":
-            row |= {key: found[key] for key in ("band_center_mev", "calibrated_mev", "lowest_mode_mev", "stable")}
-            center = found["band_center_mev"] if pd.isna(found["calibrated_mev"]) else found["calibrated_mev"]
-            if center > settings.max_center_mev:
-                why = f"a band center of {center:.1f} meV"
-            elif settings.stable and not found["stable"]:
-                why = f"unstable, a mode at {found['lowest_mode_mev']:.1f} meV"
-        else:
-            row |= {"barrier_ev": found["barrier_ev"], "barrier_dimensions": found["dimensions"]}
-            if pd.isna(found["barrier_ev"]):
-                why = "the hops that could be computed do not percolate"
-        verdicts[name] = why
-    return verdicts | {failure.material_id: f"failed, {failure.message.split('. ')[0]}" for failure in failed}
+    for row in outcome.table.to_dict("records"):
+        name = str(row["material_id"])
+        if name not in rows:  # of an earlier run
+            continue
+        named = {str(key): value for key, value in row.items()}
+        rows[name].update({column: named[own] for column, own in calculation.followed.items()})
+        verdicts[name] = calculation.verdict(named)
+    return verdicts | {f.material_id: f"failed, {first_sentence(f.message)}" for f in outcome.failures}
 
 
-def _asked(tier: str, settings: FollowSettings) -> str:
-    return {
-        "percolation": f"a barrier of at most {settings.max_barrier_ev:g} eV",
-        "phonons": f"a center of at most {settings.max_center_mev:g} meV{', stable' if settings.stable else ''}",
-        "neb": "a path over hops of vacancies",
-    }[tier]
+def _step(
+    calculation: Calculation, left: Sequence[Crystal], verdicts: Mapping[str, str], outcome: Outcome, seconds: float
+) -> Step:
+    names = {crystal.material_id for crystal in left}
+    judged = {name: why for name, why in verdicts.items() if name in names}
+    failed = len(outcome.failures)
+    rejected = sum(bool(why) for why in judged.values()) - failed
+    kept = sum(not why for why in judged.values())
+    return Step(
+        calculation.name, calculation.criterion, len(left), kept, rejected, failed, len(left) - len(judged), seconds
+    )
+
+
+def _table_of(rows: Mapping[str, dict[str, Any]], calculations: Sequence[Calculation]) -> pd.DataFrame:
+    computed = list(dict.fromkeys(column for calculation in calculations for column in calculation.followed))
+    columns = ["rank", "material_id", "formula", "predicted_mev", *computed, "stopped"]
+    table = pd.DataFrame([{"material_id": name, **row} for name, row in rows.items()]).reindex(columns=columns)
+    table["stopped"] = table["stopped"].replace("", TO_THE_END)
+    last = next((column for column in ("barrier_ev", *reversed(computed)) if column in table), "rank")
+    return table.sort_values([last, "rank"], na_position="last", ignore_index=True)
+
+
+make_callable(__name__)

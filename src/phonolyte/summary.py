@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,13 +11,16 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from phonolyte.columns import Column, column, format_value
 from phonolyte.units import ZERO_C_K
 
 if TYPE_CHECKING:
     from phonolyte.report import Card
+    from phonolyte.runs.calculation import Calculation
     from phonolyte.screen import Screening
     from phonolyte.sources.cache import Cached
     from phonolyte.study import Followed
+    from phonolyte.train import Training
     from phonolyte.virtual import VirtualResult
 
 SHOWN = 20
@@ -42,7 +45,7 @@ def funnel_table(result: Screening) -> Table:
         else:
             table.add_row(f"{step.rule}*", "", "", f"{step.kept:,}", style="dim")
     if notes := dict.fromkeys(step.note for step in result.funnel if not step.applied):
-        table.caption = f"* not asked: {', '.join(notes)}"
+        table.caption = f"* not applied: {', '.join(notes)}"
     return table
 
 
@@ -77,116 +80,87 @@ def candidates_table(result: Screening) -> Table:
     return table
 
 
-def phonons_table(results: pd.DataFrame) -> Table:
-    """Band centers, the range of the modes, and what is unstable, the softest crystals first."""
-    shown = results.sort_values("band_center_mev").head(SHOWN)
-    title = f"Phonons of {len(results)} crystal{'s' * (len(results) != 1)}"
-    table = _table(title, tight=True)
-    ion = next((str(name) for name in shown["ion"].dropna()), "")
-    columns = {
-        "center": "band_center_mev",
-        **({"calibrated": "calibrated_mev"} if shown["calibrated_mev"].notna().any() else {}),
-        **({f"of {ion}": "ion_center_mev"} if ion else {}),
-        "lowest": "lowest_mode_mev",
-        "highest": "highest_mode_mev",
-    }
+def calculation_table(calculation: type[Calculation], results: pd.DataFrame) -> Table:
+    """The results of a tier, the lowest first, from the columns that it shows in a terminal."""
+    shown = results.sort_values(calculation.sort_by, na_position="last").head(SHOWN)
+    table = _table(f"{calculation.title} of {len(results)} crystal{'s' * (len(results) != 1)}", tight=True)
+    keys = [key for key in calculation.terminal if key in shown and shown[key].notna().any()]
+    columns = [column(key) for key in keys]
+    wide = len(columns) < 6
     for name in ("material", "formula"):
-        table.add_column(name, no_wrap=True, max_width=18 if len(columns) < 5 else 11)
-    for name in (*columns, "time"):
-        table.add_column(name, justify="right", no_wrap=True, min_width=max(6, len(name)))
-    table.add_row("", "", *(["meV"] * len(columns)), "s", style="dim")
+        table.add_column(name, no_wrap=True, max_width=18 if wide else 11)
+    for each in columns:
+        is_text = each.kind in ("text", "choice")
+        table.add_column(each.label, justify="left" if is_text else "right", no_wrap=not is_text)
+    table.add_row("", "", *(each.unit for each in columns), style="dim")
     for row in shown.to_dict("records"):
-        numbers = [_decimal(row[column]) for column in columns.values()]
-        numbers[-2] += " " if row["stable"] else "*"
-        table.add_row(Text(str(row["material_id"])), Text(str(row["formula"])), *numbers, f"{row['seconds']:.0f}")
-    notes = [] if shown["stable"].all() else ["* unstable"]
+        cells = [Text(_cell(row[each.key], each)) for each in columns]
+        table.add_row(Text(str(row["material_id"])), Text(str(row["formula"])), *cells)
+    notes = [f"{row['material_id']}: {row['why']}" for row in shown.to_dict("records") if row.get("why")]
     if len(results) > len(shown):
-        notes.append(f"the first {len(shown)}; phonons.parquet has all")
-    table.caption = "\n".join(notes) or None
+        notes.append(f"the first {len(shown)}; {calculation.table} has all")
+    table.caption = "\n".join(notes[:SHOWN]) or None
     return table
 
 
-def barriers_table(table: pd.DataFrame) -> Table:
-    """The lowest barriers, and what each method says besides."""
-    shown = table.sort_values("barrier_ev", na_position="last").head(SHOWN)
-    method = str(shown["method"].iloc[0])
-    what = "activation energies" if method == "md" else "barriers"
-    found = _table(f"Lowest {len(shown)} of {len(table)} {what}")
-    found.add_column("material", no_wrap=True, max_width=18)
-    names = () if method == "md" else ("formula",)  # whose columns are wide enough
-    for name in names:
-        found.add_column(name, no_wrap=True, max_width=14)
-    columns = {
-        "bvse": (("barrier", "eV"), ("dimensions", ""), ("2D", "eV"), ("3D", "eV"), ("radius", "Å")),
-        "neb": (("barrier", "eV"), ("dimensions", ""), ("2D", "eV"), ("3D", "eV"), ("over", "")),
-        "md": (("energy", "eV"), ("95 %", "eV"), ("hops", ""), ("σ 25 °C", "S/cm"), ("95 %", "S/cm")),
-    }[method]
-    for name, _ in columns:
-        found.add_column(name, justify="left" if name == "over" else "right", no_wrap=name != "over")
-    found.add_row("", *("" for _ in names), *(unit for _, unit in columns), style="dim")
-    for row in shown.to_dict("records"):
-        named = (Text(str(row[name])) for name in ("material_id", *names))
-        found.add_row(*named, *_of_method(row, method))
-    if method == "neb" and not shown["converged"].all():
-        found.caption = "* a hop on the way has not converged"
-    if method == "md" and (refused := shown[shown["barrier_ev"].isna()]).size:
-        found.caption = "\n".join(f"{row['material_id']}: {row['why']}" for row in refused.to_dict("records"))
-    return found
+def _cell(value: Any, known: Column) -> str:
+    text = format_value(value, known)
+    return text.removesuffix(f" {known.unit}") if known.unit else text
 
 
-def followed_tables(found: Followed) -> Iterator[Table]:
+def scores_table(training: Training) -> Table:
+    """Scores of the cross-validation with random folds."""
+    table = _table(f"Ten-fold cross-validation of {training.n} compounds, random folds")
+    for name in ("algorithm", "features", "R2", "MAE (meV)", "RMSE (meV)"):
+        table.add_column(name, justify="left" if name in ("algorithm", "features") else "right")
+    for row in training.scores.to_dict("records"):
+        if row["split"] == "random":
+            table.add_row(
+                str(row["algorithm"]), str(row["features"]), f"{row['r2']:.3f}", f"{row['mae_mev']:.2f}",
+                f"{row['rmse_mev']:.2f}",
+            )  # fmt: skip
+    return table
+
+
+def followed_tables(followed: Followed) -> Iterator[Table]:
     """What each tier did, and how far the first candidates came."""
     steps = _table("Followed", tight=True)
     steps.add_column("tier", min_width=30)
     for name in ("came", "kept", "rejected", "failed", "not reached", "min"):
         steps.add_column(name, justify="right", no_wrap=True)
-    for step in found.steps:
+    for step in followed.steps:
         counts = (step.came, step.kept, step.rejected, step.failed, step.not_reached)
-        tier = Text.assemble(step.tier, "\n", (step.asked, "dim"))
+        tier = Text.assemble(step.tier, "\n", (step.criterion, "dim"))
         steps.add_row(tier, *map(_count, counts), f"{step.seconds / 60:.1f}")
     yield steps
-    shown = found.table[found.table["percolation_ev"].notna()].head(SHOWN)
     table = _table(tight=True)
-    table.add_column("material", no_wrap=True, max_width=14)
-    table.add_column("formula", no_wrap=True, max_width=14)
-    for name in ("center", "sites", "phonons", "bands"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("material", "formula"):
+        table.add_column(name, no_wrap=True, max_width=14)
+    keys = [key for key in followed.table.columns if key.endswith(("_mev", "_ev", "_s_cm")) and key in _FOLLOWED]
+    columns = [column(key) for key in keys]
+    for each in columns:
+        table.add_column(_FOLLOWED[each.key], justify="right", no_wrap=True)
     table.add_column("how far", min_width=24)
-    table.add_row("", "", "meV", "eV", "meV", "eV", "", style="dim")
-    for row in shown.to_dict("records"):
-        center = row["band_center_mev"] if pd.isna(row["calibrated_mev"]) else row["calibrated_mev"]
-        table.add_row(
-            Text(str(row["material_id"])), Text(str(row["formula"])), f"{row['predicted_mev']:.1f}",
-            _short(row["percolation_ev"]), "–" if pd.isna(center) else f"{center:.1f}", _short(row["barrier_ev"]),
-            Text(str(row["stopped"]).split(",")[0].replace("a barrier of ", "")),
-        )  # fmt: skip
+    table.add_row("", "", *(each.unit for each in columns), "", style="dim")
+    computed = [key for key in keys if key != "predicted_mev"]
+    shown = followed.table[followed.table[computed].notna().any(axis=1)] if computed else followed.table
+    for row in shown.head(SHOWN).to_dict("records"):
+        cells = (Text(_cell(row[each.key], each)) for each in columns)
+        how_far = str(row["stopped"]).split(",")[0].replace("a barrier of ", "")
+        table.add_row(Text(str(row["material_id"])), Text(str(row["formula"])), *cells, Text(how_far))
     yield table
 
 
-def _of_method(row: Mapping[Any, Any], method: str) -> list[str | Text]:
-    if method == "md":
-        energy = _range(row["barrier_low_ev"], row["barrier_high_ev"])
-        room = _range(row["sigma_25c_low_s_cm"], row["sigma_25c_high_s_cm"])
-        return [_short(row["barrier_ev"]), energy, str(row["hops"]), _short(row["sigma_25c_s_cm"]), room]
-    mark = "" if row.get("converged", True) else "*"
-    last = Text(str(row["path"])) if method == "neb" else _short(row["radius_1d_a"])
-    barriers = [_short(row[f"barrier_{n}d_ev"]) for n in (2, 3)]
-    return [_short(row["barrier_ev"]) + mark, str(row["dimensions"]), *barriers, last]
-
-
-def _range(low: float | None, high: float | None) -> str:
-    return "" if low is None or pd.isna(low) else f"{_short(low)} to {_short(high)}"
-
-
-def _short(value: float | None) -> str:
-    if value is None or pd.isna(value):
-        return "–"
-    return f"{value:.2f}" if 0.01 <= abs(value) < 1000 else f"{value:.1e}"
+_FOLLOWED = {
+    "predicted_mev": "center", "percolation_ev": "sites", "band_center_mev": "phonons", "calibrated_mev": "calibrated",
+    "barrier_ev": "NEB", "sigma_25c_s_cm": "σ",
+}  # fmt: skip
+"""Headings of columns that a terminal has room for."""
 
 
 def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
     """Resistances of each spectrum by process, and conductivities where the pellet is known."""
-    from phonolyte.impedance.run import BOUNDS
+    from phonolyte.impedance.tables import BOUNDS
 
     table = _table("Spectra")
     table.add_column("spectrum", no_wrap=True, max_width=24)
@@ -219,7 +193,7 @@ def arrhenius_table(lines: pd.DataFrame) -> Table:
     for name, side in (("process", "left"), ("Ea", "right"), ("", "left"), ("σ at 25 °C", "right"), ("", "left")):
         table.add_column(name, justify="left" if side == "left" else "right", no_wrap=True)
     table.add_row("", "eV", "", "S/cm", "", style="dim")
-    for row in lines[lines["form"] == "ln_sigma_t"].to_dict("records"):
+    for row in lines.to_dict("records"):
         regime = (
             "" if row["regime"] == "1 of 1" else f", {row['from_k'] - ZERO_C_K:.0f} to {row['to_k'] - ZERO_C_K:.0f} °C"
         )
@@ -227,10 +201,10 @@ def arrhenius_table(lines: pd.DataFrame) -> Table:
         if row["fault"]:
             table.add_row(name, "none", "no Arrhenius line", "", "")
             continue
-        low, high = (_significant(row[f"room_{end}_s_cm"], 2) for end in ("low", "high"))
+        low, high = (_significant(row[f"sigma_25c_{end}_s_cm"], 2) for end in ("low", "high"))
         table.add_row(
             name, f"{row['ea_ev']:.3f}", f"{row['ea_low_ev']:.3f} to {row['ea_high_ev']:.3f}",
-            _significant(row["room_s_cm"], 2), f"{low} to {high}",
+            _significant(row["sigma_25c_s_cm"], 2), f"{low} to {high}",
         )  # fmt: skip
     return table
 

@@ -1,6 +1,9 @@
 """Barriers of hops between sites of the mobile ion, by the nudged elastic band method."""
 
-from phonolyte.barriers.calculation import barrier_campaign
+from phonolyte import make_callable
+from phonolyte.barriers.calculation import BarrierCalculation
 from phonolyte.barriers.neb import NebSettings
 
-__all__ = ["NebSettings", "barrier_campaign"]
+__all__ = ["BarrierCalculation", "NebSettings"]
+
+make_callable(__name__)

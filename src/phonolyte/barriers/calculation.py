@@ -1,259 +1,200 @@
-"""Barriers of many crystals by nudged elastic bands: hop by hop, so that a kill costs a few steps of one."""
+"""Barriers as a calculation for many crystals: hop by hop, so that a kill costs a few steps of one."""
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from phonolyte.arrays import Floats, Ints
-from phonolyte.barriers.hops import Hop, Network, find_hops, percolation_threshold
-from phonolyte.barriers.neb import (
-    Ends,
-    NebResult,
-    NebSettings,
-    climb,
-    interstitial_ends,
-    read_path,
-    relax_ends,
-    vacancy_ends,
-    write_path,
-)
-from phonolyte.errors import EngineError, Failure, MigrationError
-from phonolyte.forces.cells import primitive_cell, relax
-from phonolyte.percolation.site_energies import empty_sites
-from phonolyte.runs.campaign import ITEMS, Item, attempt, complete, read_json, write_json
-from phonolyte.runs.tables import collected
+from phonolyte.barriers.ends import Ends, relax_ends
+from phonolyte.barriers.hops import Hop
+from phonolyte.barriers.material import HOPS_TABLE, Material, chosen_hops, prepare, record_of
+from phonolyte.barriers.neb import NebResult, NebSettings, climb
+from phonolyte.barriers.paths import lengths_a, read_path, write_path
+from phonolyte.chemistry.ions import check_ion
+from phonolyte.columns import Column
+from phonolyte.errors import EngineError, MigrationError
+from phonolyte.runs.calculation import Calculation, NextStep, barrier_headline, barrier_sentences
+from phonolyte.runs.digest import digest_of
+from phonolyte.runs.records import Record, Row, folder_of, read_json, write_json
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
     from ase import Atoms
+    from matplotlib.figure import Figure
 
     from phonolyte.forces import Engine
-
-STAGE = "neb"
-METHOD = "neb"
-HOPS_TABLE = "hops.parquet"
-FURTHER = {HOPS_TABLE: "hops"}
-"""The table of hops, and where a record has them."""
 
 TIME_LIMIT = "TimeLimit"
 """Kind of error of a hop that took longer than it may."""
 
-NEUTRAL = "neutral cell"
-
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """A crystal made ready: relaxed primitive cell, supercell, network of hops, interstitial sites if they count."""
-
-    crystal: Crystal
-    primitive: Atoms
-    supercell: Ints
-    network: Network
-    interstitials: Floats | None = None
-
-    def ends(self, hop: Hop) -> Ends:
-        """Both ends of a hop, not relaxed."""
-        if self.interstitials is None:
-            return vacancy_ends(self.primitive, self.supercell, hop.edge)
-        first, lattice = self.network.sites[0], self.primitive.cell.array
-        start = self.interstitials[hop.edge.start - first] @ lattice
-        end = (self.interstitials[hop.edge.end - first] + np.array(hop.edge.image)) @ lattice
-        return interstitial_ends(self.primitive, self.supercell, start, end - start, self.network.ion)
-
-
-def prepared(crystal: Crystal, ion: str, engine: Engine, settings: NebSettings) -> Material:
-    """Relax the primitive cell of a crystal, and find its hops.
-
-    Raises
-    ------
-    MigrationError
-        Without the ion, or without a hop.
-    PhononError
-        When the relaxation does not converge.
-    """
-    primitive = primitive_cell(crystal, symprec_a=settings.symprec_a)
-    if settings.carrier == "vacancy":
-        find_hops(primitive, ion, cutoff_a=settings.cutoff_a)  # says at once what has none
-    if settings.relax:
-        primitive = relax(primitive, engine, symprec_a=settings.symprec_a)
-    empty = empty_sites(primitive, ion) if settings.carrier == "interstitial" else None
-    network = find_hops(primitive, ion, interstitials=empty, cutoff_a=settings.cutoff_a, symprec_a=settings.symprec_a)
-    return Material(crystal, primitive, settings.supercell_of(primitive), network, empty)
-
-
-def barrier_campaign(
-    crystals: Sequence[Crystal],
-    ion: str,
-    engine: Engine,
-    folder: Path,
-    settings: NebSettings | None = None,
-    *,
-    progress: Callable[[int], None] | None = None,
-    until: float | None = None,
-) -> tuple[pd.DataFrame, list[Failure]]:
-    """Compute the hops of many crystals, and the barrier over which they join into a path, into a run folder.
+class BarrierCalculation(Calculation):
+    """Barriers of the hops of an ion, and the one over which they join into a path.
 
     Each hop is written as soon as it is there: its row in ``ID/HOP.json``, its path in ``ID/HOP.xyz``, which is also
     where a hop that was killed goes on from.
 
-    Parameters
+    Attributes
     ----------
-    crystals
-        With a `material_id` each of its own.
     ion
         Symbol of the mobile element.
     engine
         Source of energies and forces.
-    folder
-        The run folder.
     settings
-        The defaults unless given.
-    progress
-        Called with the number of atoms done since the last call.
-    until
-        Time of the monotonic clock, in seconds, after which no further crystal is begun; those left are in no table.
-
-    Returns
-    -------
-    tuple
-        The table of ``barriers.parquet``, and the failures; together one row a crystal. ``hops.parquet`` has one row a
-        hop, those that could not be computed too.
+        How hops are computed.
     """
-    settings = settings or NebSettings()
-    if settings.charge is not None:
-        engine.with_charge(settings.charge)  # says at once where it cannot
-    (folder / ITEMS).mkdir(parents=True, exist_ok=True)
-    decides = (METHOD, ion, engine.name, sorted(engine.provenance.items()), settings.deciding)
-    items = [Item.of(crystal, folder, decides, settings.limit_s) for crystal in crystals]
 
-    def compute(item: Item) -> dict[str, Any]:
-        return _material(item, ion, engine, settings, folder / item.name)
+    ion: str
+    engine: Engine
+    settings: NebSettings = field(default_factory=NebSettings)
 
-    work = partial(attempt, compute=compute, stage=STAGE)
-    complete(items, work, is_done=_is_done, progress=progress, until=until)
-    return collected(items, folder, FURTHER)
+    name: ClassVar = "barriers"
+    title: ClassVar = "Nudged elastic band"
+    table: ClassVar = "barriers.parquet"
+    tables: ClassVar = (HOPS_TABLE,)
+    sort_by: ClassVar = "barrier_ev"
+    columns: ClassVar = (
+        Column("path", "path", kind="text", shown=False, hint="Hops of the path with the lowest barrier."),
+        Column("highest_hop", "limiting hop", kind="text", shown=False, hint="Hop that has the barrier of the path."),
+        Column("lowest_hop", "easiest hop", kind="text", shown=False, hint="Hop with the lowest barrier of all."),
+        Column("lowest_hop_ev", "its barrier", "eV", 2, shown=False, hint="Barrier of it; it alone may lead nowhere."),
+        Column("n_hops", "hops", shown=False, hint="Hops that were computed."),
+        Column("carrier", "carrier", kind="choice", shown=False, hint="What moves: a vacancy or an interstitial."),
+        Column("defect_charge", "cell charge", kind="choice", shown=False, hint="Charge of the cell with the defect."),
+        # of each hop
+        Column("hop", "hop", kind="text", hint="Name of a hop: ion and length in angstrom."),
+        Column("length_a", "length", "Å", 2, hint="Length of the straight line."),
+        Column("clearance_a", "clearance", "Å", 2, shown=False, hint="Distance of the line from the framework."),
+        Column("kind", "kind", kind="choice", shown=False, hint="Kind of the error; empty where there is none."),
+        Column("reverse_ev", "reverse", "eV", 2, hint="Barrier of the way back."),
+        Column("start_ev", "start", "eV", 3, shown=False, hint="Total energy of the start."),
+        Column("end_ev", "end", "eV", 3, shown=False, hint="Total energy of the end."),
+        Column("saddle_ev", "saddle", "eV", 3, shown=False, hint="Total energy of the highest image."),
+        Column("lowest_ev", "lowest", "eV", 3, shown=False, hint="Lowest energy on the path."),
+        Column("saddle_image", "saddle at", shown=False, hint="Number of the highest image."),
+        Column("steps", "steps", shown=False, hint="Steps of the path."),
+        Column("max_force_ev_a", "force", "eV/Å", 3, shown=False, hint="Largest force that is left."),
+        Column("n_images", "images", shown=False, hint="Images between the ends."),
+    )  # fmt: skip
+    facts: ClassVar = ("barrier_ev", "dimensions", "path", "highest_hop", "lowest_hop_ev", "converged", "engine")
+    terminal: ClassVar = ("barrier_ev", "dimensions", "barrier_2d_ev", "barrier_3d_ev", "converged", "path")
+    axes: ClassVar = ("barrier_ev", "dimensions")
+    cites: ClassVar = ("henkelman2000", "smidstrup2014", "larsen2017")
+    followed: ClassVar = {"barrier_ev": "barrier_ev", "barrier_dimensions": "dimensions"}
+    next_step: ClassVar = NextStep(
+        "How high is the barrier? An hour or so.",
+        "phonolyte migrate {file} --ion {ion} --method neb --engine dpa4 -o barriers/",
+    )
+
+    settings_kind: ClassVar = NebSettings
+    top: ClassVar = 3
+
+    @classmethod
+    def for_study(cls, ion: str, engine: Engine, settings: NebSettings, limits: None) -> BarrierCalculation:
+        """Return the calculation of a study."""
+        return cls(ion, engine, settings)
+
+    def decides(self) -> Mapping[str, object]:
+        """Return ion, engine and settings, files by their content."""
+        return {
+            "ion": self.ion,
+            "engine": self.engine.name,
+            "provenance": dict(self.engine.provenance),
+            "settings": self.settings.deciding,
+        }
+
+    def check(self) -> None:
+        """Refuse an ion that is not an element, and a charge that the engine does not know."""
+        check_ion(self.ion)
+        if self.settings.charge is not None:
+            self.engine.with_charge(self.settings.charge)
+
+    @property
+    def engine_used(self) -> Engine:
+        """The engine."""
+        return self.engine
+
+    @property
+    def limit_s(self) -> float | None:
+        """Seconds for one hop."""
+        return self.settings.limit_s
+
+    def is_done(self, record: Record) -> bool:
+        """Whether nothing is left to do: a hop that took too long is tried again under another limit."""
+        late = any(row["kind"] == TIME_LIMIT for row in record.tables.get(HOPS_TABLE, ()))
+        return not (late and record.details.get("limit_s") != self.limit_s)
+
+    def compute(self, crystal: Crystal, folder: Path, earlier: Record | None = None) -> Record:
+        """Compute the hops of one crystal."""
+        start, settings = time.perf_counter(), self.settings
+        material = prepare(crystal, self.ion, self.engine, settings)
+        folder.mkdir(exist_ok=True)
+        engine = self.engine if settings.charge is None else self.engine.with_charge(settings.charge)
+        digest = self.digest(crystal)
+        rows = [
+            compute_hop(hop, material, engine, settings, folder, digest)
+            for hop in chosen_hops(material.network, settings)
+        ]
+        record = record_of(material, rows, self.engine.name, settings)
+        row = {**record.row, "seconds": time.perf_counter() - start}
+        return Record(row, record.tables, details={"limit_s": self.limit_s})
+
+    def verdict(self, row: Row) -> str:
+        """Reject what does not percolate over the hops that could be computed."""
+        return "the hops that could be computed do not percolate" if pd.isna(row["barrier_ev"]) else ""
+
+    @property
+    def criterion(self) -> str:
+        """A path."""
+        return "a path over hops of vacancies"
+
+    @classmethod
+    def headline(cls, table: pd.DataFrame) -> str:
+        """Return how many crystals have a barrier."""
+        return barrier_headline(table)
+
+    @classmethod
+    def summarize(cls, table: pd.DataFrame) -> list[str]:
+        """Return the lowest barrier."""
+        return barrier_sentences(table, "by nudged elastic bands with {engine}")
+
+    @classmethod
+    def pictures(cls, row: Row) -> Mapping[str, str]:
+        """Return the profile of the hop that decides the barrier."""
+        hop = row.get("highest_hop")
+        return {hop: f"The hop {hop}, which decides"} if isinstance(hop, str) and hop else {}
+
+    def draw(self, row: Row, run: Path) -> Mapping[str, Figure]:
+        """Draw the profile of each hop."""
+        hops = pd.read_parquet(run / HOPS_TABLE)
+        name = str(row["material_id"])
+        computed = hops[(hops["material_id"] == name) & (hops["error"] == "")]
+        return {str(hop["hop"]): _profile(hop, folder_of(run, name), str(row["formula"]))
+                for hop in computed.to_dict("records")}  # fmt: skip
 
 
-def _is_done(item: Item) -> bool:
-    """Whether nothing is left to do: a hop that took too long is tried again under another limit."""
-    record = item.record
-    late = record is not None and any(row["kind"] == TIME_LIMIT for row in record.get("hops", ()))
-    return record is not None and not (late and record.get("limit_s") != item.limit_s)
+def _profile(row: Mapping[Any, Any], folder: Path, formula: str) -> Figure:
+    from phonolyte.figures.migration import neb_profile
+    from phonolyte.figures.style import with_subscripts
+
+    images = read_path(folder / f"{row['hop']}.xyz")
+    energies = np.array([image.get_potential_energy() for image in images])
+    title = f"{with_subscripts(formula)}, {row['hop']} Å"
+    return neb_profile(lengths_a(images), energies, title=title, note=str(row["why"]))
 
 
-def _material(item: Item, ion: str, engine: Engine, settings: NebSettings, folder: Path) -> dict[str, Any]:
-    """The record of a crystal: its row, and those of its hops."""
-    start = time.perf_counter()
-    material = prepared(item.crystal, ion, engine, settings)
-    folder.mkdir(exist_ok=True)
-    source = engine if settings.charge is None else engine.with_charge(settings.charge)
-    rows = [
-        _hop(hop, material, source, settings, folder, item.digest) for hop in chosen_hops(material.network, settings)
-    ]
-    record = record_of(material, rows, engine.name, settings)
-    record["row"]["seconds"] = time.perf_counter() - start
-    return record
-
-
-def chosen_hops(network: Network, settings: NebSettings) -> Sequence[Hop]:
-    """The hops that are to be computed; those with a given path are among them."""
-    chosen = [network.named(name) for name in settings.hops] if settings.hops else list(network.shortest())
-    given = [network.named(name) for name, _ in settings.paths]
-    return chosen + [hop for hop in given if hop not in chosen]
-
-
-def record_of(
-    material: Material, rows: Sequence[Mapping[str, Any]], engine: str, settings: NebSettings
-) -> dict[str, Any]:
-    """The record of a crystal from the rows of its hops.
-
-    Raises
-    ------
-    MigrationError
-        When none could be computed.
-    """
-    computed = [row for row in rows if not row["error"]]
-    if not computed:
-        raise MigrationError(
-            f"no hop of {material.network.ion} could be computed",
-            why="; ".join(f"{row['hop']}: {row['error']}" for row in rows),
-            kind=rows[0]["kind"],
-        )
-    name = material.crystal.material_id
-    row = _summary(material, computed, engine, settings)
-    return {"row": row, "hops": [{"material_id": name, **row} for row in rows]}
-
-
-def _summary(
-    material: Material, rows: Sequence[Mapping[str, Any]], engine: str, settings: NebSettings
-) -> dict[str, Any]:
-    """The row of a crystal: the threshold of percolation over the hops that are known."""
-    network = material.network
-    saddles = {row["hop"]: row["saddle_ev"] for row in rows}
-    sites = site_energies(network, rows)
-    barriers = [percolation_threshold(network, saddles, sites, n) for n in (1, 2, 3)]
-    path = barriers[0][1]
-    of_path = [row for row in rows if row["hop"] in path]
-    highest = max(of_path, key=lambda row: row["saddle_ev"], default=None)
-    found = [barrier if np.isfinite(barrier) else None for barrier, _ in barriers]
-    lowest = min(rows, key=lambda row: max(row["barrier_ev"], row["reverse_ev"]))
-    return {
-        "material_id": material.crystal.material_id,
-        "formula": material.crystal.formula,
-        "method": METHOD,
-        "engine": engine,
-        "ion": network.ion,
-        "barrier_ev": found[0],
-        "dimensions": network.dimensions(network.named(name) for name in path),
-        **{f"barrier_{n}d_ev": barrier for n, barrier in enumerate(found, 1)},
-        "path": " ".join(path),
-        "highest_hop": highest["hop"] if highest else "",
-        "converged": all(row["converged"] for row in of_path or rows),
-        "lowest_hop": lowest["hop"],
-        "lowest_hop_ev": max(lowest["barrier_ev"], lowest["reverse_ev"]),
-        "n_hops": len(rows),
-        "carrier": network.carrier,
-        "charge": _charge(settings.charge),
-        "supercell_atoms": rows[0]["supercell_atoms"],
-        "seconds": sum(row["seconds"] for row in rows),
-    }
-
-
-def _charge(charge: float | None) -> str:
-    if charge is None:
-        return NEUTRAL
-    return f"{charge:+g} over a uniform background"
-
-
-def site_energies(network: Network, rows: Sequence[Mapping[str, Any]]) -> dict[int, float]:
-    """Lowest energy in eV of the carrier at each kind of site, from the ends of hops.
-
-    A vacancy is at the end where the ion is not. Where the path falls below its ends, the carrier rests there.
-    """
-    found: dict[int, float] = {}
-    for row in rows:
-        edge = network.named(row["hop"]).edge
-        sites = (edge.end, edge.start) if network.carrier == "vacancy" else (edge.start, edge.end)
-        for site, energy in zip(sites, (row["start_ev"], row["end_ev"]), strict=True):
-            kind = network.kinds[site]
-            found[kind] = min(energy, row["lowest_ev"], found.get(kind, np.inf))
-    return found
-
-
-def _hop(
+def compute_hop(
     hop: Hop, material: Material, engine: Engine, settings: NebSettings, folder: Path, digest: str
 ) -> dict[str, Any]:
-    """The row of a hop: what is there already, or computed now; a hop that cannot be computed says why."""
-    digest = hashlib.sha256(f"{digest} {hop.name}".encode()).hexdigest()
+    """Return the row of a hop: what is there already, or computed now; a hop that cannot be computed says why."""
+    digest = digest_of(digest, hop.name)
     file = folder / f"{hop.name}.json"
     record = read_json(file) or {}
     if record.get("digest") == digest and (not record["error"] or record.get("limit_s") == settings.limit_s):
@@ -284,7 +225,9 @@ def _computed(
     info = {"hop": hop.name, "digest": digest}
     path = _kept(file, digest)
     if path is None:
-        ends = relax_ends(material.ends(hop), engine, settings, check)
+        ends = relax_ends(
+            material.ends(hop), engine, fmax_ev_a=settings.ends_fmax_ev_a, max_steps=settings.max_steps, check=check
+        )
     else:
         ends = Ends(path[0], path[-1], _moved(path))
     result = climb(

@@ -11,22 +11,24 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phonolyte.barriers.calculation import FURTHER, METHOD, STAGE, Material, chosen_hops, prepared, record_of
+from phonolyte.barriers.calculation import BarrierCalculation
 from phonolyte.barriers.hops import Hop
-from phonolyte.barriers.neb import NebResult, NebSettings, first_path, remarks, write_path
+from phonolyte.barriers.material import Material, chosen_hops, prepare, record_of
+from phonolyte.barriers.neb import NebResult, NebSettings, remarks
+from phonolyte.barriers.paths import first_path, write_path
+from phonolyte.chemistry.ions import check_ion
 from phonolyte.errors import EngineError, SettingsError
 from phonolyte.forces.espresso import PlaneWaves
-from phonolyte.phonons.cluster import JOBS, Cluster, ClusterRun, write_script
-from phonolyte.phonons.jobs import PSEUDO, RUNNING, copy_once
-from phonolyte.runs.campaign import ITEMS, Item, failed
-from phonolyte.runs.records import in_one_step
-from phonolyte.runs.tables import collected
+from phonolyte.runs.calculation import WaitingError
+from phonolyte.runs.records import Record, in_one_step
+from phonolyte.runs.slurm import JOBS, PSEUDO, RUNNING, Script, copy_once
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
@@ -41,101 +43,77 @@ _STEPS = re.compile(r"iteration\s+(\d+)")
 _WALL = re.compile(r"NEB\s*:.*CPU\s+(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:([\d.]+)s)?\s*WALL")
 
 
-def neb_cluster_campaign(
-    crystals: Sequence[Crystal],
-    ion: str,
-    cluster: Cluster,
-    folder: Path,
-    settings: NebSettings | None = None,
-    *,
-    progress: Callable[[int], None] | None = None,
-) -> ClusterRun:
-    """Take the hops of many crystals one step on: read the output that is there, write the input of the rest.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BarriersOnCluster(BarrierCalculation):
+    """Barriers whose hops are computed by ``neb.x`` elsewhere, taken one step on at each call.
 
-    Parameters
+    The crystals must be relaxed already: nothing is relaxed but the ends of hops.
+
+    Attributes
     ----------
-    crystals
-        Relaxed already: nothing is relaxed but the ends of hops.
-    ion
-        Symbol of the mobile element.
-    cluster
-        Settings of the plane waves and of the script.
-    folder
-        The run folder.
-    settings
-        The defaults unless given; `relax` must be off.
-    progress
-        Called with the number of atoms done since the last call.
-
-    Raises
-    ------
-    SettingsError
-        When the crystals are to be relaxed, or a time limit is given.
+    waves
+        Settings of the plane waves.
     """
-    settings = settings or NebSettings(relax=False)
-    if settings.relax:
-        raise SettingsError(
-            "neb.x does not relax the crystal",
-            fix="Add --no-relax, and give relaxed crystals: relaxed.parquet of phonolyte phonons --cluster.",
-        )
-    if settings.limit_s is not None:
-        raise SettingsError("limit_s does not bound jobs of a cluster", fix="Put #SBATCH --time into the header.")
-    waves = cluster.waves.with_charge(settings.charge)
-    jobs = folder / JOBS
-    for part in (folder / ITEMS, jobs / PSEUDO):
-        part.mkdir(parents=True, exist_ok=True)
-    decides = (METHOD, "neb.x", ion, sorted(waves.provenance.items()), settings.deciding)
-    items = [Item.of(crystal, folder, decides) for crystal in crystals]
-    to_run: list[Path] = []
-    running: list[Path] = []
-    waiting: list[str] = []
-    for item in items:
-        left, busy = _advance(item, ion, waves, cluster, settings, folder)
-        to_run += left
-        running += busy
-        if left or busy:
-            waiting.append(item.crystal.material_id)
-        if progress:
-            progress(len(item.crystal))
-    tasks = [path.relative_to(jobs).as_posix() for path in to_run]
-    write_script(jobs, tasks, cluster, source=INPUT, output=OUTPUT)
-    table, failures = collected(items, folder, FURTHER)
-    return ClusterRun(
-        table, failures, waiting, tasks, [path.relative_to(jobs).as_posix() for path in running], jobs, "neb.x"
-    )
 
+    waves: PlaneWaves
 
-def _advance(
-    item: Item, ion: str, waves: PlaneWaves, cluster: Cluster, settings: NebSettings, folder: Path
-) -> tuple[list[Path], list[Path]]:
-    """Read and write what is there of one crystal; the folders that are still to run, and those that are running."""
-    record = item.record or {}
-    jobs = folder / JOBS / f"{item.name}-{item.digest[:8]}"
-    again = [hop["hop"] for hop in record.get("hops", ()) if hop["error"] and not (jobs / hop["hop"] / OUTPUT).exists()]
-    if "row" in record and not again:
-        return [], []
-    to_run, running, rows = [], [], []
-    try:
-        material = prepared(item.crystal, ion, cluster.engine, settings)
-        for hop in chosen_hops(material.network, settings):
+    def decides(self) -> Mapping[str, object]:
+        """Return ion, plane waves and settings."""
+        waves = self.waves.with_charge(self.settings.charge)
+        return {
+            "ion": self.ion,
+            "program": "neb.x",
+            "waves": dict(waves.provenance),
+            "settings": self.settings.deciding,
+        }
+
+    def check(self) -> None:
+        """Refuse crystals that are to be relaxed, and a time limit."""
+        check_ion(self.ion)
+        if self.settings.relax:
+            raise SettingsError(
+                "neb.x does not relax the crystal",
+                fix="Add --no-relax, and give relaxed crystals: relaxed.parquet of phonolyte phonons --cluster.",
+            )
+        if self.settings.limit_s is not None:
+            raise SettingsError("limit_s does not bound jobs of a cluster", fix="Put #SBATCH --time into the header.")
+
+    @property
+    def retries_failures(self) -> bool:
+        """Whether what failed is tried again: its output may have been mended since."""
+        return True
+
+    def is_done(self, record: Record) -> bool:
+        """Whether every hop is done, or has failed with an output that is still there."""
+        jobs = [Path(str(path)) for path in record.details.get("failed_outputs", ())]
+        return all(path.exists() for path in jobs)
+
+    def compute(self, crystal: Crystal, folder: Path, earlier: Record | None = None) -> Record:
+        """Read the hops that have been run of one crystal, and write the input of the rest."""
+        jobs = folder.parent / JOBS / f"{folder.name}-{self.digest(crystal)[:8]}"
+        (folder.parent / JOBS / PSEUDO).mkdir(parents=True, exist_ok=True)
+        material = prepare(crystal, self.ion, self.engine, self.settings)
+        waves = self.waves.with_charge(self.settings.charge)
+        to_run, running, rows = [], [], []
+        for hop in chosen_hops(material.network, self.settings):
             task = jobs / hop.name
             if (task / RUNNING).exists() and "JOB DONE" not in _text(task / OUTPUT):
                 running.append(task)
             elif not (task / OUTPUT).exists():
-                write_input(task, hop, material, waves, settings)
+                write_input(task, hop, material, waves, self.settings)
                 to_run.append(task)
             else:
-                rows.append(_row(task, hop, settings, folder / item.name))
-        if not (to_run or running):
-            item.write(record_of(material, rows, "espresso", settings))
-        elif item.record:  # a failure that has been mended
-            item.path.unlink()
-    except SettingsError:  # concerns every crystal
-        raise
-    except Exception as error:  # ASE and spglib can raise anything, and the batch goes on
-        item.write(failed(error, item.crystal, STAGE))
-        return [], []
-    return to_run, running
+                rows.append(_row(task, hop, self.settings, folder))
+        if to_run or running:
+            raise WaitingError(to_run, running)
+        record = record_of(material, rows, "espresso", self.settings)
+        failed = [str(jobs / str(row["hop"]) / OUTPUT) for row in rows if row["error"]]
+        return Record(record.row, record.tables, details={"failed_outputs": failed})
+
+
+def neb_script(command: str, header: str) -> Script:
+    """Return the script that runs ``neb.x`` in each folder."""
+    return Script(command, INPUT, OUTPUT, "neb.x", header)
 
 
 def write_input(task: Path, hop: Hop, material: Material, waves: PlaneWaves, settings: NebSettings) -> None:
@@ -147,7 +125,7 @@ def write_input(task: Path, hop: Hop, material: Material, waves: PlaneWaves, set
         When the straight line goes through an atom, or the supercell is too small.
     """
     ends = material.ends(hop)
-    images = first_path(hop, ends, settings)
+    images = first_path(hop, ends, settings.images, dict(settings.paths))
     task.mkdir(parents=True, exist_ok=True)
     copy_once(waves.potentials(ends.start.symbols).values(), task.parents[1] / PSEUDO)
     heads, positions = zip(*(_input_of(image, waves) for image in images), strict=True)

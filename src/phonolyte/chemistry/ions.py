@@ -6,9 +6,25 @@ from dataclasses import dataclass
 from functools import cache
 
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, PROPERTIES, electronegativity, property_table
+from phonolyte.errors import SettingsError
 
 MOBILE_IONS = ("Li", "Na", "K", "Mg", "Ca", "Zn", "Ag", "Cu")
 """Elements that may be the mobile ion of a solid electrolyte."""
+
+
+def check_ion(symbol: str) -> None:
+    """Refuse what is not the symbol of an element.
+
+    Raises
+    ------
+    SettingsError
+        For anything else; the symbol that was meant is named where the case is wrong.
+    """
+    if symbol not in ATOMIC_NUMBERS:
+        meant = symbol.capitalize()
+        hint = f"Did you mean {meant}?" if meant in ATOMIC_NUMBERS else "Give a symbol such as Li."
+        raise SettingsError(f"{symbol!r} is not an element", fix=hint)
+
 
 ANIONS = {
     "F": (-1, 1.33), "Cl": (-1, 1.81), "Br": (-1, 1.96), "I": (-1, 2.20), "H": (-1, 1.30), "O": (-2, 1.40),

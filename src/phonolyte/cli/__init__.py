@@ -1,54 +1,95 @@
-"""The command line: one command a verb, a module each, each a few lines over the API.
+"""The command line: one command a verb, a module each, a few lines over :mod:`phonolyte.verbs`.
 
-Exit codes: 0 done, 1 done but some materials failed, 2 bad usage or nothing could be done.
+A command is imported when it is used, so that ``phonolyte --help`` is there at once. Exit codes: 0 done, 1 done but
+some materials failed, 2 bad usage or nothing could be done.
 """
 
 from __future__ import annotations
 
+import errno
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from phonolyte import __version__
-from phonolyte.cli.cutoffs import cutoffs
-from phonolyte.cli.features import features
-from phonolyte.cli.fetch import cache, fetch
-from phonolyte.cli.impedance import impedance
-from phonolyte.cli.migrate import migrate
-from phonolyte.cli.phonons import phonons
-from phonolyte.cli.report import report, show
-from phonolyte.cli.screen import screen
-from phonolyte.cli.study import study
-from phonolyte.cli.terminal import console, escape
-from phonolyte.cli.train import train
-from phonolyte.cli.virtual import virtual
 from phonolyte.errors import PhonolyteError
 
+FIND, FOLLOW, MEASURE, RESULTS = "Find candidates", "Follow the best", "Measure", "Results and data"
+
+
+class Entry(NamedTuple):
+    """A command: its module, its name there, the panel and the line of the help."""
+
+    module: str
+    attribute: str
+    panel: str
+    help: str
+
+
+COMMANDS = {
+    "screen": Entry("screen", "screen", FIND, "Rank crystals as candidates for solid electrolytes."),
+    "virtual": Entry(
+        "virtual", "virtual", FIND, "Predict compounds with other elements on the sites of known crystals."
+    ),
+    "train": Entry("train", "train", FIND, "Fit a model of the band center, with its cross-validation and card."),
+    "features": Entry("features", "features", FIND, "Compute the Magpie features of crystals."),
+    "study": Entry("study", "study", FIND, "Run the whole story from a TOML file: learn, screen, follow the best."),
+    "phonons": Entry("phonons", "phonons", FOLLOW, "Compute phonons: band centers, lowest mode, stability."),
+    "migrate": Entry("migrate", "migrate", FOLLOW, "Compute how an ion moves: percolation, barriers, diffusion."),
+    "cutoffs": Entry("cutoffs", "cutoffs", FOLLOW, "Find the cutoffs of Quantum ESPRESSO that a force needs."),
+    "impedance": Entry("impedance", "impedance", MEASURE, "Turn measured spectra into conductivities."),
+    "report": Entry("report", "report", RESULTS, "Write report.html of a run folder again."),
+    "show": Entry("report", "show", RESULTS, "Show one candidate of a run."),
+    "fetch": Entry("fetch", "fetch", RESULTS, "Get crystals and phonons from databases, published sets or a folder."),
+    "cache": Entry("fetch", "cache", RESULTS, "List, locate or remove files that were downloaded."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Commands that are imported when one of them runs; the list of them needs none."""
+
+    listing = False
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, or what the list of commands shows of it."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        if self.listing:
+            return TyperCommand(cmd_name, help=entry.help, rich_help_panel=entry.panel)
+        verb = getattr(import_module(f"phonolyte.cli.{entry.module}"), entry.attribute)
+        if isinstance(verb, typer.Typer):
+            return typer.main.get_command(verb)
+        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=HELP)
+        single.command(cmd_name)(verb)
+        return typer.main.get_command(single)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands."""
+        self.listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.listing = False
+
+
+HELP = {"help_option_names": ["-h", "--help"]}
+
 app = typer.Typer(
+    cls=LazyGroup,
     help="Find solid electrolytes: rank crystals by their predicted total phonon band center.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP,
 )
-
-for _verb, _panel in (
-    (screen, "Find candidates"),
-    (virtual, "Find candidates"),
-    (train, "Find candidates"),
-    (features, "Find candidates"),
-    (study, "Find candidates"),
-    (phonons, "Follow the best"),
-    (migrate, "Follow the best"),
-    (cutoffs, "Follow the best"),
-    (impedance, "Measure"),
-    (report, "Results and data"),
-    (show, "Results and data"),
-):
-    app.command(rich_help_panel=_panel)(_verb)
-for _group in (fetch, cache):
-    app.add_typer(_group, rich_help_panel="Results and data")
 
 
 def main() -> None:
@@ -56,8 +97,28 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except PhonolyteError as error:
-        console(stderr=True).print(f"[bold red]Error[/] {escape(str(error))}", highlight=False)
-        sys.exit(2)
+        _fail(str(error))
+    except OSError as error:
+        if error.errno not in _PLACES:
+            raise
+        _fail(f"{error.filename or 'a file'} cannot be written: {_PLACES[error.errno]}")
+
+
+_PLACES = {
+    errno.ENOSPC: "the disk is full. Free some space, then give the same command again: it goes on.",
+    errno.EDQUOT: "the quota is used up. Free some space, then give the same command again: it goes on.",
+    errno.EROFS: "the file system is read-only. Choose another -o.",
+    errno.EACCES: "permission denied. Choose another -o.",
+    errno.EPERM: "not permitted. Choose another -o.",
+}
+"""Errors of the place where results go, and what to do."""
+
+
+def _fail(message: str) -> None:
+    from phonolyte.cli.terminal import console, escape
+
+    console(stderr=True).print(f"[bold red]Error[/] {escape(message)}", highlight=False)
+    sys.exit(2)
 
 
 def _show_version(value: bool) -> None:

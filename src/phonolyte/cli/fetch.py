@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from phonolyte.cli.terminal import check_element, console, finish
+from phonolyte.chemistry.ions import check_ion
+from phonolyte.cli.terminal import console, escape, finish
 from phonolyte.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def mp(
     from phonolyte.sources import MaterialsProject
 
     if ion != "any":
-        check_element(ion)
-    fetched(MaterialsProject(ion, what, gnome), output, offline=offline, anew=anew)
+        check_ion(ion)
+    fetched(MaterialsProject(ion=ion, what=what, gnome=gnome), output, offline=offline, anew=anew)
 
 
 @fetch.command()
@@ -66,10 +67,10 @@ def optimade(
     if not provider and not base_url:
         raise SettingsError("no database was named", fix="Give --provider or --base-url.")
     if ion:
-        check_element(ion)
+        check_ion(ion)
     parts = [f'elements HAS "{ion}"' if ion else "", filter_]
     joined = " AND ".join(f"({part})" if part and all(parts) else part for part in parts if part)
-    source = Optimade(provider or base_url, joined, base_url, page_size)
+    source = Optimade(provider or base_url, joined, base_url=base_url, page_size=page_size)
     fetched(source, output, offline=offline, anew=anew)
 
 
@@ -161,15 +162,19 @@ def fetched(source: Source, output: Path, *, offline: bool = False, anew: bool =
         result = run_fetch(source, output, offline=offline, anew=anew, progress=progress)
     told = f"{source.name} {result.version}".strip()
     if result.tables is None:
-        console().print(f"{output} has it already: {told}, fetched {result.fetched}. --anew asks again.")
+        console().print(f"{escape(output)} has it already: {told}, fetched {result.fetched}. --anew asks again.")
         return
     tables = result.tables
     console().print(f"{told}, {result.fetched}; licence: {source.licence}", highlight=False)
-    console().print(f"[bold]{tables.n_crystals:,}[/] crystals -> {output}/crystals.parquet", highlight=False)
+    console().print(f"[bold]{tables.n_crystals:,}[/] crystals -> {escape(output)}/crystals.parquet", highlight=False)
     if source.phonons:
-        console().print(f"[bold]{tables.n_densities:,}[/] densities of states -> {output}/dos.parquet", highlight=False)
-    console().print(f"Properties -> {output}/properties.parquet and .csv: {_known(tables.known)}", highlight=False)
-    finish(tables.failures, nothing=not tables.n_crystals, notes=result.notes)
+        console().print(
+            f"[bold]{tables.n_densities:,}[/] densities of states -> {escape(output)}/dos.parquet", highlight=False
+        )
+    console().print(
+        f"Properties -> {escape(output)}/properties.parquet and .csv: {_known(tables.known)}", highlight=False
+    )
+    finish(tables.failures, nothing=not tables.n_crystals, folder=output, notes=result.notes)
 
 
 def _known(known: dict[str, int]) -> str:

@@ -2,125 +2,36 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from math import inf, nan
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from phonolyte.cli.terminal import Jobs, bar, console, finish, processes
-from phonolyte.errors import SettingsError, SpectrumError
-
-SHOWN = 5
-"""Files that an error names."""
-
-FEW = 8
-"""Spectra that are done sooner than further processes start."""
+from phonolyte.cli.options import with_settings
+from phonolyte.cli.terminal import Output, bar, console, finish, say
+from phonolyte.errors import SettingsError
+from phonolyte.impedance.settings import ImpedanceSettings
+from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 
 
+@with_settings
 def impedance(
+    settings: ImpedanceSettings,
+    where: ExecutorSettings,
+    writes: OutputSettings,
     files: Annotated[list[str] | None, typer.Argument(help="Files of instruments, folders or globs.")] = None,
-    thickness_mm: Annotated[float | None, typer.Option(help="Of the pellet, mm.")] = None,
-    diameter_mm: Annotated[float | None, typer.Option(help="Of the electrodes, mm.")] = None,
-    area_cm2: Annotated[float | None, typer.Option(help="Of the electrodes, cm2, instead of the diameter.")] = None,
-    thickness_std_mm: Annotated[float, typer.Option(help="Standard deviation of the thickness, mm.")] = 0.0,
-    diameter_std_mm: Annotated[float, typer.Option(help="Standard deviation of the diameter, mm.")] = 0.0,
-    temperature_c: Annotated[
-        list[str] | None,
-        typer.Option(help="Temperature, C, of all files, or NAME=VALUE of one. Default: what files and names say."),
-    ] = None,
-    circuit: Annotated[
-        str, typer.Option(help="Circuit to fit, as R0-p(R1,CPE1)-CPE2. Default: the simplest adequate one.")
-    ] = "",
-    weighting: Annotated[
-        Literal["modulus", "unit"], typer.Option(help="Residuals as shares of the modulus, or in ohm.")
-    ] = "modulus",
-    frequency_unit: Annotated[str, typer.Option(help="Hz, kHz or MHz, where files do not say it.")] = "",
-    impedance_unit: Annotated[str, typer.Option(help="ohm, kohm or Mohm, where files do not say it.")] = "",
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("out"),
-    jobs: Jobs = None,
+    output: Output = Path("out"),
 ) -> None:
     """Turn measured spectra into conductivities and activation energies: tables, figures, one HTML page."""
-    from phonolyte.figures.impedance_page import write_page
-    from phonolyte.impedance import Geometry, Reading, analyse_files, tables
-    from phonolyte.impedance.notes import line_notes, series_notes, together
-    from phonolyte.impedance.run import compared, parameters, spectrum_files
-    from phonolyte.runs.records import open_run, write_failures, write_parquet, write_run
+    from phonolyte import verbs
     from phonolyte.summary import arrhenius_table, conductivity_table
 
-    if thickness_mm is None and (diameter_mm is not None or area_cm2 is not None):
-        raise SettingsError("the thickness of the pellet is missing", fix="Give --thickness-mm.")
-    geometry = None
-    if thickness_mm is not None:
-        geometry = Geometry.of(
-            thickness_mm, diameter_mm=diameter_mm, area_cm2=area_cm2, thickness_std_mm=thickness_std_mm,
-            diameter_std_mm=diameter_std_mm,
-        )  # fmt: skip
-    reading = Reading(_temperatures(temperature_c or []), frequency_unit, impedance_unit, circuit, weighting)
     if not files:
         raise SettingsError("no spectrum was given", fix="Name files of instruments, or a folder of them.")
-    paths = spectrum_files(files)
-    _refuse_circuit(circuit)
-    _refuse_unknown(reading.temperatures_c, paths)
-    folder = open_run(output, "impedance")
-    with processes(jobs) if len(paths) > FEW else nullcontext() as executor:
-        with bar("Spectra", len(paths)) as progress:
-            analyses, failures = analyse_files(paths, reading, executor=executor, progress=progress)
-        analyses = compared(analyses, geometry)
-        spectra, lines = tables(analyses, geometry)
-        for name, table in (("spectra", spectra), ("parameters", parameters(analyses)), ("arrhenius", lines)):
-            write_parquet(table, folder / f"{name}.parquet")
-            table.to_csv(folder / f"{name}.csv", index=False)
-        write_failures(folder, failures)
-        record = {
-            "command": "impedance", "thickness_mm": thickness_mm, "diameter_mm": diameter_mm, "area_cm2": area_cm2,
-            "thickness_std_mm": thickness_std_mm, "diameter_std_mm": diameter_std_mm, "circuit": circuit,
-            "weighting": weighting, "temperature_c": temperature_c, "frequency_unit": frequency_unit or None,
-            "impedance_unit": impedance_unit or None,
-        }  # fmt: skip
-        write_run(folder, record, paths)
-        with bar("Figures", len(analyses)) as progress:
-            write_page(folder, analyses, spectra, lines, geometry, failures, executor=executor, progress=progress)
-    if analyses:
-        console().print(conductivity_table(spectra, known=geometry is not None))
-    if len(lines):
-        console().print(arrhenius_table(lines))
-    console().print(f"{len(analyses)} of {len(paths)} spectra -> {folder}/impedance.html")
-    notes = [*series_notes(analyses, geometry), *line_notes(spectra, lines), *together(analyses)]
-    finish(failures, nothing=not analyses, notes=notes, what="spectra")
-
-
-def _temperatures(given: list[str]) -> tuple[tuple[str, float], ...]:
-    found = []
-    for pair in given:
-        name, _, value = pair.rpartition("=")
-        try:
-            celsius = float(value)
-        except ValueError:
-            celsius = nan
-        if not -273.15 < celsius < inf:
-            raise SettingsError(f"{pair!r} is no temperature", fix="Write 25, or NAME=25, in Celsius.")
-        found.append((name, celsius))
-    return tuple(found)
-
-
-def _refuse_unknown(temperatures_c: tuple[tuple[str, float], ...], paths: list[Path]) -> None:
-    """A temperature that is given for no file is a name that was mistyped."""
-    names = {name for path in paths for name in (path.stem, path.name)}
-    for name, celsius in temperatures_c:
-        if name and name not in names:
-            there = ", ".join(path.name for path in paths[:SHOWN]) + (", ..." if len(paths) > SHOWN else "")
-            raise SettingsError(f"--temperature-c {name}={celsius:g} names no file", fix=f"There are {there}.")
-
-
-def _refuse_circuit(circuit: str) -> None:
-    """What is no circuit fails once, and not once for every spectrum."""
-    from phonolyte.impedance.circuits import circuit_of
-
-    if not circuit:
-        return
-    try:
-        circuit_of(circuit)
-    except SpectrumError as error:
-        raise SettingsError(f"--circuit: {error.what}", why=error.why, fix=error.fix) from None
+    series = verbs.impedance(files, folder=output, settings=settings, output=writes, executor=where, progress=bar)
+    if series.analyses:
+        console().print(conductivity_table(series.spectra, known=series.geometry is not None))
+    if len(series.arrhenius):
+        console().print(arrhenius_table(series.arrhenius))
+    say(f"{len(series.analyses)} of {len(series.analyses) + len(series.failures)} spectra -> {output}/spectra.csv")
+    finish(list(series.failures), nothing=not series.analyses, folder=output, what="spectra")

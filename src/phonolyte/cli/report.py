@@ -7,10 +7,7 @@ from typing import Annotated
 
 import typer
 
-from phonolyte.cli.terminal import console, escape
-
-NoReport = Annotated[bool, typer.Option("--report/--no-report", help="Write report.html, one page for all of it.")]
-"""Option of every command that makes a run folder."""
+from phonolyte.cli.terminal import console, say
 
 RunFolder = Annotated[Path, typer.Argument(help="Run folder: what was given with -o.")]
 
@@ -20,7 +17,7 @@ def report(folder: RunFolder = Path("out")) -> None:
     from phonolyte.report import write_report
 
     path = write_report(folder)
-    console().print(f"One page that opens without a network -> {path}", highlight=False, soft_wrap=True)
+    say(f"One page that opens without a network -> {path}")
 
 
 def show(
@@ -37,22 +34,7 @@ def show(
         console().print(part, highlight=False)
     if cif:
         _write_cif(contents.crystals_file, material_id, cif)
-        console().print(f"Its crystal -> {escape(str(cif))}", highlight=False, soft_wrap=True)
-
-
-def written(folder: Path, *, wanted: bool) -> None:
-    """The report at the end of a command; a run without a row has none."""
-    from phonolyte.errors import SettingsError
-    from phonolyte.report import PAGE, write_report
-
-    if not wanted:
-        (folder / PAGE).unlink(missing_ok=True)  # it would show what was there before
-        return
-    try:
-        path = write_report(folder)
-    except SettingsError:  # there is no table to report on, which the command has said
-        return
-    console().print(f"All of it on one page -> {path}", highlight=False, soft_wrap=True)
+        say(f"Its crystal -> {cif}")
 
 
 def _write_cif(crystals: Path | None, material_id: str, path: Path) -> None:

@@ -1,5 +1,6 @@
 """Diffusion of the mobile ion by molecular dynamics."""
 
-from phonolyte.dynamics.calculation import DynamicsSettings, dynamics_campaign
+from phonolyte.dynamics.calculation import DynamicsCalculation
+from phonolyte.dynamics.trajectory import DynamicsSettings
 
-__all__ = ["DynamicsSettings", "dynamics_campaign"]
+__all__ = ["DynamicsCalculation", "DynamicsSettings"]

@@ -1,6 +1,6 @@
 """One function a figure: data in, matplotlib figure out, nothing computed beyond bins and scores; one style for all.
 
-The ``draw_`` functions write those of a run folder; :data:`CAPTIONS` says what each file shows.
+The ``_figures`` functions return those of a run by the stem of their file; :data:`CAPTIONS` says what each shows.
 """
 
 from phonolyte.figures.captions import CAPTIONS, caption_of
@@ -15,17 +15,16 @@ from phonolyte.figures.migration import (
     center_against_barrier,
     center_against_energy,
     diffusion_arrhenius,
-    draw_migration,
     neb_profile,
     site_energy_map,
 )
 from phonolyte.figures.periodic_table import element_counts, periodic_table
-from phonolyte.figures.phonons import draw_campaign, phonon_bands, phonon_dos
+from phonolyte.figures.phonons import phonon_bands, phonon_dos
 from phonolyte.figures.scores import importance_bars, interval_parity, parity, score_bars
-from phonolyte.figures.screen import draw_followed, draw_screen, funnel
-from phonolyte.figures.style import save
-from phonolyte.figures.training import cross_validated_parity, draw_training
-from phonolyte.figures.virtual import center_histograms, draw_virtual, row_trend, substitution_table
+from phonolyte.figures.screen import followed_figures, funnel, screen_figures
+from phonolyte.figures.style import save, save_all
+from phonolyte.figures.training import cross_validated_parity, data_figures, score_figures
+from phonolyte.figures.virtual import center_histograms, row_trend, substitution_table, virtual_figures
 
 __all__ = [
     "CAPTIONS",
@@ -36,15 +35,11 @@ __all__ = [
     "center_histogram",
     "center_histograms",
     "cross_validated_parity",
+    "data_figures",
     "diffusion_arrhenius",
-    "draw_campaign",
-    "draw_followed",
-    "draw_migration",
-    "draw_screen",
-    "draw_training",
-    "draw_virtual",
     "element_counts",
     "family_centers",
+    "followed_figures",
     "funnel",
     "hull_against_center",
     "importance_bars",
@@ -57,7 +52,11 @@ __all__ = [
     "phonon_dos",
     "row_trend",
     "save",
+    "save_all",
     "score_bars",
+    "score_figures",
+    "screen_figures",
     "site_energy_map",
     "substitution_table",
+    "virtual_figures",
 ]

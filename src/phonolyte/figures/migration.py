@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from phonolyte.arrays import Floats
-from phonolyte.barriers.neb import lengths_a, read_path
-from phonolyte.errors import Failure
 from phonolyte.figures.style import (
     COLOURS,
     FAINT,
@@ -20,19 +17,14 @@ from phonolyte.figures.style import (
     finite,
     new_figure,
     plain,
-    save,
     say_nothing,
     with_subscripts,
 )
-from phonolyte.percolation.site_energies import read_map
-from phonolyte.runs.campaign import folder_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    from ase import Atoms
     from matplotlib.figure import Figure
 
-STAGE = "figures"
 FINE = 200
 """Points of a smooth curve."""
 
@@ -266,49 +258,6 @@ def _name_points(axes: Any, table: pd.DataFrame, y: str, names: str) -> None:
         )  # fmt: skip
 
 
-def draw_migration(run: Path, table: pd.DataFrame, *, progress: Callable[[int], None] | None = None) -> list[Failure]:
-    """Draw what a run folder of ``migrate`` has of each crystal into its own folder; failures say what could not be."""
-    import pandas as pd
-
-    hops = _read(run / "hops.parquet")
-    runs = _read(run / "diffusivities.parquet")
-    failures = []
-    for row in table.to_dict("records"):
-        name = str(row["material_id"])
-        folder = folder_of(run, name)
-        title = with_subscripts(str(row["formula"]))
-        try:
-            if row["method"] == "bvse":
-                energies, lattice = read_map(run, name)
-                barriers = [None if pd.isna(row[f"barrier_{n}d_ev"]) else row[f"barrier_{n}d_ev"] for n in (1, 2, 3)]
-                save(site_energy_map(energies, lattice, barriers, title=title), folder / "site_energy", ("png", "pdf"))
-            elif row["method"] == "neb":
-                _draw_hops(hops[hops["material_id"] == name], folder, title)
-            else:
-                energy = (
-                    None if pd.isna(row["barrier_ev"]) else [row[f"barrier{end}_ev"] for end in ("", "_low", "_high")]
-                )
-                figure = diffusion_arrhenius(runs[runs["material_id"] == name], title=title, energy_ev=energy)
-                save(figure, folder / "diffusivity", ("png", "pdf"))
-        except Exception as error:  # a figure must not cost the rest
-            failures.append(Failure.of(error, material_id=name, stage=STAGE))
-        if progress:
-            progress(1)
-    return failures
-
-
-def _draw_hops(hops: pd.DataFrame, folder: Path, title: str) -> None:
-    for row in hops[hops["error"] == ""].to_dict("records"):
-        images = read_path(folder / f"{row['hop']}.xyz")
-        save(hop_figure(row, images, title), folder / str(row["hop"]), ("png", "pdf"))
-
-
-def hop_figure(row: Mapping[Any, Any], images: Sequence[Atoms], title: str) -> Figure:
-    """The profile of a hop from its row in ``hops.parquet`` and its path."""
-    energies = np.array([image.get_potential_energy() for image in images])
-    return neb_profile(lengths_a(images), energies, title=f"{title}, {row['hop']} Å", note=str(row["why"]))
-
-
 def _plane(lattice: Floats, first: int, second: int, shape: tuple[int, int]) -> tuple[Floats, Floats]:
     """Points of a grid over two lattice vectors, drawn flat."""
     a, b = lattice[first], lattice[second]
@@ -317,9 +266,3 @@ def _plane(lattice: Floats, first: int, second: int, shape: tuple[int, int]) -> 
     height = np.sqrt(max(b @ b - along**2, 0.0))
     u, v = np.meshgrid(np.linspace(0, 1, shape[0]), np.linspace(0, 1, shape[1]), indexing="ij")
     return u * length + v * along, v * height
-
-
-def _read(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.read_parquet(path) if path.is_file() else pd.DataFrame()

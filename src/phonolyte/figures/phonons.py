@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from phonolyte.arrays import Floats
 from phonolyte.dos import PhononDos
-from phonolyte.errors import Failure
 from phonolyte.figures.style import (
     COLOURS,
     DASHED,
@@ -18,23 +17,14 @@ from phonolyte.figures.style import (
     STYLE,
     WASH,
     new_figure,
-    save,
-    source_of,
     with_subscripts,
 )
-from phonolyte.phonons.bands import BandStructure, band_structure, load_phonons, save_bands
-from phonolyte.phonons.campaign import density_file, read_density
-from phonolyte.runs.campaign import folder_of
-from phonolyte.runs.records import checksum
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
 MARGIN = 0.05
 """Space above the highest band, as a share of the range."""
-
-STAGE = "figures"
 
 IMAGINARY = 0.07
 """Least height of the region below zero where a mode is imaginary, as a share of the highest energy: for its name."""
@@ -43,7 +33,31 @@ APART = 0.11
 """Labels of centers that are nearer than this share of the range are moved apart."""
 
 
-def phonon_bands(bands: BandStructure, dos: PhononDos, *, ion: str | None = None) -> Figure:
+class Bands(Protocol):
+    """Phonon bands along a path of straight parts, as :class:`phonolyte.phonons.bands.BandStructure` has them."""
+
+    @property
+    def parts(self) -> Sequence[tuple[Floats, Floats]]:
+        """Distances (n,) in 1/angstrom and energies (n, m) in meV of each part."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Names of the special points."""
+
+    @property
+    def positions(self) -> Floats:
+        """Where they are."""
+
+    @property
+    def lowest_mev(self) -> float:
+        """Lowest energy, meV."""
+
+    @property
+    def highest_mev(self) -> float:
+        """Highest energy, meV."""
+
+
+def phonon_bands(bands: Bands, dos: PhononDos, *, ion: str | None = None) -> Figure:
     """Bands beside the density of states, total and of each element, with the band centers marked.
 
     Parameters
@@ -128,52 +142,7 @@ def _span(dos: PhononDos) -> tuple[float, float]:
     return min(low, 0.0), 1.04 * float(there[-1])
 
 
-def draw_campaign(run: Path, table: pd.DataFrame, *, progress: Callable[[int], None] | None = None) -> list[Failure]:
-    """Draw ``ID/bands.png`` and ``ID/bands.pdf`` of every crystal in a run folder of phonons that has none yet.
-
-    The bands themselves go into ``ID/band.yaml``, with ``ID/POSCAR`` for the cell.
-
-    A figure is drawn anew when the density of states or the ion is another than the one it was drawn from.
-
-    Parameters
-    ----------
-    run
-        The run folder.
-    table
-        Its ``phonons.parquet``.
-    progress
-        Called with the number of crystals done since the last call.
-
-    Returns
-    -------
-    list of Failure
-        The crystals that could not be drawn.
-    """
-    failures = []
-    for row in table.to_dict("records"):
-        name = row["material_id"]
-        try:
-            _draw_crystal(run, name, row["formula"], row["ion"])
-        except Exception as error:  # phonopy and matplotlib can raise anything, and the batch goes on
-            failures.append(Failure.of(error, material_id=name, stage=STAGE, source=str(folder_of(run, name))))
-        if progress:
-            progress(1)
-    return failures
-
-
-def _draw_crystal(run: Path, material_id: str, formula: str, ion: str | None) -> None:
-    folder = folder_of(run, material_id)
-    source = f"{checksum(density_file(run, material_id))} {ion or ''}".strip()
-    if (folder / "bands.pdf").exists() and source_of(folder / "bands.png") == source:
-        return
-    dos = read_density(run, material_id, formula)
-    phonon = load_phonons(folder)
-    figure = phonon_bands(band_structure(phonon), dos, ion=ion)
-    save_bands(phonon, folder)
-    save(figure, folder / "bands", ("pdf", "png"), source=source)
-
-
-def _draw_bands(axes: Any, bands: BandStructure) -> None:
+def _draw_bands(axes: Any, bands: Bands) -> None:
     for distances, energies in bands.parts:
         axes.plot(distances, energies, color=INK, lw=0.9, zorder=2)
     for place in bands.positions:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,8 +27,6 @@ from phonolyte.figures.style import (
     finite,
     new_figure,
     plain,
-    remove,
-    save,
     say_nothing,
 )
 
@@ -40,19 +36,18 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from phonolyte.screen import Criteria, Screening
 
 STEMS = (
     "funnel", "screen_centers", "screen_families", "hull_center", "screen_volumes", "candidates_kinds",
     "candidates_elements",
 )  # fmt: skip
-"""Files of :func:`draw_screen`."""
+"""Files of :func:`screen_figures`."""
 
 FOLLOWED = (
     ("followed_percolation", "percolation_ev", "Barrier of site energies (eV)"),
-    ("followed_barriers", "barrier_ev", "Barrier of bands (eV)"),
+    ("followed_barriers", "barrier_ev", "Barrier by NEB (eV)"),
 )
-"""Files of :func:`draw_followed`, the columns in them, and their labels."""
+"""Files of :func:`followed_figures`, the columns in them, and their labels."""
 
 BAR = 0.4
 """Height of a bar; its words stand above it."""
@@ -97,69 +92,66 @@ def funnel(steps: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def draw_screen(
-    folder: Path, screening: Screening, criteria: Criteria, *, crystal_systems: Mapping[str, str] | None = None
-) -> list[Path]:
-    """Draw the figures of a screen into ``figures/`` of its run folder; those without anything to show are left out.
+def screen_figures(
+    table: pd.DataFrame,
+    steps: Sequence[Mapping[str, Any]],
+    *,
+    ion: str | None = None,
+    max_center_mev: float | None = None,
+    max_e_hull_ev: float | None = None,
+) -> dict[str, Figure]:
+    """Return the figures of a screen by the stem of their file; those without anything to show are left out.
 
     Parameters
     ----------
-    folder
-        The run folder.
-    screening, criteria
-        What came out, and what was asked.
-    crystal_systems
-        Of the candidates, by `material_id`.
-
-    Returns
-    -------
-    list of Path
-        The files.
+    table
+        Ranked table with `elements` (sets of symbols); `crystal_system` of the candidates where it is known.
+    steps
+        As ``funnel.json`` has them.
+    ion, max_center_mev, max_e_hull_ev
+        Criteria.
     """
-    figures = folder / "figures"
-    remove(figures / stem for stem in STEMS)
-    table, limit = screening.table, criteria.max_center_mev
-    found = table[table["passes"].astype(bool)]
-    found = found.assign(crystal_system=found["material_id"].map(dict(crystal_systems or {})))
-    drawn = {"funnel": funnel([asdict(step) for step in screening.funnel])}
+    candidates = table[table["passes"].astype(bool)]
+    drawn = {"funnel": funnel(steps)}
     if table["band_center_mev"].notna().any():
-        ion, holds = ion_subset(table["elements"], criteria.ion)
+        symbol, holds = ion_subset(table["elements"], ion)
         drawn["screen_centers"] = center_histogram(
-            table["band_center_mev"].to_numpy(float), holds if ion else None, subset_name=f"with {ion}",
-            max_center_mev=limit, x_label="Predicted band center (meV)",
+            table["band_center_mev"].to_numpy(float), holds if symbol else None, subset_name=f"with {symbol}",
+            max_center_mev=max_center_mev, x_label="Predicted band center (meV)",
         )  # fmt: skip
-        drawn["screen_families"] = family_centers(table, max_center_mev=limit)
-        drawn["screen_volumes"] = center_against_volume(table, max_center_mev=limit)
+        drawn["screen_families"] = family_centers(table, max_center_mev=max_center_mev)
+        drawn["screen_volumes"] = center_against_volume(table, max_center_mev=max_center_mev)
     if (table["e_hull_ev"].notna() & table["band_center_mev"].notna()).any():
-        drawn["hull_center"] = hull_against_center(table, max_center_mev=limit, max_e_hull_ev=criteria.max_e_hull_ev)
-    if len(found):
-        drawn["candidates_kinds"] = kinds(found)
+        drawn["hull_center"] = hull_against_center(table, max_center_mev=max_center_mev, max_e_hull_ev=max_e_hull_ev)
+    if len(candidates):
+        drawn["candidates_kinds"] = kinds(candidates)
         drawn["candidates_elements"] = periodic_table(
-            element_counts(found["elements"]), label="Candidates with the element"
+            element_counts(candidates["elements"]), label="Candidates with the element"
         )
-    return [path for stem, figure in drawn.items() for path in save(figure, figures / stem)]
+    return drawn
 
 
-def draw_followed(folder: Path, followed: pd.DataFrame) -> list[Path]:
-    """Draw how percolation barriers, and those of bands, go with the centers of the followed candidates.
+def followed_figures(followed: pd.DataFrame) -> dict[str, Figure]:
+    """Return how the barriers of followed candidates go with their centers, by the stem of the file.
 
     Parameters
     ----------
-    folder
-        The run folder.
     followed
         As ``followed.csv`` has them.
     """
-    figures = folder / "figures"
-    center = followed["calibrated_mev"].fillna(followed["band_center_mev"]).fillna(followed["predicted_mev"])
-    table = followed.drop(columns="barrier_ev").assign(band_center_mev=center)
-    drawn = []
+    center = followed["predicted_mev"]
+    for column in ("band_center_mev", "calibrated_mev"):
+        if column in followed:
+            center = followed[column].fillna(center)
+    drawn = {}
     for stem, column, label in FOLLOWED:
-        remove([figures / stem])
-        of_tier = finite(table.assign(barrier_ev=followed[column]), "barrier_ev", "band_center_mev")
+        if column not in followed:
+            continue
+        table = followed[["formula"]].assign(band_center_mev=center, barrier_ev=followed[column])
+        of_tier = finite(table, "barrier_ev", "band_center_mev")
         if len(of_tier):
             names = "formula" if len(of_tier) <= MOST_NAMED else ""
-            drawn += save(center_against_barrier(of_tier, names=names, label=label), figures / stem)
+            drawn[stem] = center_against_barrier(of_tier, names=names, label=label)
     return drawn
 
 

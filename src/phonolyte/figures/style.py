@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,3 +170,10 @@ def remove(stems: Iterable[Path]) -> None:
     for stem in stems:
         for kind in FORMATS:
             stem.with_name(f"{stem.name}.{kind}").unlink(missing_ok=True)
+
+
+def save_all(figures: Mapping[str, Figure], folder: Path, stems: Iterable[str] = ()) -> None:
+    """Save figures by the stem of their file; those of `stems` that an earlier run has drawn are removed first."""
+    remove(folder / stem for stem in stems)
+    for stem, figure in figures.items():
+        save(figure, folder / stem)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phonolyte.figures.style import COLOURS, INK, STYLE, WASH, finite, limit_line, new_figure, plain, save, say_nothing
+from phonolyte.figures.style import COLOURS, INK, STYLE, WASH, finite, limit_line, new_figure, plain, say_nothing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,35 +124,33 @@ def _slot_lines(prototype: str, slots: Mapping[str, Sequence[str]]) -> list[tupl
     return found
 
 
-def draw_virtual(
-    run: Path,
+def virtual_figures(
     summary: Mapping[str, Any],
     *,
-    whole: bool,
     slots: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
-) -> None:
-    """Draw ``figures/histogram``, ``figures/substitutions`` and, where the whole is kept, ``figures/row_trend``.
+    compounds: pd.DataFrame | None = None,
+) -> dict[str, Figure]:
+    """Return the figures of virtual compounds, by the stem of their file.
 
     Parameters
     ----------
-    run
-        The run folder.
     summary
-        Of its ``summary.json``.
-    whole
-        Whether ``virtual/`` holds every compound.
+        As ``summary.json`` has it.
     slots
         Prototype -> slot -> elements that may take it.
+    compounds
+        `mean_Row` and `band_center_mev` of all compounds, where they are kept.
     """
-    import pandas as pd
-
-    save(center_histograms(summary), run / "figures" / "histogram")
+    drawn = {"histogram": center_histograms(summary)}
     if slots:
-        save(substitution_table(slots), run / "figures" / "substitutions")
-    if whole:
-        columns = ["mean_Row", "band_center_mev"]
-        parts = [pd.read_parquet(path, columns=columns) for path in sorted((run / "virtual").glob("*.parquet"))]
-        save(row_trend(pd.concat(parts)), run / "figures" / "row_trend")
+        drawn["substitutions"] = substitution_table(slots)
+    if compounds is not None:
+        drawn["row_trend"] = row_trend(compounds)
+    return drawn
+
+
+STEMS = ("histogram", "substitutions", "row_trend")
+"""Files of :func:`virtual_figures`."""
 
 
 def _cycled(n: int) -> list[str]:

@@ -7,11 +7,12 @@ against the highest, and the energy is shown beside it.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
@@ -72,16 +73,18 @@ class Ladder:
         cutoff does hardly depends on k points; the others with the lowest `ecutwfc_ry` and the highest ratio.
     """
 
-    ecutwfc_ry: tuple[float, ...] = (40.0, 60.0, 80.0, 100.0)
-    ratios: tuple[float, ...] = (4.0, 8.0, 12.0)
-    k_spacings_inv_a: tuple[float, ...] = (0.5,)
+    ecutwfc_ry: Annotated[tuple[float, ...], "Cutoff of the wave functions, Ry; repeat it."] = (40.0, 60.0, 80.0, 100.0)
+    ratios: Annotated[tuple[float, ...], "Density cutoff over that; repeat it.", "--ratio"] = (4.0, 8.0, 12.0)
+    k_spacings_inv_a: Annotated[
+        tuple[float, ...], "Distance of k points, 1/angstrom; several are compared.", "--k-spacing-inv-a"
+    ] = (0.5,)
 
     def __post_init__(self) -> None:
         for name, values in asdict(self).items():
             if not values or min(values) <= 0:
                 raise SettingsError(f"{name} is {list(values)}", fix="Give positive numbers.")
         if len(self.cutoffs) < 2:
-            raise SettingsError("one setting is no ladder", fix="Give more than one cutoff or ratio.")
+            raise SettingsError("one setting is not a ladder", fix="Give more than one cutoff or ratio.")
         if min(self.ratios) < 4:
             raise SettingsError(
                 f"the density cutoff cannot be {min(self.ratios):g} times that of the wave functions",
@@ -116,7 +119,7 @@ class Measured:
     Attributes
     ----------
     energy_ev_atom
-        Of the crystal at rest.
+        Energy of the crystal at rest, eV per atom.
     forces_ev_a
         For each element, the force (3,) that the displacement of one of its atoms makes on that atom.
     seconds
@@ -126,6 +129,50 @@ class Measured:
     energy_ev_atom: float
     forces_ev_a: Mapping[str, Floats]
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table: what one setting gives, against the highest that worked.
+
+    Attributes
+    ----------
+    varies
+        What differs between the settings that it is compared with, ``cutoffs`` or ``k_points``.
+    ecutwfc_ry, ecutrho_ry
+        Cutoffs of wave functions and density in rydberg.
+    k_spacing_inv_a
+        Distance between k points in 1/angstrom (with the factor 2 pi).
+    force_ev_a
+        Size of the force that a displacement makes.
+    force_error
+        Relative error of that force.
+    element
+        Element displaced, of those with the largest error.
+    energy_ev_atom
+        Energy of the crystal at rest.
+    energy_error_mev_atom
+        Its error.
+    seconds
+        Wall time.
+    recommended
+        Whether it is the cheapest from which on all errors stay within the tolerance.
+    error
+        What a setting that failed says; its numbers are NaN.
+    """
+
+    varies: str
+    ecutwfc_ry: float
+    ecutrho_ry: float
+    k_spacing_inv_a: float
+    force_ev_a: float = math.nan
+    force_error: float = math.nan
+    element: str = ""
+    energy_ev_atom: float = math.nan
+    energy_error_mev_atom: float = math.nan
+    seconds: float = math.nan
+    recommended: bool = False
+    error: str = ""
 
 
 def cutoff_table(
@@ -145,7 +192,7 @@ def cutoff_table(
     engine_at
         The engine with a setting, such as ``lambda s: open_engine("espresso", pseudo_dir=folder, **s.options)``.
     ladder
-        What is tried; the defaults of :class:`Ladder` unless given.
+        What is tried. Default: :class:`Ladder`.
     tolerance
         Largest relative error of the force that is recommended.
     progress
@@ -154,11 +201,8 @@ def cutoff_table(
     Returns
     -------
     pandas.DataFrame
-        One row a setting, the cheapest first: ``varies`` (``cutoffs`` or ``k_points``), ``ecutwfc_ry``, ``ecutrho_ry``,
-        ``k_spacing_inv_a``, ``force_ev_a`` (size of the force), ``force_error`` (relative to the highest setting that
-        worked), ``element`` (the one displaced, of those with the largest error), ``energy_ev_atom``,
-        ``energy_error_mev_atom``, ``seconds``, ``recommended`` (the cheapest from which on all errors stay within the
-        tolerance; none where only the highest does), and ``error`` (what a setting that failed says).
+        One row a setting, the cheapest first, with the attributes of :class:`Row` as columns. None is recommended
+        where only the highest is within the tolerance.
 
     Raises
     ------
@@ -169,28 +213,27 @@ def cutoff_table(
         raise SettingsError(f"tolerance is {tolerance}", fix="Give a positive share, such as 0.01.")
     ladder = ladder or Ladder()
     cell = atoms.repeat((2, 1, 1)) if len(atoms) == 1 else atoms
-    seen: dict[Cutoffs, Measured | str] = {}
-    tables = []
+    results: dict[Cutoffs, Measured | str] = {}
+    rows: list[Row] = []
     for varies, settings in (("cutoffs", ladder.cutoffs), ("k_points", ladder.k_points)):
         for setting in settings:
-            if setting not in seen:
-                seen[setting] = _tried(cell, engine_at, setting)
+            if setting not in results:
+                results[setting] = _try(cell, engine_at, setting)
             if progress:
                 progress(1)
-        if settings:
-            tables.append(_compared({setting: seen[setting] for setting in settings}, tolerance, varies))
-    return pd.concat(tables, ignore_index=True)
+        rows += _compare({setting: results[setting] for setting in settings}, tolerance, varies)
+    return pd.DataFrame([asdict(row) for row in rows])
 
 
-def _tried(cell: Atoms, engine_at: Callable[[Cutoffs], Engine], setting: Cutoffs) -> Measured | str:
+def _try(cell: Atoms, engine_at: Callable[[Cutoffs], Engine], setting: Cutoffs) -> Measured | str:
     """What a setting gives, or why it gives nothing."""
     try:
-        return _measured(cell, engine_at(setting))
+        return _measure(cell, engine_at(setting))
     except Exception as error:  # a foreign engine can raise anything, and the ladder goes on
         return str(error) or type(error).__name__
 
 
-def _measured(cell: Atoms, engine: Engine) -> Measured:
+def _measure(cell: Atoms, engine: Engine) -> Measured:
     start = time.perf_counter()
     (at_rest,) = engine.forces([cell])
     energy = float(engine.calculator.get_potential_energy(cell)) / len(cell)
@@ -204,40 +247,35 @@ def _measured(cell: Atoms, engine: Engine) -> Measured:
     return Measured(energy, forces, time.perf_counter() - start)
 
 
-def _compared(found: Mapping[Cutoffs, Measured | str], tolerance: float, varies: str) -> pd.DataFrame:
-    """The table of settings, the cheapest first, against the highest that worked."""
-    best = next((result for result in reversed(list(found.values())) if isinstance(result, Measured)), None)
-    rows = [{"varies": varies, **_row(setting, result, best)} for setting, result in found.items()]
-    table = pd.DataFrame(rows)
-    chosen = _recommended(dict(zip(found, table["force_error"].tolist(), strict=True)), tolerance)
-    table.insert(len(table.columns) - 1, "recommended", [setting == chosen for setting in found])
-    return table
+def _compare(results: Mapping[Cutoffs, Measured | str], tolerance: float, varies: str) -> list[Row]:
+    """Rows of settings, the cheapest first, against the highest that worked."""
+    best = next((result for result in reversed(list(results.values())) if isinstance(result, Measured)), None)
+    rows = {setting: _row(varies, setting, result, best) for setting, result in results.items()}
+    chosen = _recommend({setting: row.force_error for setting, row in rows.items()}, tolerance)
+    return [replace(row, recommended=setting == chosen) for setting, row in rows.items()]
 
 
-def _row(setting: Cutoffs, result: Measured | str, best: Measured | None) -> dict[str, object]:
-    row: dict[str, object] = dict(setting.options)
+def _row(varies: str, setting: Cutoffs, result: Measured | str, best: Measured | None) -> Row:
+    row = Row(varies, setting.ecutwfc_ry, setting.ecutrho_ry, setting.k_spacing_inv_a)
     if isinstance(result, str) or best is None:
-        nothing = dict.fromkeys(("force_ev_a", "force_error"), np.nan)
-        further = dict.fromkeys(("energy_ev_atom", "energy_error_mev_atom", "seconds"), np.nan)
-        return {**row, **nothing, "element": "", **further, "error": result}
+        return replace(row, error=str(result))
     errors = {
         element: float(np.linalg.norm(force - best.forces_ev_a[element]) / np.linalg.norm(best.forces_ev_a[element]))
         for element, force in result.forces_ev_a.items()
     }
     worst = max(errors, key=errors.__getitem__)
-    return {
-        **row,
-        "force_ev_a": float(np.linalg.norm(result.forces_ev_a[worst])),
-        "force_error": errors[worst],
-        "element": worst,
-        "energy_ev_atom": result.energy_ev_atom,
-        "energy_error_mev_atom": 1000 * (result.energy_ev_atom - best.energy_ev_atom),
-        "seconds": result.seconds,
-        "error": "",
-    }
+    return replace(
+        row,
+        force_ev_a=float(np.linalg.norm(result.forces_ev_a[worst])),
+        force_error=errors[worst],
+        element=worst,
+        energy_ev_atom=result.energy_ev_atom,
+        energy_error_mev_atom=1000 * (result.energy_ev_atom - best.energy_ev_atom),
+        seconds=result.seconds,
+    )
 
 
-def _recommended(errors: Mapping[Cutoffs, float], tolerance: float) -> Cutoffs | None:
+def _recommend(errors: Mapping[Cutoffs, float], tolerance: float) -> Cutoffs | None:
     """The cheapest setting from which on all errors are within the tolerance: one alone may be so by chance.
 
     The highest is the reference, and proves nothing about itself.

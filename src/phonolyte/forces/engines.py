@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
+import pickle
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import version
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from phonolyte.arrays import Floats
-from phonolyte.errors import EngineError, MissingExtraError, SettingsError
+from phonolyte.errors import EngineError, MissingExtraError, PhonolyteError, SettingsError
+from phonolyte.forces.importing import first_line, make_calculator
+from phonolyte.runs.records import checksum
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -22,15 +26,68 @@ if TYPE_CHECKING:
 
 Batch = Callable[[Sequence["Atoms"]], list[Floats]]
 
+ENGINES = {
+    "dpa4": "phonolyte.forces.dpa:dpa4",
+    "sevennet": "phonolyte.forces.engines:sevennet",
+    "espresso": "phonolyte.forces.espresso:espresso",
+    "emt": "phonolyte.forces.engines:emt",
+}
+"""Engines and where they are made: potentials near DFT first."""
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Engine:
-    """A source of energies and forces.
+DEVICES = ("cpu", "cuda")
+"""Where potentials of machine learning compute."""
+
+KEPT = 8
+"""Engines of other processes that a worker keeps; each may hold weights of 100 MB."""
+
+LOADED = ("calculator", "batch", "charged")
+"""Fields of an engine that a worker fills when it first needs them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How an engine was opened, which is what travels to another process.
 
     Attributes
     ----------
     name
-        As it was asked for.
+        As for :func:`open_engine`.
+    options
+        Options of the engine, paths absolute where the engine knows that they are paths.
+    charge
+        Charge of the cell, in elementary charges.
+    folder
+        Working folder in which a module was looked for; empty for an engine of the package.
+    """
+
+    name: str
+    options: Mapping[str, object]
+    charge: float = 0.0
+    folder: str = ""
+
+    def open(self) -> Engine:
+        """Open the engine in this process.
+
+        Raises
+        ------
+        PhonolyteError
+            As :func:`open_engine`.
+        """
+        engine = _open(self.name, self.options, self.folder)
+        return engine.with_charge(self.charge) if self.charge else engine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Engine:
+    """A source of energies and forces, which can be pickled.
+
+    One that was opened by name or import path travels as name and options. The other process opens it when it first
+    needs it, checks that it is the same, and keeps it. Any other travels with its calculator, if that can be pickled.
+
+    Attributes
+    ----------
+    name
+        Name or import path.
     calculator
         The ASE calculator: energies in eV, forces in eV/angstrom, stresses in eV/angstrom^3.
     provenance
@@ -39,6 +96,10 @@ class Engine:
         Forces of many cells of one composition and order of atoms at once, where the engine can.
     charged
         The same engine for cells with a charge in elementary charges, where it knows charges.
+    max_workers
+        Most processes that may run it at once on one machine; None for one a core.
+    opening
+        How it was opened; None for one that was built around a calculator, or changed afterwards.
     """
 
     name: str
@@ -46,6 +107,20 @@ class Engine:
     provenance: Mapping[str, str] = field(default_factory=dict)
     batch: Batch | None = None
     charged: Callable[[float], Engine] | None = None
+    max_workers: int | None = None
+    # not an argument, so that `dataclasses.replace` drops it: a changed engine is not the one that would be opened
+    opening: Opening | None = field(default=None, init=False)
+
+    @property
+    def options(self) -> Mapping[str, object] | None:
+        """Options it was opened with; None when it was not opened by name or import path."""
+        return self.opening.options if self.opening else None
+
+    def opened_by(self, opening: Opening) -> Engine:
+        """The same engine, which travels by how it was opened."""
+        engine = replace(self)
+        object.__setattr__(engine, "opening", opening)
+        return engine
 
     def with_charge(self, charge: float) -> Engine:
         """The same engine for cells with a charge, in elementary charges.
@@ -57,7 +132,8 @@ class Engine:
         """
         if self.charged is None:
             raise SettingsError(f"engine {self.name} knows no charges", fix="Leave the charge out.")
-        return self.charged(charge)
+        engine = self.charged(charge)
+        return engine.opened_by(replace(self.opening, charge=charge)) if self.opening else engine
 
     def forces(self, cells: Sequence[Atoms]) -> list[Floats]:
         """Forces (n, 3) in eV/angstrom on each of the cells.
@@ -67,20 +143,45 @@ class Engine:
         EngineError
             When the engine fails, or gives forces that are not finite.
         """
-        found = self.batch(cells) if self.batch else [self._forces(cell) for cell in cells]
+        found = self._batched(cells) if self.batch else [self._forces(cell) for cell in cells]
         if not all(np.isfinite(forces).all() for forces in found):
             raise EngineError(
                 f"{self.name} gives forces that are not finite", fix="Look at the structure, or try another engine."
             )
         return found
 
+    def _batched(self, cells: Sequence[Atoms]) -> list[Floats]:
+        assert self.batch is not None
+        try:
+            return self.batch(cells)
+        except PhonolyteError:
+            raise
+        except Exception as error:  # a foreign engine can raise anything
+            raise EngineError(f"{self.name} failed", why=first_line(error)) from error
+
     def _forces(self, cell: Atoms) -> Floats:
         cell = cell.copy()
         cell.calc = self.calculator
         try:
             return np.asarray(cell.get_forces(), dtype=float)
+        except PhonolyteError:
+            raise
         except Exception as error:  # a foreign engine can raise anything
-            raise EngineError(f"{self.name} failed", why=_first_line(error)) from error
+            raise EngineError(f"{self.name} failed", why=first_line(error)) from error
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Engine], tuple[bytes]]:
+        if self.opening is None:
+            values = (self.name, self.calculator, dict(self.provenance), self.batch, self.charged, self.max_workers)
+            return _built, (_pickled(self.name, values),)
+        return received, (_pickled(self.name, (self.opening, dict(self.provenance), self.max_workers)),)
+
+    if not TYPE_CHECKING:  # else every misspelled attribute would pass the type checker
+
+        def __getattr__(self, name: str) -> Any:
+            if name not in LOADED:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            _load(self)
+            return object.__getattribute__(self, name)
 
 
 def open_engine(name: str, **options: Any) -> Engine:
@@ -89,33 +190,140 @@ def open_engine(name: str, **options: Any) -> Engine:
     Parameters
     ----------
     name
-        One of :data:`ENGINES`, or ``package.module:Class`` of an ASE calculator.
+        One of :data:`ENGINES`, or ``package.module:Class`` of an ASE calculator, whose module may be a file in the
+        working folder.
     options
-        Of the engine; of a calculator its keyword arguments.
+        Options of the engine; of a calculator its keyword arguments.
 
     Raises
     ------
     SettingsError
         For a name that is neither, options that the engine does not have, and one that it needs and is not given.
+    EngineError
+        When the engine or the module fails as it is opened.
     MissingExtraError
-        When its package is not installed; the message has the command.
+        When its package is not installed, or a module is not importable.
     """
+    return _open(name, options, str(Path.cwd()) if ":" in name else "")
+
+
+def engine_options(given: Sequence[str] | Mapping[str, object]) -> dict[str, object]:
+    """Options of an engine from NAME=VALUE pairs, or from a table of a settings file.
+
+    Parameters
+    ----------
+    given
+        Pairs, in which a value that reads as a number, true or false becomes that; or a table, whose values stay as
+        they are.
+
+    Raises
+    ------
+    SettingsError
+        For a pair that is not NAME=VALUE, and a name that is given twice.
+    """
+    if isinstance(given, Mapping):
+        return dict(given)
+    options: dict[str, object] = {}
+    for pair in [given] if isinstance(given, str) else given:
+        name, equals, value = str(pair).partition("=")
+        if not (name and equals):
+            raise SettingsError(f"{pair!r} is not an option of an engine", fix="Write NAME=VALUE.")
+        if name in options:
+            raise SettingsError(f"option {name} of the engine is given twice", fix="Give it once.")
+        options[name] = _number_or_text(value)
+    return options
+
+
+def emt() -> Engine:
+    """Effective medium theory of ASE: a toy for a few metals, fast enough for tests."""
+    from ase.calculators.emt import EMT
+
+    return Engine("emt", EMT(), provenance_of("ase"))
+
+
+def sevennet(model: str = "7net-l3i5", device: str = "cpu") -> Engine:
+    """SevenNet, whose weights come with its package (MIT license).
+
+    Parameters
+    ----------
+    model
+        A name of the package (``7net-l3i5``, ``7net-0``, ...) or the path of a checkpoint.
+    device
+        ``cpu`` or ``cuda``; the latter is untested.
+
+    Raises
+    ------
+    SettingsError
+        For another device, and for ``cuda`` where torch has no CUDA.
+    """
+    check_device(device)
+    from sevenn.calculator import SevenNetCalculator
+
+    file = Path(model).expanduser()
+    weights = file.absolute() if file.is_file() else None
+    calculator = SevenNetCalculator(model=str(weights or model), device=device)
+    versions = provenance_of("sevenn", "torch", weights=weights)
+    provenance = {**versions, "model": weights.name if weights else model, "device": device}
+    options = {"model": str(weights or model), "device": device}
+    return Engine("sevennet", calculator, provenance).opened_by(Opening("sevennet", options))
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that torch does not have here.
+
+    Raises
+    ------
+    SettingsError
+        For another device than :data:`DEVICES`, and for ``cuda`` where torch has no CUDA.
+    """
+    if device not in DEVICES:
+        raise SettingsError(f"device is {device!r}", fix=f"Choose {' or '.join(DEVICES)}.")
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise SettingsError(
+                "device=cuda is not possible here",
+                why=f"torch {torch.__version__} finds no CUDA",
+                fix="Install a torch with CUDA and the driver of the GPU, or leave device out.",
+            )
+
+
+def provenance_of(*packages: str, weights: Path | None = None) -> dict[str, str]:
+    """Versions of packages, and the sha256 of a file of weights."""
+    found = {package: version(package) for package in packages}
+    if weights is not None:
+        found["weights"] = weights.name
+        found["weights_sha256"] = checksum(weights)
+    return found
+
+
+def _open(name: str, options: Mapping[str, Any], folder: str) -> Engine:
     if ":" in name:
-        return _by_path(name, options)
+        calculator, provenance = make_calculator(name, options, folder)
+        return Engine(name, calculator, provenance).opened_by(Opening(name, dict(options), folder=folder))
     if name not in ENGINES:
         raise SettingsError(
             f"there is no engine {name!r}", fix=f"Choose among {', '.join(ENGINES)}, or give package.module:Class."
         )
-    module, _, maker = ENGINES[name].partition(":")
     try:
-        make = getattr(import_module(module), maker)
-        _check_options(name, inspect.signature(make), options)
-        engine: Engine = make(**options)
+        engine = _make(name, options)
+    except PhonolyteError:
+        raise
     except ImportError as error:
         raise MissingExtraError(
-            f"engine {name} is not installed", why=_first_line(error), fix=f"pip install 'phonolyte[{name}]'"
+            f"engine {name} is not installed", why=first_line(error), fix=f"pip install 'phonolyte[{name}]'"
         ) from error
-    return engine
+    except Exception as error:  # weights and settings that a foreign engine does not take
+        raise EngineError(f"engine {name} cannot be opened", why=first_line(error), fix="Check its options.") from error
+    return engine if engine.opening else engine.opened_by(Opening(name, dict(options)))
+
+
+def _make(name: str, options: Mapping[str, Any]) -> Engine:
+    module, _, maker = ENGINES[name].partition(":")
+    make: Callable[..., Engine] = getattr(import_module(module), maker)
+    _check_options(name, inspect.signature(make), options)
+    return make(**options)
 
 
 def _check_options(name: str, signature: inspect.Signature, options: Mapping[str, Any]) -> None:
@@ -130,83 +338,81 @@ def _check_options(name: str, signature: inspect.Signature, options: Mapping[str
             raise SettingsError(f"engine {name} needs {option}", fix=f"Add --option {option}=VALUE.")
 
 
-ENGINES = {
-    "dpa4": "phonolyte.forces.dpa:dpa4",
-    "sevennet": "phonolyte.forces.engines:sevennet",
-    "espresso": "phonolyte.forces.espresso:espresso",
-    "emt": "phonolyte.forces.engines:emt",
-}
-"""Engines and where they are made: potentials near DFT first."""
+def _number_or_text(text: str) -> bool | int | float | str:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
-def emt() -> Engine:
-    """Effective medium theory of ASE: a toy for a few metals, fast enough for tests."""
-    from ase.calculators.emt import EMT
-
-    return Engine("emt", EMT(), provenance_of("ase"))
+# Engines in other processes
 
 
-def sevennet(model: str = "7net-l3i5") -> Engine:
-    """SevenNet, whose weights come with its package (MIT licence).
-
-    Parameters
-    ----------
-    model
-        A name of the package (``7net-l3i5``, ``7net-0``, ...) or the path of a checkpoint.
-    """
-    from sevenn.calculator import SevenNetCalculator
-
-    calculator = SevenNetCalculator(model=model, device="cpu")
-    return Engine("sevennet", calculator, {**provenance_of("sevenn", "torch"), "model": model})
-
-
-def provenance_of(*packages: str, weights: Path | None = None) -> dict[str, str]:
-    """Versions of packages, and the sha256 of a file of weights."""
-    found = {package: version(package) for package in packages}
-    if weights is not None:
-        found["weights"] = weights.name
-        found["weights_sha256"] = checksum([weights])
-    return found
-
-
-def checksum(files: Sequence[Path]) -> str:
-    """sha256 over the content of files, in their order."""
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _by_path(name: str, options: Mapping[str, Any]) -> Engine:
-    module, _, attribute = name.partition(":")
+def _pickled(name: str, values: tuple[object, ...]) -> bytes:
+    """Bytes of what makes an engine: pickled here so that an error names the engine, and as a key for what is kept."""
     try:
-        maker = getattr(import_module(module), attribute)
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{module} cannot be imported", why=_first_line(error), fix=f"pip install {module.partition('.')[0]}"
+        return pickle.dumps(values)
+    except Exception as error:  # pickle raises whatever the objects in it raise
+        raise EngineError(
+            f"engine {name} cannot be sent to another process",
+            why=first_line(error),
+            fix="Name its class as module:Class with options of plain values, or compute in one process.",
         ) from error
+
+
+def _built(packed: bytes) -> Engine:
+    return Engine(*pickle.loads(packed))
+
+
+@lru_cache(maxsize=KEPT)
+def received(packed: bytes) -> Engine:
+    """An engine that another process sent; it is opened when it is first needed, once a process.
+
+    An error on opening is thus raised where the engine is used, as of any engine, and not where a pool unpickles its
+    tasks, which would break the pool.
+    """
+    opening, provenance, max_workers = pickle.loads(packed)
+    engine = object.__new__(Engine)
+    sent = {"name": opening.name, "provenance": provenance, "max_workers": max_workers, "opening": opening}
+    for each in fields(Engine):
+        if each.name not in LOADED:
+            object.__setattr__(engine, each.name, sent[each.name])
+    return engine
+
+
+_LOADING = RLock()
+
+
+def _load(engine: Engine) -> None:
+    """Open an engine that was received, and fill in what does not travel."""
+    assert engine.opening is not None
+    with _LOADING:
+        if _is_loaded(engine):  # by another thread, meanwhile
+            return
+        opened = engine.opening.open()
+        _refuse_another(engine.name, engine.provenance, opened.provenance)
+        for name in LOADED:
+            object.__setattr__(engine, name, getattr(opened, name))
+
+
+def _is_loaded(engine: Engine) -> bool:
+    try:
+        object.__getattribute__(engine, LOADED[-1])
     except AttributeError:
-        raise SettingsError(f"{module} has no {attribute!r}", fix="Give package.module:Class.") from None
-    try:
-        calculator = maker(**options)
-    except Exception as error:  # a foreign constructor can raise anything
-        raise EngineError(f"{name} cannot be made", why=_first_line(error), fix="Check its options.") from error
-    if not hasattr(calculator, "get_forces"):
-        raise SettingsError(f"{name} is no ASE calculator", fix="Give a class with get_forces.")
-    package = module.partition(".")[0]
-    try:
-        owner = packages_distributions().get(package, [package])[0]
-        provenance = provenance_of(owner)
-    except PackageNotFoundError:
-        provenance = {}
-    return Engine(name, calculator, {**provenance, **{key: _stated(value) for key, value in options.items()}})
+        return False
+    return True
 
 
-def _stated(value: Any) -> str:
-    """An option as provenance tells it: a file, such as one of weights, by its name and content."""
-    path = Path(str(value))
-    return f"{path.name} sha256:{checksum([path])}" if path.is_file() else str(value)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def _refuse_another(name: str, there: Mapping[str, str], here: Mapping[str, str]) -> None:
+    differing = [key for key in sorted({*there, *here}) if there.get(key) != here.get(key)]
+    if differing:
+        stated = (f"{key} is {here.get(key)} here and {there.get(key)} there" for key in differing)
+        raise EngineError(
+            f"engine {name} of this worker is not that of the process which sent it",
+            why="; ".join(stated),
+            fix="Install the same version, and have the same files, where the workers run; then start them anew.",
+        )

@@ -1,32 +1,46 @@
 """From a measured impedance spectrum to a conductivity and an activation energy; stands alone."""
 
-from phonolyte.impedance.arrhenius import ArrheniusFit, arrhenius, regimes
-from phonolyte.impedance.conductivity import Geometry, Resistance, intercept, resistances
-from phonolyte.impedance.fitting import CORES, Fit, best_fit, fit
+from phonolyte import make_callable
+from phonolyte.impedance.analysis import Analysis, analyze_spectrum
+from phonolyte.impedance.arrhenius import ArrheniusFit, fit_arrhenius, fit_regimes
+from phonolyte.impedance.batch import Reading, analyze, find_files
+from phonolyte.impedance.conductivity import Geometry, Intercept, Resistance, list_resistances, read_intercept
+from phonolyte.impedance.drawing import Drawings, draw, plot_arrhenius, plot_spectrum
+from phonolyte.impedance.fitting import CORES, Fit, choose_circuit, fit_circuit
+from phonolyte.impedance.page import write_page
 from phonolyte.impedance.readers import read_spectrum
-from phonolyte.impedance.run import Analysis, Reading, analyse, analyse_files, tables
+from phonolyte.impedance.series import Series
 from phonolyte.impedance.spectrum import Spectrum
-from phonolyte.impedance.validation import KramersKronig, kramers_kronig
+from phonolyte.impedance.validation import KramersKronig, check_kramers_kronig
 
 __all__ = [
     "CORES",
     "Analysis",
     "ArrheniusFit",
+    "Drawings",
     "Fit",
     "Geometry",
+    "Intercept",
     "KramersKronig",
     "Reading",
     "Resistance",
+    "Series",
     "Spectrum",
-    "analyse",
-    "analyse_files",
-    "arrhenius",
-    "best_fit",
-    "fit",
-    "intercept",
-    "kramers_kronig",
+    "analyze",
+    "analyze_spectrum",
+    "check_kramers_kronig",
+    "choose_circuit",
+    "draw",
+    "find_files",
+    "fit_arrhenius",
+    "fit_circuit",
+    "fit_regimes",
+    "list_resistances",
+    "plot_arrhenius",
+    "plot_spectrum",
+    "read_intercept",
     "read_spectrum",
-    "regimes",
-    "resistances",
-    "tables",
+    "write_page",
 ]
+
+make_callable(__name__)

@@ -29,6 +29,9 @@ WIDEST_EV = 2.0
 FEWEST_TWO = 6
 """Temperatures from which on two regimes are looked for, three at least on either side."""
 
+BETTER_TWO = 10.0
+"""Information criterion by which two lines must be better than one: odds of more than a hundred to one."""
+
 FLOOR = 0.01
 """Least relative uncertainty of a conductivity as a weight: a fit cannot know what the temperature was to better."""
 
@@ -47,7 +50,7 @@ class ArrheniusFit:
         Activation energy, its standard deviation, and the ends of its 95 % interval.
     prefactor, prefactor_low, prefactor_high
         In S K/cm, or S/cm.
-    room_s_cm, room_low_s_cm, room_high_s_cm
+    sigma_25c_s_cm, sigma_25c_low_s_cm, sigma_25c_high_s_cm
         At 25 degrees Celsius, extrapolated where that is not among the temperatures.
     outliers
         Indices of points off the line.
@@ -65,15 +68,15 @@ class ArrheniusFit:
     prefactor: float
     prefactor_low: float
     prefactor_high: float
-    room_s_cm: float
-    room_low_s_cm: float
-    room_high_s_cm: float
+    sigma_25c_s_cm: float
+    sigma_25c_low_s_cm: float
+    sigma_25c_high_s_cm: float
     outliers: tuple[int, ...]
     temperatures_k: tuple[float, float]
     n: int
 
 
-def arrhenius(
+def fit_arrhenius(
     temperatures_k: Sequence[float] | Floats,
     sigma_s_cm: Sequence[float] | Floats,
     relative_std: Sequence[float] | Floats,
@@ -87,17 +90,9 @@ def arrhenius(
         With fewer than three temperatures, from which there is no interval, and for what has no logarithm.
     """
     t, sigma = np.asarray(temperatures_k, float), np.asarray(sigma_s_cm, float)
-    if distinct(t) < 3:
-        raise SpectrumError(
-            f"an activation energy needs three temperatures, there are {distinct(t)}", fix="Measure more of them."
-        )
-    if not (np.isfinite(sigma) & (sigma > 0)).all() or not np.isfinite(relative_std).all():
-        raise SpectrumError(
-            "there is no Arrhenius line", why="a conductivity is zero or no number", fix="Leave its spectrum out."
-        )
-    y = np.log(sigma * t) if form == "ln_sigma_t" else np.log(sigma)
-    weight = 1 / np.maximum(np.asarray(relative_std, float), FLOOR) ** 2
-    line = _line(1 / t, y, weight)
+    _check_points(t, sigma, np.asarray(relative_std, float))
+    y, weight = _ordinate(t, sigma, form), _weights(relative_std)
+    line = _fit_line(1 / t, y, weight)
     quantile = float(student.ppf(0.5 + CONFIDENCE / 2, len(t) - 2))
     energy, spread = -line.slope * KB_EV_K, line.slope_std * KB_EV_K
     room, room_std = line.at(1 / ROOM_K)
@@ -114,65 +109,95 @@ def arrhenius(
         prefactor=starts[0],
         prefactor_low=starts[1],
         prefactor_high=starts[2],
-        room_s_cm=rooms[0],
-        room_low_s_cm=rooms[1],
-        room_high_s_cm=rooms[2],
-        outliers=_off_the_line(1 / t, y, weight),
+        sigma_25c_s_cm=rooms[0],
+        sigma_25c_low_s_cm=rooms[1],
+        sigma_25c_high_s_cm=rooms[2],
+        outliers=_find_outliers(1 / t, y, weight),
         temperatures_k=(float(t.min()), float(t.max())),
         n=len(t),
     )
 
 
-def regimes(
+def fit_regimes(
     temperatures_k: Sequence[float] | Floats,
     sigma_s_cm: Sequence[float] | Floats,
     relative_std: Sequence[float] | Floats,
     form: Form = "ln_sigma_t",
 ) -> list[ArrheniusFit]:
-    """One line, or two where the data demand it, from low to high temperatures.
+    """Fit one line, or two where the data demand it, from low to high temperatures.
 
-    Two lines must be better than one by 10 in the Bayesian information criterion, and the intervals of their energies
-    must not meet, and must differ by what a mechanism would change, 0.03 eV.
+    Two lines must be better than one by `BETTER_TWO` in the Bayesian information criterion, and the intervals of their
+    energies must not meet, and must differ by what a mechanism would change, `LEAST_CHANGE_EV`.
+
+    Raises
+    ------
+    SpectrumError
+        As :func:`fit_arrhenius`.
     """
     t = np.asarray(temperatures_k, float)
-    order = np.argsort(t)
+    order = np.argsort(t, kind="stable")
     t, sigma, spread = t[order], np.asarray(sigma_s_cm, float)[order], np.asarray(relative_std, float)[order]
-    whole = arrhenius(t, sigma, spread, form)
-    n = len(t)
-    if n < FEWEST_TWO:
+    whole = fit_arrhenius(t, sigma, spread, form)
+    cut, gain = _find_cut(t, _ordinate(t, sigma, form), _weights(spread))
+    if gain <= BETTER_TWO:
         return [whole]
-    y = np.log(sigma * t) if form == "ln_sigma_t" else np.log(sigma)
-    weight = 1 / np.maximum(spread, FLOOR) ** 2
+    low, high = (fit_arrhenius(t[part], sigma[part], spread[part], form) for part in (slice(0, cut), slice(cut, None)))
+    apart = low.ea_high_ev < high.ea_low_ev or high.ea_high_ev < low.ea_low_ev
+    matters = abs(low.ea_ev - high.ea_ev) >= LEAST_CHANGE_EV
+    return [low, high] if apart and matters else [whole]
+
+
+def _check_points(t: Floats, sigma: Floats, relative_std: Floats) -> None:
+    different = count_temperatures(t)
+    if different < 3:
+        raise SpectrumError(
+            f"an activation energy needs three temperatures, there are {different}", fix="Measure more of them."
+        )
+    if not (np.isfinite(sigma) & (sigma > 0)).all() or not np.isfinite(relative_std).all():
+        raise SpectrumError(
+            "there is no Arrhenius line", why="a conductivity is zero or not a number", fix="Leave its spectrum out."
+        )
+
+
+def _ordinate(t: Floats, sigma: Floats, form: Form) -> Floats:
+    return np.log(sigma * t) if form == "ln_sigma_t" else np.log(sigma)
+
+
+def _weights(relative_std: Sequence[float] | Floats) -> Floats:
+    weights: Floats = 1 / np.maximum(np.asarray(relative_std, float), FLOOR) ** 2
+    return weights
+
+
+def _find_cut(t: Floats, y: Floats, weight: Floats) -> tuple[int, float]:
+    """First point of the second of two lines, and by how much of the information criterion they are better than one."""
+    n = len(t)
 
     def square(part: slice) -> float:
-        return _line(1 / t[part], y[part], weight[part]).square
+        return _fit_line(1 / t[part], y[part], weight[part]).square
 
     cuts = [
         cut for cut in range(3, n - 2)
-        if distinct(t[cut - 1 : cut + 1]) == 2 and min(distinct(t[:cut]), distinct(t[cut:])) >= 3
+        if count_temperatures(t[cut - 1 : cut + 1]) == 2
+        and min(count_temperatures(t[:cut]), count_temperatures(t[cut:])) >= 3
     ]  # fmt: skip
-    if not cuts:
-        return [whole]
+    if n < FEWEST_TWO or not cuts:
+        return 0, -np.inf
     best = min(cuts, key=lambda cut: square(slice(0, cut)) + square(slice(cut, n)))
     two = square(slice(0, best)) + square(slice(best, n))
     least = 1e-12 * n  # of points without noise
-    better = n * np.log(max(square(slice(0, n)), least) / max(two, least)) - 3 * np.log(n)
-    low, high = (arrhenius(t[part], sigma[part], spread[part], form) for part in (slice(0, best), slice(best, n)))
-    apart = low.ea_high_ev < high.ea_low_ev or high.ea_high_ev < low.ea_low_ev
-    matters = abs(low.ea_ev - high.ea_ev) >= LEAST_CHANGE_EV
-    return [low, high] if better > 10 and apart and matters else [whole]
+    return best, float(n * np.log(max(square(slice(0, n)), least) / max(two, least)) - 3 * np.log(n))
 
 
-def distinct(temperatures_k: Sequence[float] | Floats) -> int:
+def count_temperatures(temperatures_k: Sequence[float] | Floats) -> int:
     """How many temperatures differ by more than their rounding."""
     sorted_k = np.sort(np.asarray(temperatures_k, float))
     return int((np.diff(sorted_k, prepend=-np.inf) > ROUNDED_K).sum())
 
 
-def fault(ea_ev: float, ea_low_ev: float, ea_high_ev: float) -> str:
-    """Why a line is none of thermal activation, in words; empty where it is one."""
+def find_fault(ea_ev: float, ea_low_ev: float, ea_high_ev: float) -> str:
+    """Reason why a line is not of thermal activation, in words; empty where it is."""
     if not np.isfinite([ea_ev, ea_low_ev, ea_high_ev]).all():
-        return "its energy is no number"
+        return "its energy is not a number"
     if ea_ev <= 0:
         return "the conductivity does not rise with temperature"
     if ea_high_ev - ea_low_ev > WIDEST_EV:
@@ -201,7 +226,7 @@ class _Line(NamedTuple):
         return self.intercept + self.slope * x, float(np.sqrt(max(where @ self.covariance @ where, 0.0)))
 
 
-def _line(x: Floats, y: Floats, weight: Floats) -> _Line:
+def _fit_line(x: Floats, y: Floats, weight: Floats) -> _Line:
     """A weighted line, about the mean of x: a matrix of normal equations is singular where temperatures are close."""
     total = float(weight.sum())
     center, height = float(weight @ x) / total, float(weight @ y) / total
@@ -212,7 +237,7 @@ def _line(x: Floats, y: Floats, weight: Floats) -> _Line:
     return _Line(height - slope * center, slope, inverse * square / max(len(x) - 2, 1), square)
 
 
-def _off_the_line(x: Floats, y: Floats, weight: Floats) -> tuple[int, ...]:
+def _find_outliers(x: Floats, y: Floats, weight: Floats) -> tuple[int, ...]:
     """Points that are far off the line through the others."""
     if len(x) < 5:
         return ()
@@ -221,9 +246,9 @@ def _off_the_line(x: Floats, y: Floats, weight: Floats) -> tuple[int, ...]:
     everything: Ints = np.arange(len(x))
     for point in everything:
         rest = everything != point
-        if distinct(1 / x[rest]) < 3:
+        if count_temperatures(1 / x[rest]) < 3:
             continue  # two temperatures leave no freedom to say that a third is off
-        line = _line(x[rest], y[rest], weight[rest])
+        line = _fit_line(x[rest], y[rest], weight[rest])
         expected, spread = line.at(float(x[point]))
         noise = line.square / (rest.sum() - 2) / weight[point]
         if abs(y[point] - expected) > far * np.sqrt(spread**2 + noise):

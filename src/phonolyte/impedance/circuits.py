@@ -41,7 +41,7 @@ class Grid(NamedTuple):
     log_j_omega: Complexes
 
     @classmethod
-    def of(cls, frequency_hz: Floats) -> Grid:
+    def from_frequencies(cls, frequency_hz: Floats) -> Grid:
         """The grid of some frequencies."""
         omega = 2 * np.pi * frequency_hz
         return cls(frequency_hz, omega, np.log(omega) + 0.5j * np.pi)
@@ -109,7 +109,7 @@ class Element:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class InSeries:
     """Parts one after another."""
 
     parts: tuple[Part, ...]
@@ -123,7 +123,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Parallel:
+class InParallel:
     """Parts side by side, with the first parameter of each, and the one after the last."""
 
     parts: tuple[Part, ...]
@@ -141,7 +141,7 @@ class Parallel:
         return z
 
 
-Part = Element | Series | Parallel
+Part = Element | InSeries | InParallel
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +171,7 @@ class Circuit:
 
     def impedance_ohm(self, values: Sequence[float] | Floats, frequency_hz: Floats) -> Complexes:
         """The impedance (n,) at frequencies in Hz."""
-        return self.respond(np.asarray(values, float), Grid.of(frequency_hz))[0]
+        return self.respond(np.asarray(values, float), Grid.from_frequencies(frequency_hz))[0]
 
     @cached_property
     def arcs(self) -> tuple[str, ...]:
@@ -180,7 +180,7 @@ class Circuit:
 
 
 @lru_cache(maxsize=256)
-def circuit_of(text: str) -> Circuit:
+def parse_circuit(text: str) -> Circuit:
     """Read a circuit, such as ``R0-p(R1,CPE1)-CPE2``.
 
     Raises
@@ -221,7 +221,7 @@ class _Reader:
         while self.tokens and self.tokens[0] == "-":
             self.take("-")
             parts.append(self.one())
-        return parts[0] if len(parts) == 1 else Series(tuple(parts))
+        return parts[0] if len(parts) == 1 else InSeries(tuple(parts))
 
     def one(self) -> Part:
         name = self.take()
@@ -236,7 +236,7 @@ class _Reader:
             parts.append(self.series())
             edges.append(len(self.names))
         self.take(")")
-        return Parallel(tuple(parts), tuple(edges))
+        return InParallel(tuple(parts), tuple(edges))
 
     def element(self, name: str) -> Element:
         found = re.fullmatch(r"([A-Za-z]+)(\d*)", name)

@@ -35,12 +35,14 @@ Process = Literal["bulk", "grain_boundary", "interface", "electrode", "series", 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Of a pellet between two electrodes.
+    """Size of a pellet between two electrodes.
 
     Attributes
     ----------
     thickness_cm, area_cm2
-        With their standard deviations, zero where they are not known.
+        Thickness of the pellet and area of the electrodes.
+    thickness_std_cm, area_std_cm2
+        Their standard deviations, zero where they are not known.
     """
 
     thickness_cm: float
@@ -49,7 +51,7 @@ class Geometry:
     area_std_cm2: float = 0.0
 
     @classmethod
-    def of(
+    def from_mm(
         cls,
         thickness_mm: float,
         *,
@@ -58,7 +60,7 @@ class Geometry:
         thickness_std_mm: float = 0.0,
         diameter_std_mm: float = 0.0,
     ) -> Self:
-        """From what a calliper measures.
+        """Geometry from what a calliper measures.
 
         Raises
         ------
@@ -85,23 +87,27 @@ class Geometry:
 
     @property
     def relative_std(self) -> float:
-        """Of thickness over area."""
+        """Standard deviation of thickness over area, as a share of it."""
         return float(np.hypot(self.thickness_std_cm / self.thickness_cm, self.area_std_cm2 / self.area_cm2))
+
+    def conductivity_s_cm(self, ohm: float) -> float:
+        """Conductivity of a resistance, S/cm; NaN for what is not one, which is not above zero."""
+        return self.constant_per_cm / ohm if ohm > 0 else float("nan")
 
 
 class Resistance(NamedTuple):
-    """Of one process.
+    """Resistance of one process.
 
     Attributes
     ----------
     process
-        What it is of.
+        Which one.
     ohm, low_ohm, high_ohm
         The resistance, and the ends of its 95 % interval.
     relative_std
         Standard deviation of its logarithm.
     capacitance_f
-        Of its arc; NaN where it has none.
+        Capacitance of its arc; NaN where it has none.
     """
 
     process: Process
@@ -113,7 +119,7 @@ class Resistance(NamedTuple):
 
 
 class Intercept(NamedTuple):
-    """The resistance that a spectrum shows without a fit.
+    """Resistance that a spectrum shows without a fit.
 
     Attributes
     ----------
@@ -122,22 +128,27 @@ class Intercept(NamedTuple):
     complete
         Whether it comes there; else the resistance is at least this.
     frequency_hz
-        Of the point.
+        Frequency of the point.
     """
 
     ohm: float
     complete: bool
     frequency_hz: float
 
+    @property
+    def is_resistance(self) -> bool:
+        """Whether the point has a real part above zero: a capacitor alone has none."""
+        return self.ohm > 0
 
-def resistances(
+
+def list_resistances(
     fit: Fit,
     constant_per_cm: float | None = None,
     *,
     boundary_f_cm: float = BOUNDARY_F_CM,
     rivals: Sequence[Fit] = (),
 ) -> list[Resistance]:
-    """The resistances of a circuit, by process.
+    """Resistances of a circuit, by process.
 
     Of two arcs the faster one is of the bulk, the other of grain boundaries, as long as no capacitance speaks of
     electrodes. A single arc is what its capacitance says; where that is grain boundaries, a resistor before it is the
@@ -231,8 +242,8 @@ def _sum(fit: Fit, names: Sequence[str], process: Process, capacitance_f: float)
     return Resistance(process, ohm, ohm / wide, ohm * wide, spread, capacitance_f)
 
 
-def intercept(spectrum: Spectrum) -> Intercept:
-    """The resistance without a fit: where the spectrum is nearest to the real axis between arcs and what blocks.
+def read_intercept(spectrum: Spectrum) -> Intercept:
+    """Resistance without a fit: where the spectrum is nearest to the real axis between arcs and what blocks.
 
     That is its end, where that meets the axis; else the last minimum of the phase, unless the phase falls again
     behind it, towards an axis that is not reached. A spectrum that only rises like a blocking electrode, its arc too
@@ -260,8 +271,3 @@ def intercept(spectrum: Spectrum) -> Intercept:
     else:
         at, complete = last, False
     return Intercept(float(z[at].real), complete, float(f[at]))
-
-
-def conductivity_s_cm(ohm: float, geometry: Geometry) -> float:
-    """Thickness over area and resistance."""
-    return geometry.constant_per_cm / ohm

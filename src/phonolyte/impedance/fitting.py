@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from phonolyte.arrays import Floats
 from phonolyte.errors import SpectrumError
-from phonolyte.impedance.circuits import Circuit, Grid, circuit_of
+from phonolyte.impedance.circuits import Circuit, Grid, parse_circuit
 from phonolyte.impedance.spectrum import Complexes, Spectrum
 from phonolyte.impedance.starts import Decomposition, from_misfit, from_simpler, from_spectrum
 
@@ -113,7 +113,7 @@ class Fit:
         The capacitance is that of the arc's time constant (Hsu and Mansfeld, 10.5006/1.3280607).
         """
         found = []
-        for number in circuit_of(self.circuit).arcs:
+        for number in parse_circuit(self.circuit).arcs:
             r = self[f"R{number}"]
             if f"C{number}" in self.names:
                 found.append((f"R{number}", r, self[f"C{number}"]))
@@ -123,7 +123,7 @@ class Fit:
         return sorted(found, key=lambda arc: arc[1] * arc[2])
 
 
-def best_fit(spectrum: Spectrum, *, weighting: Weighting = "modulus") -> tuple[Fit, list[Fit]]:
+def choose_circuit(spectrum: Spectrum, *, weighting: Weighting = "modulus") -> tuple[Fit, list[Fit]]:
     """The simplest adequate circuit, and all that were tried.
 
     A circuit with more parameters must be better by `BETTER` in the Bayesian information criterion, and the spectrum
@@ -134,25 +134,25 @@ def best_fit(spectrum: Spectrum, *, weighting: Weighting = "modulus") -> tuple[F
     SpectrumError
         When there are fewer points than parameters of the simplest one.
     """
-    parts = Decomposition.of(spectrum)
+    parts = Decomposition.from_spectrum(spectrum)
     tried: dict[str, Fit] = {}
 
     def attempt(text: str, guesses: Sequence[Floats]) -> None:
-        circuit = circuit_of(text)
+        circuit = parse_circuit(text)
         if len(spectrum) > len(circuit.names) and guesses:
             tried[text] = _fitted(spectrum, circuit, guesses, weighting)
 
     for core in CORES:
-        circuit = circuit_of(core)
+        circuit = parse_circuit(core)
         attempt(core, [*from_spectrum(parts, circuit), *_from_tried(spectrum, circuit, tried)])
     for core in CORES[1:]:
-        known, circuit = tried.get(core), circuit_of(f"R0-{core}")
+        known, circuit = tried.get(core), parse_circuit(f"R0-{core}")
         grown = _grown(known, parts.series_ohm, 0.01 * parts.total_ohm) if known else []
         attempt(circuit.text, [*grown, *_from_tried(spectrum, circuit, tried)])
     if _inductive(spectrum, parts):
         for core in CORES:
             known = tried.get(f"R0-{core}" if core != CORES[0] else core)
-            circuit = circuit_of(f"L0-{known.circuit}" if known else f"L0-R0-{core}")
+            circuit = parse_circuit(f"L0-{known.circuit}" if known else f"L0-R0-{core}")
             grown = _grown(known, parts.inductance_h) if known else []
             more = [*from_spectrum(parts, circuit), *_from_tried(spectrum, circuit, tried)]
             attempt(circuit.text, [*grown, *more])
@@ -167,7 +167,7 @@ def best_fit(spectrum: Spectrum, *, weighting: Weighting = "modulus") -> tuple[F
     return best, [*tried.values()]
 
 
-def fit(
+def fit_circuit(
     spectrum: Spectrum,
     circuit: str,
     start: Mapping[str, float] | None = None,
@@ -192,12 +192,12 @@ def fit(
     SpectrumError
         For a circuit that there is not, and one that has more parameters than the spectrum has values.
     """
-    wanted = circuit_of(circuit)
-    parts = Decomposition.of(spectrum)
+    wanted = parse_circuit(circuit)
+    parts = Decomposition.from_spectrum(spectrum)
     guesses = from_spectrum(parts, wanted)
     tried, simpler = _as_tried(spectrum, wanted, weighting), _arc_less(wanted)
     if simpler and not tried:
-        tried = _from_tried(spectrum, wanted, {simpler: fit(spectrum, simpler, weighting=weighting)})
+        tried = _from_tried(spectrum, wanted, {simpler: fit_circuit(spectrum, simpler, weighting=weighting)})
     guesses += tried
     for guess in guesses:
         for name, value in (start or {}).items():
@@ -206,12 +206,12 @@ def fit(
 
 
 def _as_tried(spectrum: Spectrum, wanted: Circuit, weighting: Weighting) -> list[Floats]:
-    """Values to start from: those of the same circuit, where :func:`best_fit` tries it, whatever its tail is called."""
+    """Values of the same circuit, where :func:`choose_circuit` tries it, whatever its tail is called."""
     same = re.sub(r"-CPE\d+$", "-CPE0", wanted.text)
     if same not in {core for plain in CORES for core in (plain, f"R0-{plain}", f"L0-{plain}", f"L0-R0-{plain}")}:
         return []
     try:
-        _, tried = best_fit(spectrum, weighting=weighting)
+        _, tried = choose_circuit(spectrum, weighting=weighting)
     except SpectrumError:
         return []
     return [one.values.copy() for one in tried if one.circuit == same]
@@ -257,7 +257,7 @@ def _from_tried(spectrum: Spectrum, circuit: Circuit, tried: Mapping[str, Fit]) 
         before, core = circuit.text[: circuit.text.find("p(")], "p(R1,CPE1)"
         arcs = tried.get(f"{before}{core}-p(R2,CPE2)")
         return [_as_tail(arcs)] if arcs and circuit.text == f"{before}{core}-CPE0" else []
-    simpler = circuit_of(known.circuit)
+    simpler = parse_circuit(known.circuit)
     split = from_simpler(simpler, known.values, known.arcs[-1][0][1:], circuit)
     return [*split, *from_misfit(spectrum, simpler, known.values, circuit)]
 
@@ -289,7 +289,7 @@ class _Problem:
     """Residuals and slopes of a circuit in free coordinates: logarithms, and for exponents the angle of a sine."""
 
     def __init__(self, spectrum: Spectrum, circuit: Circuit, weighting: Weighting) -> None:
-        self.circuit, self.grid, self.z = circuit, Grid.of(spectrum.frequency_hz), spectrum.impedance_ohm
+        self.circuit, self.grid, self.z = circuit, Grid.from_frequencies(spectrum.frequency_hz), spectrum.impedance_ohm
         size = np.abs(self.z)
         self.weight = 1 / (size if weighting == "modulus" else np.full_like(size, size.mean()))
         self.exponents, self.others = np.flatnonzero(circuit.exponents), np.flatnonzero(~circuit.exponents)

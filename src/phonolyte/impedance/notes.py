@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phonolyte.impedance.arrhenius import distinct
-from phonolyte.impedance.conductivity import Geometry, resistances
-from phonolyte.impedance.run import FAR_BEYOND, Analysis, boundary_f_cm, series
+from phonolyte.impedance.analysis import FAR_BEYOND, Analysis
+from phonolyte.impedance.arrhenius import count_temperatures
+from phonolyte.impedance.conductivity import Geometry, list_resistances
+from phonolyte.impedance.tables import split_by_process
 from phonolyte.units import VACUUM_F_CM
 
 if TYPE_CHECKING:
@@ -20,78 +21,86 @@ HIGHEST_PERMITTIVITY = 1e4
 """No bulk of an ion conductor has more; the arc then is of something else, or a unit is wrong."""
 
 
-def series_notes(analyses: Sequence[Analysis], geometry: Geometry | None) -> list[str]:
+def list_series_notes(analyses: Sequence[Analysis], geometry: Geometry | None, boundary_f_cm: float) -> list[str]:
     """What is missing for conductivities and activation energies, and what cannot be."""
-    said = []
+    notes = []
     if geometry is None:
-        said.append("without --thickness-mm and --diameter-mm there are resistances, and no conductivities")
-    warm = [one.spectrum.temperature_k for one in analyses if one.spectrum.temperature_k is not None]
-    cold = [one.spectrum.name for one in analyses if one.spectrum.temperature_k is None]
-    if cold:
-        said.append(
-            f"no temperature is stated for {_some(cold)}: write it into the name, as sample_25C, "
-            f'or give --temperature-c "{cold[0]}=25"'
-        )
-    different = distinct(warm)
-    if geometry and warm and different < 3:
-        said.append(f"an activation energy needs three temperatures, there {_are(different)}")
-    if 1 < different < len(warm):
-        said.append("several spectra have the same temperature: each is a point of its own on the Arrhenius line")
-    hidden = [
-        one.spectrum.name
-        for one in analyses
-        if geometry and _is_hidden(one, geometry, boundary_f_cm(analyses, geometry))
-    ]
-    if hidden:
-        said.append(
-            f"the arc of the bulk is too fast to be seen in {_some(hidden)}: "
-            "the resistor before the other arc, leads included, is taken for it"
-        )
-    strange = [one.spectrum.name for one in analyses if geometry and not _is_possible(one, geometry)]
-    if strange:
-        said.append(
-            f"the capacitance of the fastest arc of {_some(strange)} is no solid's: "
-            "check the units of frequency and impedance, and the size of the pellet"
-        )
-    far = [one.spectrum.name for one in analyses if one.beyond > FAR_BEYOND]
+        notes.append("without --thickness-mm and --diameter-mm there are resistances, and no conductivities")
+    notes += _notes_on_temperatures(analyses, geometry)
+    if geometry:
+        notes += _notes_on_arcs(analyses, geometry, boundary_f_cm)
+    far = [one.name for one in analyses if one.beyond > FAR_BEYOND]
     if far:
-        said.append(
+        notes.append(
             f"the total of {_some(far)} is extrapolated far beyond what was measured: "
             "so is its point on the Arrhenius line"
         )
-    return said
+    return notes
 
 
-def line_notes(spectra: pd.DataFrame, lines: pd.DataFrame) -> list[str]:
-    """What must be known of Arrhenius lines: which there are none of, and which are none, each process once."""
-    parts, said = series(spectra), []
-    fitted = set(lines["process"]) if len(lines) else set()
+def list_line_notes(spectra: pd.DataFrame, lines: pd.DataFrame) -> list[str]:
+    """What must be known of Arrhenius lines: which could not be fitted, and which are not, each process once."""
+    parts, notes = split_by_process(spectra), []
     sigma = spectra["sigma_s_cm"].dropna()
     lost = int((~sigma.between(0, np.inf, inclusive="neither")).sum())
     if lost:
-        said.append(f"conductivities that are zero or infinite are on no Arrhenius line: {lost}")
-    said += [f"no Arrhenius line could be fitted to {_process(name)}" for name in parts if name not in fitted]
-    shown = lines[(lines["form"] == "ln_sigma_t") & (lines["fault"] != "")] if len(lines) else lines
-    said += [f"{_process(row['process'])}: no Arrhenius line, {row['fault']}" for row in shown.to_dict("records")]
-    return said
+        notes.append(f"conductivities that are zero or infinite are on no Arrhenius line: {lost}")
+    fitted = set(lines["process"])
+    notes += [f"no Arrhenius line could be fitted to {_word(name)}" for name in parts if name not in fitted]
+    faulty = lines[lines["fault"] != ""]
+    notes += [
+        f"{_word(process)}: no Arrhenius line, {fault}"
+        for process, fault in zip(faulty["process"], faulty["fault"], strict=True)
+    ]
+    return notes
 
 
-def _process(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def together(analyses: Sequence[Analysis]) -> list[str]:
-    """Notes on spectra, those that differ in numbers only told once."""
-    found: dict[str, list[tuple[str, str]]] = {}
+def merge_notes(analyses: Sequence[Analysis]) -> list[str]:
+    """Notes on spectra, those that differ in numbers only once."""
+    groups: dict[str, list[tuple[str, str]]] = {}
     for one in analyses:
         for note in one.notes:
-            found.setdefault(re.sub(r"[\d.,]+", "#", note), []).append((one.spectrum.name, note))
+            groups.setdefault(re.sub(r"[\d.,]+", "#", note), []).append((one.name, note))
     lines = []
-    for alike in found.values():
+    for alike in groups.values():
         name, note = alike[0]
         more = f" (and {len(alike) - 1} more alike)" if len(alike) > 1 else ""
         lines.append(f"{name}: {note}{more}")
     return lines
+
+
+def _notes_on_temperatures(analyses: Sequence[Analysis], geometry: Geometry | None) -> list[str]:
+    notes = []
+    warm = [one.spectrum.temperature_k for one in analyses if one.spectrum.temperature_k is not None]
+    cold = [one.name for one in analyses if one.spectrum.temperature_k is None]
+    if cold:
+        notes.append(
+            f"no temperature is stated for {_some(cold)}: write it into the name, as sample_25C, "
+            f'or give --temperature-c "{cold[0]}=25"'
+        )
+    different = count_temperatures(warm)
+    if geometry and warm and different < 3:
+        notes.append(f"an activation energy needs three temperatures, there {_are(different)}")
+    if 1 < different < len(warm):
+        notes.append("several spectra have the same temperature: each is a point of its own on the Arrhenius line")
+    return notes
+
+
+def _notes_on_arcs(analyses: Sequence[Analysis], geometry: Geometry, boundary_f_cm: float) -> list[str]:
+    notes = []
+    hidden = [one.name for one in analyses if _is_hidden(one, geometry, boundary_f_cm)]
+    if hidden:
+        notes.append(
+            f"the arc of the bulk is too fast to be seen in {_some(hidden)}: "
+            "the resistor before the other arc, leads included, is taken for it"
+        )
+    strange = [one.name for one in analyses if not _is_possible(one, geometry)]
+    if strange:
+        notes.append(
+            f"the capacitance of the fastest arc of {_some(strange)} is not that of a solid: "
+            "check the units of frequency and impedance, and the size of the pellet"
+        )
+    return notes
 
 
 def _is_possible(one: Analysis, geometry: Geometry) -> bool:
@@ -103,10 +112,14 @@ def _is_possible(one: Analysis, geometry: Geometry) -> bool:
     return 1 <= permittivity < HIGHEST_PERMITTIVITY or (permittivity >= 1 and "R0" in one.fit.names)
 
 
-def _is_hidden(one: Analysis, geometry: Geometry, boundary: float) -> bool:
+def _is_hidden(one: Analysis, geometry: Geometry, boundary_f_cm: float) -> bool:
     """Whether the bulk shows as a resistor only."""
-    found = resistances(one.fit, geometry.constant_per_cm, boundary_f_cm=boundary)
-    return any(part.process == "bulk" and np.isnan(part.capacitance_f) for part in found)
+    parts = list_resistances(one.fit, geometry.constant_per_cm, boundary_f_cm=boundary_f_cm)
+    return any(part.process == "bulk" and np.isnan(part.capacitance_f) for part in parts)
+
+
+def _word(process: str) -> str:
+    return process.replace("_", " ")
 
 
 def _some(names: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from phonolyte.arrays import Floats
 from phonolyte.errors import MissingExtraError, SpectrumError
 from phonolyte.impedance.spectrum import Spectrum
-from phonolyte.impedance.temperature import temperature_of
+from phonolyte.impedance.temperature import find_temperature
 from phonolyte.units import ZERO_C_K
 
 ENCODINGS = ("utf-8-sig", "utf-16", "cp1252")
@@ -124,9 +124,9 @@ def read_spectrum(path: str | Path, *, frequency_unit: str = "", impedance_unit:
         columns["phase"] = _phase(columns["phase"], rows, notes)
         impedance = values("modulus") * np.exp(1j * np.deg2rad(values("phase")))
     known = values("temperature") + _offset(columns["temperature"]) if "temperature" in columns else None
-    temperature, said = temperature_of(path.stem, lines, known)
+    temperature, said = find_temperature(path.stem, lines, known)
     notes += said
-    return Spectrum.of(
+    return Spectrum.from_arrays(
         path.stem, values("frequency"), impedance, notes=notes, temperature_k=temperature, source=str(path)
     )
 
@@ -367,7 +367,7 @@ def _mpr(path: Path) -> Spectrum:
             why=str(error).split("\n")[0] or type(error).__name__,
             fix="Export it as text.",
         ) from None
-    temperature, notes = temperature_of(path.stem, (), None)
+    temperature, notes = find_temperature(path.stem, (), None)
     measured = frequency > 0
-    return Spectrum.of(path.stem, frequency[measured], (real + 1j * imaginary)[measured], notes=notes,
+    return Spectrum.from_arrays(path.stem, frequency[measured], (real + 1j * imaginary)[measured], notes=notes,
                        temperature_k=temperature, source=str(path))  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,12 @@ FEWEST = 5
 
 MOST_BELOW = 0.2
 """Share of the points that may have a real part below zero, as noise makes it."""
+
+LEAST_SPAN = 2.0
+"""Ratio of the highest to the lowest frequency that a spectrum needs."""
+
+LEAST_OHM, MOST_OHM = 1e-12, 1e24
+"""Moduli beyond which a column is not an impedance in ohm; no instrument comes within decades of either."""
 
 TURNED = 0.8
 """When more than this share of the points is on the inductive side, the sign is taken for a convention."""
@@ -42,6 +47,8 @@ class Spectrum:
         What was guessed or mended when it was read, in sentences.
     source
         The file.
+    sweep
+        Number of the spectrum in its file, from 1.
     """
 
     name: str
@@ -50,16 +57,19 @@ class Spectrum:
     temperature_k: float | None = None
     notes: tuple[str, ...] = ()
     source: str = ""
+    sweep: int = 1
 
     @classmethod
-    def of(
+    def from_arrays(
         cls,
         name: str,
         frequency_hz: Sequence[float] | Floats,
         impedance_ohm: Sequence[complex] | Complexes,
         *,
+        temperature_k: float | None = None,
         notes: Sequence[str] = (),
-        **more: Any,
+        source: str = "",
+        sweep: int = 1,
     ) -> Spectrum:
         """Make a spectrum from plain values: sort it, mend what can be mended, and say so.
 
@@ -69,64 +79,104 @@ class Spectrum:
             For too few points, values that are no spectrum, and what cannot be mended without a guess.
         """
         f, z = np.asarray(frequency_hz, dtype=float), np.asarray(impedance_ohm, dtype=complex)
-        said = list(notes)
-        if len(f) != len(z):
-            raise SpectrumError(f"{name} has {len(f)} frequencies and {len(z)} impedances", fix="Check the columns.")
-        good = np.isfinite(f) & np.isfinite(z)
-        if not good.all():
-            said.append(f"{np.count_nonzero(~good)} of {len(f)} points are not numbers and were left out")
-            f, z = f[good], z[good]
-        if (f <= 0).any():
-            raise SpectrumError(
-                f"{name} has frequencies that are not above zero", why="a column may be another one than it seems",
-                fix="Name the columns in the header.",
-            )  # fmt: skip
-        f, z, repeated = _merged(f, z)
-        if repeated:
-            said.append(f"{repeated} repeated frequencies were averaged")
-        if len(f) < FEWEST:
-            raise SpectrumError(
-                f"{name} has {len(f)} points",
-                why=f"a spectrum needs {FEWEST} at least",
-                fix="Measure more frequencies." if len(f) else "Look at the file: no line has three numbers.",
-            )
-        if not (np.diff(f) < 0).all():
-            order = np.argsort(-f)
-            if not (np.diff(f) > 0).all():
-                said.append("frequencies were not in order and were sorted")
-            f, z = f[order], z[order]
-        if (np.abs(z) == 0).any() or np.ptp(z.real) == np.ptp(z.imag) == 0:
-            raise SpectrumError(
-                f"{name} is no spectrum", why="its impedances are zero or all the same", fix="Check the columns."
-            )
-        if np.mean(z.imag > 0) > TURNED:
-            said.append("the imaginary part is positive: it was taken for -Z''")
-            z = z.conj()
-        below = np.count_nonzero(z.real < 0)
-        if below > MOST_BELOW * len(z):
-            raise SpectrumError(
-                f"{name} is no spectrum of a passive sample", why=f"{below} of {len(z)} real parts are below zero",
-                fix="Check which column is Z' and which is Z''.",
-            )  # fmt: skip
-        if below:
-            said.append(f"{below} of {len(z)} real parts are below zero")
-        return cls(name, f, z, notes=tuple(said), **more)
+        messages = list(notes)
+        f, z = _leave_out_missing(name, f, z, messages)
+        f, z = _merge_repeated(f, z, messages)
+        _check_frequencies(name, f)
+        f, z = _sort(f, z, messages)
+        _check_impedances(name, z)
+        z = _turn(z, messages)
+        _check_passive(name, z, messages)
+        return cls(name, f, z, temperature_k, tuple(messages), source, sweep)
 
     def __len__(self) -> int:
         return len(self.frequency_hz)
 
-    def without(self, points: Sequence[int]) -> Spectrum:
+    def leave_out(self, points: Sequence[int]) -> Spectrum:
         """The spectrum without some points."""
         kept = np.delete(np.arange(len(self)), list(points))
         return replace(self, frequency_hz=self.frequency_hz[kept], impedance_ohm=self.impedance_ohm[kept])
 
 
-def _merged(f: Floats, z: Complexes) -> tuple[Floats, Complexes, int]:
-    """Means over repeated frequencies, in the order of their first; how many frequencies came more than once."""
+def _leave_out_missing(name: str, f: Floats, z: Complexes, messages: list[str]) -> tuple[Floats, Complexes]:
+    if len(f) != len(z):
+        raise SpectrumError(f"{name} has {len(f)} frequencies and {len(z)} impedances", fix="Check the columns.")
+    good = np.isfinite(f) & np.isfinite(z)
+    if good.all():
+        return f, z
+    messages.append(f"{np.count_nonzero(~good)} of {len(f)} points are not numbers and were left out")
+    return f[good], z[good]
+
+
+def _merge_repeated(f: Floats, z: Complexes, messages: list[str]) -> tuple[Floats, Complexes]:
+    """Means over repeated frequencies, in the order of their first."""
     distinct, first, which, counts = np.unique(f, return_index=True, return_inverse=True, return_counts=True)
     if len(distinct) == len(f):
-        return f, z, 0
+        return f, z
     means = np.zeros(len(distinct), np.complex128)
     np.add.at(means, which, z / counts[which])
     order = np.argsort(first)
-    return distinct[order], means[order], int(np.count_nonzero(counts > 1))
+    messages.append(f"{np.count_nonzero(counts > 1)} repeated frequencies were averaged")
+    return distinct[order], means[order]
+
+
+def _check_frequencies(name: str, f: Floats) -> None:
+    if (f <= 0).any():
+        raise SpectrumError(
+            f"{name} has frequencies that are not above zero", why="a column may be another one than it seems",
+            fix="Name the columns in the header.",
+        )  # fmt: skip
+    if len(f) < FEWEST:
+        raise SpectrumError(
+            f"{name} has {len(f)} points",
+            why=f"a spectrum needs {FEWEST} at least",
+            fix="Measure more frequencies." if len(f) else "Look at the file: no line has three numbers.",
+        )
+    if f.max() < LEAST_SPAN * f.min():
+        raise SpectrumError(
+            f"{name} is not a spectrum",
+            why=f"its frequencies, {f.min():.6g} to {f.max():.6g} Hz, are nearly the same",
+            fix="Check which column is the frequency, or measure over more decades.",
+        )
+
+
+def _sort(f: Floats, z: Complexes, messages: list[str]) -> tuple[Floats, Complexes]:
+    """Points by falling frequency."""
+    if (np.diff(f) < 0).all():
+        return f, z
+    order = np.argsort(-f)
+    if not (np.diff(f) > 0).all():
+        messages.append("frequencies were not in order and were sorted")
+    return f[order], z[order]
+
+
+def _check_impedances(name: str, z: Complexes) -> None:
+    size = np.abs(z)
+    if (size == 0).any() or np.ptp(z.real) == np.ptp(z.imag) == 0:
+        raise SpectrumError(
+            f"{name} is not a spectrum", why="its impedances are zero or all the same", fix="Check the columns."
+        )
+    if not LEAST_OHM < size.min() <= size.max() < MOST_OHM:
+        raise SpectrumError(
+            f"{name} is not a spectrum", why=f"its impedances are {size.min():.3g} to {size.max():.3g} ohm",
+            fix="Check the columns and their units.",
+        )  # fmt: skip
+
+
+def _turn(z: Complexes, messages: list[str]) -> Complexes:
+    """Impedances with capacitive arcs below the real axis."""
+    if np.mean(z.imag > 0) <= TURNED:
+        return z
+    messages.append("the imaginary part is positive: it was taken for -Z''")
+    return z.conj()
+
+
+def _check_passive(name: str, z: Complexes, messages: list[str]) -> None:
+    below = np.count_nonzero(z.real < 0)
+    if below > MOST_BELOW * len(z):
+        raise SpectrumError(
+            f"{name} is not a spectrum of a passive sample", why=f"{below} of {len(z)} real parts are below zero",
+            fix="Check which column is Z' and which is Z''.",
+        )  # fmt: skip
+    if below:
+        messages.append(f"{below} of {len(z)} real parts are below zero")

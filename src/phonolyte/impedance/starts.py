@@ -52,7 +52,7 @@ class Decomposition:
     rms: float
 
     @classmethod
-    def of(cls, spectrum: Spectrum) -> Decomposition:
+    def from_spectrum(cls, spectrum: Spectrum) -> Decomposition:
         """Decompose a spectrum by non-negative least squares: linear, with one solution, nothing to start from."""
         f, size = spectrum.frequency_hz, np.abs(spectrum.impedance_ohm)
         omega = 2 * np.pi * f
@@ -165,7 +165,7 @@ def from_misfit(spectrum: Spectrum, simpler: Circuit, values: Floats, circuit: C
     circuit
         The circuit to start.
     """
-    grid, weight = Grid.of(spectrum.frequency_hz), 1 / np.abs(spectrum.impedance_ohm)
+    grid, weight = Grid.from_frequencies(spectrum.frequency_hz), 1 / np.abs(spectrum.impedance_ohm)
     z, slopes = simpler.respond(values, grid)
     off = (spectrum.impedance_ohm - z) * weight
     target = np.concatenate((off.real, off.imag))

@@ -27,7 +27,7 @@ _WORDS = re.compile(
 )
 
 
-def temperature_of(stem: str, lines: Sequence[str], column: Floats | None) -> tuple[float | None, list[str]]:
+def find_temperature(stem: str, lines: Sequence[str], column: Floats | None) -> tuple[float | None, list[str]]:
     """A temperature in kelvin and what must be said about it.
 
     Parameters

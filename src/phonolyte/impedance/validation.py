@@ -71,7 +71,7 @@ class KramersKronig:
         return kept
 
 
-def kramers_kronig(spectrum: Spectrum) -> KramersKronig:
+def check_kramers_kronig(spectrum: Spectrum) -> KramersKronig:
     """Test a spectrum by the linear Kramers-Kronig test (Schönleber et al., 10.1016/j.electacta.2014.01.034).
 
     A chain of RC elements, which obeys the relations by itself, is fitted by linear least squares; what it cannot fit

@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from io import StringIO
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-import pandas as pd
 from scipy.ndimage import minimum_filter
 
 from phonolyte.arrays import Floats
 from phonolyte.chemistry.charges import single_charge, with_oxidation_states
-from phonolyte.errors import Failure, MissingExtraError, SettingsError, StructureError
+from phonolyte.errors import MissingExtraError, SettingsError, StructureError
 from phonolyte.percolation.thresholds import thresholds
-from phonolyte.runs.campaign import ITEMS, Item, attempt, complete, folder_of
-from phonolyte.runs.tables import collected
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-STAGE = "percolation"
 METHOD = "bvse"
-MAP = "site_energy.npz"
+SITES = "Site energies"
+"""Heading of the options of this method."""
+
 NEIGHBOURS = 100
 """Ions that a point of the grid feels at most."""
 
@@ -64,10 +59,10 @@ class PercolationSettings:
         Cells with more atoms than this are refused: the time grows with the volume squared.
     """
 
-    resolution_a: float = 0.2
-    cutoff_a: float = 10.0
-    highest_ev: float = 5.0
-    limit_atoms: int = 200
+    resolution_a: Annotated[float, "Distance of grid points, angstrom.", SITES] = 0.2
+    cutoff_a: Annotated[float, "Distance at which ions are felt, angstrom.", SITES] = 10.0
+    highest_ev: Annotated[float, "Barriers above this are taken as none, eV.", SITES] = 5.0
+    limit_atoms: Annotated[int, "Largest number of atoms in a primitive cell.", SITES] = 200
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -120,15 +115,15 @@ class Percolation:
 
     def row(self) -> dict[str, Any]:
         """What a table shows of it; a barrier above the highest is empty."""
-        barriers = [barrier if np.isfinite(barrier) else None for barrier in self.barriers_ev]
-        radii = self.radii_a or (None, None, None)
+        barriers = [barrier if np.isfinite(barrier) else np.nan for barrier in self.barriers_ev]
+        radii = self.radii_a or (np.nan, np.nan, np.nan)
         return {
             "material_id": self.crystal.material_id,
             "formula": self.crystal.formula,
             "method": METHOD,
             "engine": "bvlain",
             "ion": self.ion,
-            "charge": self.charge,
+            "ion_charge": self.charge,
             "barrier_ev": barriers[0],
             "dimensions": self.dimensions,
             **{f"barrier_{n}d_ev": barrier for n, barrier in enumerate(barriers, 1)},
@@ -139,7 +134,7 @@ class Percolation:
         }
 
 
-def percolation(
+def compute_percolation(
     crystal: Crystal, ion: str, settings: PercolationSettings | None = None, *, primitive: bool = False
 ) -> Percolation:
     """Estimate the percolation of an ion through a crystal from its bond-valence site energies.
@@ -168,7 +163,7 @@ def percolation(
     """
     settings = settings or PercolationSettings()
     start = time.perf_counter()
-    lain = _lain()
+    lain = open_bvlain()
     if ion not in crystal.symbols:
         raise StructureError(
             f"{crystal.material_id} has no {ion}", fix="Name the mobile ion of this crystal.", kind="NoMobileIon"
@@ -203,60 +198,6 @@ def percolation(
     )
 
 
-def percolation_campaign(
-    crystals: Sequence[Crystal],
-    ion: str,
-    folder: Path,
-    settings: PercolationSettings | None = None,
-    *,
-    maps: bool = False,
-    executor: Executor | None = None,
-    progress: Callable[[int], None] | None = None,
-    until: float | None = None,
-) -> tuple[pd.DataFrame, list[Failure]]:
-    """Estimate the percolation in many crystals into a run folder, item by item as phonons are.
-
-    Parameters
-    ----------
-    crystals
-        With a `material_id` each of its own.
-    ion
-        Symbol of the mobile element.
-    folder
-        The run folder.
-    settings
-        The defaults unless given.
-    maps
-        Whether the energies on the grid are kept, in ``ID/site_energy.npz``.
-    executor
-        Of processes; the work is done here unless given.
-    progress
-        Called with the number of atoms done since the last call.
-    until
-        Time of the monotonic clock, in seconds, after which no further crystal is begun; those left are in no table.
-
-    Returns
-    -------
-    tuple
-        The table of ``barriers.parquet``, and the failures; together one row a crystal.
-    """
-    settings = settings or PercolationSettings()
-    _lain()
-    (folder / ITEMS).mkdir(parents=True, exist_ok=True)
-    decides = (METHOD, ion, maps, sorted(asdict(settings).items()))
-    items = [Item.of(crystal, folder, decides) for crystal in crystals]
-    compute = partial(_computed, ion=ion, settings=settings, folder=folder if maps else None)
-    work = partial(attempt, compute=compute, stage=STAGE)
-    complete(items, work, executor=executor, progress=progress, until=until)
-    return collected(items, folder)
-
-
-def read_map(run: Path, material_id: str) -> tuple[Floats, Floats]:
-    """Site energies in eV on the grid (nx, ny, nz) and the lattice (3, 3) in angstrom that a run folder has."""
-    with np.load(folder_of(run, material_id) / MAP) as found:
-        return found["energies_ev"], found["lattice"]
-
-
 def empty_sites(cell: Atoms, ion: str, settings: PercolationSettings | None = None) -> Floats:
     """Interstitial sites of an ion: minima of its bond-valence site energies where no atom is.
 
@@ -277,9 +218,9 @@ def empty_sites(cell: Atoms, ion: str, settings: PercolationSettings | None = No
     Raises
     ------
     StructureError
-        As :func:`percolation` does, and where there is no such minimum.
+        As :func:`compute_percolation` does, and where there is no such minimum.
     """
-    found = percolation(Crystal.from_ase(cell), ion, settings, primitive=True)
+    found = compute_percolation(Crystal.from_ase(cell), ion, settings, primitive=True)
     energies = found.energies_ev[:-1, :-1, :-1]
     lowest = energies == minimum_filter(energies, size=3, mode="wrap")
     places = np.argwhere(lowest & (energies < HIGHEST_SITE_EV)) / energies.shape
@@ -330,18 +271,8 @@ def _is_empty(cell: Atoms, places: Sequence[Floats], ion: str) -> bool:
     return bool((distances > np.where(cell.symbols == ion, OWN_SITE_A, FRAMEWORK_A)).all())
 
 
-def _computed(item: Item, *, ion: str, settings: PercolationSettings, folder: Path | None) -> dict[str, Any]:
-    """The record of a crystal; its map goes into the folder where one is given."""
-    result = percolation(item.crystal, ion, settings)
-    if folder:
-        target = folder / item.name
-        target.mkdir(exist_ok=True)
-        energies = np.minimum(result.energies_ev, np.finfo(np.float32).max)  # beside a nucleus they have no end
-        np.savez_compressed(target / MAP, energies_ev=energies.astype(np.float32), lattice=result.crystal.lattice)
-    return {"row": result.row()}
-
-
-def _lain() -> Any:
+def open_bvlain() -> Any:
+    """Return bvlain's engine, or say how to install it."""
     try:
         from bvlain import Lain
     except ImportError:

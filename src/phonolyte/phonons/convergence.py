@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from phonolyte.errors import PhononError
-from phonolyte.phonons.workflow import PhononSettings, phonons, spectrum
+from phonolyte.phonons.workflow import PhononSettings, compute_phonons, spectrum
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ def convergence(
         When the engine fails.
     """
     center = spectrum(phonon, settings).dos.band_center_mev
-    finer = replace(settings, mesh=_finer(settings.mesh))
+    finer = _finer(settings)
     larger = _larger(crystal, settings, supercell_atoms)
-    result = phonons(crystal, engine, replace(larger, relax=False, confirm=False))
+    result = compute_phonons(crystal, engine, replace(larger, relax=False, confirm=False))
     found = {
-        "mesh": (finer.mesh, spectrum(phonon, finer).dos.band_center_mev),
+        "mesh": (finer.mesh or finer.mesh_length_a, spectrum(phonon, finer).dos.band_center_mev),
         "supercell": (f"{result.supercell_atoms} atoms", result.band_center_mev),
     }
     return pd.DataFrame(
@@ -71,8 +71,11 @@ def convergence(
     )
 
 
-def _finer(mesh: Any) -> Any:
-    return FINER * mesh if isinstance(mesh, (int, float)) else tuple(int(np.ceil(FINER * n)) for n in mesh)
+def _finer(settings: PhononSettings) -> PhononSettings:
+    if settings.mesh is None:
+        return replace(settings, mesh_length_a=FINER * settings.mesh_length_a)
+    x, y, z = (int(np.ceil(FINER * n)) for n in settings.mesh)
+    return replace(settings, mesh=(x, y, z))
 
 
 def _larger(crystal: Crystal, settings: PhononSettings, atoms: int) -> PhononSettings:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -13,12 +11,14 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from phonolyte.arrays import Floats
-from phonolyte.errors import EngineError, SettingsError
+from phonolyte.errors import EngineError
 from phonolyte.forces.cells import primitive_cell
-from phonolyte.forces.engines import checksum
 from phonolyte.forces.espresso import PlaneWaves
 from phonolyte.phonons.workflow import PhononResult, PhononSettings, atoms_of, on_supercell, phonons_from
-from phonolyte.runs.records import in_one_step
+from phonolyte.runs.calculation import WaitingError
+from phonolyte.runs.digest import digest_of
+from phonolyte.runs.records import checksum, in_one_step
+from phonolyte.runs.slurm import PSEUDO, RUNNING, copy_once
 from phonolyte.structures import Crystal
 from phonolyte.units import BOHR_A, KBAR_EV_A3, RY_EV
 
@@ -26,27 +26,18 @@ if TYPE_CHECKING:
     from ase import Atoms
     from phonopy import Phonopy
 
-PSEUDO = "pseudo"
-INPUT, OUTPUT, RUNNING = "pw.in", "pw.out", "pw.running"
+INPUT, OUTPUT = "pw.in", "pw.out"
 
 RELAXATIONS = ("relax", "relax-2", "relax-3", "relax-4", "relax-5")
 RESIDUAL_KBAR = 0.5
 """A relaxation keeps the plane waves of the cell it starts from. Where those of the cell it ends in give more pressure
 than this, which moves phonons by about 0.1 %, it goes on from there."""
 
-AFTERWARDS = ("mesh", "force_constants", "tolerance_mev", "confirm", "limit_s")
+AFTERWARDS = ("mesh", "mesh_length_a", "force_constants", "tolerance_mev", "confirm", "limit_s")
 """Settings that only say what is made of the forces: they may change without a new run of ``pw.x``."""
 
 SAME_A = 1e-3
 """Distance in angstrom within which an atom of an output is where the input had it; outputs have seven digits."""
-
-
-class UnfinishedError(Exception):
-    """Not a failure: output that a result needs is not there yet."""
-
-    def __init__(self, to_run: Sequence[Path], running: Sequence[Path]) -> None:
-        super().__init__(f"{len(to_run)} folders to run, {len(running)} running")
-        self.to_run, self.running = to_run, running
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +77,7 @@ class Job:
 
         Raises
         ------
-        UnfinishedError
+        WaitingError
             When runs are missing; their input is then there.
         EngineError
             When runs have failed.
@@ -137,7 +128,7 @@ class Job:
         if broken:
             raise _broken(broken)
         if to_run or running:
-            raise UnfinishedError(to_run, running)
+            raise WaitingError(to_run, running)
         return found
 
     @property
@@ -273,29 +264,5 @@ def _text(path: Path) -> str:
 def _digest(crystal: Crystal, waves: PlaneWaves, settings: PhononSettings) -> str:
     """What decides the runs of a crystal: neither versions nor what is made of the forces afterwards."""
     known = {name: value for name, value in asdict(settings).items() if name not in AFTERWARDS}
-    potentials = {symbol: checksum([path]) for symbol, path in waves.potentials(crystal.symbols).items()}
-    numbers = {name: float(value) if isinstance(value, int) else value for name, value in waves.numbers.items()}
-    digest = hashlib.sha256(repr([sorted(numbers.items()), sorted(known.items()), potentials]).encode())
-    for array in (crystal.lattice, crystal.numbers, crystal.frac_coords):
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-def copy_once(files: Iterable[Path], folder: Path) -> None:
-    """Copy files into a folder that has none of their names with another content.
-
-    Raises
-    ------
-    SettingsError
-        When it has.
-    """
-    for path in files:
-        there = folder / path.name
-        if not there.exists():
-            shutil.copyfile(path, there)
-        elif checksum([there]) != checksum([path]):
-            raise SettingsError(
-                f"{there} is another file than {path}",
-                why="runs that are not done yet may need it",
-                fix="Choose another -o for the other pseudopotentials.",
-            )
+    potentials = {symbol: checksum(path) for symbol, path in waves.potentials(crystal.symbols).items()}
+    return digest_of(waves.numbers, known, potentials, crystal.lattice, crystal.numbers, crystal.frac_coords)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -54,8 +54,9 @@ class PhononSettings:
     displacement_a
         In angstrom.
     mesh
-        Three divisions ((25, 25, 25) in the study), or a length in angstrom: divisions of a reciprocal vector
-        are that length times the vector.
+        Three divisions ((25, 25, 25) in the study), or None for those by `mesh_length_a`.
+    mesh_length_a
+        Divisions of a reciprocal vector are this length in angstrom times the vector.
     force_constants
         ``"finite"``: from the displacements, symmetrised and with the acoustic sum rule; ``"symfc"``: fitted in a
         symmetry-adapted basis.
@@ -68,21 +69,34 @@ class PhononSettings:
         Seconds after which a crystal is given up; None for no limit.
     """
 
-    relax: bool = True
-    fmax_ev_a: float = 1e-3
-    max_steps: int = 300
-    symprec_a: float = 0.01
-    supercell: tuple[int, int, int] | None = None
-    min_length_a: float = 8.0
-    displacement_a: float = 0.01
-    mesh: tuple[int, int, int] | float = 100.0
-    force_constants: Literal["finite", "symfc"] = "finite"
-    tolerance_mev: float = 1.0
-    confirm: bool = True
-    limit_s: float | None = None
+    relax: Annotated[bool, "Relax cell and positions first, the symmetry kept."] = True
+    fmax_ev_a: Annotated[float, "Largest force of the relaxed cell, eV/angstrom."] = 1e-3
+    max_steps: Annotated[int, "Steps of the relaxation."] = 300
+    symprec_a: Annotated[float, "Tolerance of the symmetry, angstrom."] = 0.01
+    supercell: Annotated[tuple[int, int, int] | None, "Multiples of the primitive cell. Default: by length."] = None
+    min_length_a: Annotated[float, "Least distance of an atom from its image, angstrom."] = 8.0
+    displacement_a: Annotated[float, "Displacement of an atom, angstrom."] = 0.01
+    mesh: Annotated[tuple[int, int, int] | None, "Divisions of the q-point mesh. Default: by length."] = None
+    mesh_length_a: Annotated[float, "Length that sets the divisions of the mesh, angstrom."] = 100.0
+    force_constants: Annotated[
+        Literal["finite", "symfc"], "From displacements, or fitted in a symmetry-adapted basis."
+    ] = "finite"
+    tolerance_mev: Annotated[float, "A mode below minus this makes a crystal unstable, meV."] = 1.0
+    confirm: Annotated[bool, "Look again, in a wider supercell, at an instability that only interpolation shows."] = (
+        True
+    )
+    limit_s: Annotated[float | None, "Seconds for one crystal. Default: no limit."] = None
 
     def __post_init__(self) -> None:
-        for name in ("fmax_ev_a", "max_steps", "symprec_a", "min_length_a", "displacement_a", "tolerance_mev"):
+        for name in (
+            "fmax_ev_a",
+            "max_steps",
+            "symprec_a",
+            "min_length_a",
+            "displacement_a",
+            "mesh_length_a",
+            "tolerance_mev",
+        ):
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} is {getattr(self, name)}", fix="Give a positive number.")
         if self.force_constants not in ("finite", "symfc"):
@@ -164,7 +178,7 @@ class PhononResult:
         self.phonopy.save(folder / "phonopy_params.yaml", settings={"force_constants": True, "force_sets": True})
 
 
-def phonons(crystal: Crystal, engine: Engine, settings: PhononSettings | None = None) -> PhononResult:
+def compute_phonons(crystal: Crystal, engine: Engine, settings: PhononSettings | None = None) -> PhononResult:
     """Compute the phonons of a crystal by finite displacements in its primitive cell.
 
     Raises
@@ -295,7 +309,9 @@ def spectrum(phonon: Phonopy, settings: PhononSettings) -> Spectrum:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # skewed cells get another mesh of the same density, which is as good
-        phonon.run_mesh(settings.mesh, with_eigenvectors=True, is_mesh_symmetry=True, is_gamma_center=True)
+        phonon.run_mesh(
+            settings.mesh or settings.mesh_length_a, with_eigenvectors=True, is_mesh_symmetry=True, is_gamma_center=True
+        )
     mesh, symbols = phonon.mesh, phonon.primitive.symbols
     frequencies = mesh.frequencies
     low, high = float(frequencies.min()), float(frequencies.max())

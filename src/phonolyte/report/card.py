@@ -11,32 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from phonolyte.columns import Column, columns_of, said
+from phonolyte.columns import Column, columns_of, format_value
 from phonolyte.errors import SettingsError
 from phonolyte.report.contents import Contents, names_of
-from phonolyte.report.sentences import Step, command_of, confidence, next_steps
+from phonolyte.report.sentences import command_of, confidence, next_steps
+from phonolyte.runs.calculation import NextStep
+from phonolyte.tiers import find_tier
 
 Facts = list[tuple[str, str]]
-
-METHODS = {
-    "phonons": "Phonons",
-    "bvse": "Percolation by site energies",
-    "neb": "Nudged elastic bands",
-    "md": "Molecular dynamics",
-}
-
-_OF_METHOD = {
-    "phonons": (
-        "band_center_mev", "calibrated_mev", "ion_center_mev", "lowest_mode_mev", "highest_mode_mev", "stable",
-        "engine",
-    ),
-    "bvse": ("barrier_ev", "barrier_1d_ev", "barrier_2d_ev", "barrier_3d_ev", "dimensions", "engine"),
-    "neb": ("barrier_ev", "dimensions", "path", "highest_hop", "lowest_hop_ev", "converged", "engine"),
-    "md": (
-        "barrier_ev", "barrier_low_ev", "barrier_high_ev", "sigma_25c_s_cm", "sigma_25c_low_s_cm",
-        "sigma_25c_high_s_cm", "hops", "engine",
-    ),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +82,7 @@ def card_of(contents: Contents, material_id: str) -> Card:
         sure=str(sure["sure"]),
         nearest=_nearest(contents, material_id),
         nearest_of=nearest_of(contents),
-        computed={METHODS[method]: facts_of(method, found) for method, found in done.items()},
+        computed={find_tier(method).title: facts_of(method, found) for method, found in done.items()},
         steps=[(step.why, command_of(step, file_of(material_id), ion)) for step in steps],
     )
 
@@ -117,7 +99,7 @@ def nearest_of(contents: Contents) -> str:
 
 def facts_of(method: str, found: Mapping[str, Any]) -> Facts:
     """What one method says of a material."""
-    frame = pd.DataFrame([{key: found[key] for key in _OF_METHOD[method] if key in found}])
+    frame = pd.DataFrame([{key: found[key] for key in find_tier(method).facts if key in found}])
     return _facts(frame.iloc[0], columns_of(frame), skip=())
 
 
@@ -126,12 +108,12 @@ def file_of(material_id: str) -> str:
     return (re.sub(r"[^\w.()+-]", "_", material_id)[:80].lstrip(".-") or "crystal") + ".cif"
 
 
-def steps_of(contents: Contents) -> tuple[list[list[Step]], list[int]]:
+def steps_of(contents: Contents) -> tuple[list[list[NextStep]], list[int]]:
     """What to do next for each row of the table: the different lists of steps, and which of them each row has."""
     table = contents.table
     rejected = table["rejected_by"].fillna("").astype(str).tolist() if "rejected_by" in table else [""] * len(table)
     lists: dict[tuple[tuple[str, ...], str], int] = {}
-    kinds: list[list[Step]] = []
+    kinds: list[list[NextStep]] = []
     numbers = []
     done: dict[str, tuple[str, ...]] = {}
     for method, found in contents.computed.items():
@@ -146,9 +128,11 @@ def steps_of(contents: Contents) -> tuple[list[list[Step]], list[int]]:
     return kinds, numbers
 
 
-def _steps(contents: Contents, done: Sequence[str], rejected: str) -> list[Step]:
+def _steps(contents: Contents, done: Sequence[str], rejected: str) -> list[NextStep]:
     if contents.kind == "known":
-        return [Step("Use the model.", f"phonolyte screen INPUT --model {shlex.quote(str(contents.folder))} -o run/")]
+        return [
+            NextStep("Use the model.", f"phonolyte screen INPUT --model {shlex.quote(str(contents.folder))} -o run/")
+        ]
     return next_steps(done, rejected=rejected)
 
 
@@ -157,9 +141,9 @@ _NOT_FACTS = ("material_id", "formula", "rank", "rejected_by", "passes")
 
 def _facts(row: pd.Series, columns: Sequence[Column], *, skip: Sequence[str] = _NOT_FACTS) -> Facts:
     return [
-        (column.label, said(row[column.key], column))
+        (column.label, format_value(row[column.key], column))
         for column in columns
-        if column.key not in skip and said(row[column.key], column) not in ("–", "")
+        if column.key not in skip and format_value(row[column.key], column) not in ("–", "")
     ]
 
 

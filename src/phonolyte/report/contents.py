@@ -15,23 +15,19 @@ from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.chemistry.formulas import composition_of
 from phonolyte.chemistry.ions import MOBILE_IONS
 from phonolyte.errors import SettingsError, StructureError
-from phonolyte.runs.records import CRYSTALS, FAILURE_COLUMNS, FOLLOWED, TO_THE_END
-from phonolyte.settings import read_toml
+from phonolyte.runs.records import CRYSTALS, FAILURE_COLUMNS
+from phonolyte.runs.run import read_record, require_format
+from phonolyte.study import STEPS, TO_THE_END
+from phonolyte.study import TABLE as FOLLOWED
+from phonolyte.tiers import TIERS, all_tiers, find_tier
 
-MAIN = {
-    "ranked": "ranked.parquet",
-    "best": "best.csv",
-    "phonons": "phonons.parquet",
-    "barriers": "barriers.parquet",
-    "known": "cv_predictions.parquet",
-}
-"""Kinds of runs and the table that each is about; the first one there decides."""
+MAIN = {"ranked": "ranked.parquet", "best": "best.csv", "known": "cv_predictions.parquet"}
+"""Kinds of runs besides tiers, and the table that each is about; the first one there decides."""
 
-TIERS = {"phonons": "phonons/phonons.parquet", "bvse": "percolation/barriers.parquet", "neb": "neb/barriers.parquet"}
-"""What a study computes of its best, in folders of their own."""
 
-FOLLOWED_COLUMNS = ("percolation_ev", "calibrated_mev", "barrier_ev", "stopped")
-"""Of ``followed.csv``, what the ranked table says too."""
+def main_tables() -> dict[str, str]:
+    """Return the kinds of runs and the table that each is about; those of tiers have their names."""
+    return MAIN | {name: tier.table for name, tier in all_tiers().items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,13 +39,13 @@ class Contents:
     folder
         Where it is.
     kind
-        Of :data:`MAIN`.
+        Kind of :func:`main_tables`.
     table
         What the run is about, a row a material, the best first.
     run
         ``run.toml``.
     computed
-        Phonons and barriers by method (``phonons``, ``bvse``, ``neb``, ``md``), indexed by `material_id`.
+        Tables of tiers by their names, indexed by `material_id`.
     nearest
         The compounds learned from that are nearest to each material.
     failures
@@ -131,7 +127,10 @@ def read_run(folder: str | Path) -> Contents:
         When there is none, or nothing in it that a report could be about.
     """
     folder = Path(folder)
-    kind = next((kind for kind, name in MAIN.items() if (folder / name).is_file()), None)
+    record = read_record(folder)
+    if record is not None:
+        require_format(folder, record)
+    kind = next((kind for kind, name in main_tables().items() if (folder / name).is_file()), None)
     if kind is None:
         raise _nothing(folder)
     try:
@@ -145,7 +144,7 @@ def read_run(folder: str | Path) -> Contents:
         folder=folder,
         kind=kind,
         table=table,
-        run=read_toml(folder / "run.toml") if (folder / "run.toml").is_file() else {},
+        run=record or {},
         computed=computed,
         nearest=_parquet(folder / "nearest.parquet"),
         failures=_failures(folder),
@@ -153,7 +152,7 @@ def read_run(folder: str | Path) -> Contents:
             "funnel": _json(folder / "funnel.json"),
             "summary": _json(folder / "summary.json"),
             "metrics": _json(folder / "metrics.json") or _json(folder / "model" / "metrics.json"),
-            "followed": _json(folder / FOLLOWED[1]),
+            "followed": _json(folder / STEPS),
         },
     )
 
@@ -167,20 +166,24 @@ def _nothing(folder: Path) -> SettingsError:
         )
     return SettingsError(
         f"{folder} is no run folder that a report can be made of",
-        why=f"it has none of {', '.join(MAIN.values())}",
+        why=f"it has none of {', '.join(main_tables().values())}",
         fix="Name the folder that was given with -o.",
     )
 
 
 def _main_table(folder: Path, kind: str) -> pd.DataFrame:
-    path = folder / MAIN[kind]
-    table = pd.read_csv(path, keep_default_na=False, na_values=[""]) if path.suffix == ".csv" else pd.read_parquet(path)
-    if kind == "ranked" and (folder / FOLLOWED[0]).is_file():
-        followed = pd.read_csv(folder / FOLLOWED[0], keep_default_na=False, na_values=[""])
-        return table.merge(followed[["material_id", *FOLLOWED_COLUMNS]], on="material_id", how="left")
-    if kind in ("phonons", "barriers") and len(table):
-        by = "band_center_mev" if kind == "phonons" else "barrier_ev"
-        return table.sort_values(by, na_position="last", ignore_index=True)
+    path = folder / main_tables()[kind]
+    table = (
+        pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"material_id": str})
+        if path.suffix == ".csv"
+        else pd.read_parquet(path)
+    )
+    if kind == "ranked" and (folder / FOLLOWED).is_file():
+        followed = pd.read_csv(folder / FOLLOWED, keep_default_na=False, na_values=[""], dtype={"material_id": str})
+        known = [name for name in followed if name == "material_id" or name not in (*table, "predicted_mev")]
+        return table.merge(followed[known], on="material_id", how="left")
+    if kind in TIERS and len(table):
+        return table.sort_values(find_tier(kind).sort_by, na_position="last", ignore_index=True)
     if kind == "known":
         return _of_one_model(table, folder)
     return table
@@ -198,14 +201,12 @@ def _of_one_model(predictions: pd.DataFrame, folder: Path) -> pd.DataFrame:
 
 
 def _computed(folder: Path, kind: str, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    found = {method: _parquet(folder / path) for method, path in TIERS.items()}
-    if kind == "phonons":
-        found["phonons"] = table
-    if kind == "barriers" and len(table):
-        found |= {str(method): part for method, part in table.groupby("method")}
+    found = {name: _parquet(folder / name / tier.table) for name, tier in all_tiers().items()}
+    if kind in TIERS:
+        found[kind] = table
     return {
-        method: part.drop_duplicates("material_id").set_index("material_id")
-        for method, part in found.items()
+        name: part.drop_duplicates("material_id").set_index("material_id")
+        for name, part in found.items()
         if part is not None and len(part)
     }
 
@@ -220,7 +221,17 @@ def _parquet(path: Path) -> pd.DataFrame | None:
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """Contents of a JSON file; empty where there is none, or half of one.
+
+    Raises
+    ------
+    SettingsError
+        When it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"{path} cannot be read", why=str(error), fix="Run the command again.") from None
 
 
 def names_of(contents: Contents) -> Sequence[str]:

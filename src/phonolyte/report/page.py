@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from phonolyte import __version__
-from phonolyte.columns import columns_of, said
+from phonolyte.columns import columns_of, format_value
 from phonolyte.figures.captions import CAPTIONS
 from phonolyte.report import payload
 from phonolyte.report.contents import Contents, read_run
@@ -67,8 +67,8 @@ def page(contents: Contents) -> str:
         funnel=_shares(funnel(contents)),
         followed=_shares(followed(contents)),
         rows=len(contents.table),
-        nouns=payload.NOUNS[contents.kind][1],
-        heading=payload.HEADINGS.get(contents.kind, f"All {payload.NOUNS[contents.kind][1]}"),
+        nouns=payload.nouns_of(contents.kind)[1],
+        heading=payload.HEADINGS.get(contents.kind, f"All {payload.nouns_of(contents.kind)[1]}"),
         funnel_title="How many there are" if contents.kind == "best" else "What is left, step by step",
         first=first,
         first_columns=columns,
@@ -153,7 +153,7 @@ def _first(contents: Contents) -> tuple[list[Any], list[list[str]]]:
 
 
 def _cell(value: Any, column: Any, plain: Mapping[str, Any]) -> str:
-    return said(value, type(column)(**plain))
+    return format_value(value, type(column)(**plain))
 
 
 def _model(contents: Contents) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.columns import Column, columns_of, first_of
-from phonolyte.report.card import METHODS, facts_of, nearest_of, steps_of
+from phonolyte.report.card import facts_of, nearest_of, steps_of
 from phonolyte.report.contents import Contents, arrived, names_of
 from phonolyte.report.packing import Array, packed, packed_columns
 from phonolyte.report.sentences import CAVEAT, confidence
-from phonolyte.runs.campaign import file_name
+from phonolyte.runs.records import file_name
+from phonolyte.tiers import TIERS, find_tier
 
 NOUNS = {
-    "ranked": ("candidate", "compounds"), "best": ("rank", "virtual compounds"), "phonons": ("number", "crystals"),
-    "barriers": ("number", "crystals"), "known": ("number", "compounds"),
+    "ranked": ("candidate", "compounds"), "best": ("rank", "virtual compounds"), "known": ("number", "compounds"),
 }  # fmt: skip
 """What a rank counts, and what the rows are."""
 
@@ -28,8 +28,6 @@ HEADINGS = {"best": "The best, prototype by prototype", "known": "Known and pred
 AXES = {
     "ranked": (("band_center_mev",), ("e_hull_ev", "band_gap_ev", "volume_per_atom_a3")),
     "best": (("mean_Row",), ("band_center_mev",)),
-    "phonons": (("band_center_mev",), ("lowest_mode_mev",)),
-    "barriers": (("barrier_ev",), ("dimensions",)),
     "known": (("band_center_mev",), ("predicted_mev",)),
 }
 """Of the scatter at first."""
@@ -45,11 +43,22 @@ IMAGE_BYTES = 2_500_000
 
 BEST = 6
 
-IMAGES = {
-    "bands.png": "Bands and density of states",
-    "site_energy.png": "Site energies",
-    "diffusivity.png": "Diffusion",
-}
+TIER_NOUNS = ("number", "crystals")
+
+
+def nouns_of(kind: str) -> tuple[str, str]:
+    """Return what a rank counts, and what the rows are."""
+    return NOUNS.get(kind, TIER_NOUNS)
+
+
+def axes_of(kind: str) -> Sequence[Sequence[str]]:
+    """Return the columns that the scatter may show at first, for each axis the first that is there."""
+    return AXES[kind] if kind in AXES else [(key,) for key in find_tier(kind).axes]
+
+
+def sorted_by(kind: str) -> tuple[str, ...]:
+    """Return the columns that may order the table at first."""
+    return SORTED[kind] if kind in SORTED else (find_tier(kind).sort_by,)
 
 
 def data(contents: Contents, n_crystals: int) -> str:
@@ -63,14 +72,14 @@ def data(contents: Contents, n_crystals: int) -> str:
     header = {
         "n": len(table),
         "columns": [*described, *extra],
-        "noun": NOUNS[contents.kind][0],
+        "noun": nouns_of(contents.kind)[0],
         "center": _center_by(contents),
         "choosable": [
             c.key for c in columns if c.kind == "choice" and c.key in CHOOSABLE and table[c.key].nunique() > 1
         ],
         "toggles": _toggles(contents),
-        "sorted": ["rank", False] if "rank" in table else [first_of(columns, *SORTED[contents.kind]), False],
-        "axes": [first_of(columns, *keys) for keys in AXES[contents.kind]],
+        "sorted": ["rank", False] if "rank" in table else [first_of(columns, *sorted_by(contents.kind)), False],
+        "axes": [first_of(columns, *keys) for keys in axes_of(contents.kind)],
         "views": _views(contents),
         "limits": contents.limits,
         "histogram": _histogram(table),
@@ -81,7 +90,7 @@ def data(contents: Contents, n_crystals: int) -> str:
         "crystals": n_crystals,
         "no_crystal": "Its crystal is not in this page, which has the first ones.",
         "best": _best(contents),
-        "best_by": "barrier_ev" if contents.kind == "barriers" else "",
+        "best_by": sorted_by(contents.kind)[0] if contents.kind in TIERS and contents.kind != "phonons" else "",
     }
     for part, of_part in (_neighbours(contents), _cloud(contents)):
         header |= part
@@ -89,8 +98,7 @@ def data(contents: Contents, n_crystals: int) -> str:
     return packed(header, arrays)
 
 
-SORTED = {"ranked": ("rank",), "best": ("rank",), "phonons": ("band_center_mev",), "barriers": ("barrier_ev",),
-          "known": ("error_mev",)}  # fmt: skip
+SORTED = {"ranked": ("rank",), "best": ("rank",), "known": ("error_mev",)}
 CHOOSABLE = ("family", "prototype", "method", "engine")
 DERIVED = [
     Column("level", "confidence", kind="choice", shown=False),
@@ -145,8 +153,8 @@ def _best(contents: Contents) -> list[int]:
     if contents.kind == "ranked":  # those that a study followed to the end, then by rank
         places = [*arrived(table).index, *range(int(table["passes"].sum()))]
         return list(dict.fromkeys(map(int, places)))[:BEST]
-    if contents.kind == "barriers":
-        return list(range(min(BEST, int(table["barrier_ev"].notna().sum()))))
+    if contents.kind in TIERS:
+        return list(range(min(BEST, int(table[find_tier(contents.kind).sort_by].notna().sum()))))
     return [] if contents.kind == "known" else list(range(min(BEST, len(table))))
 
 
@@ -158,7 +166,7 @@ def _computed(contents: Contents) -> dict[str, dict[str, Any]]:
             part: dict[str, Any] = {"facts": facts_of(method, {str(key): value for key, value in row.items()})}
             if method == "phonons" and i < MOST_DOS:
                 part["dos"] = _dos(contents, str(name), row)
-            found.setdefault(str(name), {})[METHODS[method]] = part
+            found.setdefault(str(name), {})[find_tier(method).title] = part
     return found
 
 
@@ -196,22 +204,14 @@ def _images(contents: Contents) -> dict[str, list[tuple[str, str]]]:
     """Figures of single materials, the best first, as many as fit."""
     found: dict[str, list[tuple[str, str]]] = {}
     size = 0
-    named = {str(name) for table in contents.computed.values() for name in table.index}
-    for name in (name for name in names_of(contents) if name in named):
-        shown = {**IMAGES, **_limiting_hop(contents, name)}
-        for base in ("", "phonons", "percolation", "neb"):
-            for file, caption in shown.items():
-                path = contents.folder / base / file_name(name) / file
+    for name in names_of(contents):
+        for tier, row in contents.of(name).items():
+            base = contents.folder if contents.kind == tier else contents.folder / tier
+            for stem, caption in find_tier(tier).pictures(row).items():
+                path = base / file_name(name) / f"{stem}.png"
                 if path.is_file() and (size := size + path.stat().st_size) <= IMAGE_BYTES:
                     found.setdefault(name, []).append((caption, image(path)))
     return found
-
-
-def _limiting_hop(contents: Contents, name: str) -> dict[str, str]:
-    """The picture of the hop that decides a barrier."""
-    bands = contents.computed.get("neb")
-    hop = bands["highest_hop"].get(name) if bands is not None and "highest_hop" in bands else None
-    return {f"{hop}.png": f"The hop {hop}, which decides"} if isinstance(hop, str) and hop else {}
 
 
 def image(path: Path) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.report.contents import Contents, arrived
+from phonolyte.runs.calculation import NextStep
+from phonolyte.tiers import TIERS, all_tiers, find_tier
 
 CAVEAT = (
     "The band center is a proxy. Within a family of compounds a soft lattice goes with mobile ions; across families it "
@@ -41,20 +43,17 @@ def headline(contents: Contents) -> str:
     if contents.kind == "best":
         total = contents.records["summary"]["total"]
         return f"{total['soft']:,} of {total['compounds']:,} virtual compounds lie below 40 meV"
-    if contents.kind == "phonons":
-        return f"{int(table['stable'].sum()) if n else 0:,} of {_counted(n, 'crystal')} are dynamically stable"
-    if contents.kind == "barriers":
-        found = int(table["barrier_ev"].notna().sum()) if n else 0
-        return f"{found:,} of {_counted(n, 'crystal')} {'has' if found == 1 else 'have'} a barrier"
+    if contents.kind in TIERS:
+        return find_tier(contents.kind).headline(table)
     return f"A model learned from {_counted(n, 'compound')}"
 
 
 def summary(contents: Contents) -> list[str]:
     """What came out, the best ones, how sure, in sentences."""
-    said = {
-        "ranked": _of_screen, "best": _of_virtual, "phonons": _of_phonons, "barriers": _of_barriers,
-        "known": _of_training,
-    }[contents.kind](contents)  # fmt: skip
+    if contents.kind in TIERS:
+        said = find_tier(contents.kind).summarize(contents.table)
+    else:
+        said = {"ranked": _of_screen, "best": _of_virtual, "known": _of_training}[contents.kind](contents)
     if len(contents.failures):
         said.append(f"{_counted(len(contents.failures), 'material')} failed; each has a row below that says why.")
     return [sentence for sentence in said if sentence]
@@ -87,7 +86,7 @@ def funnel(contents: Contents) -> list[Bar]:
 def followed(contents: Contents) -> list[Bar]:
     """What each tier of a study did with the candidates."""
     return [
-        Bar(f"{step['tier']}: {step['asked']}", step["kept"], ", ".join(
+        Bar(f"{step['tier']}: {step['criterion']}", step["kept"], ", ".join(
             f"{step[name]:,} {name.replace('_', ' ')}" for name in ("rejected", "failed", "not_reached") if step[name]
         ))
         for step in contents.records["followed"].get("steps", ())
@@ -126,58 +125,39 @@ def confidence(contents: Contents) -> pd.DataFrame:
     return pd.DataFrame({"level": level, "sure": sure}, index=table.index)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What to do next, why, and with which command; ``{file}`` and ``{ion}`` stand for those of the candidate."""
-
-    why: str
-    command: str = ""
+IMPEDANCE = NextStep(
+    "Once there is a pellet: its spectra become conductivities.",
+    "phonolyte impedance measured/ --thickness-mm 1 --diameter-mm 10 -o impedance/",
+)
 
 
-STEPS = {
-    "bvse": Step("Is there a path for the ion? Seconds.", "phonolyte migrate {file} --ion {ion} -o paths/"),
-    "phonons": Step(
-        "Is the lattice as soft as predicted, and stable? Minutes with a machine-learned potential.",
-        "phonolyte phonons {file} --engine dpa4 --ion {ion} -o phonons/",
-    ),
-    "neb": Step(
-        "How high is the barrier? An hour or so.",
-        "phonolyte migrate {file} --ion {ion} --method neb --engine dpa4 -o bands/",
-    ),
-    "md": Step(
-        "How well does it conduct? Hours.",
-        "phonolyte migrate {file} --ion {ion} --method md --engine dpa4 -o md/",
-    ),
-    "impedance": Step(
-        "Once there is a pellet: its spectra become conductivities.",
-        "phonolyte impedance measured/ --thickness-mm 1 --diameter-mm 10 -o impedance/",
-    ),
-}
-"""The cheap ones first."""
+def all_steps() -> dict[str, NextStep]:
+    """Return what can be done with a candidate, by tier, the cheap ones first."""
+    return {name: tier.next_step for name, tier in all_tiers().items()} | {"impedance": IMPEDANCE}
 
 
-def next_steps(done: Sequence[str], *, rejected: str = "") -> list[Step]:
+def next_steps(done: Sequence[str], *, rejected: str = "") -> list[NextStep]:
     """What has not been done yet, three steps at most; of what a criterion rejects, what could change that."""
     if rejected:
         return [_after_rejection(rejected)]
-    return [step for method, step in STEPS.items() if method not in done][:3]
+    return [step for method, step in all_steps().items() if method not in done][:3]
 
 
-def command_of(step: Step, file: str, ion: str) -> str:
+def command_of(step: NextStep, file: str, ion: str) -> str:
     """The command of a step for one candidate, quoted for a shell."""
     command = step.command.replace("{file}", shlex.quote(file))
     return command.replace("{ion}", ion) if ion else command.replace(" --ion {ion}", "")
 
 
-def _after_rejection(criterion: str) -> Step:
+def _after_rejection(criterion: str) -> NextStep:
     if criterion in ("e_hull", "band_gap"):
-        return Step(
+        return NextStep(
             "Rejected. A property that is unknown can be given; a criterion that is too strict can be moved.",
             f"phonolyte screen INPUT --properties TABLE.csv --without {criterion} -o again/",
         )
     if criterion == "features":
-        return Step("Its features could not be computed: failures.parquet says why.")
-    return Step(
+        return NextStep("Its features could not be computed: failures.parquet says why.")
+    return NextStep(
         "Rejected. A criterion that does not fit your question can be left out.",
         f"phonolyte screen INPUT --without {criterion} -o again/",
     )
@@ -236,45 +216,6 @@ def _of_virtual(contents: Contents) -> list[str]:
         f"Most cannot exist: charges add up to zero in {total['charge_balanced']:,} ({share:.0%}). The rank goes by "
         "the upper end of the interval, and adds 5 meV for each power of ten that a compound is less plausible.",
         "None is relaxed, and few were ever made: a map of where to look, not a list of materials.",
-    ]
-
-
-def _of_phonons(contents: Contents) -> list[str]:
-    table = contents.table
-    if not len(table):
-        return ["No crystal could be computed."]
-    best = table.iloc[0]
-    unstable = len(table) - int(table["stable"].sum())
-    said = [
-        f"The softest is {best['formula']} ({best['material_id']}), with its band center at "
-        f"{best['band_center_mev']:.1f} meV by {best['engine']}."
-    ]
-    if unstable:
-        said.append(
-            f"{_counted(unstable, 'crystal')} {_has(unstable)} imaginary modes: either the crystal distorts, or it is "
-            "an ordered model of one that is disordered. What is left of such a center says less."
-        )
-    if "calibrated_mev" in table and table["calibrated_mev"].notna().any():
-        said.append("Centers are also given corrected for what this engine gets wrong on average.")
-    return said
-
-
-def _of_barriers(contents: Contents) -> list[str]:
-    table = contents.table
-    known = table[table["barrier_ev"].notna()] if len(table) else table
-    if not len(known):
-        if len(table) and (table["method"] == "md").all():
-            return [f"No activation energy is known. {table.iloc[0]['formula']}: {table.iloc[0]['why']}."]
-        return ["No path through any crystal could be found."]
-    best = known.iloc[0]
-    how = {
-        "bvse": "by bond-valence site energies, which order crystals but are no barriers of a calculation",
-        "neb": f"by nudged elastic bands with {best['engine']}",
-        "md": f"as an activation energy by molecular dynamics with {best['engine']}",
-    }.get(str(best["method"]), "")
-    return [
-        f"The lowest is that of {best['ion']} in {best['formula'] if 'formula' in best else best['material_id']}: "
-        f"{best['barrier_ev']:.2f} eV, {how}."
     ]
 
 

@@ -1,209 +1,340 @@
-"""Work that is done crystal by crystal: each result a file, claimed by one process, found again after a kill."""
+"""One calculation for many crystals: each result a file, found again after a kill, on one core or on a cluster."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-import sys
+import pickle
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import TYPE_CHECKING, NamedTuple
 
-from phonolyte import __version__
-from phonolyte.errors import Failure
-from phonolyte.runs.records import in_one_step
+from phonolyte.errors import EngineError, Failure, PhonolyteError, SettingsError
+from phonolyte.runs.calculation import Calculation, WaitingError
+from phonolyte.runs.executors import IN_FLIGHT, n_workers
+from phonolyte.runs.records import Record, file_name, read_json, write_json
 from phonolyte.structures import Crystal
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from phonolyte.runs.run import Run
+
 ITEMS = "items"
-"""The part of a run folder that has the results."""
+"""Folder of a run folder with the record of each crystal."""
+
+CHUNK_S = 2.0
+"""Duration that a chunk of crystals aims at, so that scheduling costs little beside it."""
+
+CRASH = "WorkerDied"
+"""Kind of the failure of a crystal whose computation killed its process twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One crystal of a campaign: the file its result goes to, and the digest that tells whose result is there.
-
-    A record in the file has `row` where the crystal could be computed, `failure` where it could not.
-    """
+    """One crystal of a campaign, its record file, and the digest that says whose result is there."""
 
     crystal: Crystal
     path: Path
     digest: str
-    limit_s: float | None
-
-    @classmethod
-    def of(cls, crystal: Crystal, folder: Path, decides: Sequence[Any], limit_s: float | None = None) -> Self:
-        """The item of a crystal in a run folder.
-
-        Parameters
-        ----------
-        crystal
-            To be computed.
-        folder
-            The run folder.
-        decides
-            Everything but the crystal that decides the result: engine, settings.
-        limit_s
-            The time limit, under which a failure counts.
-        """
-        path = folder / ITEMS / f"{file_name(crystal.material_id)}.json"
-        return cls(crystal, path, _digest(crystal, decides), limit_s)
 
     @property
-    def name(self) -> str:
-        """What files and folders of this crystal are called."""
-        return self.path.stem
+    def marker(self) -> Path:
+        """File that is there while the crystal is being computed."""
+        return self.path.with_suffix(".started")
+
+    def read(self, calculation: Calculation) -> Record | Failure | None:
+        """Return the result that is there: of this crystal and method, a failure of this time limit."""
+        data = read_json(self.path)
+        if data is None or data.get("digest") != self.digest:
+            return None
+        try:
+            if "failure" in data:
+                return Failure(**data["failure"]) if data.get("limit_s") == calculation.limit_s else None
+            return Record.from_json(data)
+        except (KeyError, TypeError, ValueError, PhonolyteError):  # not written by this program
+            return None
+
+    def write(self, result: Record | Failure, calculation: Calculation) -> None:
+        """Write a result."""
+        data = {"failure": asdict(result)} if isinstance(result, Failure) else result.to_json()
+        key = {"digest": self.digest, "key": calculation.key, "limit_s": calculation.limit_s}
+        write_json(self.path, {**data, **key})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a campaign gave: `table`, `failures`, `waiting` and `not_reached` together have every crystal once.
+
+    Attributes
+    ----------
+    table
+        Main table, one row a crystal, as in its file.
+    failures
+        Crystals that could not be computed.
+    waiting
+        Crystals that wait for other programs, by `material_id`.
+    not_reached
+        Names of crystals that the deadline left out.
+    n_earlier
+        Rows of `table` that are of an earlier run with other crystals.
+    """
+
+    table: pd.DataFrame
+    failures: Sequence[Failure] = ()
+    waiting: dict[str, WaitingError] = field(default_factory=dict)
+    not_reached: Sequence[str] = ()
+    n_earlier: int = 0
 
     @property
-    def record(self) -> dict[str, Any] | None:
-        """What is there of this crystal, engine and settings; a failure counts under the same time limit only."""
-        record = read_json(self.path) or {}
-        done = "row" in record or ("failure" in record and record.get("limit_s") == self.limit_s)
-        return record if done and record.get("digest") == self.digest else None
+    def notes(self) -> list[str]:
+        """Notes for whoever reads the table."""
+        notes = []
+        if self.not_reached:
+            notes.append(
+                f"{len(self.not_reached)} crystals were not reached before the time was up; run again to go on"
+            )
+        if self.n_earlier:
+            notes.append(f"the table also has {self.n_earlier} crystals of earlier runs of the same calculation")
+        return notes
 
-    def write(self, found: Mapping[str, Any]) -> None:
-        """Keep a record of this crystal, engine and settings."""
-        write_json(self.path, {**found, "digest": self.digest, "limit_s": self.limit_s})
+
+class Done(NamedTuple):
+    """Crystals that a worker is through with, in atoms, the seconds it took, and which of them wait."""
+
+    names: Sequence[str]
+    atoms: int
+    seconds: float
+    waiting: dict[str, WaitingError]
 
 
-def complete(
-    items: Sequence[Item],
-    work: Callable[[Item], None],
+def run_campaign(
+    calculation: Calculation,
+    crystals: Sequence[Crystal],
+    run: Run,
     *,
-    is_done: Callable[[Item], bool] | None = None,
     executor: Executor | None = None,
+    deadline: float | None = None,
     progress: Callable[[int], None] | None = None,
-    until: float | None = None,
-) -> None:
-    """Do the work on each item that is not done, and that no other process is at.
+) -> Outcome:
+    """Compute many crystals into a run folder.
+
+    Each result is written as soon as it is there. What an earlier run has of the same crystal and method is not
+    computed again; what failed is tried again under another time limit. A crystal that kills its process twice is a
+    failure.
 
     Parameters
     ----------
-    items
-        All of them.
-    work
-        Computes an item and writes its record.
-    is_done
-        Whether nothing is left to do; a record is enough unless given.
+    calculation
+        Calculation for one crystal.
+    crystals
+        Crystals with a `material_id` each of its own.
+    run
+        Open run folder.
     executor
-        Of processes, to which `work` must be able to travel; items are done one by one here unless given.
+        Executor of processes that share the file system; default: this process.
+    deadline
+        Time (:func:`time.time`) after which no further crystal is begun.
     progress
-        Called with the number of atoms done since the last call, which foretells the time left better than the
-        number of crystals.
-    until
-        Time of the monotonic clock, in seconds, after which no further item is begun; those left have no record.
+        Called with the number of atoms done since the last call, which foretells the time left better than crystals.
+
+    Raises
+    ------
+    SettingsError
+        When the calculation cannot travel to another process.
+    EngineError
+        When the executor is lost.
     """
-    take = partial(_take, work=work, is_done=is_done or _has_record, until=until)
-    for size in executor.map(take, items) if executor else map(take, items):
-        if progress:
-            progress(size)
+    calculation.check()
+    (run.folder / ITEMS).mkdir(exist_ok=True)
+    items = [item_of(calculation, crystal, run.folder) for crystal in crystals]
+    results = {item.path: item.read(calculation) for item in items}
+    pending = [item for item in items if not _is_done(results[item.path], calculation)]
+    _report(progress, sum(len(item.crystal) for item in items) - sum(len(item.crystal) for item in pending))
+    reached: set[str] = set()
+    waiting: dict[str, WaitingError] = {}
+    work = partial(compute_items, calculation, run.folder, deadline=deadline)
+    for done in _completed(pending, work, calculation, executor):
+        reached.update(done.names)
+        waiting.update(done.waiting)
+        _report(progress, done.atoms)
+    left = [item.crystal.material_id for item in pending if item.crystal.material_id not in reached]
+    return _collect(calculation, items, run, waiting, left)
 
 
-def _take(item: Item, work: Callable[[Item], None], is_done: Callable[[Item], bool], until: float | None) -> int:
-    """Do one item, unless it is done or the time is up; its number of atoms."""
-    if not is_done(item) and (until is None or time.monotonic() < until):
-        with _claimed(item.path) as claimed:
-            if claimed and not is_done(item):  # another process may just have done it
-                work(item)
-    return len(item.crystal)
+def item_of(calculation: Calculation, crystal: Crystal, folder: Path) -> Item:
+    """Return the item of a crystal in a run folder."""
+    return Item(crystal, folder / ITEMS / f"{file_name(crystal.material_id)}.json", calculation.digest(crystal))
 
 
-def _has_record(item: Item) -> bool:
-    return item.record is not None
-
-
-def attempt(item: Item, compute: Callable[[Item], Mapping[str, Any]], stage: str) -> None:
-    """Write the record computed of an item, or why it failed: the batch goes on whatever foreign code raises."""
-    try:
-        item.write(compute(item))
-    except Exception as error:
-        item.write(failed(error, item.crystal, stage))
-
-
-def outcomes(items: Sequence[Item]) -> tuple[list[dict[str, Any]], list[Failure]]:
-    """The records of items that could be computed, and the failures; those that nobody has done are in neither."""
-    records = [item.record or {} for item in items]
-    computed = [record for record in records if "row" in record]
-    return computed, [Failure(**record["failure"]) for record in records if "row" not in record and "failure" in record]
-
-
-def failed(error: Exception, crystal: Crystal, stage: str) -> dict[str, Any]:
-    """The record of an item that failed."""
-    return {"failure": asdict(Failure.of(error, material_id=crystal.material_id, stage=stage, source=crystal.source))}
-
-
-_SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~+-]{0,99}")
-
-_TAKEN = (ITEMS, "dos")
-"""Folders of a run that are no crystal's."""
-
-
-def file_name(material_id: str) -> str:
-    """A file name for a `material_id`: itself where it can be one, with a checksum where it cannot."""
-    if _SAFE.fullmatch(material_id) and material_id not in _TAKEN:
-        return material_id
-    checksum = hashlib.sha256(material_id.encode()).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', material_id)[:60]}-{checksum}"
-
-
-def folder_of(run: Path, material_id: str) -> Path:
-    """Where a run folder has the files of a crystal."""
-    return run / file_name(material_id)
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The record in a file, or None where there is none that can be read."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) else None
-
-
-def write_json(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a record in one step."""
-    with in_one_step(path) as partial:
-        partial.write_text(json.dumps(record, default=float), encoding="utf-8")
-
-
-def _digest(crystal: Crystal, decides: Sequence[Any]) -> str:
-    """The same digest, the same result."""
-    digest = hashlib.sha256(repr([__version__, *decides]).encode())
-    for array in (crystal.lattice, crystal.numbers, crystal.frac_coords):
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-@contextmanager
-def _claimed(item: Path) -> Iterator[bool]:
-    """Whether this process has a crystal to itself; the lock goes with the process, however that ends."""
-    lock = item.with_suffix(".lock")
-    with lock.open("w") as stream:
-        claimed = _is_ours(stream)
+def compute_items(
+    calculation: Calculation, folder: Path, items: Sequence[Item], *, deadline: float | None = None
+) -> Done:
+    """Compute some crystals and write their records; runs in a worker."""
+    start, names, waiting = time.perf_counter(), [], {}
+    for item in items:
+        if deadline is not None and time.time() > deadline:
+            break
         try:
-            yield claimed
-        finally:
-            if claimed and sys.platform != "win32":  # which cannot remove an open file
-                lock.unlink(missing_ok=True)
+            _compute(calculation, item, folder / item.path.stem)
+        except WaitingError as unfinished:
+            waiting[item.crystal.material_id] = unfinished
+        names.append(item.crystal.material_id)
+    atoms = sum(len(item.crystal) for item in items[: len(names)])
+    return Done(names, atoms, time.perf_counter() - start, waiting)
 
 
-def _is_ours(stream: IO[str]) -> bool:
+def _compute(calculation: Calculation, item: Item, folder: Path) -> None:
+    """Compute one crystal; whatever foreign code raises is its failure, and the campaign goes on."""
+    earlier = item.read(calculation)
+    if _is_done(earlier, calculation):  # another worker, presumed dead, has come to its end
+        return
+    item.marker.touch()
     try:
-        if sys.platform == "win32":
-            import msvcrt
+        result: Record | Failure = calculation.compute(
+            item.crystal, folder, earlier if isinstance(earlier, Record) else None
+        )
+    except WaitingError:
+        item.path.unlink(missing_ok=True)  # a failure that has been mended
+        raise
+    except SettingsError:  # concerns every crystal
+        raise
+    except Exception as error:
+        result = _failure(error, item.crystal, calculation.name)
+    finally:
+        item.marker.unlink(missing_ok=True)
+    item.write(result, calculation)
 
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
 
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:  # a file system without locks: to compute a crystal twice does no harm
-        return True
-    return True
+def _failure(error: Exception, crystal: Crystal, stage: str) -> Failure:
+    return Failure.of(error, material_id=crystal.material_id, stage=stage, source=crystal.source)
+
+
+def _is_done(result: Record | Failure | None, calculation: Calculation) -> bool:
+    if isinstance(result, Failure):
+        return not calculation.retries_failures
+    return result is not None and calculation.is_done(result)
+
+
+def _report(progress: Callable[[int], None] | None, atoms: int) -> None:
+    if progress and atoms:
+        progress(atoms)
+
+
+Work = Callable[[Sequence[Item]], Done]
+
+
+def _completed(
+    pending: Sequence[Item], work: Work, calculation: Calculation, executor: Executor | None
+) -> Iterator[Done]:
+    """Yield what is done, as it finishes; crystals whose worker died are computed once more, one at a time."""
+    if executor is None:
+        yield from (work([item]) for item in pending)
+        return
+    _check_travels(calculation)
+    for item in pending:
+        item.marker.unlink(missing_ok=True)  # of a run that was killed as a whole
+    left = list(pending)
+    while left:
+        lost: list[Item] = []
+        yield from _in_chunks(left, work, executor, lost)
+        suspects = [item for item in lost if item.marker.exists()]
+        if lost and not suspects and len(lost) == len(left):
+            raise EngineError(
+                "the executor is lost",
+                why="no worker answers any more",
+                fix="Start the workers again, then this command.",
+            )
+        for item in suspects:
+            yield _compute_alone(item, work, calculation, executor)
+        left = [item for item in lost if item not in suspects]
+
+
+def _in_chunks(items: Sequence[Item], work: Work, executor: Executor, lost: list[Item]) -> Iterator[Done]:
+    """Submit chunks that last seconds, a few for each worker at a time; `lost` receives those of dead workers."""
+    queue = list(reversed(items))
+    flying: dict[Future[Done], list[Item]] = {}
+    seconds, n_done = 0.0, 0
+    while queue or flying:
+        workers = n_workers(executor)
+        while queue and len(flying) < IN_FLIGHT * workers:
+            size = int(CHUNK_S * n_done / seconds) if seconds else 1
+            size = max(1, min(size, len(queue) // (2 * workers)))
+            chunk = [queue.pop() for _ in range(size)]
+            flying[executor.submit(work, chunk)] = chunk
+        for future in wait(flying, return_when=FIRST_COMPLETED).done:
+            chunk = flying.pop(future)
+            done = _result(future)
+            if done is None:
+                lost += chunk
+                continue
+            seconds, n_done = seconds + done.seconds, n_done + len(done.names)
+            yield done
+
+
+def _compute_alone(item: Item, work: Work, calculation: Calculation, executor: Executor) -> Done:
+    done = _result(executor.submit(work, [item]))
+    if done is not None:
+        return done
+    error = EngineError(
+        f"{item.crystal.material_id} kills the process that computes it",
+        why="it died twice, the second time with nothing else to do",
+        fix="Give it more memory, a smaller supercell, or another engine.",
+    )
+    failure = _failure(error, item.crystal, calculation.name)
+    item.write(Failure(failure.material_id, failure.stage, CRASH, failure.message, failure.source), calculation)
+    item.marker.unlink(missing_ok=True)
+    return Done([item.crystal.material_id], len(item.crystal), 0.0, {})
+
+
+def _result(future: Future[Done]) -> Done | None:
+    """Return what a worker did, None where it died; what concerns every crystal is raised."""
+    try:
+        return future.result()
+    except PhonolyteError:
+        raise
+    except Exception:  # BrokenProcessPool, KilledWorker of Dask, and whatever else an executor has for it
+        return None
+
+
+def _check_travels(calculation: Calculation) -> None:
+    try:
+        pickle.dumps(calculation)
+    except Exception as error:  # anything can refuse to be pickled
+        raise SettingsError(
+            f"{calculation.name} cannot be sent to another process",
+            why=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            fix="Open the engine by name or as MODULE:CLASS, or compute in this process (--jobs 1).",
+        ) from None
+
+
+def _collect(
+    calculation: Calculation, items: Sequence[Item], run: Run, waiting: dict[str, WaitingError], left: Sequence[str]
+) -> Outcome:
+    """Write the tables from the records that are there, those of earlier runs of the same calculation after them."""
+    results = [item.read(calculation) for item in items]
+    earlier = _earlier(calculation, {item.path for item in items}, run.folder)
+    records = [result for result in results if isinstance(result, Record)]
+    failures = [result for result in results if isinstance(result, Failure)]
+    table = run.write_rows(calculation.table, [calculation.row(record) for record in [*records, *earlier]])
+    for file in calculation.tables:
+        run.write_rows(file, [row for record in [*records, *earlier] for row in record.tables.get(file, ())])
+    relaxed = [record.crystal for record in [*records, *earlier] if record.crystal is not None]
+    if relaxed:
+        run.write_crystals(relaxed, "relaxed.parquet")
+    run.add_failures(failures)
+    return Outcome(table, failures, waiting, left, len(earlier))
+
+
+def _earlier(calculation: Calculation, current: set[Path], folder: Path) -> list[Record]:
+    """Records of crystals that are not in this run, made by the same calculation."""
+    records = []
+    for path in sorted((folder / ITEMS).glob("*.json")):
+        data = None if path in current else read_json(path)
+        if data and data.get("key") == calculation.key and "failure" not in data:
+            with suppress(KeyError, TypeError, ValueError, PhonolyteError):
+                records.append(Record.from_json(data))
+    return records

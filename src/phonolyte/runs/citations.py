@@ -5,50 +5,37 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 
 FILE = "cite.bib"
 
-_MODEL = ("jaafreh2024", "muy2018", "petretto2018", "jain2013", "ward2016", "ward2017")
+MODEL = ("jaafreh2024", "muy2018", "petretto2018", "jain2013", "ward2016", "ward2017")
+"""Keys of the band center, its features and its learning set."""
 
-CITED = {
-    # commands
-    "screen": _MODEL,
-    "train": _MODEL,
-    "fetch": ("jaafreh2024", "petretto2018", "jain2013"),
-    "virtual": (*_MODEL, "hautier2011"),
-    "phonons": ("jaafreh2024", "muy2018", "togo2023", "larsen2017"),
-    "cutoffs": ("giannozzi2017", "larsen2017"),
-    "impedance": ("schonleber2014", "murbach2020"),
-    # methods of migrate
-    "bvse": ("chen2019",),
-    "neb": ("henkelman2000", "smidstrup2014", "larsen2017"),
-    "md": ("mccluskey2024", "larsen2017"),
-    # engines
+ENGINES = {
     "dpa4": ("wang2018",),
     "sevennet": ("park2024",),
     "espresso": ("giannozzi2017", "larsen2017"),
 }
-"""Keys of ``data/cite.bib`` by command, method or engine."""
+"""Keys of the engines by name."""
 
 
-def cite(folder: Path, *used: object) -> None:
-    """Write ``cite.bib`` of a run folder: what its command, method and engine want cited.
+def bibtex(*cites: str) -> str:
+    """Return BibTeX entries, each once.
 
     Parameters
     ----------
-    folder
-        The run folder.
-    used
-        Names of commands, methods and engines; others cite nothing.
+    cites
+        Keys of ``data/cite.bib``, names of engines, and entries themselves (which begin with ``@``).
     """
-    entries = _entries()
-    keys = dict.fromkeys(key for name in used for key in CITED.get(str(name), ()))
-    (folder / FILE).write_text("".join(entries[key] for key in keys), encoding="utf-8")
+    entries = known_entries()
+    keys = [key for cite in cites for key in ENGINES.get(cite, (cite,))]
+    texts = [key if key.startswith("@") else entries.get(key, "") for key in keys]
+    return "".join(dict.fromkeys(text.strip() + "\n\n" for text in texts if text.strip()))
 
 
 @cache
-def _entries() -> dict[str, str]:
+def known_entries() -> dict[str, str]:
+    """Return the entries of ``data/cite.bib`` by key."""
     text = (files("phonolyte") / "data" / FILE).read_text(encoding="utf-8")
     parts = re.split(r"(?m)^(?=@)", text)
     return {part[part.index("{") + 1 : part.index(",")]: part for part in parts if part.strip()}

@@ -1,105 +1,132 @@
-"""The run folder: what was asked for, what came out, what failed, and the same place to go on after a kill."""
+"""Files of a run folder: written in one step, named safely, read with care; and the record of one crystal."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+import socket
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
-import tomli_w
 
-from phonolyte import __version__
-from phonolyte.chemistry.elements import SYMBOLS
-from phonolyte.errors import Failure, SettingsError
-from phonolyte.runs.citations import cite
-from phonolyte.settings import read_toml, section
+from phonolyte.errors import Failure
+from phonolyte.structures import Crystal
+from phonolyte.structures.crystal_table import crystal_table
 
-if TYPE_CHECKING:
-    from phonolyte.structures import Crystal
+Row = Mapping[str, Any]
+"""One row of a table: column -> value."""
 
 CRYSTALS = "crystals.parquet"
-"""Of a run folder: the crystals that its tables name, as a crystal table."""
+"""Crystal table of a run folder: the crystals that its other tables name."""
 
-FOLLOWED = ("followed.csv", "followed.json")
-"""Of a run folder of a study: how far candidates were followed, and what each tier did."""
-
-TO_THE_END = "followed to the end"
-"""What the first says of a candidate that came through every tier."""
-
+FAILURES = "failures.parquet"
 FAILURE_COLUMNS = ("material_id", "stage", "error", "message", "source")
-_RECORDED = ("numpy", "pandas", "scikit-learn", "numba", "pymatgen-core", "ase")
+
+_SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~+-]{0,99}")
+_RESERVED = re.compile(
+    r"(?i)(items|dos|jobs|figures|virtual|structures|model|percolation|phonons|barriers|dynamics|stability|neb|con|nul|aux"
+    r"|prn)(\..*)?|.*\.(parquet|csv|toml|json|html|bib|lock|part|partial|yaml|md|npz|log)"
+)
+"""Names of a run folder that are not those of a crystal, and names that Windows keeps for devices."""
 
 
-def open_run(folder: str | Path, command: str = "") -> Path:
-    """Make a run folder, or take up one that is there.
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Result of a calculation for one crystal, as its file in ``items/`` holds it.
 
-    Parameters
+    Attributes
     ----------
-    folder
-        Its path.
-    command
-        What is about to write into it; a folder of another one is refused, whose results it would mix with its own.
-
-    Raises
-    ------
-    SettingsError
-        When the path is a file, cannot be written, or holds a run of another command.
+    row
+        Row of the main table of the calculation.
+    tables
+        Rows of further tables, by the name of their file.
+    crystal
+        Crystal that was computed, relaxed where the calculation relaxes; None where it is not kept.
+    details
+        Further values (JSON) that the calculation needs to go on, or to make its row.
     """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(
-            f"{folder} cannot be a run folder", why=error.strerror or str(error), fix="Choose another -o."
-        ) from None
-    earlier = _command_in(folder / "run.toml")
-    if command and earlier and earlier != command:
-        raise SettingsError(f"{folder} holds a run of phonolyte {earlier}", fix="Choose another -o.")
-    return folder
+
+    row: Row
+    tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    crystal: Crystal | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what :meth:`from_json` takes."""
+        crystal = self.crystal.row() if self.crystal else None
+        return {"row": self.row, "tables": self.tables, "crystal": crystal, "details": self.details}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read a record.
+
+        Raises
+        ------
+        KeyError, TypeError, StructureError
+            When it is not one.
+        """
+        kept = data["crystal"]
+        crystal = (
+            Crystal.of(kept["material_id"], kept["lattice"], kept["species"], kept["frac_coords"]) if kept else None
+        )
+        return cls(dict(data["row"]), dict(data["tables"]), crystal, dict(data["details"]))
 
 
-def _command_in(path: Path) -> str:
-    """The command that wrote a ``run.toml``, with its method; empty where there is none that can be read."""
-    try:
-        settings = section(read_toml(path), "settings")
-    except SettingsError:
-        return ""
-    return " --method ".join(str(settings[name]) for name in ("command", "method") if name in settings)
+def file_name(material_id: str) -> str:
+    """Return a file name for a `material_id`: itself where it is safe, with a checksum where it is not."""
+    if _SAFE.fullmatch(material_id) and not _RESERVED.fullmatch(material_id):
+        return material_id
+    checksum = hashlib.sha256(material_id.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', material_id)[:60]}-{checksum}"
 
 
-def write_run(folder: Path, settings: Mapping[str, Any], inputs: Iterable[str | Path]) -> None:
-    """Write ``run.toml``: settings, versions, and a checksum of every input file; and ``cite.bib``."""
-    record = {
-        "phonolyte": __version__,
-        "python": platform.python_version(),
-        "settings": {key: value for key, value in settings.items() if value is not None},
-        "versions": {name: version(name) for name in _RECORDED},
-        "inputs": {str(path): checksum(path) for path in inputs},
-    }
-    (folder / "run.toml").write_bytes(tomli_w.dumps(record).encode())
-    cite(folder, *(settings.get(name) for name in ("command", "method", "engine")))
-
-
-def write_failures(folder: Path, failures: Iterable[Failure]) -> None:
-    """Write ``failures.parquet``, also when there are none: an empty table says so."""
-    table = pd.DataFrame([asdict(failure) for failure in failures], columns=list(FAILURE_COLUMNS), dtype=str)
-    write_parquet(table, folder / "failures.parquet")
+def folder_of(run: Path, material_id: str) -> Path:
+    """Return the folder of a crystal in a run folder."""
+    return run / file_name(material_id)
 
 
 @contextmanager
 def in_one_step(path: Path) -> Iterator[Path]:
-    """A file to write, which then takes the place of another: a kill leaves the old one or the new one, never half."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    yield partial
-    os.replace(partial, path)
+    """Give a file to write, which then replaces another: a kill leaves the old one or the new one, never half.
+
+    An exception leaves the old one, and nothing beside it.
+    """
+    partial = path.with_name(f".{path.name[:80]}.{socket.gethostname()[:20]}-{os.getpid()}-{uuid4().hex[:6]}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return the object in a JSON file, or None where there is none that can be read."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def write_json(path: Path, record: object, *, indent: int | None = None) -> None:
+    """Write JSON in one step."""
+    with in_one_step(path) as partial:
+        partial.write_text(json.dumps(record, default=_plain, indent=indent) + "\n", encoding="utf-8")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text in one step."""
+    with in_one_step(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def write_parquet(table: pd.DataFrame, path: Path) -> None:
@@ -108,39 +135,36 @@ def write_parquet(table: pd.DataFrame, path: Path) -> None:
         table.to_parquet(partial, index=False)
 
 
-def write_crystals(crystals: Sequence[Crystal], folder: Path) -> None:
-    """Write ``crystals.parquet``, the crystal table of a run, column by column: a screen has a million atoms."""
-    import pyarrow as pa
+def write_csv(table: pd.DataFrame, path: Path, *, float_format: str | None = None) -> None:
+    """Write a table as CSV in one step."""
+    with in_one_step(path) as partial:
+        table.to_csv(partial, index=False, float_format=float_format)
+
+
+def write_failure_table(failures: Sequence[Failure], path: Path) -> None:
+    """Write a table of failures, also when there are none: an empty table says so."""
+    rows = [asdict(failure) for failure in failures]
+    write_parquet(pd.DataFrame(rows, columns=list(FAILURE_COLUMNS), dtype=str), path)
+
+
+def write_crystals(crystals: Sequence[Crystal], path: Path) -> None:
+    """Write a crystal table column by column: a screen has a million atoms."""
     from pyarrow import parquet
 
-    ends = np.cumsum([0, *map(len, crystals)])
-    numbers = _joined([crystal.numbers for crystal in crystals]).astype(np.int8)
-    symbols = pa.DictionaryArray.from_arrays(numbers, pa.array(list(SYMBOLS))).cast(pa.string())
-    table = pa.table(
-        {
-            "material_id": pa.array([crystal.material_id for crystal in crystals], pa.string()),
-            "formula": pa.array([crystal.formula for crystal in crystals], pa.string()),
-            "lattice": _lists(9 * np.arange(len(crystals) + 1), _joined([crystal.lattice for crystal in crystals])),
-            "species": _lists(ends, symbols),
-            "frac_coords": _lists(3 * ends, _joined([crystal.frac_coords for crystal in crystals])),
-        }
-    )
-    with in_one_step(folder / CRYSTALS) as partial:
-        parquet.write_table(table, partial, compression="zstd")
-
-
-def _joined(parts: Sequence[Any]) -> Any:
-    return np.concatenate([part.ravel() for part in parts]) if parts else np.empty(0)
-
-
-def _lists(ends: Any, values: Any) -> Any:
-    """Values as one Arrow column of lists, without a Python object each."""
-    import pyarrow as pa
-
-    return pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), values)
+    with in_one_step(path) as partial:
+        parquet.write_table(crystal_table(crystals), partial, compression="zstd")
 
 
 def checksum(path: str | Path) -> str:
-    """sha256 of a file."""
+    """Return the sha256 of a file, hexadecimal."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Plain value of what JSON does not know: numbers of NumPy, crystals never."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return float(value)

@@ -1,17 +1,24 @@
 """Rank crystals as candidates: criteria, the funnel and its counts, properties."""
 
-from phonolyte.screen.criteria import CRITERIA, Criteria, Step, apply_criteria, criteria_from
-from phonolyte.screen.funnel import Screening, screen, write_screening
+from phonolyte import make_callable
+from phonolyte.screen.criteria import CRITERIA, Criteria, Step, apply_criteria
+from phonolyte.screen.describe import Models, ModelSource
+from phonolyte.screen.funnel import Screening, rank_crystals, write_screening
 from phonolyte.screen.properties import read_properties
+from phonolyte.screen.settings import ScreenSettings
 
 __all__ = [
     "CRITERIA",
     "Criteria",
+    "ModelSource",
+    "Models",
+    "ScreenSettings",
     "Screening",
     "Step",
     "apply_criteria",
-    "criteria_from",
+    "rank_crystals",
     "read_properties",
-    "screen",
     "write_screening",
 ]
+
+make_callable(__name__)

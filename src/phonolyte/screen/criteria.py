@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,9 @@ from phonolyte.arrays import Flags
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 from phonolyte.chemistry.ions import MOBILE_IONS
 from phonolyte.errors import SettingsError
+
+RADIOACTIVE = ("Tc", "Pm", *SYMBOLS[SYMBOLS.index("Po") :])
+"""Elements without a stable isotope that rule a compound out."""
 
 CRITERIA = ("ion", "stable_elements", "e_hull", "band_gap", "band_center", "unique")
 
@@ -70,30 +72,11 @@ class Step:
     note: str = ""
 
 
-def criteria_from(settings: Mapping[str, Any]) -> Criteria:
-    """Criteria from resolved settings; ``without`` lists the names of criteria to leave out.
-
-    Raises
-    ------
-    SettingsError
-        For a criterion that does not exist.
-    """
-    without = set(settings.get("without") or ())
-    unknown = without - set(CRITERIA)
-    if unknown:
-        raise SettingsError(f"there is no criterion {sorted(unknown)[0]!r}", fix=f"Choose among {', '.join(CRITERIA)}.")
-    return Criteria(
-        ion=None if "ion" in without else settings["ion"],
-        max_center_mev=None if "band_center" in without else settings["max_center_mev"],
-        max_e_hull_ev=None if "e_hull" in without else settings["max_e_hull_ev"],
-        min_gap_ev=None if "band_gap" in without else settings["min_gap_ev"],
-        no_radioactive="stable_elements" not in without,
-        unique="unique" not in without,
-    )
-
-
 def apply_criteria(table: pd.DataFrame, criteria: Criteria) -> tuple[pd.DataFrame, list[Step]]:
     """Add ``passes``, ``rejected_by`` and ``reason`` to a table of predictions, and count each step.
+
+    The table has `material_id`, `band_center_mev`, `e_hull_ev`, `band_gap_ev`, `duplicate_of`, and the elements as the
+    bits of `elements_low` (Z up to 63) and `elements_high` (Z - 64).
 
     A material without the property that a criterion asks for does not pass, and is counted as missing; a
     property that the whole table lacks leaves its criterion out, and the step says so.
@@ -153,16 +136,40 @@ def _judges(table: pd.DataFrame, criteria: Criteria) -> list[Judge]:
 
 
 def _has_ion(table: pd.DataFrame, ions: Sequence[str | None]) -> _Verdict:
-    holds = np.array([any(ion in symbols for ion in ions) for symbols in table["elements"]], dtype=bool)
+    low, high = _bits(str(ion) for ion in ions)
+    holds = _any_of(table, low, high)
     rule = f"contains {_or(ions)}" if ions else "contains a mobile ion"
     return _Verdict("ion", rule, holds if ions else None, np.zeros(len(table), bool), lambda _: f"no {_or(ions)}")
 
 
 def _stable_elements(table: pd.DataFrame, *, applied: bool) -> _Verdict:
-    found = [sorted(filter(_is_radioactive, symbols)) for symbols in table["elements"]]
-    holds = np.array([not symbols for symbols in found], dtype=bool) if applied else None
+    low, high = _bits(RADIOACTIVE)
+    holds = ~_any_of(table, low, high) if applied else None
     rule, nothing = "no radioactive element", np.zeros(len(table), bool)
-    return _Verdict("stable_elements", rule, holds, nothing, lambda i: f"radioactive: {', '.join(found[i])}")
+    masks = [table[name].to_numpy(np.uint64) for name in ("elements_low", "elements_high")]
+
+    def why(row: int) -> str:
+        present = (
+            s for s in sorted(RADIOACTIVE) if _bits([s])[0] & int(masks[0][row]) or _bits([s])[1] & int(masks[1][row])
+        )
+        return f"radioactive: {', '.join(present)}"
+
+    return _Verdict("stable_elements", rule, holds, nothing, why)
+
+
+def _any_of(table: pd.DataFrame, low: int, high: int) -> Flags:
+    """Whether each material has one of the elements whose bits are set."""
+    masks = (table[name].to_numpy(np.uint64) & np.uint64(bits)
+             for name, bits in (("elements_low", low), ("elements_high", high)))  # fmt: skip
+    return np.asarray(np.any([mask != 0 for mask in masks], axis=0), dtype=bool)
+
+
+def _bits(symbols: Iterable[str]) -> tuple[int, int]:
+    """Elements as bits: those up to Z = 63, and those from 64 on."""
+    low = high = 0
+    for z in (ATOMIC_NUMBERS[symbol] for symbol in symbols):
+        low, high = (low | 1 << z, high) if z < 64 else (low, high | 1 << (z - 64))
+    return low, high
 
 
 def _unique(table: pd.DataFrame, alive: Flags, *, applied: bool) -> _Verdict:
@@ -199,7 +206,3 @@ def _shortfall(what: str, value: float, unit: str) -> str:
 def _or(words: Sequence[str | None]) -> str:
     *first, last = map(str, words)
     return f"{', '.join(first)} or {last}" if first else last
-
-
-def _is_radioactive(symbol: str) -> bool:
-    return symbol in ("Tc", "Pm") or ATOMIC_NUMBERS[symbol] >= SYMBOLS.index("Po")

@@ -1,247 +1,257 @@
-"""The funnel: predict every crystal, apply named criteria, and rank what is left, with counts that add up."""
+"""The funnel: describe every crystal, apply named criteria, and rank what is left, with counts that add up.
+
+Crystals are read and described batch by batch, so that a screen of any size needs little memory: a process holds one
+batch, and the ranking holds a row a crystal without its atoms. Duplicates are compared within a composition only, by
+fingerprints that the batches keep on disk.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from phonolyte import __version__
 from phonolyte.errors import Failure, TableError
-from phonolyte.features import featurize
 from phonolyte.models import BandCenterModel
 from phonolyte.models.nearest import Learned
-from phonolyte.runs.records import write_crystals, write_parquet
+from phonolyte.runs.executors import map_unordered
+from phonolyte.runs.run import Run
 from phonolyte.screen.criteria import Criteria, Step, apply_criteria
-from phonolyte.screen.properties import notes_on_join, with_properties
-from phonolyte.structures import Crystal
-from phonolyte.structures.duplicates import find_duplicates
-from phonolyte.structures.families import family
-from phonolyte.structures.reading import Reading
+from phonolyte.screen.describe import CRYSTAL, Models, ModelSource, Part, describe_batch, symbols_of
+from phonolyte.screen.properties import PROPERTY_COLUMNS, notes_on_join, with_properties
+from phonolyte.screen.repeats import find_repeats
+from phonolyte.structures.batches import Batch, plan_batches
+from phonolyte.structures.reading import Reading, renamed_note, unique_names
 
-SHARD = 2000
-"""Crystals predicted between two writes: what a kill can cost."""
+PARTS = ".parts"
+"""Folder of a run with the described batches, while it is not finished."""
 
-PREDICTED = ("band_center_mev", "lower_mev", "upper_mev", "in_domain")
+TABLE = (
+    "rank", "material_id", "formula", "family", "n_atoms", "volume_per_atom_a3", "duplicate_of", "band_center_mev",
+    "lower_mev", "upper_mev", "in_domain", *PROPERTY_COLUMNS, "passes", "rejected_by", "reason",
+)  # fmt: skip
+"""Columns of the ranked table."""
+
+KEPT = (
+    "material_id", "formula", "family", "n_atoms", "volume_per_atom_a3", "band_center_mev", "lower_mev", "upper_mev",
+    "in_domain", *PROPERTY_COLUMNS, "elements_low", "elements_high",
+)  # fmt: skip
+"""Columns of a part that the ranking needs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Screening:
-    """Result of a screen: the ranked `table`, the `funnel`, what `failures` there were, and `notes`.
+    """Result of a screen.
 
-    `nearest` lists, where it was asked for, the compounds learned from that are nearest to each crystal
-    (:meth:`phonolyte.models.nearest.Learned.named`).
+    Attributes
+    ----------
+    table
+        Ranked table: every readable crystal has a row, the best first; ``rank`` is null where a criterion rejects it.
+    funnel
+        Steps with their counts.
+    failures
+        Materials that dropped out.
+    notes
+        What else is to be known.
+    parts
+        Described batches, in the order of the input.
     """
 
     table: pd.DataFrame
     funnel: list[Step]
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    nearest: pd.DataFrame | None = None
+    parts: Sequence[Part] = ()
 
     @property
     def n_ranked(self) -> int:
-        """How many passed every criterion."""
+        """Number of candidates: what passed every criterion."""
         return int(self.table["passes"].sum())
 
+    def elements_of(self, rows: pd.DataFrame) -> list[frozenset[str]]:
+        """Return the element symbols of some rows of the table."""
+        return [symbols_of(low, high) for low, high in zip(rows["elements_low"], rows["elements_high"], strict=True)]
 
-def screen(
-    reading: Reading,
+
+def rank_crystals(
+    inputs: Any,
     *,
-    model: BandCenterModel | None = None,
+    models: Models | ModelSource | None = None,
     criteria: Criteria | None = None,
     properties: pd.DataFrame | None = None,
-    learned: Learned | None = None,
-    shards: Path | None = None,
+    parts: Path | None = None,
     executor: Executor | None = None,
+    threads: Executor | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Screening:
     """Rank crystals as candidates for solid electrolytes.
 
     Parameters
     ----------
-    reading
-        What :func:`phonolyte.structures.read` gave.
-    model
-        The embedded one where none is given.
+    inputs
+        Files, folders, globs, tables and objects, as :func:`phonolyte.structures.read` takes them, or what it gave.
+    models
+        Models; default: the embedded one.
     criteria
-        Of the study, plus a band gap, unless given.
+        What a candidate must be; default: as the study, plus a band gap.
     properties
-        Indexed by `material_id`; columns ``e_hull_ev`` (eV/atom) and ``band_gap_ev`` (eV) serve criteria.
-    learned
-        Compounds among which the nearest to each crystal are looked up.
-    shards
-        Folder in which finished parts are kept, so that a killed run goes on; nothing is kept without.
+        Table indexed by `material_id`; columns ``e_hull_ev`` (eV/atom) and ``band_gap_ev`` (eV) serve criteria.
+    parts
+        Folder in which described batches are kept, so that a killed run goes on; default: a temporary one.
     executor
-        Maps over the crystals; threads are enough.
+        Executor of processes that map over batches and share the file system; default: this process.
+    threads
+        Executor of threads that map over the crystals of a batch, where this process does the work.
     progress
         Called with the number of crystals done since the last call.
-
-    Returns
-    -------
-    Screening
-        Every readable crystal has a row, the best first; ``rank`` is null where a criterion rejects it.
 
     Raises
     ------
     TableError
-        When two crystals have one name, or `properties` know none of them.
+        When `properties` know none of the crystals.
+    EngineError
+        When the executor is lost.
     """
-    model, criteria = model or BandCenterModel.embedded(), criteria or Criteria()
-    crystals = reading.crystals
-    repeated = [name for name, count in Counter(crystal.material_id for crystal in crystals).items() if count > 1]
-    if repeated:
-        raise TableError(
-            f"{len(repeated)} material_ids occur more than once",
-            why=f"for example {repeated[0]}",
-            fix="Read the crystals with phonolyte.structures.read, which makes them unique.",
-        )
-    work = _Work(model, learned, shards, executor, progress)
-    predicted, nearest, failures = work.done(crystals)
-    table = _described(crystals, executor)
-    table = table.join(predicted, on="material_id")
-    table = with_properties(table, crystals, properties)
+    batches = plan_batches(inputs)
+    models, criteria = models or ModelSource(), criteria or Criteria()
+    scratch = nullcontext(parts) if parts is not None or executor is None else TemporaryDirectory()
+    with scratch as folder:
+        described = _describe(batches, models, Path(folder) if folder else None, executor, threads, progress)
+        reading_notes = inputs.notes if isinstance(inputs, Reading) else []
+        return _rank(described, criteria, properties, reading_notes, in_memory=parts is None)
+
+
+def _describe(
+    batches: Sequence[Batch],
+    models: Models | ModelSource,
+    folder: Path | None,
+    executor: Executor | None,
+    threads: Executor | None,
+    progress: Callable[[int], None] | None,
+) -> list[Part]:
+    """Describe all batches; the parts in the order of the input."""
+    if executor is None:
+        return [describe_batch(batch, models, folder, executor=threads, progress=progress) for batch in batches]
+    found: dict[int, Part] = {}
+    tasks = [(batch, models, folder) for batch in batches]
+    for number, part in map_unordered(describe_batch, tasks, executor):
+        found[number] = part
+        if progress:
+            progress(part.n_read)
+    return [found[number] for number in range(len(batches))]
+
+
+def _rank(
+    parts: list[Part], criteria: Criteria, properties: pd.DataFrame | None, notes: Sequence[str], *, in_memory: bool
+) -> Screening:
+    table = pd.concat([part.load(KEPT).to_pandas() for part in parts], ignore_index=True) if parts else _empty()
+    names, renamed = unique_names(table["material_id"].astype(str))
+    table["material_id"] = names
+    failures = [failure for part in parts for failure in part.failures]
+    table["duplicate_of"] = find_repeats(table, parts)
+    table = with_properties(table, properties)
     table, funnel = apply_criteria(table, criteria)
-    n_read = len(crystals) + len(reading.failures)
-    first = Step("readable", "the structure can be read", True, len(reading.failures), 0, len(crystals))
-    second = Step("features", "features can be computed", True, len(failures), 0, len(crystals) - len(failures))
-    total = Step("input", "materials given", True, 0, 0, n_read)
-    ranked = table.sort_values(["passes", "band_center_mev"], ascending=[False, True], kind="stable")
-    ranked = ranked.reset_index(drop=True)
-    ranked.insert(0, "rank", pd.Series(ranked.index + 1, dtype="Int64").where(ranked["passes"]))
-    notes = [*reading.notes, *notes_on_join(crystals, properties)]
-    lost = [*reading.failures, *failures]
-    return Screening(ranked, [total, first, second, *funnel], lost, notes, nearest)
+    n_read, n_bad = len(table), sum(part.n_unreadable for part in parts)
+    n_failed = len(failures) - n_bad
+    first = [
+        Step("input", "materials given", True, 0, 0, n_read + n_bad),
+        Step("readable", "the structure can be read", True, n_bad, 0, n_read),
+        Step("features", "features can be computed", True, n_failed, 0, n_read - n_failed),
+    ]
+    table = table.sort_values(["passes", "band_center_mev"], ascending=[False, True], kind="stable")
+    ranks = pd.Series(range(1, len(table) + 1), index=table.index, dtype="Int64").where(table["passes"])
+    table.insert(0, "rank", ranks)
+    told = [*notes, *([renamed_note(renamed)] if renamed else []), *notes_on_join(names, properties)]
+    if in_memory and parts and parts[0].path is not None:  # the folder goes
+        parts = [Part(None, part.load(), part.failures, part.n_read, part.n_unreadable) for part in parts]
+    return Screening(table, [*first, *funnel], failures, told, parts)
+
+
+def _empty() -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype=float) for name in KEPT})
+
+
+def write_screening(screening: Screening, criteria: Criteria, run: Run, learned: Learned | None = None) -> None:
+    """Write ``ranked.parquet``, ``ranked.csv``, ``funnel.json``, ``crystals.parquet`` and ``nearest.parquet``."""
+    run.write_table("ranked.parquet", screening.table[list(TABLE)], csv=True, float_format="%.6g")
+    run.write_json("funnel.json", funnel_record(screening, criteria))
+    names = screening.table["material_id"].sort_index().tolist()
+    _write_crystals(screening.parts, names, run)
+    if learned is not None:
+        _write_nearest(screening.parts, names, learned, run)
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelRecord:
+    """Contents of ``funnel.json``: criteria, steps and families of the candidates."""
+
+    criteria: Criteria
+    steps: list[Step]
+    families: dict[str, int]
+    candidates: int
+    duplicates: int
+    failures: int
+    out_of_domain_candidates: int
+    caveat: str = (
+        "The band center is a proxy: within a family a soft lattice goes with mobile ions; it is not a conductivity."
+    )
 
 
 def funnel_record(screening: Screening, criteria: Criteria) -> dict[str, Any]:
-    """What ``funnel.json`` holds: criteria, steps and families of the candidates."""
+    """Return what ``funnel.json`` holds."""
     passed = screening.table[screening.table["passes"]]
-    families = passed["family"].value_counts()
-    return {
-        "criteria": asdict(criteria),
-        "steps": [asdict(step) for step in screening.funnel],
-        "families": {str(name): int(count) for name, count in families.items()},
-        "candidates": screening.n_ranked,
-        "duplicates": int(screening.table["duplicate_of"].notna().sum()),
-        "failures": len(screening.failures),
-        "out_of_domain_candidates": int((~passed["in_domain"].astype(bool)).sum()),
-        "caveat": "The band center is a proxy: within a family a soft lattice goes with mobile ions; "
-        "it is no conductivity.",
-    }
+    families = {str(name): int(count) for name, count in passed["family"].value_counts().items()}
+    return asdict(
+        FunnelRecord(
+            criteria, screening.funnel, families, screening.n_ranked,
+            int(screening.table["duplicate_of"].notna().sum()), len(screening.failures),
+            int((~passed["in_domain"].astype(bool)).sum()),
+        )
+    )  # fmt: skip
 
 
-def write_screening(
-    screening: Screening, criteria: Criteria, folder: Path, *, crystals: Sequence[Crystal] = ()
-) -> None:
-    """Write ``ranked.parquet``, ``ranked.csv`` and ``funnel.json``, and ``nearest.parquet`` and ``crystals.parquet``.
+def _write_crystals(parts: Sequence[Part], names: Sequence[str], run: Run) -> None:
+    """Write the crystal table part by part."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    The last two where there are nearest compounds and `crystals`: a report can then be made from the folder alone.
-    """
-    table = screening.table.drop(columns="elements")
-    write_parquet(table, folder / "ranked.parquet")
-    table.to_csv(folder / "ranked.csv", index=False, float_format="%.6g")
-    record = json.dumps(funnel_record(screening, criteria), indent=1)
-    (folder / "funnel.json").write_text(record + "\n", encoding="utf-8")
-    if screening.nearest is not None:
-        write_parquet(screening.nearest, folder / "nearest.parquet")
-    if crystals:
-        write_crystals(crystals, folder)
+    from phonolyte.runs.records import CRYSTALS, in_one_step
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Work:
-    """Predicts crystals, a shard at a time."""
-
-    model: BandCenterModel
-    learned: Learned | None
-    shards: Path | None
-    executor: Executor | None
-    progress: Callable[[int], None] | None
-
-    def done(self, crystals: Sequence[Crystal]) -> tuple[pd.DataFrame, pd.DataFrame | None, list[Failure]]:
-        """Predictions indexed by `material_id`, nearest compounds, and what failed."""
-        parts = [crystals[start : start + SHARD] for start in range(0, len(crystals), SHARD)]
-        if not parts:
-            return pd.DataFrame(columns=list(PREDICTED), dtype=float).rename_axis("material_id"), None, []
-        found = pd.concat([self._shard(part) for part in parts])
-        failures = []
-        if "error" in found:
-            lost = found[found["error"].notna()]
-            failures = [
-                Failure(*row) for row in lost[["material_id", "stage", "error", "message", "source"]].to_numpy()
-            ]
-            found = found[found["error"].isna()]
-        predicted = found.set_index("material_id")[list(PREDICTED)].astype({"in_domain": bool})
-        return predicted, self._listed(found), failures
-
-    def _shard(self, crystals: Sequence[Crystal]) -> pd.DataFrame:
-        """Rows of crystals: what is predicted, or why it could not be."""
-        path = self.shards / f"{self._digest(crystals)}.parquet" if self.shards else None
-        done = _finished(path)
-        if done is not None:
-            if self.progress:
-                self.progress(len(crystals))
-            return done
-        features, failed = featurize(crystals, executor=self.executor, progress=self.progress)
-        by_id = {crystal.material_id: crystal for crystal in crystals}
-        symbols = [set(by_id[name].symbols) for name in features.index]
-        done = self.model.predict(features, symbols)
-        if self.learned:
-            places, distances = self.learned.nearest(features)
-            done = done.assign(nearest=list(places), distance=list(distances))
-        done = done.reset_index()
-        rows = [asdict(failure) for failure in failed]
-        done = pd.concat([done, pd.DataFrame(rows)]) if rows else done
-        if path and self.shards:
-            self.shards.mkdir(parents=True, exist_ok=True)
-            write_parquet(done, path)
-        return done
-
-    def _listed(self, found: pd.DataFrame) -> pd.DataFrame | None:
-        if self.learned is None or not len(found):
-            return None
-        places, distances = (np.vstack(found[name].to_list()) for name in ("nearest", "distance"))
-        return self.learned.named(found["material_id"], places, distances)
-
-    def _digest(self, crystals: Sequence[Crystal]) -> str:
-        """A name for the work of one shard: the same crystals, model and version of Phonolyte give the same."""
-        learned = self.learned.fingerprint if self.learned else ""
-        digest = hashlib.sha256(f"{__version__} {self.model.fingerprint} {learned}".encode())
-        for crystal in crystals:
-            digest.update(crystal.material_id.encode() + b"\0")
-            for values in (crystal.lattice, crystal.numbers, crystal.frac_coords):
-                digest.update(np.ascontiguousarray(values).tobytes())
-        return digest.hexdigest()[:24]
+    if not names:
+        return
+    start, writer = 0, None
+    with in_one_step(run.path(CRYSTALS)) as partial:
+        for part in parts:
+            table = part.load(["formula", *CRYSTAL])
+            own = pa.array(names[start : start + len(table)], pa.string())
+            table, start = table.add_column(0, "material_id", own), start + len(table)
+            writer = writer or pq.ParquetWriter(partial, table.schema, compression="zstd")
+            writer.write_table(table)
+        if writer:
+            writer.close()
 
 
-def _finished(path: Path | None) -> pd.DataFrame | None:
-    """A part that an earlier run finished; one that a crash left unreadable is computed again."""
-    try:
-        return pd.read_parquet(path) if path and path.is_file() else None
-    except (OSError, ValueError):
-        return None
+def _write_nearest(parts: Sequence[Part], names: Sequence[str], learned: Learned, run: Run) -> None:
+    """Write the compounds nearest to each crystal, part by part."""
+    import numpy as np
+
+    tables, start = [], 0
+    for part in parts:
+        table = part.load(["nearest", "nearest_distance"]).to_pandas()
+        own = np.array(names[start : start + len(table)], dtype=object)
+        start += len(table)
+        known = table["nearest"].map(len).to_numpy() > 0
+        if known.any():
+            places, distances = (np.vstack(table.loc[known, name]) for name in ("nearest", "nearest_distance"))
+            tables.append(learned.named(own[known], places.astype(int), distances))
+    if tables:
+        run.write_table("nearest.parquet", pd.concat(tables, ignore_index=True))
 
 
-def _described(crystals: Sequence[Crystal], executor: Executor | None) -> pd.DataFrame:
-    """What the table says of a crystal without a model."""
-    run = executor.map if executor else map
-    return pd.DataFrame(
-        {
-            "material_id": [crystal.material_id for crystal in crystals],
-            "formula": [crystal.formula for crystal in crystals],
-            "family": list(run(family, crystals)),
-            "n_atoms": [len(crystal) for crystal in crystals],
-            "volume_per_atom_a3": [crystal.volume_a3 / len(crystal) for crystal in crystals],
-            "duplicate_of": pd.array(find_duplicates(crystals, executor=executor), dtype="object"),
-            "elements": [frozenset(crystal.symbols) for crystal in crystals],
-        }
-    )
+__all__ = ["PARTS", "BandCenterModel", "Screening", "TableError", "funnel_record", "rank_crystals", "write_screening"]

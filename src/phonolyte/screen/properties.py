@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from phonolyte.errors import TableError
-from phonolyte.structures import Crystal
 
 PROPERTY_COLUMNS = ("e_hull_ev", "band_gap_ev")
 
@@ -50,27 +49,38 @@ def read_properties(path: str | Path) -> pd.DataFrame:
     return table.set_index("material_id").astype(float)
 
 
-def with_properties(table: pd.DataFrame, crystals: Sequence[Crystal], properties: pd.DataFrame | None) -> pd.DataFrame:
-    """Add the properties of criteria: those given, else those that came with the crystals."""
+def number_of(value: object) -> float:
+    """Return a property that came with a crystal as a number; NaN where it is not one."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def with_properties(table: pd.DataFrame, properties: pd.DataFrame | None) -> pd.DataFrame:
+    """Replace the properties that came with the crystals by those given, where these are known."""
     for column in PROPERTY_COLUMNS:
-        own = pd.to_numeric(pd.Series([crystal.properties.get(column) for crystal in crystals]), errors="coerce")
-        values = own.astype(float)
         if properties is not None and column in properties:
-            values = table["material_id"].map(properties[column]).fillna(values)
-        table[column] = values
+            table[column] = table["material_id"].map(properties[column]).fillna(table[column])
     return table
 
 
-def notes_on_join(crystals: Sequence[Crystal], properties: pd.DataFrame | None) -> list[str]:
-    """What to say of a table of properties that knows few of the crystals, or none."""
-    if properties is None or not crystals:
+def notes_on_join(names: Sequence[str], properties: pd.DataFrame | None) -> list[str]:
+    """Return what to say of a table of properties that knows few of the crystals.
+
+    Raises
+    ------
+    TableError
+        When it knows none of them.
+    """
+    if properties is None or not len(names):
         return []
-    known = sum(crystal.material_id in properties.index for crystal in crystals)
+    known = sum(name in properties.index for name in names)
     if known == 0:
         raise TableError(
             "the table of properties knows none of the crystals",
             why=f"it has ids such as {', '.join(map(str, properties.index[:2]))}, the crystals such as "
-            f"{', '.join(crystal.material_id for crystal in crystals[:2])}",
+            f"{', '.join(names[:2])}",
             fix="Give both the same material_id.",
         )
-    return [f"the properties know {known} of {len(crystals)} crystals"] if known < len(crystals) else []
+    return [f"the properties know {known} of {len(names)} crystals"] if known < len(names) else []

@@ -1,4 +1,4 @@
-"""The cache: downloaded files with their checksums, in one place that can be named, listed and cleared."""
+"""The cache: downloaded files with their checksums, in one folder that can be named, listed and cleared."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import os
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from phonolyte.errors import SettingsError, SourceError
-from phonolyte.runs.campaign import read_json, write_json
-from phonolyte.runs.records import checksum, in_one_step, open_run
+from phonolyte.runs.records import read_json, write_json
 
-if TYPE_CHECKING:
-    import requests
+NOTE = ".cached.json"
+"""Ending of the note beside a file, which has its `url`, `sha256` and the date when it was `fetched`."""
+
+BY_HAND = "put there by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class RemoteFile:
     name
         In the cache, under the name of its set.
     urls
-        The place it comes from, and its mirrors.
+        Address, and those of its mirrors, which are tried in this order.
     sha256, size_bytes
         What it must have; empty and 0 where nobody here has seen the file. Then the checksum of the first download is
         written down, and every later use of the file must have it.
@@ -51,22 +52,22 @@ class Cached:
 
 
 def cache_folder() -> Path:
-    """Where the cache is: PHONOLYTE_CACHE, else the place the operating system has for caches."""
-    from platformdirs import user_cache_path
+    """Folder of the cache: PHONOLYTE_CACHE, else the place the operating system has for caches."""
+    import pooch
 
     named = os.environ.get("PHONOLYTE_CACHE", "")
-    return Path(named).expanduser() if named else user_cache_path("phonolyte", appauthor=False)
+    return Path(named or pooch.os_cache("phonolyte")).expanduser()
 
 
 def cached_files() -> list[Cached]:
     """All files of the cache, by set and name."""
-    found = []
-    for note in sorted(cache_folder().glob("*/*.cached.json")):
-        path, record = note.with_name(note.name.removesuffix(".cached.json")), read_json(note)
+    files = []
+    for note in sorted(cache_folder().glob(f"*/*{NOTE}")):
+        path, record = note.with_name(note.name.removesuffix(NOTE)), read_json(note)
         if record and path.is_file():
             size = path.stat().st_size
-            found.append(Cached(note.parent.name, path, record["url"], record["sha256"], size, record["fetched"]))
-    return found
+            files.append(Cached(note.parent.name, path, record["url"], record["sha256"], size, record["fetched"]))
+    return files
 
 
 def clear_cache(dataset: str = "") -> int:
@@ -86,7 +87,7 @@ def clear_cache(dataset: str = "") -> int:
 
 
 def obtain(dataset: str, file: RemoteFile, *, offline: bool = False) -> Path:
-    """The file, from the cache or from where it comes.
+    """The file, from the cache or from where it comes; processes that want it at once wait for one download.
 
     Parameters
     ----------
@@ -100,72 +101,119 @@ def obtain(dataset: str, file: RemoteFile, *, offline: bool = False) -> Path:
     Raises
     ------
     SourceError
-        When no place has it, or what they have has another checksum.
+        When no address has it, or what they have has another checksum.
+    SettingsError
+        When the cache cannot be written.
     """
+    from filelock import FileLock
+
     path = cache_folder() / dataset / file.name
-    note = path.with_name(f"{path.name}.cached.json")
-    if path.is_file():
-        record = read_json(note) or _write_note(note, path, "put there by hand")
-        _check(path, file.sha256 or record["sha256"], f"{path} in the cache")
-        return path
-    if offline:
+    note = path.with_name(path.name + NOTE)
+    if not path.is_file() and offline:
         raise SourceError(
             f"{dataset} is not in the cache", why=f"{path} is not there", fix="Run it once without --offline."
         )
-    open_run(path.parent)
-    with in_one_step(path) as partial:
-        _write_note(note, partial, _download(file, partial))
+    if not (path.is_file() and note.is_file()):
+        _make_folder(path.parent)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            if not path.is_file():
+                _download(file, path, note)
+    _check(path, file.sha256 or _noted_sha256(note, path))
     return path
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why, fix = error.strerror or str(error), "Let PHONOLYTE_CACHE name another folder."
+        raise SettingsError(f"{folder} cannot be in the cache", why=why, fix=fix) from None
+
+
+def _download(file: RemoteFile, path: Path, note: Path) -> None:
+    """Get a file from the first address that has it as it must be."""
+    refusals = []
+    for url in file.urls:
+        try:
+            whole = _retrieve(url, file, path.parent)
+        except SourceError as error:
+            refusals.append(error)
+            continue
+        _write_note(note, whole, url)
+        os.replace(whole, path)
+        return
+    raise SourceError(
+        f"{file.name} cannot be had",
+        why="; ".join(f"{error.what}: {error.why}" for error in refusals),
+        fix=f"Try again later, or put it into {path.parent} by hand.",
+        kind="WrongChecksum" if any(error.kind == "WrongChecksum" for error in refusals) else "",
+    )
+
+
+def _retrieve(url: str, file: RemoteFile, folder: Path) -> Path:
+    """Download from one address, under a name that is not yet that of the file.
+
+    Raises
+    ------
+    SourceError
+        When that fails, or gives another file.
+    """
+    import pooch
+
+    from phonolyte.sources.web import in_words
+
+    pooch.get_logger().setLevel("WARNING")  # it would announce each download
+    try:
+        return Path(
+            pooch.retrieve(
+                url, file.sha256 or None, f"{file.name}.whole", folder,
+                downloader=partial(_save, size_bytes=file.size_bytes),
+            )
+        )  # fmt: skip
+    except OSError as error:  # those of requests are among them
+        raise SourceError(url, why=in_words(error)) from None
+    except ValueError as error:  # of pooch, for another checksum
+        raise SourceError(url, why=str(error).partition(". ")[0], kind="WrongChecksum") from None
+
+
+def _save(url: str, output: str, _pooch: object, *, size_bytes: int) -> None:
+    """Download as pooch wants it done, but with patience, which its own downloader does not have."""
+    from phonolyte.sources.web import PatientSession
+
+    with PatientSession() as session:
+        response = session.get(url)
+    if response.status_code != 200:
+        raise SourceError(url, why=f"status {response.status_code}")
+    if size_bytes and len(response.content) != size_bytes:
+        why = f"it has {len(response.content)} bytes, and should have {size_bytes}"
+        raise SourceError(url, why=why, kind="WrongChecksum")
+    Path(output).write_bytes(response.content)
+
+
+def _noted_sha256(note: Path, path: Path) -> str:
+    """The checksum that was written down; that of the file as it is, where nothing was."""
+    record = read_json(note) or _write_note(note, path, BY_HAND)
+    return str(record["sha256"])
 
 
 def _write_note(note: Path, path: Path, url: str) -> dict[str, str]:
     """Write down where a file came from, when, and its checksum."""
+    import pooch
+
     fetched = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    record = {"url": url, "sha256": checksum(path), "fetched": fetched}
+    record = {"url": url, "sha256": pooch.file_hash(str(path)), "fetched": fetched}
     write_json(note, record)
     return record
 
 
-def _download(file: RemoteFile, partial: Path) -> str:
-    """Get a file from the first place that has it as it must be; that place."""
-    from phonolyte.sources.web import PatientSession, in_words
+def _check(path: Path, sha256: str) -> None:
+    """Refuse a file of another checksum."""
+    import pooch
 
-    refused = []
-    with PatientSession() as session:
-        for url in file.urls:
-            try:
-                _save(session, url, partial)
-                _check(partial, file.sha256, url, file.size_bytes)
-                return url
-            except SourceError as error:
-                refused.append(error)
-            except Exception as error:  # whatever a connection can die of
-                refused.append(SourceError(url, why=in_words(error)))
-            partial.unlink(missing_ok=True)
-    raise SourceError(
-        f"{file.name} cannot be had",
-        why="; ".join(f"{error.what}: {error.why}" for error in refused),
-        fix=f"Try again later, or put it into {partial.parent} by hand.",
-    )
-
-
-def _save(session: requests.Session, url: str, partial: Path) -> None:
-    from phonolyte.sources.web import TIMEOUT_S
-
-    response = session.get(url, timeout=TIMEOUT_S)  # whole, so that a broken connection is noticed and tried again
-    if response.status_code != 200:
-        raise SourceError(url, why=f"status {response.status_code}")
-    partial.write_bytes(response.content)
-
-
-def _check(path: Path, sha256: str, what: str, size_bytes: int = 0) -> None:
-    """Refuse a file of another size or checksum."""
-    size, found = path.stat().st_size, checksum(path)
-    if size_bytes and size != size_bytes:
-        raise SourceError(what, why=f"it has {size} bytes, and should have {size_bytes}", kind="WrongChecksum")
-    if sha256 and found != sha256:
+    found = pooch.file_hash(str(path))
+    if found != sha256:
         raise SourceError(
-            f"{what} is not the file it should be",
+            f"{path} in the cache is not the file it should be",
             why=f"its sha256 is {found}, and should be {sha256}",
             fix="phonolyte cache clear removes what is there; a file that comes so again is not to be trusted.",
             kind="WrongChecksum",

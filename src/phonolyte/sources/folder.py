@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from phonolyte.dos import PhononDos, read_dos
 from phonolyte.dos.readers import read_all
-from phonolyte.errors import DosError, Failure, SourceError
-from phonolyte.sources.entry import STAGE, Entry, Page
+from phonolyte.errors import DosError, SourceError
+from phonolyte.sources.entry import Entry, Page
 from phonolyte.structures import Crystal
 from phonolyte.structures.readers import reader_for
 from phonolyte.structures.reading import RUN_RECORD, read_file
@@ -32,18 +32,19 @@ class Folder:
     Attributes
     ----------
     path
-        The folder.
+        Folder with crystals and phonon densities of states.
     unit
-        Of frequencies in two-column text: ``THz``, ``cm-1`` or ``meV``.
+        Unit of frequencies in two-column text: ``THz``, ``cm-1`` or ``meV``.
     """
 
     path: Path
     unit: str | None = None
-    name: str = "folder"
-    online: bool = False
-    phonons: bool = True
-    licence: str = "of their owner"
-    citation: str = ""
+
+    name: ClassVar[str] = "folder"
+    online: ClassVar[bool] = False
+    phonons: ClassVar[bool] = True
+    licence: ClassVar[str] = "of their owner"
+    citation: ClassVar[str] = ""
 
     @property
     def question(self) -> Mapping[str, Any]:
@@ -63,16 +64,14 @@ class Folder:
             When there is no such folder, or nothing in it.
         """
         if not self.path.is_dir():
-            raise SourceError(f"{self.path} is no folder", fix="Give the folder with crystals and densities.")
-        page = Page([])
-        whole, groups = _sorted_files(self.path)
-        for path in whole:
-            _add_whole(path, self.unit, page)
-        for name, group in sorted(groups.items()):
-            _add_pair(name, group, self.unit, page)
+            raise SourceError(f"{self.path} is not a folder", fix="Give the folder with crystals and densities.")
+        whole, groups = _sort_files(self.path)
+        pages = [_read_whole(path, self.unit) for path in whole]
+        pages += [_read_pair(name, group, self.unit) for name, group in sorted(groups.items())]
+        page = Page.from_pages(pages)
         if not page.n_materials:
             raise SourceError(f"{self.path} has neither crystals nor densities of states", fix="Check the path.")
-        yield replace(page, total=page.n_materials)
+        yield page.as_whole()
 
 
 @dataclass(slots=True)
@@ -83,7 +82,7 @@ class _Group:
     densities: list[Path] = field(default_factory=list)
 
 
-def _sorted_files(root: Path) -> tuple[list[Path], dict[str, _Group]]:
+def _sort_files(root: Path) -> tuple[list[Path], dict[str, _Group]]:
     """Files that have crystals with their densities, and the others by the material they belong to."""
     whole: list[Path] = []
     folders: dict[Path, list[tuple[Path, bool]]] = defaultdict(list)
@@ -135,63 +134,61 @@ def _stem(path: Path) -> str:
     return _NAMED_DOS.sub("", path.name.partition(".")[0]) or path.name.partition(".")[0]
 
 
-def _add_whole(path: Path, unit: str | None, page: Page) -> None:
-    """Add the materials of a file that has both."""
+def _read_whole(path: Path, unit: str | None) -> Page:
+    """The materials of a file that has both."""
     reading = read_file(path)
     densities, failures = read_all(path, unit=unit)
-    page.failures.extend([*reading.failures, *failures])
     by_name = {dos.material_id: dos for dos in densities}
-    failed = {failure.material_id for failure in page.failures}
-    for number, crystal in enumerate(reading.crystals):
-        alone = len(reading.crystals) == len(densities) == 1
-        dos = densities[number] if alone else by_name.get(crystal.material_id)
-        if dos:
-            page.records.append(Entry.of(crystal, {}, _named(dos, crystal)).record())
-        elif crystal.material_id not in failed:
-            page.failures.append(_unpaired(crystal.material_id, "phonons", [path]))
+    if len(reading.crystals) == len(densities) == 1:
+        by_name = {reading.crystals[0].material_id: densities[0]}
+    failures = [*reading.failures, *failures]
+    failed = {failure.material_id for failure in failures}
+
+    def pair(name: str, crystal: Crystal) -> Entry:
+        if name not in by_name:
+            raise _unpaired(name, "phonons", [path])
+        return Entry.from_crystal(crystal, {}, dos=by_name[name])
+
+    named = [(crystal.material_id, crystal) for crystal in reading.crystals]
+    wanted = [(name, crystal) for name, crystal in named if name in by_name or name not in failed]
+    page = Page.from_items(wanted, pair, source=str(path))
+    return replace(page, failures=[*failures, *page.failures])
 
 
-def _add_pair(name: str, group: _Group, unit: str | None, page: Page) -> None:
-    """Add the material that the files of a name make up."""
-    if len(group.structures) != 1 or len(group.densities) != 1:
-        missing = "structure" if len(group.structures) != 1 else "phonons"
-        page.failures.append(_unpaired(name, missing, [*group.structures, *group.densities]))
-        return
-    (structure,), (density,) = group.structures, group.densities
-    reading = read_file(structure)
-    try:
-        if len(reading.crystals) != 1:
-            why = reading.failures[0].message if reading.failures else f"it has {len(reading.crystals)} crystals"
-            raise SourceError(f"{structure.name} is not one crystal", why=why, kind="NoStructure")
-        crystal = replace(reading.crystals[0], material_id=name)
-        found = read_dos(density, unit=unit, symbols=crystal.symbols)
-        if len(found) != 1:
-            raise DosError(f"{density.name} has {len(found)} densities of states", fix="Give one a file.")
-        page.records.append(Entry.of(crystal, {}, _named(found[0], crystal)).record())
-    except (SourceError, DosError) as error:
-        page.failures.append(Failure.of(error, material_id=name, stage=STAGE, source=str(density)))
+def _read_pair(name: str, group: _Group, unit: str | None) -> Page:
+    """The material that the files of a name make up."""
+    files = [*group.structures, *group.densities]
+
+    def pair(name: str, group: _Group) -> Entry:
+        for paths, what in ((group.structures, "structure"), (group.densities, "phonons")):
+            if len(paths) != 1:
+                raise _unpaired(name, what, files)
+        crystal = _read_crystal(name, group.structures[0])
+        return Entry.from_crystal(crystal, {}, dos=_read_density(group.densities[0], unit, crystal))
+
+    return Page.from_items([(name, group)], pair, source=str(files[-1]))
 
 
-def _named(dos: PhononDos, crystal: Crystal) -> PhononDos:
-    """The density under the name of its crystal.
-
-    Raises
-    ------
-    DosError
-        When it says that it is of another formula.
-    """
-    if dos.formula and dos.formula != crystal.formula:
-        raise DosError(f"{crystal.material_id} is {crystal.formula}, and its density of states is of {dos.formula}",
-                       fix="Give both one name only if they belong together.")  # fmt: skip
-    return replace(dos, material_id=crystal.material_id, formula=crystal.formula)
+def _read_crystal(name: str, path: Path) -> Crystal:
+    reading = read_file(path)
+    if len(reading.crystals) != 1:
+        why = reading.failures[0].message if reading.failures else f"it has {len(reading.crystals)} crystals"
+        raise SourceError(f"{path.name} is not one crystal", why=why, kind="NoStructure")
+    return replace(reading.crystals[0], material_id=name)
 
 
-def _unpaired(name: str, missing: str, paths: Iterable[Path]) -> Failure:
+def _read_density(path: Path, unit: str | None, crystal: Crystal) -> PhononDos:
+    densities = read_dos(path, unit=unit, symbols=crystal.symbols)
+    if len(densities) != 1:
+        raise DosError(f"{path.name} has {len(densities)} densities of states", fix="Give one a file.")
+    return densities[0]
+
+
+def _unpaired(name: str, missing: str, paths: Iterable[Path]) -> SourceError:
     there = ", ".join(path.name for path in paths)
-    error = SourceError(
+    return SourceError(
         f"{name} has not exactly one file of its {missing}",
         why=f"there are {there}",
         fix="Give crystal and density one name, or a folder of their own.",
         kind="NoStructure" if missing == "structure" else "NoPhonons",
     )
-    return Failure.of(error, material_id=name, stage=STAGE)

@@ -7,16 +7,14 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from phonolyte.errors import SettingsError, SourceError
-from phonolyte.runs.campaign import read_json, write_json
-from phonolyte.runs.records import in_one_step
-from phonolyte.settings import read_toml
+from phonolyte.runs.records import in_one_step, read_json, write_json
 from phonolyte.sources.entry import Page, Source
 
 FOLDER = ".fetch"
@@ -42,7 +40,7 @@ class Journal:
     fetched: str
 
     @classmethod
-    def open(cls, run: Path, source: Source, version: str) -> Self:
+    def open(cls, folder: Path, source: Source, version: str) -> Self:
         """Take up the fetch that a run folder has, or begin one.
 
         Raises
@@ -52,7 +50,6 @@ class Journal:
         SourceError
             When the source has another version than the pages that are there.
         """
-        folder = run / FOLDER
         begun = read_json(folder / "begun.json")
         if begun is None:
             folder.mkdir(exist_ok=True)
@@ -60,7 +57,7 @@ class Journal:
             write_json(folder / "begun.json", begun)
         if (begun["source"], begun["question"]) != (source.name, dict(source.question)):
             raise SettingsError(
-                f"{run} has another fetch that is not finished",
+                f"{folder.parent} has another fetch that is not finished",
                 why=f"{begun['source']}: {begun['question']}",
                 fix="Finish it, choose another -o, or begin anew with --anew.",
             )
@@ -102,23 +99,6 @@ class Journal:
 
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9]*.json.gz"))
-
-
-def finished(run: Path, source: Source) -> Mapping[str, Any] | None:
-    """The settings of a finished fetch in a run folder; None where there is no run.
-
-    Raises
-    ------
-    SettingsError
-        When another run is there.
-    """
-    if not (run / "run.toml").is_file():
-        return None
-    settings = dict(read_toml(run / "run.toml").get("settings", {}))
-    there = [settings.get(key) for key in ("command", "source", "question")]
-    if there == ["fetch", source.name, dict(source.question)]:
-        return settings
-    raise SettingsError(f"{run} has the results of another run", fix="Choose another -o, or begin anew with --anew.")
 
 
 def _now() -> str:

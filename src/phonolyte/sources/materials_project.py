@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import os
 import re
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 
 from phonolyte.dos import PhononDos
-from phonolyte.errors import DosError, Failure, MissingExtraError, SettingsError, SourceError
-from phonolyte.sources.entry import STAGE, Entry, Page, Record
-from phonolyte.structures import Crystal
+from phonolyte.errors import MissingExtraError, PhonolyteError, SettingsError, SourceError
+from phonolyte.runs.citations import bibtex
+from phonolyte.sources.entry import Entry, Page, crystal_from_dict
 from phonolyte.units import MEV_PER_THZ
 
 T = TypeVar("T")
 
-SUMMARY, PHONON = "materials/summary", "materials/phonon"
+HEARTBEAT, SUMMARY, PHONON = "heartbeat", "materials/summary", "materials/phonon"
 STORE = "s3://materialsproject-parsed/phonon/electronic-structure/dos/"
 
 FIELDS = ("material_id", "structure", "energy_above_hull", "band_gap", "is_metal", "database_IDs")
@@ -36,36 +35,28 @@ METHODS = ("dfpt", "pheasy", "phonopy")
 """Ways in which phonons were calculated there, the first that a material has counts."""
 
 PAGE_SIZE = {"structures": 1000, "phonons": 200}
-"""Materials asked for at once."""
-
-PAUSES_S = [2.0, 10.0, 30.0]
-"""Before further attempts; mp-api has already made three, and heeded Retry-After."""
-
-FINAL = re.compile(r"status code (?:400|401|403|404|405|413|422)|does not support the request|invalid fields")
-"""Answers that do not change when one asks again."""
-
-LIMITED = "it limits the rate of requests"
+"""Materials requested at once."""
 
 GNOME = "gnome_r2scan_statics"
 """Batch of the materials of GNoME, which are not for commercial use."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MaterialsProject:
     """Materials that contain an ion.
 
     Attributes
     ----------
     ion
-        Element symbol; ``any`` for all materials.
+        Element that the materials contain; ``any`` for all materials.
     what
-        ``structures``, or ``phonons``: only materials with phonons, with their densities of states.
+        All ``structures``, or only those with ``phonons``, with their densities of states.
     gnome
-        Whether materials of GNoME are among them.
+        Whether materials of GNoME are among them (CC BY-NC 4.0: not for commercial use).
     endpoint
-        Of the server; the one of mp-api unless given.
+        Address of the server. Default: the one of mp-api.
     page_size
-        Materials asked for at once.
+        Materials requested at once. Default: :data:`PAGE_SIZE`.
     """
 
     ion: str = "Li"
@@ -73,8 +64,9 @@ class MaterialsProject:
     gnome: bool = False
     endpoint: str | None = None
     page_size: int | None = field(default=None, compare=False)
-    name: str = "mp"
-    online: bool = True
+
+    name: ClassVar[str] = "mp"
+    online: ClassVar[bool] = True
 
     @property
     def question(self) -> Mapping[str, Any]:
@@ -93,14 +85,15 @@ class MaterialsProject:
 
     @property
     def citation(self) -> str:
-        """The database is in every ``cite.bib``; its phonons, too."""
-        return ""
+        """Of the database, of its phonons, and of GNoME, as far as they take part."""
+        parts = {"jain2013": True, "petretto2018": self.phonons, "merchant2023": self.gnome}
+        return bibtex(*(key for key, takes_part in parts.items() if takes_part))
 
     def version(self) -> str:
         """Version of the database."""
         version = str(self._rester.db_version or "")
         if not version:
-            raise self._error("heartbeat", "it does not tell the version of its database")
+            raise self._error(HEARTBEAT, "it does not tell the version of its database")
         return version
 
     def pages(self, after: str) -> Iterator[Page]:
@@ -125,18 +118,22 @@ class MaterialsProject:
 
     @cached_property
     def _rester(self) -> Any:
-        client = _client()
+        from phonolyte.sources.web import make_patient
+
+        client = _import_client().MPRester
 
         def connect() -> Any:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about deprecated attributes, and about an experimental version
                 return client(self._key, endpoint=self.endpoint, use_document_model=False, mute_progress_bars=True)
 
-        return self._asked("heartbeat", connect)
+        rester = self._ask(HEARTBEAT, connect)
+        make_patient(rester.session)  # which all endpoints share; of its own it gives up at 500 and at a broken body
+        return rester
 
     def _count(self) -> int:
         criteria = {**self._criteria(), "_fields": "material_id", "_limit": 1}
-        return int(self._asked(SUMMARY, lambda: self._rester.materials.summary.count(criteria)))
+        return int(self._ask(SUMMARY, lambda: self._rester.materials.summary.count(criteria)))
 
     def _criteria(self) -> dict[str, Any]:
         """What the materials must have, as the server spells it."""
@@ -151,7 +148,7 @@ class MaterialsProject:
     def _documents(self, number: int, size: int) -> list[dict[str, Any]]:
         """One page of the summary."""
         fields = PHONON_FIELDS if self.phonons else FIELDS
-        documents = self._asked(
+        documents = self._ask(
             SUMMARY,
             lambda: self._rester.materials.summary.search(
                 elements=None if self.ion == "any" else [self.ion], has_props=["phonon"] if self.phonons else None,
@@ -168,21 +165,17 @@ class MaterialsProject:
 
     def _page(self, documents: Sequence[dict[str, Any]], following: str, total: int) -> Page:
         densities = self._densities(documents) if self.phonons else {}
-        records: list[Record] = []
-        failures: list[Failure] = []
-        for document in documents:
-            name = str(document.get("material_id", ""))
-            try:
-                records.append(self._entry(name, document, densities).record())
-            except Exception as error:  # a document can hold anything
-                failures.append(Failure.of(error, material_id=name, stage=STAGE, source=SUMMARY))
-        return Page(records, failures, following, total)
+        items = ((str(document.get("material_id", "")), document) for document in documents)
+        page = Page.from_items(items, partial(self._entry, densities=densities), source=SUMMARY)
+        return replace(page, next=following, total=total)
 
-    def _entry(self, name: str, document: Mapping[str, Any], densities: Mapping[str, Mapping[str, Any]]) -> Entry:
-        crystal = _crystal(name, document.get("structure"))
+    def _entry(self, name: str, document: Mapping[str, Any], *, densities: Mapping[str, Mapping[str, Any]]) -> Entry:
+        if not document.get("structure"):
+            raise SourceError(f"{name} has no structure", kind="NoStructure")
+        crystal = crystal_from_dict(name, document["structure"])
         properties = _properties(document)
         if not self.phonons:
-            return Entry.of(crystal, properties)
+            return Entry.from_crystal(crystal, properties)
         method, identifier = _phonon_id(name, document.get("phonon_IDs"))
         dos = densities.get(_stored_id(identifier))
         if dos is None:
@@ -190,7 +183,7 @@ class MaterialsProject:
                 f"{name} has no density of states",
                 why=f"{STORE} has none of {identifier}, database version {self.version()}", kind="NoPhonons",
             )  # fmt: skip
-        return Entry.of(crystal, {**properties, "phonon_method": method}, _dos(crystal, dos))
+        return Entry.from_crystal(crystal, {**properties, "phonon_method": method}, dos=_dos(dos))
 
     def _densities(self, documents: Sequence[dict[str, Any]]) -> dict[str, Mapping[str, Any]]:
         """Stored identifier of a calculation -> its density of states, for all on a page."""
@@ -202,7 +195,7 @@ class MaterialsProject:
                 continue  # becomes a failure where its entry is made
         if not wanted:
             return {}
-        found = self._asked(STORE, lambda: _read_store(wanted))
+        found = self._ask(STORE, lambda: _read_store(wanted))
         bare = [identifier for identifier, dos in found.items() if not dos.get("structure")]
         return found | self._with_structures({identifier: found[identifier] for identifier in bare})
 
@@ -210,7 +203,7 @@ class MaterialsProject:
         """Densities with the cells of their calculations, which tell the element of each projection."""
         if not densities:
             return {}
-        documents = self._asked(
+        documents = self._ask(
             PHONON,
             lambda: self._rester.materials.phonon.search(
                 identifiers=list(densities), fields=["identifier", "structure"]
@@ -219,19 +212,26 @@ class MaterialsProject:
         cells = {_stored_id(str(document.get("identifier"))): document.get("structure") for document in documents}
         return {name: {**dos, "structure": cells.get(name)} for name, dos in densities.items()}
 
-    def _asked(self, endpoint: str, ask: Callable[[], T]) -> T:
-        """What the server says; asked again when that may help."""
-        for pause in (*PAUSES_S, None):
-            try:
-                return ask()
-            except (MissingExtraError, SettingsError):
-                raise
-            except Exception as error:  # mp-api lets through whatever its libraries raise
-                said = _in_words(error, self._key)
-                if pause is None or FINAL.search(said):
-                    raise self._error(endpoint, said) from None
-                time.sleep(pause)
-        raise AssertionError  # the last attempt returns or raises
+    def _ask(self, endpoint: str, ask: Callable[[], T]) -> T:
+        """What the server answers; what remains after the patience of the session is repeated here.
+
+        That is an answer that cannot be understood, the public store, and the heartbeat, which goes past the session.
+        """
+        from requests.exceptions import RequestException
+
+        from phonolyte.sources.web import in_words, persist
+
+        final: tuple[type[Exception], ...] = (PhonolyteError, _import_client().core.MPRestError)
+        if endpoint != HEARTBEAT:
+            final += (RequestException,)
+        try:
+            return persist(ask, may_pass=lambda error: not isinstance(error, final))
+        except PhonolyteError:
+            raise
+        except Exception as error:  # mp-api lets through whatever its libraries raise
+            why = in_words(error, secret=self._key)
+            why = "it answers with null instead of data" if "NoneType" in why else why
+            raise self._error(endpoint, why) from None
 
     def _error(self, endpoint: str, why: str) -> SourceError:
         """An error that says which endpoint of which version of the database it was."""
@@ -240,7 +240,7 @@ class MaterialsProject:
         fix = "Give the same command again later: it goes on where it is."
         if "status code 401" in why or "status code 403" in why:
             fix = "Check the key (MP_API_KEY): materialsproject.org/api shows it."
-        elif why == LIMITED:
+        elif "limits the rate" in why:
             fix = "Wait some minutes; the same command goes on where it is."
         return SourceError(
             "the Materials Project gives no usable answer",
@@ -274,37 +274,14 @@ def api_key() -> str:
     return key
 
 
-def _client() -> Any:
+def _import_client() -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of libraries about each other
-            from mp_api.client import MPRester
+            import mp_api.client.core
     except ImportError:
         raise MissingExtraError("mp-api is not installed", fix="pip install 'phonolyte[mp]'") from None
-    return MPRester
-
-
-def _in_words(error: Exception, key: str) -> str:
-    """What an exception says, in one line of at most 300 characters, the key taken out before."""
-    text = " ".join(str(error).replace(key, "(key)").split()) or type(error).__name__
-    if "NoneType" in text:
-        return "it answers with null instead of data"
-    if "too many 429" in text or "status code 429" in text:
-        return LIMITED
-    if "Max retries exceeded" in text:
-        return "no connection"
-    return text[:300]
-
-
-def _crystal(name: str, structure: Any) -> Crystal:
-    from pymatgen.core.structure import Structure
-
-    if not structure:
-        raise SourceError(f"{name} has no structure", kind="NoStructure")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about site properties that are null in the store
-        parsed = Structure.from_dict(structure)
-    return Crystal.from_pymatgen(parsed, material_id=name, properties={})
+    return mp_api.client
 
 
 def _properties(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -355,12 +332,10 @@ def _stored_id(identifier: str) -> str:
     return str(AlphaID(identifier.rpartition("-")[2], padlen=8))
 
 
-def _dos(crystal: Crystal, data: Mapping[str, Any]) -> PhononDos:
+def _dos(data: Mapping[str, Any]) -> PhononDos:
     """A density of states as emmet has it: THz, states per THz and cell, one projection for each atom."""
     scale = MEV_PER_THZ
-    cell = _crystal(crystal.material_id, data["structure"]) if data.get("structure") else None
-    if cell and cell.formula != crystal.formula:
-        raise DosError(f"{crystal.material_id} is {crystal.formula}, and its phonons are of {cell.formula}")
+    cell = crystal_from_dict("", data["structure"]) if data.get("structure") else None
     per_element: dict[str, Any] = {}
     projected = data.get("projected_densities") or []
     if cell and len(projected) == len(cell):
@@ -368,5 +343,5 @@ def _dos(crystal: Crystal, data: Mapping[str, Any]) -> PhononDos:
             per_element[symbol] = per_element.get(symbol, 0.0) + np.array(density, float) / scale
     return PhononDos(
         np.array(data["frequencies"], float) * scale, np.array(data["densities"], float) / scale, per_element,
-        n_atoms=float(len(cell)) if cell else None, material_id=crystal.material_id, formula=crystal.formula,
+        n_atoms=float(len(cell)) if cell else None, formula=cell.formula if cell else "",
     )  # fmt: skip

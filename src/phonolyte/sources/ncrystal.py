@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from phonolyte.arrays import Floats
 from phonolyte.dos import PhononDos
-from phonolyte.errors import Failure, MissingExtraError, SourceError
-from phonolyte.sources.entry import STAGE, Entry, Page
+from phonolyte.errors import MissingExtraError, SourceError
+from phonolyte.sources.entry import Entry, Page
 from phonolyte.sources.registry import dataset
 from phonolyte.structures import Crystal
 
@@ -26,13 +26,13 @@ STATES = 3.0
 class NCrystal:
     """The library of NCrystal; compounds whose every element has a phonon curve."""
 
-    name: str = "ncrystal"
-    online: bool = False
-    phonons: bool = True
+    name: ClassVar[str] = "ncrystal"
+    online: ClassVar[bool] = False
+    phonons: ClassVar[bool] = True
 
     @property
     def question(self) -> Mapping[str, Any]:
-        """There is but one."""
+        """None: the library is one."""
         return {}
 
     @property
@@ -51,15 +51,9 @@ class NCrystal:
 
     def pages(self, after: str) -> Iterator[Page]:
         """All compounds on one page."""
-        library = _library()
-        records, failures = [], []
-        for file in sorted(library.browseFiles(factory="stdlib"), key=lambda file: str(file.name)):
-            name = str(file.name).removesuffix(".ncmat")
-            try:
-                records.append(_entry(library, library.createInfo(file.fullKey), name).record())
-            except Exception as error:  # a foreign library can raise anything
-                failures.append(Failure.of(error, material_id=name, stage=STAGE, source=str(file.name)))
-        yield Page(records, failures, total=len(records) + len(failures))
+        files = sorted((str(file.name), file) for file in _library().browseFiles(factory="stdlib"))
+        items = [(name.removesuffix(".ncmat"), file.fullKey) for name, file in files]
+        yield Page.from_items(items, _read, source="NCrystal").as_whole()
 
 
 def _library() -> Any:
@@ -70,18 +64,20 @@ def _library() -> Any:
     return NCrystal
 
 
-def _entry(library: Any, info: Any, name: str) -> Entry:
+def _read(name: str, key: str) -> Entry:
     """A material of the library.
 
     Raises
     ------
     SourceError
-        When it is no crystal with a phonon curve of each element.
+        When it is not a crystal with a phonon curve of each element.
     StructureError
         When its atoms cannot be used.
     """
+    library = _library()
+    info = library.createInfo(key)
     if not (info.isSinglePhase() and info.hasStructureInfo() and info.hasAtomInfo()):
-        raise SourceError("no crystal", why="the library has no cell of it", kind="NotPeriodic")
+        raise SourceError("not a crystal", why="the library has no cell of it", kind="NotPeriodic")
     missing = [
         f"{part.atomData.displayLabel()} by {type(part).__name__.removeprefix('DI_')}"
         for part in info.dyninfos
@@ -90,9 +86,8 @@ def _entry(library: Any, info: Any, name: str) -> Entry:
     if missing:
         raise SourceError("not every element has a phonon curve", why=", ".join(missing), kind="NoPhonons")
     crystal = _crystal(info, name)
-    dos = _dos(info, crystal)
     space_group = info.structure_info["spacegroup"] or None
-    return Entry.of(crystal, {"space_group_number": space_group}, dos)
+    return Entry.from_crystal(crystal, {"space_group_number": space_group}, dos=_dos(info, crystal))
 
 
 def _crystal(info: Any, name: str) -> Crystal:
@@ -117,7 +112,7 @@ def _element(atom: Any) -> str:
     """
     if not atom.isNaturalElement():
         raise SourceError(
-            f"{atom.displayLabel()} is no natural element", why="phonons depend on the mass", kind="UnknownElement"
+            f"{atom.displayLabel()} is not a natural element", why="phonons depend on the mass", kind="UnknownElement"
         )
     return str(atom.elementName())
 
@@ -135,10 +130,7 @@ def _dos(info: Any, crystal: Crystal) -> PhononDos:
         values[below] = density[0] * (grid[below] / start) ** 2  # as sound waves have it
         count = crystal.symbols.count(symbol)
         per_element[symbol] = values * (STATES * count / np.trapezoid(values, grid))
-    total = np.sum([*per_element.values()], axis=0)
-    return PhononDos(
-        grid, total, per_element, n_atoms=len(crystal), material_id=crystal.material_id, formula=crystal.formula
-    )
+    return PhononDos(grid, np.sum([*per_element.values()], axis=0), per_element, n_atoms=len(crystal))
 
 
 def _curve(part: Any) -> tuple[Floats, Floats]:

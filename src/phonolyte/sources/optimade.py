@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any, ClassVar
 
 import numpy as np
 
-from phonolyte.errors import Failure, MissingExtraError, SettingsError, SourceError, StructureError
-from phonolyte.sources.entry import STAGE, Entry, Page
+from phonolyte.errors import MissingExtraError, SettingsError, SourceError, StructureError
+from phonolyte.runs.citations import bibtex
+from phonolyte.sources.entry import Entry, Page
 from phonolyte.sources.registry import optimade_fields, providers
 from phonolyte.structures import Crystal
 
@@ -30,21 +31,23 @@ class Optimade:
     Attributes
     ----------
     provider
-        A short name of the registry, or of the official list of providers; or a word of one's own with `base_url`.
+        Short name of the registry, or of the official list of providers; or a word of one's own with `base_url`.
     filter
-        Such as ``elements HAS "Li" AND nelements<=3``.
+        Criteria in OPTIMADE's language, such as ``elements HAS "Li" AND nelements<=3``. Default: all materials.
     base_url
-        Of the server, less the version; the one of the provider unless given.
+        Address of the server, less the version. Default: the one of the provider.
     page_size
-        Materials asked for at once; as many as the server likes unless given.
+        Materials requested at once. Default: the server's.
     """
 
     provider: str
     filter: str = ""
+    _: KW_ONLY
     base_url: str = ""
     page_size: int | None = field(default=None, compare=False)
-    online: bool = True
-    phonons: bool = False
+
+    online: ClassVar[bool] = True
+    phonons: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -66,7 +69,7 @@ class Optimade:
     def citation(self) -> str:
         """Of OPTIMADE, and of the database."""
         known = providers().get(self.provider)
-        return CITATION + (known.citation if known else "")
+        return bibtex("evans2024") + (known.citation if known else "")
 
     def version(self) -> str:
         """Version of the protocol and of the server."""
@@ -83,7 +86,7 @@ class Optimade:
         SourceError
             When the server cannot be reached or refuses.
         SettingsError
-            When the filter is none.
+            When the filter is not one.
         """
         self._check_filter()
         fields = self._mapped_fields()
@@ -92,7 +95,7 @@ class Optimade:
         while True:
             answer = self._asked("structures", fields=wanted, url=following)
             following = _next_url(answer.links)
-            yield _page(answer, fields, following)
+            yield self._page(answer, fields, following)
             if not following:
                 return
 
@@ -124,6 +127,11 @@ class Optimade:
             )
         return answer
 
+    def _page(self, answer: Any, fields: Mapping[str, list[str]], following: str) -> Page:
+        items = ((str(entry.get("id", "")), entry.get("attributes") or {}) for entry in answer.data)
+        page = Page.from_items(items, partial(_entry, fields=fields), source=self.name)
+        return replace(page, next=following, total=answer.meta.get("data_returned"))
+
     def _mapped_fields(self) -> dict[str, list[str]]:
         """Property -> names under which this server has it."""
         answer = self._asked("info/structures")
@@ -142,7 +150,7 @@ class Optimade:
                 LarkParser().parse(self.filter)
         except BadRequest as error:
             raise SettingsError(
-                f"{self.filter!r} is no filter of OPTIMADE",
+                f"{self.filter!r} is not a filter of OPTIMADE",
                 why=_first([error.detail or error.title]),
                 fix="""Write it as in 'elements HAS "Li" AND nelements<=3'.""",
             ) from None
@@ -182,20 +190,9 @@ def _next_url(links: Mapping[str, Any]) -> str:
     return str((link.get("href") if isinstance(link, dict) else link) or "")
 
 
-def _page(answer: Any, fields: Mapping[str, list[str]], following: str) -> Page:
-    records, failures = [], []
-    for entry in answer.data:
-        name = str(entry.get("id", ""))
-        try:
-            records.append(_entry(name, entry.get("attributes") or {}, fields).record())
-        except Exception as error:  # a foreign server can send anything
-            failures.append(Failure.of(error, material_id=name, stage=STAGE))
-    return Page(records, failures, following, answer.meta.get("data_returned"))
-
-
-def _entry(name: str, attributes: Mapping[str, Any], fields: Mapping[str, list[str]]) -> Entry:
+def _entry(name: str, attributes: Mapping[str, Any], *, fields: Mapping[str, list[str]]) -> Entry:
     properties = {target: _first_number(attributes, names) for target, names in fields.items() if names}
-    return Entry.of(_crystal(name, attributes), properties)
+    return Entry.from_crystal(_crystal(name, attributes), properties)
 
 
 def _crystal(name: str, attributes: Mapping[str, Any]) -> Crystal:
@@ -230,7 +227,7 @@ def _check_order(name: str, species: Mapping[str, Any], features: Iterable[str])
             raise StructureError("partial occupancy", why=why, fix=fix, kind="PartialOccupancy")
     hidden = sorted({"disorder", "implicit_atoms", "site_attachments", "assemblies"}.intersection(features))
     if hidden:
-        raise StructureError(f"{name} is no ordered crystal", why=f"it has {hidden[0]}", kind="PartialOccupancy")
+        raise StructureError(f"{name} is not an ordered crystal", why=f"it has {hidden[0]}", kind="PartialOccupancy")
 
 
 def _first_number(attributes: Mapping[str, Any], names: list[str]) -> float | None:
@@ -246,16 +243,3 @@ def _first_number(attributes: Mapping[str, Any], names: list[str]) -> float | No
 
 def _first(messages: list[Any]) -> str:
     return (str(messages[0]).strip().splitlines() or [""])[0][:300]
-
-
-CITATION = """
-@article{evans2024,
-  author  = {Evans, Matthew L. and Bergsma, Johan and Merkys, Andrius and others},
-  title   = {Developments and applications of the {OPTIMADE} {API} for materials discovery, design, and data exchange},
-  journal = {Digital Discovery},
-  volume  = {3},
-  pages   = {1509},
-  year    = {2024},
-  doi     = {10.1039/D4DD00039K}
-}
-"""

@@ -8,18 +8,18 @@ import json
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from phonolyte.dos import PhononDos
 from phonolyte.dos.bonds import highest_bond_mode_mev
-from phonolyte.errors import Failure, SourceError
+from phonolyte.errors import SourceError
 from phonolyte.runs.records import checksum
 from phonolyte.sources.cache import obtain
-from phonolyte.sources.entry import STAGE, Entry, Page
+from phonolyte.sources.entry import Entry, Page, crystal_from_dict
 from phonolyte.sources.registry import Dataset, dataset
 from phonolyte.structures import Crystal
 from phonolyte.units import MEV_PER_INVERSE_CM
@@ -34,14 +34,15 @@ class Published:
     Attributes
     ----------
     name
-        In the registry.
+        Name of the set in the registry.
     offline
         Whether only the cache may be used.
     """
 
     name: str
     offline: bool = False
-    online: bool = False
+
+    online: ClassVar[bool] = False
 
     @property
     def question(self) -> Mapping[str, Any]:
@@ -87,27 +88,22 @@ def parse_phonon_csv(paths: Mapping[str, Path]) -> Page:
     Columns `mp_id`, `structure` (a dictionary of ASE or pymatgen), `phfreq` (cm^-1), `phdos` (maximum 1) and
     perhaps `pdos` (a dictionary: element -> density, maximum 1 each).
     """
-    records, failures = [], []
-    for row in _rows(paths["data.csv"], {"mp_id", "structure", "phfreq", "phdos"}):
-        try:
-            records.append(_phonon_entry(row).record())
-        except Exception as error:  # a foreign file can hold anything
-            failures.append(Failure.of(error, material_id=row["mp_id"], stage=STAGE, source="data.csv"))
-    return Page(records, failures, total=len(records) + len(failures))
+    rows = _rows(paths["data.csv"], {"mp_id", "structure", "phfreq", "phdos"})
+    return Page.from_items(((row["mp_id"], row) for row in rows), _phonon_entry, source="data.csv").as_whole()
 
 
 def parse_obelix(paths: Mapping[str, Path]) -> Page:
     """Conductivities of ``all.csv``, with the structures of ``all_cifs.tar.gz`` that have no partial occupancy."""
     cifs = _members(paths["all_cifs.tar.gz"])
-    records, failures = [], []
-    for row in _rows(paths["all.csv"], {"ID", "Reduced Composition", "Ionic conductivity (S cm-1)"}):
-        name, formula, crystal = row["ID"], row["Reduced Composition"].replace(" ", ""), None
-        try:
-            crystal = _crystal_of_cif(name, cifs.get(f"{name}.cif", ""))
-        except Exception as error:  # pymatgen can raise anything at a bad CIF
-            failures.append(Failure.of(error, material_id=name, stage=STAGE, source=f"{name}.cif"))
-        records.append(Entry(name, formula, crystal, _conductivity(row)).record())
-    return Page(records, failures, total=len(records))
+    rows = list(_rows(paths["all.csv"], {"ID", "Reduced Composition", "Ionic conductivity (S cm-1)"}))
+    texts = [(row["ID"], cifs.get(f"{row['ID']}.cif", "")) for row in rows]
+    ordered = Page.from_items(texts, _read_cif, source="all_cifs.tar.gz")
+    crystals = {entry.material_id: entry.crystal for entry in ordered.entries}
+    entries = [
+        Entry(row["ID"], row["Reduced Composition"].replace(" ", ""), crystals.get(row["ID"]), _conductivity(row))
+        for row in rows
+    ]
+    return replace(ordered, entries=entries).as_whole()
 
 
 PARSERS: dict[str, Callable[[Mapping[str, Path]], Page]] = {
@@ -138,19 +134,17 @@ def _rows(path: Path, needed: set[str]) -> Iterator[Row]:
         yield from rows
 
 
-def _phonon_entry(row: Row) -> Entry:
+def _phonon_entry(name: str, row: Row) -> Entry:
     scale = MEV_PER_INVERSE_CM
-    crystal = _crystal_of_dict(row["mp_id"], _literal(row["structure"]))
+    crystal = crystal_from_dict(name, _literal(row["structure"]))
     parts = _literal(row.get("pdos") or "{}")
     dos = PhononDos(
         np.array(_literal(row["phfreq"]), float) * scale,
         np.array(_literal(row["phdos"]), float) / scale,
         {symbol: np.array(density, float) / scale for symbol, density in parts.items()},
         highest_bond_mode_mev=highest_bond_mode_mev(crystal),
-        material_id=crystal.material_id,
-        formula=crystal.formula,
     )
-    return Entry.of(crystal, {}, dos)
+    return Entry.from_crystal(crystal, {}, dos=dos)
 
 
 def _literal(text: str) -> Any:
@@ -161,24 +155,13 @@ def _literal(text: str) -> Any:
         return ast.literal_eval(text)
 
 
-def _crystal_of_dict(name: str, data: Mapping[str, Any]) -> Crystal:
-    """The crystal of a dictionary of ASE or pymatgen."""
-    if "numbers" in data:
-        from ase import Atoms
-
-        return Crystal.from_ase(Atoms.fromdict(dict(data)), material_id=name, properties={})
-    from pymatgen.core.structure import Structure
-
-    return Crystal.from_pymatgen(Structure.from_dict(dict(data)), material_id=name)
-
-
-def _crystal_of_cif(name: str, text: str) -> Crystal:
+def _read_cif(name: str, text: str) -> Entry:
     from phonolyte.structures.cif import blocks_with_a_cell, structure_of
 
     blocks = blocks_with_a_cell(text)
     if not blocks:
         raise SourceError(f"{name} has no structure", why="the set has no CIF of it", kind="NoStructure")
-    return Crystal.from_pymatgen(structure_of(blocks[0]), material_id=name)
+    return Entry.from_crystal(Crystal.from_pymatgen(structure_of(blocks[0]), material_id=name), {})
 
 
 def _members(path: Path) -> dict[str, str]:

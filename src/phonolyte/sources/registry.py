@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from phonolyte.errors import SettingsError
+from phonolyte.runs.citations import bibtex
 from phonolyte.sources.cache import RemoteFile
 
 
@@ -23,7 +24,7 @@ class Dataset:
     title
         What is in it, in one line.
     licence, citation, homepage
-        Of the set; the citation in BibTeX.
+        Of the set; the citation in BibTeX names what made the data.
     version
         As its publishers have it.
     files
@@ -54,7 +55,7 @@ class Provider:
     title: str
     base_url: str
     licence: str
-    citation: str = ""
+    citation: str
 
 
 def datasets() -> dict[str, Dataset]:
@@ -78,7 +79,7 @@ def dataset(name: str) -> Dataset:
 
 def providers() -> dict[str, Provider]:
     """Databases whose OPTIMADE address is known here, by name."""
-    return {name: Provider(name, **record) for name, record in _records()["optimade"].items()}
+    return {name: Provider(name, **_cited(record)) for name, record in _records()["optimade"].items()}
 
 
 def optimade_fields() -> dict[str, list[str]]:
@@ -91,7 +92,12 @@ def _dataset(name: str, record: dict[str, Any]) -> Dataset:
         RemoteFile(part["name"], tuple(part["urls"]), part.get("sha256", ""), part.get("size_bytes", 0))
         for part in record.get("files", ())
     )
-    return Dataset(name, files=parts, **{key: value for key, value in record.items() if key != "files"})
+    return Dataset(name, **{**_cited(record), "files": parts})
+
+
+def _cited(record: dict[str, Any]) -> dict[str, Any]:
+    """A record with the BibTeX of its keys in place of them."""
+    return {**{key: value for key, value in record.items() if key != "cite"}, "citation": bibtex(*record["cite"])}
 
 
 @cache

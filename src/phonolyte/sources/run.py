@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from phonolyte.errors import SourceError
-from phonolyte.runs import citations
-from phonolyte.runs.records import open_run, write_run
+from phonolyte.runs.run import Run, plain_settings, read_record
 from phonolyte.sources.entry import Source
-from phonolyte.sources.journal import FOLDER, Journal, finished
+from phonolyte.sources.journal import FOLDER, Journal
 from phonolyte.sources.tables import ASKED, Tables, write_tables
 
 Progress = Callable[[int, int | None], None]
@@ -69,19 +68,23 @@ def fetch(
     SettingsError
         When the folder has something else.
     """
-    folder = open_run(folder)
-    done = None if anew else finished(folder, source)
+    query = {"source": source.name, "question": dict(source.question)}
+    run = Run(folder, "fetch", settings=query, identity=query, cites=(source.citation,), overwrite=anew, restart=anew)
+    done = None if anew else _finished(run)
     if done:
-        return Fetched(done["version"], done["fetched"], None)
+        return Fetched(str(done["version"]), str(done["fetched"]), None)
     if offline and source.online:
         raise SourceError(
             f"{source.name} cannot be asked offline",
             why=f"{folder} has no finished fetch of this question",
             fix="Run it once without --offline.",
         )
-    if anew:
-        _forget(folder)
-    journal = Journal.open(folder, source, source.version())
+    with run:
+        return _fetch_into(run, source, progress)
+
+
+def _fetch_into(run: Run, source: Source, progress: Progress | None) -> Fetched:
+    journal = Journal.open(run.path(FOLDER), source, source.version())
     _complete(journal, source, progress)
     provenance = {
         "source": source.name,
@@ -90,11 +93,21 @@ def fetch(
         "question": dict(source.question),
         "licence": source.licence,
     }
-    tables = write_tables(journal.pages(), folder, phonons=source.phonons, provenance=provenance)
-    write_run(folder, {"command": "fetch", **provenance}, [])
-    _cite(folder, source)
+    run.settings = plain_settings(provenance)
+    for name in ("crystals.parquet", "properties.parquet", "properties.csv", "dos.parquet"):
+        run.path(name)
+    tables = write_tables(journal.pages(), run.folder, phonons=source.phonons, provenance=provenance)
+    run.add_failures(tables.failures)
     journal.close()
     return Fetched(journal.version, journal.fetched, tables)
+
+
+def _finished(run: Run) -> Mapping[str, Any] | None:
+    """Settings of a finished fetch of the same question in the folder."""
+    record = read_record(run.folder) or {}
+    done = record.get("state") == "finished" and record.get("identity") == run.identity
+    settings: Mapping[str, Any] = record.get("settings", {})
+    return settings if done else None
 
 
 def _complete(journal: Journal, source: Source, progress: Progress | None) -> None:
@@ -123,15 +136,3 @@ def _complete(journal: Journal, source: Source, progress: Progress | None) -> No
 
 def _in_words(question: Mapping[str, Any]) -> str:
     return json.dumps({key: value for key, value in question.items() if value not in ("", None)})
-
-
-def _forget(folder: Path) -> None:
-    """Remove what says that a fetch is finished, and its pages."""
-    (folder / "run.toml").unlink(missing_ok=True)
-    Journal(folder / FOLDER, "", "").close()
-
-
-def _cite(folder: Path, source: Source) -> None:
-    """Add what the source wants cited."""
-    with (folder / citations.FILE).open("a", encoding="utf-8") as stream:
-        stream.write(source.citation.strip() + "\n" if source.citation else "")

@@ -14,9 +14,12 @@ import numpy as np
 
 from phonolyte.dos import PhononDos
 from phonolyte.dos.table import write_densities
-from phonolyte.errors import DosError, Failure, SourceError
-from phonolyte.runs.records import in_one_step, write_failures
-from phonolyte.sources.entry import STAGE, Page, Record, dos_of
+from phonolyte.errors import Failure, SourceError
+from phonolyte.runs.records import in_one_step
+from phonolyte.sources.entry import STAGE, Entry, Page
+
+Row = dict[str, Any]
+"""A row of a table."""
 
 ROWS = 10_000
 """Crystals in a group of rows; so the file is the same whatever the size of the pages was."""
@@ -72,56 +75,48 @@ def write_tables(pages: Iterable[Page], folder: Path, *, phonons: bool, provenan
         Source, version, date and question, which tables carry as metadata.
     """
     tables = Tables()
-    properties: list[Record] = []
+    properties: list[Row] = []
     densities: list[PhononDos] = []
-    crystals = _crystal_rows(_unique(pages, tables), tables, properties, densities)
+    crystals = _crystal_rows(_unique(pages, tables), properties, densities)
     tables.n_crystals = _write_crystals(crystals, folder / "crystals.parquet", phonons, provenance)
     tables.known = _write_properties(properties, folder, provenance)
     if phonons:
         tables.n_densities = len(densities)
         with in_one_step(folder / "dos.parquet") as partial:
             write_densities(densities, partial)
-    write_failures(folder, tables.failures)
     return tables
 
 
-def _unique(pages: Iterable[Page], tables: Tables) -> Iterator[Record]:
-    """The records, each `material_id` once; what comes again is a failure."""
+def _unique(pages: Iterable[Page], tables: Tables) -> Iterator[Entry]:
+    """The entries, each `material_id` once; what comes again is a failure."""
     seen: set[str] = set()
     for page in pages:
         tables.n_materials += page.n_materials
         tables.failures.extend(page.failures)
-        for record in page.records:
-            name = record["material_id"]
+        for entry in page.entries:
+            name = entry.material_id
             if name not in seen:
                 seen.add(name)
-                yield record
+                yield entry
                 continue
             error = SourceError(f"{name} comes more than once", fix="Its first record is kept.")
             tables.failures.append(Failure.of(error, material_id=name, stage=STAGE))
 
 
-def _crystal_rows(
-    records: Iterator[Record], tables: Tables, properties: list[Record], densities: list[PhononDos]
-) -> Iterator[Record]:
-    """Rows of the crystal table; what else is in the records goes to the other lists."""
-    for record in records:
-        try:
-            dos = dos_of(record)
-        except DosError as error:
-            tables.failures.append(Failure.of(error, material_id=record["material_id"], stage=STAGE))
-            continue
-        row = {"material_id": record["material_id"], "formula": record["formula"], **dict.fromkeys(ASKED)}
-        row |= record["properties"]
-        if dos:
-            row |= dos.row()
-            densities.append(_storable(dos))
+def _crystal_rows(entries: Iterable[Entry], properties: list[Row], densities: list[PhononDos]) -> Iterator[Row]:
+    """Rows of the crystal table; what else the entries have goes to the lists."""
+    for entry in entries:
+        row: Row = {"material_id": entry.material_id, "formula": entry.formula, **dict.fromkeys(ASKED)}
+        row |= entry.properties
+        if entry.dos:
+            row |= entry.dos.row()
+            densities.append(_storable(entry.dos))
         properties.append(row)
-        if record["crystal"]:
-            yield {**record["crystal"], TARGET: row.get(TARGET)}
+        if entry.crystal:
+            yield {**entry.crystal.row(), TARGET: row.get(TARGET)}
 
 
-def _write_crystals(rows: Iterator[Record], path: Path, phonons: bool, provenance: Mapping[str, Any]) -> int:
+def _write_crystals(rows: Iterator[Row], path: Path, phonons: bool, provenance: Mapping[str, Any]) -> int:
     """Write the crystal table group by group, so that millions of crystals need no memory; the number of rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -139,7 +134,7 @@ def _write_crystals(rows: Iterator[Record], path: Path, phonons: bool, provenanc
     return n_rows
 
 
-def _write_properties(rows: Sequence[Record], folder: Path, provenance: Mapping[str, Any]) -> dict[str, int]:
+def _write_properties(rows: Sequence[Row], folder: Path, provenance: Mapping[str, Any]) -> dict[str, int]:
     """Write the table of properties; how many materials have each of them."""
     import pyarrow as pa
     import pyarrow.csv

@@ -2,63 +2,133 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import InvalidHeader, MaxRetryError, ReadTimeoutError
+from urllib3.util.retry import Retry
 
-PAUSES_S = [1.0, 5.0, 20.0]
-"""Before each further attempt, where a server does not say how long to wait."""
+T = TypeVar("T")
 
-LONGEST_S = 300.0
-"""No server is waited for longer."""
+RETRIES = 4
+"""Attempts after the first."""
+
+BACKOFF_S = 2.5
+"""Pauses where a server does not say how long to wait: none, then 2, 4, 8 times this."""
+
+LONGEST_S = 300
+"""Longest pause that a server may ask for."""
 
 TIMEOUT_S = (20.0, 300.0)
 """To connect, and between two bytes."""
 
-BROKEN = (
-    requests.exceptions.ConnectionError,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
-    requests.exceptions.Timeout,
-)
-"""What a connection dies of."""
-
 BUSY = frozenset({429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed."""
 
+LIMITED = "it limits the rate of requests"
+
+
+class _Policy(Retry):
+    """A Retry-After that makes no sense counts as not given, where urllib3 would give up."""
+
+    def parse_retry_after(self, retry_after: str) -> float:
+        try:
+            return super().parse_retry_after(retry_after)
+        except InvalidHeader:
+            return 0.0
+
+
+def make_policy() -> Retry:
+    """How often a request is repeated, after what, and with which pauses."""
+    return _Policy(
+        RETRIES, status_forcelist=BUSY, backoff_factor=BACKOFF_S, raise_on_status=False, retry_after_max=LONGEST_S
+    )
+
+
+def persist(ask: Callable[[], T], *, may_pass: Callable[[Exception], bool]) -> T:
+    """The value of a call, which is repeated by the policy after errors that may pass; the last error is raised."""
+    policy = make_policy()
+    while True:
+        try:
+            return ask()
+        except Exception as error:
+            if not may_pass(error):
+                raise
+            policy = _pause(policy, error)
+
+
+def _pause(policy: Retry, error: Exception) -> Retry:
+    """Wait for the next attempt; what the policy then still allows."""
+    try:
+        policy = policy.increment(error=error)
+    except MaxRetryError:
+        raise error from None
+    policy.sleep()
+    return policy
+
+
+class PatientAdapter(HTTPAdapter):  # type: ignore[misc]
+    """Sends requests by the policy, and reads their bodies by it too.
+
+    requests reads a body when urllib3 is done with its retries, so a body that breaks off has to be repeated here.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(max_retries=make_policy())
+
+    def send(self, request: Any, stream: bool = False, timeout: Any = None, **options: Any) -> requests.Response:
+        """Send a request; the response has its body.
+
+        Raises
+        ------
+        requests.exceptions.RetryError
+            When the server goes on limiting the rate: clients that get such a response go on without end.
+        """
+        send = super().send
+
+        def read() -> requests.Response:
+            response = send(request, stream=stream, timeout=timeout or TIMEOUT_S, **options)
+            len(response.content)
+            return response
+
+        response = persist(read, may_pass=_is_broken_body)
+        if response.status_code == 429:
+            raise requests.exceptions.RetryError(LIMITED, request=request, response=response)
+        return response
+
+
+def _is_broken_body(error: Exception) -> bool:
+    broken = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)
+    return isinstance(error, broken) or any(isinstance(cause, ReadTimeoutError) for cause in error.args)
+
 
 class PatientSession(requests.Session):  # type: ignore[misc]
-    """A session that asks again when a connection breaks or the server is busy, and waits as long as it is told."""
+    """A session whose requests are repeated by the policy."""
 
-    def request(self, method: str, url: str, **options: Any) -> requests.Response:
-        """Send a request, up to four times."""
-        for pause in PAUSES_S:
-            try:
-                response = super().request(method, url, **options)
-            except BROKEN:
-                time.sleep(pause)
-                continue
-            if response.status_code not in BUSY:
-                return response
-            time.sleep(min(asked_pause(response.headers.get("Retry-After"), pause), LONGEST_S))
-        return super().request(method, url, **options)
+    def __init__(self) -> None:
+        super().__init__()
+        make_patient(self)
 
 
-def asked_pause(header: str | None, otherwise: float) -> float:
-    """Seconds that a Retry-After header asks for; a date in it counts as not given."""
-    try:
-        return max(float(header or ""), 0.0)
-    except ValueError:
-        return otherwise
+def make_patient(session: requests.Session) -> None:
+    """Give a session the policy."""
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, PatientAdapter())
 
 
-def in_words(error: Exception) -> str:
-    """A network error in few words, without the memory addresses that requests prints."""
+def in_words(error: Exception, *, secret: str = "") -> str:
+    """A network error in one line of at most 300 characters, without memory addresses and without the secret."""
+    text = " ".join(str(error).replace(secret or "\0", "(key)").split())
+    if isinstance(error, requests.exceptions.RetryError):
+        return text
     if isinstance(error, requests.exceptions.Timeout):
         return "it does not answer in time"
-    if isinstance(error, requests.exceptions.ConnectionError):
+    if isinstance(error, requests.exceptions.ConnectionError) or "Max retries exceeded" in text:
         return "no connection"
+    if isinstance(error, requests.exceptions.InvalidJSONError):
+        return "its answer is not JSON"
     if isinstance(error, requests.exceptions.RequestException):
         return "the connection broke"
-    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+    return text[:300] or type(error).__name__

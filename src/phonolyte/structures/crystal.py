@@ -86,7 +86,7 @@ class Crystal:
                 kind="BadShape",
             ) from None
         numbers = np.array([atomic_number(s) for s in species], dtype=np.int64)
-        crystal = cls(material_id, cell, numbers, _wrapped(coords), properties or {}, source)
+        crystal = cls(material_id, cell, numbers, wrap(coords), properties or {}, source)
         check(crystal)
         return crystal if material_id else replace(crystal, material_id=crystal.formula)
 
@@ -301,7 +301,8 @@ def _disordered(species: str) -> StructureError:
     )
 
 
-def _wrapped(frac_coords: Floats) -> Floats:
+def wrap(frac_coords: Floats) -> Floats:
+    """Return fractional coordinates (n, 3) wrapped into [0, 1)."""
     with np.errstate(invalid="ignore"):  # infinity is refused later, with words
         wrapped = frac_coords - np.floor(frac_coords)
     wrapped[wrapped > 1.0 - 1e-12] = 0.0  # -1e-17 would stay at 1.0

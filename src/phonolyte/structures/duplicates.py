@@ -8,7 +8,7 @@ has each other. Mirror images count as the same crystal: their phonons are.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import cache
 from typing import TYPE_CHECKING
@@ -61,7 +61,8 @@ def find_duplicates(
     print_of = dict(zip(compared, prints, strict=True))
     duplicate_of: list[str | None] = [None] * len(crystals)
     for members in shared:
-        for place, first in _repeated([crystals[i] for i in members], [print_of[i] for i in members], tolerance):
+        own = np.stack([print_of[i] for i in members])
+        for place, first in _repeated(lambda i, m=members: crystals[m[i]], own, tolerance):  # type: ignore[misc]
             duplicate_of[members[place]] = crystals[members[first]].material_id
     return duplicate_of
 
@@ -77,12 +78,23 @@ def fingerprint(crystal: Crystal) -> Floats:
     return _fingerprint(crystal.lattice, crystal.frac_coords, crystal.numbers)
 
 
-def _repeated(crystals: Sequence[Crystal], prints: Sequence[Floats], tolerance: float) -> Iterator[tuple[int, int]]:
-    """Places of crystals of one composition that repeat an earlier one, with the place of the first of their kind."""
-    table = np.stack(prints)
-    reduced = cache(lambda place: _reduced(crystals[place]))
+def match_repeats(crystal: Callable[[int], Crystal], prints: Floats) -> Iterator[tuple[int, int]]:
+    """Yield places of crystals of one composition that repeat an earlier one, with the place of the first.
+
+    Parameters
+    ----------
+    crystal
+        Gives the crystal at a place; called only where fingerprints do not decide.
+    prints
+        Fingerprints (n, m), as :func:`fingerprint` gives them.
+    """
+    yield from _repeated(crystal, prints, TOLERANCE)
+
+
+def _repeated(crystal: Callable[[int], Crystal], table: Floats, tolerance: float) -> Iterator[tuple[int, int]]:
+    reduced = cache(lambda place: _reduced(crystal(place)))
     firsts = [0]
-    for place in range(1, len(crystals)):
+    for place in range(1, len(table)):
         differences = np.abs(table[firsts] - table[place]).max(axis=1)
         for first, difference in zip(firsts, differences, strict=True):
             if difference <= IDENTICAL or (difference <= tolerance and _match(reduced(first), reduced(place))):

@@ -21,11 +21,10 @@ import numpy as np
 from phonolyte.errors import ReadError, StructureError
 from phonolyte.structures.cif import blocks_with_a_cell, structure_of
 from phonolyte.structures.crystal import Crystal, plain
+from phonolyte.structures.crystal_table import Record, read_rows
 
-Record = tuple[str, Callable[[str], Crystal]]
 Reader = Callable[[Path], Iterator[Record]]
 
-TABLE_COLUMNS = ("material_id", "formula", "lattice", "species", "frac_coords")
 _ID_KEYS = ("material_id", "mp_id", "task_id", "id")
 
 
@@ -133,24 +132,7 @@ def read_jsonl(path: Path) -> Iterator[Record]:
 
 def read_crystal_table(path: Path) -> Iterator[Record]:
     """The crystal table (Parquet): material_id, lattice (9), species, frac_coords (3 n), properties."""
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(path)
-    names = file.schema_arrow.names
-    missing = {"lattice", "species", "frac_coords"} - set(names)
-    if missing:
-        raise ReadError(
-            f"{path.name} is no crystal table",
-            why=f"it lacks the columns {', '.join(sorted(missing))}",
-            fix=f"A crystal table has {', '.join(TABLE_COLUMNS)}.",
-        )
-    extra = [name for name in names if name not in TABLE_COLUMNS]
-    for batch in file.iter_batches(batch_size=4096):
-        columns = {name: batch.column(name).to_pylist() for name in names if name != "formula"}
-        ids = columns.get("material_id", [None] * batch.num_rows)
-        for row in range(batch.num_rows):
-            properties = {name: columns[name][row] for name in extra}
-            yield str(ids[row] or ""), _table_row(columns, row, properties)
+    return read_rows(path)
 
 
 def read_csv(path: Path) -> Iterator[Record]:
@@ -165,18 +147,6 @@ def read_csv(path: Path) -> Iterator[Record]:
         )
     for row in table.to_dict("records"):
         yield _record({str(key): value for key, value in row.items()})
-
-
-def _table_row(columns: Mapping[str, list[Any]], row: int, properties: Mapping[str, Any]) -> Callable[[str], Crystal]:
-    def make(name: str) -> Crystal:
-        lattice, species, coords = (columns[key][row] for key in ("lattice", "species", "frac_coords"))
-        if lattice is None or species is None or coords is None:
-            raise ReadError(
-                "the row is empty", why="lattice, species or frac_coords is null", fix="Fill it or remove it."
-            )
-        return Crystal.of(name, lattice, species, coords, properties=properties)
-
-    return make
 
 
 def _from_line(line: str, number: int, path: Path) -> Iterator[Record]:

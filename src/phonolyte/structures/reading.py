@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from glob import glob, has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from phonolyte.errors import Failure, ReadError, StructureError
 from phonolyte.structures.crystal import Crystal, as_crystal, is_material
-from phonolyte.structures.readers import Record, reader_for
+from phonolyte.structures.crystal_table import Record
+from phonolyte.structures.readers import reader_for
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -53,18 +53,15 @@ def read(
         Every structure is a crystal or a failure. Each crystal has a `material_id` of its own: a name that
         comes twice is made unique with ``~2``, ``~3``, ..., and `notes` says so.
     """
-    items = [inputs] if isinstance(inputs, (str, Path)) or is_material(inputs) else list(inputs)  # type: ignore[arg-type]
-    found = [part for item in items for part in _expand(item)]
+    found = expand(inputs)
     paths = [part for part in found if isinstance(part, Path)]
     of_path = iter((executor.map if executor else map)(read_file, paths))
     parts = []
     for part in found:
         if isinstance(part, Path):
             parts.append(next(of_path))
-        elif isinstance(part, Failure):
-            parts.append(Reading(failures=[part]))
         else:
-            parts.append(_from_object(part))
+            parts.append(from_object(part))
     return _with_unique_ids(parts)
 
 
@@ -84,17 +81,23 @@ def read_file(path: Path) -> Reading:
         if not records:
             raise ReadError(f"{path.name} holds no structure", why="it is empty", fix="Get the whole file.")
     except Exception as error:  # a foreign parser can raise anything at a bad file
-        reading.failures.append(_failure(error, _name_of(path), path))
+        reading.failures.append(failure_of(error, _name_of(path), path))
     for number, (name, make) in enumerate(records, start=1):
         name = name or _name_of(path) + (f"-{number}" if len(records) > 1 else "")
         try:
             reading.crystals.append(replace(make(name), source=str(path)))
         except Exception as error:
-            reading.failures.append(_failure(error, name, path))
+            reading.failures.append(failure_of(error, name, path))
     return reading
 
 
-def _expand(
+def expand(inputs: Any) -> list[Any]:
+    """Return the files, objects and failures (inputs that are not there) behind inputs, in their order."""
+    items = [inputs] if isinstance(inputs, (str, Path)) or is_material(inputs) else list(inputs)
+    return [part for item in items for part in expand_item(item)]
+
+
+def expand_item(
     item: str | Path | Crystal | Structure | Atoms,
 ) -> Sequence[Path | Failure | Crystal | Structure | Atoms]:
     """Files behind one input; an input that is not there, or holds nothing, is a failure."""
@@ -109,7 +112,7 @@ def _expand(
         return readable or [_nothing(item, f"the folder holds {len(files)} files, none a structure")]
     if has_magic(str(path)):
         matches = [Path(p) for p in sorted(glob(str(path), recursive=True))]
-        return [part for match in matches for part in _expand(match)] or [_nothing(item, "no file matches")]
+        return [part for match in matches for part in expand_item(match)] or [_nothing(item, "no file matches")]
     return [_nothing(item, "there is no such file or folder")]
 
 
@@ -129,14 +132,18 @@ def _nothing(item: str | Path, why: str) -> Failure:
     return Failure.of(error, material_id=str(item), stage=STAGE, source=str(item))
 
 
-def _from_object(item: Crystal | Structure | Atoms) -> Reading:
+def from_object(item: Crystal | Structure | Atoms | Failure) -> Reading:
+    """Return what one object of :func:`expand` gives."""
+    if isinstance(item, Failure):
+        return Reading(failures=[item])
     try:
         return Reading(crystals=[as_crystal(item)])
     except StructureError as error:
         return Reading(failures=[Failure.of(error, material_id=type(item).__name__, stage=STAGE)])
 
 
-def _failure(error: Exception, name: str, path: Path) -> Failure:
+def failure_of(error: Exception, name: str, path: Path) -> Failure:
+    """Return the failure of a record of a file, whatever a foreign parser raised."""
     if not isinstance(error, StructureError):
         error = error.__cause__ if isinstance(error.__cause__, Exception) else error  # pymatgen wraps the reason
         reason = (str(error).strip().splitlines() or [""])[0].rstrip(".")[:200]
@@ -161,25 +168,39 @@ def _name_of(path: Path) -> str:
 
 def _with_unique_ids(parts: Iterable[Reading]) -> Reading:
     """Join readings, giving each crystal an id of its own."""
-    joined, seen, renamed = Reading(), Counter[str](), 0
+    parts = list(parts)
+    crystals = [crystal for part in parts for crystal in part.crystals]
+    names, renamed = unique_names(crystal.material_id for crystal in crystals)
+    own = [
+        c if c.material_id == name else replace(c, material_id=name) for c, name in zip(crystals, names, strict=True)
+    ]
+    notes = [renamed_note(renamed)] if renamed else []
+    return Reading(own, [failure for part in parts for failure in part.failures], notes)
+
+
+def renamed_note(renamed: int) -> str:
+    """Return the note on names that were changed."""
+    return f"{renamed} crystals repeat the material_id of an earlier one: '~2', '~3', ... was added"
+
+
+def unique_names(names: Iterable[str]) -> tuple[list[str], int]:
+    """Add ``~2``, ``~3``, ... to names that repeat an earlier one; the names, and how many were changed."""
+    seen: dict[str, int] = {}
     taken: set[str] = set()
-    for part in parts:
-        joined.failures.extend(part.failures)
-        for crystal in part.crystals:
-            name = crystal.material_id
-            seen[name] += 1
-            if name in taken:
-                while name in taken:
-                    name = f"{crystal.material_id}~{seen[crystal.material_id]}"
-                    seen[crystal.material_id] += name in taken
-                crystal, renamed = replace(crystal, material_id=name), renamed + 1
-            taken.add(name)
-            joined.crystals.append(crystal)
-    if renamed:
-        joined.notes.append(f"{renamed} crystals repeat the material_id of an earlier one: '~2', '~3', ... was added")
-    return joined
+    unique, renamed = [], 0
+    for name in names:
+        own = name
+        seen[name] = seen.get(name, 0) + 1
+        if own in taken:
+            while own in taken:
+                own = f"{name}~{seen[name]}"
+                seen[name] += own in taken
+            renamed += 1
+        taken.add(own)
+        unique.append(own)
+    return unique, renamed
 
 
 def input_files(inputs: Iterable[str | Path]) -> list[Path]:
     """The files behind inputs, as :func:`read` finds them."""
-    return [part for item in inputs for part in _expand(item) if isinstance(part, Path)]
+    return [part for item in inputs for part in expand_item(item) if isinstance(part, Path)]

@@ -16,7 +16,7 @@ import numpy as np
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, property_table
 from phonolyte.chemistry.ions import EXCLUDED, MOBILE_IONS, anions, cations
 from phonolyte.errors import SettingsError
-from phonolyte.settings import as_type_of, read_toml
+from phonolyte.settings import read_toml, value_as
 from phonolyte.structures import Crystal, read
 from phonolyte.virtual.parents import Parent, Slot, built_in, parent_of
 
@@ -197,11 +197,9 @@ def _rule_file(record: Mapping[str, Any], base: Path, crystal: Crystal | None) -
     rules = Rules(
         slots=tuple(_slot_rule(slot, table) for slot, table in slots.items()),
         charge=record.get("charge", "balanced"),
-        exclude=frozenset(as_type_of([], record.get("exclude", []), "exclude")),
-        radius_window=as_type_of(0.0, record.get("radius_window", 0.0), "radius_window"),
-        electronegativity_order=as_type_of(
-            False, record.get("electronegativity_order", False), "electronegativity_order"
-        ),
+        exclude=frozenset(value_as(list, record.get("exclude", []), "exclude")),
+        radius_window=value_as(float, record.get("radius_window", 0.0), "radius_window"),
+        electronegativity_order=value_as(bool, record.get("electronegativity_order", False), "electronegativity_order"),
     )
     if "ion" in record:
         rules = rules.with_ion(str(record["ion"]))
@@ -242,9 +240,9 @@ def _slot_rule(name: str, table: Any) -> SlotRule:
     sites = table.get("sites", ())
     return SlotRule(
         name,
-        tuple(as_type_of([], table.get("elements", []), f"elements of slot {name}")),
-        tuple([sites] if isinstance(sites, (str, int)) else as_type_of([], sites, f"sites of slot {name}")),
-        as_type_of(False, table.get("mobile", False), f"mobile of slot {name}"),
+        tuple(value_as(list, table.get("elements", []), f"elements of slot {name}")),
+        tuple([sites] if isinstance(sites, (str, int)) else value_as(list, sites, f"sites of slot {name}")),
+        value_as(bool, table.get("mobile", False), f"mobile of slot {name}"),
     )
 
 

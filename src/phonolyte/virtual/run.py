@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phonolyte import __version__
 from phonolyte.arrays import Ints
 from phonolyte.errors import SettingsError
 from phonolyte.models import BandCenterModel
-from phonolyte.runs.records import in_one_step, write_parquet
+from phonolyte.runs.records import file_name, in_one_step, write_parquet
+from phonolyte.runs.run import Run
 from phonolyte.structures import Crystal
 from phonolyte.virtual.space import Space
 from phonolyte.virtual.stream import HIGHEST_MEV, Evaluated, Evaluator, Tally, evaluate, table
@@ -33,6 +33,9 @@ LISTED = 1000
 
 FOLDER, STATE = "virtual", ".virtual-state"
 
+METHOD = 1
+"""Version of what is computed of a compound: raise it when the same compound gets another row."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VirtualResult:
@@ -43,9 +46,9 @@ class VirtualResult:
 
 
 def run_virtual(
+    run: Run,
     spaces: Sequence[Space],
     model: BandCenterModel,
-    folder: Path,
     *,
     top: int | None = None,
     sample: int | None = None,
@@ -58,18 +61,18 @@ def run_virtual(
 
     Parameters
     ----------
+    run
+        Open run folder: receives ``virtual/*.parquet``, ``best.csv`` and ``summary.json``.
     spaces
-        One a parent.
+        Space of each parent.
     model
-        Predicts the band center.
-    folder
-        The run folder: receives ``virtual/*.parquet``, ``best.csv`` and ``summary.json``.
+        Model that predicts the band center.
     top
         Keep this many of each space, by score; all unless given.
     sample
         Look at this many of each space, at random; all unless given.
     seed
-        Of the sample.
+        Seed for the sample.
     known
         Crystals that are known: compounds with their formula and structure are marked.
     executor
@@ -88,11 +91,12 @@ def run_virtual(
             why=f"at most {MOST_KEPT:,} are written",
             fix="Keep the best with --top, or look at a part with --sample.",
         )
-    parts = folder / FOLDER
-    parts.mkdir(parents=True, exist_ok=True)
+    parts = run.path(FOLDER)
+    parts.mkdir(exist_ok=True)
+    run.path(STATE)
     best, summaries, written = [], {}, set()
     for space in spaces:
-        work = _Work(space, model, folder, top, space.sample(sample, seed=seed) if sample else range(len(space)))
+        work = _Work(space, model, run.folder, top, space.sample(sample, seed=seed) if sample else range(len(space)))
         tally, kept = work.done(executor, progress)
         summaries[space.parent.name] = tally.summary()
         best.append(_marked(table(kept, space), space, kept.index, known))
@@ -105,24 +109,27 @@ def run_virtual(
             raise _nothing(space)
     joined = pd.concat(best, ignore_index=True).sort_values(["score_mev", "material_id"], ignore_index=True)
     joined.insert(0, "rank", joined.index + 1)
-    joined.to_csv(folder / "best.csv", index=False)
+    slots = {slot.name for space in spaces for slot in space.parent.slots}
+    run.write_table("best.csv", joined, free=slots)
     record = {"total": _total(summaries), "prototypes": summaries}
-    (folder / "summary.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    run.write_json("summary.json", record)
     return VirtualResult(joined, record)
 
 
-def write_structures(result: VirtualResult, spaces: Sequence[Space], folder: Path, *, as_table: bool = False) -> None:
+def write_structures(result: VirtualResult, spaces: Sequence[Space], run: Run, *, as_table: bool = False) -> None:
     """Write the best compounds as ``structures/ID.cif``, or as the crystal table ``structures.parquet``.
 
     They are not relaxed; cells are scaled by the sum of the radii of the ions where these are known.
     """
     crystals = best_crystals(result, spaces)
     if as_table:
-        write_parquet(pd.DataFrame([crystal.row() for crystal in crystals]), folder / "structures.parquet")
+        run.write_crystals(crystals, "structures.parquet")
         return
-    (folder / "structures").mkdir(exist_ok=True)
+    folder = run.path("structures")
+    folder.mkdir(exist_ok=True)
     for crystal in crystals:
-        crystal.to_pymatgen().to(str(folder / "structures" / f"{crystal.material_id}.cif"), fmt="cif")
+        with in_one_step(folder / f"{file_name(crystal.material_id)}.cif") as partial:
+            crystal.to_pymatgen().to(str(partial), fmt="cif")
 
 
 def best_crystals(result: VirtualResult, spaces: Sequence[Space]) -> list[Crystal]:
@@ -203,16 +210,15 @@ class _Work:
 
     def _digest(self) -> str:
         """What decides the result."""
-        crystal = self.space.parent.crystal
-        rules = [sorted(map(str, self.space.rules.exclude)), self.space.rules.charge, self.space.rules.radius_window,
-                 self.space.rules.electronegativity_order]  # fmt: skip
-        digest = hashlib.sha256(repr((__version__, self.model.fingerprint, rules, self.top)).encode())
-        for array in (crystal.lattice, crystal.numbers, crystal.frac_coords, self.space.parent.slot_of_site):
-            digest.update(array.tobytes())
-        for candidates in self.space.candidates:
-            digest.update(candidates.tobytes() + b"|")
+        digest = hashlib.sha256(repr((METHOD, self.model.fingerprint, self.space.digest, self.top)).encode())
         digest.update(repr(self.indices).encode() if isinstance(self.indices, range) else self.indices.tobytes())
         return digest.hexdigest()
+
+
+def read_trend(folder: Path) -> pd.DataFrame:
+    """Return `mean_Row` and `band_center_mev` of all compounds that a run folder keeps."""
+    columns = ["mean_Row", "band_center_mev"]
+    return pd.concat([pd.read_parquet(path, columns=columns) for path in sorted((folder / FOLDER).glob("*.parquet"))])
 
 
 def _marked(best: pd.DataFrame, space: Space, index: Ints, known: Sequence[Crystal]) -> pd.DataFrame:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from pathlib import Path
 
 import numpy as np
 from numba import njit
@@ -16,10 +17,11 @@ from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS, common_oxidati
 from phonolyte.chemistry.ions import Ion, nearest_ions, twelvefold_radius_a
 from phonolyte.chemistry.neutrality import can_be_neutral
 from phonolyte.errors import SettingsError
+from phonolyte.runs.digest import digest_of
 from phonolyte.structures import Crystal
-from phonolyte.virtual.parents import Parent
+from phonolyte.virtual.parents import BUILT_IN, Parent, built_in
 from phonolyte.virtual.perovskite import Framework
-from phonolyte.virtual.rules import RuleFile, Rules
+from phonolyte.virtual.rules import RuleFile, Rules, built_in_rules, default_rules, one_crystal, read_rules
 
 MOST = 2**62
 """Compounds that can be numbered."""
@@ -62,6 +64,14 @@ class Space:
 
     def __len__(self) -> int:
         return math.prod(map(len, self.candidates))
+
+    @property
+    def digest(self) -> str:
+        """Digest of parent, rules and candidates: what decides which compound a number stands for."""
+        rules, crystal = self.rules, self.parent.crystal
+        order = [rules.exclude, rules.charge, rules.radius_window, rules.electronegativity_order]
+        arrays = (crystal.lattice, crystal.numbers, crystal.frac_coords, self.parent.slot_of_site, *self.candidates)
+        return digest_of(self.parent.name, order, arrays)
 
     @property
     def slots(self) -> dict[str, list[str]]:
@@ -170,3 +180,40 @@ def _balanced(numbers: Ints, counts: Ints, signs: Ints, states: Ints) -> Flags:
 def total(spaces: Sequence[Space]) -> int:
     """Compounds in several spaces."""
     return sum(map(len, spaces))
+
+
+def choose_spaces(
+    prototypes: Sequence[str] = (), *, parent: Path | None = None, rules: Path | None = None, ion: str | None = None
+) -> list[Space]:
+    """Return the spaces that options mean: of prototypes, of a parent crystal, or of a file of rules.
+
+    Parameters
+    ----------
+    prototypes
+        Names of built-in parents; default: all of them.
+    parent
+        File with the crystal whose elements are replaced.
+    rules
+        TOML file of rules.
+    ion
+        The only mobile ion.
+
+    Raises
+    ------
+    SettingsError
+        For options that exclude each other.
+    """
+    if parent and prototypes:
+        raise SettingsError("both --parent and --prototype were given", fix="Give one of them.")
+    if len(prototypes) > 1 and rules:
+        raise SettingsError("one file of rules cannot serve several prototypes", fix="Run them one by one.")
+    if rules:
+        crystal = one_crystal(parent) if parent else built_in(prototypes[0]) if prototypes else None
+        files = [read_rules(rules, crystal=crystal)]
+    elif parent:
+        files = [default_rules(one_crystal(parent))]
+    else:
+        files = [built_in_rules(name) for name in prototypes or BUILT_IN]
+    if ion:
+        files = [replace(file, rules=file.rules.with_ion(ion)) for file in files]
+    return [Space.of(file) for file in files]

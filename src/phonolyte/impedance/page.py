@@ -3,101 +3,66 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
-from functools import partial
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phonolyte import __version__
 from phonolyte.errors import Failure
-from phonolyte.figures.impedance import NAMES, arrhenius_figure, draw
-from phonolyte.figures.style import save
-from phonolyte.impedance.conductivity import Geometry
-from phonolyte.impedance.notes import line_notes, series_notes
-from phonolyte.impedance.run import BOUNDS, Analysis, arrhenius_of, series
+from phonolyte.impedance.tables import BOUNDS
 from phonolyte.units import ROOM_K, ZERO_C_K
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-MOST_PDF = 50
-"""Spectra that are drawn as PDF too; it takes longer than the rest together."""
+    from phonolyte.impedance.analysis import Analysis
+    from phonolyte.impedance.drawing import Drawings
+    from phonolyte.impedance.series import Series
 
 MOST_OPEN = 30
 """Spectra whose figures are shown at once; those of further ones open on a click."""
 
 
-def write_page(
-    folder: Path,
-    analyses: Sequence[Analysis],
-    spectra: pd.DataFrame,
-    lines: pd.DataFrame,
-    geometry: Geometry | None,
-    failures: Sequence[Failure],
-    *,
-    executor: Executor | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> Path:
-    """Draw all figures, and write one page that opens without a network.
+def write_page(series: Series, drawings: Drawings, path: Path) -> Path:
+    """Write one page that opens without a network, from tables, notes and drawn figures of a series.
 
     Parameters
     ----------
-    folder
-        Where ``impedance.html`` goes, and ``figures/``.
-    analyses, failures
-        What could be analysed, and what could not.
-    spectra, lines
-        The tables of both.
-    geometry
-        Of the pellet, where it is known.
-    executor
-        Of processes that draw; a drawing that is there from an earlier run is kept.
-    progress
-        Called with 1 after each spectrum.
+    series
+        What was analyzed, and what could not be.
+    drawings
+        Its figures.
+    path
+        The file, such as ``impedance.html``.
     """
-    drawn = []
-    formats = ("pdf", "png") if len(analyses) <= MOST_PDF else ("png",)
-    work = partial(draw, folder=folder / "figures", formats=formats)
-    pictures = executor.map(work, analyses) if executor else map(work, analyses)
-    for analysis, png in zip(analyses, pictures, strict=True):
-        drawn.append((analysis, png))
-        if progress:
-            progress(1)
-    parts = series(spectra)
-    line = None
-    if parts:
-        figure = arrhenius_figure(parts, {name: arrhenius_of(part, "ln_sigma_t") for name, part in parts.items()})
-        line, _ = save(figure, folder / "figures" / "arrhenius", ("png", "pdf"))
-    body = [
-        f"<h1>Impedance: {_count(len(analyses), len(failures))}</h1>",
-        f"<div class=facts>{_words(analyses, spectra, lines, geometry, len(failures))}</div>",
-    ]
-    if line:
-        body += ["<h2>Arrhenius</h2>", _image(line, "Conductivities against the inverse temperature", "narrow"),
-                 _lines_table(lines)]  # fmt: skip
-    places = {analysis.spectrum.name: f"s{number}" for number, analysis in enumerate(analyses)}
-    body += ["<h2>Conductivities</h2>", _WORDS, _table(spectra, ROW_COLUMNS, places)]
-    if failures:
-        body += [f"<h2>Not analysed: {len(failures)}</h2>", _failed(failures)]
+    n, failed = len(series.analyses), len(series.failures)
+    body = [f"<h1>Impedance: {_count(n, failed)}</h1>", f"<div class=facts>{_words(series)}</div>"]
+    if len(series.arrhenius):
+        body.append("<h2>Arrhenius</h2>")
+        if drawings.arrhenius:
+            body.append(_image(drawings.arrhenius, "Conductivities against the inverse temperature", "narrow"))
+        body.append(_lines_table(series.arrhenius))
+    places = {analysis.name: f"s{number}" for number, analysis in enumerate(series.analyses)}
+    body += ["<h2>Conductivities</h2>", _WORDS, _table(series.spectra, ROW_COLUMNS, places)]
+    if series.failures:
+        body += [f"<h2>Not analyzed: {failed}</h2>", _failed(series.failures)]
+    if drawings.failures:
+        body += [f"<h2>Not drawn: {len(drawings.failures)}</h2>", _failed(drawings.failures)]
     body.append("<h2>Spectra</h2>")
-    many = len(drawn) > MOST_OPEN
     body += [
-        _section(analysis, png, f"s{number}", folded=many, shown=number < MOST_OPEN)
-        for number, (analysis, png) in enumerate(drawn)
+        _section(analysis, png, f"s{number}", folded=n > MOST_OPEN, shown=number < MOST_OPEN)
+        for number, (analysis, png) in enumerate(zip(series.analyses, drawings.spectra, strict=True))
     ]
-    page = folder / "impedance.html"
-    page.write_text(_PAGE.format(body="\n".join(body), version=__version__), encoding="utf-8")
-    return page
+    path.write_text(_PAGE.format(body="\n".join(body), version=__version__), encoding="utf-8")
+    return path
 
 
-def _section(analysis: Analysis, png: Path, place: str, *, folded: bool, shown: bool) -> str:
+def _section(analysis: Analysis, png: Path | None, place: str, *, folded: bool, shown: bool) -> str:
     """One spectrum; its figure folds where there are many."""
-    name = analysis.spectrum.name
-    figure = _image(png, f"Spectrum {name}", lazy=folded)
-    if folded:
+    name = analysis.name
+    figure = _image(png, f"Spectrum {name}", lazy=folded) if png else "<p>The figure could not be drawn.</p>"
+    if png and folded:
         figure = f"<details{' open' if shown else ''}><summary>Figure</summary>{figure}</details>"
     notes = "".join(f"<li>{escape(note)}</li>" for note in analysis.notes)
     return (
@@ -109,7 +74,7 @@ def _section(analysis: Analysis, png: Path, place: str, *, folded: bool, shown: 
 
 
 def _failed(failures: Sequence[Failure]) -> str:
-    """Files that could not be analysed, by reason."""
+    """What could not be analyzed or drawn, by reason."""
     reasons: dict[str, list[str]] = {}
     for one in failures:
         reasons.setdefault(_reason(one), []).append(one.material_id)
@@ -135,43 +100,48 @@ ROW_COLUMNS = {
     "kramers_kronig": ("KK test", "word"),
 }  # fmt: skip
 LINE_COLUMNS = {
-    "process": ("process", "word"), "form": ("form", "word"), "regime": ("regime", "word"),
-    "from_k": ("from (°C)", "celsius"), "to_k": ("to", "celsius"),
-    "ea_ev": ("Ea (eV)", "f"), "ea_low_ev": ("95 % from", "f"), "ea_high_ev": ("to", "f"),
-    "room_s_cm": ("σ at 25 °C (S/cm)", "g"), "room_low_s_cm": ("95 % from", "g"), "room_high_s_cm": ("to", "g"),
+    "process": ("process", "word"), "regime": ("regime", "word"), "from_k": ("from (°C)", "celsius"),
+    "to_k": ("to", "celsius"),
+    "ea_ev": ("Ea, ln(σT) (eV)", "f"), "ea_low_ev": ("95 % from", "f"), "ea_high_ev": ("to", "f"),
+    "sigma_25c_s_cm": ("σ at 25 °C (S/cm)", "g"), "sigma_25c_low_s_cm": ("95 % from", "g"),
+    "sigma_25c_high_s_cm": ("to", "g"),
+    "ea_ln_sigma_ev": ("Ea, ln σ (eV)", "f"), "ea_ln_sigma_low_ev": ("95 % from", "f"),
+    "ea_ln_sigma_high_ev": ("to", "f"),
     "outliers": ("off the line", ""), "fault": ("no Arrhenius line, as", "text"),
 }  # fmt: skip
 
 
-def _words(
-    analyses: Sequence[Analysis], spectra: pd.DataFrame, lines: pd.DataFrame, geometry: Geometry | None, failed: int
-) -> str:
-    said = [f"{_count(len(analyses), failed)}."] if failed else []
+def _words(series: Series) -> str:
+    """Facts of the series, a paragraph each."""
+    geometry, failed = series.geometry, len(series.failures)
+    sentences = [f"{_count(len(series.analyses), failed)}."] if failed else []
     if geometry:
-        said.append(
+        sentences.append(
             f"Pellet: {10 * geometry.thickness_cm:g} mm thick, electrodes of {geometry.area_cm2:.4g} cm². "
             "σ = thickness / (area × resistance)."
         )
-    notes = [*series_notes(analyses, geometry), *line_notes(spectra, lines)]
-    said += [f"{note[0].upper()}{note[1:]}." for note in map(escape, notes)]
-    said += [
-        f"{NAMES[row['process']].capitalize()}: activation energy {row['ea_ev']:.3f} eV "
-        f"({row['ea_low_ev']:.3f} to {row['ea_high_ev']:.3f}), at 25 °C {_number(row['room_s_cm'])} S/cm "
-        f"({_number(row['room_low_s_cm'])} to {_number(row['room_high_s_cm'])})"
-        f"{'' if row['from_k'] <= ROOM_K <= row['to_k'] else ', extrapolated'}."
-        for row in (lines[lines["form"] == "ln_sigma_t"].to_dict("records") if len(lines) else ())
-        if not row["fault"]
-    ]
-    bad = [analysis.spectrum.name for analysis in analyses if analysis.test.verdict != "good"]
+    sentences += [f"{note[0].upper()}{note[1:]}." for note in map(escape, series.notes)]
+    sentences += [_energy(row) for row in series.arrhenius.to_dict("records") if not row["fault"]]
+    bad = [analysis.name for analysis in series.analyses if analysis.test.verdict != "good"]
     if bad:
-        said.append(f"The Kramers-Kronig test warns of {', '.join(map(escape, bad))}.")
-    return "".join(f"<p>{sentence}</p>" for sentence in said)
+        sentences.append(f"The Kramers-Kronig test warns of {', '.join(map(escape, bad))}.")
+    return "".join(f"<p>{sentence}</p>" for sentence in sentences)
+
+
+def _energy(row: Mapping[Any, Any]) -> str:
+    """An Arrhenius line in words."""
+    low, high = (_number(row[f"sigma_25c_{end}_s_cm"]) for end in ("low", "high"))
+    far = "" if row["from_k"] <= ROOM_K <= row["to_k"] else ", extrapolated"
+    return (
+        f"{row['process'].replace('_', ' ').capitalize()}: activation energy {row['ea_ev']:.3f} eV "
+        f"({row['ea_low_ev']:.3f} to {row['ea_high_ev']:.3f}), at 25 °C {_number(row['sigma_25c_s_cm'])} S/cm "
+        f"({low} to {high}){far}."
+    )
 
 
 def _lines_table(lines: pd.DataFrame) -> str:
     """Activation energies in both forms."""
-    table = lines.assign(form=lines["form"].map({"ln_sigma_t": "ln(σT)", "ln_sigma": "ln σ"}))
-    table["regime"] = table["regime"].where(table["regime"] != "1 of 1")
+    table = lines.assign(regime=lines["regime"].where(lines["regime"] != "1 of 1"))
     for name in ("outliers", "fault"):
         table[name] = table[name].where(table[name] != "")
     return _table(table, LINE_COLUMNS)

@@ -1,0 +1,164 @@
+"""One spectrum: tested, fitted, its resistance read off without a fit, and what must be known of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from phonolyte.impedance.circuits import parse_circuit
+from phonolyte.impedance.conductivity import (
+    BOUNDARY_F_CM,
+    Geometry,
+    Intercept,
+    Resistance,
+    list_resistances,
+    read_intercept,
+)
+from phonolyte.impedance.fitting import Fit, Weighting, choose_circuit, fit_circuit
+from phonolyte.impedance.spectrum import Spectrum
+from phonolyte.impedance.validation import KramersKronig, check_kramers_kronig
+
+FAR_BEYOND = 3.0
+"""Resistances that add up to so many times what was measured are a guess of the circuit."""
+
+FAR_APART = 2.0
+"""Factor between the total and what is read off the axis from which on one of both is wrong."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """All that is made of one spectrum.
+
+    Attributes
+    ----------
+    spectrum
+        As it was measured.
+    test
+        Kramers-Kronig test of it.
+    fit
+        Circuit that was given, or the simplest adequate one.
+    tried
+        All circuits that were fitted.
+    intercept
+        Resistance that is read off without a fit.
+    notes
+        What whoever reads the result must know, in sentences.
+    """
+
+    spectrum: Spectrum
+    test: KramersKronig
+    fit: Fit
+    tried: tuple[Fit, ...]
+    intercept: Intercept
+    notes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the spectrum."""
+        return self.spectrum.name
+
+    @property
+    def beyond(self) -> float:
+        """Resistances of the circuit, as a multiple of the largest impedance that was measured."""
+        ohm = sum(self.fit[name] for name in self.fit.names if name.startswith("R"))
+        return float(ohm / np.abs(self.spectrum.impedance_ohm).max())
+
+
+def analyze_spectrum(spectrum: Spectrum, circuit: str = "", *, weighting: Weighting = "modulus") -> Analysis:
+    """Test a spectrum, fit it, and read its resistance off without a fit.
+
+    Parameters
+    ----------
+    spectrum
+        To be analyzed.
+    circuit
+        The one to fit; default: the simplest adequate one.
+    weighting
+        Residuals as shares of the modulus, or in ohm (``"unit"``).
+
+    Raises
+    ------
+    SpectrumError
+        For a circuit that does not exist, and spectra that none can be fitted to.
+    """
+    test = check_kramers_kronig(spectrum)
+    kept = spectrum.leave_out(test.off)
+    if circuit:
+        best = fit_circuit(kept, circuit, weighting=weighting)
+        tried = [best]
+    else:
+        best, tried = choose_circuit(kept, weighting=weighting)
+    best = replace(best, impedance_ohm=parse_circuit(best.circuit).impedance_ohm(best.values, spectrum.frequency_hz))
+    analysis = Analysis(spectrum, test, best, tuple(tried), read_intercept(kept), spectrum.notes)
+    return replace(analysis, notes=(*spectrum.notes, *_list_remarks(analysis)))
+
+
+def _list_remarks(analysis: Analysis) -> list[str]:
+    """What whoever reads the result must know."""
+    return [*_remarks_on_test(analysis), *_remarks_on_fit(analysis), *_remarks_on_intercept(analysis.intercept)]
+
+
+def _remarks_on_test(analysis: Analysis) -> list[str]:
+    spectrum, test = analysis.spectrum, analysis.test
+    remarks = []
+    if test.off:
+        where = ", ".join(f"{spectrum.frequency_hz[point]:.3g}" for point in test.off)
+        remarks.append(f"points off by the Kramers-Kronig test were left out of the fit: {where} Hz")
+    if test.verdict != "good":
+        remarks.append(
+            f"the Kramers-Kronig test is {test.verdict}: {test.rms:.1%} of the modulus is left over, "
+            f"{test.systematic:.1%} of it is not noise"
+        )
+    return remarks
+
+
+def _remarks_on_fit(analysis: Analysis) -> list[str]:
+    remarks = []
+    if analysis.fit.widened > 1:
+        remarks.append(
+            f"the circuit leaves {analysis.fit.rms:.2%} of the modulus, more than noise: "
+            f"intervals are {analysis.fit.widened:.1f} times as wide for it"
+        )
+    if not analysis.fit.resolved:
+        remarks.append("the spectrum does not determine all resistances of any circuit: mind the intervals")
+    if analysis.beyond > FAR_BEYOND:
+        remarks.append(
+            f"the resistances of the circuit add up to {analysis.beyond:.0f} times the largest impedance that "
+            "was measured: they are extrapolated"
+        )
+    return remarks
+
+
+def _remarks_on_intercept(point: Intercept) -> list[str]:
+    if not point.is_resistance:
+        return [
+            f"no resistance can be read off: the real part is {point.ohm:.3g} ohm where the spectrum is nearest to "
+            "the real axis, as of a capacitor or an inductor alone"
+        ]
+    if not point.complete:
+        return [f"the spectrum ends before it meets the real axis: the resistance is at least {point.ohm:.3g} ohm"]
+    return []
+
+
+def compare_with_intercept(
+    analysis: Analysis, geometry: Geometry | None = None, boundary_f_cm: float = BOUNDARY_F_CM
+) -> Analysis:
+    """Add a note where the total and what is read off the axis are far apart, and no other note says why.
+
+    That is known only of a whole series: with the pellet's size arcs of electrodes are not part of the total.
+    """
+    constant = geometry.constant_per_cm if geometry else None
+    total = _find_total(list_resistances(analysis.fit, constant, boundary_f_cm=boundary_f_cm))
+    point = analysis.intercept
+    if total is None or not point.complete or not point.is_resistance or analysis.beyond > FAR_BEYOND:
+        return analysis
+    if 1 / FAR_APART <= total / point.ohm <= FAR_APART:
+        return analysis
+    note = f"the total of the circuit, {total:.3g} ohm, is far from what is read off the real axis, {point.ohm:.3g} ohm"
+    return analysis if note in analysis.notes else replace(analysis, notes=(*analysis.notes, note))
+
+
+def _find_total(parts: Sequence[Resistance]) -> float | None:
+    return next((part.ohm for part in parts if part.process == "total"), None)

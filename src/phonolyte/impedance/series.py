@@ -1,0 +1,139 @@
+"""Spectra of one sample, analyzed: the value that tables, notes, figures and the page are made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from phonolyte.errors import Failure
+from phonolyte.impedance.analysis import Analysis, compare_with_intercept
+from phonolyte.impedance.conductivity import BOUNDARY_F_CM, ELECTRODE_F_CM, Geometry
+from phonolyte.impedance.notes import list_line_notes, list_series_notes, merge_notes
+from phonolyte.impedance.tables import (
+    ArrheniusRow,
+    Line,
+    ParameterRow,
+    PointRow,
+    SpectrumRow,
+    fit_lines,
+    list_parameter_rows,
+    list_spectrum_rows,
+    make_table,
+)
+
+STAGE = "impedance"
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Analyses of the spectra of one sample.
+
+    Attributes
+    ----------
+    analyses
+        Of all spectra that could be analyzed; their names differ.
+    geometry
+        Size of the pellet, where it is known.
+    failures
+        Spectra that could not be analyzed: together with the analyses they are all.
+    """
+
+    analyses: tuple[Analysis, ...]
+    geometry: Geometry | None = None
+    failures: tuple[Failure, ...] = ()
+
+    @classmethod
+    def from_analyses(
+        cls, analyses: Iterable[Analysis], geometry: Geometry | None = None, failures: Iterable[Failure] = ()
+    ) -> Series:
+        """Series of some analyses: their names are made to differ, and what only a whole series tells is noted.
+
+        An analysis that has no rows in the tables becomes a failure.
+        """
+        named = _name_distinctly(analyses)
+        boundary = find_boundary_f_cm(named, geometry)
+        kept, lost = [], []
+        for analysis in named:
+            try:
+                compared = compare_with_intercept(analysis, geometry, boundary)
+                list_spectrum_rows(compared, geometry, boundary)
+                kept.append(compared)
+            except Exception as error:  # one spectrum must not end the batch, whatever is wrong with it
+                source = analysis.spectrum.source
+                lost.append(Failure.of(error, material_id=analysis.name, stage=STAGE, source=source))
+        return cls(tuple(kept), geometry, (*failures, *lost))
+
+    @cached_property
+    def boundary_f_cm(self) -> float:
+        """Capacitance, times thickness over area, from which on an arc is of grain boundaries."""
+        return find_boundary_f_cm(self.analyses, self.geometry)
+
+    @cached_property
+    def spectra(self) -> pd.DataFrame:
+        """Table of ``spectra.parquet``: one row a process and spectrum, the coldest first."""
+        rows = [
+            row for one in self.analyses for row in list_spectrum_rows(one, self.geometry, self.boundary_f_cm)
+        ]  # fmt: skip
+        table = make_table(rows, SpectrumRow)
+        return table.sort_values(["temperature_k", "file"], kind="stable", ignore_index=True)
+
+    @cached_property
+    def parameters(self) -> pd.DataFrame:
+        """Table of ``parameters.parquet``: each parameter of each circuit with its 95 % interval."""
+        return make_table((row for one in self.analyses for row in list_parameter_rows(one)), ParameterRow)
+
+    @cached_property
+    def arrhenius(self) -> pd.DataFrame:
+        """Table of ``arrhenius.parquet``: a row a process that has three temperatures, two for two regimes."""
+        return make_table((line.row for line in self._lines), ArrheniusRow)
+
+    @cached_property
+    def points(self) -> pd.DataFrame:
+        """Table of ``points.csv``: the conductivities that the lines go through."""
+        return make_table((point for line in self._lines for point in line.points), PointRow)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What is missing, what cannot be, and which lines are not Arrhenius lines."""
+        about = list_series_notes(self.analyses, self.geometry, self.boundary_f_cm)
+        return (*about, *list_line_notes(self.spectra, self.arrhenius))
+
+    @cached_property
+    def remarks(self) -> tuple[str, ...]:
+        """Notes on single spectra, those that differ in numbers only once."""
+        return tuple(merge_notes(self.analyses))
+
+    @cached_property
+    def _lines(self) -> list[Line]:
+        return fit_lines(self.spectra)
+
+
+def find_boundary_f_cm(analyses: Sequence[Analysis], geometry: Geometry | None) -> float:
+    """Capacitance, times thickness over area, between bulk and grain boundaries, from spectra that show both.
+
+    So that a series at several temperatures calls one arc by one name, also where the other is not seen.
+    """
+    if geometry is None:
+        return BOUNDARY_F_CM
+    each = [[c * geometry.constant_per_cm for _, _, c in analysis.fit.arcs] for analysis in analyses]
+    ionic = [[c for c in capacitances if 0 < c < ELECTRODE_F_CM] for capacitances in each]
+    both = [float(np.log(capacitances).mean()) for capacitances in ionic if len(capacitances) == 2]
+    return float(np.exp(np.median(both))) if len(both) >= 2 else BOUNDARY_F_CM
+
+
+def _name_distinctly(analyses: Iterable[Analysis]) -> list[Analysis]:
+    """Analyses whose names differ: files of one name in different folders get a number."""
+    seen: Counter[str] = Counter()
+    named = []
+    for analysis in analyses:
+        name = analysis.name
+        seen[name] += 1
+        if seen[name] > 1:
+            analysis = replace(analysis, spectrum=replace(analysis.spectrum, name=f"{name} ({seen[name]})"))
+        named.append(analysis)
+    return named

@@ -1,0 +1,120 @@
+"""Settings of an analysis of spectra, as commands and files give them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, nan
+from pathlib import Path
+from typing import Annotated
+
+from phonolyte.errors import SettingsError, SpectrumError
+from phonolyte.impedance.batch import Reading
+from phonolyte.impedance.conductivity import Geometry
+from phonolyte.impedance.fitting import Weighting
+from phonolyte.units import ZERO_C_K
+
+SHOWN = 5
+"""Files that an error names."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImpedanceSettings:
+    """Size of the pellet, and how files are read and fitted.
+
+    Attributes
+    ----------
+    thickness_mm, diameter_mm, area_cm2
+        Thickness of the pellet; diameter or area of its electrodes.
+    thickness_std_mm, diameter_std_mm
+        Standard deviations.
+    temperature_c
+        Temperature of all files, or ``NAME=VALUE`` of one.
+    circuit
+        Circuit to fit; empty for the simplest adequate one.
+    weighting
+        Weights of the residuals.
+    frequency_unit, impedance_unit
+        Units where files do not state them.
+    """
+
+    thickness_mm: Annotated[float | None, "Thickness of the pellet, mm."] = None
+    diameter_mm: Annotated[float | None, "Diameter of the electrodes, mm."] = None
+    area_cm2: Annotated[float | None, "Area of the electrodes, cm2, instead of the diameter."] = None
+    thickness_std_mm: Annotated[float, "Standard deviation of the thickness, mm."] = 0.0
+    diameter_std_mm: Annotated[float, "Standard deviation of the diameter, mm."] = 0.0
+    temperature_c: Annotated[
+        tuple[str, ...], "Temperature, C, of all files, or NAME=VALUE of one. Default: what files and names say."
+    ] = ()
+    circuit: Annotated[str, "Circuit to fit, as R0-p(R1,CPE1)-CPE2. Default: the simplest adequate one."] = ""
+    weighting: Annotated[Weighting, "Residuals as shares of the modulus, or in ohm."] = "modulus"
+    frequency_unit: Annotated[str, "Hz, kHz or MHz, where files do not state it."] = ""
+    impedance_unit: Annotated[str, "ohm, kohm or Mohm, where files do not state it."] = ""
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """Size of the pellet, None where it is not given.
+
+        Raises
+        ------
+        SettingsError
+            For an incomplete or impossible size.
+        """
+        if self.thickness_mm is None:
+            if self.diameter_mm is not None or self.area_cm2 is not None:
+                raise SettingsError("the thickness of the pellet is missing", fix="Give --thickness-mm.")
+            return None
+        return Geometry.from_mm(
+            self.thickness_mm, diameter_mm=self.diameter_mm, area_cm2=self.area_cm2,
+            thickness_std_mm=self.thickness_std_mm, diameter_std_mm=self.diameter_std_mm,
+        )  # fmt: skip
+
+    @property
+    def reading(self) -> Reading:
+        """How files are read.
+
+        Raises
+        ------
+        SettingsError
+            For what is not a temperature, and what is not a circuit.
+        """
+        _check_circuit(self.circuit)
+        temperatures = tuple(map(_temperature, self.temperature_c))
+        return Reading(temperatures, self.frequency_unit, self.impedance_unit, self.circuit, self.weighting)
+
+    def check_names(self, files: Sequence[Path]) -> None:
+        """Refuse a temperature of a file that is not there: its name was mistyped.
+
+        Raises
+        ------
+        SettingsError
+            When there is one.
+        """
+        names = {name for path in files for name in (path.stem, path.name)}
+        for name, celsius in self.reading.temperatures_c:
+            if name and name not in names:
+                there = ", ".join(path.name for path in files[:SHOWN]) + (", ..." if len(files) > SHOWN else "")
+                raise SettingsError(f"--temperature-c {name}={celsius:g} names no file", fix=f"There are {there}.")
+
+
+def _temperature(text: str) -> tuple[str, float]:
+    name, _, value = text.rpartition("=")
+    try:
+        celsius = float(value)
+    except ValueError:
+        celsius = nan
+    if not -ZERO_C_K < celsius < inf:
+        raise SettingsError(f"{text!r} is not a temperature", fix="Write 25, or NAME=25, in Celsius.")
+    return name, celsius
+
+
+def _check_circuit(circuit: str) -> None:
+    """Refuse what is not a circuit once, and not once for every spectrum."""
+    from phonolyte.impedance.circuits import parse_circuit
+
+    if not circuit:
+        return
+    try:
+        parse_circuit(circuit)
+    except SpectrumError as error:
+        raise SettingsError(f"--circuit: {error.what}", why=error.why, fix=error.fix) from None

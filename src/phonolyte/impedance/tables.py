@@ -1,0 +1,307 @@
+"""Rows of the tables of a series: resistances by process, parameters of circuits, Arrhenius lines and their points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from math import nan
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from phonolyte.errors import SpectrumError
+from phonolyte.impedance.arrhenius import (
+    ArrheniusFit,
+    Form,
+    count_temperatures,
+    find_fault,
+    fit_arrhenius,
+    fit_regimes,
+)
+from phonolyte.impedance.conductivity import BOUNDARY_F_CM, Geometry, list_resistances
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from phonolyte.impedance.analysis import Analysis
+
+BOUNDS = {"resistance_ohm": "≥ ", "sigma_s_cm": "≤ "}
+"""What stands before the values of a spectrum that ends before the real axis."""
+
+ON_LINES = ("bulk", "grain_boundary", "total")
+"""Processes that have Arrhenius lines."""
+
+FEWEST_ON_LINE = 3
+"""Temperatures that a line needs."""
+
+
+NO_LINE = ArrheniusFit(
+    form="ln_sigma", ea_ev=nan, ea_std_ev=nan, ea_low_ev=nan, ea_high_ev=nan, prefactor=nan, prefactor_low=nan,
+    prefactor_high=nan, sigma_25c_s_cm=nan, sigma_25c_low_s_cm=nan, sigma_25c_high_s_cm=nan, outliers=(),
+    temperatures_k=(nan, nan), n=0,
+)  # fmt: skip
+"""What stands beside a line through ln(sigma T) where none through ln(sigma) could be fitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpectrumRow:
+    """Row of ``spectra.parquet``: one process of one spectrum; NaN where a value is not known."""
+
+    file: str
+    sweep: int
+    temperature_k: float
+    process: str
+    resistance_ohm: float
+    resistance_low_ohm: float
+    resistance_high_ohm: float
+    capacitance_f: float
+    sigma_s_cm: float
+    sigma_std_s_cm: float
+    circuit: str
+    fit_rms: float
+    kramers_kronig: str
+    kramers_kronig_rms: float
+    notes: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRow:
+    """Row of ``parameters.parquet``: one parameter of one circuit with its 95 % interval."""
+
+    file: str
+    circuit: str
+    parameter: str
+    value: float
+    low: float
+    high: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class PointRow:
+    """Row of ``points.csv``: one conductivity on an Arrhenius line, or off it."""
+
+    file: str
+    sweep: int
+    temperature_k: float
+    process: str
+    regime: str
+    sigma_s_cm: float
+    sigma_std_s_cm: float
+    off_line: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ArrheniusRow:
+    """Row of ``arrhenius.parquet``: a line through ln(sigma T) of one process, the one through ln(sigma) beside it.
+
+    Attributes
+    ----------
+    process, regime
+        What the line is of; ``"1 of 1"`` unless the process has two lines, the colder one first.
+    ea_ev, ea_std_ev, ea_low_ev, ea_high_ev
+        Activation energy, its standard deviation, and the ends of its 95 % interval.
+    prefactor, prefactor_low, prefactor_high
+        At infinite temperature, S K/cm; those through ln(sigma) in S/cm.
+    sigma_25c_s_cm, sigma_25c_low_s_cm, sigma_25c_high_s_cm
+        At 25 degrees Celsius, extrapolated where that is not among the temperatures.
+    n, from_k, to_k
+        Points, and their lowest and highest temperature.
+    outliers, outliers_ln_sigma
+        Spectra off the line.
+    fault, fault_ln_sigma
+        Why the line is not of thermal activation; empty where it is.
+    """
+
+    process: str
+    regime: str
+    ea_ev: float
+    ea_std_ev: float
+    ea_low_ev: float
+    ea_high_ev: float
+    prefactor: float
+    prefactor_low: float
+    prefactor_high: float
+    sigma_25c_s_cm: float
+    sigma_25c_low_s_cm: float
+    sigma_25c_high_s_cm: float
+    ea_ln_sigma_ev: float
+    ea_ln_sigma_std_ev: float
+    ea_ln_sigma_low_ev: float
+    ea_ln_sigma_high_ev: float
+    prefactor_ln_sigma: float
+    prefactor_ln_sigma_low: float
+    prefactor_ln_sigma_high: float
+    sigma_25c_ln_sigma_s_cm: float
+    sigma_25c_ln_sigma_low_s_cm: float
+    sigma_25c_ln_sigma_high_s_cm: float
+    n: int
+    from_k: float
+    to_k: float
+    outliers: str
+    fault: str
+    outliers_ln_sigma: str
+    fault_ln_sigma: str
+
+
+def make_table(rows: Iterable[DataclassInstance], kind: type[DataclassInstance]) -> pd.DataFrame:
+    """Table of rows of one kind; its columns are there without a row, too."""
+    return pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(kind)])
+
+
+def list_spectrum_rows(
+    analysis: Analysis, geometry: Geometry | None = None, boundary_f_cm: float = BOUNDARY_F_CM
+) -> list[SpectrumRow]:
+    """One row a process, and one of what is read off without a fit; conductivities where the geometry is known."""
+    constant = geometry.constant_per_cm if geometry else None
+    parts = list_resistances(analysis.fit, constant, boundary_f_cm=boundary_f_cm, rivals=analysis.tried)
+    blank = _make_blank(analysis)
+    rows = []
+    for part in parts:
+        sigma, spread = _compute_conductivity(part.ohm, part.relative_std, geometry)
+        row = replace(blank, process=part.process, resistance_ohm=part.ohm, resistance_low_ohm=part.low_ohm,
+                      resistance_high_ohm=part.high_ohm, capacitance_f=part.capacitance_f, sigma_s_cm=sigma,
+                      sigma_std_s_cm=spread)  # fmt: skip
+        rows.append(row)
+    point = analysis.intercept
+    ohm, process = (point.ohm if point.is_resistance else nan), ("intercept" if point.complete else "at_least")
+    sigma, _ = _compute_conductivity(ohm, nan, geometry)
+    return [*rows, replace(blank, process=process, resistance_ohm=ohm, sigma_s_cm=sigma)]
+
+
+def _compute_conductivity(ohm: float, relative_std: float, geometry: Geometry | None) -> tuple[float, float]:
+    """Conductivity and its standard deviation, S/cm; NaN where the geometry is not known."""
+    if geometry is None:
+        return nan, nan
+    sigma = geometry.conductivity_s_cm(ohm)
+    return sigma, sigma * float(np.hypot(relative_std, geometry.relative_std))
+
+
+def _make_blank(analysis: Analysis) -> SpectrumRow:
+    """Row with what all processes of a spectrum share."""
+    spectrum, test = analysis.spectrum, analysis.test
+    return SpectrumRow(
+        file=spectrum.name,
+        sweep=spectrum.sweep,
+        temperature_k=nan if spectrum.temperature_k is None else spectrum.temperature_k,
+        process="",
+        resistance_ohm=nan,
+        resistance_low_ohm=nan,
+        resistance_high_ohm=nan,
+        capacitance_f=nan,
+        sigma_s_cm=nan,
+        sigma_std_s_cm=nan,
+        circuit=analysis.fit.circuit,
+        fit_rms=analysis.fit.rms,
+        kramers_kronig=test.verdict,
+        kramers_kronig_rms=test.rms,
+        notes="; ".join(analysis.notes),
+    )
+
+
+def list_parameter_rows(analysis: Analysis) -> list[ParameterRow]:
+    """One row a parameter of the circuit."""
+    fit = analysis.fit
+    rows = zip(fit.names, fit.values.tolist(), fit.low.tolist(), fit.high.tolist(), fit.units, strict=True)
+    return [ParameterRow(analysis.name, fit.circuit, *row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Arrhenius line of a process, or of a regime of it, with its points."""
+
+    row: ArrheniusRow
+    points: tuple[PointRow, ...]
+
+
+def split_by_process(spectra: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The conductivities of each process that three temperatures at least have."""
+    known = spectra[
+        spectra["temperature_k"].notna()
+        & np.isfinite(spectra["sigma_s_cm"].astype(float))
+        & (spectra["sigma_s_cm"] > 0)
+        & np.isfinite(spectra["sigma_std_s_cm"].astype(float))
+    ]
+    parts = {
+        str(process): part.sort_values("temperature_k", kind="stable") for process, part in known.groupby("process")
+    }
+    return {
+        name: parts[name]
+        for name in ON_LINES
+        if name in parts and count_temperatures(parts[name]["temperature_k"].to_numpy(float)) >= FEWEST_ON_LINE
+    }
+
+
+def fit_lines(spectra: pd.DataFrame) -> list[Line]:
+    """Arrhenius lines of all processes; a process that none can be fitted to has none, and costs no other a line."""
+    return [line for process, part in split_by_process(spectra).items() for line in fit_process(process, part)]
+
+
+def fit_process(process: str, points: pd.DataFrame) -> list[Line]:
+    """Lines through the conductivities of one process."""
+    regimes = _fit_safely(points, "ln_sigma_t", regimes=True)
+    lines = []
+    for number, fit in enumerate(regimes, start=1):
+        inside = points[points["temperature_k"].between(*fit.temperatures_k)].reset_index(drop=True)
+        beside = next(iter(_fit_safely(inside, "ln_sigma", regimes=False)), None)
+        lines.append(_make_line(process, f"{number} of {len(regimes)}", inside, fit, beside))
+    return lines
+
+
+def _fit_safely(points: pd.DataFrame, form: Form, *, regimes: bool) -> list[ArrheniusFit]:
+    t, sigma = points["temperature_k"].to_numpy(float), points["sigma_s_cm"].to_numpy(float)
+    with np.errstate(divide="ignore", invalid="ignore"):  # refused below
+        spread = points["sigma_std_s_cm"].to_numpy(float) / sigma
+    try:
+        return fit_regimes(t, sigma, spread, form) if regimes else [fit_arrhenius(t, sigma, spread, form)]
+    except (SpectrumError, np.linalg.LinAlgError, ArithmeticError, ValueError):
+        return []
+
+
+def _make_line(process: str, regime: str, points: pd.DataFrame, fit: ArrheniusFit, beside: ArrheniusFit | None) -> Line:
+    names, off = points["file"].astype(str).tolist(), set(fit.outliers)
+    numbers = zip(
+        names, points["sweep"], points["temperature_k"], points["sigma_s_cm"], points["sigma_std_s_cm"], strict=True
+    )
+    return Line(
+        _make_row(process, regime, fit, beside or NO_LINE, names),
+        tuple(
+            PointRow(name, int(sweep), float(kelvin), process, regime, float(sigma), float(spread), at in off)
+            for at, (name, sweep, kelvin, sigma, spread) in enumerate(numbers)
+        ),
+    )
+
+
+def _make_row(process: str, regime: str, fit: ArrheniusFit, beside: ArrheniusFit, names: list[str]) -> ArrheniusRow:
+    return ArrheniusRow(
+        process=process,
+        regime=regime,
+        ea_ev=fit.ea_ev,
+        ea_std_ev=fit.ea_std_ev,
+        ea_low_ev=fit.ea_low_ev,
+        ea_high_ev=fit.ea_high_ev,
+        prefactor=fit.prefactor,
+        prefactor_low=fit.prefactor_low,
+        prefactor_high=fit.prefactor_high,
+        sigma_25c_s_cm=fit.sigma_25c_s_cm,
+        sigma_25c_low_s_cm=fit.sigma_25c_low_s_cm,
+        sigma_25c_high_s_cm=fit.sigma_25c_high_s_cm,
+        ea_ln_sigma_ev=beside.ea_ev,
+        ea_ln_sigma_std_ev=beside.ea_std_ev,
+        ea_ln_sigma_low_ev=beside.ea_low_ev,
+        ea_ln_sigma_high_ev=beside.ea_high_ev,
+        prefactor_ln_sigma=beside.prefactor,
+        prefactor_ln_sigma_low=beside.prefactor_low,
+        prefactor_ln_sigma_high=beside.prefactor_high,
+        sigma_25c_ln_sigma_s_cm=beside.sigma_25c_s_cm,
+        sigma_25c_ln_sigma_low_s_cm=beside.sigma_25c_low_s_cm,
+        sigma_25c_ln_sigma_high_s_cm=beside.sigma_25c_high_s_cm,
+        n=fit.n,
+        from_k=fit.temperatures_k[0],
+        to_k=fit.temperatures_k[1],
+        outliers=", ".join(names[i] for i in fit.outliers),
+        fault=find_fault(fit.ea_ev, fit.ea_low_ev, fit.ea_high_ev),
+        outliers_ln_sigma=", ".join(names[i] for i in beside.outliers),
+        fault_ln_sigma=find_fault(beside.ea_ev, beside.ea_low_ev, beside.ea_high_ev),
+    )

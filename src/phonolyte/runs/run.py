@@ -1,0 +1,355 @@
+"""The run folder: what was asked of which inputs, what came out, what failed, and the place to go on after a kill."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import tomli_w
+from filelock import FileLock, Timeout
+
+import phonolyte
+from phonolyte.columns import check_columns, describe_columns
+from phonolyte.errors import Failure, SettingsError
+from phonolyte.runs import records
+from phonolyte.runs.calculation import Provenance
+from phonolyte.runs.citations import FILE as CITE_FILE
+from phonolyte.runs.citations import bibtex
+from phonolyte.runs.digest import digest_of
+from phonolyte.runs.records import CRYSTALS, FAILURES, Row
+from phonolyte.settings import read_toml
+from phonolyte.structures import Crystal
+from phonolyte.structures.reading import RUN_RECORD
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 2
+"""Layout of run folders; that of 0.1.0.dev0 had no number."""
+
+COLUMNS_FILE = "columns.csv"
+"""File of a run folder that says what each column of its tables means, and in which unit."""
+
+MANIFEST = ".written"
+"""File of a run folder that lists what runs have written into it: what `overwrite` may remove."""
+
+LOCK = ".lock"
+
+_RECORDED = ("numpy", "pandas", "scikit-learn", "numba", "pymatgen-core", "ase")
+
+
+class Run:
+    """A run folder that is being written, a context manager.
+
+    Opening it refuses the folder of another command and of another run of the same command, takes a lock, and writes
+    ``run.toml`` before anything else; leaving it writes the state (`finished`, `failed`, `stopped`), the seconds and
+    ``cite.bib``. The same command in the same folder goes on where it was killed.
+
+    Parameters
+    ----------
+    folder
+        Path of the run folder, made where it is not there.
+    command
+        Command with its method, such as ``migrate --method neb``.
+    settings
+        Settings to record, a dataclass or a mapping; None is left out.
+    inputs
+        Files that the results depend on; their checksums are recorded.
+    identity
+        What makes two runs the same one; default: settings and inputs.
+    engine
+        Engine whose provenance is recorded.
+    cites
+        Keys of ``data/cite.bib``, and further BibTeX entries that begin with ``@``.
+    overwrite
+        Whether an earlier run in the folder is removed first.
+    restart
+        Whether the same run is removed first, too.
+    closing
+        Called with the run after a successful run, while the folder is still locked: writes its report.
+
+    Raises
+    ------
+    SettingsError
+        When the folder cannot be written, is in use, or has another run.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        command: str,
+        *,
+        settings: object = None,
+        inputs: Iterable[str | Path] = (),
+        identity: object = None,
+        engine: Provenance | None = None,
+        cites: Sequence[str] = (),
+        overwrite: bool = False,
+        restart: bool = False,
+        closing: Callable[[Run], object] | None = None,
+    ) -> None:
+        self.folder, self.command = Path(folder).expanduser(), command
+        self.settings = plain_settings(settings)
+        self.inputs = {str(path): records.checksum(path) for path in inputs}
+        self.identity = digest_of(identity if identity is not None else (self.settings, self.inputs))
+        self.engine, self.cites, self.overwrite, self.restart, self.closing = engine, cites, overwrite, restart, closing
+        self.notes: list[str] = []
+        self.failures: list[Failure] = []
+        self.tables: dict[str, list[str]] = {}
+        self._lock = FileLock(self.folder / LOCK, timeout=0)
+        self._started, self._clock, self._written = "", 0.0, set[str]()
+
+    def __enter__(self) -> Self:
+        """Open the folder."""
+        self._make_folder()
+        self._take_lock()
+        try:
+            self._refuse_others()
+            self._started, self._clock = _now(), time.perf_counter()
+            self._write_record("running")
+            self._write_failures()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the folder."""
+        try:
+            if error is None:
+                self._write_descriptions()
+                self._write_record("finished")
+                if self.closing:
+                    self.closing(self)
+            else:
+                self._write_record("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
+        except OSError:
+            if error is None:  # else the first error tells more
+                raise
+        finally:
+            self._lock.release()
+
+    def write_table(
+        self, name: str, table: pd.DataFrame, *, csv: bool = False, float_format: str | None = None,
+        free: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        """Write a table (Parquet; CSV beside it), its columns but the `free` ones checked against the registry.
+
+        Raises
+        ------
+        TableError
+            For a column that the registry does not know.
+        """
+        check_columns(table, where=name, free=free)
+        self.tables[name] = list(map(str, table.columns))
+        if name.endswith(".csv"):
+            records.write_csv(table, self.path(name), float_format=float_format)
+            return
+        records.write_parquet(table, self.path(name))
+        if csv:
+            records.write_csv(table, self.path(Path(name).with_suffix(".csv").name), float_format=float_format)
+
+    def write_rows(self, name: str, rows: Sequence[Row]) -> pd.DataFrame:
+        """Write a table from its rows, and return it."""
+        import pandas as pd
+
+        table = pd.DataFrame([dict(row) for row in rows])
+        self.write_table(name, table)
+        return table
+
+    def write_crystals(self, crystals: Sequence[Crystal], name: str = CRYSTALS) -> None:
+        """Write a crystal table."""
+        records.write_crystals(crystals, self.path(name))
+
+    def write_json(self, name: str, record: object) -> None:
+        """Write a JSON file."""
+        records.write_json(self.path(name), record, indent=1)
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file or folder of the run, which is noted as written by it."""
+        first = Path(name).parts[0]
+        if first not in self._written:
+            self._written.add(first)
+            with (self.folder / MANIFEST).open("a", encoding="utf-8") as stream:
+                stream.write(f"{first}\n")
+        return self.folder / name
+
+    def add_failures(self, failures: Iterable[Failure]) -> None:
+        """Add failures to ``failures.parquet``; one that is there already is not added again."""
+        known = set(self.failures)
+        self.failures += [failure for failure in failures if failure not in known]
+        self._write_failures()
+
+    def add_note(self, note: str) -> None:
+        """Add a note that is recorded, and shown at the end of the command."""
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(
+                f"{self.folder} cannot be a run folder", why=error.strerror or str(error), fix="Choose another -o."
+            ) from None
+
+    def _take_lock(self) -> None:
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise SettingsError(
+                f"{self.folder} is in use",
+                why="another phonolyte is writing into it",
+                fix="Wait for it, or choose another -o.",
+            ) from None
+        except OSError as error:
+            raise SettingsError(
+                f"{self.folder} cannot be written", why=error.strerror or str(error), fix="Choose another -o."
+            ) from None
+
+    def _refuse_others(self) -> None:
+        """Refuse the folder of another command or run, unless it may be overwritten."""
+        record = read_record(self.folder)
+        if record is None:
+            return
+        why = _why_another(record, self)
+        if not why and not self.restart:
+            return
+        if (why and not self.overwrite) or record.get("format", FORMAT) != FORMAT:
+            again = "" if record.get("format") != FORMAT else ", or replace it with --overwrite"
+            raise SettingsError(f"{self.folder} holds {why}", fix=f"Choose another -o{again}.")
+        self._remove()
+
+    def _remove(self) -> None:
+        """Remove what earlier runs have written."""
+        manifest = self.folder / MANIFEST
+        names = manifest.read_text(encoding="utf-8").split("\n") if manifest.is_file() else []
+        for name in {*names, RUN_RECORD, FAILURES, records_folder()} - {""}:
+            path = self.folder / Path(name).name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        manifest.unlink(missing_ok=True)
+
+    def _write_record(self, state: str) -> None:
+        record: dict[str, Any] = {
+            "format": FORMAT,
+            "command": self.command,
+            "state": state,
+            "phonolyte": phonolyte.__version__,
+            "commit": commit(),
+            "python": platform.python_version(),
+            "started": self._started,
+            "seconds": round(time.perf_counter() - self._clock, 3),
+            "identity": self.identity,
+            "notes": self.notes,
+            "settings": self.settings,
+            "versions": {name: version(name) for name in _RECORDED},
+            "inputs": self.inputs,
+        }
+        if self.engine is not None:
+            record["engine"] = {"name": self.engine.name, **self.engine.provenance}
+        with records.in_one_step(self.folder / RUN_RECORD) as partial:
+            partial.write_bytes(tomli_w.dumps(record).encode())
+
+    def _write_failures(self) -> None:
+        records.write_failure_table(self.failures, self.folder / FAILURES)
+
+    def _write_descriptions(self) -> None:
+        """Write ``cite.bib``, and what the columns of the tables mean."""
+        records.write_text(self.path(CITE_FILE), bibtex(*self.cites))
+        if self.tables:
+            records.write_csv(describe_columns(self.tables), self.path(COLUMNS_FILE))
+
+
+def records_folder() -> str:
+    """Return the name of the folder with the record of each crystal."""
+    return "items"
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Return ``run.toml`` of a folder, None where there is none that can be read."""
+    try:
+        return read_toml(folder / RUN_RECORD)
+    except SettingsError:
+        return None
+
+
+def require_format(folder: Path, record: Mapping[str, Any]) -> None:
+    """Refuse a run folder of a version with another layout.
+
+    Raises
+    ------
+    SettingsError
+        When it is one.
+    """
+    if record.get("format") != FORMAT:
+        raise SettingsError(
+            f"{folder} holds {_of_another_version(record)}", fix="Run the command again into a new folder."
+        )
+
+
+def _of_another_version(record: Mapping[str, Any]) -> str:
+    return f"a run of phonolyte {record.get('phonolyte', '0.1.0.dev0')}, whose layout this version does not read"
+
+
+def _why_another(record: Mapping[str, Any], run: Run) -> str:
+    """Return what an earlier run is, as a phrase; empty where it is the same one."""
+    if record.get("format") != FORMAT:
+        return _of_another_version(record)
+    if record.get("command") != run.command:
+        return f"a run of phonolyte {record.get('command')}"
+    if record.get("identity") == run.identity:
+        return ""
+    earlier = record.get("settings", {})
+    other = [name for name in {**earlier, **run.settings} if earlier.get(name) != run.settings.get(name)]
+    what = f"other settings ({', '.join(sorted(other)[:3])})" if other else "other inputs"
+    return f"another run of phonolyte {run.command}, with {what}"
+
+
+def plain_settings(settings: object) -> dict[str, Any]:
+    """Return settings as TOML takes them: plain values, None left out."""
+    if is_dataclass(settings) and not isinstance(settings, type):
+        settings = {each.name: getattr(settings, each.name) for each in fields(settings)}
+    if not isinstance(settings, Mapping):
+        return {}
+    return {str(name): _plain(value) for name, value in settings.items() if value is not None}
+
+
+def _plain(value: object) -> Any:
+    if is_dataclass(value) or isinstance(value, Mapping):
+        return plain_settings(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(part) for part in value if part is not None]
+    return value if isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def commit() -> str:
+    """Return the commit of this program where it runs from a checkout, else an empty text."""
+    root = Path(phonolyte.__file__).parents[2]
+    if not (root / ".git").exists():
+        return ""
+    try:
+        git = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return git.stdout.strip()
+
+
+def _now() -> str:
+    """UTC, to the second; SOURCE_DATE_EPOCH replaces the clock."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return datetime.fromtimestamp(float(epoch) if epoch.isdigit() else time.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,258 @@
+"""One batch of a screen: read, featurized, predicted, described; what a worker does, and what it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from phonolyte.arrays import Floats
+from phonolyte.errors import Failure
+from phonolyte.features import featurize
+from phonolyte.models import BandCenterModel
+from phonolyte.models.nearest import Learned
+from phonolyte.runs.digest import digest_of
+from phonolyte.runs.records import in_one_step
+from phonolyte.screen.properties import PROPERTY_COLUMNS, number_of
+from phonolyte.structures import Crystal, Reading
+from phonolyte.structures.batches import Batch
+from phonolyte.structures.crystal_table import crystal_table
+from phonolyte.structures.duplicates import fingerprint
+from phonolyte.structures.families import family
+
+METHOD = 1
+"""Version of what is computed of a crystal: raise it when the same crystal gives another row."""
+
+CRYSTAL = ("lattice", "species", "frac_coords")
+"""Columns of a part that are the crystal itself."""
+
+PREDICTED = ("band_center_mev", "lower_mev", "upper_mev", "in_domain")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model that every worker loads by itself: its folder, or None for the embedded one."""
+
+    folder: Path | None = None
+
+    def load(self) -> Models:
+        """Return the model and the compounds it has learned from; loaded once in a process."""
+        return _load_models(self.folder)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Models:
+    """Model of the band center, and the compounds among which the nearest are looked up (None: they are not)."""
+
+    center: BandCenterModel
+    learned: Learned | None = None
+
+    def load(self) -> Models:
+        """Return itself."""
+        return self
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of what decides a row."""
+        return digest_of(METHOD, self.center.fingerprint, self.learned.fingerprint if self.learned else "")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """What a batch gave.
+
+    Attributes
+    ----------
+    path
+        File with the described crystals, None where they are in `table`.
+    table
+        Arrow table of the described crystals, None where it is in a file.
+    failures
+        Materials that could not be read, or have no features; the latter have a row in the table, too.
+    n_read, n_unreadable
+        Crystals of the batch, and materials that are not.
+    """
+
+    path: Path | None
+    table: Any
+    failures: list[Failure]
+    n_read: int
+    n_unreadable: int
+
+    def load(self, columns: Sequence[str] | None = None) -> Any:
+        """Return the described crystals as an Arrow table."""
+        import pyarrow.parquet as pq
+
+        if self.path is not None:
+            return pq.read_table(self.path, columns=list(columns) if columns else None)
+        return self.table.select(list(columns)) if columns else self.table
+
+
+def describe_batch(
+    batch: Batch,
+    models: Models | ModelSource,
+    folder: Path | None = None,
+    *,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Part:
+    """Read a batch, and describe each of its crystals by a row.
+
+    Parameters
+    ----------
+    batch
+        Batch to read.
+    models
+        Models, or where a worker finds them.
+    folder
+        Folder that keeps finished parts, so that a killed run goes on; nothing is kept without.
+    executor
+        Threads that map over the crystals of the batch.
+    progress
+        Called with the number of crystals done since the last call.
+    """
+    loaded, reading = models.load(), batch.load()
+    n_bad = len(reading.failures)
+    path = folder / f"{_digest(reading.crystals, loaded)}.parquet" if folder else None
+    if path is not None and (table := _read_finished(path)) is not None:
+        if progress:
+            progress(len(reading.crystals))
+        return Part(path, None, [*reading.failures, *_lost(table)], len(reading.crystals), n_bad)
+    table = _describe(reading, loaded, executor, progress)
+    failures = [*reading.failures, *_lost(table)]
+    if path is None:
+        return Part(None, table, failures, len(reading.crystals), n_bad)
+    _write(table, path)
+    return Part(path, None, failures, len(reading.crystals), n_bad)
+
+
+def _describe(
+    reading: Reading, models: Models, executor: Executor | None, progress: Callable[[int], None] | None
+) -> Any:
+    import pyarrow as pa
+
+    crystals = reading.crystals
+    places = [replace(crystal, material_id=str(place)) for place, crystal in enumerate(crystals)]  # names may repeat
+    features, failed = featurize(places, executor=executor, progress=progress)
+    rows = features.index.astype(int).to_numpy()
+    predicted = models.center.predict(features, [set(crystals[row].symbols) for row in rows])
+    run = executor.map if executor else map
+    columns: dict[str, Any] = {
+        "n_atoms": np.array([len(crystal) for crystal in crystals], dtype=np.int64),
+        "volume_per_atom_a3": np.array([crystal.volume_a3 / len(crystal) for crystal in crystals]),
+        "family": list(run(family, crystals)),
+        "elements_low": np.array([element_mask(crystal)[0] for crystal in crystals], dtype=np.uint64),
+        "elements_high": np.array([element_mask(crystal)[1] for crystal in crystals], dtype=np.uint64),
+        "fingerprint": _list_column([np.asarray(values) for values in run(fingerprint, crystals)]),
+        "own_source": [crystal.source for crystal in crystals],
+    }
+    for name in PROPERTY_COLUMNS:
+        columns[name] = np.array([number_of(crystal.properties.get(name)) for crystal in crystals], dtype=float)
+    spread = pd.DataFrame(index=range(len(crystals))).join(predicted.set_index(rows))
+    for name in PREDICTED[:3]:
+        columns[name] = spread[name].to_numpy(float)
+    columns["in_domain"] = spread["in_domain"].fillna(False).astype(bool).to_numpy()
+    if models.learned is not None:
+        columns |= _nearest(models.learned, features, rows, len(crystals))
+    errors = {int(failure.material_id): failure for failure in failed}
+    for name in ("error", "message"):
+        columns[name] = pa.array([getattr(errors.get(i), name, None) for i in range(len(crystals))], pa.string())
+    table = crystal_table(crystals)
+    for name, values in columns.items():
+        table = table.append_column(name, values if isinstance(values, pa.Array) else pa.array(values))
+    return table
+
+
+def _nearest(learned: Learned, features: pd.DataFrame, rows: Any, n: int) -> dict[str, Any]:
+    places, distances = learned.nearest(features)
+    of_place: list[Any] = [np.empty(0, np.int64)] * n
+    of_distance: list[Any] = [np.empty(0)] * n
+    for row, place, distance in zip(rows, places, distances, strict=True):
+        of_place[row], of_distance[row] = place, distance
+    return {"nearest": _list_column(of_place), "nearest_distance": _list_column(of_distance)}
+
+
+def _list_column(parts: Sequence[Any]) -> Any:
+    import pyarrow as pa
+
+    ends: Any = pa.array(np.cumsum([0, *map(len, parts)]).astype(np.int32))
+    values: Any = pa.array(np.concatenate(parts) if parts else np.empty(0))
+    return pa.ListArray.from_arrays(ends, values)
+
+
+def element_mask(crystal: Crystal) -> tuple[int, int]:
+    """Elements of a crystal as bits: those up to Z = 63, and those from 64 on."""
+    low = high = 0
+    for z in set(crystal.numbers.tolist()):
+        if z < 64:
+            low |= 1 << z
+        else:
+            high |= 1 << (z - 64)
+    return low, high
+
+
+def symbols_of(low: int, high: int) -> frozenset[str]:
+    """Symbols of the elements whose bits are set."""
+    from phonolyte.chemistry.elements import SYMBOLS
+
+    return frozenset(SYMBOLS[z] for z in range(1, len(SYMBOLS)) if (low >> z if z < 64 else high >> (z - 64)) & 1)
+
+
+def _lost(table: Any) -> list[Failure]:
+    """Failures of crystals without features."""
+    wanted = table.select(["material_id", "own_source", "error", "message"]).to_pandas()
+    lost = wanted[wanted["error"].notna()]
+    return [
+        Failure(str(name), "features", str(error), str(message), str(source))
+        for name, source, error, message in lost.itertuples(index=False)
+    ]
+
+
+def _digest(crystals: Sequence[Crystal], models: Models) -> str:
+    """Name for the work of one batch: the same crystals and models give the same."""
+    named = [(c.material_id, c.source, [c.properties.get(name) for name in PROPERTY_COLUMNS]) for c in crystals]
+    arrays = [values for c in crystals for values in (c.lattice, c.numbers, c.frac_coords)]
+    return digest_of(models.fingerprint, [str(values) for values in named], arrays)[:24]
+
+
+def _write(table: Any, path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with in_one_step(path) as partial:
+        pq.write_table(table, partial, compression="zstd")
+
+
+def _read_finished(path: Path) -> Any:
+    """Failures of a part that an earlier run finished; one that a crash left unreadable is computed again."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return (
+            pq.read_table(path, columns=["material_id", "own_source", "error", "message"]) if path.is_file() else None
+        )
+    except (OSError, ValueError, pa.ArrowException):
+        return None
+
+
+@lru_cache(maxsize=2)
+def _load_models(folder: Path | None) -> Models:
+    from phonolyte import learning_set
+
+    if folder is None:
+        model = BandCenterModel.embedded()
+        return Models(model, learning_set.learned(model.domain))
+    model = BandCenterModel.load(folder)
+    return Models(model, Learned.beside(folder, model.domain))
+
+
+def positions_of(parts: Sequence[Part]) -> Floats:
+    """First row of each part in the joined table."""
+    return np.concatenate(([0], np.cumsum([part.n_read for part in parts])))

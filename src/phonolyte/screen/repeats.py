@@ -1,0 +1,95 @@
+"""Repeated crystals of a screen, found without holding them: by composition, spacing, then fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from phonolyte.arrays import Floats, Ints
+from phonolyte.screen.describe import CRYSTAL, Part, positions_of
+from phonolyte.structures import Crystal
+from phonolyte.structures.crystal_table import records_of
+from phonolyte.structures.duplicates import TOLERANCE, match_repeats
+
+
+def find_repeats(table: pd.DataFrame, parts: Sequence[Part]) -> Any:
+    """Return for each row the `material_id` of the first crystal it repeats, or None.
+
+    Only crystals of one composition whose atomic spacings are within the tolerance of a neighbor's are compared: the
+    spacing is the first value of their fingerprints.
+
+    Parameters
+    ----------
+    table
+        Rows of all crystals in the order of the input, with `material_id` and `formula`.
+    parts
+        Described batches that they come from, with their fingerprints and crystals.
+    """
+    store = _Store(parts)
+    names = table["material_id"].to_numpy(object)
+    repeats = np.full(len(table), None, dtype=object)
+    codes, _ = pd.factorize(table["formula"])
+    for rows in _groups(codes):
+        prints = store.fingerprints(rows)
+        for near in _near_in_spacing(prints):
+            members = np.sort(near)
+            pairs = match_repeats(lambda i, m=members, r=rows: store.crystal(int(r[m[i]])), prints[members])  # type: ignore[misc]
+            for place, first in pairs:
+                repeats[rows[members[place]]] = names[rows[members[first]]]
+    return repeats
+
+
+def _groups(codes: Ints) -> Iterator[Ints]:
+    """Rows of each composition that more than one crystal has."""
+    order = np.argsort(codes, kind="stable")
+    edges = np.flatnonzero(np.diff(codes[order])) + 1
+    return (group for group in np.split(order, edges) if len(group) > 1)
+
+
+def _near_in_spacing(prints: Floats) -> Iterator[Ints]:
+    """Places whose spacings form a chain with steps within the tolerance."""
+    order = np.argsort(prints[:, 0], kind="stable")
+    edges = np.flatnonzero(np.diff(prints[order, 0]) > TOLERANCE) + 1
+    return (chain for chain in np.split(order, edges) if len(chain) > 1)
+
+
+class _Store:
+    """Fingerprints and crystals of the parts, loaded when they are needed."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts, self.starts = parts, positions_of(parts)
+        self.loaded: dict[tuple[int, str], Any] = {}
+
+    def fingerprints(self, rows: Ints) -> Floats:
+        """Return the fingerprints (n, m) of rows of one composition."""
+        return np.stack([self._column(row, "fingerprint") for row in rows])
+
+    def crystal(self, row: int) -> Crystal:
+        """Return the crystal of a row."""
+        number, place = self._place(row)
+        table = self._table(number, CRYSTAL).slice(place, 1)
+        (_, make) = next(iter(records_of(table)))
+        return make("")
+
+    def _column(self, row: int, name: str) -> Any:
+        number, place = self._place(row)
+        return self._table(number, (name,)).column(name)[place].values.to_numpy()
+
+    def _place(self, row: int) -> tuple[int, int]:
+        number = int(np.searchsorted(self.starts, row, side="right")) - 1
+        return number, row - int(self.starts[number])
+
+    def _table(self, number: int, columns: Sequence[str]) -> Any:
+        key = (number, columns[0])
+        if key not in self.loaded:
+            if len(self.loaded) > MOST_LOADED:
+                self.loaded.pop(next(iter(self.loaded)))
+            self.loaded[key] = self.parts[number].load(columns).combine_chunks()
+        return self.loaded[key]
+
+
+MOST_LOADED = 64
+"""Parts whose fingerprints or crystals are held at a time."""

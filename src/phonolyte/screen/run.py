@@ -1,0 +1,110 @@
+"""A screen as a run: what is read, ranked, written and drawn."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from phonolyte.figures import save_all, screen_figures
+from phonolyte.figures.screen import STEMS
+from phonolyte.runs.progress import OpenBar, no_bar
+from phonolyte.runs.run import Run
+from phonolyte.screen.criteria import Criteria
+from phonolyte.screen.describe import Models, ModelSource
+from phonolyte.screen.funnel import PARTS, Screening, rank_crystals, write_screening
+from phonolyte.screen.settings import ScreenSettings
+from phonolyte.structures.batches import plan_batches
+from phonolyte.structures.crystal_table import records_of
+from phonolyte.structures.symmetry import crystal_system
+
+MOST_DRAWN = 200_000
+"""Compounds of a screen whose elements are drawn; the figures of larger ones show the candidates alone."""
+
+
+def run_screen(
+    run: Run,
+    inputs: Any,
+    settings: ScreenSettings | None = None,
+    *,
+    models: Models | ModelSource | None = None,
+    properties: pd.DataFrame | None = None,
+    figures: bool = True,
+    executor: Executor | None = None,
+    threads: Executor | None = None,
+    progress: OpenBar = no_bar,
+) -> Screening:
+    """Screen as the settings say, into an open run folder.
+
+    Parameters
+    ----------
+    run
+        Open run folder.
+    inputs
+        Files, folders, globs, tables and objects, or what :func:`phonolyte.structures.read` gave.
+    settings
+        Criteria.
+    models
+        Models; default: the embedded one.
+    properties
+        Table of :func:`phonolyte.screen.read_properties`.
+    figures
+        Whether figures are drawn.
+    executor, threads
+        As :func:`rank_crystals` takes them.
+    progress
+        Opens a bar.
+    """
+    settings, models = settings or ScreenSettings(), models or ModelSource()
+    total = sum(batch.size for batch in plan_batches(inputs))
+    with progress("Screening", total) as advance:
+        screening = rank_crystals(
+            inputs, models=models, criteria=settings.criteria, properties=properties, parts=run.path(PARTS),
+            executor=executor, threads=threads, progress=advance,
+        )  # fmt: skip
+    run.add_failures(screening.failures)
+    for note in screening.notes:
+        run.add_note(note)
+    write_screening(screening, settings.criteria, run, models.load().learned)
+    if figures:
+        draw_screen(screening, settings.criteria, run.path("figures"))
+    remove_parts(run.folder)
+    return screening
+
+
+def draw_screen(screening: Screening, criteria: Criteria, folder: Path) -> None:
+    """Draw the figures of a screen."""
+    table = screening.table
+    if len(table) > MOST_DRAWN:
+        table = table[table["passes"].astype(bool)]
+    table = table.assign(elements=pd.Series(screening.elements_of(table), index=table.index, dtype=object))
+    table["crystal_system"] = pd.Series(candidate_systems(screening))
+    steps = [asdict(step) for step in screening.funnel]
+    drawn = screen_figures(
+        table, steps, ion=criteria.ion, max_center_mev=criteria.max_center_mev, max_e_hull_ev=criteria.max_e_hull_ev
+    )
+    save_all(drawn, folder, STEMS)
+
+
+def candidate_systems(screening: Screening) -> dict[int, str]:
+    """Return the crystal systems of the candidates, by their place in the input."""
+    passed = screening.table.index[screening.table["passes"].astype(bool)]
+    wanted, systems, start = set(passed.tolist()), {}, 0
+    for part in screening.parts:
+        here = [place for place in range(start, start + part.n_read) if place in wanted]
+        if here:
+            table = part.load(["lattice", "species", "frac_coords"]).take([place - start for place in here])
+            for place, (_, make) in zip(here, records_of(table), strict=True):
+                systems[place] = crystal_system(make(""))
+        start += part.n_read
+    return systems
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the described batches of a finished screen."""
+    import shutil
+
+    shutil.rmtree(folder / PARTS, ignore_errors=True)  # a hidden folder of our own

@@ -1,0 +1,172 @@
+"""The crystal table (Parquet), read and written here alone: column by column, since a screen has a million atoms.
+
+Columns: `material_id`, `formula`, `lattice` (9, angstrom, rows are the vectors), `species` (n), `frac_coords` (3 n);
+further columns are properties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phonolyte.chemistry.elements import SYMBOLS
+from phonolyte.errors import ReadError
+from phonolyte.structures.crystal import Crystal, atomic_number, check, wrap
+
+TABLE_COLUMNS = ("material_id", "formula", "lattice", "species", "frac_coords")
+NEEDED = ("lattice", "species", "frac_coords")
+
+Record = tuple[str, Callable[[str], Crystal]]
+"""Name of a crystal, and what makes it under a name or raises."""
+
+
+def crystal_table(crystals: Sequence[Crystal]) -> Any:
+    """Return crystals as an Arrow table."""
+    import pyarrow as pa
+
+    ends = np.cumsum([0, *map(len, crystals)])
+    numbers = _joined([crystal.numbers for crystal in crystals]).astype(np.int8)
+    symbols = pa.DictionaryArray.from_arrays(numbers, pa.array(list(SYMBOLS))).cast(pa.string())
+    return pa.table(
+        {
+            "material_id": pa.array([crystal.material_id for crystal in crystals], pa.string()),
+            "formula": pa.array([crystal.formula for crystal in crystals], pa.string()),
+            "lattice": _lists(9 * np.arange(len(crystals) + 1), _joined([crystal.lattice for crystal in crystals])),
+            "species": _lists(ends, symbols),
+            "frac_coords": _lists(3 * ends, _joined([crystal.frac_coords for crystal in crystals])),
+        }
+    )
+
+
+def is_crystal_table(path: Path) -> bool:
+    """Whether a file is Parquet."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4) == b"PAR1"
+    except OSError:
+        return False
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of rows of a Parquet file."""
+    return int(_open(str(path), path.stat().st_mtime_ns)[1][-1])
+
+
+def read_rows(path: Path, start: int = 0, stop: int | None = None) -> Iterator[Record]:
+    """Yield the records of some rows; a bad row raises when its crystal is made.
+
+    Raises
+    ------
+    ReadError
+        When the table lacks a column.
+    """
+    changed = path.stat().st_mtime_ns
+    file, ends = _open(str(path), changed)
+    missing = set(NEEDED) - set(file.schema_arrow.names)
+    if missing:
+        raise ReadError(
+            f"{path.name} is not a crystal table",
+            why=f"it lacks the columns {', '.join(sorted(missing))}",
+            fix=f"A crystal table has {', '.join(TABLE_COLUMNS)}.",
+        )
+    stop = ends[-1] if stop is None else stop
+    for group in range(1, len(ends)):
+        low, high = max(start, ends[group - 1]), min(stop, ends[group])
+        if low < high:
+            table = _group(str(path), changed, group - 1)
+            yield from records_of(table.slice(low - ends[group - 1], high - low))
+
+
+def records_of(table: Any) -> Iterator[Record]:
+    """Yield the records of an Arrow table."""
+    names = table.column_names
+    ids = table.column("material_id").to_pylist() if "material_id" in names else [None] * len(table)
+    extra = {name: table.column(name).to_pylist() for name in names if name not in TABLE_COLUMNS}
+    arrays = _Arrays.from_table(table)
+    for row in range(len(table)):
+        properties = {name: values[row] for name, values in extra.items()}
+        yield str(ids[row] if ids[row] is not None else ""), _maker(arrays, table, row, properties)
+
+
+def _maker(arrays: _Arrays | None, table: Any, row: int, properties: Mapping[str, Any]) -> Callable[[str], Crystal]:
+    def make(name: str) -> Crystal:
+        if arrays is not None:
+            return arrays.crystal(row, name, properties)
+        lattice, species, coords = (table.column(key)[row].as_py() for key in NEEDED)
+        if lattice is None or species is None or coords is None:
+            raise ReadError(
+                "the row is empty", why="lattice, species or frac_coords is null", fix="Fill it or remove it."
+            )
+        return Crystal.of(name, lattice, species, coords, properties=properties)
+
+    return make
+
+
+class _Arrays:
+    """The columns of a regular table as flat arrays: no Python object for each of a million atoms."""
+
+    def __init__(self, lattice: Any, numbers: Any, coords: Any, ends: Any) -> None:
+        self.lattice, self.numbers, self.coords, self.ends = lattice, numbers, coords, ends
+
+    @classmethod
+    def from_table(cls, table: Any) -> _Arrays | None:
+        """Return the arrays, None where a row is odd: rows are then made one by one, and say what is wrong."""
+        columns = [table.column(name).combine_chunks() for name in NEEDED]
+        if any(column.null_count or column.flatten().null_count for column in columns):
+            return None
+        lattice, species, coords = columns
+        counts = species.value_lengths().to_numpy()
+        regular = (lattice.value_lengths().to_numpy() == 9).all() and counts.all() if len(table) else False
+        if not regular or (coords.value_lengths().to_numpy() != 3 * counts).any():
+            return None
+        encoded = species.flatten().dictionary_encode()
+        try:
+            of_symbol = np.array([atomic_number(symbol) for symbol in encoded.dictionary.to_pylist()], dtype=np.int64)
+            cells = np.asarray(lattice.flatten(), dtype=float).reshape(-1, 3, 3)
+            positions = np.asarray(coords.flatten(), dtype=float).reshape(-1, 3)
+        except (ReadError, TypeError, ValueError):
+            return None
+        numbers = of_symbol[encoded.indices.to_numpy()]
+        return cls(cells, numbers, wrap(positions), np.concatenate(([0], np.cumsum(counts))))
+
+    def crystal(self, row: int, name: str, properties: Mapping[str, Any]) -> Crystal:
+        """Return one crystal, checked."""
+        atoms = slice(self.ends[row], self.ends[row + 1])
+        crystal = Crystal(name, self.lattice[row].copy(), self.numbers[atoms], self.coords[atoms].copy(), properties)
+        check(crystal)
+        return (
+            crystal
+            if name
+            else Crystal(crystal.formula, crystal.lattice, crystal.numbers, crystal.frac_coords, properties)
+        )
+
+
+@lru_cache(maxsize=8)
+def _open(path: str, changed: int) -> tuple[Any, list[int]]:
+    import pyarrow.parquet as pq
+
+    file, ends = pq.ParquetFile(path), [0]
+    for group in range(file.metadata.num_row_groups):
+        ends.append(ends[-1] + file.metadata.row_group(group).num_rows)
+    return file, ends
+
+
+@lru_cache(maxsize=2)
+def _group(path: str, changed: int, group: int) -> Any:
+    """One row group: batches that lie in it are read one after the other."""
+    return _open(path, changed)[0].read_row_group(group)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    return np.concatenate([part.ravel() for part in parts]) if parts else np.empty(0)
+
+
+def _lists(ends: Any, values: Any) -> Any:
+    """Values as one Arrow column of lists, without a Python object each."""
+    import pyarrow as pa
+
+    return pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), values)

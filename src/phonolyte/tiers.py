@@ -1,0 +1,36 @@
+"""The tiers of a study: one line each. Studies, pages, terminals and the documentation iterate over them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from phonolyte.errors import SettingsError
+from phonolyte.runs.calculation import Calculation
+
+TIERS = {
+    "percolation": "phonolyte.percolation.calculation:PercolationCalculation",
+    "phonons": "phonolyte.phonons.calculation:PhononCalculation",
+    "barriers": "phonolyte.barriers.calculation:BarrierCalculation",
+    "dynamics": "phonolyte.dynamics.calculation:DynamicsCalculation",
+}
+"""Name of a tier -> where its calculation is, the cheap ones first."""
+
+
+def find_tier(name: str) -> type[Calculation]:
+    """Return the calculation of a tier.
+
+    Raises
+    ------
+    SettingsError
+        For a name that is not a tier.
+    """
+    if name not in TIERS:
+        raise SettingsError(f"{name!r} is not a tier", fix=f"Choose among {', '.join(TIERS)}.")
+    module, _, attribute = TIERS[name].partition(":")
+    return cast("type[Calculation]", getattr(import_module(module), attribute))
+
+
+def all_tiers() -> dict[str, type[Calculation]]:
+    """Return the calculations of all tiers by name, which registers their columns."""
+    return {name: find_tier(name) for name in TIERS}

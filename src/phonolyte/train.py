@@ -1,0 +1,172 @@
+"""A training as a run: learning set, cross-validation, model, figures."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+
+from phonolyte import learning_set as own
+from phonolyte import make_callable
+from phonolyte.errors import Failure, SettingsError
+from phonolyte.figures import data_figures, save_all, score_figures
+from phonolyte.figures.training import STEMS
+from phonolyte.models import BandCenterModel
+from phonolyte.models.algorithms import FEATURE_SETS, SCAN, STUDY
+from phonolyte.models.domain import CONFIDENCE
+from phonolyte.models.training import LearningSet, n_fits, read_learning_set
+from phonolyte.models.training import train as fit_models
+from phonolyte.runs.progress import OpenBar, no_bar
+from phonolyte.runs.run import Run
+from phonolyte.structures.families import family
+from phonolyte.structures.symmetry import crystal_system
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """Settings of a training.
+
+    Attributes
+    ----------
+    data
+        File to learn from; empty for the learning set that comes with Phonolyte.
+    algorithm, features
+        Algorithm and feature set of the model that is kept.
+    compare
+        Whether the study's other algorithms are cross-validated too.
+    scan
+        Whether the usual scikit-learn regressors are, too.
+    seed
+        Seed for folds and estimators.
+    description
+        Sentence about the data, for the model card.
+    """
+
+    data: Annotated[
+        str,
+        "Crystals with band_center_mev (meV) each, or a table of features with that column. "
+        "Default: the learning set that comes with Phonolyte.",
+    ] = ""
+    algorithm: Annotated[
+        str, "Algorithm of the model that is kept: extra_trees, gradient_boosting, xgboost, decision_tree."
+    ] = "extra_trees"
+    features: Annotated[
+        str, "Features of the model that is kept: all (271), or selected (those that do not repeat another)."
+    ] = "all"
+    compare: Annotated[bool, "Cross-validate the study's other algorithms, too."] = True
+    scan: Annotated[bool, "Also cross-validate the usual scikit-learn regressors."] = False
+    seed: Annotated[int, "Seed for folds and estimators."] = 0
+    description: Annotated[str, "Sentence about the data, for the model card."] = ""
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in STUDY:
+            raise SettingsError(
+                f"there is no algorithm {self.algorithm!r} to keep", fix=f"Choose among {', '.join(STUDY)}."
+            )
+        if self.features not in ("all", "selected"):
+            raise SettingsError(f"there is no feature set {self.features!r} to keep", fix="Choose all or selected.")
+
+    @property
+    def file(self) -> Path:
+        """File to learn from."""
+        return Path(self.data).expanduser() if self.data else own.crystals_file()
+
+    @property
+    def about(self) -> str:
+        """Description of the data."""
+        return self.description or ("" if self.data else own.DESCRIPTION)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Training:
+    """Result of a training.
+
+    Attributes
+    ----------
+    model
+        Model that is kept.
+    scores
+        Rows of ``metrics.json``: `algorithm`, `features`, `split`, `n`, `r2`, `mae_mev`, `rmse_mev` and their spread.
+    n
+        Number of compounds.
+    failures
+        Records that could not be used.
+    """
+
+    model: BandCenterModel
+    scores: pd.DataFrame
+    n: int
+    failures: list[Failure] = field(default_factory=list)
+
+
+def run_training(
+    run: Run,
+    settings: TrainSettings | None = None,
+    *,
+    figures: Path | None = None,
+    executor: Executor | None = None,
+    threads: Executor | None = None,
+    progress: OpenBar = no_bar,
+) -> Training:
+    """Train as the settings say, into an open run folder.
+
+    Parameters
+    ----------
+    run
+        Open run folder: receives the model, its scores, importances and card.
+    settings
+        Settings of the training.
+    figures
+        Folder for the figures; default: none are drawn.
+    executor
+        Executor of processes that map over the fits.
+    threads
+        Executor of threads that map over crystals.
+    progress
+        Opens a bar.
+
+    Raises
+    ------
+    TableError
+        When there is too little to learn from.
+    """
+    settings = settings or TrainSettings()
+    data, failures = read_learning_set(settings.file, executor=threads)
+    run.add_failures(failures)
+    algorithms = [*(STUDY if settings.compare else [settings.algorithm]), *(SCAN if settings.scan else ())]
+    feature_sets = FEATURE_SETS if settings.compare else [settings.features]
+    final = (settings.algorithm, settings.features)
+    with progress("Fits", n_fits(data, algorithms, feature_sets)) as advance:
+        model = fit_models(
+            data, run.folder, algorithms=algorithms, feature_sets=feature_sets, final=final, seed=settings.seed,
+            description=settings.about, executor=executor, progress=advance,
+        )  # fmt: skip
+    for name in ("model.json", "model.npz", "metrics.json", "card.md", "learned.parquet"):
+        run.path(name)
+    if figures:
+        _draw(run.folder, data, final, figures)
+    return Training(model, pd.DataFrame(_scores(run.folder)), len(data.target), failures)
+
+
+def _draw(folder: Path, data: LearningSet, final: tuple[str, str], figures: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"family": family(c), "crystal_system": crystal_system(c), "volume_per_atom_a3": c.volume_a3 / len(c)}
+        for c in data.crystals
+    ]
+    predictions, held_out = (pd.read_parquet(folder / f"{name}.parquet") for name in ("cv_predictions", "held_out"))
+    importances = pd.read_csv(folder / "importances.csv")
+    drawn = score_figures(_scores(folder), predictions, held_out, importances, final, confidence=CONFIDENCE)
+    drawn |= data_figures(data.elements, data.target, pd.DataFrame(rows) if rows else None)
+    save_all(drawn, figures, STEMS)
+
+
+def _scores(folder: Path) -> list[dict[str, Any]]:
+    scores: list[dict[str, Any]] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return scores
+
+
+make_callable(__name__)
