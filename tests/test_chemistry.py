@@ -22,6 +22,7 @@ from phonolyte.chemistry.ions import (
 )
 from phonolyte.chemistry.neutrality import can_be_neutral, neutral_ions
 from phonolyte.errors import MigrationError, StructureError
+from phonolyte.screen.criteria import RADIOACTIVE
 
 # Formulas
 
@@ -207,3 +208,7 @@ def test_noble_gases_and_radioactive_elements_are_left_out():
     assert {"He", "Kr", "Tc", "Pm", "Po", "U", "Lr"} <= EXCLUDED
     assert not {"Bi", "Mo", "Nd", "Li", "H"} & EXCLUDED
     assert len(EXCLUDED) == 27
+
+
+def test_what_is_left_out_is_what_the_screen_calls_radioactive_and_the_noble_gases():
+    assert set(RADIOACTIVE) | {"He", "Ne", "Ar", "Kr", "Xe"} == EXCLUDED

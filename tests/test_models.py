@@ -119,6 +119,11 @@ def test_intervals_hold_as_often_as_they_say():
     assert inside.mean() == pytest.approx(0.9, abs=0.02)
 
 
+def test_an_interval_is_a_factor_times_the_spread_and_a_floor():
+    assert Intervals(2.0, 1.5).half_width(np.array([0.0, 3.0])).tolist() == [3.0, 9.0]
+    assert Intervals(2.0, 1.5, 0.0).half_width(np.array([0.0, 3.0])).tolist() == [3.0, 3.0]
+
+
 def test_the_domain_ends_where_features_or_elements_are_strange(learning_set: LearningSet):
     domain = Domain.fit(learning_set.table, learning_set.elements)
     far = learning_set.table.iloc[:1] + 30.0

@@ -6,7 +6,6 @@ import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from pymatgen.core.structure import Structure
 from typer.testing import CliRunner
 
 import phonolyte.screen.funnel as funnel
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.cli import app
 from phonolyte.errors import SettingsError, TableError
 from phonolyte.screen import CRITERIA, Criteria, read_properties, screen
@@ -76,12 +76,16 @@ def test_any_mobile_ion_and_radioactive_elements():
     assert screen(READING, criteria=lenient).table.set_index("material_id")["passes"]["radium"]
 
 
-def judged(criteria: Criteria, **columns: list[Any]) -> pd.DataFrame:
+def judged(criteria: Criteria, *, elements: list[set[str]] | None = None, **columns: list[float]) -> pd.DataFrame:
     """Verdicts on compounds that all criteria like but for what is given."""
-    n = len(next(iter(columns.values())))
-    ids = [f"m{i}" for i in range(n)]
-    liked = {"material_id": ids, "elements": [{"Li", "O"}] * n, "duplicate_of": [None] * n}
-    table = pd.DataFrame(liked | {"band_center_mev": 30.0, "e_hull_ev": 0.0, "band_gap_ev": 5.0} | columns)
+    sets = elements or [{"Li", "O"}] * len(next(iter(columns.values())))
+    numbers = [{ATOMIC_NUMBERS[symbol] for symbol in symbols} for symbols in sets]
+    table = pd.DataFrame({
+        "material_id": [f"m{i}" for i in range(len(sets))], "duplicate_of": None,
+        "elements_low": np.array([sum(2**z for z in of_one if z < 64) for of_one in numbers], np.uint64),
+        "elements_high": np.array([sum(2 ** (z - 64) for z in of_one if z >= 64) for of_one in numbers], np.uint64),
+        **({"band_center_mev": 30.0, "e_hull_ev": 0.0, "band_gap_ev": 5.0} | columns),
+    })  # fmt: skip
     return apply_criteria(table, criteria)[0]
 
 

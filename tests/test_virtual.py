@@ -225,6 +225,15 @@ def test_more_than_twenty_million_compounds_are_not_all_written(model: BandCente
         run_virtual([space], model, tmp_path)
 
 
+def test_a_space_that_cannot_be_numbered_is_refused():
+    crystal = reference_compound("ref-Li3PS4-Pnma")
+    elements = (*SYMBOLS[19:36], *SYMBOLS[37:43], *SYMBOLS[44:50])
+    slots = tuple(SlotRule(f"s{i}", elements, (i,)) for i in range(13))
+    assert len(space_of(Rules(slots[:12], charge="free"), crystal)) == 29**12
+    with pytest.raises(SettingsError, match="more than 5e"):
+        space_of(Rules(slots, charge="free"), crystal)
+
+
 def evaluated(
     center_mev: list[float], *, half_width_mev: float = 4.0, plausibility: float = 1.0, in_domain: bool = True
 ) -> Evaluated:
