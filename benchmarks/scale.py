@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/scale.py [N ...]
 
-The crystals are virtual compounds of argyrodite (13 atoms), written as a Parquet data set of 20,000 rows a file, as people
-have large collections. Files are kept in the folder of temporary files, so that a second call does not make them again.
+The crystals are virtual compounds of argyrodite (13 atoms), written as a Parquet data set of 20,000 rows a file, as
+people have large collections. Files stay in the folder of temporary files: a second call does not make them again.
 """
 
 from __future__ import annotations

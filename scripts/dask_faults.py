@@ -2,10 +2,10 @@
 
 Usage: python scripts/dask_faults.py [TABLE.parquet [PROPERTIES.csv]]
 
-A screen (of the table, or of the learning set that comes with Phonolyte), and campaigns of phonons and of barriers with
-EMT: one worker is killed (SIGKILL) and another stopped (SIGSTOP) in the middle. The results must be those of one process,
-byte by byte less the columns `seconds`, and each crystal must be there once. Where all workers live, the time is compared
-with local processes.
+A screen (of the table, or of the learning set that comes with Phonolyte), and campaigns of phonons and of barriers
+with EMT: one worker is killed (SIGKILL) and another stopped (SIGSTOP) in the middle. The results must be those of one
+process, byte by byte less the columns `seconds`, and each crystal must be there once. Where all workers live, the time
+is compared with local processes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ TTL_S = 15
 
 
 def main() -> None:
-    table = [Path(name).resolve() for name in sys.argv[1:]] or [ROOT / "src/phonolyte/data/learning_set/crystals.parquet"]
+    own = ROOT / "src/phonolyte/data/learning_set/crystals.parquet"
+    table = [Path(name).resolve() for name in sys.argv[1:]] or [own]
     properties = ["--properties", str(table[1])] if len(table) > 1 else []
     bare = ["--no-figures", "--no-report"]
     with tempfile.TemporaryDirectory() as scratch, phonons(Path(scratch)) as arguments:
@@ -84,8 +85,7 @@ def cluster(scratch: Path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
     environment = {**os.environ, "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": f"{TTL_S}s"}
-    python = [sys.executable, "-m", "distributed.cli"]
-    scheduler = start([*python[:2], "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port",
+    scheduler = start([sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port",
                        address.rpartition(":")[2], "--no-dashboard"], environment)  # fmt: skip
     time.sleep(3)
     workers = [

@@ -1,9 +1,9 @@
-"""Kill each command that makes a run folder at random moments, give it again, and compare with a run that was not killed.
+"""Kill each command that makes a run folder at random moments, give it again, and compare with a run left alone.
 
 Usage: python scripts/kill.py [--moments N] [COMMAND ...]
 
-The commands are screen, virtual, fetch, phonons and impedance. Every process of a command is killed with SIGKILL. Files
-must then be the same, byte by byte, less what states the time: ``run.toml``, the report, and the columns `seconds`.
+The commands are screen, virtual, fetch, phonons and impedance. Every process of a command is killed with SIGKILL.
+Files must then be the same, byte by byte, less what states the time: ``run.toml``, the report, the columns `seconds`.
 """
 
 from __future__ import annotations
@@ -58,9 +58,10 @@ def try_command(name: str, arguments: list[str], scratch: Path, moments: int, ch
         again = subprocess.run([*PROGRAM, *arguments, "-o", folder], capture_output=True, check=False, text=True)
         found = contents(folder)
         if found != wanted or again.returncode != code:
-            names = sorted(path for path in {*found, *wanted} if found.get(path) != wanted.get(path))
-            different.append(f"after {after:.2f} s: exit {again.returncode}, {', '.join(names[:5])} {again.stderr[-300:]}")
-    print(f"{name}: {seconds:.1f} s, {moments} kills ({unfinished} before its end), {len(different)} differ", flush=True)
+            names = sorted(path for path in {*found, *wanted} if found.get(path) != wanted.get(path))[:5]
+            different.append(f"after {after:.2f} s: exit {again.returncode}, {', '.join(names)} {again.stderr[-300:]}")
+    counts = f"{moments} kills ({unfinished} before its end), {len(different)} differ"
+    print(f"{name}: {seconds:.1f} s, {counts}", flush=True)
     for line in different:
         print(f"  {line}")
     return len(different)

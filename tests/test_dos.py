@@ -50,6 +50,28 @@ def test_missing_states_are_cut():
     assert "2.40 states per atom" in PhononDos(ENERGIES, DENSITY, n_atoms=states / 2.4).cut_reason
 
 
+@pytest.mark.parametrize(("per_atom", "is_cut"), [(2.84, True), (2.86, False)])
+def test_a_whole_spectrum_lacks_up_to_five_percent_of_three_states_an_atom(per_atom: float, is_cut: bool):
+    states = np.trapezoid(DENSITY, ENERGIES)
+    assert PhononDos(ENERGIES, DENSITY, n_atoms=states / per_atom).is_cut == is_cut
+
+
+@pytest.mark.parametrize(("share", "is_cut"), [(0.009, False), (0.011, True)])
+def test_a_grid_may_end_at_one_percent_of_the_maximum(share: float, is_cut: bool):
+    density = DENSITY.copy()
+    density[-1] = share * density.max()
+    assert PhononDos(ENERGIES, density).is_cut == is_cut
+
+
+def test_ripples_down_to_two_percent_of_the_maximum_are_set_to_zero():
+    density = DENSITY.copy()
+    density[-3] = -0.019 * density.max()
+    assert PhononDos(ENERGIES, density).total[-3] == 0.0
+    density[-3] = -0.021 * density.max()
+    with pytest.raises(DosError, match="negative"):
+        PhononDos(ENERGIES, density)
+
+
 def test_published_dos_give_the_learning_set_s_centers(shared: Path):
     with gzip.open(shared / "data" / "learning_set_1272.jsonl.gz", "rt") as stream:
         records = [json.loads(line) for line in stream]

@@ -13,6 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from phonolyte.chemistry.formulas import composition_of
 from phonolyte.errors import ModelError, TableError
 from phonolyte.features import feature_names
 from phonolyte.models import BandCenterModel
@@ -22,8 +23,7 @@ from phonolyte.models.nearest import Learned
 from phonolyte.models.selection import CorrelationSelector
 from phonolyte.models.training import LearningSet, read_learning_set, train
 from phonolyte.models.trees import TreeEnsemble
-from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics
-from phonolyte.structures.crystal import elements_in
+from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics, n_folds
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def learning_set() -> LearningSet:
     target = 40 + 6 * table.iloc[:, 0] + 4 * table.iloc[:, 3] + 2 * np.abs(table.iloc[:, 5])
     formulas = random.choice(["Li2O", "LiF", "NaCl", "MgO", "ZnS", "Li3N", "AgI", "KBr", "CaF2", "Li2S",
                               "Na2S", "LiCl", "NaF", "CuI"], size=80).tolist()  # fmt: skip
-    elements = [frozenset(elements_in(formula)) for formula in formulas]
+    elements = [frozenset(composition_of(formula)) for formula in formulas]
     return LearningSet(table, target.to_numpy(), formulas, elements, "")
 
 
@@ -119,6 +119,11 @@ def test_intervals_hold_as_often_as_they_say():
     assert inside.mean() == pytest.approx(0.9, abs=0.02)
 
 
+def test_an_interval_is_a_factor_times_the_spread_and_a_floor():
+    assert Intervals(2.0, 1.5).half_width(np.array([0.0, 3.0])).tolist() == [3.0, 9.0]
+    assert Intervals(2.0, 1.5, 0.0).half_width(np.array([0.0, 3.0])).tolist() == [3.0, 3.0]
+
+
 def test_the_domain_ends_where_features_or_elements_are_strange(learning_set: LearningSet):
     domain = Domain.fit(learning_set.table, learning_set.elements)
     far = learning_set.table.iloc[:1] + 30.0
@@ -126,6 +131,49 @@ def test_the_domain_ends_where_features_or_elements_are_strange(learning_set: Le
     assert domain.contains(near, [{"Li", "O"}]).tolist() == [True]
     assert domain.contains(far, [{"Li", "O"}]).tolist() == [False]
     assert domain.contains(near, [{"Li", "U"}]).tolist() == [False]
+
+
+def test_the_domain_holds_ninety_nine_of_a_hundred_it_has_learned_from():
+    table = pd.DataFrame(np.random.default_rng(5).normal(size=(1000, 4)), columns=list("abcd"))
+    domain = Domain.fit(table, [{"Li"}] * 1000)
+    assert domain.contains(table, [{"Li"}] * 1000).sum() == 990
+
+
+@pytest.mark.parametrize(("split", "n"), [("random", 10), ("composition", 10), ("representative", 1)])
+def test_there_are_ten_folds_and_one_representative_split(learning_set: LearningSet, split: str, n: int):
+    parts = list(folds(split, learning_set.target, learning_set.groups, seed=0))
+    assert len(parts) == n == n_folds(split, learning_set.groups)
+    if split == "representative":
+        assert len(parts[0][1]) == 16  # a fifth of 80
+
+
+def test_scores_are_what_their_names_say():
+    table = pd.DataFrame({
+        "algorithm": "a", "features": "all", "split": "random", "fold": [0, 0, 0, 1, 1],
+        "band_center_mev": [10.0, 20.0, 30.0, 5.0, 15.0], "predicted_mev": [13.0, 20.0, 26.0, 5.0, 15.0],
+    })  # fmt: skip
+    (row,) = metrics(table)
+    # errors of 3, 0 and -4 meV in the first fold, of nothing in the second
+    assert row["n"] == 5
+    assert row["r2"] == pytest.approx((1 - 25 / 200 + 1) / 2)
+    assert row["mae_mev"] == pytest.approx(7 / 3 / 2)
+    assert row["rmse_mev"] == pytest.approx((25 / 3) ** 0.5 / 2)
+    assert row["mae_std_mev"] == pytest.approx(7 / 3 / 2**0.5)
+
+
+def test_the_nearest_compounds_are_four_by_the_distance_of_the_domain(learning_set: LearningSet):
+    domain = Domain.fit(learning_set.table, learning_set.elements)
+    learned = Learned.of(domain, learning_set.table, learning_set.formulas, learning_set.target)
+    asked = learning_set.table.iloc[[3, 8]] + 0.2
+    places, distances = learned.nearest(asked)
+    for row, (crystal, found, distance) in enumerate(zip(asked.to_numpy(), places, distances, strict=True)):
+        apart = (learning_set.table.to_numpy() - crystal) / domain.scale
+        mahalanobis = np.sqrt([x @ domain.precision @ x for x in apart])
+        assert found.tolist() == np.argsort(mahalanobis)[:4].tolist(), row
+        np.testing.assert_allclose(distance, np.sort(mahalanobis)[:4])
+    assert [part.shape for part in learned.nearest(asked.iloc[:0])] == [(0, 4), (0, 4)]
+    assert learned.nearest(asked, n=99)[0].shape == (2, 80)
+    assert learned.nearest(learning_set.table.iloc[[5]], n=1)[1].tolist() == [[0.0]]
 
 
 def test_a_trained_model_is_read_back_and_has_its_card_and_metrics(learning_set: LearningSet, tmp_path: Path):
@@ -196,6 +244,17 @@ def test_rows_that_cannot_be_learned_from_are_failures(learning_set: LearningSet
         "m3": "NoBandCenter", "m5": "MissingFeature", "m7": "NoBandCenter",
     }  # fmt: skip
     assert feature_names()[2] in failures[1].message or feature_names()[2] in failures[0].message
+
+
+def test_rows_whose_formula_is_not_one_are_failures(learning_set: LearningSet, tmp_path: Path):
+    table = as_table(learning_set)
+    table.loc[[2, 4, 6], "formula"] = ["Qq2O", "lithium", None]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    data, failures = read_learning_set(tmp_path / "t.csv")
+    assert len(data.target) == len(data.elements) == len(data.formulas) == 77
+    assert {failure.material_id: failure.error for failure in failures} == {
+        "m2": "UnknownElement", "m4": "BadFormula", "m6": "BadFormula",
+    }  # fmt: skip
 
 
 def test_crystals_without_a_center_are_failures_and_a_folder_will_do(tmp_path: Path):

@@ -17,6 +17,7 @@ from phonolyte.phonons.campaign import campaign
 from rich.console import Console
 from typer.testing import CliRunner
 
+from phonolyte.chemistry.formulas import shares_of
 from phonolyte.cli import app
 from phonolyte.errors import MissingExtraError, ModelError, PhononError, SettingsError, TableError
 from phonolyte.forces import Engine, open_engine
@@ -28,7 +29,6 @@ from phonolyte.phonons.calibration import (
     cross_validated,
     learn_from_run,
     scores,
-    shares_of,
     shipped_folder,
 )
 from phonolyte.phonons.convergence import convergence

@@ -14,9 +14,11 @@ from pymatgen.core.structure import Structure
 from typer.testing import CliRunner
 
 import phonolyte.screen.funnel as funnel
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.cli import app
 from phonolyte.errors import SettingsError, TableError
 from phonolyte.screen import CRITERIA, Criteria, read_properties, screen
+from phonolyte.screen.criteria import apply_criteria
 from phonolyte.structures import Crystal, Reading, read
 from phonolyte.summary import candidates_table, funnel_table
 
@@ -72,6 +74,41 @@ def test_any_mobile_ion_and_radioactive_elements():
     assert screen(READING, criteria=lenient).table.set_index("material_id")["reason"]["radium"] == "radioactive: Ra"
     lenient = Criteria(ion=None, max_center_mev=None, no_radioactive=False)
     assert screen(READING, criteria=lenient).table.set_index("material_id")["passes"]["radium"]
+
+
+def judged(criteria: Criteria, *, elements: list[set[str]] | None = None, **columns: list[float]) -> pd.DataFrame:
+    """Verdicts on compounds that all criteria like but for what is given."""
+    sets = elements or [{"Li", "O"}] * len(next(iter(columns.values())))
+    numbers = [{ATOMIC_NUMBERS[symbol] for symbol in symbols} for symbols in sets]
+    table = pd.DataFrame({
+        "material_id": [f"m{i}" for i in range(len(sets))], "duplicate_of": None,
+        "elements_low": np.array([sum(2**z for z in of_one if z < 64) for of_one in numbers], np.uint64),
+        "elements_high": np.array([sum(2 ** (z - 64) for z in of_one if z >= 64) for of_one in numbers], np.uint64),
+        **({"band_center_mev": 30.0, "e_hull_ev": 0.0, "band_gap_ev": 5.0} | columns),
+    })  # fmt: skip
+    return apply_criteria(table, criteria)[0]
+
+
+def test_technetium_promethium_and_what_follows_bismuth_are_radioactive():
+    unstable = ["Tc", "Pm", "Po", "At", "Rn", "Fr", "Ra", "Ac", "Th", "Pa", "U", "Np", "Pu", "Am", "Lr"]
+    stable = ["Mo", "Ru", "Nd", "Sm", "Pb", "Bi", "H"]
+    compounds = [{"Li", symbol} for symbol in (*unstable, *stable)]
+    table = judged(Criteria(), elements=compounds)
+    assert table["passes"].tolist() == [False] * len(unstable) + [True] * len(stable)
+    assert table["reason"].tolist()[:3] == ["radioactive: Tc", "radioactive: Pm", "radioactive: Po"]
+    assert judged(Criteria(no_radioactive=False), elements=compounds)["passes"].all()
+
+
+def test_the_criteria_of_the_study_include_their_bounds():
+    assert judged(Criteria(), band_center_mev=[39.9, 40.0, 40.1])["passes"].tolist() == [True, True, False]
+    assert judged(Criteria(), e_hull_ev=[0.049, 0.05, 0.051])["passes"].tolist() == [True, True, False]
+    assert judged(Criteria(), band_gap_ev=[0.99, 1.0, 1.01])["passes"].tolist() == [False, True, True]
+
+
+def test_eight_elements_are_mobile_ions():
+    mobile = ["Li", "Na", "K", "Mg", "Ca", "Zn", "Ag", "Cu"]
+    compounds = [{symbol, "O"} for symbol in (*mobile, "Rb", "Cs", "Al", "Be", "Sr")]
+    assert judged(Criteria(), elements=compounds)["passes"].tolist() == [True] * 8 + [False] * 5
 
 
 def test_a_property_nobody_has_is_not_asked_and_said():

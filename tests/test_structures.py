@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 
+from phonolyte.errors import StructureError
 from phonolyte.structures import Crystal, as_crystal, read
 from phonolyte.structures.cif import halls
 from phonolyte.structures.dictionaries import crystal_from_ase, crystal_from_pymatgen
 from phonolyte.structures.duplicates import find_duplicates
 from phonolyte.structures.families import family
+from phonolyte.structures.symmetry import system_of
 
 SALT = Structure.from_spacegroup("Fm-3m", np.eye(3) * 5.64, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 RUTILE = Structure.from_spacegroup("P4_2/mnm", np.diag([4.59, 4.59, 2.96]), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]])
@@ -305,3 +307,44 @@ def test_dictionaries_give_the_crystals_of_pymatgen_and_ase(n: int, seed: int):
         assert found.symbols == expected.symbols
         np.testing.assert_allclose(found.lattice, expected.lattice, atol=1e-9)
         np.testing.assert_allclose(found.frac_coords, expected.frac_coords, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("lattice", "positions", "kind"),
+    [
+        (np.eye(3) * 9, [[0, 0, 0], [0.49 / 9, 0, 0]], "OverlappingAtoms"),
+        (np.eye(3) * 9, [[0, 0, 0], [0.51 / 9, 0, 0]], ""),
+        (np.diag([20.0, 20.0, 25.1]), [[0, 0, 0]], "HugeCell"),  # 10,040 cubic angstrom
+        (np.diag([20.0, 20.0, 24.9]), [[0, 0, 0]], ""),
+        # a volume of 0.9 and of 1.1 thousandths of the product of the edges, 56.3 angstrom the third
+        ([[100, 0, 0], [0, 100, 0], [31, 47, 0.9e-3 * 56.3]], [[0, 0, 0]], "DegenerateCell"),
+        ([[100, 0, 0], [0, 100, 0], [31, 47, 1.1e-3 * 56.3]], [[0, 0, 0]], ""),
+    ],
+)
+def test_a_crystal_is_refused_beyond_the_bounds_of_what_there_is(
+    lattice: object, positions: list[list[float]], kind: str
+):
+    found = ""
+    try:
+        Crystal.of("x", lattice, ["Li"] * len(positions), positions)  # type: ignore[arg-type]
+    except StructureError as error:
+        found = error.kind
+    assert found == kind
+
+
+@pytest.mark.parametrize(("distance_a", "expected"), [(2.03, "oxide"), (2.07, "mixed")])
+def test_sulfur_bonded_to_oxygen_is_not_an_anion(distance_a: float, expected: str):
+    # covalent radii of 1.05 and 0.66 angstrom; bonds up to 1.2 times their sum, 2.052
+    cell = np.eye(3) * 9.0
+    assert (
+        family(Crystal.of("x", cell, ["Li", "S", "O"], [[0.5, 0.5, 0.5], [0, 0, 0], [distance_a / 9, 0, 0]]))
+        == expected
+    )
+
+
+def test_space_groups_belong_to_the_systems_of_the_international_tables():
+    last = {"triclinic": 2, "monoclinic": 15, "orthorhombic": 74, "tetragonal": 142, "trigonal": 167, "hexagonal": 194}
+    first = 1
+    for system, number in {**last, "cubic": 230}.items():
+        assert {system_of(first), system_of(number)} == {system}
+        first = number + 1

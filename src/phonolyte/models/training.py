@@ -19,8 +19,8 @@ from sklearn.inspection import permutation_importance
 
 from phonolyte import __version__
 from phonolyte.arrays import Floats, Ints
-from phonolyte.chemistry.elements import ATOMIC_NUMBERS
-from phonolyte.errors import Failure, TableError
+from phonolyte.chemistry.formulas import composition_of
+from phonolyte.errors import Failure, StructureError, TableError
 from phonolyte.features import feature_names, featurize
 from phonolyte.files import as_number, as_numbers, column_names, read_table
 from phonolyte.models.algorithms import FEATURE_SETS, STUDY, pipeline
@@ -32,7 +32,6 @@ from phonolyte.models.selection import CorrelationSelector
 from phonolyte.models.trees import TreeEnsemble
 from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics, n_folds
 from phonolyte.structures import Crystal, read
-from phonolyte.structures.crystal import elements_in
 from phonolyte.structures.reading import input_files
 
 TARGET = "band_center_mev"
@@ -319,10 +318,7 @@ def _from_features(table: pd.DataFrame, path: Path, digest: str) -> tuple[Learni
             why=f"for example {repeated[0]}",
             fix="Keep one row a material.",
         )
-    elements = pd.Series([frozenset(elements_in(str(formula))) for formula in table["formula"]], index=table.index)
-    unknown = sorted({s for symbols in elements for s in symbols if s not in ATOMIC_NUMBERS})
-    if unknown:
-        raise TableError(f"{path.name} names unknown elements", why=", ".join(unknown), fix="Correct the formulas.")
+    table, unreadable = _with_elements(table, path)
     numbers = table[[*names, TARGET]].apply(as_numbers).replace([np.inf, -np.inf], np.nan)
     usable = numbers.notna().all(axis=1)
     failures = [
@@ -332,8 +328,23 @@ def _from_features(table: pd.DataFrame, path: Path, digest: str) -> tuple[Learni
         for name in table.index[~usable]
     ]
     kept = numbers[usable]
-    formulas = table["formula"][usable].astype(str).tolist()
-    return LearningSet(kept[names], kept[TARGET].to_numpy(float), formulas, elements[usable].tolist(), digest), failures
+    formulas, elements = table["formula"][usable].astype(str).tolist(), table["elements"][usable].tolist()
+    data = LearningSet(kept[names], kept[TARGET].to_numpy(float), formulas, elements, digest)
+    return data, unreadable + failures
+
+
+def _with_elements(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[Failure]]:
+    """The rows that have a formula, with a column of the elements in it."""
+    elements: list[frozenset[str] | None] = []
+    failures = []
+    for name, formula in table["formula"].astype(str).items():
+        try:
+            elements.append(frozenset(composition_of(formula)))
+        except StructureError as error:
+            elements.append(None)
+            failures.append(Failure(str(name), STAGE, error.kind, str(error), str(path)))
+    column = pd.Series(elements, index=table.index, dtype=object)
+    return table.assign(elements=column)[column.notna()], failures
 
 
 def _no_center(name: str, value: Any, source: str) -> Failure:

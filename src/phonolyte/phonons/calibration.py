@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
@@ -15,6 +14,7 @@ import pandas as pd
 
 from phonolyte.arrays import Floats
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS
+from phonolyte.chemistry.formulas import shares_of
 from phonolyte.errors import ModelError, TableError
 from phonolyte.files import as_number, as_numbers, parse_json, read_table
 from phonolyte.runs.records import checksum
@@ -216,13 +216,6 @@ def learn_from_run(folder: str | Path, data: str | Path, kind: Kind = "factor", 
         "calibrated": scores(unseen, reference),
     }
     return Calibration(rule.factor, rule.elements, provenance)
-
-
-def shares_of(formula: str) -> dict[str, float]:
-    """Shares of the elements in a formula without brackets, such as ``Li3PO4``, adding up to 1."""
-    counts = {symbol: float(count or 1) for symbol, count in re.findall(r"([A-Z][a-z]?)(\d*)", formula)}
-    total = sum(counts.values())
-    return {symbol: count / total for symbol, count in counts.items()}
 
 
 def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:

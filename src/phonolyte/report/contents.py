@@ -12,12 +12,12 @@ from typing import Any
 import pandas as pd
 
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS
+from phonolyte.chemistry.formulas import composition_of
 from phonolyte.chemistry.ions import MOBILE_IONS
-from phonolyte.errors import SettingsError
+from phonolyte.errors import SettingsError, StructureError
 from phonolyte.impedance.overview import summarize_spectra
 from phonolyte.runs.records import CRYSTALS, FAILURE_COLUMNS
 from phonolyte.runs.run import read_record, require_format
-from phonolyte.structures.crystal import elements_in
 from phonolyte.study import STEPS, TO_THE_END
 from phonolyte.study import TABLE as FOLLOWED
 from phonolyte.tiers import TIERS, all_tiers, find_tier
@@ -106,7 +106,10 @@ class Contents:
         asked = str(self.settings.get("ion") or "any")
         if asked in ATOMIC_NUMBERS:
             return asked
-        present = elements_in(formula)
+        try:
+            present = composition_of(formula)
+        except StructureError:  # a run without formulas
+            return ""
         return next((ion for ion in MOBILE_IONS if ion in present), "")
 
     def of(self, material_id: str) -> dict[str, Mapping[str, Any]]:
