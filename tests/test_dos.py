@@ -231,3 +231,39 @@ def test_bad_files_are_told_clearly(tmp_path: Path, text: str, message: str):
     found, failures = read_all([path, tmp_path / "missing.dat"])
     assert not found
     assert [failure.material_id[:3] for failure in failures] == ["bad", "mis"]
+
+
+@pytest.mark.parametrize("mark", [" ", "\t", ";", " ; "])
+def test_decimal_commas_are_read_as_such(tmp_path: Path, mark: str):
+    rows = [f"{x:.2f}{mark}{np.exp(-((x - 15) ** 2) / 8):.6f}".replace(".", ",") for x in np.arange(0.5, 40.0, 0.5)]
+    (tmp_path / "comma.dat").write_text("\n".join(rows))
+    (dos,) = read_dos(tmp_path / "comma.dat", unit="meV")
+    assert dos.band_center_mev == pytest.approx(15.0, abs=0.01)
+
+
+@pytest.mark.parametrize("rows", ["1,5,0,2\n2,0,0,3\n3,5,0,1", "1,0,5\n2,0,6\n3,0,1", "1,000.5 0.2\n2,000.5 0.3\n3,1 1",
+                                  "1,5 0.2\n2,5 0.3\n3,5 0.1", "1,5,0 2\n2,5,0 3\n3,5,0 2"])  # fmt: skip
+def test_commas_that_can_be_either_are_refused(tmp_path: Path, rows: str):
+    (tmp_path / "comma.dat").write_text(rows)
+    with pytest.raises(DosError, match=r"decimal marks or stand between"):
+        read_dos(tmp_path / "comma.dat", unit="meV")
+
+
+@pytest.mark.parametrize("rows", ["0,0.0\n10,1.0\n20,0.0", "0, 0\n10, 1\n20, 0", "0 , 0 ,\n10 , 1 ,\n20 , 0 ,",
+                                  "0,0\n10,1\n20,0", "0 0D0\n10 1d0\n20 0E0"])  # fmt: skip
+def test_commas_between_columns_stay_such(tmp_path: Path, rows: str):
+    (tmp_path / "comma.dat").write_text(rows)
+    assert read_dos(tmp_path / "comma.dat", unit="meV")[0].band_center_mev == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize("record", ["1" * 5000, "[" * 9999, '{"frequencies": [1], "frequencies": [2]}',
+    '{"phonon_dos": []}',
+    '{"frequencies": [0, 1' + "0" * 400 + '], "densities": [1, 2]}', '{"frequencies": {}, "densities": {}}',
+    '{"frequencies": [0, 1, 2], "densities": [0, 1, 0], "structure": [3]}',
+    '{"frequencies": [0, 1, 2], "densities": [0, NaN, 0]}'])  # fmt: skip
+def test_a_bad_line_costs_one_density(tmp_path: Path, record: str):
+    good = json.dumps({"material_id": "salt", "frequencies": ENERGIES.tolist(), "densities": DENSITY.tolist()})
+    (tmp_path / "some.jsonl").write_text(f"{good}\n{record}\n{good}\n")
+    found, failures = read_all(tmp_path / "some.jsonl")
+    assert [dos.material_id for dos in found] == ["salt", "salt"]
+    assert len(failures) == 1

@@ -311,3 +311,203 @@ def test_names_of_algorithms_and_feature_sets_are_documented():
     assert STUDY == ("extra_trees", "gradient_boosting", "xgboost", "decision_tree")
     assert FEATURE_SETS == ("all", "selected", "selected_in_fold")
     assert len(SCAN) >= 10
+
+
+def test_a_repeated_name_in_a_table_of_features_is_refused(learning_set: LearningSet, tmp_path: Path):
+    table = as_table(learning_set).replace({"material_id": {"m4": "m3"}}).astype({"band_center_mev": object})
+    table.loc[3, "band_center_mev"] = "n/a"
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(TableError, match=r"more than one row of 1 materials: for example m3"):
+        read_learning_set(tmp_path / "t.csv")
+
+
+def test_names_in_a_table_of_features_stay_as_they_are(learning_set: LearningSet, tmp_path: Path):
+    table = as_table(learning_set)
+    table.loc[:3, "material_id"] = ["NaN", "0012", "12", ""]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    data, failures = read_learning_set(tmp_path / "t.csv")
+    assert data.table.index[:4].tolist() == ["NaN", "0012", "12", "t-4"]
+    assert not failures
+
+
+def test_columns_that_are_not_numbers_are_failures(learning_set: LearningSet, tmp_path: Path):
+    table = as_table(learning_set)
+    table[feature_names()[1]] = [[1.0]] + [[2.0, 3.0]] * 79
+    table.to_parquet(tmp_path / "t.parquet")
+    data, failures = read_learning_set(tmp_path / "t.parquet")
+    assert len(data.target) == 0
+    assert {failure.error for failure in failures} == {"MissingFeature"}
+
+
+SMALL = ExtraTreesRegressor(n_estimators=5, max_depth=4, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def small_model(learning_set: LearningSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("small")
+    ensemble = TreeEnsemble.of(SMALL.fit(learning_set.table, learning_set.target))
+    domain = Domain.fit(learning_set.table, learning_set.elements)
+    BandCenterModel(ensemble, tuple(learning_set.table.columns), Intervals(1.0, 1.0), domain).save(folder)
+    return folder
+
+
+def spoil(folder: Path, target: Path, **arrays: object) -> Path:
+    """A model with other arrays; one that is None is left out."""
+    with np.load(folder / "model.npz") as stored:
+        merged = {**stored, **arrays}
+    (target / "model.json").write_bytes((folder / "model.json").read_bytes())
+    np.savez(target / "model.npz", **{name: array for name, array in merged.items() if array is not None})
+    return target
+
+
+def changed(name: str, at: int, value: float) -> object:
+    def change(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        array = arrays[name].copy()
+        array.reshape(-1)[at] = value
+        return {name: array}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (changed("left", 0, 10**6), "a child before itself or in another tree"),
+        (changed("left", 0, 0), "a child before itself"),
+        (changed("left", 1, 0), "a child before itself"),
+        (changed("right", 0, 10**6), "a child before itself or in another tree"),
+        (changed("right", 0, 1), "child of none, or of several"),
+        (changed("left", 0, -1), "child of none, or of several"),
+        (changed("roots", 0, 1), "do not increase"),
+        (changed("roots", 1, 0), "do not increase"),
+        (changed("roots", -1, 10**6), "do not increase"),
+        (changed("roots", 1, 3), "another tree|child of none"),
+        (changed("feature", 0, -7), "its feature has the number -7"),
+        (changed("feature", 0, 12), "names 12 features, and model.npz looks at 13"),
+        (changed("feature", 0, 32_000), "names 12 features"),
+        (changed("threshold", 0, np.nan), "not a finite number"),
+        (changed("value", 3, np.inf), "not a finite number"),
+        (lambda a: {"base": np.array(np.nan)}, "not a finite number"),
+        (lambda a: {"weight": None}, "weight.*missing"),
+        (lambda a: {"left": None}, "left.*missing"),
+        (lambda a: {"left": a["left"].astype(float)}, "left.*float64"),
+        (lambda a: {"left": a["left"][:-1]}, "arrays have"),
+        (lambda a: {"value": a["value"][:, None]}, "value.*shape"),
+        (lambda a: {"roots": a["roots"][:0]}, "roots"),
+        (lambda a: {name: a[name][:0] for name in ("left", "right", "feature", "value", "threshold")}, "nodes"),
+        (changed("domain_scale", 0, 0.0), "not positive"),
+        (changed("domain_mean", 0, np.nan), "domain mean"),
+        (changed("domain_precision", 1, 1e9), "precision"),
+        (lambda a: {"domain_precision": -a["domain_precision"]}, "precision"),
+        (lambda a: {"domain_precision": a["domain_precision"][:1]}, "precision"),
+        (lambda a: {"domain_elements": np.array(["Li", "Qq"])}, "names the element 'Qq'"),
+        (lambda a: {"domain_elements": np.array([3, 4])}, "domain elements"),
+        (lambda a: {"domain_features": a["domain_features"][[0, 0, 1]]}, "domain features"),
+    ],
+)
+def test_arrays_that_make_up_no_model_are_refused(small_model: Path, tmp_path: Path, change: object, message: str):
+    with np.load(small_model / "model.npz") as stored:
+        arrays = change(dict(stored))  # type: ignore[operator]
+    with pytest.raises(ModelError, match=f"is damaged: .*({message}).*Fit it again"):
+        BandCenterModel.load(spoil(small_model, tmp_path, **arrays))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("features", ["a", "b"], "names 2 features"),
+        ("features", ["mean_Row"] * 12, "names 1 features"),
+        ("features", "abcdefghijkl", "list of names"),
+        ("features", None, "list of names"),
+        ("intervals", {"factor": 1.0}, "intervals.*floor_mev"),
+        ("intervals", {"factor": "wide", "floor_mev": 1.0, "per_spread": 1.0}, "intervals.*wide"),
+        ("intervals", {"factor": -1.0, "floor_mev": 1.0, "per_spread": 1.0}, "intervals.*-1"),
+        ("intervals", [1, 2, 3], "intervals"),
+        ("provenance", [], "provenance"),
+        ("format", [1], "has format"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(
+    small_model: Path, tmp_path: Path, key: str, value: object, message: str
+):
+    spoil(small_model, tmp_path)
+    record = json.loads((tmp_path / "model.json").read_text()) | {key: value}
+    (tmp_path / "model.json").write_text(json.dumps(record))
+    with pytest.raises(ModelError, match=f"{message}.*Fit it again"):
+        BandCenterModel.load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", "[" * 99_999, '{"format": 1', '{"format": 1, "format": 1}', "\xff"])
+def test_a_manifest_that_is_no_record_is_refused(small_model: Path, tmp_path: Path, text: str):
+    spoil(small_model, tmp_path)
+    (tmp_path / "model.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ModelError, match="Fit it again"):
+        BandCenterModel.load(tmp_path)
+
+
+def test_whatever_is_changed_in_a_model_it_predicts_numbers_or_is_refused(
+    small_model: Path, learning_set: LearningSet, tmp_path: Path
+):
+    """Compiled code that follows a wrong link would end the interpreter, and these tests with it."""
+    random = np.random.default_rng(0)
+    with np.load(small_model / "model.npz") as stored:
+        arrays = dict(stored)
+    n_refused = 0
+    for _ in range(300):
+        name = str(random.choice(["roots", "feature", "left", "right", "threshold", "value"]))
+        array = arrays[name].copy()
+        raw = array.view(np.uint8).reshape(-1)
+        raw[random.integers(len(raw), size=random.integers(1, 4))] = random.integers(256)
+        try:
+            model = BandCenterModel.load(spoil(small_model, tmp_path, **{name: array}))
+        except ModelError:
+            n_refused += 1
+            continue
+        found = model.predict(learning_set.table, learning_set.elements)
+        assert np.isfinite(found["band_center_mev"]).all()
+    assert 100 < n_refused < 300
+
+
+@pytest.mark.parametrize("name", ["model.npz", "model.json"])
+def test_bytes_that_change_on_the_way_are_noticed_or_harmless(
+    small_model: Path, learning_set: LearningSet, tmp_path: Path, name: str
+):
+    random = np.random.default_rng(1)
+    raw = (small_model / name).read_bytes()
+    spoil(small_model, tmp_path)
+    for number in range(150):
+        damaged = bytearray(raw)
+        if number % 3 == 0:
+            del damaged[random.integers(len(raw)) :]
+        else:
+            damaged[random.integers(len(raw))] ^= 1 << random.integers(8)
+        (tmp_path / name).write_bytes(damaged)
+        try:
+            model = BandCenterModel.load(tmp_path)
+            model.predict(learning_set.table, learning_set.elements)
+        except ModelError:
+            continue
+
+
+def test_a_table_of_fewer_columns_than_the_trees_look_at_is_refused(learning_set: LearningSet):
+    ensemble = TreeEnsemble.of(SMALL.fit(learning_set.table, learning_set.target))
+    with pytest.raises(ModelError, match="look at 12 features"):
+        ensemble.predict(learning_set.table.iloc[:, :3])
+    with pytest.raises(ModelError, match="look at 12 features"):
+        ensemble.predict(np.zeros(12))
+
+
+def test_damaged_neighbours_are_refused(learning_set: LearningSet, tmp_path: Path):
+    domain = Domain.fit(learning_set.table, learning_set.elements)
+    Learned.of(domain, learning_set.table, learning_set.formulas, learning_set.target).save(tmp_path)
+    raw = (tmp_path / "learned.parquet").read_bytes()
+    assert Learned.beside(tmp_path, domain)
+    table = pd.read_parquet(tmp_path / "learned.parquet")
+    for damage in (raw[: len(raw) // 2], b"", b"PAR1"):
+        (tmp_path / "learned.parquet").write_bytes(damage)
+        with pytest.raises(ModelError, match=r"learned\.parquet is damaged"):
+            Learned.beside(tmp_path, domain)
+    for spoilt in (table.drop(columns="formula"), table.assign(x0="far"), table.assign(x0=np.nan), table.iloc[:0]):
+        spoilt.to_parquet(tmp_path / "learned.parquet")
+        with pytest.raises(ModelError, match=r"learned\.parquet is damaged"):
+            Learned.beside(tmp_path, domain)

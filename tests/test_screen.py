@@ -305,3 +305,33 @@ def test_a_study_trains_a_model_and_screens_with_it(tmp_path: Path):
     assert ranked["passes"].sum() == sum(c == "Li" for c, _ in pairs[:24])
     truth = {record["material_id"]: record["band_center_mev"] for record in records}
     np.testing.assert_allclose(ranked["band_center_mev"], ranked["material_id"].map(truth), atol=1e-3)
+
+
+def test_a_material_may_be_called_nan_or_have_zeros_before_its_number(tmp_path: Path):
+    (tmp_path / "p.csv").write_text("material_id,e_hull_ev\nNaN,0.01\nNA,0.02\nNone,0.03\n0012,0.04\n12,None\n,\n")
+    table = read_properties(tmp_path / "p.csv")
+    assert table["e_hull_ev"].dropna().to_dict() == {"NaN": 0.01, "NA": 0.02, "None": 0.03, "0012": 0.04}
+    assert np.isnan(table.loc["12", "e_hull_ev"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (",0.1\n", "1 rows without a material_id"),
+        ("a,inf\n", "e_hull_ev of a is 'inf'"),
+        ("a,1_0\n", "e_hull_ev of a is '1_0'"),
+        ("a,true\n", "e_hull_ev of a is '[Tt]rue'"),
+        ("a,0.1,0.2\nb,0.3\n", "cannot be read"),
+    ],
+)
+def test_what_is_no_property_is_refused(tmp_path: Path, rows: str, message: str):
+    (tmp_path / "p.csv").write_text("material_id,e_hull_ev\n" + rows)
+    with pytest.raises(TableError, match=message):
+        read_properties(tmp_path / "p.csv")
+
+
+@pytest.mark.parametrize("value", [[1.0], {"a": 1}, pd.Timestamp(0), True, b"x"])
+def test_columns_of_other_things_are_refused(tmp_path: Path, value: object):
+    pd.DataFrame({"material_id": ["a"], "e_hull_ev": [value]}).to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(TableError, match="e_hull_ev of a is"):
+        read_properties(tmp_path / "p.parquet")

@@ -29,7 +29,9 @@ from phonolyte.virtual import (
     default_rules,
     evaluate,
     parent_of,
+    read_rules,
     run_virtual,
+    write_structures,
 )
 from phonolyte.virtual.parents import orbit_labels
 from phonolyte.virtual.plausibility import Plausibility, _of_ion
@@ -436,6 +438,15 @@ def test_the_command_takes_rules_and_writes_structures(tmp_path: Path):
         ("prototype = 'nasicon'\nradius_window = 'wide'", "Give a number"),
         ("prototype = 'nasicon'\nelectronegativity_order = 'no'", "Give true or false"),
         ("prototype = 'nasicon'\nexclude = 3", "Give a list"),
+        ("prototype = 'nasicon'\nexclude = [['Li']]", "exclude has"),
+        ("prototype = 'nasicon'\n[slots.Li]\nelements = [['Li']]", "elements of slot Li has"),
+        ("prototype = 'nasicon'\n[slots.Li]\nsites = [['Li']]", "sites of slot Li has"),
+        ("prototype = 'nasicon'\n[slots.Li]\nsites = [true]", "sites of slot Li has 'True'"),
+        ("prototype = 'nasicon'\nradius_window = nan", "factor above 1"),
+        ("prototype = 'nasicon'\nradius_window = inf", "factor above 1"),
+        ("prototype = 'nasicon'\nname = ['a']", "name is ['a']"),
+        ("prototype = " + "[" * 9999, "nested too deeply"),
+        ("prototype = " + "1" * 9999, "is no TOML"),
         ("prototype = 'nasicon'\n[slots.Li]\nmobile = 'perhaps'", "mobile of slot Li is 'perhaps'"),
     ],
 )
@@ -445,3 +456,17 @@ def test_bad_files_of_rules_get_a_message(text: str, message: str, tmp_path: Pat
     assert isinstance(result.exception, PhonolyteError)
     assert message in str(result.exception)
     assert not (tmp_path / "run" / "best.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/tmp/outside", "a/b", ".."])
+def test_a_name_does_not_lead_out_of_the_run_folder(model: BandCenterModel, tmp_path: Path, name: str):
+    (tmp_path / "rules.toml").write_text(f"name = '{name}'\n" + RULES)
+    space = Space.of(read_rules(tmp_path / "rules.toml"))
+    folder = tmp_path / "deep" / "run"
+    result = run_virtual([space], model, folder)
+    write_structures(result, [space], folder)
+    files = {path for path in tmp_path.rglob("*") if path.is_file()} - {tmp_path / "rules.toml"}
+    assert all(folder in path.parents for path in files)
+    assert len(list((folder / "structures").glob("*.cif"))) == len(result.best)
+    assert len(list((folder / "virtual").iterdir())) == 1
+    assert run_virtual([space], model, folder).best.equals(result.best)

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.errors import ModelError, TableError
+from phonolyte.files import as_numbers, read_table
 from phonolyte.models.domain import Domain
 
 FILE = "learned.parquet"
@@ -91,12 +93,28 @@ class Learned:
 
     @classmethod
     def beside(cls, folder: Path, domain: Domain) -> Self | None:
-        """What is written beside a model; None for one of before, or a domain that does not fit."""
+        """What is written beside a model; None for one of before, or a domain that does not fit.
+
+        Raises
+        ------
+        ModelError
+            When the file is there and damaged.
+        """
         if not (folder / FILE).is_file():
             return None
-        table = pd.read_parquet(folder / FILE)
-        points = table.drop(columns=list(COLUMNS)).to_numpy(float)
-        return cls(domain, table[list(COLUMNS)], points) if points.shape[1] == len(domain.features) else None
+        try:
+            table = read_table(folder / FILE)
+            points = table.drop(columns=list(COLUMNS)).to_numpy(float)
+        except (TableError, KeyError, ValueError, TypeError) as error:
+            raise _damaged(folder, str(error).strip('"')) from None
+        known = table[list(COLUMNS)].assign(band_center_mev=as_numbers(table["band_center_mev"]))
+        if not len(known) or not np.isfinite(points).all() or known["band_center_mev"].isna().any():
+            raise _damaged(folder, "it holds no points, or one that is not finite")
+        return cls(domain, known, points) if points.shape[1] == len(domain.features) else None
+
+
+def _damaged(folder: Path, why: str) -> ModelError:
+    return ModelError(f"{folder / FILE} is damaged", why=why, fix="Remove it, or fit the model again.")
 
 
 def _whitened(domain: Domain, features: pd.DataFrame) -> Floats:

@@ -22,6 +22,7 @@ from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.formulas import composition_of
 from phonolyte.errors import Failure, StructureError, TableError
 from phonolyte.features import feature_names, featurize
+from phonolyte.files import as_number, as_numbers, column_names, read_table
 from phonolyte.models.algorithms import FEATURE_SETS, STUDY, pipeline
 from phonolyte.models.card import model_card
 from phonolyte.models.center import BandCenterModel
@@ -287,14 +288,11 @@ def _interval_scores(held_out: pd.DataFrame) -> dict[str, Any]:
 
 def _feature_table(path: Path) -> pd.DataFrame | None:
     """A table that holds features already, or None."""
-    name = path.name.removesuffix(".gz")
-    if name.endswith(".csv"):
-        table = pd.read_csv(path, dtype={"formula": str, "material_id": str}, keep_default_na=False, na_values=[""])
-    elif name.endswith(".parquet"):
-        table = pd.read_parquet(path)
-    else:
+    if not path.name.removesuffix(".gz").endswith((".csv", ".tsv", ".parquet")):
         return None
-    return table if set(feature_names()[:16]) <= set(table.columns) else None
+    if not set(feature_names()[:16]) <= set(column_names(path)):
+        return None
+    return read_table(path)
 
 
 def _from_features(table: pd.DataFrame, path: Path, digest: str) -> tuple[LearningSet, list[Failure]]:
@@ -309,9 +307,19 @@ def _from_features(table: pd.DataFrame, path: Path, digest: str) -> tuple[Learni
         )
     names = [name for name in feature_names() if name in table]
     if "material_id" in table:
-        table = table.astype({"material_id": str}).set_index("material_id")
+        table = table.set_index("material_id")
+    rows = (f"{path.name.partition('.')[0]}-{number}" for number in range(1, len(table) + 1))
+    table.index = pd.Index([name or row for name, row in zip(table.index.astype(str), rows, strict=True)])
+    table.index.name = "material_id"
+    repeated = table.index[table.index.duplicated()]
+    if len(repeated):
+        raise TableError(
+            f"{path.name} has more than one row of {len(repeated.unique())} materials",
+            why=f"for example {repeated[0]}",
+            fix="Keep one row a material.",
+        )
     table, unreadable = _with_elements(table, path)
-    numbers = table[[*names, TARGET]].apply(pd.to_numeric, errors="coerce").replace([np.inf, -np.inf], np.nan)
+    numbers = table[[*names, TARGET]].apply(as_numbers).replace([np.inf, -np.inf], np.nan)
     usable = numbers.notna().all(axis=1)
     failures = [
         _no_center(str(name), table[TARGET][name], str(path))
@@ -350,8 +358,5 @@ def _no_feature(name: str, column: str, source: str) -> Failure:
 
 
 def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
+    number = as_number(value)
     return number if np.isfinite(number) else None
