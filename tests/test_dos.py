@@ -72,6 +72,29 @@ def test_ripples_down_to_two_percent_of_the_maximum_are_set_to_zero():
         PhononDos(ENERGIES, density)
 
 
+def test_a_grid_that_steps_over_zero_is_interpolated_there():
+    # constant between 0 and 3: the center is 1.5, and a quarter of the states between -1 and 3 is imaginary
+    dos = PhononDos([-1.0, 1.0, 3.0], [1.0, 1.0, 1.0])
+    assert dos.band_center_mev == pytest.approx(1.5)
+    assert dos.imaginary_share == pytest.approx(0.25)
+
+
+def test_an_element_without_density_has_no_center():
+    dos = PhononDos([0.0, 1.0, 2.0], [1.0, 1.0, 1.0], {"Li": [1.0, 1.0, 1.0], "O": [0.0, 0.0, 0.0]})
+    assert dos.element_centers_mev == {"Li": pytest.approx(1.0)}
+
+
+@pytest.mark.parametrize(("highest_mev", "reason"), [(60.0, ""), (61.0, "the grid ends at 60 meV, and bonds vibrate")])
+def test_a_grid_that_ends_below_the_highest_bond_is_cut(highest_mev: float, reason: str):
+    assert PhononDos(ENERGIES, DENSITY, highest_bond_mode_mev=highest_mev).cut_reason.startswith(reason)
+    assert PhononDos(ENERGIES, DENSITY, highest_bond_mode_mev=highest_mev).is_cut == bool(reason)
+
+
+def test_the_first_point_that_does_not_increase_is_named():
+    with pytest.raises(DosError, match="point 4 is not above point 3"):
+        PhononDos([0.0, 1.0, 2.0, 2.0, 1.0], np.ones(5))
+
+
 def test_published_dos_give_the_learning_set_s_centers(shared: Path):
     with gzip.open(shared / "data" / "learning_set_1272.jsonl.gz", "rt") as stream:
         records = [json.loads(line) for line in stream]

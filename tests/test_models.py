@@ -13,6 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.chemistry.formulas import composition_of
 from phonolyte.errors import ModelError, TableError
 from phonolyte.features import feature_names
@@ -131,6 +132,28 @@ def test_the_domain_ends_where_features_or_elements_are_strange(learning_set: Le
     assert domain.contains(near, [{"Li", "O"}]).tolist() == [True]
     assert domain.contains(far, [{"Li", "O"}]).tolist() == [False]
     assert domain.contains(near, [{"Li", "U"}]).tolist() == [False]
+
+
+def test_the_domain_does_not_depend_on_units_and_takes_atomic_numbers(learning_set: LearningSet):
+    table, rng = learning_set.table, np.random.default_rng(1)
+    domain = Domain.fit(table, learning_set.elements)
+    units = rng.uniform(0.1, 50.0, table.shape[1])
+    other = Domain.fit(table * units + 7.0, learning_set.elements)
+    np.testing.assert_allclose(other.distance(table * units + 7.0), domain.distance(table))
+    known = sorted(domain.elements)
+    symbols = [["Li", known[0]], ["Li", "U"], ["Li", known[-1]]]
+    numbers = np.array([[ATOMIC_NUMBERS[symbol] for symbol in pair] for pair in symbols])
+    rows = pd.concat([table.iloc[:2], table.iloc[:1] + 30.0])
+    assert domain.contains(rows, symbols).tolist() == [True, False, False]
+    assert domain.contains_numbers(rows.to_numpy(), numbers).tolist() == [True, False, False]
+
+
+def test_without_a_spread_all_intervals_are_of_one_width():
+    residual = np.random.default_rng(4).normal(size=4000)
+    rule = Intervals.calibrate(residual, None)
+    assert rule.per_spread == 0.0
+    # nine tenths of a normal distribution lie within 1.645 standard deviations
+    assert rule.half_width(np.array([0.0, 9.0])) == pytest.approx([1.645, 1.645], abs=0.08)
 
 
 def test_the_domain_holds_ninety_nine_of_a_hundred_it_has_learned_from():

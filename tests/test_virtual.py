@@ -224,7 +224,7 @@ def test_more_than_twenty_million_compounds_are_not_all_written(model: BandCente
     space = space_of(Rules(slots, charge="free"))
     assert len(space) == 20_511_149
     with pytest.raises(SettingsError, match="at most 20,000,000 are written"):
-        run_virtual([space], model, tmp_path)
+        run_virtual([space], model, tmp_path, progress=lambda _: pytest.fail("it has begun"))
 
 
 def test_a_space_that_cannot_be_numbered_is_refused():
