@@ -21,9 +21,9 @@ def page() -> str:
     lines = [
         "# Columns of result tables",
         "",
-        "Written by `scripts/columns.py` from the registry that every table is checked against. A run folder has those of",
-        "its own tables in `columns.csv`. Besides these there are `Li_center_mev` and the like, the band center of one",
-        "element, and columns with the names of the slots of virtual compounds and of features.",
+        "Written by `scripts/columns.py` from the registry that every table is checked against. A run folder has those",
+        "of its own tables in `columns.csv`. Besides these there are `Li_center_mev` and the like, the band center of",
+        "one element, and columns with the names of the slots of virtual compounds and of features.",
         "",
         "| column | unit | meaning |",
         "|---|---|---|",

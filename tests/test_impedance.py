@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from phonolyte.impedance.page import _number as number_of
 from scipy.optimize import brentq
 from typer.testing import CliRunner
 
@@ -43,7 +44,6 @@ from phonolyte.impedance.arrhenius import count_temperatures, find_fault
 from phonolyte.impedance.circuits import Grid, parse_circuit
 from phonolyte.impedance.fitting import _widened, choose_simplest
 from phonolyte.impedance.notes import list_line_notes, list_series_notes
-from phonolyte.impedance.page import _number as number_of
 from phonolyte.impedance.starts import Decomposition, from_misfit, from_simpler, from_spectrum
 from phonolyte.impedance.tables import ArrheniusRow, fit_process, make_table, split_by_process
 from phonolyte.impedance.temperature import find_temperature
