@@ -655,7 +655,7 @@ def study(
     )  # fmt: skip
     with opened as run:
         where = executor if executor is not None else plan.executor
-        model = None
+        model = training = None
         if plan.train:
             own = replace(output, report=False, figures=False, overwrite=True)
             training = _train_within(run, plan.train, own, where, progress, figures=output.figures)
@@ -669,14 +669,15 @@ def study(
                 executor=processes, threads=threads, progress=progress,
             )  # fmt: skip
         followed = _follow(run, plan, screening, engine, where, output, progress) if plan.follow else None
-        return StudyResult(screening, followed)
+        return StudyResult(screening, training, followed)
 
 
-class StudyResult:
-    """Result of a study: the `screening`, and how far the best were `followed` (None where they were not)."""
+class StudyResult(NamedTuple):
+    """Result of a study: the screening; the training and how far the best were followed, None where there was none."""
 
-    def __init__(self, screening: Screening, followed: Followed | None) -> None:
-        self.screening, self.followed = screening, followed
+    screening: Screening
+    training: Training | None
+    followed: Followed | None
 
 
 def _train_within(
