@@ -209,8 +209,8 @@ Arguments = Callable[[Path], list[str]]
         (lambda t: ["screen", "--properties", str(t / "no_id.csv")], "no column 'material_id'"),
         (lambda t: ["screen", "--properties", str(t / "words.csv")], "'low'"),
         (lambda t: ["screen", "--properties", str(t / "twice.csv")], "two different rows"),
-        (lambda t: ["screen", "--settings", str(t / "bad.toml")], "is no TOML"),
-        (lambda t: ["screen", "--settings", str(t / "unknown.toml")], "there is no setting 'colour'"),
+        (lambda t: ["screen", "--settings", str(t / "bad.toml")], "is not TOML"),
+        (lambda t: ["screen", "--settings", str(t / "unknown.toml")], "has no setting 'colour'"),
         (lambda t: ["screen", "-o", str(t / "no_id.csv")], "cannot be a run folder"),
         (lambda t: ["study", str(t / "missing.toml")], "cannot be read"),
         (lambda t: ["study", str(t / "table.toml")], "there is no table"),
@@ -220,7 +220,7 @@ Arguments = Callable[[Path], list[str]]
         (lambda t: ["train", "--data", str(t / "missing.csv"), "-o", str(t / "m")], "does not exist"),
         (lambda t: ["train", "--data", str(t / "no_id.csv"), "-o", str(t / "m")], "column|band center"),
         (lambda t: ["features"], "no INPUT was given"),
-        (lambda t: ["features", str(t / "no_id.csv"), "-o", str(t / "f.xlsx")], "neither .parquet nor .csv"),
+        (lambda t: ["features", str(t / "no_id.csv"), "-o", str(t / "f.xlsx")], "is not a table to write"),
     ],
 )
 def test_bad_usage_ends_with_a_message_and_exit_code_2(

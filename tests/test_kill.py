@@ -73,7 +73,7 @@ def test_a_campaign_of_fifty_killed_three_times_ends_with_the_same_tables(tmp_pa
         )
     assert len(whole) == 1
     assert len(pd.read_parquet(tmp_path / "killed" / "phonons.parquet")) == 49
-    assert not [*items.glob("*.lock")]
+    assert not [*items.glob("*.started")]
 
 
 def test_a_killed_run_of_virtual_compounds_ends_with_the_same_files(tmp_path: Path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import pandas as pd
 import pytest
 from pymatgen.core.structure import Structure
 
-from phonolyte.settings import FOLLOW_DEFAULTS, resolve
+from phonolyte.study import read_study
 from phonolyte.virtual import Space, read_rules
 
 README = Path(__file__).parents[1] / "README.md"
@@ -31,6 +30,8 @@ def test_the_example_runs(tmp_path: Path):
     (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     shown = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "the same crystal as salt" in shown.stdout
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert pd.read_parquet(tmp_path / "features.parquet").shape == (2, 2 + 271)
     center_thz = 32 / (np.sqrt(np.pi) / 4 * 8**1.5)  # the mean of that density
     assert float(shown.stdout.splitlines()[-1].split()[0]) == pytest.approx(center_thz * 4.135667696, rel=1e-3)
 
@@ -39,9 +40,15 @@ def toml_examples() -> list[str]:
     return re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
 
 
-def test_the_settings_are_settings():
-    (table,) = [tomllib.loads(text)["follow"] for text in toml_examples() if "[follow]" in text]
-    assert resolve(FOLLOW_DEFAULTS, arguments={}, table=table)["budget_h"] == 8
+def test_the_settings_are_settings(tmp_path: Path):
+    (text,) = [text for text in toml_examples() if "[follow]" in text]
+    (tmp_path / "study.toml").write_text(text)
+    study = read_study(tmp_path / "study.toml")
+    assert study.follow is not None
+    assert study.follow.budget_h == 8
+    assert [(plan.name, plan.top) for plan in study.plans] == [("percolation", 200), ("phonons", 30), ("barriers", 5)]
+    assert study.plans[0].limits.max_barrier_ev == 0.5
+    assert study.plans[2].settings.images == 7
 
 
 def test_the_rules_are_rules(tmp_path: Path):

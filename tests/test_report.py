@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from phonolyte.cli import app
-from phonolyte.cli.report import written
 from phonolyte.columns import columns_of
 from phonolyte.errors import SettingsError
 from phonolyte.figures import neb_profile, save
@@ -31,10 +30,12 @@ from phonolyte.references import reference_compounds
 from phonolyte.report import PAGE, card_of, libraries, payload, read_run, write_report
 from phonolyte.report.card import facts_of
 from phonolyte.report.packing import packed, packed_columns, packed_crystals
-from phonolyte.report.sentences import STEPS, command_of, summary
-from phonolyte.runs.campaign import file_name
-from phonolyte.runs.records import CRYSTALS, TO_THE_END, write_crystals
+from phonolyte.report.sentences import all_steps, command_of, summary
+from phonolyte.runs.records import CRYSTALS, file_name, write_crystals
+from phonolyte.runs.run import Run
 from phonolyte.structures import Crystal, read
+from phonolyte.study import TO_THE_END
+from phonolyte.verbs.opening import write_own_report
 
 HOSTILE = (
     "<script>window.hacked = 1</script>",
@@ -68,7 +69,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     references = reference_compounds().crystals
     crystals = [*references, *(replace(references[i], material_id=name) for i, name in enumerate(HOSTILE))]
     (base / "in").mkdir()
-    write_crystals(crystals, base / "in")
+    write_crystals(crystals, base / "in" / CRYSTALS)
     (base / "in" / "<img src=x onerror=window.hacked=1>.cif").write_text("no crystal")
     known = pd.DataFrame({"material_id": [crystal.material_id for crystal in crystals]})
     known["e_hull_ev"] = np.random.default_rng(0).exponential(0.03, len(known)).round(4)
@@ -124,7 +125,7 @@ def test_crystals_keep_their_distances(cell: tuple[float, ...], sites: list[tupl
     crystal = Crystal("it", cellpar_to_cell(cell), np.full(len(sites), 3), np.array(sites))
     folder = Path(os.environ.get("PYTEST_TMP", "/tmp")) / f"crystals-{os.getpid()}"
     folder.mkdir(exist_ok=True)
-    write_crystals([crystal], folder)
+    write_crystals([crystal], folder / CRYSTALS)
     text, n = packed_crystals(folder / CRYSTALS, ["it", "missing"])
     header, arrays = unpacked(text)
     assert n == 1
@@ -139,7 +140,7 @@ def test_crystals_keep_their_distances(cell: tuple[float, ...], sites: list[tupl
 
 def test_more_crystals_than_fit_leave_the_last_ones_out(tmp_path: Path):
     crystals = reference_compounds().crystals
-    write_crystals(crystals, tmp_path)
+    write_crystals(crystals, tmp_path / CRYSTALS)
     names = [crystal.material_id for crystal in crystals]
     whole, n = packed_crystals(tmp_path / CRYSTALS, names)
     assert n == len(names)
@@ -151,10 +152,10 @@ def test_more_crystals_than_fit_leave_the_last_ones_out(tmp_path: Path):
 
 def test_the_crystal_table_is_read_as_it_was_written(tmp_path: Path):
     crystals = reference_compounds().crystals[:20]
-    write_crystals(crystals, tmp_path)
+    write_crystals(crystals, tmp_path / CRYSTALS)
     for before, after in zip(crystals, read(tmp_path / CRYSTALS).crystals, strict=True):
         assert before.row() == after.row()
-    write_crystals([], tmp_path)
+    write_crystals([], tmp_path / CRYSTALS)
     assert len(pd.read_parquet(tmp_path / CRYSTALS)) == 0
 
 
@@ -217,8 +218,8 @@ def test_an_unknown_name_is_told_those_that_are_close(run: Path):
 
 
 def test_commands_quote_names_for_a_shell():
-    assert "'a b.cif'" in command_of(STEPS["bvse"], "a b.cif", "Li")
-    assert "--ion" not in command_of(STEPS["bvse"], "a.cif", "")
+    assert "'a b.cif'" in command_of(all_steps()["percolation"], "a b.cif", "Li")
+    assert "--ion" not in command_of(all_steps()["percolation"], "a.cif", "")
 
 
 @pytest.mark.parametrize(("file", "said"), [(None, "no folder"), ("x.txt", "none of"), ("impedance.html", "its page")])
@@ -232,14 +233,15 @@ def test_what_is_no_run_folder_is_told(tmp_path: Path, file: str | None, said: s
 
 
 def test_commands_write_the_page_unless_told_not_to(tmp_path: Path):
-    arguments = ("virtual", "--prototype", "li3ps4", "--sample", 50, "--no-figures", "-o", tmp_path)
+    arguments = ("virtual", "--prototype", "li3ps4", "--sample", 50, "--no-figures", "-o", tmp_path / "out")
     invoke(*arguments, "--no-report")
-    assert not (tmp_path / PAGE).exists()
+    page = tmp_path / "out" / PAGE
+    assert not page.exists()
     assert "one page" in invoke(*arguments)
-    first = (tmp_path / PAGE).read_bytes()
-    (tmp_path / PAGE).unlink()
-    invoke("report", tmp_path)
-    assert (tmp_path / PAGE).read_bytes() == first
+    first = page.read_bytes()
+    page.unlink()
+    invoke("report", tmp_path / "out")
+    assert page.read_bytes() == first
 
 
 def test_computed_phonons_are_on_the_card(tmp_path: Path):
@@ -274,9 +276,19 @@ def test_what_failed_is_told_by_show(run: Path):
 
 
 def test_without_a_report_none_of_before_stays(tmp_path: Path):
-    (tmp_path / PAGE).write_text("of before")
-    written(tmp_path, wanted=False)
-    assert not (tmp_path / PAGE).exists()
+    arguments = ("virtual", "--prototype", "li3ps4", "--sample", 5, "--no-figures", "-o", tmp_path / "out")
+    invoke(*arguments)
+    assert (tmp_path / "out" / PAGE).is_file()
+    invoke(*arguments, "--no-report")
+    assert not (tmp_path / "out" / PAGE).exists()
+
+
+def test_a_run_without_a_table_has_a_note_in_place_of_a_report(tmp_path: Path):
+    with Run(tmp_path / "out", "phonons", closing=write_own_report) as run:
+        pass
+    assert not (tmp_path / "out" / PAGE).exists()
+    (note,) = run.notes
+    assert note.startswith("there is no report: ")
 
 
 def test_a_candidate_that_was_followed_to_the_end_comes_first(run: Path, tmp_path: Path):
@@ -285,21 +297,21 @@ def test_a_candidate_that_was_followed_to_the_end_comes_first(run: Path, tmp_pat
     name, formula = read_run(run).table.loc[3, ["material_id", "formula"]]
     found = {"material_id": name, "percolation_ev": 0.2, "calibrated_mev": 30.0, "barrier_ev": 0.314}
     pd.DataFrame([found | {"stopped": TO_THE_END}]).to_csv(folder / "followed.csv", index=False)
-    (folder / "neb").mkdir()
+    (folder / "barriers").mkdir()
     hop = {"barrier_ev": 0.314, "path": "Li-3.10", "highest_hop": "Li-3.10"}
-    pd.DataFrame([{"material_id": name} | hop]).to_parquet(folder / "neb" / "barriers.parquet")
+    pd.DataFrame([{"material_id": name} | hop]).to_parquet(folder / "barriers" / "barriers.parquet")
     profile = neb_profile(np.array([0.0, 1.0, 2.0]), np.array([0.0, 0.314, 0.0]))
-    (picture,) = save(profile, folder / "neb" / file_name(name) / "Li-3.10", ("png",))
+    (picture,) = save(profile, folder / "barriers" / file_name(name) / "Li-3.10", ("png",))
     contents = read_run(folder)
     assert f"a computed barrier: {formula} ({name}) with 0.31 eV." in " ".join(summary(contents))
     header, _ = unpacked(payload.data(contents, 0))
     assert header["images"] == {name: [["The hop Li-3.10, which decides", payload.image(picture)]]}
     assert header["best"][:2] == [3, 0]
-    assert dict(card_of(contents, name).computed["Nudged elastic bands"])["limiting hop"] == "Li-3.10"
+    assert dict(card_of(contents, name).computed["Nudged elastic band"])["limiting hop"] == "Li-3.10"
 
 
 def test_conductivities_of_molecular_dynamics_have_their_unit_on_the_card():
-    facts = dict(facts_of("md", {"barrier_ev": 0.3, "sigma_25c_s_cm": 6.02e-4, "sigma_25c_low_s_cm": 4e-5}))
+    facts = dict(facts_of("dynamics", {"barrier_ev": 0.3, "sigma_25c_s_cm": 6.02e-4, "sigma_25c_low_s_cm": 4e-5}))
     assert facts == {"barrier": "0.30 eV", "σ at 25 °C": "0.0006 S/cm", "σ from": "4e-05 S/cm"}
 
 

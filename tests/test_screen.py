@@ -13,13 +13,12 @@ import pytest
 from pymatgen.core.structure import Structure
 from typer.testing import CliRunner
 
-import phonolyte.screen.funnel as funnel
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.cli import app
 from phonolyte.errors import SettingsError, TableError
-from phonolyte.screen import CRITERIA, Criteria, read_properties, screen
+from phonolyte.screen import CRITERIA, Criteria, describe, rank_crystals, read_properties
 from phonolyte.screen.criteria import apply_criteria
-from phonolyte.structures import Crystal, Reading, read
+from phonolyte.structures import Crystal, Reading, batches, read
 from phonolyte.summary import candidates_table, funnel_table
 
 
@@ -43,7 +42,7 @@ READING = Reading(crystals=LIBRARY)
 
 
 def test_each_material_is_rejected_by_the_first_criterion_it_fails():
-    result = screen(READING, criteria=Criteria(ion="Li"))
+    result = rank_crystals(READING, criteria=Criteria(ion="Li"))
     verdict = result.table.set_index("material_id")[["passes", "rejected_by", "reason"]]
     assert verdict["rejected_by"].to_dict() == {
         "lithium-iodide": "", "again": "unique", "lithium-fluoride": "band_center", "salt": "ion",
@@ -58,7 +57,7 @@ def test_each_material_is_rejected_by_the_first_criterion_it_fails():
 
 
 def test_counts_add_up_and_missing_properties_have_a_count_of_their_own():
-    result = screen(READING)
+    result = rank_crystals(READING)
     for before, step in pairwise(result.funnel):
         assert step.kept + step.rejected + step.missing == before.kept
     gap = next(step for step in result.funnel if step.name == "band_gap")
@@ -68,12 +67,16 @@ def test_counts_add_up_and_missing_properties_have_a_count_of_their_own():
 
 
 def test_any_mobile_ion_and_radioactive_elements():
-    rejected = screen(READING, criteria=Criteria(max_center_mev=None)).table.set_index("material_id")["rejected_by"]
+    rejected = rank_crystals(READING, criteria=Criteria(max_center_mev=None)).table.set_index("material_id")[
+        "rejected_by"
+    ]
     assert rejected["salt"] == ""
     lenient = Criteria(ion=None, max_center_mev=None)
-    assert screen(READING, criteria=lenient).table.set_index("material_id")["reason"]["radium"] == "radioactive: Ra"
+    assert (
+        rank_crystals(READING, criteria=lenient).table.set_index("material_id")["reason"]["radium"] == "radioactive: Ra"
+    )
     lenient = Criteria(ion=None, max_center_mev=None, no_radioactive=False)
-    assert screen(READING, criteria=lenient).table.set_index("material_id")["passes"]["radium"]
+    assert judge(lenient)["passes"]["radium"]
 
 
 def judged(criteria: Criteria, *, elements: list[set[str]] | None = None, **columns: list[float]) -> pd.DataFrame:
@@ -113,7 +116,7 @@ def test_eight_elements_are_mobile_ions():
 
 def test_a_property_nobody_has_is_not_asked_and_said():
     bare = Reading(crystals=[Crystal.of(c.material_id, c.lattice, c.numbers.tolist(), c.frac_coords) for c in LIBRARY])
-    result = screen(bare)
+    result = rank_crystals(bare)
     steps = {step.name: step for step in result.funnel}
     assert not steps["e_hull"].applied
     assert "--properties" in steps["band_gap"].note
@@ -124,14 +127,14 @@ def test_a_repetition_cannot_push_its_kind_out_of_the_funnel():
     bare, known = rocksalt("bare", "Li", "I", 6.0), rocksalt("known", "Li", "I", 6.0, e_hull_ev=0.0, band_gap_ev=4.0)
     other = rocksalt("other", "Li", "Br", 5.5, e_hull_ev=0.0, band_gap_ev=4.0)
     for order in ([bare, known, other], [known, bare, other], [other, known, bare]):
-        table = screen(Reading(crystals=order)).table.set_index("material_id")
+        table = rank_crystals(Reading(crystals=order)).table.set_index("material_id")
         assert table["passes"].to_dict() == {"bare": False, "known": True, "other": True}
 
 
 def test_properties_that_know_no_crystal_are_an_error_and_few_are_noted():
     with pytest.raises(TableError, match="knows none of the crystals: it has ids such as 12"):
-        screen(READING, properties=pd.DataFrame({"e_hull_ev": [0.0]}, index=["12"]))
-    result = screen(READING, properties=pd.DataFrame({"e_hull_ev": [0.0]}, index=["salt"]))
+        rank_crystals(READING, properties=pd.DataFrame({"e_hull_ev": [0.0]}, index=["12"]))
+    result = rank_crystals(READING, properties=pd.DataFrame({"e_hull_ev": [0.0]}, index=["salt"]))
     assert result.notes == [f"the properties know 1 of {len(LIBRARY)} crystals"]
 
 
@@ -140,57 +143,59 @@ def test_numbers_as_ids_are_text(tmp_path: Path):
     assert read_properties(tmp_path / "p.parquet").loc["12", "e_hull_ev"] == 0.9
 
 
-def test_an_id_for_two_crystals_is_refused():
-    with pytest.raises(TableError, match="more than once"):
-        screen(Reading(crystals=[LIBRARY[0], LIBRARY[0]]))
+def test_an_id_for_two_crystals_is_made_unique_and_noted():
+    result = rank_crystals(Reading(crystals=[LIBRARY[0], LIBRARY[3], LIBRARY[0]]))
+    assert sorted(result.table["material_id"]) == ["lithium-iodide", "lithium-iodide~2", "salt"]
+    assert result.table.set_index("material_id").loc["lithium-iodide~2", "duplicate_of"] == "lithium-iodide"
+    assert result.notes == ["1 crystals repeat the material_id of an earlier one: '~2', '~3', ... was added"]
 
 
 def test_given_properties_come_before_those_of_the_file():
     given = pd.DataFrame({"band_gap_ev": [7.0, np.nan]}, index=["unknown", "salt"])
-    table = screen(READING, properties=given).table.set_index("material_id")
+    table = rank_crystals(READING, properties=given).table.set_index("material_id")
     assert table.loc["unknown", "band_gap_ev"] == 7.0
     assert table.loc["salt", "band_gap_ev"] == 5.0
 
 
 def test_order_of_input_does_not_change_what_is_predicted():
     backwards = Reading(crystals=[crystal for crystal in LIBRARY[::-1] if crystal.material_id != "again"])
-    one, two = (screen(r).table.set_index("material_id")["band_center_mev"] for r in (READING, backwards))
+    one, two = (rank_crystals(r).table.set_index("material_id")["band_center_mev"] for r in (READING, backwards))
     pd.testing.assert_series_equal(one[two.index], two)
 
 
 def test_nothing_at_all_is_an_empty_table():
-    result = screen(Reading())
+    result = rank_crystals(Reading())
     assert result.table.empty
     assert result.n_ranked == 0
     assert [step.kept for step in result.funnel] == [0] * len(result.funnel)
 
 
 def test_a_killed_screen_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(funnel, "SHARD", 2)
-    real, calls = funnel.featurize, []
+    monkeypatch.setattr(batches, "SIZE", 2)
+    real, calls = describe.featurize, []
 
     def dies_in_the_third(crystals: list[Crystal], **more: object) -> object:
-        calls.append([crystal.material_id for crystal in crystals])
+        calls.append([crystal.formula for crystal in crystals])
         if len(calls) == 3:
             raise KeyboardInterrupt
         return real(crystals, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(funnel, "featurize", dies_in_the_third)
+    monkeypatch.setattr(describe, "featurize", dies_in_the_third)
     with pytest.raises(KeyboardInterrupt):
-        screen(READING, shards=tmp_path)
+        rank_crystals(READING, parts=tmp_path)
     half_written = next(tmp_path.glob("*.parquet"))
-    resumed = screen(READING, shards=tmp_path)
-    assert calls[3:] == [["unstable", "metal"], ["unknown", "radium"], ["helium"]]
-    pd.testing.assert_frame_equal(resumed.table, screen(READING).table)
-    assert resumed.failures == screen(READING).failures
+    resumed = rank_crystals(READING, parts=tmp_path)
+    assert calls[3:] == [["LiBr", "LiAg"], ["LiCl", "RaSe"], ["LiHe"]]
+    pd.testing.assert_frame_equal(resumed.table, rank_crystals(READING).table)
+    assert resumed.failures == rank_crystals(READING).failures
     half_written.write_bytes(b"")
-    pd.testing.assert_frame_equal(screen(READING, shards=tmp_path).table, resumed.table)
+    pd.testing.assert_frame_equal(rank_crystals(READING, parts=tmp_path).table, resumed.table)
 
 
 def test_threads_change_nothing():
     with ThreadPoolExecutor(3) as executor:
-        threaded = screen(READING, executor=executor)
-    pd.testing.assert_frame_equal(threaded.table, screen(READING).table)
+        threaded = rank_crystals(READING, threads=executor)
+    pd.testing.assert_frame_equal(threaded.table, rank_crystals(READING).table)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +224,7 @@ def test_the_summary_fits_a_narrow_terminal():
     from rich.console import Console
 
     console = Console(width=80, record=True, file=io.StringIO())
-    result = screen(READING, criteria=Criteria(max_center_mev=200))
+    result = rank_crystals(READING, criteria=Criteria(max_center_mev=200))
     console.print(funnel_table(result))
     console.print(candidates_table(result))
     text = console.export_text()
@@ -245,8 +250,8 @@ def test_the_command_without_arguments_ranks_the_reference_compounds(tmp_path: P
     assert "jaafreh2024" in (tmp_path / "out" / "cite.bib").read_text()
     assert pd.read_parquet(tmp_path / "out" / "failures.parquet").empty
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "cite.bib", "crystals.parquet", "failures.parquet", "figures", "funnel.json", "nearest.parquet", "ranked.csv",
-        "ranked.parquet", "report.html", "run.toml",
+        ".lock", ".written", "cite.bib", "columns.csv", "crystals.parquet", "failures.parquet", "figures",
+        "funnel.json", "nearest.parquet", "ranked.csv", "ranked.parquet", "report.html", "run.toml",
     ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from phonolyte.errors import PhonolyteError, SettingsError
 from phonolyte.features import featurize
 from phonolyte.models import BandCenterModel
 from phonolyte.references import reference_compound
+from phonolyte.runs.run import Run
 from phonolyte.structures import Crystal, read
 from phonolyte.virtual import (
     BUILT_IN,
@@ -24,6 +26,7 @@ from phonolyte.virtual import (
     Rules,
     SlotRule,
     Space,
+    VirtualResult,
     built_in,
     built_in_rules,
     default_rules,
@@ -49,6 +52,11 @@ def model() -> BandCenterModel:
 
 def space_of(rules: Rules, crystal: Crystal = PEROVSKITE) -> Space:
     return Space.of(RuleFile(crystal.material_id, crystal, rules))
+
+
+def run_into(folder: Path, spaces: list[Space], model: BandCenterModel, **more: Any) -> VirtualResult:
+    with Run(folder, "virtual") as run:
+        return run_virtual(run, spaces, model, **more)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -291,8 +299,8 @@ def test_streaming_is_in_order_and_the_same_with_threads(model: BandCenterModel)
 
 def test_the_best_are_those_of_the_whole_list(model: BandCenterModel, tmp_path: Path):
     spaces = [Space.of(built_in_rules(name)) for name in ("li3ps4", "li2tio3")]
-    everything = run_virtual(spaces, model, tmp_path / "all")
-    best = run_virtual(spaces, model, tmp_path / "best", top=25)
+    everything = run_into(tmp_path / "all", spaces, model)
+    best = run_into(tmp_path / "best", spaces, model, top=25)
     whole = pd.concat(pd.read_parquet(path) for path in sorted((tmp_path / "all" / "virtual").glob("*.parquet")))
     assert len(whole) == 3920 + 5616 == everything.summary["total"]["compounds"]
     assert everything.best["prototype"].value_counts().to_dict() == {"li3ps4": 1000, "li2tio3": 1000}
@@ -311,7 +319,7 @@ def test_the_best_are_those_of_the_whole_list(model: BandCenterModel, tmp_path: 
 def test_a_killed_run_goes_on(model: BandCenterModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("phonolyte.virtual.run.PORTION", 1024)
     spaces = [Space.of(built_in_rules("li3ps4"))]
-    run_virtual(spaces, model, tmp_path / "whole", top=50)
+    run_into(tmp_path / "whole", spaces, model, top=50)
     calls = 0
 
     def dies(n: int) -> None:
@@ -321,9 +329,9 @@ def test_a_killed_run_goes_on(model: BandCenterModel, tmp_path: Path, monkeypatc
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_virtual(spaces, model, tmp_path / "killed", top=50, progress=dies)
+        run_into(tmp_path / "killed", spaces, model, top=50, progress=dies)
     done: list[int] = []
-    run_virtual(spaces, model, tmp_path / "killed", top=50, progress=done.append)
+    run_into(tmp_path / "killed", spaces, model, top=50, progress=done.append)
     assert done[0] == 2048
     assert sum(done) == 3920
     for name in ("best.csv", "summary.json", "virtual/li3ps4-00000.parquet"):
@@ -334,7 +342,7 @@ def test_known_compounds_are_marked(model: BandCenterModel, tmp_path: Path):
     rules = Rules((SlotRule("Ca", ("Ca", "Sr")), SlotRule("Ti", ("Ti", "Zr"))))
     other_structure = Crystal.of("spread", np.eye(3) * 9, ["Sr", "Zr", "O", "O", "O"], np.arange(15).reshape(5, 3) / 17)
     strontium = space_of(rules).parent.substituted([38, 22, 8], material_id="known-SrTiO3", scale=1.05)
-    best = run_virtual([space_of(rules)], model, tmp_path, known=[strontium, other_structure]).best
+    best = run_into(tmp_path, [space_of(rules)], model, known=[strontium, other_structure]).best
     marked = best.set_index("formula")["known_as"]
     assert marked["SrTiO3"] == "known-SrTiO3"
     assert marked.drop("SrTiO3").isna().all()
@@ -342,7 +350,7 @@ def test_known_compounds_are_marked(model: BandCenterModel, tmp_path: Path):
 
 def test_perovskites_have_the_tolerance_factor_of_shannon_s_radii(model: BandCenterModel, tmp_path: Path):
     space = space_of(Rules((SlotRule("Ca", ("Ca", "Sr", "Ba", "Mg")), SlotRule("Ti", ("Ti", "Zr")))))
-    run_virtual([space], model, tmp_path)
+    run_into(tmp_path, [space], model)
     table = pd.concat(map(pd.read_parquet, (tmp_path / "virtual").glob("*.parquet"))).set_index("formula")
     factors = table["tolerance_factor"]
     assert factors["CaTiO3"] == pytest.approx((1.34 + 1.40) / (2**0.5 * (0.605 + 1.40)))
@@ -372,7 +380,7 @@ def test_bad_rules_are_told(model: BandCenterModel, tmp_path: Path):
     with pytest.raises(SettingsError, match="nothing may take slot Ca"):
         space_of(Rules((SlotRule("Ca", ("Sr",)),), exclude=frozenset({"Sr"})))
     with pytest.raises(SettingsError, match="no compound at all"):
-        run_virtual([space_of(Rules((SlotRule("Ca", ("F", "Cl")),)))], model, tmp_path)
+        run_into(tmp_path, [space_of(Rules((SlotRule("Ca", ("F", "Cl")),)))], model)
     with pytest.raises(SettingsError, match="in the slots"):
         parent_of(PEROVSKITE, {"one": ["O"], "two": [2]})
     with pytest.raises(SettingsError, match="gaps"):
@@ -417,7 +425,12 @@ def test_the_command_takes_rules_and_writes_structures(tmp_path: Path):
     crystals = read(tmp_path / "run" / "structures").crystals
     assert {crystal.formula for crystal in crystals} == set(best["formula"])
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["total"]["compounds"] == 6
-    result = CliRunner().invoke(app, [*arguments, "--ion", "K", "--top", "2"])
+    again = [*arguments, "--ion", "K", "--top", "2"]
+    refused = CliRunner().invoke(app, again).exception
+    assert isinstance(refused, SettingsError)
+    assert "another run of phonolyte virtual, with other settings (top)" in str(refused)
+    assert len(pd.read_csv(tmp_path / "run" / "best.csv")) == 6
+    result = CliRunner().invoke(app, [*again, "--overwrite"])
     assert result.exit_code == 0, result.output
     assert set(pd.read_csv(tmp_path / "run" / "best.csv")["Li"]) == {"K"}
 

@@ -32,11 +32,13 @@ def study(
     go on through the tiers, budget_h hours long; a second run goes on. Paths are relative to the file.
     """
     from phonolyte import verbs
-    from phonolyte.summary import followed_tables
+    from phonolyte.summary import followed_tables, scores_table
 
     load_kernels()
     writes = OutputSettings(figures, report, overwrite)
     result = verbs.study(file, folder=output, output=writes, progress=bar)
+    if result.training is not None:
+        console().print(scores_table(result.training))
     show_screening(result.screening, output)
     if result.followed is not None:
         for table in followed_tables(result.followed):

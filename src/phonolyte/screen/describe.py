@@ -157,7 +157,7 @@ def _describe(
     spread = pd.DataFrame(index=range(len(crystals))).join(predicted.set_index(rows))
     for name in PREDICTED[:3]:
         columns[name] = spread[name].to_numpy(float)
-    columns["in_domain"] = spread["in_domain"].fillna(False).astype(bool).to_numpy()
+    columns["in_domain"] = spread["in_domain"].eq(True).to_numpy(bool)  # a crystal without features is outside
     if models.learned is not None:
         columns |= _nearest(models.learned, features, rows, len(crystals))
     errors = {int(failure.material_id): failure for failure in failed}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from phonolyte.forces import Engine, open_engine
 from phonolyte.references import reference_compounds
@@ -67,7 +67,7 @@ def study(
     )  # fmt: skip
     with opened as run:
         where = executor if executor is not None else plan.executor
-        model = None
+        model = training = None
         if plan.train:
             own = replace(output, report=False, figures=False, overwrite=True)
             training = _train_within(run, plan.train, own, where, progress, figures=output.figures)
@@ -81,14 +81,15 @@ def study(
                 executor=processes, threads=threads, progress=progress,
             )  # fmt: skip
         followed = _follow_best(run, plan, screening, engine, where, output, progress) if plan.follow else None
-        return StudyResult(screening, followed)
+        return StudyResult(screening, training, followed)
 
 
-class StudyResult:
-    """Result of a study: the `screening`, and how far the best were `followed` (None where they were not)."""
+class StudyResult(NamedTuple):
+    """Result of a study: the screening; the training and how far the best were followed, None where there was none."""
 
-    def __init__(self, screening: Screening, followed: Followed | None) -> None:
-        self.screening, self.followed = screening, followed
+    screening: Screening
+    training: Training | None
+    followed: Followed | None
 
 
 def _train_within(
