@@ -67,16 +67,12 @@ def test_counts_add_up_and_missing_properties_have_a_count_of_their_own():
 
 
 def test_any_mobile_ion_and_radioactive_elements():
-    rejected = rank_crystals(READING, criteria=Criteria(max_center_mev=None)).table.set_index("material_id")[
-        "rejected_by"
-    ]
-    assert rejected["salt"] == ""
-    lenient = Criteria(ion=None, max_center_mev=None)
-    assert (
-        rank_crystals(READING, criteria=lenient).table.set_index("material_id")["reason"]["radium"] == "radioactive: Ra"
-    )
-    lenient = Criteria(ion=None, max_center_mev=None, no_radioactive=False)
-    assert judge(lenient)["passes"]["radium"]
+    def judge(criteria: Criteria) -> pd.DataFrame:
+        return rank_crystals(READING, criteria=criteria).table.set_index("material_id")
+
+    assert judge(Criteria(max_center_mev=None))["rejected_by"]["salt"] == ""
+    assert judge(Criteria(ion=None, max_center_mev=None))["reason"]["radium"] == "radioactive: Ra"
+    assert judge(Criteria(ion=None, max_center_mev=None, no_radioactive=False))["passes"]["radium"]
 
 
 def judged(criteria: Criteria, *, elements: list[set[str]] | None = None, **columns: list[float]) -> pd.DataFrame:
