@@ -116,6 +116,7 @@ def test_intervals_hold_as_often_as_they_say():
     spread = random.uniform(0.5, 3.0, size=4000)
     residual = random.normal(size=4000) * spread
     rule = Intervals.calibrate(residual[:2000], spread[:2000])
+    assert (rule.floor_mev, rule.per_spread) == (np.median(spread[:2000]), 1.0)
     inside = np.abs(residual[2000:]) <= rule.half_width(spread[2000:])
     assert inside.mean() == pytest.approx(0.9, abs=0.02)
 
@@ -151,7 +152,7 @@ def test_the_domain_does_not_depend_on_units_and_takes_atomic_numbers(learning_s
 def test_without_a_spread_all_intervals_are_of_one_width():
     residual = np.random.default_rng(4).normal(size=4000)
     rule = Intervals.calibrate(residual, None)
-    assert rule.per_spread == 0.0
+    assert (rule.floor_mev, rule.per_spread) == (1.0, 0.0)
     # nine tenths of a normal distribution lie within 1.645 standard deviations
     assert rule.half_width(np.array([0.0, 9.0])) == pytest.approx([1.645, 1.645], abs=0.08)
 
