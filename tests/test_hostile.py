@@ -245,3 +245,12 @@ def test_bad_usage_ends_with_a_message_and_exit_code_2(
     said = capsys.readouterr().err
     assert pd.Series([" ".join(said.split())]).str.contains(message).all(), said
     assert "Traceback" not in said
+
+
+def test_a_file_whose_name_is_no_text_is_screened(tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / b"caf\xe9.cif".decode("utf-8", "surrogateescape")).write_text(cif())
+    result = CliRunner().invoke(app, ["screen", str(tmp_path / "in"), "-o", str(tmp_path / "run")])
+    assert result.exit_code == 0, result.exception
+    assert pd.read_parquet(tmp_path / "run" / "ranked.parquet")["material_id"].tolist() == ["caf?"]
+    assert 'caf?.cif" = ' in (tmp_path / "run" / "run.toml").read_text()

@@ -84,7 +84,7 @@ def write_run(folder: Path, settings: Mapping[str, Any], inputs: Iterable[str | 
         "versions": {name: version(name) for name in _RECORDED},
         "inputs": {str(path): checksum(path) for path in inputs},
     }
-    (folder / "run.toml").write_bytes(tomli_w.dumps(record).encode())
+    (folder / "run.toml").write_bytes(tomli_w.dumps(record).encode(errors="replace"))  # names of files can be no text
     cite(folder, *(settings.get(name) for name in ("command", "method", "engine")))
 
 
