@@ -80,6 +80,8 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "POSCAR_nanometres": (POSCAR.replace("1.0", "10.0"), "far too large"),
     "overlapping.cif": (cif("Na1 Na 0 0 0 1\nCl1 Cl 0.03 0 0 1"), "overlap"),
     "letters_for_numbers.cif": (cif("Na1 Na zero 0 0 1"), "'zero'"),
+    "long_operation.cif": (cif().replace("loop_", f"loop_\n_symmetry_equiv_pos_as_xyz\n 'x, y, z' {'1' * 5000}\nloop_"),
+                           "no symmetry operation: it is too long"),
     "unknown_group.cif": (cif().replace("F m -3 m", "Q m -3 m"), "operations of space group"),
     "no_hydrogen.cif": (cif().replace("loop_", "_chemical_formula_sum 'H2 Na1 Cl1 O1'\nloop_"), "do not make up"),
     "empty.cif": ("", "no structure"),
