@@ -400,15 +400,16 @@ def main() -> None:
         found: Counter[str] = Counter()
 
         def take(reader: Reader) -> None:
-            outcome = reader.outcome() if reader.number >= 0 else None
+            number = reader.number  # a new process has none
+            outcome = reader.outcome() if number >= 0 else None
             if outcome:
-                kind = seeds[reader.number % len(seeds)]
+                kind = seeds[number % len(seeds)]
                 found[f"{kind.read.__name__} of {kind.name}: {outcome.partition(':')[0]}"] += 1
-                print(f"{reader.number}: {kind.read.__name__} of {kind.name}: {outcome}", flush=True)
+                print(f"{number}: {kind.read.__name__} of {kind.name}: {outcome}", flush=True)
                 if given.keep:
                     given.keep.mkdir(parents=True, exist_ok=True)
-                    raw = change(kind.raw, random.Random(f"{given.seed}-{reader.number}"))
-                    (given.keep / f"{reader.number}-{kind.name}").write_bytes(raw)
+                    raw = change(kind.raw, random.Random(f"{given.seed}-{number}"))
+                    (given.keep / f"{number}-{kind.name}").write_bytes(raw)
 
         for number in range(given.n):
             reader = readers[number % N_PROCESSES]

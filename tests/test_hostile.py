@@ -80,6 +80,8 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "POSCAR_nanometres": (POSCAR.replace("1.0", "10.0"), "far too large"),
     "overlapping.cif": (cif("Na1 Na 0 0 0 1\nCl1 Cl 0.03 0 0 1"), "overlap"),
     "letters_for_numbers.cif": (cif("Na1 Na zero 0 0 1"), "'zero'"),
+    "long_operation.cif": (cif().replace("loop_", f"loop_\n_symmetry_equiv_pos_as_xyz\n 'x, y, z' {'1' * 5000}\nloop_"),
+                           "no symmetry operation: it is too long"),
     "unknown_group.cif": (cif().replace("F m -3 m", "Q m -3 m"), "operations of space group"),
     "no_hydrogen.cif": (cif().replace("loop_", "_chemical_formula_sum 'H2 Na1 Cl1 O1'\nloop_"), "do not make up"),
     "empty.cif": ("", "no structure"),
@@ -245,3 +247,12 @@ def test_bad_usage_ends_with_a_message_and_exit_code_2(
     said = capsys.readouterr().err
     assert pd.Series([" ".join(said.split())]).str.contains(message).all(), said
     assert "Traceback" not in said
+
+
+def test_a_file_whose_name_is_no_text_is_screened(tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / b"caf\xe9.cif".decode("utf-8", "surrogateescape")).write_text(cif())
+    result = CliRunner().invoke(app, ["screen", str(tmp_path / "in"), "-o", str(tmp_path / "run")])
+    assert result.exit_code == 0, result.exception
+    assert pd.read_parquet(tmp_path / "run" / "ranked.parquet")["material_id"].tolist() == ["caf?"]
+    assert 'caf?.cif" = ' in (tmp_path / "run" / "run.toml").read_text()

@@ -28,6 +28,9 @@ _NAMES = (
     "_atom_site_fract_z", "_atom_site_Cartn_x", "_atom_site_Cartn_y", "_atom_site_Cartn_z", "_atom_site_occupancy",
     "_symmetry_Int_Tables_number", "_space_group_IT_number", "_chemical_formula_sum",
 )  # fmt: skip
+LONGEST_OPERATION = 200
+"""Characters of an operation, such as ``-x+1/2, y, z``, however its numbers are written."""
+
 _CANONICAL = {name.lower(): name for name in _NAMES}
 """CIF does not distinguish capitals, pymatgen does."""
 
@@ -55,6 +58,7 @@ def structure_of(text: str) -> Structure:
         _canonical(block)
         _check_cell(block)
         _check_sites(block)
+        _check_operations(block)
         _add_operations(block)
         parser = CifParser(io.StringIO(str(block)), occupancy_tolerance=1.001)
         (structure,) = parser.parse_structures(primitive=False, symmetrized=False, on_error="raise")
@@ -92,6 +96,17 @@ def _check_sites(block: CifBlock) -> None:
     positions = block.data.get("_atom_site_fract_z") or block.data.get("_atom_site_Cartn_z")
     if not positions:
         raise ReadError("the CIF lists no atom sites", why="the file may be cut short", fix="Get the whole file.")
+
+
+def _check_operations(block: CifBlock) -> None:
+    """Refuse operations that are none: pymatgen's patterns take hours for a long text."""
+    for name in OPERATIONS:
+        values = block.data.get(name) or []
+        for value in [values] if isinstance(values, str) else values:
+            if len(str(value)) > LONGEST_OPERATION:
+                raise ReadError(
+                    f"{str(value)[:30]!r}... is no symmetry operation", why="it is too long", fix="Get the whole file."
+                )
 
 
 def _add_operations(block: CifBlock) -> None:
@@ -141,7 +156,7 @@ def _check_formula(block: CifBlock, composition: Composition) -> None:
     """Compare what the sites make up with the formula in the file."""
     from pymatgen.core.composition import Composition
 
-    text = str(block.data.get("_chemical_formula_sum", "?")).strip("'\" ")
+    text = str(block.data.get("_chemical_formula_sum", "?")).strip("'\" ")[:2000]
     try:
         stated = Composition(re.sub(r"\s+", "", text))
     except Exception:  # not every formula can be read, and a CIF need not have one
