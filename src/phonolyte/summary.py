@@ -87,20 +87,27 @@ def calculation_table(calculation: type[Calculation], results: pd.DataFrame) -> 
     keys = [key for key in calculation.terminal if key in shown and shown[key].notna().any()]
     columns = [column(key) for key in keys]
     wide = len(columns) < 6
+    rows = shown.to_dict("records")
     for name in ("material", "formula"):
-        table.add_column(name, no_wrap=True, max_width=18 if wide else 11)
+        table.add_column(name, overflow="ellipsis", max_width=18 if wide else 11)  # names are cut, numbers are not
     for each in columns:
         is_text = each.kind in ("text", "choice")
-        table.add_column(each.label, justify="left" if is_text else "right", no_wrap=not is_text)
+        width = None if is_text else _width(each, [_cell(row[each.key], each) for row in rows])
+        table.add_column(each.label, justify="left" if is_text else "right", width=width)
     table.add_row("", "", *(each.unit for each in columns), style="dim")
-    for row in shown.to_dict("records"):
+    for row in rows:
         cells = [Text(_cell(row[each.key], each)) for each in columns]
         table.add_row(Text(str(row["material_id"])), Text(str(row["formula"])), *cells)
-    notes = [f"{row['material_id']}: {row['why']}" for row in shown.to_dict("records") if row.get("why")]
+    notes = [f"{row['material_id']}: {row['why']}" for row in rows if row.get("why")]
     if len(results) > len(shown):
         notes.append(f"the first {len(shown)}; {calculation.table} has all")
     table.caption = "\n".join(notes[:SHOWN]) or None
     return table
+
+
+def _width(known: Column, cells: Sequence[str]) -> int:
+    """Width of a column of numbers, whose heading may take several lines."""
+    return max(map(len, [*known.label.split(), known.unit, *cells]))
 
 
 def _cell(value: Any, known: Column) -> str:

@@ -167,12 +167,10 @@ class PhononCalculation(Calculation):
         return self.settings.limit_s
 
     def compute(self, crystal: Crystal, folder: Path, earlier: Record | None = None) -> Record:
-        """Compute the phonons of one crystal, and how they change, writing the files of each when they are there."""
+        """Compute the phonons of one crystal; where they are there already, how they change."""
         if earlier is None:
             (folder / CONVERGENCE).unlink(missing_ok=True)  # of other settings
-            earlier = save_result(compute_phonons(crystal, self.engine, self.settings), self.engine.name, folder)
-        if not self.converge:
-            return earlier
+            return save_result(compute_phonons(crystal, self.engine, self.settings), self.engine.name, folder)
         return Record(
             earlier.row, crystal=earlier.crystal, details={**earlier.details, **self._changes(earlier, folder)}
         )

@@ -148,7 +148,8 @@ class Calculation(Protocol):
         folder
             Folder of its files, which the calculation makes when it needs one.
         earlier
-            Record of the same crystal and method that :meth:`is_done` found wanting.
+            Record of the same crystal and method that :meth:`is_done` found wanting: of an earlier run, or of the step
+            before, which has been written by then.
 
         Raises
         ------

@@ -29,6 +29,10 @@ ITEMS = "items"
 CHUNK_S = 2.0
 """Duration that a chunk of crystals aims at, so that scheduling costs little beside it."""
 
+STEPS = 2
+"""Times that a crystal is computed in a row where its record says that something is left: a kill in the second step
+leaves the first."""
+
 CRASH = "WorkerDied"
 """Kind of the failure of a crystal whose computation killed its process twice."""
 
@@ -194,19 +198,21 @@ def _compute(calculation: Calculation, item: Item, folder: Path) -> None:
         return
     item.marker.touch()
     try:
-        result: Record | Failure = calculation.compute(
-            item.crystal, folder, earlier if isinstance(earlier, Record) else None
-        )
+        record = earlier if isinstance(earlier, Record) else None
+        for _ in range(STEPS):
+            record = calculation.compute(item.crystal, folder, record)
+            item.write(record, calculation)
+            if calculation.is_done(record):
+                break
     except WaitingError:
         item.path.unlink(missing_ok=True)  # a failure that has been mended
         raise
     except SettingsError:  # concerns every crystal
         raise
     except Exception as error:
-        result = _failure(error, item.crystal, calculation.name)
+        item.write(_failure(error, item.crystal, calculation.name), calculation)
     finally:
         item.marker.unlink(missing_ok=True)
-    item.write(result, calculation)
 
 
 def _failure(error: Exception, crystal: Crystal, stage: str) -> Failure:
