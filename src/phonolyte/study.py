@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pandas as pd
 
 from phonolyte import make_callable
+from phonolyte.drawing import draw_figures
 from phonolyte.errors import Failure, SettingsError
 from phonolyte.runs.calculation import Calculation, first_sentence
 from phonolyte.runs.campaign import Outcome, run_campaign
-from phonolyte.runs.drawing import draw_figures
 from phonolyte.runs.executors import ExecutorSettings
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pandas as pd
 
+from phonolyte.drawing import draw_figures
 from phonolyte.errors import Failure, SettingsError
 from phonolyte.forces import Engine, open_engine
 from phonolyte.references import reference_compounds
@@ -21,7 +22,6 @@ from phonolyte.report import PAGE, write_report
 from phonolyte.runs.calculation import Calculation
 from phonolyte.runs.campaign import Outcome, run_campaign
 from phonolyte.runs.citations import MODEL
-from phonolyte.runs.drawing import draw_figures
 from phonolyte.runs.executors import ExecutorSettings, open_executor
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run

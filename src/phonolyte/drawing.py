@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from phonolyte.figures.style import save
 from phonolyte.runs.calculation import Calculation
 from phonolyte.runs.digest import digest_of
 from phonolyte.runs.progress import Advance
@@ -42,8 +43,6 @@ def draw_figures(
 
 def draw_crystal(calculation: Calculation, run: Path, row: Mapping[Any, Any]) -> str:
     """Draw the figures of one crystal; what went wrong, empty where nothing did."""
-    from phonolyte.figures.style import save
-
     named = {str(name): value for name, value in row.items()}
     folder = folder_of(run, str(named["material_id"]))
     source = digest_of(calculation.key, {name: str(value) for name, value in named.items()})
