@@ -23,6 +23,7 @@ from phonolyte.figures import (
     center_histogram,
     center_histograms,
     cross_validated_parity,
+    diffusion_arrhenius,
     element_counts,
     family_centers,
     followed_figures,
@@ -31,6 +32,7 @@ from phonolyte.figures import (
     importance_bars,
     interval_parity,
     kinds,
+    neb_profile,
     parity,
     periodic_table,
     phonon_bands,
@@ -41,6 +43,7 @@ from phonolyte.figures import (
     score_bars,
     screen,
     screen_figures,
+    site_energy_map,
     substitution_table,
     training,
     virtual,
@@ -486,6 +489,32 @@ def test_followed_candidates_are_drawn_where_they_have_barriers():
     with_both = followed_figures(table.assign(barrier_ev=[0.3, np.nan, np.nan, np.nan]))
     assert set(with_both) == {"followed_percolation", "followed_barriers"}
     assert followed_figures(table.drop(columns=["percolation_ev", "barrier_ev"])) == {}
+
+
+def test_a_profile_marks_both_barriers():
+    figure = neb_profile(np.array([0.0, 1.0, 2.0]), np.array([-1.0, -0.5, -1.1]), note="not converged")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["0.50 eV", "0.60 eV", "not converged"]
+
+
+def test_a_map_without_a_path_says_so():
+    figure = site_energy_map(np.random.default_rng(0).random((5, 6, 7)), np.eye(3) * 5, [None, None, None], title="LiF")
+    assert figure.get_suptitle() == "LiF   no path"
+
+
+def test_diffusivities_and_bounds_are_drawn_apart():
+    runs = pd.DataFrame(
+        {
+            "temperature_k": [600.0, 800.0, 1000.0],
+            "diffusivity_cm2_s": [None, 1e-6, 1e-5],
+            "diffusivity_low_cm2_s": [None, 5e-7, 8e-6],
+            "diffusivity_high_cm2_s": [None, 2e-6, 2e-5],
+            "below_cm2_s": [1e-7, None, None],
+        }
+    )
+    axes = diffusion_arrhenius(runs, title="x", energy_ev=(0.3, 0.2, 0.4)).axes[0]
+    assert axes.get_yscale() == "log"
+    assert axes.get_legend().get_texts()[0].get_text() == "below (too few hops)"
 
 
 def test_the_gallery_shows_every_figure():

@@ -3,10 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import warnings
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,40 +13,28 @@ import pytest
 from ase import Atoms
 from ase.build import add_adsorbate, bulk, fcc100, make_supercell
 from ase.calculators.emt import EMT
-from ase.calculators.lj import LennardJones
 from ase.constraints import FixAtoms
+from ase.io import write
 from typer.testing import CliRunner
 
-from phonolyte.barriers import NebSettings, barrier_campaign
-from phonolyte.barriers import calculation as barriers
-from phonolyte.barriers.calculation import HOPS_TABLE, Material, site_energies
-from phonolyte.barriers.cluster import neb_cluster_campaign
+from phonolyte.barriers import BarrierCalculation, NebSettings, calculation
+from phonolyte.barriers.cluster import BarriersOnCluster, neb_script
+from phonolyte.barriers.ends import Ends, relax_ends, vacancy_ends
 from phonolyte.barriers.hops import Edge, Hop, Network, find_hops, percolation_threshold
-from phonolyte.barriers.neb import Ends, climb, read_path, relax_ends, vacancy_ends, write_path
-from phonolyte.chemistry.charges import mobile_charge
+from phonolyte.barriers.material import HOPS_TABLE, Material, site_energies
+from phonolyte.barriers.neb import climb
+from phonolyte.barriers.paths import read_path, write_path
 from phonolyte.cli import app
-from phonolyte.dynamics import DynamicsSettings, dynamics_campaign
-from phonolyte.dynamics.calculation import (
-    DIFFUSIVITIES,
-    FEWEST_HOPS,
-    MELTED_A,
-    arrhenius,
-    conductivity_s_cm,
-    count_hops,
-    diffusivity,
-    unwrapped,
-)
-from phonolyte.errors import EngineError, MigrationError, SettingsError, StructureError
-from phonolyte.figures import diffusion_arrhenius, neb_profile, site_energy_map
+from phonolyte.errors import EngineError, Failure, MigrationError, SettingsError
 from phonolyte.forces import Engine, open_engine
 from phonolyte.forces.cells import primitive_cell
-from phonolyte.percolation import PercolationSettings, percolation, percolation_campaign
-from phonolyte.percolation.site_energies import empty_sites, read_map
-from phonolyte.percolation.thresholds import thresholds
-from phonolyte.phonons.cluster import Cluster
+from phonolyte.forces.espresso import PlaneWaves
+from phonolyte.percolation.site_energies import empty_sites
 from phonolyte.references import reference_compounds
+from phonolyte.runs.campaign import Outcome, run_campaign
+from phonolyte.runs.run import Run
+from phonolyte.runs.slurm import write_jobs
 from phonolyte.structures import Crystal
-from phonolyte.units import KB_EV_K
 
 REFERENCES = {crystal.material_id: crystal for crystal in reference_compounds().crystals}
 SULFIDE = REFERENCES["ref-Li2S"]
@@ -62,106 +47,13 @@ def emt() -> Engine:
     return open_engine("emt")
 
 
-# Percolation
-
-
-def test_lithium_percolates_through_its_sulfide_in_three_dimensions():
-    found = percolation(SULFIDE, "Li")
-    assert found.charge == 1
-    assert found.dimensions == 3
-    assert found.barrier_ev == pytest.approx(0.38, abs=0.03)
-    assert found.radii_a is not None
-    assert 0.1 < found.radii_a[0] < 0.6
-    assert found.energies_ev.min() == 0.0
-
-
-def test_a_layered_crystal_conducts_in_its_layers_only():
-    found = percolation(REFERENCES["ref-LiCoO2"], "Li")
-    assert found.dimensions == 2
-    assert not np.isfinite(found.barriers_ev[2])
-    assert found.row()["barrier_3d_ev"] is None
-
-
-def test_percolation_does_not_depend_on_the_choice_of_the_cell():
-    wide = Crystal.from_ase(make_supercell(SULFIDE.to_ase(), [[1, 1, 0], [0, 1, 0], [0, 0, 2]]), material_id="wide")
-    assert percolation(wide, "Li").barriers_ev == pytest.approx(percolation(SULFIDE, "Li").barriers_ev, abs=0.02)
-
-
-@pytest.mark.parametrize(
-    ("crystal", "ion", "settings", "kind"),
-    [
-        (COPPER, "Li", PercolationSettings(), "NoMobileIon"),
-        (COPPER, "Cu", PercolationSettings(), "NoOxidationStates"),
-        (REFERENCES["ref-Li3P"], "Li", PercolationSettings(), "NoParameters"),
-        (SULFIDE, "Li", PercolationSettings(limit_atoms=2), "TooLarge"),
-    ],
-)
-def test_what_cannot_percolate_says_why(crystal: Crystal, ion: str, settings: PercolationSettings, kind: str):
-    with pytest.raises(StructureError) as error:
-        percolation(crystal, ion, settings)
-    assert error.value.kind == kind
-    assert error.value.fix
-
-
-def test_a_campaign_of_percolation_keeps_failures_as_rows_and_is_not_done_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    crystals = [SULFIDE, COPPER, REFERENCES["ref-LiF"]]
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
-        table, failures = percolation_campaign(crystals, "Li", tmp_path, maps=True, executor=executor)
-    assert table["material_id"].tolist() == ["ref-Li2S", "ref-LiF"]
-    assert [failure.error for failure in failures] == ["NoMobileIon"]
-    energies, lattice = read_map(tmp_path, "ref-Li2S")
-    assert energies.ndim == 3
-    assert abs(np.linalg.det(lattice)) == pytest.approx(SULFIDE.volume_a3)
-    monkeypatch.setattr("phonolyte.percolation.site_energies.percolation", None)
-    again, _ = percolation_campaign(crystals, "Li", tmp_path, maps=True)
-    assert again.equals(table)
-
-
-def test_levels_of_percolation_are_those_of_channels_and_layers():
-    field = np.ones((6, 5, 4))
-    field[:, 2, 1] = 0.3
-    assert thresholds(field).tolist() == [0.3, 1.0, 1.0]
-    field[1, :, 1] = np.maximum(field[1, :, 1] * 0.5, 0.3)
-    assert thresholds(field).tolist() == [0.3, 0.5, 1.0]
-    field[1, 2, 2:] = 0.7
-    field[1, 2, 0] = 0.8
-    assert thresholds(field).tolist() == [0.3, 0.5, 0.8]
-
-
-def test_a_path_that_comes_back_two_cells_on_percolates():
-    field = np.ones((8, 8, 8))
-    for x in range(8):  # two strands that change places at the border: a cell has to be crossed twice
-        field[x, 2 if x < 4 else 6, 3] = 0.2
-        field[x, 6 if x < 4 else 2, 5] = 0.2
-    field[3:5, 2:7, 3] = 0.2
-    field[3:5, 2:7, 5] = 0.2
-    assert thresholds(field)[0] == 1.0
-    field[0, 2:7, 3:6] = 0.4
-    assert thresholds(field)[0] == 0.4
-
-
-@pytest.mark.parametrize("name", ["ref-Li2CO3", "ref-LiFePO4", "ref-LiCoO2"])
-def test_levels_of_percolation_are_those_that_bvlain_finds(name: str):
-    from bvlain import Lain
-
-    crystal = REFERENCES[name]
-    found = percolation(crystal, "Li")
-    lain = Lain(verbose=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        lain.read_structure(found.crystal.to_pymatgen())
-        lain.bvse_distribution(mobile_ion="Li1+", r_cut=10.0, resolution=0.2, k=100)
-        oracle = lain.percolation_barriers(encut=5.0)
-    assert found.barriers_ev == pytest.approx(tuple(oracle.values()), abs=0.011)  # a bisection to 0.01 eV
-
-
-@pytest.mark.parametrize(("name", "n", "place"), [("ref-Li2S", 1, 0.5), ("ref-LiF", 2, 0.25)])
-def test_interstitial_sites_are_the_holes_of_the_lattice(name: str, n: int, place: float):
-    sites = empty_sites(primitive_cell(REFERENCES[name]), "Li")
-    assert len(sites) == n
-    assert np.abs(np.minimum(sites, 1 - sites) - place).max() < 0.02
+def barriers_of(
+    crystal: Crystal, engine: Engine, folder: Path, settings: NebSettings
+) -> tuple[pd.DataFrame, list[Failure]]:
+    """Table and failures of the hops of copper in a run folder that goes on under any settings."""
+    with Run(folder, "barriers", identity="barriers") as run:
+        outcome = run_campaign(BarrierCalculation("Cu", engine, settings), [crystal], run)
+    return outcome.table, list(outcome.failures)
 
 
 # Hops
@@ -222,18 +114,6 @@ def test_sites_have_the_lowest_energy_that_a_hop_found():
         {"hop": "hop", "start_ev": -1.5, "end_ev": -1.9, "lowest_ev": -1.7},
     ]
     assert site_energies(network, rows) == {1: -1.7, 0: -2.0}  # the second falls on its way
-
-
-def test_interstitial_sites_are_those_of_the_cell_that_was_given():
-    from pymatgen.core import Lattice, Structure
-
-    sites = {"Li": [0.125] * 3, "Mn": [0.5] * 3, "O": [0.263] * 3}
-    spinel = Structure.from_spacegroup("Fd-3m:2", Lattice.cubic(8.2), list(sites), list(sites.values()))
-    cell = primitive_cell(Crystal.from_pymatgen(spinel, material_id="spinel"))
-    found = empty_sites(cell, "Li")
-    apart = found[:, None] - cell.get_scaled_positions()[None]
-    distances = np.linalg.norm((apart - np.rint(apart)) @ cell.cell.array, axis=-1)
-    assert distances.min() > 1.7  # the empty octahedron 16c is 1.94 A from oxygen; the shifted cell gave 1.59
 
 
 def test_the_path_has_the_hop_that_decides_whichever_network_is_looked_at():
@@ -299,7 +179,7 @@ def test_the_barrier_of_gold_on_aluminium_is_that_of_ase(emt: Engine):
 
     hop = line("Au-2.86", Edge(0, 0, (1, 0, 0)))
     settings = NebSettings(images=5, fmax_ev_a=0.02)
-    ends = relax_ends(gold_on_aluminium(), emt, settings)
+    ends = relax_ends(gold_on_aluminium(), emt, fmax_ev_a=0.02, max_steps=200)
     found = climb(hop, ends, emt, settings)
     images = [ends.start.copy(), *(ends.start.copy() for _ in range(5)), ends.end.copy()]
     for image in images:
@@ -316,14 +196,14 @@ def test_the_barrier_of_gold_on_aluminium_is_that_of_ase(emt: Engine):
 
 
 def test_a_vacancy_in_copper_hops_over_the_barrier_of_its_potential(emt: Engine, tmp_path: Path):
-    table, failures = barrier_campaign([COPPER], "Cu", emt, tmp_path, FAST)
+    table, failures = barriers_of(COPPER, emt, tmp_path, FAST)
     assert not failures
     row = table.iloc[0]
     assert row["barrier_ev"] == pytest.approx(0.7, abs=0.15)  # experiment: 0.7
     assert row["dimensions"] == 3
     assert row["path"] == "Cu-2.54"
     assert row["carrier"] == "vacancy"
-    assert row["charge"] == "neutral cell"
+    assert row["defect_charge"] == "neutral cell"
     hops = pd.read_parquet(tmp_path / HOPS_TABLE)
     images = read_path(tmp_path / "copper" / "Cu-2.54.xyz")
     assert len(images) == 5
@@ -334,7 +214,7 @@ def test_a_vacancy_in_copper_hops_over_the_barrier_of_its_potential(emt: Engine,
 
 def test_a_hop_that_was_killed_goes_on_from_its_path(emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     slow = replace(FAST, fmax_ev_a=0.01)
-    whole, _ = barrier_campaign([COPPER], "Cu", emt, tmp_path / "whole", slow)
+    whole, _ = barriers_of(COPPER, emt, tmp_path / "whole", slow)
     saved: list[int] = []
 
     def killed(images: Any, file: Path, info: Any) -> None:
@@ -346,9 +226,9 @@ def test_a_hop_that_was_killed_goes_on_from_its_path(emt: Engine, tmp_path: Path
     with monkeypatch.context() as patched:
         patched.setattr("phonolyte.barriers.calculation.write_path", killed)
         with pytest.raises(KeyboardInterrupt):
-            barrier_campaign([COPPER], "Cu", emt, tmp_path / "killed", slow)
+            barriers_of(COPPER, emt, tmp_path / "killed", slow)
     monkeypatch.setattr("phonolyte.barriers.calculation.relax_ends", None)  # they are in the path
-    again, failures = barrier_campaign([COPPER], "Cu", emt, tmp_path / "killed", slow)
+    again, failures = barriers_of(COPPER, emt, tmp_path / "killed", slow)
     assert not failures
     assert again["barrier_ev"][0] == pytest.approx(whole["barrier_ev"][0], abs=2e-3)
     steps = [pd.read_parquet(tmp_path / run / HOPS_TABLE)["steps"][0] for run in ("killed", "whole")]
@@ -363,7 +243,7 @@ class NotANumber(EMT):  # type: ignore[misc]
 
 def test_an_engine_that_gives_no_numbers_is_named(tmp_path: Path):
     broken = Engine("broken", NotANumber())
-    _, failures = barrier_campaign([COPPER], "Cu", broken, tmp_path, replace(FAST, relax=False))
+    _, failures = barriers_of(COPPER, broken, tmp_path, replace(FAST, relax=False))
     assert "not finite" in failures[0].message
 
 
@@ -386,10 +266,10 @@ def test_a_hop_through_an_atom_is_refused_unless_a_path_around_it_is_given(emt: 
 
 
 def test_a_path_of_the_users_is_where_a_hop_begins(emt: Engine, tmp_path: Path):
-    first, _ = barrier_campaign([COPPER], "Cu", emt, tmp_path / "first", FAST)
+    first, _ = barriers_of(COPPER, emt, tmp_path / "first", FAST)
     (file,) = (tmp_path / "first").rglob("Cu-2.54.xyz")
     known = replace(FAST, paths=(("Cu-2.54", str(file)),))
-    again, failures = barrier_campaign([COPPER], "Cu", emt, tmp_path / "again", known)
+    again, failures = barriers_of(COPPER, emt, tmp_path / "again", known)
     assert not failures
     assert again["barrier_ev"][0] == pytest.approx(first["barrier_ev"][0], abs=2e-3)
     steps = [pd.read_parquet(tmp_path / run / HOPS_TABLE)["steps"][0] for run in ("first", "again")]
@@ -406,7 +286,7 @@ def test_ends_that_slip_into_one_another_are_told(emt: Engine):
     start, end = cell.copy(), cell.copy()
     start.positions[near] *= 0.6  # not a site: it rolls to one
     with pytest.raises(MigrationError) as error:
-        relax_ends(Ends(start, end, near), emt, NebSettings())
+        relax_ends(Ends(start, end, near), emt, fmax_ev_a=0.02, max_steps=200)
     assert error.value.kind == "LeftBasin"
     assert "start" in str(error.value)
 
@@ -421,10 +301,10 @@ def test_a_path_with_other_atoms_is_refused(emt: Engine):
 
 
 def test_a_hop_over_its_time_limit_is_a_row_and_is_tried_again_under_another(emt: Engine, tmp_path: Path):
-    table, failures = barrier_campaign([COPPER], "Cu", emt, tmp_path, replace(FAST, limit_s=1e-9))
+    table, failures = barriers_of(COPPER, emt, tmp_path, replace(FAST, limit_s=1e-9))
     assert table.empty
     assert failures[0].error == "TimeLimit"
-    table, failures = barrier_campaign([COPPER], "Cu", emt, tmp_path, FAST)
+    table, failures = barriers_of(COPPER, emt, tmp_path, FAST)
     assert len(table) == 1
     assert not failures
 
@@ -445,10 +325,10 @@ def test_a_hop_that_took_too_long_beside_others_is_tried_again_under_another_lim
             raise MigrationError("takes longer than the limit", kind="TimeLimit")
         return computed(hop, *_)
 
-    computed = barriers._computed
-    monkeypatch.setattr(barriers, "_computed", slow)
+    computed = calculation._computed
+    monkeypatch.setattr(calculation, "_computed", slow)
     for limit in (100.0, 100.0, 200.0):
-        table, _ = barrier_campaign([ordered], "Cu", emt, tmp_path, replace(asked, limit_s=limit))
+        table, _ = barriers_of(ordered, emt, tmp_path, replace(asked, limit_s=limit))
         assert table["n_hops"].tolist() == [1]
     assert tried == ["Cu-2.69", "Cu-3.80b", "Cu-3.80b"]
 
@@ -519,225 +399,58 @@ def test_hops_run_on_a_cluster_and_are_read_again(tmp_path: Path, hydride: tuple
     assert row["converged"]
     material = pd.read_parquet(tmp_path / "out" / "barriers.parquet").iloc[0]
     assert material["barrier_ev"] == pytest.approx(0.6)  # above the lower of both ends
-    assert material["charge"] == "-1 over a uniform background"
+    assert material["defect_charge"] == "-1 over a uniform background"
     assert (tmp_path / "out" / "hydride" / f"{row['hop']}.png").is_file()
 
 
+def call(crystal: Crystal, options: list[str], folder: Path, settings: NebSettings) -> tuple[Outcome, list[Path]]:
+    """What one call on a cluster gives, and the folders that are to be run."""
+    waves = PlaneWaves.from_options(dict(option.split("=", 1) for option in options[:1]))
+    there = BarriersOnCluster("Li", waves.engine("neb.x"), settings, waves=waves)
+    with Run(folder, "barriers", identity="barriers") as run:
+        outcome = run_campaign(there, [crystal], run)
+        write_jobs(folder, outcome.waiting, neb_script("neb.x", ""))
+    return outcome, [folder / "jobs" / line for line in (folder / "jobs" / "tasks.txt").read_text().split()]
+
+
 def test_a_run_that_was_stopped_is_a_failure_that_says_where(tmp_path: Path, hydride: tuple[Crystal, list[str]]):
-    crystal, options = hydride
     settings = NebSettings(relax=False, images=3, min_length_a=5.0)
-    cluster = Cluster.of("espresso", dict(option.split("=", 1) for option in options[:1]), command="neb.x")
-    run = neb_cluster_campaign([crystal], "Li", cluster, tmp_path / "out", settings)
-    assert run.waiting == ["hydride"]
-    output = run.jobs / run.tasks[0] / "neb.out"
+    outcome, tasks = call(*hydride, tmp_path / "out", settings)
+    assert list(outcome.waiting) == ["hydride"]
+    output = tasks[0] / "neb.out"
     output.write_text("     image        energy (eV)")
-    run = neb_cluster_campaign([crystal], "Li", cluster, tmp_path / "out", settings)
-    assert "there is no JOB DONE" in run.failures[0].message
-    assert run.waiting == []
+    outcome, tasks = call(*hydride, tmp_path / "out", settings)
+    assert "there is no JOB DONE" in outcome.failures[0].message
+    assert str(output.parent) in outcome.failures[0].message
+    assert not outcome.waiting
+    assert not tasks
     output.unlink()
-    run = neb_cluster_campaign([crystal], "Li", cluster, tmp_path / "out", settings)
-    assert run.waiting == ["hydride"]
-    assert not run.failures
+    outcome, _ = call(*hydride, tmp_path / "out", settings)
+    assert list(outcome.waiting) == ["hydride"]
+    assert not outcome.failures
 
 
 def test_what_neb_x_cannot_do_is_refused(tmp_path: Path, hydride: tuple[Crystal, list[str]]):
-    crystal, options = hydride
-    cluster = Cluster.of("espresso", dict(option.split("=", 1) for option in options[:1]), command="neb.x")
     with pytest.raises(SettingsError, match="does not relax"):
-        neb_cluster_campaign([crystal], "Li", cluster, tmp_path / "out", NebSettings())
+        call(*hydride, tmp_path / "out", NebSettings())
     with pytest.raises(SettingsError, match="limit_s"):
-        neb_cluster_campaign([crystal], "Li", cluster, tmp_path / "out", NebSettings(relax=False, limit_s=1.0))
+        call(*hydride, tmp_path / "out", NebSettings(relax=False, limit_s=1.0))
 
 
 def test_an_engine_without_charges_refuses_one(emt: Engine, tmp_path: Path):
     with pytest.raises(SettingsError, match="knows no charges"):
-        barrier_campaign([COPPER], "Cu", emt, tmp_path, replace(FAST, charge=-1.0))
+        barriers_of(COPPER, emt, tmp_path, replace(FAST, charge=-1.0))
 
 
-# Molecular dynamics
-
-
-def walk(n_ions: int, n_frames: int, step_a: float, seed: int = 0) -> list[Atoms]:
-    """Ions that walk at random in a framework that stands still."""
-    rng = np.random.default_rng(seed)
-    cell = Atoms(f"Li{n_ions}O2", positions=rng.random((n_ions + 2, 3)) * 10, cell=[10, 10, 10], pbc=True)
-    moves = rng.normal(0, step_a, (n_frames, n_ions, 3)).cumsum(axis=0)
-    frames = []
-    for move in moves:
-        frame = cell.copy()
-        frame.positions[:n_ions] += move
-        frame.wrap()
-        frames.append(frame)
-    return frames
-
-
-def test_the_diffusivity_of_a_random_walk_lies_in_its_interval():
-    settings = DynamicsSettings(settle_ps=0.02, time_ps=20.0)
-    step = 0.35
-    exact = 3 * step**2 / (6 * 0.02) * 1e-4  # cm2/s
-    inside = 0
-    for seed in range(5):
-        found = diffusivity(walk(24, 1000, step, seed), "Li", settings, 2.0, 2.0)
-        low, high = np.percentile(found.samples_cm2_s, (2.5, 97.5))
-        assert low < np.median(found.samples_cm2_s) < high
-        assert np.median(found.samples_cm2_s) == pytest.approx(exact, rel=0.5)
-        inside += low < exact < high
-    assert inside >= 3
-
-
-def test_too_few_hops_are_refused_with_a_bound():
-    settings = DynamicsSettings(settle_ps=0.02, time_ps=20.0)
-    found = diffusivity(walk(24, 1000, 1e-4), "Li", settings, 1.0, 2.0)
-    assert found.hops == 0
-    assert len(found.samples_cm2_s) == 0
-    assert found.below_cm2_s == pytest.approx(2.9957 * 4 / (6 * 24 * 19.98) * 1e-4, rel=0.01)
-
-
-def test_a_melt_gives_no_diffusivity():
-    settings = DynamicsSettings(settle_ps=0.02, time_ps=20.0)
-    frames = walk(24, 1000, 0.35)
-    for frame in frames:
-        frame.symbols[12:] = "Na"
-    found = diffusivity(frames, "Li", settings, 2.0, 2.0)
-    assert found.framework_a > MELTED_A
-    assert found.hops > FEWEST_HOPS
-    assert len(found.samples_cm2_s) == 0
-
-
-def test_a_conductor_of_copper_is_one_of_single_charges():
-    assert mobile_charge("Cu") == 1
-    assert mobile_charge("Mg") == 2
-
-
-def test_hops_are_counted_and_vibrations_are_not():
-    rng = np.random.default_rng(0)
-    paths = rng.normal(0, 0.3, (1000, 3, 3))
-    paths[300:, 0, 0] += 3.0
-    paths[600:, 0, 0] -= 3.0
-    paths[500:, 2, 1] += 3.0
-    assert count_hops(paths, 2.0, 10) == 3
-
-
-def test_paths_go_on_over_borders_and_leave_the_drift_out():
-    frames = []
-    for i in range(30):
-        frame = Atoms("LiO", positions=[[1, 1, 1], [5, 5, 5]], cell=[10, 10, 10], pbc=True)
-        frame.positions += [0.5 * i, 0, 0]
-        frame.positions[0, 1] += i
-        frame.wrap()
-        frames.append(frame)
-    paths = unwrapped(frames, "Li")
-    assert paths[-1, 0] - paths[0, 0] == pytest.approx([0, 29, 0])
-
-
-def test_conductivity_follows_nernst_and_einstein():
-    sigma = conductivity_s_cm(np.array(1e-7), 24, 1, 1000.0, 300.0)
-    assert float(sigma) == pytest.approx(24 / 1e-21 * 1.602e-19 * 1e-7 / (8.617e-5 * 300), rel=1e-3)
-
-
-def test_an_activation_energy_comes_back_with_its_interval():
-    rng = np.random.default_rng(0)
-    samples = {t: 1e-3 * np.exp(-0.3 / (KB_EV_K * t)) * rng.lognormal(0, 0.1, 500) for t in (600.0, 800.0, 1000.0)}
-    fit = arrhenius(samples, 24, 1, 1000.0)
-    low, high = np.percentile(fit.energies_ev, (2.5, 97.5))
-    assert low < 0.3 < high
-    assert high - low < 0.15
-    assert np.percentile(fit.sigma_25c_s_cm, 97.5) > np.percentile(fit.sigma_25c_s_cm, 2.5) > 0
-    with pytest.raises(MigrationError, match="two temperatures"):
-        arrhenius({600.0: samples[600.0]}, 24, 1, 1000.0)
-
-
-SHORT = DynamicsSettings(temperatures_k=(600.0,), time_ps=0.2, settle_ps=0.1, timestep_fs=2.0, min_length_a=6.0)
-
-
-def test_a_crystal_that_stands_still_is_refused_and_a_longer_run_goes_on(emt: Engine, tmp_path: Path):
-    table, failures = dynamics_campaign([COPPER], "Cu", emt, tmp_path, SHORT)
-    assert not failures
-    assert table["barrier_ev"].isna().all()
-    runs = pd.read_parquet(tmp_path / DIFFUSIVITIES)
-    assert "fewer than" in runs["why"][0]
-    (file,) = (tmp_path / "copper").glob("*.traj")
-    first = read_path(file)
-    dynamics_campaign([COPPER], "Cu", emt, tmp_path, replace(SHORT, time_ps=0.4))
-    longer = read_path(file)
-    assert len(longer) == len(first) + 10
-    assert np.array_equal(longer[len(first) - 1].positions, first[-1].positions)
-    assert longer[-1].info["step"] == 250
-
-
-def test_a_crystal_that_flies_apart_is_told(tmp_path: Path):
-    hot = Engine("lj", LennardJones(sigma=2.3, epsilon=0.4, rc=6.0))
-    wild = replace(SHORT, timestep_fs=80.0, sample_fs=80.0, time_ps=40.0, relax=False)
-    _, failures = dynamics_campaign([COPPER], "Cu", hot, tmp_path, wild)
-    assert "flies apart" in failures[0].message
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"temperatures_k": ()}, {"temperatures_k": (600.0, 600.0)}, {"time_ps": 0.0}, {"sample_fs": 1.0}],
-)
-def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any]):
-    with pytest.raises(SettingsError):
-        DynamicsSettings(**settings)
-
-
-# The command
-
-
-@pytest.mark.parametrize("method", ["neb", "md"])
-def test_the_command_computes_tabulates_and_draws(tmp_path: Path, method: str):
-    from ase.io import write
-
+def test_the_command_computes_tabulates_and_draws(tmp_path: Path):
     write(tmp_path / "copper.cif", bulk("Cu", cubic=True))
-    more = ["--images", "3"] if method == "neb" else ["--temperature-k", "500", "--time-ps", "0.5", "--no-relax"]
-    arguments = ["migrate", str(tmp_path / "copper.cif"), "--method", method, "--engine", "emt", "--ion", "Cu",
-                 "--min-length-a", "6", *more, "-o", str(tmp_path / "out")]  # fmt: skip
+    arguments = ["migrate", str(tmp_path / "copper.cif"), "--method", "neb", "--engine", "emt", "--ion", "Cu",
+                 "--min-length-a", "6", "--images", "3", "-o", str(tmp_path / "out")]  # fmt: skip
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "copper" in result.output
-    figure = "Cu-2.54.png" if method == "neb" else "diffusivity.png"
-    assert (tmp_path / "out" / "copper" / figure).stat().st_size > 5000
+    assert (tmp_path / "out" / "copper" / "Cu-2.54.png").stat().st_size > 5000
     assert len(pd.read_parquet(tmp_path / "out" / "barriers.parquet")) == 1
-
-
-def test_the_command_maps_site_energies_and_counts_what_failed(tmp_path: Path):
-    from ase.io import write
-
-    write(tmp_path / "copper.cif", bulk("Cu", cubic=True))
-    write(tmp_path / "sulfide.cif", SULFIDE.to_ase())
-    result = CliRunner().invoke(app, ["migrate", str(tmp_path), "-o", str(tmp_path / "out")])
-    assert result.exit_code == 1, result.output
-    assert "1 of 2 crystals" in result.output
-    assert (tmp_path / "out" / "sulfide" / "site_energy.png").stat().st_size > 5000
-
-
-# Figures
-
-
-def test_a_profile_marks_both_barriers():
-    figure = neb_profile(np.array([0.0, 1.0, 2.0]), np.array([-1.0, -0.5, -1.1]), note="not converged")
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == ["0.50 eV", "0.60 eV", "not converged"]
-
-
-def test_a_map_without_a_path_says_so():
-    figure = site_energy_map(np.random.default_rng(0).random((5, 6, 7)), np.eye(3) * 5, [None, None, None], title="LiF")
-    assert figure.get_suptitle() == "LiF   no path"
-
-
-def test_diffusivities_and_bounds_are_drawn_apart():
-    runs = pd.DataFrame(
-        {
-            "temperature_k": [600.0, 800.0, 1000.0],
-            "diffusivity_cm2_s": [None, 1e-6, 1e-5],
-            "diffusivity_low_cm2_s": [None, 5e-7, 8e-6],
-            "diffusivity_high_cm2_s": [None, 2e-6, 2e-5],
-            "below_cm2_s": [1e-7, None, None],
-        }
-    )
-    axes = diffusion_arrhenius(runs, title="x", energy_ev=(0.3, 0.2, 0.4)).axes[0]
-    assert axes.get_yscale() == "log"
-    assert axes.get_legend().get_texts()[0].get_text() == "below (too few hops)"
 
 
 def test_errors_of_an_engine_keep_their_kind():
