@@ -81,6 +81,7 @@ class PhononCalculation(Calculation):
     name: ClassVar = "phonons"
     title: ClassVar = "Phonons"
     table: ClassVar = "phonons.parquet"
+    folders: ClassVar = (DOS,)
     sort_by: ClassVar = "band_center_mev"
     columns: ClassVar = (
         Column("calibrated_mev", "calibrated", "meV", 1, hint="Center from computed phonons, calibrated."),

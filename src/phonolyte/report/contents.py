@@ -19,7 +19,7 @@ from phonolyte.runs.run import read_record, require_format
 from phonolyte.structures.crystal import elements_in
 from phonolyte.study import STEPS, TO_THE_END
 from phonolyte.study import TABLE as FOLLOWED
-from phonolyte.tiers import TIERS, all_tiers, find_tier
+from phonolyte.tiers import TIERS, all_tiers, deciding_column, find_tier
 
 MAIN = {"ranked": "ranked.parquet", "best": "best.csv", "known": "cv_predictions.parquet"}
 """Kinds of runs besides tiers, and the table that each is about; the first one there decides."""
@@ -237,7 +237,7 @@ def names_of(contents: Contents) -> Sequence[str]:
 
 
 def arrived(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of candidates that a study followed to the end, the lowest barrier first."""
+    """The rows of candidates that a study followed to the end, the best by the last tier first."""
     if "stopped" not in table:
         return table.iloc[:0]
-    return table[table["stopped"] == TO_THE_END].sort_values("barrier_ev", kind="stable")
+    return table[table["stopped"] == TO_THE_END].sort_values(deciding_column(table.columns), kind="stable")
