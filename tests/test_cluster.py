@@ -6,8 +6,9 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,17 +18,20 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.io import read
 from ase.units import Bohr, Ry
-from phonolyte.phonons.campaign import campaign
 from typer.testing import CliRunner
 
 from phonolyte.cli import app
-from phonolyte.errors import SettingsError
+from phonolyte.cli.tier import check_cluster
+from phonolyte.errors import Failure, SettingsError
 from phonolyte.forces import cells, open_engine
 from phonolyte.forces.espresso import PlaneWaves
-from phonolyte.phonons import PhononSettings, workflow
-from phonolyte.phonons.cluster import LARGEST_ARRAY, Cluster, ClusterRun, cluster_campaign, write_script
+from phonolyte.phonons import PhononCalculation, PhononSettings, workflow
+from phonolyte.phonons.cluster import PhononsOnCluster, pw_script
 from phonolyte.phonons.jobs import wall_s
 from phonolyte.phonons.workflow import Spectrum, spectrum
+from phonolyte.runs.campaign import Outcome, run_campaign
+from phonolyte.runs.run import Run
+from phonolyte.runs.slurm import JOBS, LARGEST_ARRAY, write_jobs, write_script
 from phonolyte.structures import Crystal
 
 COPPER = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
@@ -40,13 +44,52 @@ DEBIAN_PSEUDO = Path("/usr/share/espresso/pseudo")
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Cluster:
+def waves(tmp_path: Path) -> PlaneWaves:
     """Pseudopotentials of copper and gold that nobody reads."""
     folder = tmp_path / "upf"
     folder.mkdir()
     for name in ("Cu", "Au"):
         (folder / f"{name}.upf").write_text(f"{name}")
-    return Cluster(PlaneWaves(folder, ecutwfc_ry=30))
+    return PlaneWaves(folder, ecutwfc_ry=30)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one call of the command gave: an outcome, the notes, the folder of jobs, and what is to run in it."""
+
+    outcome: Outcome
+    notes: list[str]
+    jobs: Path
+    tasks: list[str]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        return self.outcome.table
+
+    @property
+    def failures(self) -> list[Failure]:
+        return list(self.outcome.failures)
+
+    @property
+    def waiting(self) -> list[str]:
+        return list(self.outcome.waiting)
+
+    @property
+    def running(self) -> list[str]:
+        waiting = self.outcome.waiting.values()
+        return [path.relative_to(self.jobs).as_posix() for each in waiting for path in each.running]
+
+
+def call(
+    crystals: list[Crystal], waves: PlaneWaves, folder: Path, settings: PhononSettings, command: str = "srun pw.x",
+    **more: Any,
+) -> Call:  # fmt: skip
+    """Take phonons one step on, in a run folder that goes on under any settings."""
+    calculation = PhononsOnCluster(waves.engine(command), settings, waves=waves, **more)
+    with Run(folder, "phonons", identity="phonons") as run:
+        outcome = run_campaign(calculation, crystals, run)
+        notes = write_jobs(folder, outcome.waiting, pw_script(command, ""))
+        return Call(outcome, notes, folder / JOBS, (folder / JOBS / "tasks.txt").read_text().split())
 
 
 def numbers(row: np.ndarray, digits: int) -> str:
@@ -91,7 +134,7 @@ def output_of(atoms: Atoms, title: str, *, relax: bool) -> str:
 """
 
 
-def run_here(run: ClusterRun) -> None:
+def run_here(run: Call) -> None:
     """Do what `pw.x` would do in the folders that are to be run."""
     for name in (run.jobs / "tasks.txt").read_text().split():
         text = (run.jobs / name / "pw.in").read_text()
@@ -100,20 +143,21 @@ def run_here(run: ClusterRun) -> None:
         (run.jobs / name / "pw.out").write_text(output_of(atoms, title, relax="vc-relax" in text))
 
 
-def finished(cluster: Cluster, folder: Path, *crystals: Crystal, settings: PhononSettings) -> ClusterRun:
+def finished(waves: PlaneWaves, folder: Path, *crystals: Crystal, settings: PhononSettings) -> Call:
     for _ in range(5):
-        run = cluster_campaign(crystals, cluster, folder, settings)
+        run = call([*crystals], waves, folder, settings)
         if not run.tasks:
             return run
         run_here(run)
     raise AssertionError("it does not end")
 
 
-def test_what_runs_elsewhere_is_what_runs_here(cluster: Cluster, tmp_path: Path):
-    here, _ = campaign([COPPER, ORDERED], open_engine("emt"), tmp_path / "here", FAST, ion="Cu")
-    there = finished(cluster, tmp_path / "there", COPPER, ORDERED, settings=FAST)
+def test_what_runs_elsewhere_is_what_runs_here(waves: PlaneWaves, tmp_path: Path):
+    with Run(tmp_path / "here", "phonons") as run:
+        here = run_campaign(PhononCalculation(open_engine("emt"), FAST, ion="Cu"), [COPPER, ORDERED], run).table
+    there = finished(waves, tmp_path / "there", COPPER, ORDERED, settings=FAST)
     assert there.failures == there.waiting == there.notes == []
-    again = cluster_campaign([COPPER, ORDERED], cluster, tmp_path / "there", FAST, ion="Cu").table
+    again = call([COPPER, ORDERED], waves, tmp_path / "there", FAST, ion="Cu").table
     other = ["seconds", "engine", "lowest_mode_mev", "lowest_commensurate_mev"]
     pd.testing.assert_frame_equal(again.drop(columns=other), here.drop(columns=other), rtol=1e-6)
     np.testing.assert_allclose(again["lowest_mode_mev"], here["lowest_mode_mev"], atol=1e-3)
@@ -124,21 +168,21 @@ def test_what_runs_elsewhere_is_what_runs_here(cluster: Cluster, tmp_path: Path)
     assert not (tmp_path / "there" / "jobs" / "submit.sh").exists()
 
 
-def test_each_call_lists_what_is_left(cluster: Cluster, tmp_path: Path):
-    first = cluster_campaign([COPPER, ORDERED], cluster, tmp_path / "run", STILL)
+def test_each_call_lists_what_is_left(waves: PlaneWaves, tmp_path: Path):
+    first = call([COPPER, ORDERED], waves, tmp_path / "run", STILL)
     assert first.waiting == ["copper", "AuCu3"]
     assert [Path(task).name for task in first.tasks[:2]] == ["rest", "disp-001"]
     assert f"#SBATCH --array=1-{len(first.tasks)}\n" in (first.jobs / "submit.sh").read_text()
     before = {path: path.read_bytes() for path in first.jobs.rglob("pw.in")}
     run_here(first)
     (first.jobs / first.tasks[-1] / "pw.out").unlink()
-    second = cluster_campaign([COPPER, ORDERED], cluster, tmp_path / "run", STILL)
+    second = call([COPPER, ORDERED], waves, tmp_path / "run", STILL)
     assert second.table["material_id"].tolist() == ["copper"]
     assert second.waiting == ["AuCu3"]
     assert second.tasks == first.tasks[-1:]
     assert {path: path.read_bytes() for path in first.jobs.rglob("pw.in")} == before
     (second.jobs / second.tasks[0] / "pw.running").touch()
-    third = cluster_campaign([COPPER, ORDERED], cluster, tmp_path / "run", STILL)
+    third = call([COPPER, ORDERED], waves, tmp_path / "run", STILL)
     assert (third.tasks, third.running) == ([], second.tasks)
     assert "being run" in third.notes[0]
     assert third.waiting == ["AuCu3"]
@@ -160,10 +204,10 @@ def test_each_call_lists_what_is_left(cluster: Cluster, tmp_path: Path):
     ],
 )
 def test_a_run_that_failed_is_a_row_until_it_is_mended(
-    cluster: Cluster, tmp_path: Path, old: str, new: str, message: str
+    waves: PlaneWaves, tmp_path: Path, old: str, new: str, message: str
 ):
     crystals = [COPPER, LITHIUM, ORDERED]
-    run = cluster_campaign(crystals, cluster, tmp_path / "run", STILL)
+    run = call(crystals, waves, tmp_path / "run", STILL)
     assert [failure.material_id for failure in run.failures] == ["lithium"]
     assert "no pseudopotential of Li" in run.failures[0].message
     run_here(run)
@@ -171,36 +215,36 @@ def test_a_run_that_failed_is_a_row_until_it_is_mended(
     whole = bad.read_text()
     assert old in whole
     bad.write_text(whole.replace(old, new))
-    run = cluster_campaign(crystals, cluster, tmp_path / "run", STILL)
+    run = call(crystals, waves, tmp_path / "run", STILL)
     assert run.table["material_id"].tolist() == ["AuCu3"]
     assert [failure.material_id for failure in run.failures] == ["copper", "lithium"]
     assert re.search(message, run.failures[0].message)
     assert str(bad.parent) in run.failures[0].message
     assert len(pd.read_parquet(tmp_path / "run" / "failures.parquet")) == 2
     bad.unlink()
-    assert cluster_campaign(crystals, cluster, tmp_path / "run", STILL).waiting == ["copper"]
+    assert call(crystals, waves, tmp_path / "run", STILL).waiting == ["copper"]
     bad.write_text(whole)
-    assert len(cluster_campaign(crystals, cluster, tmp_path / "run", STILL).table) == 2
+    assert len(call(crystals, waves, tmp_path / "run", STILL).table) == 2
 
 
-def test_other_settings_have_folders_of_their_own(cluster: Cluster, tmp_path: Path):
-    finished(cluster, tmp_path / "run", COPPER, settings=STILL)
-    finer = cluster_campaign([COPPER], cluster, tmp_path / "run", replace(STILL, mesh=(11, 11, 11)))
+def test_other_settings_have_folders_of_their_own(waves: PlaneWaves, tmp_path: Path):
+    finished(waves, tmp_path / "run", COPPER, settings=STILL)
+    finer = call([COPPER], waves, tmp_path / "run", replace(STILL, mesh=(11, 11, 11)))
     assert len(finer.table) == 1  # only what is made of the forces has changed
-    same = Cluster(replace(cluster.waves, ecutwfc_ry=30.0))
-    assert not cluster_campaign([COPPER], same, tmp_path / "run", STILL).tasks
-    higher = Cluster(replace(cluster.waves, ecutwfc_ry=40))
-    for other in ((cluster, replace(STILL, displacement_a=0.02)), (higher, STILL)):
-        run = cluster_campaign([COPPER], other[0], tmp_path / "run", other[1])
+    same = replace(waves, ecutwfc_ry=30.0)
+    assert not call([COPPER], same, tmp_path / "run", STILL).tasks
+    higher = replace(waves, ecutwfc_ry=40)
+    for other in ((waves, replace(STILL, displacement_a=0.02)), (higher, STILL)):
+        run = call([COPPER], other[0], tmp_path / "run", other[1])
         assert run.waiting == ["copper"]
     assert len(list(run.jobs.glob("copper-*"))) == 3
-    (cluster.waves.pseudo_dir / "Cu.upf").write_text("other")
+    (waves.pseudo_dir / "Cu.upf").write_text("other")
     with pytest.raises(SettingsError, match=r"pseudo/Cu.upf is another file"):
-        cluster_campaign([COPPER], cluster, tmp_path / "run", STILL)
+        call([COPPER], waves, tmp_path / "run", STILL)
 
 
-def test_a_relaxation_that_leaves_pressure_goes_on(cluster: Cluster, tmp_path: Path):
-    run = cluster_campaign([COPPER], cluster, tmp_path / "run", FAST)
+def test_a_relaxation_that_leaves_pressure_goes_on(waves: PlaneWaves, tmp_path: Path):
+    run = call([COPPER], waves, tmp_path / "run", FAST)
     text = (run.jobs / run.tasks[0] / "pw.in").read_text()
     assert "press_conv_thr" in text
     assert "np.float64" not in text
@@ -208,23 +252,21 @@ def test_a_relaxation_that_leaves_pressure_goes_on(cluster: Cluster, tmp_path: P
     output = run.jobs / run.tasks[0] / "pw.out"
     whole = output.read_text()
     output.write_text(re.sub(r"(P= +0\.0)\n\S+", r"\1\n 0.00001", whole))  # 1.5 kbar
-    assert [Path(task).name for task in cluster_campaign([COPPER], cluster, tmp_path / "run", FAST).tasks] == [
-        "relax-2"
-    ]
+    assert [Path(task).name for task in call([COPPER], waves, tmp_path / "run", FAST).tasks] == ["relax-2"]
     output.write_text(whole.replace("bfgs converged", "bfgs failed"))
-    (failure,) = cluster_campaign([COPPER], cluster, tmp_path / "run", FAST).failures
+    (failure,) = call([COPPER], waves, tmp_path / "run", FAST).failures
     assert "the relaxation did not converge" in failure.message
 
 
 def test_an_instability_is_confirmed_in_folders_of_its_own(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    waves: PlaneWaves, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def unstable(phonon: object, settings: PhononSettings) -> Spectrum:
         found = spectrum(phonon, settings)  # type: ignore[arg-type]
         return found._replace(lowest_mode_mev=-5.0) if settings.min_length_a < 6 else found
 
     monkeypatch.setattr(workflow, "spectrum", unstable)
-    run = finished(cluster, tmp_path / "run", COPPER, settings=PhononSettings(min_length_a=5, mesh=(9, 9, 9)))
+    run = finished(waves, tmp_path / "run", COPPER, settings=PhononSettings(min_length_a=5, mesh=(9, 9, 9)))
     assert run.table["stable"].all()
     assert {path.parent.name for path in run.jobs.rglob("pw.out")} == {"relax", "rest", "disp-001", "wide-001"}
 
@@ -240,15 +282,13 @@ def submit(jobs: Path, *numbers: int) -> list[int]:
     return codes
 
 
-def test_the_script_runs_its_folder_and_no_other(cluster: Cluster, tmp_path: Path):
+def test_the_script_runs_its_folder_and_no_other(tmp_path: Path):
     program = tmp_path / "fake.sh"
     program.write_text('echo "$@ in $(basename $PWD)" >> ../log; test $(basename $PWD) != c && echo JOB DONE')
     for name in "abcd":
         (tmp_path / "jobs" / name).mkdir(parents=True)
     jobs = tmp_path / "jobs"
-    write_script(
-        jobs, list("abcd"), replace(cluster, command=f"bash {program}", header="#SBATCH --account=x\nexport A=1")
-    )
+    write_script(jobs, list("abcd"), pw_script(f"bash {program}", "#SBATCH --account=x\nexport A=1"))
     assert (jobs / "tasks.txt").read_text() == "a\nb\nc\nd\n"
     text = (jobs / "submit.sh").read_text()
     assert text.startswith("#!/bin/bash\n#SBATCH")
@@ -260,9 +300,9 @@ def test_the_script_runs_its_folder_and_no_other(cluster: Cluster, tmp_path: Pat
     assert not (jobs / "c" / "pw.running").exists()
 
 
-def test_a_long_list_fits_into_one_array(cluster: Cluster, tmp_path: Path):
+def test_a_long_list_fits_into_one_array(tmp_path: Path):
     names = [f"f{number}" for number in range(LARGEST_ARRAY + 2)]
-    write_script(tmp_path, names, replace(cluster, command="echo JOB DONE"))
+    write_script(tmp_path, names, pw_script("echo JOB DONE", ""))
     assert f"--array=1-{LARGEST_ARRAY}\n" in (tmp_path / "submit.sh").read_text()
     for name in (names[1], names[2], names[-1]):
         (tmp_path / name).mkdir()
@@ -276,8 +316,8 @@ def test_times_of_pw_are_read(tmp_path: Path):
         assert wall_s(tmp_path / "pw.out") == seconds
 
 
-def test_what_makes_no_sense_is_told(cluster: Cluster, tmp_path: Path):
-    folder = str(cluster.waves.pseudo_dir)
+def test_what_makes_no_sense_is_told(waves: PlaneWaves, tmp_path: Path):
+    folder = str(waves.pseudo_dir)
     for engine, options, message in (
         ("emt", {}, "emt does not run as jobs"),
         ("espresso", {}, "needs pseudo_dir"),
@@ -285,15 +325,15 @@ def test_what_makes_no_sense_is_told(cluster: Cluster, tmp_path: Path):
         ("espresso", {"pseudo_dir": folder + "x"}, "is not a folder"),
     ):
         with pytest.raises(SettingsError, match=message):
-            Cluster.of(engine, options)
+            check_cluster(True, engine, options, None, "srun pw.x")
     header = tmp_path / "header"
     for text, message in ((None, "cannot be read"), ("#SBATCH --array=1-3", "sets the array")):
         if text:
             header.write_text(text)
         with pytest.raises(SettingsError, match=message):
-            Cluster.of("espresso", {"pseudo_dir": folder}, header)
+            check_cluster(True, "espresso", {"pseudo_dir": folder}, header, "srun pw.x")
     with pytest.raises(SettingsError, match="limit_s does not bound jobs"):
-        cluster_campaign([COPPER], cluster, tmp_path / "run", replace(STILL, limit_s=1.0))
+        call([COPPER], waves, tmp_path / "run", replace(STILL, limit_s=1.0))
     for more in (["--slurm-header", str(header)], ["--cluster", "--converge"]):
         assert isinstance(CliRunner().invoke(app, ["phonons", "x.cif", *more]).exception, SettingsError)
 
@@ -338,7 +378,7 @@ def test_pw_relaxes_to_the_cell_that_is_found_here(tmp_path: Path):
     settings = PhononSettings(supercell=(1, 1, 1), mesh=(3, 3, 3))
     silicon = Crystal.from_ase(bulk("Si", a=5.46), material_id="Si")
     for _ in range(5):
-        run = cluster_campaign([silicon], Cluster(waves, "pw.x"), tmp_path / "run", settings)
+        run = call([silicon], waves, tmp_path / "run", settings, "pw.x")
         if "relax" not in "".join(run.tasks):
             break
         assert submit(run.jobs, 1) == [0]

@@ -14,6 +14,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from phonolyte.cli import app
+from phonolyte.columns import check_columns
 from phonolyte.errors import EngineError, SettingsError
 from phonolyte.forces import Engine, open_engine
 from phonolyte.forces.cutoffs import Cutoffs, Ladder, cutoff_table
@@ -53,6 +54,7 @@ def test_the_force_and_not_the_energy_tells_the_cutoffs():
     np.testing.assert_allclose(table["force_error"][1], (1 + 30 / 40**2) / best - 1)
     (chosen,) = table[table["recommended"]].to_dict("records")
     assert (chosen["ecutwfc_ry"], chosen["ecutrho_ry"]) == (60, 480)  # 40 Ry is 1.4 % off
+    check_columns(table, where="cutoffs.csv")
 
 
 def test_a_setting_that_is_right_by_chance_is_not_recommended():

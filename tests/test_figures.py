@@ -23,34 +23,38 @@ from phonolyte.figures import (
     center_histogram,
     center_histograms,
     cross_validated_parity,
-    draw_campaign,
-    draw_followed,
-    draw_screen,
+    diffusion_arrhenius,
     element_counts,
     family_centers,
+    followed_figures,
     funnel,
     hull_against_center,
     importance_bars,
     interval_parity,
     kinds,
+    neb_profile,
     parity,
     periodic_table,
     phonon_bands,
     phonon_dos,
     row_trend,
     save,
+    save_all,
     score_bars,
+    screen,
+    screen_figures,
+    site_energy_map,
     substitution_table,
+    training,
+    virtual,
 )
 from phonolyte.figures.periodic_table import place_of
 from phonolyte.figures.style import COLOURS, plain, source_of, with_subscripts
 from phonolyte.forces import open_engine
-from phonolyte.phonons import PhononResult, PhononSettings, phonons
+from phonolyte.phonons import PhononResult, PhononSettings, compute_phonons
 from phonolyte.phonons.bands import BandStructure, band_structure, load_phonons, save_bands
-from phonolyte.phonons.campaign import campaign
-from phonolyte.screen import Criteria
-from phonolyte.screen import screen as run_screen
-from phonolyte.structures import Crystal, Reading
+from phonolyte.structures import Crystal
+from phonolyte.tiers import all_tiers
 
 MEV_PER_THZ = 4.135667696
 
@@ -58,7 +62,7 @@ MEV_PER_THZ = 4.135667696
 @pytest.fixture(scope="module")
 def copper() -> PhononResult:
     crystal = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
-    return phonons(crystal, open_engine("emt"), PhononSettings(min_length_a=7.0, mesh=(11, 11, 11)))
+    return compute_phonons(crystal, open_engine("emt"), PhononSettings(min_length_a=7.0, mesh=(11, 11, 11)))
 
 
 @pytest.fixture(scope="module")
@@ -126,42 +130,6 @@ def test_the_mobile_ion_has_one_colour_in_all_figures(bands: BandStructure, copp
         dos = replace(copper.dos, per_element={other: share, "Cu": share})
         lines = {str(line.get_label()): line.get_color() for line in phonon_bands(bands, dos, ion="Cu").axes[1].lines}
         assert lines["Cu"] == COLOURS[0]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> tuple[Path, pd.DataFrame]:
-    """A run folder with the phonons of copper and gold, and its table."""
-    metals = [Crystal.from_ase(bulk(name), material_id=name) for name in ("Cu", "Au")]
-    settings = PhononSettings(min_length_a=5.0, mesh=(7, 7, 7))
-    return tmp_path, campaign(metals, open_engine("emt"), tmp_path, settings, ion="Cu")[0]
-
-
-def test_figures_of_a_campaign_are_drawn_once_and_anew_for_other_phonons(run: tuple[Path, pd.DataFrame]):
-    folder, table = run
-    assert draw_campaign(folder, table) == []
-    figure = folder / "Cu" / "bands.png"
-    first, time = figure.read_bytes(), figure.stat().st_mtime_ns
-    draw_campaign(folder, table)
-    assert figure.stat().st_mtime_ns == time
-    draw_campaign(folder, table.assign(ion=None))
-    assert figure.read_bytes() != first
-    (folder / "Cu" / "bands.pdf").unlink()
-    figure.write_bytes(first[:1000])  # half a file, as of a program without one step
-    draw_campaign(folder, table)
-    assert figure.read_bytes() == first
-    assert (folder / "Cu" / "bands.pdf").is_file()
-    (folder / "dos" / "Cu.parquet").write_bytes((folder / "dos" / "Au.parquet").read_bytes())
-    draw_campaign(folder, table)
-    assert figure.read_bytes() != first
-
-
-def test_a_crystal_that_cannot_be_drawn_stops_no_other(run: tuple[Path, pd.DataFrame]):
-    folder, table = run
-    (folder / "Cu" / "phonopy_params.yaml").write_text("not: phonons\n")
-    (failure,) = draw_campaign(folder, table)
-    assert (failure.material_id, failure.stage) == ("Cu", "figures")
-    assert (folder / "Au" / "bands.png").is_file()
-    assert not (folder / "Cu" / "bands.png").exists()
 
 
 def test_parity_states_its_scores():
@@ -481,44 +449,78 @@ def test_hostile_names_are_shown_as_they_are():
 
 
 def test_every_figure_that_a_run_draws_has_a_caption():
-    from phonolyte.figures import screen, training
-
-    stems = [*screen.STEMS, *(stem for stem, *_ in screen.FOLLOWED), *training.STEMS]
+    stems = [*screen.STEMS, *(stem for stem, *_ in screen.FOLLOWED), *training.STEMS, *virtual.STEMS]
+    stems += [stem for tier in all_tiers().values() for stem in tier.images]
     assert set(stems) <= set(CAPTIONS)
     assert all(caption[0].isupper() and caption.endswith(".") for caption in CAPTIONS.values())
     assert caption_of("run/x/Li-2.85.png").startswith("Energy of the mobile ion")
     assert caption_of("run/x/notes.png") == ""
 
 
-def test_a_screen_draws_its_figures_and_removes_those_of_an_earlier_run(tmp_path: Path):
-    read = Reading([Crystal.from_ase(bulk(name), material_id=name) for name in ("Cu", "Ag", "Al")])
-    criteria = Criteria(max_e_hull_ev=None, min_gap_ev=None)
-    result = run_screen(read, criteria=criteria)
-    draw_screen(tmp_path, result, criteria, crystal_systems={"Cu": "cubic"})
-    stems = {path.stem for path in (tmp_path / "figures").glob("*.svg")}
-    assert stems == {"funnel", "screen_centers", "screen_families", "screen_volumes", "candidates_kinds",
-                     "candidates_elements"}  # fmt: skip
-    strict = replace(criteria, max_center_mev=0.1)
-    draw_screen(tmp_path, run_screen(read, criteria=strict), strict)
-    assert {path.stem for path in (tmp_path / "figures").glob("*.png")} == stems - {
-        "candidates_kinds",
-        "candidates_elements",
-    }
+def ranked(n: int, passes: bool) -> pd.DataFrame:
+    """A ranked table of compounds of lithium and of sodium, without energies above the hull."""
+    elements = [frozenset({("Li", "Na")[i % 2], "O"}) for i in range(n)]
+    return compounds(n).assign(passes=passes, elements=elements, e_hull_ev=np.nan)
 
 
-def test_followed_candidates_are_drawn_where_they_have_barriers(tmp_path: Path):
+def test_a_screen_has_the_figures_that_show_something_and_an_earlier_run_leaves_none(tmp_path: Path):
+    figures_of_run = screen_figures(ranked(6, True), STEPS, ion="Li", max_center_mev=40.0)
+    everything = {"funnel", "screen_centers", "screen_families", "screen_volumes", "candidates_kinds",
+                  "candidates_elements"}  # fmt: skip
+    assert set(figures_of_run) == everything
+    save_all(figures_of_run, tmp_path, screen.STEMS)
+    assert {path.stem for path in tmp_path.glob("*.svg")} == everything
+    (tmp_path / "parity.png").write_text("of the training")
+    save_all(screen_figures(ranked(6, False), STEPS), tmp_path, screen.STEMS)
+    candidates = {"candidates_kinds", "candidates_elements"}
+    assert {path.stem for path in tmp_path.glob("*.png")} == (everything - candidates) | {"parity"}
+    assert set(screen_figures(ranked(6, True).assign(e_hull_ev=0.01), STEPS)) == everything | {"hull_center"}
+    assert set(screen_figures(ranked(0, True), STEPS)) == {"funnel"}
+
+
+def test_followed_candidates_are_drawn_where_they_have_barriers():
     table = compounds(4).assign(
         predicted_mev=30.0, calibrated_mev=np.nan, percolation_ev=[0.2, 0.3, np.nan, 0.4], barrier_ev=np.nan
     )
-    paths = draw_followed(tmp_path, table)
-    assert {path.stem for path in paths} == {"followed_percolation"}
-    assert {path.suffix for path in paths} == {".pdf", ".svg", ".png"}
+    drawn_figures = followed_figures(table)
+    assert set(drawn_figures) == {"followed_percolation"}
+    (axes,) = drawn_figures["followed_percolation"].axes
+    assert len(axes.collections[0].get_offsets()) == 3
+    with_both = followed_figures(table.assign(barrier_ev=[0.3, np.nan, np.nan, np.nan]))
+    assert set(with_both) == {"followed_percolation", "followed_barriers"}
+    assert followed_figures(table.drop(columns=["percolation_ev", "barrier_ev"])) == {}
+
+
+def test_a_profile_marks_both_barriers():
+    figure = neb_profile(np.array([0.0, 1.0, 2.0]), np.array([-1.0, -0.5, -1.1]), note="not converged")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["0.50 eV", "0.60 eV", "not converged"]
+
+
+def test_a_map_without_a_path_says_so():
+    figure = site_energy_map(np.random.default_rng(0).random((5, 6, 7)), np.eye(3) * 5, [None, None, None], title="LiF")
+    assert figure.get_suptitle() == "LiF   no path"
+
+
+def test_diffusivities_and_bounds_are_drawn_apart():
+    runs = pd.DataFrame(
+        {
+            "temperature_k": [600.0, 800.0, 1000.0],
+            "diffusivity_cm2_s": [None, 1e-6, 1e-5],
+            "diffusivity_low_cm2_s": [None, 5e-7, 8e-6],
+            "diffusivity_high_cm2_s": [None, 2e-6, 2e-5],
+            "below_cm2_s": [1e-7, None, None],
+        }
+    )
+    axes = diffusion_arrhenius(runs, title="x", energy_ev=(0.3, 0.2, 0.4)).axes[0]
+    assert axes.get_yscale() == "log"
+    assert axes.get_legend().get_texts()[0].get_text() == "below (too few hops)"
 
 
 def test_the_gallery_shows_every_figure():
     text = (Path(__file__).parents[1] / "docs" / "gallery.md").read_text(encoding="utf-8")
-    functions = [name for name in figures.__all__ if name.islower() and not name.startswith("draw_")]
-    for name in set(functions) - {"save", "caption_of", "element_counts"}:
+    functions = [name for name in figures.__all__ if name.islower() and not name.endswith("_figures")]
+    for name in set(functions) - {"save", "save_all", "caption_of", "element_counts"}:
         assert f"`{name}`" in text, name
     for picture in re.findall(r"\]\((figures/[^)]+)\)", text):
         path = Path(__file__).parents[1] / "docs" / picture

@@ -18,12 +18,12 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.lj import LennardJones
-from phonolyte.cli.engines import options_of
 
 from phonolyte.errors import EngineError, MissingExtraError, SettingsError
 from phonolyte.forces import ENGINES, Engine, engine_options, open_engine
 from phonolyte.forces.espresso import PlaneWaves, density_cutoff_ry, k_mesh, pseudopotential
 from phonolyte.runs.records import checksum
+from phonolyte.study import read_study
 
 DEBIAN_PSEUDO = Path("/usr/share/espresso/pseudo")
 needs_pw = pytest.mark.skipif(
@@ -356,8 +356,7 @@ def test_nobody_is_told_to_install_a_name_that_is_not_there():
 def test_options_are_pairs_or_a_table():
     pairs = ["ecutwfc_ry=60", "k_spacing_inv_a=0.5", "compiled=true", "functional=pbesol", "command=a=b"]
     table = {"ecutwfc_ry": 60, "k_spacing_inv_a": 0.5, "compiled": True, "functional": "pbesol", "command": "a=b"}
-    for read in (engine_options, options_of):
-        assert read(pairs) == read(table) == table
+    assert engine_options(pairs) == engine_options(table) == table
     assert engine_options({"label": "60"}) == {"label": "60"}
     assert engine_options("a=1") == {"a": 1}
     for given, message in ((["x"], "'x' is not an option"), ([3], "3 is not an option"), (["a=1", "a=2"], "twice")):
@@ -365,15 +364,20 @@ def test_options_are_pairs_or_a_table():
             engine_options(given)
 
 
-def test_a_study_takes_options_as_a_table(monkeypatch: pytest.MonkeyPatch):
-    from phonolyte.cli.study import _further
+def test_a_study_takes_options_as_a_table_or_as_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def options_of(text: str) -> object:
+        (tmp_path / "study.toml").write_text(f"[follow]\ntiers = []\n{text}\n")
+        settings = read_study(tmp_path / "study.toml")
+        assert settings.follow is not None
+        return settings.follow.options
 
-    table = {"pseudo_dir": "sssp", "ecutwfc_ry": 60}
-    assert _further({"follow": {"engine": "espresso", "options": table}})["options"] == table
-    assert _further({"follow": {"options": ["a=1"]}})["options"] == ["a=1"]
-    assert _further({"follow": {}})["options"] == []
+    table = 'engine = "espresso"\noptions = {pseudo_dir = "sssp", ecutwfc_ry = 60}'
+    assert options_of(table) == {"pseudo_dir": "sssp", "ecutwfc_ry": 60}
+    assert options_of('options = ["a=1"]') == ("a=1",)
+    assert options_of('options = ["ab"]') == ("ab",)  # refused when the engine is opened
+    assert options_of("") == ()
     monkeypatch.setenv("PHONOLYTE_OPTIONS", "a=2")
-    assert _further({"follow": {"options": table}})["options"] == ["a=2"]
+    assert options_of(table) == ("a=2",)
 
 
 # Devices

@@ -3,9 +3,9 @@ from __future__ import annotations
 import copy
 import io
 import json
-import subprocess
-import sys
+import tomllib
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from ase.build import bulk
-from phonolyte.phonons.campaign import campaign
 from rich.console import Console
 from typer.testing import CliRunner
 
 from phonolyte.chemistry.formulas import shares_of
 from phonolyte.cli import app
-from phonolyte.errors import MissingExtraError, ModelError, PhononError, SettingsError, TableError
+from phonolyte.errors import Failure, MissingExtraError, ModelError, PhononError, SettingsError, TableError
 from phonolyte.forces import Engine, open_engine
 from phonolyte.forces.cells import supercell_matrix
-from phonolyte.phonons import PhononResult, PhononSettings, phonons, workflow
+from phonolyte.phonons import PhononCalculation, PhononResult, PhononSettings, compute_phonons, workflow
 from phonolyte.phonons.calibration import (
     IDENTITY,
     Calibration,
@@ -33,9 +32,10 @@ from phonolyte.phonons.calibration import (
 )
 from phonolyte.phonons.convergence import convergence
 from phonolyte.phonons.workflow import Spectrum, element_shares, spectrum
-from phonolyte.runs.records import write_run
+from phonolyte.runs.campaign import Outcome, run_campaign
+from phonolyte.runs.run import Run
 from phonolyte.structures import Crystal, read
-from phonolyte.summary import phonons_table
+from phonolyte.summary import calculation_table
 
 COPPER = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
 GOLD = Crystal.from_ase(bulk("Au", cubic=True), material_id="gold/soft")
@@ -50,13 +50,24 @@ def emt() -> Engine:
     return open_engine("emt")
 
 
+def campaign(crystals: list[Crystal], engine: Engine, folder: Path, settings: PhononSettings, **more: Any) -> Outcome:
+    """Phonons of crystals in a run folder that goes on under any settings, as that of a tier in a study."""
+    with Run(folder, "phonons", identity="phonons") as run:
+        return run_campaign(PhononCalculation(engine, settings, **more), crystals, run)
+
+
+def parts(outcome: Outcome) -> tuple[pd.DataFrame, list[Failure]]:
+    """Table and failures."""
+    return outcome.table, list(outcome.failures)
+
+
 @pytest.fixture(scope="module")
 def ordered(emt: Engine) -> PhononResult:
-    return phonons(ORDERED, emt, FAST)
+    return compute_phonons(ORDERED, emt, FAST)
 
 
 def test_copper_has_the_phonons_of_a_metal(emt: Engine):
-    result = phonons(COPPER, emt, FAST)
+    result = compute_phonons(COPPER, emt, FAST)
     assert len(result.crystal) == 1
     assert result.n_displacements == 1
     assert result.stable
@@ -115,10 +126,10 @@ def test_bands_that_are_narrower_than_the_grid_count_in_full(ordered: PhononResu
 
 
 def test_a_larger_supercell_and_symfc_give_the_same(emt: Engine, ordered: PhononResult):
-    larger = phonons(ORDERED, emt, replace(FAST, min_length_a=11.0))
+    larger = compute_phonons(ORDERED, emt, replace(FAST, min_length_a=11.0))
     assert larger.supercell_atoms > ordered.supercell_atoms
     assert larger.band_center_mev == pytest.approx(ordered.band_center_mev, rel=0.01)
-    fitted = phonons(ORDERED, emt, replace(FAST, force_constants="symfc"))
+    fitted = compute_phonons(ORDERED, emt, replace(FAST, force_constants="symfc"))
     assert fitted.band_center_mev == pytest.approx(ordered.band_center_mev, rel=0.005)
 
 
@@ -128,9 +139,11 @@ def test_forces_that_are_there_before_any_displacement_leave_no_trace(emt: Engin
     crooked = replace(
         emt, batch=lambda cells: [emt._forces(cell) + 0.05 * (cell.numbers == 29)[:, None] for cell in cells]
     )
-    straight = phonons(relaxed, emt, settings)
-    assert phonons(relaxed, crooked, settings).lowest_mode_mev == pytest.approx(straight.lowest_mode_mev, abs=1e-6)
-    assert phonons(relaxed, crooked, settings).band_center_mev == pytest.approx(straight.band_center_mev)
+    straight = compute_phonons(relaxed, emt, settings)
+    assert compute_phonons(relaxed, crooked, settings).lowest_mode_mev == pytest.approx(
+        straight.lowest_mode_mev, abs=1e-6
+    )
+    assert compute_phonons(relaxed, crooked, settings).band_center_mev == pytest.approx(straight.band_center_mev)
 
 
 def test_an_interpolated_instability_is_looked_at_in_a_wider_supercell(emt: Engine, monkeypatch: pytest.MonkeyPatch):
@@ -143,10 +156,10 @@ def test_an_interpolated_instability_is_looked_at_in_a_wider_supercell(emt: Engi
         return found._replace(lowest_mode_mev=-5.0) if len(seen) == 1 else found
 
     monkeypatch.setattr(workflow, "spectrum", spectrum_of)
-    assert phonons(COPPER, emt, FAST).stable
+    assert compute_phonons(COPPER, emt, FAST).stable
     assert seen == [7.0, pytest.approx(9.8)]
     seen.clear()
-    assert not phonons(COPPER, emt, replace(FAST, confirm=False)).stable
+    assert not compute_phonons(COPPER, emt, replace(FAST, confirm=False)).stable
     assert seen == [7.0]
 
 
@@ -174,13 +187,13 @@ def test_the_cell_is_relaxed_and_keeps_its_symmetry(emt: Engine, ordered: Phonon
     lattice = ordered.crystal.lattice
     np.testing.assert_allclose(lattice, np.eye(3) * lattice[0, 0], atol=1e-6)
     assert lattice[0, 0] != pytest.approx(3.8, abs=0.01)
-    fixed = phonons(ORDERED, emt, replace(FAST, relax=False))
+    fixed = compute_phonons(ORDERED, emt, replace(FAST, relax=False))
     assert fixed.crystal.lattice[0, 0] == pytest.approx(3.8)
 
 
 def test_a_squeezed_lattice_is_called_unstable(emt: Engine):
     stretched = Crystal.of("stretched", np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) * 2.3, ["Cu"], [[0, 0, 0]])
-    result = phonons(stretched, emt, replace(FAST, relax=False))
+    result = compute_phonons(stretched, emt, replace(FAST, relax=False))
     assert not result.stable
     assert result.lowest_mode_mev < -1.0
     assert result.dos.imaginary_share > 0.0
@@ -199,9 +212,9 @@ def test_results_open_in_phonopy(ordered: PhononResult, tmp_path: Path):
 
 def test_limits_and_bad_settings_are_told(emt: Engine):
     with pytest.raises(PhononError, match="longer than the limit"):
-        phonons(ORDERED, emt, replace(FAST, limit_s=1e-6))
+        compute_phonons(ORDERED, emt, replace(FAST, limit_s=1e-6))
     with pytest.raises(PhononError, match="does not converge"):
-        phonons(ORDERED, emt, replace(FAST, max_steps=1))
+        compute_phonons(ORDERED, emt, replace(FAST, max_steps=1))
     with pytest.raises(SettingsError, match="displacement_a is -1"):
         PhononSettings(displacement_a=-1)
 
@@ -215,13 +228,13 @@ def test_without_phonopy_the_command_names_the_extra(emt: Engine, tmp_path: Path
 def test_a_campaign_goes_on_after_a_kill_and_a_bad_crystal_is_a_row(
     emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    import phonolyte.phonons.campaign as module
+    import phonolyte.phonons.calculation as module
 
     crystals = [COPPER, LITHIUM, GOLD, ORDERED]
-    whole, failures = campaign(crystals, emt, tmp_path / "whole", FAST, ion="Cu")
+    whole, failures = parts(campaign(crystals, emt, tmp_path / "whole", FAST, ion="Cu"))
     assert [failure.material_id for failure in failures] == ["lithium"]
     assert len(whole) == 3
-    real, calls = module.phonons, []
+    real, calls = module.compute_phonons, []
 
     def dies_at_the_third(crystal: Crystal, *rest: object) -> PhononResult:
         calls.append(crystal.material_id)
@@ -229,10 +242,10 @@ def test_a_campaign_goes_on_after_a_kill_and_a_bad_crystal_is_a_row(
             raise KeyboardInterrupt
         return real(crystal, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "phonons", dies_at_the_third)
+    monkeypatch.setattr(module, "compute_phonons", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         campaign(crystals, emt, tmp_path / "killed", FAST, ion="Cu")
-    resumed, again = campaign(crystals, emt, tmp_path / "killed", FAST, ion="Cu")
+    resumed, again = parts(campaign(crystals, emt, tmp_path / "killed", FAST, ion="Cu"))
     assert calls == ["copper", "lithium", "gold/soft", "gold/soft", "AuCu3"]
     pd.testing.assert_frame_equal(resumed.drop(columns="seconds"), whole.drop(columns="seconds"))
     assert again == failures
@@ -242,29 +255,29 @@ def test_a_campaign_goes_on_after_a_kill_and_a_bad_crystal_is_a_row(
 
 
 def test_other_settings_are_computed_anew(emt: Engine, tmp_path: Path):
-    first, _ = campaign([ORDERED], emt, tmp_path, FAST)
-    second, _ = campaign([ORDERED], emt, tmp_path, replace(FAST, relax=False))
+    first, _ = parts(campaign([ORDERED], emt, tmp_path, FAST))
+    second, _ = parts(campaign([ORDERED], emt, tmp_path, replace(FAST, relax=False)))
     assert first["band_center_mev"][0] != pytest.approx(second["band_center_mev"][0], rel=1e-3)
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the crystals whose phonons are computed from now on."""
-    import phonolyte.phonons.campaign as module
+    import phonolyte.phonons.calculation as module
 
-    real, calls = module.phonons, []
+    real, calls = module.compute_phonons, []
 
     def counting(crystal: Crystal, *rest: object) -> PhononResult:
         calls.append(crystal.material_id)
         return real(crystal, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "phonons", counting)
+    monkeypatch.setattr(module, "compute_phonons", counting)
     return calls
 
 
 def test_another_ion_and_calibration_need_no_new_phonons(emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     calls = counted(monkeypatch)
-    first, _ = campaign([COPPER, ORDERED], emt, tmp_path, FAST, ion="Cu")
-    second, _ = campaign([COPPER, ORDERED], emt, tmp_path, FAST, ion="Au", calibration=Calibration(1.1))
+    first, _ = parts(campaign([COPPER, ORDERED], emt, tmp_path, FAST, ion="Cu"))
+    second, _ = parts(campaign([COPPER, ORDERED], emt, tmp_path, FAST, ion="Au", calibration=Calibration(1.1)))
     assert calls == ["copper", "AuCu3"]
     assert first["calibrated_mev"].isna().all()
     assert first["ion_center_mev"].notna().all()
@@ -278,34 +291,26 @@ def test_a_new_time_limit_tries_again_what_failed_and_only_that(
 ):
     calls = counted(monkeypatch)
     campaign([COPPER], emt, tmp_path, FAST)
-    table, failures = campaign([COPPER, ORDERED], emt, tmp_path, replace(FAST, limit_s=1e-6))
+    table, failures = parts(campaign([COPPER, ORDERED], emt, tmp_path, replace(FAST, limit_s=1e-6)))
     assert table["material_id"].tolist() == ["copper"]
     assert [failure.error for failure in failures] == ["PhononError"]
     campaign([COPPER, ORDERED], emt, tmp_path, replace(FAST, limit_s=1e-6))
-    table, failures = campaign([COPPER, ORDERED], emt, tmp_path, replace(FAST, limit_s=1e6))
+    table, failures = parts(campaign([COPPER, ORDERED], emt, tmp_path, replace(FAST, limit_s=1e6)))
     assert calls == ["copper", "AuCu3", "AuCu3"]
     assert len(table) == 2
     assert not failures
 
 
-HOLDS = """
-import fcntl, sys
-stream = open(sys.argv[1], "w")
-fcntl.flock(stream, fcntl.LOCK_EX)
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="locks by fcntl")
 def test_convergence_is_found_on_request_without_computing_again(
     emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    plain, _ = campaign([COPPER], emt, tmp_path, FAST)
+    plain, _ = parts(campaign([COPPER], emt, tmp_path, FAST))
     assert plain["mesh_change_mev"].isna().all()
     computed: list[str] = []
-    monkeypatch.setattr("phonolyte.phonons.campaign.phonons", lambda crystal, *_: computed.append(crystal.material_id))
-    table, _ = campaign([COPPER], emt, tmp_path, FAST, converge=True)
+    monkeypatch.setattr(
+        "phonolyte.phonons.calculation.compute_phonons", lambda crystal, *_: computed.append(crystal.material_id)
+    )
+    table, _ = parts(campaign([COPPER], emt, tmp_path, FAST, converge=True))
     assert not computed
     assert table["band_center_mev"].equals(plain["band_center_mev"])
     assert 0.0 < abs(table["mesh_change_mev"][0]) < 0.1
@@ -313,7 +318,7 @@ def test_convergence_is_found_on_request_without_computing_again(
     found = pd.read_csv(tmp_path / "copper" / "convergence.csv")
     assert found["of"].tolist() == ["mesh", "supercell"]
     monkeypatch.undo()
-    fixed, _ = campaign([COPPER], emt, tmp_path / "fixed", replace(FAST, supercell=(3, 3, 3)), converge=True)
+    fixed, _ = parts(campaign([COPPER], emt, tmp_path / "fixed", replace(FAST, supercell=(3, 3, 3)), converge=True))
     assert fixed["supercell_atoms"][0] == 27
     assert 0.0 < abs(fixed["supercell_change_mev"][0]) < 0.5
 
@@ -324,10 +329,10 @@ def test_a_kill_during_convergence_keeps_the_phonons(emt: Engine, tmp_path: Path
 
     calls = counted(monkeypatch)
     with monkeypatch.context() as patched:
-        patched.setattr("phonolyte.phonons.campaign.convergence", killed)
+        patched.setattr("phonolyte.phonons.calculation.convergence", killed)
         with pytest.raises(KeyboardInterrupt):
             campaign([COPPER], emt, tmp_path, FAST, converge=True)
-    table, _ = campaign([COPPER], emt, tmp_path, FAST, converge=True)
+    table, _ = parts(campaign([COPPER], emt, tmp_path, FAST, converge=True))
     assert calls == ["copper"]
     assert table["supercell_change_mev"].notna().all()
     campaign([COPPER], emt, tmp_path, replace(FAST, relax=False))
@@ -336,11 +341,11 @@ def test_a_kill_during_convergence_keeps_the_phonons(emt: Engine, tmp_path: Path
 
 def test_a_convergence_that_fails_says_why_and_is_tried_again_under_another_limit(emt: Engine, tmp_path: Path):
     campaign([COPPER], emt, tmp_path, FAST)
-    table, failures = campaign([COPPER], emt, tmp_path, replace(FAST, limit_s=1e-6), converge=True)
+    table, failures = parts(campaign([COPPER], emt, tmp_path, replace(FAST, limit_s=1e-6), converge=True))
     assert not failures
     assert table["mesh_change_mev"].isna().all()
     assert "longer than the limit" in table["change_error"][0]
-    table, _ = campaign([COPPER], emt, tmp_path, FAST, converge=True)
+    table, _ = parts(campaign([COPPER], emt, tmp_path, FAST, converge=True))
     assert table["mesh_change_mev"].notna().all()
     assert table["change_error"].tolist() == [""]
 
@@ -350,24 +355,6 @@ def test_where_no_supercell_is_larger_convergence_says_so(emt: Engine, ordered: 
         convergence(ordered.crystal, emt, FAST, 1_000_000, ordered.phonopy)
 
 
-def test_what_another_process_computes_is_left_to_it_until_it_dies(emt: Engine, tmp_path: Path):
-    campaign([COPPER], emt, tmp_path, replace(FAST, relax=False))
-    lock = tmp_path / "items" / "copper.lock"
-    command = [sys.executable, "-c", HOLDS, str(lock)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout
-        assert other.stdout.readline() == "held\n"
-        table, failures = campaign([COPPER], emt, tmp_path, FAST)
-        assert table.empty  # what is there is of other settings
-        assert "band_center_mev" in pd.read_parquet(tmp_path / "phonons.parquet")
-        assert not failures
-        other.kill()
-        other.wait()
-    assert lock.is_file()
-    assert len(campaign([COPPER], emt, tmp_path, FAST)[0]) == 1
-    assert not lock.exists()
-
-
 def test_the_command_writes_its_run_folder(tmp_path: Path):
     for crystal in (COPPER, ORDERED, LITHIUM):
         crystal.to_pymatgen().to(str(tmp_path / f"{crystal.material_id}.cif"), fmt="cif")
@@ -375,12 +362,14 @@ def test_the_command_writes_its_run_folder(tmp_path: Path):
                  "9", "-o", str(tmp_path / "run")]  # fmt: skip
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 1, result.output
-    assert "of Cu" in result.output
     table = pd.read_parquet(tmp_path / "run" / "phonons.parquet").set_index("material_id")
+    (line,) = (line.split() for line in result.output.splitlines() if "AuCu3" in line)
+    assert line[2:4] == [f"{table.loc['AuCu3', key]:.1f}" for key in ("band_center_mev", "ion_center_mev")]
     assert table.loc["AuCu3", "ion_center_mev"] > table.loc["AuCu3", "band_center_mev"]
     assert set(table["engine"]) == {"emt"}
     assert pd.read_parquet(tmp_path / "run" / "failures.parquet")["material_id"].tolist() == ["lithium"]
-    assert "engine_provenance" in (tmp_path / "run" / "run.toml").read_text()
+    record = tomllib.loads((tmp_path / "run" / "run.toml").read_text())
+    assert record["engine"] == {"name": "emt", "ase": version("ase")}
     assert (tmp_path / "run" / "AuCu3" / "bands.png").stat().st_size > 10_000
     relaxed = read(tmp_path / "run" / "relaxed.parquet").crystals
     assert sorted(crystal.material_id for crystal in relaxed) == ["AuCu3", "copper"]
@@ -394,12 +383,12 @@ def test_the_table_cuts_names_rather_than_numbers():
     }  # fmt: skip
     other = {**row, "ion": None, "ion_center_mev": float("nan"), "lowest_mode_mev": -1e-6, "stable": True}
     out = io.StringIO()
-    Console(file=out, width=80).print(phonons_table(pd.DataFrame([row, other])))
+    Console(file=out, width=80).print(calculation_table(PhononCalculation, pd.DataFrame([row, other])))
     lines = out.getvalue().splitlines()
     first, second = (line.split() for line in lines if "a-long" in line)
-    assert first[2:] == ["34.5", "36.1", "44.0", "-11.3*", "120.9", "12346"]
-    assert second[2:] == ["34.5", "36.1", "-", "0.0", "120.9", "12346"]
-    assert "* unstable" in out.getvalue()
+    assert first[2:] == ["34.5", "36.1", "44.0", "-11.3", "120.9", "no", "12,346"]  # no: not stable
+    assert second[2:] == ["34.5", "36.1", "–", "0.0", "120.9", "yes", "12,346"]
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_calibration_finds_the_factor_and_the_elements():
@@ -429,7 +418,8 @@ def run_folder(folder: Path, factor: float, **provenance: str) -> Path:
     results.loc[19, ["band_center_mev", "stable"]] = (1.0, False)
     results.to_parquet(folder / "phonons.parquet")
     pd.DataFrame({"material_id": names, "band_center_mev": raw * factor}).to_csv(folder / "reference.csv")
-    write_run(folder, {"engine": "emt", "engine_provenance": provenance}, [])
+    engine = "\n".join(f'{name} = "{value}"' for name, value in {"name": "emt", **provenance}.items())
+    (folder / "run.toml").write_text(f'format = 2\ncommand = "phonons"\n[engine]\n{engine}\n')
     return folder
 
 

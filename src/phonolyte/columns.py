@@ -281,6 +281,7 @@ register(
         Column("force_ev_a", "force", "eV/Å", 4, hint="Force of the displaced atom."),
         Column("force_error", "force error", digits=4, hint="Relative error of the force against the highest setting."),
         Column("element", "element", kind="choice", hint="Element whose force is worst."),
+        Column("energy_ev_atom", "energy", "eV/atom", 4, hint="Energy of the crystal at rest."),
         Column("energy_error_mev_atom", "energy error", "meV/atom", 2, hint="Error of the energy per atom."),
     ))
 )  # fmt: skip

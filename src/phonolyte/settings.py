@@ -191,6 +191,8 @@ def _converted(kind: Any, value: Any) -> Any:
     if origin in (tuple, list, Sequence):
         return _sequence(origin, arguments, value)
     if isinstance(origin, type) and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):  # dict(["ab"]) would be {"a": "b"}
+            raise TypeError
         return dict(value)
     if kind is bool:
         return {"true": True, "false": False}[str(value).lower()]

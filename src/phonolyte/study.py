@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pandas as pd
 
 from phonolyte import make_callable
+from phonolyte.drawing import draw_figures
 from phonolyte.errors import Failure, SettingsError
 from phonolyte.runs.calculation import Calculation, first_sentence
 from phonolyte.runs.campaign import Outcome, run_campaign
-from phonolyte.runs.drawing import draw_figures
 from phonolyte.runs.executors import ExecutorSettings
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
 from phonolyte.screen import ScreenSettings
 from phonolyte.settings import read_toml, resolve, section, settings_of
 from phonolyte.structures import Crystal
-from phonolyte.tiers import TIERS, find_tier
+from phonolyte.tiers import TIERS, deciding_column, find_tier
 from phonolyte.train import TrainSettings
 
 if TYPE_CHECKING:
@@ -376,8 +376,8 @@ def _table_of(rows: Mapping[str, dict[str, Any]], calculations: Sequence[Calcula
     columns = ["rank", "material_id", "formula", "predicted_mev", *computed, "stopped"]
     table = pd.DataFrame([{"material_id": name, **row} for name, row in rows.items()]).reindex(columns=columns)
     table["stopped"] = table["stopped"].replace("", TO_THE_END)
-    last = next((column for column in ("barrier_ev", *reversed(computed)) if column in table), "rank")
-    return table.sort_values([last, "rank"], na_position="last", ignore_index=True)
+    order = list(dict.fromkeys((deciding_column(columns), "rank")))
+    return table.sort_values(order, na_position="last", ignore_index=True)
 
 
 make_callable(__name__)

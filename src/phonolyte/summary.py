@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from phonolyte.columns import Column, column, format_value
+from phonolyte.tiers import all_tiers
 from phonolyte.units import ZERO_C_K
 
 if TYPE_CHECKING:
@@ -87,20 +88,33 @@ def calculation_table(calculation: type[Calculation], results: pd.DataFrame) -> 
     keys = [key for key in calculation.terminal if key in shown and shown[key].notna().any()]
     columns = [column(key) for key in keys]
     wide = len(columns) < 6
+    rows = shown.to_dict("records")
+    cells = [[_cell(row[each.key], each) for row in rows] for each in columns]
     for name in ("material", "formula"):
-        table.add_column(name, no_wrap=True, max_width=18 if wide else 11)
-    for each in columns:
+        table.add_column(name, overflow="ellipsis", max_width=18 if wide else 11)  # names are cut, numbers are not
+    for each, width in zip(columns, _widths(columns, cells, names=36 if wide else 22), strict=True):
         is_text = each.kind in ("text", "choice")
-        table.add_column(each.label, justify="left" if is_text else "right", no_wrap=not is_text)
+        table.add_column(each.label, justify="left" if is_text else "right", width=None if is_text else width)
     table.add_row("", "", *(each.unit for each in columns), style="dim")
-    for row in shown.to_dict("records"):
-        cells = [Text(_cell(row[each.key], each)) for each in columns]
-        table.add_row(Text(str(row["material_id"])), Text(str(row["formula"])), *cells)
-    notes = [f"{row['material_id']}: {row['why']}" for row in shown.to_dict("records") if row.get("why")]
+    for row, *texts in zip(rows, *cells, strict=True):
+        table.add_row(Text(str(row["material_id"])), Text(str(row["formula"])), *map(Text, texts))
+    notes = [f"{row['material_id']}: {row['why']}" for row in rows if row.get("why")]
     if len(results) > len(shown):
         notes.append(f"the first {len(shown)}; {calculation.table} has all")
     table.caption = "\n".join(notes[:SHOWN]) or None
     return table
+
+
+LINE = 80
+"""Characters of a line in which a table has its headings on one line, if it can."""
+
+
+def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], *, names: int) -> list[int]:
+    """Widths of columns in which no number is cut: headings take one line where there is room, else several."""
+    least = [max(map(len, [each.unit, *texts])) for each, texts in zip(columns, cells, strict=True)]
+    whole = [max(n, len(each.label)) for n, each in zip(least, columns, strict=True)]
+    split = [max(n, *map(len, each.label.split())) for n, each in zip(least, columns, strict=True)]
+    return whole if names + sum(whole) + 2 * len(columns) <= LINE else split
 
 
 def _cell(value: Any, known: Column) -> str:
@@ -136,10 +150,11 @@ def followed_tables(followed: Followed) -> Iterator[Table]:
     table = _table(tight=True)
     for name in ("material", "formula"):
         table.add_column(name, no_wrap=True, max_width=14)
-    keys = [key for key in followed.table.columns if key.endswith(("_mev", "_ev", "_s_cm")) and key in _FOLLOWED]
+    firsts = [next(iter(tier.followed)) for tier in all_tiers().values() if tier.followed]
+    keys = [key for key in followed.table.columns if key in (*_FOLLOWED, *firsts)]
     columns = [column(key) for key in keys]
     for each in columns:
-        table.add_column(_FOLLOWED[each.key], justify="right", no_wrap=True)
+        table.add_column(_FOLLOWED.get(each.key, each.label), justify="right", no_wrap=True)
     table.add_column("how far", min_width=24)
     table.add_row("", "", *(each.unit for each in columns), "", style="dim")
     computed = [key for key in keys if key != "predicted_mev"]
@@ -155,7 +170,7 @@ _FOLLOWED = {
     "predicted_mev": "center", "percolation_ev": "sites", "band_center_mev": "phonons", "calibrated_mev": "calibrated",
     "barrier_ev": "NEB", "sigma_25c_s_cm": "σ",
 }  # fmt: skip
-"""Headings of columns that a terminal has room for."""
+"""Short headings of columns that a terminal has room for; of a tier that has none here, the first column is shown."""
 
 
 def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib import import_module
 from typing import cast
 
@@ -29,6 +30,12 @@ def find_tier(name: str) -> type[Calculation]:
         raise SettingsError(f"{name!r} is not a tier", fix=f"Choose among {', '.join(TIERS)}.")
     module, _, attribute = TIERS[name].partition(":")
     return cast("type[Calculation]", getattr(import_module(module), attribute))
+
+
+def deciding_column(columns: Collection[str]) -> str:
+    """Return the column that orders followed candidates, lowest first: that of the dearest tier, else the rank."""
+    keys = [key for tier in all_tiers().values() for key, own in tier.followed.items() if own == tier.sort_by]
+    return next((key for key in reversed(keys) if key in columns), "rank")
 
 
 def all_tiers() -> dict[str, type[Calculation]]:

@@ -82,6 +82,7 @@ class PhononCalculation(Calculation):
     name: ClassVar = "phonons"
     title: ClassVar = "Phonons"
     table: ClassVar = "phonons.parquet"
+    folders: ClassVar = (DOS,)
     sort_by: ClassVar = "band_center_mev"
     columns: ClassVar = (
         Column("calibrated_mev", "calibrated", "meV", 1, hint="Center from computed phonons, calibrated."),
@@ -168,12 +169,10 @@ class PhononCalculation(Calculation):
         return self.settings.limit_s
 
     def compute(self, crystal: Crystal, folder: Path, earlier: Record | None = None) -> Record:
-        """Compute the phonons of one crystal, and how they change, writing the files of each when they are there."""
+        """Compute the phonons of one crystal; where they are there already, how they change."""
         if earlier is None:
             (folder / CONVERGENCE).unlink(missing_ok=True)  # of other settings
-            earlier = save_result(compute_phonons(crystal, self.engine, self.settings), self.engine.name, folder)
-        if not self.converge:
-            return earlier
+            return save_result(compute_phonons(crystal, self.engine, self.settings), self.engine.name, folder)
         return Record(
             earlier.row, crystal=earlier.crystal, details={**earlier.details, **self._changes(earlier, folder)}
         )

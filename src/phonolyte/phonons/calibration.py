@@ -18,7 +18,7 @@ from phonolyte.chemistry.formulas import shares_of
 from phonolyte.errors import ModelError, TableError
 from phonolyte.files import as_number, as_numbers, parse_json, read_table
 from phonolyte.runs.records import checksum
-from phonolyte.settings import read_toml
+from phonolyte.settings import read_toml, section
 
 if TYPE_CHECKING:
     from phonolyte.forces import Engine
@@ -196,7 +196,7 @@ def learn_from_run(folder: str | Path, data: str | Path, kind: Kind = "factor", 
         When a table cannot be read or lacks a column, or fewer than ten compounds are in both.
     """
     folder = Path(folder)
-    run = read_toml(folder / "run.toml").get("settings", {})
+    engine = section(read_toml(folder / "run.toml"), "engine")
     both = _table(folder / "phonons.parquet", ("material_id", "formula", "band_center_mev", "stable")).merge(
         _table(Path(data), ("material_id", "band_center_mev")), on="material_id", suffixes=("", "_reference")
     )
@@ -206,8 +206,8 @@ def learn_from_run(folder: str | Path, data: str | Path, kind: Kind = "factor", 
     rule = Calibration.learn(raw, reference, shares, kind)
     unseen = cross_validated(raw, reference, shares, kind, seed=seed)
     provenance = {
-        "engine": run.get("engine", ""),
-        **{key: value for key, value in run.get("engine_provenance", {}).items() if key in IDENTITY},
+        "engine": engine.get("name", ""),
+        **{key: value for key, value in engine.items() if key in IDENTITY},
         "data": Path(data).name,
         "data_sha256": checksum(data),
         "kind": kind,

@@ -20,7 +20,7 @@ from phonolyte.runs.records import CRYSTALS, FAILURE_COLUMNS
 from phonolyte.runs.run import read_record, require_format
 from phonolyte.study import STEPS, TO_THE_END
 from phonolyte.study import TABLE as FOLLOWED
-from phonolyte.tiers import TIERS, all_tiers, find_tier
+from phonolyte.tiers import TIERS, all_tiers, deciding_column, find_tier
 
 MAIN = {
     "ranked": "ranked.parquet", "best": "best.csv", "known": "cv_predictions.parquet", "spectra": "spectra.parquet",
@@ -250,7 +250,7 @@ def names_of(contents: Contents) -> Sequence[str]:
 
 
 def arrived(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of candidates that a study followed to the end, the lowest barrier first."""
+    """The rows of candidates that a study followed to the end, the best by the last tier first."""
     if "stopped" not in table:
         return table.iloc[:0]
-    return table[table["stopped"] == TO_THE_END].sort_values("barrier_ev", kind="stable")
+    return table[table["stopped"] == TO_THE_END].sort_values(deciding_column(table.columns), kind="stable")

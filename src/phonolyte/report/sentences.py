@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phonolyte.columns import column, format_value
 from phonolyte.report.contents import Contents, arrived
 from phonolyte.runs.calculation import NextStep
-from phonolyte.tiers import TIERS, all_tiers, find_tier
+from phonolyte.tiers import TIERS, all_tiers, deciding_column, find_tier
 from phonolyte.units import ROOM_K
 
 CAVEAT = (
@@ -215,13 +216,14 @@ def _of_screen(contents: Contents) -> list[str]:
 
 def _of_arrived(table: pd.DataFrame) -> str:
     if not len(table):
-        return "No candidate was followed to the end, a computed barrier: the table says how far each came."
+        return "No candidate was followed to the end: the table says how far each came."
+    known = column(deciding_column(table.columns))
     named = [
-        f"{row['formula']} ({row['material_id']}) with {row['barrier_ev']:.2f} eV"
+        f"{row['formula']} ({row['material_id']}) with {format_value(row[known.key], known)}"
         for row in table.head(NAMED).to_dict("records")
     ]
     more = f" and {len(table) - NAMED:,} more" if len(table) > NAMED else ""
-    return f"Followed to the end, a computed barrier: {', '.join(named)}{more}."
+    return f"Followed to the end ({known.label}): {', '.join(named)}{more}."
 
 
 def _of_virtual(contents: Contents) -> list[str]:

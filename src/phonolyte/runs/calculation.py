@@ -79,6 +79,8 @@ class Calculation(Protocol):
         File of the main table in the run folder.
     tables
         Files of further tables, several rows a crystal.
+    folders
+        Folders in the run folder, besides those of crystals, that it writes files into.
     sort_by
         Column of the main table that orders it on pages, the lowest first.
     columns
@@ -110,6 +112,7 @@ class Calculation(Protocol):
     method: ClassVar[int] = 1
     table: ClassVar[str]
     tables: ClassVar[Sequence[str]] = ()
+    folders: ClassVar[Sequence[str]] = ()
     sort_by: ClassVar[str]
     columns: ClassVar[Sequence[Column]] = ()
     facts: ClassVar[Sequence[str]] = ()
@@ -148,7 +151,8 @@ class Calculation(Protocol):
         folder
             Folder of its files, which the calculation makes when it needs one.
         earlier
-            Record of the same crystal and method that :meth:`is_done` found wanting.
+            Record of the same crystal and method that :meth:`is_done` found wanting: of an earlier run, or of the step
+            before, which has been written by then.
 
         Raises
         ------

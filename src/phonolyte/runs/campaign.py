@@ -29,6 +29,10 @@ ITEMS = "items"
 CHUNK_S = 2.0
 """Duration that a chunk of crystals aims at, so that scheduling costs little beside it."""
 
+STEPS = 2
+"""Times that a crystal is computed in a row where its record says that something is left: a kill in the second step
+leaves the first."""
+
 CRASH = "WorkerDied"
 """Kind of the failure of a crystal whose computation killed its process twice."""
 
@@ -151,6 +155,7 @@ def run_campaign(
     calculation.check()
     (run.folder / ITEMS).mkdir(exist_ok=True)
     items = [item_of(calculation, crystal, run.folder) for crystal in crystals]
+    run.claim([*calculation.folders, *(item.path.stem for item in items)])
     results = {item.path: item.read(calculation) for item in items}
     pending = [item for item in items if not _is_done(results[item.path], calculation)]
     _report(progress, sum(len(item.crystal) for item in items) - sum(len(item.crystal) for item in pending))
@@ -194,19 +199,21 @@ def _compute(calculation: Calculation, item: Item, folder: Path) -> None:
         return
     item.marker.touch()
     try:
-        result: Record | Failure = calculation.compute(
-            item.crystal, folder, earlier if isinstance(earlier, Record) else None
-        )
+        record = earlier if isinstance(earlier, Record) else None
+        for _ in range(STEPS):
+            record = calculation.compute(item.crystal, folder, record)
+            item.write(record, calculation)
+            if calculation.is_done(record):
+                break
     except WaitingError:
         item.path.unlink(missing_ok=True)  # a failure that has been mended
         raise
     except SettingsError:  # concerns every crystal
         raise
     except Exception as error:
-        result = _failure(error, item.crystal, calculation.name)
+        item.write(_failure(error, item.crystal, calculation.name), calculation)
     finally:
         item.marker.unlink(missing_ok=True)
-    item.write(result, calculation)
 
 
 def _failure(error: Exception, crystal: Crystal, stage: str) -> Failure:
@@ -243,11 +250,7 @@ def _completed(
         yield from _in_chunks(left, work, executor, lost)
         suspects = [item for item in lost if item.marker.exists()]
         if lost and not suspects and len(lost) == len(left):
-            raise EngineError(
-                "the executor is lost",
-                why="no worker answers any more",
-                fix="Start the workers again, then this command.",
-            )
+            raise _lost("no worker answers any more")
         for item in suspects:
             yield _compute_alone(item, work, calculation, executor)
         left = [item for item in lost if item not in suspects]
@@ -264,7 +267,7 @@ def _in_chunks(items: Sequence[Item], work: Work, executor: Executor, lost: list
             size = int(CHUNK_S * n_done / seconds) if seconds else 1
             size = max(1, min(size, len(queue) // (2 * workers)))
             chunk = [queue.pop() for _ in range(size)]
-            flying[executor.submit(work, chunk)] = chunk
+            flying[_submit(executor, work, chunk)] = chunk
         for future in wait(flying, return_when=FIRST_COMPLETED).done:
             chunk = flying.pop(future)
             done = _result(future)
@@ -276,7 +279,7 @@ def _in_chunks(items: Sequence[Item], work: Work, executor: Executor, lost: list
 
 
 def _compute_alone(item: Item, work: Work, calculation: Calculation, executor: Executor) -> Done:
-    done = _result(executor.submit(work, [item]))
+    done = _result(_submit(executor, work, [item]))
     if done is not None:
         return done
     error = EngineError(
@@ -288,6 +291,29 @@ def _compute_alone(item: Item, work: Work, calculation: Calculation, executor: E
     item.write(Failure(failure.material_id, failure.stage, CRASH, failure.message, failure.source), calculation)
     item.marker.unlink(missing_ok=True)
     return Done([item.crystal.material_id], len(item.crystal), 0.0, {})
+
+
+def _submit(executor: Executor, work: Work, items: Sequence[Item]) -> Future[Done]:
+    """Submit some crystals.
+
+    Raises
+    ------
+    EngineError
+        When the executor takes no more, as a pool of the user's does once a worker has died.
+    """
+    try:
+        return executor.submit(work, items)
+    except Exception as error:  # BrokenProcessPool, RuntimeError after a shutdown, and whatever else executors raise
+        raise _lost(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+
+
+def _lost(why: str) -> EngineError:
+    return EngineError(
+        "the executor is lost",
+        why=why,
+        fix="Start the workers again, then this command: it goes on. In a script of yours that computes in several "
+        'processes, put the call under if __name__ == "__main__".',
+    )
 
 
 def _result(future: Future[Done]) -> Done | None:

@@ -33,9 +33,10 @@ def digest_of(*parts: object) -> str:
 
 def _encode(value: object) -> Iterable[bytes]:
     if value is None or isinstance(value, (str, bool, bytes, Path)):
-        yield f"{type(value).__name__}:{value!s};".encode()
+        text = str(value).encode("utf-8", "surrogatepass")
+        yield f"{type(value).__name__}:{len(text)}:".encode() + text  # with its length, or "a" and "b" were "a...b"
     elif isinstance(value, (int, float, np.integer, np.floating)):
-        yield f"number:{float(value)!r};".encode()
+        yield f"number:{float(value) + 0.0!r};".encode()  # no minus before a zero
     elif isinstance(value, np.ndarray):
         yield f"array:{value.dtype.str}{value.shape};".encode()
         yield np.ascontiguousarray(value).tobytes()

@@ -179,12 +179,19 @@ class Run:
 
     def path(self, name: str) -> Path:
         """Return the path of a file or folder of the run, which is noted as written by it."""
-        first = Path(name).parts[0]
-        if first not in self._written:
-            self._written.add(first)
-            with (self.folder / MANIFEST).open("a", encoding="utf-8") as stream:
-                stream.write(f"{first}\n")
+        self._note_written([Path(name).parts[0]])
         return self.folder / name
+
+    def claim(self, names: Iterable[str]) -> None:
+        """Note folders that a calculation is about to make as written by the run, but those that are there already."""
+        self._note_written(name for name in names if not (self.folder / name).exists())
+
+    def _note_written(self, names: Iterable[str]) -> None:
+        new = [name for name in dict.fromkeys(names) if name not in self._written]
+        if new:
+            self._written.update(new)
+            with (self.folder / MANIFEST).open("a", encoding="utf-8") as stream:
+                stream.writelines(f"{name}\n" for name in new)
 
     def add_failures(self, failures: Iterable[Failure]) -> None:
         """Add failures to ``failures.parquet``; one that is there already is not added again."""
@@ -227,7 +234,7 @@ class Run:
         why = _why_another(record, self)
         if not why and not self.restart:
             return
-        if (why and not self.overwrite) or record.get("format", FORMAT) != FORMAT:
+        if (why and not self.overwrite) or record.get("format") != FORMAT:
             again = "" if record.get("format") != FORMAT else ", or replace it with --overwrite"
             raise SettingsError(f"{self.folder} holds {why}", fix=f"Choose another -o{again}.")
         self._remove()
@@ -236,8 +243,9 @@ class Run:
         """Remove what earlier runs have written."""
         manifest = self.folder / MANIFEST
         names = manifest.read_text(encoding="utf-8").split("\n") if manifest.is_file() else []
-        for name in {*names, RUN_RECORD, FAILURES, records_folder()} - {""}:
-            path = self.folder / Path(name).name
+        own = {name for name in names if name not in ("", "..") and Path(name).name == name}  # nothing outside of it
+        for name in own | {RUN_RECORD, FAILURES, records_folder()}:
+            path = self.folder / name
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
@@ -263,7 +271,7 @@ class Run:
         if self.engine is not None:
             record["engine"] = {"name": self.engine.name, **self.engine.provenance}
         with records.in_one_step(self.folder / RUN_RECORD) as partial:
-            partial.write_bytes(tomli_w.dumps(record).encode())
+            partial.write_bytes(tomli_w.dumps(record).encode("utf-8", "replace"))  # names of files can be anything
 
     def _write_failures(self) -> None:
         records.write_failure_table(self.failures, self.folder / FAILURES)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from phonolyte.drawing import draw_figures
 from phonolyte.errors import SettingsError
 from phonolyte.forces import Engine, open_engine
 from phonolyte.runs.calculation import Calculation
 from phonolyte.runs.campaign import Outcome, run_campaign
-from phonolyte.runs.drawing import draw_figures
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
 from phonolyte.runs.settings import OutputSettings

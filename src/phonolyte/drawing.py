@@ -10,14 +10,15 @@ from typing import Any
 
 import pandas as pd
 
+from phonolyte.figures.style import save
 from phonolyte.runs.calculation import Calculation
 from phonolyte.runs.digest import digest_of
 from phonolyte.runs.progress import Advance
-from phonolyte.runs.records import folder_of, write_text
+from phonolyte.runs.records import checksum, folder_of, read_json, write_json
 from phonolyte.runs.run import Run
 
 DRAWN = ".drawn"
-"""File of a crystal with the digest of what its figures were drawn from."""
+"""File of a crystal with the digest of what its figures were drawn from, and the checksum of each."""
 
 
 def draw_figures(
@@ -37,23 +38,33 @@ def draw_figures(
         if progress:
             progress(1)
     if lost:
-        run.add_note(f"{len(lost)} crystals have no figure, such as {lost[0]}")
+        crystals = "1 crystal has" if len(lost) == 1 else f"{len(lost)} crystals have"
+        run.add_note(f"{crystals} no figure, such as {lost[0]}")
 
 
 def draw_crystal(calculation: Calculation, run: Path, row: Mapping[Any, Any]) -> str:
     """Draw the figures of one crystal; what went wrong, empty where nothing did."""
-    from phonolyte.figures.style import save
-
     named = {str(name): value for name, value in row.items()}
     folder = folder_of(run, str(named["material_id"]))
     source = digest_of(calculation.key, {name: str(value) for name, value in named.items()})
     try:
-        if (folder / DRAWN).is_file() and (folder / DRAWN).read_text(encoding="utf-8") == source:
+        if _is_drawn(folder, source):
             return ""
-        for stem, figure in calculation.draw(named, run).items():
-            save(figure, folder / stem, ("png", "pdf"))
-        if folder.is_dir():
-            write_text(folder / DRAWN, source)
+        figures = calculation.draw(named, run)
+        paths = [path for stem, figure in figures.items() for path in save(figure, folder / stem, ("png", "pdf"))]
+        if paths:
+            write_json(folder / DRAWN, {"source": source, "files": {path.name: checksum(path) for path in paths}})
     except Exception as error:  # matplotlib, phonopy and ASE can raise anything
         return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
     return ""
+
+
+def _is_drawn(folder: Path, source: str) -> bool:
+    """Whether all figures of this source are there, and whole."""
+    record = read_json(folder / DRAWN) or {}
+    files = record.get("files")
+    return (
+        record.get("source") == source
+        and isinstance(files, dict)
+        and all((folder / name).is_file() and checksum(folder / name) == known for name, known in files.items())
+    )

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk, make_supercell
+from typer.testing import CliRunner
+
+from phonolyte.cli import app
+from phonolyte.errors import StructureError
+from phonolyte.forces.cells import primitive_cell
+from phonolyte.percolation import PercolationCalculation, PercolationSettings, compute_percolation
+from phonolyte.percolation.calculation import read_map
+from phonolyte.percolation.site_energies import empty_sites
+from phonolyte.percolation.thresholds import thresholds
+from phonolyte.references import reference_compounds
+from phonolyte.runs.campaign import run_campaign
+from phonolyte.runs.executors import ExecutorSettings, open_executor
+from phonolyte.runs.run import Run
+from phonolyte.structures import Crystal
+
+REFERENCES = {crystal.material_id: crystal for crystal in reference_compounds().crystals}
+SULFIDE = REFERENCES["ref-Li2S"]
+COPPER = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
+
+
+def test_lithium_percolates_through_its_sulfide_in_three_dimensions():
+    found = compute_percolation(SULFIDE, "Li")
+    assert found.charge == 1
+    assert found.dimensions == 3
+    assert found.barrier_ev == pytest.approx(0.38, abs=0.03)
+    assert found.radii_a is not None
+    assert 0.1 < found.radii_a[0] < 0.6
+    assert found.energies_ev.min() == 0.0
+
+
+def test_a_path_has_dimensions_of_one_network_up_to_two_hundredths_of_an_electronvolt():
+    found = compute_percolation(SULFIDE, "Li", PercolationSettings(resolution_a=0.6))
+    for levels_ev, dimensions in (((0.3, 0.319, 0.321), 2), ((0.3, 0.31, 0.319), 3), ((0.3, np.inf, np.inf), 1)):
+        assert replace(found, barriers_ev=levels_ev).dimensions == dimensions
+
+
+def test_settings_are_those_of_the_documentation_and_the_help():
+    bvse = PercolationSettings()
+    assert (bvse.resolution_a, bvse.cutoff_a, bvse.highest_ev, bvse.limit_atoms) == (0.2, 10.0, 5.0, 200)
+
+
+def test_a_layered_crystal_conducts_in_its_layers_only():
+    found = compute_percolation(REFERENCES["ref-LiCoO2"], "Li")
+    assert found.dimensions == 2
+    assert not np.isfinite(found.barriers_ev[2])
+    assert np.isnan(found.row()["barrier_3d_ev"])
+
+
+def test_percolation_does_not_depend_on_the_choice_of_the_cell():
+    wide = Crystal.from_ase(make_supercell(SULFIDE.to_ase(), [[1, 1, 0], [0, 1, 0], [0, 0, 2]]), material_id="wide")
+    assert compute_percolation(wide, "Li").barriers_ev == pytest.approx(
+        compute_percolation(SULFIDE, "Li").barriers_ev, abs=0.02
+    )
+
+
+@pytest.mark.parametrize(
+    ("crystal", "ion", "settings", "kind"),
+    [
+        (COPPER, "Li", PercolationSettings(), "NoMobileIon"),
+        (COPPER, "Cu", PercolationSettings(), "NoOxidationStates"),
+        (REFERENCES["ref-Li3P"], "Li", PercolationSettings(), "NoParameters"),
+        (SULFIDE, "Li", PercolationSettings(limit_atoms=2), "TooLarge"),
+    ],
+)
+def test_what_cannot_percolate_says_why(crystal: Crystal, ion: str, settings: PercolationSettings, kind: str):
+    with pytest.raises(StructureError) as error:
+        compute_percolation(crystal, ion, settings)
+    assert error.value.kind == kind
+    assert error.value.fix
+
+
+def test_a_campaign_of_percolation_keeps_failures_as_rows_and_is_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    crystals = [SULFIDE, COPPER, REFERENCES["ref-LiF"]]
+    calculation = PercolationCalculation("Li", maps=True)
+    with Run(tmp_path, "percolation") as run, open_executor(ExecutorSettings(jobs=2)) as executor:
+        first = run_campaign(calculation, crystals, run, executor=executor)
+    assert first.table["material_id"].tolist() == ["ref-Li2S", "ref-LiF"]
+    assert [failure.error for failure in first.failures] == ["NoMobileIon"]
+    energies, lattice = read_map(tmp_path, "ref-Li2S")
+    assert energies.ndim == 3
+    assert abs(np.linalg.det(lattice)) == pytest.approx(SULFIDE.volume_a3)
+    monkeypatch.setattr("phonolyte.percolation.calculation.compute_percolation", None)
+    with Run(tmp_path, "percolation") as run:
+        again = run_campaign(calculation, crystals, run)
+    assert again.table.equals(first.table)
+    assert again.failures == first.failures
+
+
+def test_levels_of_percolation_are_those_of_channels_and_layers():
+    field = np.ones((6, 5, 4))
+    field[:, 2, 1] = 0.3
+    assert thresholds(field).tolist() == [0.3, 1.0, 1.0]
+    field[1, :, 1] = np.maximum(field[1, :, 1] * 0.5, 0.3)
+    assert thresholds(field).tolist() == [0.3, 0.5, 1.0]
+    field[1, 2, 2:] = 0.7
+    field[1, 2, 0] = 0.8
+    assert thresholds(field).tolist() == [0.3, 0.5, 0.8]
+
+
+def test_a_path_that_comes_back_two_cells_on_percolates():
+    field = np.ones((8, 8, 8))
+    for x in range(8):  # two strands that change places at the border: a cell has to be crossed twice
+        field[x, 2 if x < 4 else 6, 3] = 0.2
+        field[x, 6 if x < 4 else 2, 5] = 0.2
+    field[3:5, 2:7, 3] = 0.2
+    field[3:5, 2:7, 5] = 0.2
+    assert thresholds(field)[0] == 1.0
+    field[0, 2:7, 3:6] = 0.4
+    assert thresholds(field)[0] == 0.4
+
+
+@pytest.mark.parametrize("name", ["ref-Li2CO3", "ref-LiFePO4", "ref-LiCoO2"])
+def test_levels_of_percolation_are_those_that_bvlain_finds(name: str):
+    from bvlain import Lain
+
+    crystal = REFERENCES[name]
+    found = compute_percolation(crystal, "Li")
+    lain = Lain(verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lain.read_structure(found.crystal.to_pymatgen())
+        lain.bvse_distribution(mobile_ion="Li1+", r_cut=10.0, resolution=0.2, k=100)
+        oracle = lain.percolation_barriers(encut=5.0)
+    assert found.barriers_ev == pytest.approx(tuple(oracle.values()), abs=0.011)  # a bisection to 0.01 eV
+
+
+@pytest.mark.parametrize(("name", "n", "place"), [("ref-Li2S", 1, 0.5), ("ref-LiF", 2, 0.25)])
+def test_interstitial_sites_are_the_holes_of_the_lattice(name: str, n: int, place: float):
+    sites = empty_sites(primitive_cell(REFERENCES[name]), "Li")
+    assert len(sites) == n
+    assert np.abs(np.minimum(sites, 1 - sites) - place).max() < 0.02
+
+
+def test_interstitial_sites_are_those_of_the_cell_that_was_given():
+    from pymatgen.core import Lattice, Structure
+
+    sites = {"Li": [0.125] * 3, "Mn": [0.5] * 3, "O": [0.263] * 3}
+    spinel = Structure.from_spacegroup("Fd-3m:2", Lattice.cubic(8.2), list(sites), list(sites.values()))
+    cell = primitive_cell(Crystal.from_pymatgen(spinel, material_id="spinel"))
+    found = empty_sites(cell, "Li")
+    apart = found[:, None] - cell.get_scaled_positions()[None]
+    distances = np.linalg.norm((apart - np.rint(apart)) @ cell.cell.array, axis=-1)
+    assert distances.min() > 1.7  # the empty octahedron 16c is 1.94 A from oxygen; the shifted cell gave 1.59
+
+
+def test_the_command_maps_site_energies_and_counts_what_failed(tmp_path: Path):
+    from ase.io import write
+
+    write(tmp_path / "copper.cif", bulk("Cu", cubic=True))
+    write(tmp_path / "sulfide.cif", SULFIDE.to_ase())
+    result = CliRunner().invoke(app, ["migrate", str(tmp_path), "-o", str(tmp_path / "out")])
+    assert result.exit_code == 1, result.output
+    assert "1 of 2 crystals" in result.output
+    assert (tmp_path / "out" / "sulfide" / "site_energy.png").stat().st_size > 5000
