@@ -129,9 +129,7 @@ def test_rows_without_a_name_go_by_their_number_in_the_file(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("size", [2, 2000])
-def test_a_table_that_is_not_one_of_crystals_is_one_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
-):
+def test_a_table_that_is_not_one_of_crystals_is_one_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int):
     monkeypatch.setattr(batches, "SIZE", size)
     pq.write_table(pa.table({"material_id": ["a", "b", "c"], "lattice": [1, 2, 3]}), tmp_path / "other.parquet")
     pq.write_table(crystal_table([]), tmp_path / "empty.parquet")
