@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 from record import SHARED, keep
 
+from phonolyte.chemistry.formulas import shares_of
 from phonolyte.learning_set import crystals_file
 from phonolyte.models.algorithms import pipeline
 from phonolyte.models.training import LearningSet, read_learning_set
 from phonolyte.models.validation import folds
-from phonolyte.phonons.calibration import Calibration, cross_validated, scores, shares_of
+from phonolyte.phonons.calibration import Calibration, cross_validated, scores
 
 SEED = 0
 FEATURES = "all"

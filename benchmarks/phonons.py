@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 from record import SHARED, keep
 
+from phonolyte.chemistry.formulas import shares_of
 from phonolyte.figures import parity, save
-from phonolyte.phonons.calibration import Kind, cross_validated, scores, shares_of
+from phonolyte.phonons.calibration import Kind, cross_validated, scores
 from phonolyte.structures import Crystal, read
 
 KNOWN = SHARED / "data" / "learning_set_1272.jsonl.gz"

@@ -27,9 +27,9 @@ import numpy as np
 import pandas as pd
 
 from phonolyte import figures, learning_set
+from phonolyte.chemistry.formulas import composition_of
 from phonolyte.figures.style import save
 from phonolyte.structures import read
-from phonolyte.structures.crystal import elements_in
 from phonolyte.structures.symmetry import crystal_system
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ def keep(figure: Figure, stem: str) -> None:
 def ranked(runs: Path) -> pd.DataFrame:
     """The table of the screen, with the elements of each compound."""
     table = pd.read_parquet(runs / LITHIUM / "ranked.parquet")
-    return table.assign(elements=[frozenset(elements_in(formula)) for formula in table["formula"]])
+    return table.assign(elements=[frozenset(composition_of(formula)) for formula in table["formula"]])
 
 
 def of_funnel(runs: Path) -> Figure:
@@ -291,7 +291,7 @@ OF_SCREEN = (of_funnel, of_centers, of_families, of_hull, of_volumes, of_kinds)
 
 def of_elements(runs: Path) -> Figure:
     formulas = pd.read_parquet(learning_set.crystals_file(), columns=["formula"])["formula"]
-    return figures.periodic_table(figures.element_counts(elements_in(formula) for formula in formulas))
+    return figures.periodic_table(figures.element_counts(composition_of(formula) for formula in formulas))
 
 
 # The model
@@ -348,8 +348,9 @@ def of_dos(runs: Path) -> Figure:
 
 
 def of_bands(runs: Path) -> Figure:
-    from phonolyte.phonons.bands import band_structure, load_phonons
     from phonolyte.phonons.campaign import read_density
+
+    from phonolyte.phonons.bands import band_structure, load_phonons
     from phonolyte.runs.campaign import folder_of
 
     folder = runs / "phonons"

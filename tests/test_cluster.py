@@ -17,6 +17,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.io import read
 from ase.units import Bohr, Ry
+from phonolyte.phonons.campaign import campaign
 from typer.testing import CliRunner
 
 from phonolyte.cli import app
@@ -24,7 +25,6 @@ from phonolyte.errors import SettingsError
 from phonolyte.forces import cells, open_engine
 from phonolyte.forces.espresso import PlaneWaves
 from phonolyte.phonons import PhononSettings, workflow
-from phonolyte.phonons.campaign import campaign
 from phonolyte.phonons.cluster import LARGEST_ARRAY, Cluster, ClusterRun, cluster_campaign, write_script
 from phonolyte.phonons.jobs import wall_s
 from phonolyte.phonons.workflow import Spectrum, spectrum

@@ -50,6 +50,51 @@ def test_missing_states_are_cut():
     assert "2.40 states per atom" in PhononDos(ENERGIES, DENSITY, n_atoms=states / 2.4).cut_reason
 
 
+@pytest.mark.parametrize(("per_atom", "is_cut"), [(2.84, True), (2.86, False)])
+def test_a_whole_spectrum_lacks_up_to_five_percent_of_three_states_an_atom(per_atom: float, is_cut: bool):
+    states = np.trapezoid(DENSITY, ENERGIES)
+    assert PhononDos(ENERGIES, DENSITY, n_atoms=states / per_atom).is_cut == is_cut
+
+
+@pytest.mark.parametrize(("share", "is_cut"), [(0.009, False), (0.011, True)])
+def test_a_grid_may_end_at_one_percent_of_the_maximum(share: float, is_cut: bool):
+    density = DENSITY.copy()
+    density[-1] = share * density.max()
+    assert PhononDos(ENERGIES, density).is_cut == is_cut
+
+
+def test_ripples_down_to_two_percent_of_the_maximum_are_set_to_zero():
+    density = DENSITY.copy()
+    density[-3] = -0.019 * density.max()
+    assert PhononDos(ENERGIES, density).total[-3] == 0.0
+    density[-3] = -0.021 * density.max()
+    with pytest.raises(DosError, match="negative"):
+        PhononDos(ENERGIES, density)
+
+
+def test_a_grid_that_steps_over_zero_is_interpolated_there():
+    # constant between 0 and 3: the center is 1.5, and a quarter of the states between -1 and 3 is imaginary
+    dos = PhononDos([-1.0, 1.0, 3.0], [1.0, 1.0, 1.0])
+    assert dos.band_center_mev == pytest.approx(1.5)
+    assert dos.imaginary_share == pytest.approx(0.25)
+
+
+def test_an_element_without_density_has_no_center():
+    dos = PhononDos([0.0, 1.0, 2.0], [1.0, 1.0, 1.0], {"Li": [1.0, 1.0, 1.0], "O": [0.0, 0.0, 0.0]})
+    assert dos.element_centers_mev == {"Li": pytest.approx(1.0)}
+
+
+@pytest.mark.parametrize(("highest_mev", "reason"), [(60.0, ""), (61.0, "the grid ends at 60 meV, and bonds vibrate")])
+def test_a_grid_that_ends_below_the_highest_bond_is_cut(highest_mev: float, reason: str):
+    assert PhononDos(ENERGIES, DENSITY, highest_bond_mode_mev=highest_mev).cut_reason.startswith(reason)
+    assert PhononDos(ENERGIES, DENSITY, highest_bond_mode_mev=highest_mev).is_cut == bool(reason)
+
+
+def test_the_first_point_that_does_not_increase_is_named():
+    with pytest.raises(DosError, match="point 4 is not above point 3"):
+        PhononDos([0.0, 1.0, 2.0, 2.0, 1.0], np.ones(5))
+
+
 def test_published_dos_give_the_learning_set_s_centers(shared: Path):
     with gzip.open(shared / "data" / "learning_set_1272.jsonl.gz", "rt") as stream:
         records = [json.loads(line) for line in stream]
@@ -186,3 +231,39 @@ def test_bad_files_are_told_clearly(tmp_path: Path, text: str, message: str):
     found, failures = read_all([path, tmp_path / "missing.dat"])
     assert not found
     assert [failure.material_id[:3] for failure in failures] == ["bad", "mis"]
+
+
+@pytest.mark.parametrize("mark", [" ", "\t", ";", " ; "])
+def test_decimal_commas_are_read_as_such(tmp_path: Path, mark: str):
+    rows = [f"{x:.2f}{mark}{np.exp(-((x - 15) ** 2) / 8):.6f}".replace(".", ",") for x in np.arange(0.5, 40.0, 0.5)]
+    (tmp_path / "comma.dat").write_text("\n".join(rows))
+    (dos,) = read_dos(tmp_path / "comma.dat", unit="meV")
+    assert dos.band_center_mev == pytest.approx(15.0, abs=0.01)
+
+
+@pytest.mark.parametrize("rows", ["1,5,0,2\n2,0,0,3\n3,5,0,1", "1,0,5\n2,0,6\n3,0,1", "1,000.5 0.2\n2,000.5 0.3\n3,1 1",
+                                  "1,5 0.2\n2,5 0.3\n3,5 0.1", "1,5,0 2\n2,5,0 3\n3,5,0 2"])  # fmt: skip
+def test_commas_that_can_be_either_are_refused(tmp_path: Path, rows: str):
+    (tmp_path / "comma.dat").write_text(rows)
+    with pytest.raises(DosError, match=r"decimal marks or stand between"):
+        read_dos(tmp_path / "comma.dat", unit="meV")
+
+
+@pytest.mark.parametrize("rows", ["0,0.0\n10,1.0\n20,0.0", "0, 0\n10, 1\n20, 0", "0 , 0 ,\n10 , 1 ,\n20 , 0 ,",
+                                  "0,0\n10,1\n20,0", "0 0D0\n10 1d0\n20 0E0"])  # fmt: skip
+def test_commas_between_columns_stay_such(tmp_path: Path, rows: str):
+    (tmp_path / "comma.dat").write_text(rows)
+    assert read_dos(tmp_path / "comma.dat", unit="meV")[0].band_center_mev == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize("record", ["1" * 5000, "[" * 9999, '{"frequencies": [1], "frequencies": [2]}',
+    '{"phonon_dos": []}',
+    '{"frequencies": [0, 1' + "0" * 400 + '], "densities": [1, 2]}', '{"frequencies": {}, "densities": {}}',
+    '{"frequencies": [0, 1, 2], "densities": [0, 1, 0], "structure": [3]}',
+    '{"frequencies": [0, 1, 2], "densities": [0, NaN, 0]}'])  # fmt: skip
+def test_a_bad_line_costs_one_density(tmp_path: Path, record: str):
+    good = json.dumps({"material_id": "salt", "frequencies": ENERGIES.tolist(), "densities": DENSITY.tolist()})
+    (tmp_path / "some.jsonl").write_text(f"{good}\n{record}\n{good}\n")
+    found, failures = read_all(tmp_path / "some.jsonl")
+    assert [dos.material_id for dos in found] == ["salt", "salt"]
+    assert len(failures) == 1

@@ -32,6 +32,12 @@ MAGPIE_DROPS_FACES = {
 """In these two crystals Magpie keeps some and drops others of small faces that are equal by symmetry."""
 
 
+def test_values_have_ten_decimals():
+    found = values(TRICLINIC)
+    assert (found == np.round(found, 10)).all()
+    assert (found != np.round(found, 9)).any()
+
+
 def values(crystal: Crystal) -> np.ndarray:
     return MagpieFeatures().transform([crystal]).to_numpy()[0]
 

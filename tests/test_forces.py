@@ -18,8 +18,8 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.lj import LennardJones
-
 from phonolyte.cli.engines import options_of
+
 from phonolyte.errors import EngineError, MissingExtraError, SettingsError
 from phonolyte.forces import ENGINES, Engine, engine_options, open_engine
 from phonolyte.forces.espresso import PlaneWaves, density_cutoff_ry, k_mesh, pseudopotential

@@ -90,6 +90,22 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "POSCAR_short": ("salt\n1.0\n4 0 0\n", "no complete POSCAR"),
     "POSCAR_vasp4": (POSCAR.replace("Na Cl\n", ""), "names no elements"),
     "POSCAR_counts": (POSCAR.replace("1 1", "1 7"), "cannot be read"),
+    "POSCAR_billion": (POSCAR.replace("1 1", "1 1000000000"), "counts 1 1000000000 atoms"),
+    "wide.xyz": (f'1\nLattice="{CUBE}" Properties=species:S:1:pos:R:3:x:R:999999999\nNa 0 0 0', "1,000,000,003 col"),
+    "superscript.xyz": ("²\nLattice\n", "cannot be read"),
+    "deep.json": ("[" * 99_999, "nested too deeply"),
+    "deep_and_whole.json": ("[" * 900 + "3" + "]" * 900, "holds no structure"),
+    "digits.json": ("1" * 9999, "too many digits"),
+    "twice.json": ('{"a": {"structure": 1}, "a": {"structure": 2}}', "the key 'a' comes twice"),
+    "true_element.json": (as_json([True], ZERO), "element of site 1 is 'True'"),
+    "no_species.json": (as_json(["Na"], ZERO).replace('"species"', '"kinds"'), "site 1 has no list of species"),
+    "no_abc.json": (as_json(["Na"], ZERO).replace('"abc"', '"xyz"'), "'abc' of site 1 is missing"),
+    "huge_integer.json": (as_json(["Na"], [[10**400, 0, 0]]), "not made of numbers"),
+    "site_is_text.json": ('{"lattice": {"matrix": [[4, 0, 0], [0, 4, 0], [0, 0, 4]]}, "sites": "Na"}',
+                          "at least 1 site"),
+    "lattice_is_text.json": ('{"lattice": "cubic", "sites": [{"species": [{"element": "Na"}], "abc": [0, 0, 0]}]}',
+                             "neither a matrix nor edges and angles"),
+    "ase_cut.json": ('{"numbers": [11], "positions": [[0, 0, 0]], "cell": [[4, 0], [0, 4]]}', "not what ASE writes"),
     "POSCAR_flat": (POSCAR.replace("0 0 4", "4 0 0"), "degenerate"),
     "POSCAR_nan": (POSCAR.replace("0.5 0.5 0.5", "nan 0.5 0.5"), "not a number"),
     "POSCAR_element": (POSCAR.replace("Na Cl", "Na Zz"), "unknown element|cannot be read"),
@@ -195,12 +211,17 @@ Arguments = Callable[[Path], list[str]]
         (lambda t: ["screen", "--properties", str(t / "twice.csv")], "two different rows"),
         (lambda t: ["screen", "--settings", str(t / "bad.toml")], "is not TOML"),
         (lambda t: ["screen", "--settings", str(t / "unknown.toml")], "has no setting 'colour'"),
-        (lambda t: ["screen", "-o", str(t / "no_id.csv")], "cannot be a run folder"),
+        (lambda t: ["screen", "-o", str(t / "no_id.csv")], "no_id.csv cannot be a folder for results"),
         (lambda t: ["study", str(t / "missing.toml")], "cannot be read"),
+        (lambda t: ["study", str(t / "properties.toml")], "none.csv cannot be read"),
+        (lambda t: ["study", str(t / "data.toml")], "none.csv does not exist"),
         (lambda t: ["study", str(t / "table.toml")], "there is no table"),
         (lambda t: ["study", str(t / "number.toml")], "Write it as a table"),
         (lambda t: ["screen", "--settings", str(t / "flag.toml")], "max_center_mev is True"),
-        (lambda t: ["features", str(t / "salt.cif"), "-o", str(t / "no_id.csv" / "f.csv")], "cannot be a run folder"),
+        (
+            lambda t: ["features", str(t / "salt.cif"), "-o", str(t / "no_id.csv" / "f.csv")],
+            "no_id.csv cannot be a folder for results",
+        ),
         (lambda t: ["train", "--data", str(t / "missing.csv"), "-o", str(t / "m")], "does not exist"),
         (lambda t: ["train", "--data", str(t / "no_id.csv"), "-o", str(t / "m")], "column|band center"),
         (lambda t: ["features"], "no INPUT was given"),
@@ -220,6 +241,8 @@ def test_bad_usage_ends_with_a_message_and_exit_code_2(
     (tmp_path / "bad.toml").write_text("[screen\n")
     (tmp_path / "unknown.toml").write_text("[screen]\ncolour = 'red'\n")
     (tmp_path / "table.toml").write_text("[dance]\n")
+    (tmp_path / "properties.toml").write_text("[screen]\nproperties = 'none.csv'\n")
+    (tmp_path / "data.toml").write_text("[train]\ndata = 'none.csv'\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["phonolyte", *arguments(tmp_path)])
     monkeypatch.setenv("COLUMNS", "200")

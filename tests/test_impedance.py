@@ -12,14 +12,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from phonolyte.impedance.page import _number as number_of
+from scipy.optimize import brentq
 from typer.testing import CliRunner
 
 from phonolyte.cli import app
 from phonolyte.errors import Failure, MissingExtraError, SettingsError, SpectrumError
 from phonolyte.impedance import (
+    Drawings,
+    Fit,
     Geometry,
+    KramersKronig,
     Series,
     Spectrum,
+    analyze,
     analyze_spectrum,
     check_kramers_kronig,
     choose_circuit,
@@ -34,10 +40,11 @@ from phonolyte.impedance import (
     write_page,
 )
 from phonolyte.impedance.analysis import compare_with_intercept
-from phonolyte.impedance.arrhenius import find_fault
+from phonolyte.impedance.arrhenius import count_temperatures, find_fault
 from phonolyte.impedance.circuits import Grid, parse_circuit
+from phonolyte.impedance.fitting import _widened, choose_simplest
 from phonolyte.impedance.notes import list_line_notes, list_series_notes
-from phonolyte.impedance.page import _number as number_of
+from phonolyte.impedance.starts import Decomposition, from_misfit, from_simpler, from_spectrum
 from phonolyte.impedance.tables import ArrheniusRow, fit_process, make_table, split_by_process
 from phonolyte.impedance.temperature import find_temperature
 from phonolyte.units import KB_EV_K
@@ -288,7 +295,7 @@ def test_the_temperature_is_read_where_it_stands(tmp_path: Path, text: str, kelv
      ("frequency (Hz),Z' (ohm),Z'' (ohm)\n1,2,-3\n2,3,-4\n4,5,-6\n", "has 3 points"),
      ("frequency (Hz),Z' (ohm),Z'' (ohm)\n" + "0,1,-1\n" * 9, "not above zero"),
      ("frequency (Hz),Z' (ohm),Z'' (ohm)\n" + "\n".join(f"{n},0,0" for n in range(1, 9)), "zero or all the same"),
-     ("\0\1\2binary", "no text")],
+     ("\0\1\2binary", "not text")],
 )  # fmt: skip
 def test_what_is_no_spectrum_says_so(tmp_path: Path, text: str, why: str):
     (tmp_path / "x.csv").write_text(text)
@@ -310,7 +317,7 @@ def test_units_can_be_given_and_are_checked(tmp_path: Path):
     (tmp_path / "x.txt").write_text(rows(" ", khz=1e-3, kohm=1e-3))
     found = read_spectrum(tmp_path / "x.txt", frequency_unit="kHz", impedance_unit="kohm")
     assert found.impedance_ohm == pytest.approx(Z, rel=1e-4)
-    with pytest.raises(SpectrumError, match="no unit"):
+    with pytest.raises(SpectrumError, match="not a unit"):
         read_spectrum(tmp_path / "x.txt", frequency_unit="parsec")
 
 
@@ -342,7 +349,7 @@ def test_circuits_are_those_of_impedance_py_and_their_slopes_are_right(text: str
 @pytest.mark.parametrize(
     ("text", "why"),
     [("R0-p(R1,banana)", "no element 'banana'"), ("R0-", "missing"), ("p(R1,C1", "missing"), ("R0)", "too many"),
-     ("R1-R1", "one name"), ("", "missing"), ("R1-?", "no element")],
+     ("R1-R1", "one name"), ("", "missing"), ("R1-?", "not an element")],
 )  # fmt: skip
 def test_what_is_no_circuit_says_why(text: str, why: str):
     with pytest.raises(SpectrumError, match=why):
@@ -658,7 +665,7 @@ def test_temperatures_that_differ_by_rounding_are_one():
 def test_a_temperature_for_no_file_is_told(tmp_path: Path):
     rows = [f"{f:.6g},{one.real:.6g},{one.imag:.6g}" for f, one in zip(F, two_arcs(), strict=True)]
     path = written(tmp_path / "pellet.csv", "freq (Hz),Z' (ohm),Z'' (ohm)", rows)
-    for given, said in (("nosuch=25", "names no file"), ("-400", "no temperature")):
+    for given, said in (("nosuch=25", "names no file"), ("-400", "not a temperature")):
         result = CliRunner().invoke(
             app, ["impedance", str(path), "--temperature-c", given, "-o", str(tmp_path / "out")]
         )
@@ -732,7 +739,7 @@ def test_a_total_far_from_the_axis_is_told_and_a_total_beyond_the_data_is_in_the
 
 @pytest.mark.parametrize(
     ("more", "what"),
-    [(["--circuit", "R0-banana"], "--circuit: 'R0-banana' is no circuit"),
+    [(["--circuit", "R0-banana"], "--circuit: 'R0-banana' is not a circuit"),
      (["--thickness-mm", "1", "--diameter-mm", "8", "--area-cm2", "1"], "given twice"),
      (["--thickness-mm", "nan", "--diameter-mm", "8"], "thickness is nan"),
      (["--thickness-mm", "1", "--diameter-mm", "8", "--diameter-std-mm", "-1"], "deviation of the diameter"),
@@ -751,7 +758,7 @@ def test_the_page_leads_from_rows_to_spectra_and_groups_what_failed(tmp_path: Pa
     one = analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))
     many = [replace(one, spectrum=replace(one.spectrum, name=f"{name}_{n}")) for n in range(2)]
     failures = [
-        Failure(stem, "impedance", "SpectrumError", f"{stem}.csv is no text", f"/x/{stem}.csv") for stem in "pq"
+        Failure(stem, "impedance", "SpectrumError", f"{stem}.csv is not text", f"/x/{stem}.csv") for stem in "pq"
     ]
     series = Series.from_analyses(many, failures=failures)
     page = write_page(series, draw(series, tmp_path / "figures"), tmp_path / "impedance.html").read_text("utf-8")
@@ -759,7 +766,7 @@ def test_the_page_leads_from_rows_to_spectra_and_groups_what_failed(tmp_path: Pa
     assert page.count('href="#s1"') == page.count('<section id="s1">') == 1
     assert '<b>"' not in page
     assert escape(f"{name}_1") in page  # as it is, underscores too
-    assert "<li>Is no text<br><b>p</b>, <b>q</b></li>" in page
+    assert "<li>Is not text<br><b>p</b>, <b>q</b></li>" in page
     assert "<details" not in page
     assert page.index("Not analyzed") < page.index("<h2>Spectra")
 
@@ -783,3 +790,456 @@ def test_a_folder_of_another_command_is_refused(tmp_path: Path):
     result = CliRunner().invoke(app, ["impedance", str(tmp_path / "x.csv"), "-o", str(tmp_path)])
     assert isinstance(result.exception, SettingsError)
     assert "holds a run of phonolyte screen" in str(result.exception)
+
+
+# Spectra that are not what they should be
+
+
+OMEGA = 2 * np.pi * F
+CAPACITOR = 1 / (1j * OMEGA * 1e-9)
+DEGENERATE = {
+    "capacitor": (F, CAPACITOR),
+    "capacitor of five points": (F[::12], CAPACITOR[::12]),
+    "inductor": (F, 1j * OMEGA * 1e-6),
+    "capacitor and inductor": (F, CAPACITOR + 1j * OMEGA * 1e-6),
+    "resistor": (F, np.full(len(F), 100.0) + np.linspace(0, 1e-3, len(F)) + 0j),
+    "warburg": (F, 1e3 * (1 - 1j) / np.sqrt(OMEGA)),
+    "few negative real parts": (F, CAPACITOR + np.where(np.arange(len(F)) < 5, -1.0, 1.0)),
+    "repeated frequencies": (np.repeat(F[:9], 2), np.repeat(CAPACITOR[:9], 2)),
+    "all off": (F, 1e3 * np.exp(5 * np.sin(7.0 * np.arange(50)) - 1j * (0.75 + 0.7 * np.cos(5.0 * np.arange(50))))),
+}
+HOPELESS = {
+    "negative real parts": (F, CAPACITOR - 100.0, "real parts are below zero"),
+    "two points": (F[:2], CAPACITOR[:2], "has 2 points"),
+    "constant": (F, np.full(len(F), 5 - 3j), "zero or all the same"),
+    "zero": (F, np.zeros(len(F), complex), "zero or all the same"),
+    "huge": (F, CAPACITOR * 1e150, "its impedances are 1.59e+152"),
+    "tiny": (F, CAPACITOR * 1e-150, "its impedances are 1.59e-148"),
+    "one frequency": (np.full(len(F), 1e3), CAPACITOR, "has 1 points"),
+    "frequencies close together": (1e3 + np.arange(50.0), CAPACITOR, "1000 to 1049 Hz, are nearly the same"),
+}
+
+
+def exported_to(folder: Path, name: str, f: np.ndarray, z: np.ndarray) -> Path:
+    rows = [f"{hz:.12g},{ohm.real:.12g},{ohm.imag:.12g}" for hz, ohm in zip(f, z, strict=True)]
+    return written(folder / f"{name}.csv", "frequency (Hz),Z' (ohm),Z'' (ohm)", rows)
+
+
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_no_spectrum_ends_a_batch(tmp_path: Path, name: str):
+    f, z = DEGENERATE[name]
+    files = [exported_to(tmp_path, f"{name}_{celsius}C", f, z) for celsius in (25, 50, 75)]
+    files.insert(1, exported_to(tmp_path, "good_40C", F, two_arcs()))
+    series = analyze(files, geometry=Geometry.from_mm(1.0, diameter_mm=10.0))
+    assert [one.name for one in series.analyses] == [file.stem for file in files]
+    assert not series.failures
+    assert len(series.parameters) > 0
+    assert (series.spectra["sigma_s_cm"].dropna() > 0).all()
+    good = series.spectra.query("file == 'good_40C' and process == 'total'")
+    assert good["resistance_ohm"].item() == pytest.approx(1.1e5, rel=0.01)
+    assert set(series.points["file"]) <= {file.stem for file in files}
+    assert all(isinstance(note, str) for note in (*series.notes, *series.remarks))
+    drawings = draw(series, tmp_path / "figures")
+    assert not drawings.failures
+    assert write_page(series, drawings, tmp_path / "impedance.html").read_text().count("<section") == len(files)
+
+
+def test_what_is_hopeless_is_a_failure_that_says_why(tmp_path: Path):
+    files = [exported_to(tmp_path, name, f, z) for name, (f, z, _) in HOPELESS.items()]
+    series = analyze(files, geometry=Geometry.from_mm(1.0, diameter_mm=10.0))
+    assert [failure.material_id for failure in series.failures] == list(HOPELESS)
+    for failure, (_, _, why) in zip(series.failures, HOPELESS.values(), strict=True):
+        assert failure.error == "SpectrumError"
+        assert why in failure.message
+    for table in (series.spectra, series.parameters, series.arrhenius, series.points):
+        assert table.empty
+        assert len(table.columns) > 5
+    drawings = draw(series, tmp_path / "figures")
+    page = write_page(series, drawings, tmp_path / "impedance.html").read_text()
+    assert f"Not analyzed: {len(HOPELESS)}" in page
+
+
+def test_a_capacitor_has_no_resistance_and_the_result_says_so():
+    series = Series.from_analyses([analyze_spectrum(Spectrum.from_arrays("x", F, CAPACITOR))], Geometry(0.1, 0.785))
+    assert {"total", "at_least"} <= set(series.spectra["process"])
+    assert series.spectra[["resistance_ohm", "sigma_s_cm"]].isna().all(axis=None)
+    assert any("does not determine all resistances" in note for note in series.remarks)
+    assert any("no resistance can be read off: the real part is 0 ohm" in note for note in series.remarks)
+    assert not any("resistance is at least" in note for note in series.remarks)
+
+
+def test_a_spectrum_that_has_no_rows_or_no_figure_costs_no_other_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    one = analyze_spectrum(Spectrum.from_arrays("good", F, two_arcs(), source="in/good.csv"))
+    broken = replace(one, fit=replace(one.fit, names=()), spectrum=replace(one.spectrum, name="broken"))
+    series = Series.from_analyses([broken, one])
+    assert [analysis.name for analysis in series.analyses] == ["good"]
+    assert [(failure.material_id, failure.source) for failure in series.failures] == [("broken", "in/good.csv")]
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("no room for axes")
+
+    monkeypatch.setattr("phonolyte.figures.impedance.spectrum_figure", refuse)
+    drawings = draw(series, tmp_path / "figures")
+    assert drawings.spectra == (None,)
+    assert [(one.material_id, one.stage) for one in drawings.failures] == [("good", "figures")]
+    page = write_page(series, drawings, tmp_path / "impedance.html").read_text()
+    assert "Not drawn: 1" in page
+    assert "no room for axes" in page.lower()
+
+
+# Tables
+
+
+def test_a_process_has_one_row_with_both_forms_and_a_file_its_sweep():
+    (line,) = fit_process("total", table_of(conductivities(0.4, spread=0.0)))
+    assert line.row.regime == "1 of 1"
+    assert line.row.ea_ev == pytest.approx(0.4, rel=1e-9)
+    assert line.row.sigma_25c_s_cm == pytest.approx(1e4 / 298.15 * np.exp(-0.4 / (8.617333262e-5 * 298.15)), rel=1e-6)
+    slope = np.polyfit(1 / T, np.log(conductivities(0.4, spread=0.0)), 1)[0]
+    assert line.row.ea_ln_sigma_ev == pytest.approx(-slope * 8.617333262e-5, rel=1e-9)
+    assert 0 < line.row.ea_ln_sigma_std_ev < 0.01
+    kink = np.where(T < 370, conductivities(0.6) * np.exp(0.2 / (KB_EV_K * 370)), conductivities(0.4))
+    cold, warm = fit_process("bulk", table_of(kink, "bulk"))
+    assert (cold.row.regime, warm.row.regime) == ("1 of 2", "2 of 2")
+    assert (cold.row.to_k, warm.row.from_k) == (360.0, 380.0)
+    assert [point.temperature_k for line in (cold, warm) for point in line.points] == T.tolist()
+    series = Series.from_analyses([analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))])
+    assert series.spectra["sweep"].tolist() == [1] * len(series.spectra)
+    assert series.spectra["temperature_k"].dtype == float
+
+
+def test_a_point_off_the_line_is_marked_where_it_is_drawn():
+    sigma = conductivities(0.4)
+    sigma[3] *= 2
+    (line,) = fit_process("total", table_of(sigma))
+    assert line.row.outliers == "at 360"
+    assert [point.file for point in line.points if point.off_line] == ["at 360"]
+
+
+# Criteria: each is met on one side, and not on the other
+
+
+def test_limits_of_a_spectrum():
+    z = 1e3 + cpe(1e-6, 0.8)
+    for n, accepted in ((4, False), (5, True)):
+        assert _accepts(F[:: len(F) // n][:n], z[:: len(F) // n][:n]) is accepted
+    for below, accepted in ((10, True), (11, False)):  # a fifth of 50
+        assert _accepts(F, np.where(np.arange(50) < below, -1.0, 1.0) * z.real + 1j * z.imag) is accepted
+    for inductive, turned in ((40, False), (41, True)):  # four fifths of 50
+        shown = Spectrum.from_arrays("x", F, z.real + 1j * np.where(np.arange(50) < inductive, 1, -1) * abs(z.imag))
+        assert bool(shown.notes) is turned
+    for ratio, accepted in ((1.9, False), (2.1, True)):
+        f = np.geomspace(ratio * 1e3, 1e3, 50)
+        assert _accepts(f, z) is accepted
+    for ohm, accepted in ((7e-13, False), (1.5e-12, True), (7e23, True), (1.5e24, False)):
+        assert _accepts(F, ohm * np.exp(-1j * np.linspace(0.1, 1.5, 50))) is accepted
+
+
+def _accepts(f: np.ndarray, z: np.ndarray) -> bool:
+    try:
+        return bool(Spectrum.from_arrays("x", f, z))
+    except SpectrumError:
+        return False
+
+
+def test_limits_of_a_temperature():
+    assert find_temperature("x_2400K", (), None)[0] == 2400.0
+    assert find_temperature("x_2600K", (), None)[0] is None
+    assert find_temperature("x", ["Temperature: 1.5 K"], None)[0] == 1.5
+    assert find_temperature("x", ["Temperature: 0.7 K"], None)[0] is None
+    lines = [*[""] * 199, "Temperature: 300 K"]
+    assert find_temperature("x", lines, None)[0] == 300.0
+    assert find_temperature("x", ["", *lines], None)[0] is None
+
+
+def test_limits_of_a_file(tmp_path: Path):
+    for radians, said in ((1.65, "radians assumed"), (1.75, "degrees assumed")):
+        rows = [f"{f:.6e};{1e3 + n};{-radians * n / 49}" for n, f in enumerate(F)]
+        notes = read_spectrum(written(tmp_path / "x.csv", "freq;Zmod;phase", rows)).notes
+        assert any(said in note for note in notes)
+    for size, why in ((49_000_000, "not text"), (51_000_000, "too large")):
+        with (tmp_path / "large.csv").open("wb") as stream:
+            stream.write(b"binary")
+            stream.truncate(size)
+        with pytest.raises(SpectrumError, match=why):
+            read_spectrum(tmp_path / "large.csv")
+
+
+@pytest.mark.parametrize(
+    ("share", "sign", "verdict"),
+    [(0.009, 1, "good"), (0.011, 1, "doubtful"), (0.029, 1, "doubtful"), (0.031, 1, "bad"),
+     (0.029, -1, "good"), (0.031, -1, "doubtful"), (0.099, -1, "doubtful"), (0.101, -1, "bad")],
+)  # fmt: skip
+def test_verdicts_on_drift_and_on_noise(share: float, sign: int, verdict: str):
+    left_over = share * np.power(float(sign), np.arange(50))  # the same everywhere, or up and down
+    assert KramersKronig(left_over, left_over, 5, ()).verdict == verdict
+
+
+def test_a_point_is_off_from_five_standard_deviations():
+    z = two_arcs()
+    rng = np.random.default_rng(3)
+    noise = 0.01 * np.exp(2j * np.pi * rng.random(50))  # all of one size: the median of it is known
+    sigma = 0.01 / np.sqrt(np.log(4))
+    for times, off in ((5.5, False), (6.5, True)):  # the chain takes some of it: 4.6 and 8.0 are left
+        noise[20] = times * sigma
+        found = check_kramers_kronig(Spectrum.from_arrays("x", F, z * (1 + noise)))
+        assert (20 in found.off) is off
+
+
+def made_fit(circuit: str, values: dict[str, float], *, std: float = 0.01, bic: float = 0.0, hz: float = 0.1) -> Fit:
+    """A fit with known uncertainties, of 90 degrees of freedom."""
+    known = np.array(list(values.values()))
+    return Fit(circuit, parse_circuit(circuit).names, parse_circuit(circuit).units, known, known, known,
+               np.diag(np.full(len(known), std**2)), 90, 1.0, bic, hz, np.ones(50, complex), 0.01)  # fmt: skip
+
+
+def test_an_arc_is_told_by_its_capacitance():
+    for capacitance, process in ((2e-11, "bulk"), (4.5e-11, "grain_boundary")):
+        shown = list_resistances(made_fit("p(R1,C1)", {"R1": 1e5, "C1": capacitance}), 1.0)
+        assert [one.process for one in shown] == [process, "total"]
+    for capacitance, process in ((7e-8, "grain_boundary"), (1.4e-7, "electrode")):
+        shown = list_resistances(made_fit("R0-p(R1,C1)", {"R0": 10.0, "R1": 1e5, "C1": capacitance}), 1.0)
+        assert process in [one.process for one in shown]
+
+
+def test_arcs_are_joined_unless_two_are_better_by_ten():
+    simple = made_fit("p(R1,C1)", {"R1": 1e4, "C1": 1e-9})
+    for bic, circuit in ((-9.0, "p(R1,C1)"), (-11.0, "p(R1,C1)-p(R2,C2)")):
+        both = made_fit("p(R1,C1)-p(R2,C2)", {"R1": 5e3, "C1": 1e-9, "R2": 5e3, "C2": 2e-9}, bic=bic)
+        best = choose_simplest([simple, both])
+        assert best is not None
+        assert best.circuit == circuit
+
+
+def test_a_resistance_is_resolved_to_a_factor_of_e():
+    assert made_fit("p(R1,C1)", {"R1": 1e4, "C1": 1e-9}, std=0.9).resolved
+    assert not made_fit("p(R1,C1)", {"R1": 1e4, "C1": 1e-9}, std=1.1).resolved
+
+
+def test_a_resistance_that_could_be_anything_is_not_in_the_table():
+    one = analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))
+    for std, known in ((9.0, True), (11.0, False), (np.inf, False)):
+        fit = made_fit("p(R1,C1)", {"R1": 1e4, "C1": 1e-9}, std=std)
+        total = Series.from_analyses([replace(one, fit=fit, tried=(fit,))]).spectra.query("process == 'total'")
+        assert bool(total["resistance_ohm"].notna().item()) is known
+
+
+def test_which_circuits_widen_the_interval_of_a_total():
+    chosen = made_fit("p(R1,C1)", {"R1": 1e4, "C1": 1e-9})
+    (_, alone) = list_resistances(chosen)
+
+    def rival(*, bic: float, turns: float) -> Fit:
+        slow = turns / (2 * np.pi * 0.1)  # time constant, s, against the lowest frequency, 0.1 Hz
+        values = {"R1": 1e4, "C1": 1e-9, "R2": 1e4, "C2": slow / 1e4}
+        return made_fit("p(R1,C1)-p(R2,C2)", values, bic=bic)
+
+    for bic, turns, counts in ((0.0, 8.0, True), (0.0, 12.0, False), (10.0, 8.0, True), (11.2, 8.0, False)):
+        total = list_resistances(chosen, rivals=[rival(bic=bic, turns=turns)])[-1]
+        assert (total[1:5] != alone[1:5]) is counts
+
+
+def test_intervals_are_those_of_student():
+    quantile = 1.98667  # of 0.975 with 90 degrees of freedom, from a table
+    (one, _) = list_resistances(made_fit("p(R1,C1)", {"R1": 1e4, "C1": 1e-9}, std=0.1))
+    assert one.high_ohm == pytest.approx(1e4 * np.exp(0.1 * quantile), rel=1e-5)
+    assert one.low_ohm == pytest.approx(1e4 / np.exp(0.1 * quantile), rel=1e-5)
+    z = noisy(1e3 + arc(1e4, 1e-9, 0.9), 0.01)[:47]
+    found = fit_circuit(Spectrum.from_arrays("x", F[:47], z), "R0-p(R1,CPE1)")
+    assert found.freedom == 90
+    wide = np.log(found.high / found.values)[:3]
+    assert wide == pytest.approx([quantile * found.relative_std(name) for name in found.names[:3]], rel=1e-5)
+    t = np.linspace(300, 400, 7)
+    line = fit_arrhenius(t, conductivities(0.4, t), np.full(7, 0.02))
+    assert line.ea_high_ev - line.ea_ev == pytest.approx(2.57058 * line.ea_std_ev, rel=1e-5)  # five degrees
+
+
+@pytest.mark.parametrize(("degrees", "complete"), [(2.5, True), (3.2, False)])
+def test_a_spectrum_that_ends_within_a_twentieth_of_the_axis_has_met_it(degrees: float, complete: bool):
+    z = 1e3 * np.exp(-1j * np.deg2rad(np.linspace(80, degrees, 50)))
+    assert read_intercept(Spectrum.from_arrays("x", F, z)).complete is complete
+
+
+@pytest.mark.parametrize(("rise", "complete"), [(1.5, False), (2.5, True)])
+def test_a_minimum_of_the_phase_is_two_degrees_deep(rise: float, complete: bool):
+    phase = np.concatenate((np.linspace(60, 20, 30), np.full(5, 20.0), np.linspace(20, 20 + rise, 15)))
+    z = 1e3 * np.exp(-1j * np.deg2rad(phase))
+    assert read_intercept(Spectrum.from_arrays("x", F, z)).complete is complete
+
+
+@pytest.mark.parametrize(("alpha", "tried"), [(0.38, False), (0.43, True), (0.57, True), (0.62, False)])
+def test_exponents_near_a_half_may_be_of_warburg(alpha: float, tried: bool):
+    _, fits = choose_circuit(Spectrum.from_arrays("x", F, noisy(1e4 + cpe(1e-5, alpha), 0.002)))
+    assert any("W0" in one.circuit for one in fits) is tried
+
+
+@pytest.mark.parametrize(("share", "tried"), [(0.013, False), (0.03, True)])
+def test_an_inductance_is_looked_for_from_two_percent_of_the_modulus(share: float, tried: bool):
+    z = 100 + cpe(1e-2, 0.9) + 1j * 100 * share * F / F[0]
+    _, fits = choose_circuit(Spectrum.from_arrays("x", F, z))
+    assert any("L0" in one.circuit for one in fits) is tried
+
+
+@pytest.mark.parametrize(("alpha", "found"), [(0.25, 0.3), (0.35, 0.35)])
+def test_exponents_end_at_three_tenths(alpha: float, found: float):
+    fitted = fit_circuit(Spectrum.from_arrays("x", F, 100 + cpe(1e-5, alpha)), "R1-CPE0")
+    assert fitted["CPE0_1"] == pytest.approx(found, abs=2e-3)
+
+
+@pytest.mark.parametrize(("correlation", "factor"), [(0.25, 1.0), (0.36, 1.4577)])
+def test_neighbours_alike_widen_intervals(correlation: float, factor: float):
+    turn = np.arccos(correlation * 50 / 49) * np.arange(50)  # 50 points: three standard deviations are 0.3
+    assert _widened(np.cos(turn), np.sin(turn)) == pytest.approx(factor, rel=1e-3)
+
+
+def test_fits_start_where_they_are_said_to():
+    spectrum = Spectrum.from_arrays("x", F, noisy(Z, 0.003))
+    parts = Decomposition.from_spectrum(spectrum)
+    assert len(parts.tau_s) == 54  # six a decade, over seven decades and one on either side
+    one, two = parse_circuit("p(R1,CPE1)-CPE0"), parse_circuit("p(R1,CPE1)-p(R2,CPE2)-CPE0")
+    assert [guess[two.names.index("CPE1_1")] for guess in from_spectrum(parts, two)] == [0.9, 0.7]
+    values = np.array([1e4, 1e-9, 1.0, 1e-6, 0.8])  # a time constant of 10 us
+    shares, ratios = [], []
+    for guess in from_simpler(one, values, "1", two):
+        known = dict(zip(two.names, guess, strict=True))
+        fast, slow = ((known[f"R{n}"] * known[f"CPE{n}_0"]) ** (1 / 0.85) for n in "21")
+        assert (known["CPE1_1"], known["CPE2_1"]) == (0.85, 0.85)
+        shares.append(known["R2"] / (known["R1"] + known["R2"]))
+        ratios.append(slow / fast)
+    noisier = Spectrum.from_arrays("x", F, noisy(Z, 0.1))
+    misfits = [dict(zip(two.names, guess, strict=True)) for guess in from_misfit(
+        noisier, one, fit_circuit(noisier, "p(R1,CPE1)-CPE0").values, two
+    )]  # fmt: skip
+    turns = [(known["R2"] * known["CPE2_0"]) ** (1 / 0.85) * 2 * np.pi * 1e6 for known in misfits]
+    assert np.log10(turns) == pytest.approx([3.85, 1.4])  # two of 21 steps over seven decades
+    assert shares == pytest.approx([0.2, 0.5, 0.8])
+    assert ratios == pytest.approx([20.0] * 3)
+
+
+def test_a_total_is_extrapolated_from_three_times_what_was_measured():
+    one = analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))
+    largest = float(np.abs(one.spectrum.impedance_ohm).max())
+    for times, extrapolated in ((2.7, False), (3.3, True)):
+        values = one.fit.values * np.where([name.startswith("R") for name in one.fit.names], times * largest / 1.1e5, 1)
+        far = replace(one, fit=replace(one.fit, values=values))
+        assert any("extrapolated" in note for note in list_series_notes([far], None, 3e-11)) is extrapolated
+
+
+def test_a_total_is_far_from_the_axis_from_a_factor_of_two():
+    one = analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))
+    for times, far in ((0.45, True), (0.55, False), (1.8, False), (2.2, True)):
+        moved = compare_with_intercept(replace(one, intercept=one.intercept._replace(ohm=1.1e5 * times)))
+        assert (len(moved.notes) > len(one.notes)) is far
+
+
+def test_a_permittivity_of_a_solid_is_between_one_and_ten_thousand():
+    one = analyze_spectrum(Spectrum.from_arrays("x", F, arc(1e5, 1e-11, 1.0)))
+    for permittivity, strange in ((0.9, True), (1.1, False), (9e3, False), (1.1e4, True)):
+        fit = made_fit("p(R1,C1)", {"R1": 1e5, "C1": permittivity * 8.8541878e-14})  # F/cm
+        notes = list_series_notes([replace(one, fit=fit)], Geometry(1.0, 1.0), 3e-11)
+        assert any("is not that of a solid" in note for note in notes) is strange
+
+
+def test_many_spectra_have_no_pdf_and_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    one = analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))
+    picture, seen = draw(Series.from_analyses([one]), tmp_path).spectra[0], []
+    monkeypatch.setattr("phonolyte.impedance.drawing.draw_spectrum", lambda _, __, formats: seen.append(formats))
+    for n, formats in ((50, ("pdf", "png")), (51, ("png",))):
+        draw(Series.from_analyses([one] * n), tmp_path)
+        assert seen[-1] == formats
+    for n, folded, open_ in ((30, 0, 0), (31, 31, 30)):
+        drawings = Drawings((picture,) * n)
+        page = write_page(Series.from_analyses([one] * n), drawings, tmp_path / "x.html").read_text()
+        assert (page.count("<details"), page.count("<details open")) == (folded, open_)
+
+
+# Arrhenius
+
+
+def straight(t: np.ndarray, scatter: np.ndarray, energy: float = 0.4) -> np.ndarray:
+    return 1e4 / t * np.exp(-energy / (KB_EV_K * t) + scatter)
+
+
+def test_temperatures_within_a_twentieth_of_a_kelvin_are_one():
+    for apart, n in ((0.04, 2), (0.06, 3)):
+        assert count_temperatures([300.0, 300.0 + apart, 320.0]) == n
+
+
+def test_conductivities_weigh_by_their_uncertainty_down_to_one_percent():
+    rng = np.random.default_rng(0)
+    sigma = straight(T, 0.02 * rng.normal(size=8))
+    for coarse, fine, weights in ((0.02, 0.01, (0.5, 1.0)), (0.01, 0.001, (1.0, 1.0)), (0.01, 0.007, (1.0, 1.0))):
+        spread, weight = np.where(np.arange(8) % 2, fine, coarse), np.where(np.arange(8) % 2, weights[1], weights[0])
+        slope = np.polyfit(1 / T, np.log(sigma * T), 1, w=weight)[0]
+        assert fit_arrhenius(T, sigma, spread).ea_ev == pytest.approx(-slope * KB_EV_K, rel=1e-9)
+
+
+def test_a_point_is_off_in_two_percent_of_straight_lines():
+    scatter = np.array([0.01, -0.013, 0.004, 0.0, 0.011, -0.009, 0.003, -0.006])
+    limit = 5.6041  # Student's t of 1 - 0.02 / 16, five degrees of freedom
+    x, others = 1 / T, np.arange(8) != 3
+
+    def studentized(bump: float) -> float:
+        y = np.log(straight(T, scatter + bump * (~others)) * T)
+        design = np.stack((np.ones(7), x[others]), axis=1)
+        solution, square = np.linalg.lstsq(design, y[others], rcond=None)[:2]
+        at = np.array([1.0, x[3]])
+        freedom = 1 + at @ np.linalg.inv(design.T @ design) @ at
+        return float((y[3] - at @ solution) / np.sqrt(square[0] / 5 * freedom))
+
+    size = 1.0 / (studentized(1.0) - studentized(0.0))
+    for times, off in ((0.97, ()), (1.03, (3,))):
+        bump = (times * limit - studentized(0.0)) * size
+        assert fit_arrhenius(T, straight(T, scatter + bump * (~others)), np.full(8, 0.02)).outliers == off
+
+
+def test_an_interval_of_two_electronvolts_says_nothing():
+    assert find_fault(0.5, -0.45, 1.45) == ""
+    assert "says nothing" in find_fault(0.5, -0.55, 1.55)
+
+
+@pytest.mark.parametrize(("n", "lines"), [(5, 1), (6, 2)])
+def test_three_temperatures_on_either_side_make_two_regimes(n: int, lines: int):
+    t = np.linspace(300, 400, n)
+    scatter = 1e-3 * np.array([1.0, -2, 1, 1, -2, 1])[:n]
+    sigma = straight(t, scatter) * np.exp(np.minimum(0.0, -0.3 * (1 / t - 1 / 350) / KB_EV_K))
+    assert len(fit_regimes(t, sigma, np.full(n, 0.02))) == lines
+
+
+@pytest.mark.parametrize(("step", "lines"), [(0.025, 1), (0.035, 2)])
+def test_two_regimes_differ_by_three_hundredths_of_an_electronvolt(step: float, lines: int):
+    t = np.linspace(300, 440, 40)
+    kink = np.where(t < 370, -step * (1 / t - 1 / 370) / KB_EV_K, 0.0)
+    sigma = straight(t, kink + 1e-4 * np.sin(7.0 * np.arange(40)))
+    assert len(fit_regimes(t, sigma, np.full(40, 0.01))) == lines
+
+
+def gain_of_two_lines(t: np.ndarray, sigma: np.ndarray) -> float:
+    """By how much the information criterion of the best two lines is better: a break has three parameters more."""
+    x, y, n = 1 / t, np.log(sigma * t), len(t)
+
+    def square(part: slice) -> float:
+        return float(
+            np.sum((y[part] - np.polyval(np.polyfit(x[part] - x.mean(), y[part], 1), x[part] - x.mean())) ** 2)
+        )
+
+    two = min(square(slice(0, cut)) + square(slice(cut, n)) for cut in range(3, n - 2))
+    return float(n * np.log(square(slice(0, n)) / two) - 3 * np.log(n))
+
+
+@pytest.mark.parametrize(("gain", "lines"), [(9.0, 1), (11.0, 2)])
+def test_two_lines_are_better_than_one_by_ten(gain: float, lines: int):
+    t = np.linspace(300, 440, 40)
+    scatter, kink = np.sin(7.0 * np.arange(40)), np.where(t < 370, -0.2 * (1 / t - 1 / 370) / KB_EV_K, 0.0)
+    size = brentq(lambda size: gain_of_two_lines(t, straight(t, kink + size * scatter)) - gain, 0.01, 3.0)
+    assert len(fit_regimes(t, straight(t, kink + size * scatter), np.full(40, 0.01))) == lines
+
+
+def test_a_step_between_lines_whose_energies_may_be_one_is_not_two_regimes():
+    t, scatter = np.linspace(300, 440, 12), 0.1 * np.random.default_rng(4).normal(size=12)
+    sigma = straight(t, np.where(t < 370, 0.0, 1.5) + scatter)
+    assert gain_of_two_lines(t, sigma) > 20
+    cold, warm = (fit_arrhenius(t[part], sigma[part], np.full(6, 0.01)) for part in (slice(0, 6), slice(6, 12)))
+    assert abs(cold.ea_ev - warm.ea_ev) > 0.03  # by chance: each is less certain than that
+    assert len(fit_regimes(t, sigma, np.full(12, 0.01))) == 1

@@ -25,7 +25,7 @@ from phonolyte.barriers import calculation as barriers
 from phonolyte.barriers.calculation import HOPS_TABLE, Material, site_energies
 from phonolyte.barriers.cluster import neb_cluster_campaign
 from phonolyte.barriers.hops import Edge, Hop, Network, find_hops, percolation_threshold
-from phonolyte.barriers.neb import Ends, climb, read_path, relax_ends, vacancy_ends, write_path
+from phonolyte.barriers.neb import Ends, climb, read_path, relax_ends, remarks, vacancy_ends, write_path
 from phonolyte.chemistry.charges import mobile_charge
 from phonolyte.cli import app
 from phonolyte.dynamics import DynamicsSettings, dynamics_campaign
@@ -33,6 +33,8 @@ from phonolyte.dynamics.calculation import (
     DIFFUSIVITIES,
     FEWEST_HOPS,
     MELTED_A,
+    Diffusivity,
+    _run_row,
     arrhenius,
     conductivity_s_cm,
     count_hops,
@@ -188,6 +190,39 @@ def test_hops_have_the_same_names_in_any_order_of_atoms_and_in_any_cell(name: st
 def test_a_hop_past_another_site_is_left_out():
     chain = Atoms("Li", cell=[3, 8, 8], pbc=True)
     assert [hop.name for hop in find_hops(chain, "Li", cutoff_a=7.0).hops] == ["Li-3.00"]
+
+
+@pytest.mark.parametrize(("aside_a", "direct"), [(0.68, False), (0.72, True)])
+def test_a_hop_passes_a_site_that_is_nearer_to_it_than_seven_tenths_of_an_angstrom(aside_a: float, direct: bool):
+    zigzag = Atoms("Li2", positions=[[0, 0, 0], [aside_a, 2, 0]], cell=[12, 4, 12], pbc=True)
+    names = [hop.name for hop in find_hops(zigzag, "Li", cutoff_a=4.5).hops]
+    assert any(name.startswith("Li-4.00") for name in names) == direct
+
+
+@pytest.mark.parametrize(("b_a", "names"), [(3.008, ["Li-3.00a", "Li-3.00b"]), (3.012, ["Li-3.00", "Li-3.01"])])
+def test_lengths_that_differ_by_less_than_a_hundredth_of_an_angstrom_have_one_name(b_a: float, names: list[str]):
+    layers = Atoms("Li", cell=[3.0, b_a, 9.0], pbc=True)
+    assert [hop.name for hop in find_hops(layers, "Li", cutoff_a=4.0, symprec_a=1e-4).hops] == names
+
+
+def test_a_hop_crosses_an_atom_nearer_than_half_an_angstrom():
+    hop = line("Li-3.00", Edge(0, 0, (1, 0, 0)))
+    assert [replace(hop, clearance_a=clearance).crosses for clearance in (0.49, 0.51)] == [True, False]
+
+
+def test_a_path_has_dimensions_of_one_network_up_to_two_hundredths_of_an_electronvolt():
+    found = percolation(SULFIDE, "Li", PercolationSettings(resolution_a=0.6))
+    for levels_ev, dimensions in (((0.3, 0.319, 0.321), 2), ((0.3, 0.31, 0.319), 3), ((0.3, np.inf, np.inf), 1)):
+        assert replace(found, barriers_ev=levels_ev).dimensions == dimensions
+
+
+def test_settings_are_those_of_the_documentation_and_the_help():
+    neb, md, bvse = NebSettings(), DynamicsSettings(), PercolationSettings()
+    assert (neb.min_length_a, neb.images, neb.fmax_ev_a, neb.ends_fmax_ev_a) == (8.0, 5, 0.05, 0.02)
+    assert (neb.max_steps, neb.cutoff_a, neb.symprec_a, neb.relax, neb.charge) == (200, 5.0, 0.01, True, None)
+    assert (md.temperatures_k, md.time_ps, md.settle_ps) == ((600.0, 800.0, 1000.0), 20.0, 2.0)
+    assert (md.timestep_fs, md.sample_fs, md.min_length_a, md.symprec_a, md.seed) == (2.0, 20.0, 8.0, 0.01, 0)
+    assert (bvse.resolution_a, bvse.cutoff_a, bvse.highest_ev, bvse.limit_atoms) == (0.2, 10.0, 5.0, 200)
 
 
 def test_layers_percolate_in_two_dimensions():
@@ -549,6 +584,12 @@ def test_what_neb_x_cannot_do_is_refused(tmp_path: Path, hydride: tuple[Crystal,
         neb_cluster_campaign([crystal], "Li", cluster, tmp_path / "out", NebSettings(relax=False, limit_s=1.0))
 
 
+@pytest.mark.parametrize(("dip_ev", "remark"), [(0.049, ""), (0.051, "a site lies on the way, lower than both ends")])
+def test_an_image_far_below_both_ends_is_a_site_of_its_own(dip_ev: float, remark: str):
+    energies = np.array([0.0, 0.3, -dip_ev, 0.3, 0.1])
+    assert remarks(energies, 0.01, NebSettings(), converged=True) == remark
+
+
 def test_an_engine_without_charges_refuses_one(emt: Engine, tmp_path: Path):
     with pytest.raises(SettingsError, match="knows no charges"):
         barrier_campaign([COPPER], "Cu", emt, tmp_path, replace(FAST, charge=-1.0))
@@ -602,6 +643,79 @@ def test_a_melt_gives_no_diffusivity():
     assert found.framework_a > MELTED_A
     assert found.hops > FEWEST_HOPS
     assert len(found.samples_cm2_s) == 0
+
+
+def moved(distance_a: float, frames: int | None = None) -> list[Atoms]:
+    """One ion that goes over a distance, and comes back after a number of frames of 20 fs."""
+    still = walk(2, 200, 1e-6)
+    for frame in still[100 : None if frames is None else 100 + frames]:
+        frame.positions[0, 1] += distance_a
+    return still
+
+
+@pytest.mark.parametrize(
+    ("distance_a", "frames", "hops"),
+    [
+        (1.38, None, 0),  # 0.7 of the 2 angstrom between sites are 1.4
+        (1.42, None, 1),
+        (3.0, 4, 0),  # over 10 frames, 0.2 ps, the mean of four is 1.2 angstrom
+        (3.0, 5, 2),  # and that of five 1.5
+    ],
+)
+def test_an_ion_hops_seven_tenths_of_the_way_for_a_fifth_of_a_picosecond(
+    distance_a: float, frames: int | None, hops: int
+):
+    settings = DynamicsSettings(settle_ps=0.02, time_ps=4.0)
+    assert diffusivity(moved(distance_a, frames), "Li", settings, 2.0, 2.0).hops == hops
+
+
+def test_an_interval_leaves_out_two_and_a_half_percent_on_either_side():
+    found = Diffusivity(50, 1.0, np.arange(1001.0), 1e-7, 0.2)
+    row = _run_row(found, 600.0, 24, 1, 1000.0)
+    interval = [row[name] for name in ("diffusivity_cm2_s", "diffusivity_low_cm2_s", "diffusivity_high_cm2_s")]
+    assert interval == pytest.approx([500.0, 25.0, 975.0])
+
+
+def strained(apart_a: float) -> list[Atoms]:
+    """Ions that walk at random while two atoms of the framework go apart, each by so many angstrom, at once."""
+    frames = walk(24, 1000, 0.35)
+    for frame in frames[2:]:
+        frame.positions[24:, 0] += apart_a, -apart_a
+        frame.wrap()
+    return frames
+
+
+@pytest.mark.parametrize(("apart_a", "melts"), [(1.45, False), (1.55, True)])
+def test_a_crystal_melts_where_all_other_atoms_have_moved_by_more_than_one_and_a_half_angstrom(
+    apart_a: float, melts: bool
+):
+    settings = DynamicsSettings(settle_ps=0.02, time_ps=20.0)
+    found = diffusivity(strained(apart_a), "Li", settings, 2.0, 2.0)
+    assert found.framework_a == pytest.approx(apart_a)
+    assert (len(found.samples_cm2_s) == 0) == melts
+    row = _run_row(found, 600.0, 24, 1, 1000.0)
+    assert ("the crystal melts" in row["why"]) == melts
+    assert (row["sigma_s_cm"] is None) == melts
+    assert row["below_cm2_s"] is None
+
+
+def test_a_crystal_without_hops_that_melts_has_no_bound_of_its_diffusivity():
+    """Whether a bound is given, which is the other place that the limit of a melt decides."""
+    for moved_a, has_bound in ((1.45, True), (1.55, False)):
+        row = _run_row(Diffusivity(3, 0.1, np.array([]), 1e-7, moved_a), 600.0, 24, 1, 1000.0)
+        assert (row["below_cm2_s"] == 1e-7) == has_bound
+
+
+@pytest.mark.parametrize(("n_hops", "known"), [(19, False), (20, True)])
+def test_a_diffusivity_takes_twenty_hops(n_hops: int, known: bool):
+    settings = DynamicsSettings(settle_ps=0.02, time_ps=20.0)
+    frames = walk(24, 1000, 1e-3)
+    for hop in range(n_hops):
+        for frame in frames[100 + 40 * hop :]:
+            frame.positions[hop, 1] += 2.0
+    found = diffusivity(frames, "Li", settings, 2.0, 2.0)
+    assert found.hops == n_hops
+    assert (len(found.samples_cm2_s) > 0) == known
 
 
 def test_a_conductor_of_copper_is_one_of_single_charges():

@@ -13,16 +13,18 @@ from sklearn.linear_model import Ridge
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS
+from phonolyte.chemistry.formulas import composition_of
 from phonolyte.errors import ModelError, TableError
 from phonolyte.features import feature_names
 from phonolyte.models import BandCenterModel
 from phonolyte.models.algorithms import FEATURE_SETS, SCAN, STUDY, regressor
 from phonolyte.models.domain import Domain, Intervals
+from phonolyte.models.nearest import Learned
 from phonolyte.models.selection import CorrelationSelector
 from phonolyte.models.training import LearningSet, read_learning_set, train
 from phonolyte.models.trees import TreeEnsemble
-from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics
-from phonolyte.structures.crystal import elements_in
+from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics, n_folds
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def learning_set() -> LearningSet:
     target = 40 + 6 * table.iloc[:, 0] + 4 * table.iloc[:, 3] + 2 * np.abs(table.iloc[:, 5])
     formulas = random.choice(["Li2O", "LiF", "NaCl", "MgO", "ZnS", "Li3N", "AgI", "KBr", "CaF2", "Li2S",
                               "Na2S", "LiCl", "NaF", "CuI"], size=80).tolist()  # fmt: skip
-    elements = [frozenset(elements_in(formula)) for formula in formulas]
+    elements = [frozenset(composition_of(formula)) for formula in formulas]
     return LearningSet(table, target.to_numpy(), formulas, elements, "")
 
 
@@ -118,6 +120,11 @@ def test_intervals_hold_as_often_as_they_say():
     assert inside.mean() == pytest.approx(0.9, abs=0.02)
 
 
+def test_an_interval_is_a_factor_times_the_spread_and_a_floor():
+    assert Intervals(2.0, 1.5).half_width(np.array([0.0, 3.0])).tolist() == [3.0, 9.0]
+    assert Intervals(2.0, 1.5, 0.0).half_width(np.array([0.0, 3.0])).tolist() == [3.0, 3.0]
+
+
 def test_the_domain_ends_where_features_or_elements_are_strange(learning_set: LearningSet):
     domain = Domain.fit(learning_set.table, learning_set.elements)
     far = learning_set.table.iloc[:1] + 30.0
@@ -125,6 +132,71 @@ def test_the_domain_ends_where_features_or_elements_are_strange(learning_set: Le
     assert domain.contains(near, [{"Li", "O"}]).tolist() == [True]
     assert domain.contains(far, [{"Li", "O"}]).tolist() == [False]
     assert domain.contains(near, [{"Li", "U"}]).tolist() == [False]
+
+
+def test_the_domain_does_not_depend_on_units_and_takes_atomic_numbers(learning_set: LearningSet):
+    table, rng = learning_set.table, np.random.default_rng(1)
+    domain = Domain.fit(table, learning_set.elements)
+    units = rng.uniform(0.1, 50.0, table.shape[1])
+    other = Domain.fit(table * units + 7.0, learning_set.elements)
+    np.testing.assert_allclose(other.distance(table * units + 7.0), domain.distance(table))
+    known = sorted(domain.elements)
+    symbols = [["Li", known[0]], ["Li", "U"], ["Li", known[-1]]]
+    numbers = np.array([[ATOMIC_NUMBERS[symbol] for symbol in pair] for pair in symbols])
+    rows = pd.concat([table.iloc[:2], table.iloc[:1] + 30.0])
+    assert domain.contains(rows, symbols).tolist() == [True, False, False]
+    assert domain.contains_numbers(rows.to_numpy(), numbers).tolist() == [True, False, False]
+
+
+def test_without_a_spread_all_intervals_are_of_one_width():
+    residual = np.random.default_rng(4).normal(size=4000)
+    rule = Intervals.calibrate(residual, None)
+    assert rule.per_spread == 0.0
+    # nine tenths of a normal distribution lie within 1.645 standard deviations
+    assert rule.half_width(np.array([0.0, 9.0])) == pytest.approx([1.645, 1.645], abs=0.08)
+
+
+def test_the_domain_holds_ninety_nine_of_a_hundred_it_has_learned_from():
+    table = pd.DataFrame(np.random.default_rng(5).normal(size=(1000, 4)), columns=list("abcd"))
+    domain = Domain.fit(table, [{"Li"}] * 1000)
+    assert domain.contains(table, [{"Li"}] * 1000).sum() == 990
+
+
+@pytest.mark.parametrize(("split", "n"), [("random", 10), ("composition", 10), ("representative", 1)])
+def test_there_are_ten_folds_and_one_representative_split(learning_set: LearningSet, split: str, n: int):
+    parts = list(folds(split, learning_set.target, learning_set.groups, seed=0))
+    assert len(parts) == n == n_folds(split, learning_set.groups)
+    if split == "representative":
+        assert len(parts[0][1]) == 16  # a fifth of 80
+
+
+def test_scores_are_what_their_names_say():
+    table = pd.DataFrame({
+        "algorithm": "a", "features": "all", "split": "random", "fold": [0, 0, 0, 1, 1],
+        "band_center_mev": [10.0, 20.0, 30.0, 5.0, 15.0], "predicted_mev": [13.0, 20.0, 26.0, 5.0, 15.0],
+    })  # fmt: skip
+    (row,) = metrics(table)
+    # errors of 3, 0 and -4 meV in the first fold, of nothing in the second
+    assert row["n"] == 5
+    assert row["r2"] == pytest.approx((1 - 25 / 200 + 1) / 2)
+    assert row["mae_mev"] == pytest.approx(7 / 3 / 2)
+    assert row["rmse_mev"] == pytest.approx((25 / 3) ** 0.5 / 2)
+    assert row["mae_std_mev"] == pytest.approx(7 / 3 / 2**0.5)
+
+
+def test_the_nearest_compounds_are_four_by_the_distance_of_the_domain(learning_set: LearningSet):
+    domain = Domain.fit(learning_set.table, learning_set.elements)
+    learned = Learned.of(domain, learning_set.table, learning_set.formulas, learning_set.target)
+    asked = learning_set.table.iloc[[3, 8]] + 0.2
+    places, distances = learned.nearest(asked)
+    for row, (crystal, found, distance) in enumerate(zip(asked.to_numpy(), places, distances, strict=True)):
+        apart = (learning_set.table.to_numpy() - crystal) / domain.scale
+        mahalanobis = np.sqrt([x @ domain.precision @ x for x in apart])
+        assert found.tolist() == np.argsort(mahalanobis)[:4].tolist(), row
+        np.testing.assert_allclose(distance, np.sort(mahalanobis)[:4])
+    assert [part.shape for part in learned.nearest(asked.iloc[:0])] == [(0, 4), (0, 4)]
+    assert learned.nearest(asked, n=99)[0].shape == (2, 80)
+    assert learned.nearest(learning_set.table.iloc[[5]], n=1)[1].tolist() == [[0.0]]
 
 
 def test_a_trained_model_is_read_back_and_has_its_card_and_metrics(learning_set: LearningSet, tmp_path: Path):
@@ -197,6 +269,17 @@ def test_rows_that_cannot_be_learned_from_are_failures(learning_set: LearningSet
     assert feature_names()[2] in failures[1].message or feature_names()[2] in failures[0].message
 
 
+def test_rows_whose_formula_is_not_one_are_failures(learning_set: LearningSet, tmp_path: Path):
+    table = as_table(learning_set)
+    table.loc[[2, 4, 6], "formula"] = ["Qq2O", "lithium", None]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    data, failures = read_learning_set(tmp_path / "t.csv")
+    assert len(data.target) == len(data.elements) == len(data.formulas) == 77
+    assert {failure.material_id: failure.error for failure in failures} == {
+        "m2": "UnknownElement", "m4": "BadFormula", "m6": "BadFormula",
+    }  # fmt: skip
+
+
 def test_crystals_without_a_center_are_failures_and_a_folder_will_do(tmp_path: Path):
     salt = Structure(np.eye(3) * 3, ["Na"], [[0, 0, 0]]).as_dict()
     centers = [20.0, None, 22.0, 23.0]
@@ -228,3 +311,203 @@ def test_names_of_algorithms_and_feature_sets_are_documented():
     assert STUDY == ("extra_trees", "gradient_boosting", "xgboost", "decision_tree")
     assert FEATURE_SETS == ("all", "selected", "selected_in_fold")
     assert len(SCAN) >= 10
+
+
+def test_a_repeated_name_in_a_table_of_features_is_refused(learning_set: LearningSet, tmp_path: Path):
+    table = as_table(learning_set).replace({"material_id": {"m4": "m3"}}).astype({"band_center_mev": object})
+    table.loc[3, "band_center_mev"] = "n/a"
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(TableError, match=r"more than one row of 1 materials: for example m3"):
+        read_learning_set(tmp_path / "t.csv")
+
+
+def test_names_in_a_table_of_features_stay_as_they_are(learning_set: LearningSet, tmp_path: Path):
+    table = as_table(learning_set)
+    table.loc[:3, "material_id"] = ["NaN", "0012", "12", ""]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    data, failures = read_learning_set(tmp_path / "t.csv")
+    assert data.table.index[:4].tolist() == ["NaN", "0012", "12", "t-4"]
+    assert not failures
+
+
+def test_columns_that_are_not_numbers_are_failures(learning_set: LearningSet, tmp_path: Path):
+    table = as_table(learning_set)
+    table[feature_names()[1]] = [[1.0]] + [[2.0, 3.0]] * 79
+    table.to_parquet(tmp_path / "t.parquet")
+    data, failures = read_learning_set(tmp_path / "t.parquet")
+    assert len(data.target) == 0
+    assert {failure.error for failure in failures} == {"MissingFeature"}
+
+
+SMALL = ExtraTreesRegressor(n_estimators=5, max_depth=4, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def small_model(learning_set: LearningSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("small")
+    ensemble = TreeEnsemble.of(SMALL.fit(learning_set.table, learning_set.target))
+    domain = Domain.fit(learning_set.table, learning_set.elements)
+    BandCenterModel(ensemble, tuple(learning_set.table.columns), Intervals(1.0, 1.0), domain).save(folder)
+    return folder
+
+
+def spoil(folder: Path, target: Path, **arrays: object) -> Path:
+    """A model with other arrays; one that is None is left out."""
+    with np.load(folder / "model.npz") as stored:
+        merged = {**stored, **arrays}
+    (target / "model.json").write_bytes((folder / "model.json").read_bytes())
+    np.savez(target / "model.npz", **{name: array for name, array in merged.items() if array is not None})
+    return target
+
+
+def changed(name: str, at: int, value: float) -> object:
+    def change(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        array = arrays[name].copy()
+        array.reshape(-1)[at] = value
+        return {name: array}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (changed("left", 0, 10**6), "a child before itself or in another tree"),
+        (changed("left", 0, 0), "a child before itself"),
+        (changed("left", 1, 0), "a child before itself"),
+        (changed("right", 0, 10**6), "a child before itself or in another tree"),
+        (changed("right", 0, 1), "child of none, or of several"),
+        (changed("left", 0, -1), "child of none, or of several"),
+        (changed("roots", 0, 1), "do not increase"),
+        (changed("roots", 1, 0), "do not increase"),
+        (changed("roots", -1, 10**6), "do not increase"),
+        (changed("roots", 1, 3), "another tree|child of none"),
+        (changed("feature", 0, -7), "its feature has the number -7"),
+        (changed("feature", 0, 12), "names 12 features, and model.npz looks at 13"),
+        (changed("feature", 0, 32_000), "names 12 features"),
+        (changed("threshold", 0, np.nan), "not a finite number"),
+        (changed("value", 3, np.inf), "not a finite number"),
+        (lambda a: {"base": np.array(np.nan)}, "not a finite number"),
+        (lambda a: {"weight": None}, "weight.*missing"),
+        (lambda a: {"left": None}, "left.*missing"),
+        (lambda a: {"left": a["left"].astype(float)}, "left.*float64"),
+        (lambda a: {"left": a["left"][:-1]}, "arrays have"),
+        (lambda a: {"value": a["value"][:, None]}, "value.*shape"),
+        (lambda a: {"roots": a["roots"][:0]}, "roots"),
+        (lambda a: {name: a[name][:0] for name in ("left", "right", "feature", "value", "threshold")}, "nodes"),
+        (changed("domain_scale", 0, 0.0), "not positive"),
+        (changed("domain_mean", 0, np.nan), "domain mean"),
+        (changed("domain_precision", 1, 1e9), "precision"),
+        (lambda a: {"domain_precision": -a["domain_precision"]}, "precision"),
+        (lambda a: {"domain_precision": a["domain_precision"][:1]}, "precision"),
+        (lambda a: {"domain_elements": np.array(["Li", "Qq"])}, "names the element 'Qq'"),
+        (lambda a: {"domain_elements": np.array([3, 4])}, "domain elements"),
+        (lambda a: {"domain_features": a["domain_features"][[0, 0, 1]]}, "domain features"),
+    ],
+)
+def test_arrays_that_make_up_no_model_are_refused(small_model: Path, tmp_path: Path, change: object, message: str):
+    with np.load(small_model / "model.npz") as stored:
+        arrays = change(dict(stored))  # type: ignore[operator]
+    with pytest.raises(ModelError, match=f"is damaged: .*({message}).*Fit it again"):
+        BandCenterModel.load(spoil(small_model, tmp_path, **arrays))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("features", ["a", "b"], "names 2 features"),
+        ("features", ["mean_Row"] * 12, "names 1 features"),
+        ("features", "abcdefghijkl", "list of names"),
+        ("features", None, "list of names"),
+        ("intervals", {"factor": 1.0}, "intervals.*floor_mev"),
+        ("intervals", {"factor": "wide", "floor_mev": 1.0, "per_spread": 1.0}, "intervals.*wide"),
+        ("intervals", {"factor": -1.0, "floor_mev": 1.0, "per_spread": 1.0}, "intervals.*-1"),
+        ("intervals", [1, 2, 3], "intervals"),
+        ("provenance", [], "provenance"),
+        ("format", [1], "has format"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(
+    small_model: Path, tmp_path: Path, key: str, value: object, message: str
+):
+    spoil(small_model, tmp_path)
+    record = json.loads((tmp_path / "model.json").read_text()) | {key: value}
+    (tmp_path / "model.json").write_text(json.dumps(record))
+    with pytest.raises(ModelError, match=f"{message}.*Fit it again"):
+        BandCenterModel.load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", "[" * 99_999, '{"format": 1', '{"format": 1, "format": 1}', "\xff"])
+def test_a_manifest_that_is_no_record_is_refused(small_model: Path, tmp_path: Path, text: str):
+    spoil(small_model, tmp_path)
+    (tmp_path / "model.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ModelError, match="Fit it again"):
+        BandCenterModel.load(tmp_path)
+
+
+def test_whatever_is_changed_in_a_model_it_predicts_numbers_or_is_refused(
+    small_model: Path, learning_set: LearningSet, tmp_path: Path
+):
+    """Compiled code that follows a wrong link would end the interpreter, and these tests with it."""
+    random = np.random.default_rng(0)
+    with np.load(small_model / "model.npz") as stored:
+        arrays = dict(stored)
+    n_refused = 0
+    for _ in range(300):
+        name = str(random.choice(["roots", "feature", "left", "right", "threshold", "value"]))
+        array = arrays[name].copy()
+        raw = array.view(np.uint8).reshape(-1)
+        raw[random.integers(len(raw), size=random.integers(1, 4))] = random.integers(256)
+        try:
+            model = BandCenterModel.load(spoil(small_model, tmp_path, **{name: array}))
+        except ModelError:
+            n_refused += 1
+            continue
+        found = model.predict(learning_set.table, learning_set.elements)
+        assert np.isfinite(found["band_center_mev"]).all()
+    assert 100 < n_refused < 300
+
+
+@pytest.mark.parametrize("name", ["model.npz", "model.json"])
+def test_bytes_that_change_on_the_way_are_noticed_or_harmless(
+    small_model: Path, learning_set: LearningSet, tmp_path: Path, name: str
+):
+    random = np.random.default_rng(1)
+    raw = (small_model / name).read_bytes()
+    spoil(small_model, tmp_path)
+    for number in range(150):
+        damaged = bytearray(raw)
+        if number % 3 == 0:
+            del damaged[random.integers(len(raw)) :]
+        else:
+            damaged[random.integers(len(raw))] ^= 1 << random.integers(8)
+        (tmp_path / name).write_bytes(damaged)
+        try:
+            model = BandCenterModel.load(tmp_path)
+            model.predict(learning_set.table, learning_set.elements)
+        except ModelError:
+            continue
+
+
+def test_a_table_of_fewer_columns_than_the_trees_look_at_is_refused(learning_set: LearningSet):
+    ensemble = TreeEnsemble.of(SMALL.fit(learning_set.table, learning_set.target))
+    with pytest.raises(ModelError, match="look at 12 features"):
+        ensemble.predict(learning_set.table.iloc[:, :3])
+    with pytest.raises(ModelError, match="look at 12 features"):
+        ensemble.predict(np.zeros(12))
+
+
+def test_damaged_neighbours_are_refused(learning_set: LearningSet, tmp_path: Path):
+    domain = Domain.fit(learning_set.table, learning_set.elements)
+    Learned.of(domain, learning_set.table, learning_set.formulas, learning_set.target).save(tmp_path)
+    raw = (tmp_path / "learned.parquet").read_bytes()
+    assert Learned.beside(tmp_path, domain)
+    table = pd.read_parquet(tmp_path / "learned.parquet")
+    for damage in (raw[: len(raw) // 2], b"", b"PAR1"):
+        (tmp_path / "learned.parquet").write_bytes(damage)
+        with pytest.raises(ModelError, match=r"learned\.parquet is damaged"):
+            Learned.beside(tmp_path, domain)
+    for spoilt in (table.drop(columns="formula"), table.assign(x0="far"), table.assign(x0=np.nan), table.iloc[:0]):
+        spoilt.to_parquet(tmp_path / "learned.parquet")
+        with pytest.raises(ModelError, match=r"learned\.parquet is damaged"):
+            Learned.beside(tmp_path, domain)

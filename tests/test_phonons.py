@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from ase.build import bulk
+from phonolyte.phonons.campaign import campaign
 from rich.console import Console
 from typer.testing import CliRunner
 
+from phonolyte.chemistry.formulas import shares_of
 from phonolyte.cli import app
 from phonolyte.errors import MissingExtraError, ModelError, PhononError, SettingsError, TableError
 from phonolyte.forces import Engine, open_engine
@@ -27,10 +29,8 @@ from phonolyte.phonons.calibration import (
     cross_validated,
     learn_from_run,
     scores,
-    shares_of,
     shipped_folder,
 )
-from phonolyte.phonons.campaign import campaign
 from phonolyte.phonons.convergence import convergence
 from phonolyte.phonons.workflow import Spectrum, element_shares, spectrum
 from phonolyte.runs.records import write_run
@@ -479,3 +479,32 @@ def test_a_calibration_is_read_back(tmp_path: Path):
         Calibration.load(tmp_path / "c.json")
     with pytest.raises(TableError, match="too few"):
         Calibration.learn(np.ones(3), np.ones(3), [{}] * 3, "factor")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", "[" * 99_999, '{"factor": "1"', '{"factor": -1}', '{"factor": NaN}', '{"factor": true}',
+     '{"factor": 1, "elements": []}', '{"factor": 1, "elements": {"Qq": 0.1}}',
+     '{"factor": 1, "elements": {"Li": "a"}}',
+     '{"factor": 1, "luck": 3}', '{"factor": 1, "factor": 2}', '{"factor": 1, "provenance": 3}', "1" * 5000],
+)  # fmt: skip
+def test_what_is_no_calibration_is_refused(tmp_path: Path, text: str):
+    (tmp_path / "c.json").write_text(text)
+    with pytest.raises(ModelError, match=r"is no calibration: .+Learn it again"):
+        Calibration.load(tmp_path / "c.json")
+
+
+def test_reference_centers_keep_their_names_and_may_not_contradict_each_other(tmp_path: Path):
+    run = run_folder(tmp_path / "run", 1.1)
+    reference = pd.read_csv(run / "reference.csv")
+    renamed = [f"00{number}" for number in range(len(reference))]
+    table = pd.read_parquet(run / "phonons.parquet").assign(material_id=renamed)
+    table.to_parquet(run / "phonons.parquet")
+    reference.assign(material_id=renamed).to_csv(run / "reference.csv", index=False)
+    assert learn_from_run(run, run / "reference.csv").factor == pytest.approx(1.1)
+    twice = pd.concat(
+        [reference.assign(material_id=renamed), pd.DataFrame([{"material_id": "000", "band_center_mev": 1}])]
+    )
+    twice.to_csv(run / "reference.csv", index=False)
+    with pytest.raises(TableError, match="two different rows"):
+        learn_from_run(run, run / "reference.csv")

@@ -35,7 +35,7 @@ from phonolyte.runs.records import CRYSTALS, file_name, write_crystals
 from phonolyte.runs.run import Run
 from phonolyte.structures import Crystal, read
 from phonolyte.study import TO_THE_END
-from phonolyte.verbs import write_own_report
+from phonolyte.verbs.opening import write_own_report
 
 HOSTILE = (
     "<script>window.hacked = 1</script>",

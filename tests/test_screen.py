@@ -16,6 +16,7 @@ from pymatgen.core.structure import Structure
 from typer.testing import CliRunner
 
 from phonolyte import verbs
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.cli import app
 from phonolyte.errors import SettingsError, TableError
 from phonolyte.runs.executors import ExecutorSettings, open_executor
@@ -30,6 +31,7 @@ from phonolyte.screen import (
     read_properties,
     repeats,
 )
+from phonolyte.screen.criteria import apply_criteria
 from phonolyte.structures import Crystal, Reading, batches, read
 from phonolyte.structures.crystal_table import crystal_table
 from phonolyte.summary import candidates_table, funnel_table
@@ -90,6 +92,41 @@ def test_any_mobile_ion_and_radioactive_elements():
     )
     lenient = Criteria(ion=None, max_center_mev=None, no_radioactive=False)
     assert rank_crystals(READING, criteria=lenient).table.set_index("material_id")["passes"]["radium"]
+
+
+def judged(criteria: Criteria, *, elements: list[set[str]] | None = None, **columns: list[float]) -> pd.DataFrame:
+    """Verdicts on compounds that all criteria like but for what is given."""
+    sets = elements or [{"Li", "O"}] * len(next(iter(columns.values())))
+    numbers = [{ATOMIC_NUMBERS[symbol] for symbol in symbols} for symbols in sets]
+    table = pd.DataFrame({
+        "material_id": [f"m{i}" for i in range(len(sets))], "duplicate_of": None,
+        "elements_low": np.array([sum(2**z for z in of_one if z < 64) for of_one in numbers], np.uint64),
+        "elements_high": np.array([sum(2 ** (z - 64) for z in of_one if z >= 64) for of_one in numbers], np.uint64),
+        **({"band_center_mev": 30.0, "e_hull_ev": 0.0, "band_gap_ev": 5.0} | columns),
+    })  # fmt: skip
+    return apply_criteria(table, criteria)[0]
+
+
+def test_technetium_promethium_and_what_follows_bismuth_are_radioactive():
+    unstable = ["Tc", "Pm", "Po", "At", "Rn", "Fr", "Ra", "Ac", "Th", "Pa", "U", "Np", "Pu", "Am", "Lr"]
+    stable = ["Mo", "Ru", "Nd", "Sm", "Pb", "Bi", "H"]
+    compounds = [{"Li", symbol} for symbol in (*unstable, *stable)]
+    table = judged(Criteria(), elements=compounds)
+    assert table["passes"].tolist() == [False] * len(unstable) + [True] * len(stable)
+    assert table["reason"].tolist()[:3] == ["radioactive: Tc", "radioactive: Pm", "radioactive: Po"]
+    assert judged(Criteria(no_radioactive=False), elements=compounds)["passes"].all()
+
+
+def test_the_criteria_of_the_study_include_their_bounds():
+    assert judged(Criteria(), band_center_mev=[39.9, 40.0, 40.1])["passes"].tolist() == [True, True, False]
+    assert judged(Criteria(), e_hull_ev=[0.049, 0.05, 0.051])["passes"].tolist() == [True, True, False]
+    assert judged(Criteria(), band_gap_ev=[0.99, 1.0, 1.01])["passes"].tolist() == [False, True, True]
+
+
+def test_eight_elements_are_mobile_ions():
+    mobile = ["Li", "Na", "K", "Mg", "Ca", "Zn", "Ag", "Cu"]
+    compounds = [{symbol, "O"} for symbol in (*mobile, "Rb", "Cs", "Al", "Be", "Sr")]
+    assert judged(Criteria(), elements=compounds)["passes"].tolist() == [True] * 8 + [False] * 5
 
 
 def test_a_property_nobody_has_is_not_asked_and_said():
@@ -386,3 +423,33 @@ def test_a_study_trains_a_model_and_screens_with_it(tmp_path: Path):
     assert ranked["passes"].sum() == sum(c == "Li" for c, _ in pairs[:24])
     truth = {record["material_id"]: record["band_center_mev"] for record in records}
     np.testing.assert_allclose(ranked["band_center_mev"], ranked["material_id"].map(truth), atol=1e-3)
+
+
+def test_a_material_may_be_called_nan_or_have_zeros_before_its_number(tmp_path: Path):
+    (tmp_path / "p.csv").write_text("material_id,e_hull_ev\nNaN,0.01\nNA,0.02\nNone,0.03\n0012,0.04\n12,None\n,\n")
+    table = read_properties(tmp_path / "p.csv")
+    assert table["e_hull_ev"].dropna().to_dict() == {"NaN": 0.01, "NA": 0.02, "None": 0.03, "0012": 0.04}
+    assert np.isnan(table.loc["12", "e_hull_ev"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (",0.1\n", "1 rows without a material_id"),
+        ("a,inf\n", "e_hull_ev of a is 'inf'"),
+        ("a,1_0\n", "e_hull_ev of a is '1_0'"),
+        ("a,true\n", "e_hull_ev of a is '[Tt]rue'"),
+        ("a,0.1,0.2\nb,0.3\n", "cannot be read"),
+    ],
+)
+def test_what_is_no_property_is_refused(tmp_path: Path, rows: str, message: str):
+    (tmp_path / "p.csv").write_text("material_id,e_hull_ev\n" + rows)
+    with pytest.raises(TableError, match=message):
+        read_properties(tmp_path / "p.csv")
+
+
+@pytest.mark.parametrize("value", [[1.0], {"a": 1}, pd.Timestamp(0), True, b"x"])
+def test_columns_of_other_things_are_refused(tmp_path: Path, value: object):
+    pd.DataFrame({"material_id": ["a"], "e_hull_ev": [value]}).to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(TableError, match="e_hull_ev of a is"):
+        read_properties(tmp_path / "p.parquet")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -45,6 +46,7 @@ from phonolyte.sources import (
     web,
 )  # fmt: skip
 from phonolyte.sources.cache import RemoteFile, cache_folder, cached_files, clear_cache, obtain
+from phonolyte.sources.published import parse_phonon_csv
 from phonolyte.sources.registry import dataset, datasets, optimade_fields, providers
 from phonolyte.sources.tables import write_tables
 from phonolyte.structures import Crystal, read
@@ -422,6 +424,26 @@ class TestFolder:
         assert {failure.error for failure in page.failures} == {"NoPhonons"}  # the file has both, one.cif has none
         assert [entry.formula for entry in page.entries] == ["MgO"]
 
+    def test_two_densities_of_one_name_are_given_to_none(self, tmp_path: Path):
+        shape = THZ * (10 - THZ)
+        records = [{"material_id": name, "structure": SALT.as_dict(), "frequencies": (THZ * scale).tolist(),
+                    "densities": shape.tolist()} for name, scale in (("a", 1.0), ("b", 1.0), ("a", 2.0))]  # fmt: skip
+        (tmp_path / "some.jsonl").write_text("\n".join(map(json.dumps, records)))
+        page = next(Folder(tmp_path).pages(""))
+        assert [record["material_id"] for record in page.records] == ["b"]
+        assert [failure.material_id for failure in page.failures] == ["a", "a"]
+
+    def test_a_damaged_file_is_a_failure_and_not_nothing(self, tmp_path: Path):
+        SALT.to(str(tmp_path / "good.cif"))
+        np.savetxt(tmp_path / "good_dos.dat", np.column_stack([THZ, THZ * (10 - THZ)]))
+        raw = gzip.compress(json.dumps(SALT.as_dict()).encode())
+        (tmp_path / "cut.json.gz").write_bytes(raw[: len(raw) // 2])
+        (tmp_path / "other.bin.gz").write_bytes(b"rubbish")
+        (tmp_path / "up").symlink_to(tmp_path)
+        page = next(Folder(tmp_path, unit="THz").pages(""))
+        assert [record["material_id"] for record in page.records] == ["good"]
+        assert [failure.material_id for failure in page.failures] == ["cut"]
+
     def test_a_folder_without_either_is_told(self, tmp_path: Path):
         (tmp_path / "notes.txt").write_text("nothing")
         with pytest.raises(SourceError, match="neither crystals nor densities"):
@@ -484,6 +506,16 @@ def serve(files: Any, name: str, contents: dict[str, bytes], monkeypatch: pytest
 
 
 class TestPublished:
+    def test_bytes_that_are_no_text_cost_one_row(self, tmp_path: Path):
+        row = f'mp-{{}},"{{}}","{(THZ * 33).tolist()}","{(THZ * (10 - THZ)).tolist()}"\n'
+        structure = json.dumps(SALT.as_dict()).replace('"', '""')
+        text = "mp_id,structure,phfreq,phdos\n" + "".join(row.format(i, structure) for i in range(3))
+        raw = text.encode().replace(b"mp-1", b"mp-\xff").replace(b'""Na""', b'""N\xff""', 1)
+        (tmp_path / "data.csv").write_bytes(raw)
+        page = parse_phonon_csv({"data.csv": tmp_path / "data.csv"})
+        assert [record["material_id"] for record in page.records] == ["mp-\ufffd", "mp-2"]
+        assert [failure.material_id for failure in page.failures] == ["mp-0"]
+
     def test_petretto_in_both_forms_of_structure(self, files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         cm = np.arange(0.0, 1020.0, 20.0)
         shape = np.exp(-((cm - 200) ** 2) / 5000)
@@ -508,8 +540,6 @@ class TestPublished:
     def test_the_set_of_the_study_comes_through(
         self, files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: Path
     ):
-        import gzip
-
         raw = gzip.decompress((shared / "data" / "petretto2018_phonon_dos.csv.gz").read_bytes())
         serve(files, "petretto2018", {"data.csv": raw}, monkeypatch)
         tables = fetch(Published("petretto2018"), tmp_path).tables

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 
+from phonolyte.errors import StructureError
 from phonolyte.structures import Crystal, as_crystal, read
 from phonolyte.structures.cif import halls
+from phonolyte.structures.dictionaries import crystal_from_ase, crystal_from_pymatgen
 from phonolyte.structures.duplicates import find_duplicates
 from phonolyte.structures.families import family
+from phonolyte.structures.symmetry import system_of
 
 SALT = Structure.from_spacegroup("Fm-3m", np.eye(3) * 5.64, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 RUTILE = Structure.from_spacegroup("P4_2/mnm", np.diag([4.59, 4.59, 2.96]), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]])
@@ -248,3 +251,100 @@ def test_orderings_of_cations_over_one_framework_are_told_apart():
 )
 def test_families_follow_the_anions(species: list[str], coords: list[list[float]], expected: str):
     assert family(Crystal.of("x", np.eye(3) * 4.1, species, coords)) == expected
+
+
+def test_an_end_of_line_in_a_name_does_not_cut_a_record(tmp_path: Path):
+    record = json.dumps({"material_id": "a\u2028b\x85", "structure": SALT.as_dict()}, ensure_ascii=False)
+    (tmp_path / "some.jsonl").write_text(record + "\n" + record.replace("a\u2028b", "c") + "\n")
+    reading = read(tmp_path / "some.jsonl")
+    assert [crystal.material_id for crystal in reading.crystals] == ["a\u2028b\x85", "c\x85"]
+    assert not reading.failures
+
+
+@pytest.mark.parametrize("bad", ["1" * 9999, "[" * 99_999, '{"material_id": "x", "material_id": "y"}', "\ud800"])
+def test_whatever_a_line_is_the_next_is_read(tmp_path: Path, bad: str):
+    good = json.dumps({"material_id": "salt", "structure": SALT.as_dict()})
+    (tmp_path / "some.jsonl").write_bytes(f"{good}\n{bad}\n{good}".encode("utf-8", "surrogatepass"))
+    reading = read(tmp_path / "some.jsonl")
+    assert [crystal.material_id for crystal in reading.crystals] == ["salt", "salt~2"]
+    assert [failure.material_id for failure in reading.failures] == ["some-2"]
+
+
+def test_a_row_of_a_table_with_too_many_cells_costs_one_crystal(tmp_path: Path):
+    table = pd.DataFrame({"material_id": ["NaN", "0012", "0"], "structure": json.dumps(SALT.as_dict())})
+    lines = table.to_csv(index=False).splitlines()
+    (tmp_path / "t.csv").write_text("\n".join([*lines[:2], "a,b,c", "d", *lines[2:]]))
+    reading = read(tmp_path / "t.csv")
+    assert [crystal.material_id for crystal in reading.crystals] == ["NaN", "0012", "0"]
+    assert len(reading.failures) == 2
+    assert "more cells than the 2 columns" in reading.failures[0].message
+
+
+def test_numbers_are_names_too(tmp_path: Path):
+    row = {name: value for name, value in Crystal.from_pymatgen(SALT).row().items() if name != "material_id"}
+    pd.DataFrame([row, row]).assign(material_id=[0, 12]).to_parquet(tmp_path / "t.parquet")
+    (tmp_path / "o.json").write_text(json.dumps({"material_id": 0, "structure": SALT.as_dict()}))
+    assert [crystal.material_id for crystal in read(tmp_path / "t.parquet").crystals] == ["0", "12"]
+    assert [crystal.material_id for crystal in read(tmp_path / "o.json").crystals] == ["0"]
+
+
+@given(st.integers(1, 6), st.integers(0, 2**32 - 1))
+@settings(max_examples=30)
+def test_dictionaries_give_the_crystals_of_pymatgen_and_ase(n: int, seed: int):
+    random = np.random.default_rng(seed)
+    grid = np.array(list(np.ndindex(2, 2, 2)))[:n] / 2 + random.uniform(0, 0.1, (n, 3))
+    lattice = Lattice.from_parameters(*random.uniform(8, 10, 3), *random.uniform(80, 100, 3))
+    structure = Structure(lattice, random.choice(["Li+", "O2-", "Fe"], n), grid)
+    expected = Crystal.from_pymatgen(structure)
+    atoms = structure.copy().remove_oxidation_states().to_ase_atoms()
+    by_angles = structure.as_dict()
+    del by_angles["lattice"]["matrix"]
+    for found in (
+        crystal_from_pymatgen(json.loads(json.dumps(structure.as_dict()))),
+        crystal_from_pymatgen(by_angles),
+        crystal_from_ase(json.loads(json.dumps({k: np.asarray(v).tolist() for k, v in atoms.todict().items()}))),
+    ):
+        assert found.symbols == expected.symbols
+        np.testing.assert_allclose(found.lattice, expected.lattice, atol=1e-9)
+        np.testing.assert_allclose(found.frac_coords, expected.frac_coords, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("lattice", "positions", "kind"),
+    [
+        (np.eye(3) * 9, [[0, 0, 0], [0.49 / 9, 0, 0]], "OverlappingAtoms"),
+        (np.eye(3) * 9, [[0, 0, 0], [0.51 / 9, 0, 0]], ""),
+        (np.diag([20.0, 20.0, 25.1]), [[0, 0, 0]], "HugeCell"),  # 10,040 cubic angstrom
+        (np.diag([20.0, 20.0, 24.9]), [[0, 0, 0]], ""),
+        # a volume of 0.9 and of 1.1 thousandths of the product of the edges, 56.3 angstrom the third
+        ([[100, 0, 0], [0, 100, 0], [31, 47, 0.9e-3 * 56.3]], [[0, 0, 0]], "DegenerateCell"),
+        ([[100, 0, 0], [0, 100, 0], [31, 47, 1.1e-3 * 56.3]], [[0, 0, 0]], ""),
+    ],
+)
+def test_a_crystal_is_refused_beyond_the_bounds_of_what_there_is(
+    lattice: object, positions: list[list[float]], kind: str
+):
+    found = ""
+    try:
+        Crystal.of("x", lattice, ["Li"] * len(positions), positions)  # type: ignore[arg-type]
+    except StructureError as error:
+        found = error.kind
+    assert found == kind
+
+
+@pytest.mark.parametrize(("distance_a", "expected"), [(2.03, "oxide"), (2.07, "mixed")])
+def test_sulfur_bonded_to_oxygen_is_not_an_anion(distance_a: float, expected: str):
+    # covalent radii of 1.05 and 0.66 angstrom; bonds up to 1.2 times their sum, 2.052
+    cell = np.eye(3) * 9.0
+    assert (
+        family(Crystal.of("x", cell, ["Li", "S", "O"], [[0.5, 0.5, 0.5], [0, 0, 0], [distance_a / 9, 0, 0]]))
+        == expected
+    )
+
+
+def test_space_groups_belong_to_the_systems_of_the_international_tables():
+    last = {"triclinic": 2, "monoclinic": 15, "orthorhombic": 74, "tetragonal": 142, "trigonal": 167, "hexagonal": 194}
+    first = 1
+    for system, number in {**last, "cubic": 230}.items():
+        assert {system_of(first), system_of(number)} == {system}
+        first = number + 1

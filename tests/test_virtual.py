@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from phonolyte.chemistry.elements import SYMBOLS
 from phonolyte.chemistry.ions import Ion
 from phonolyte.cli import app
 from phonolyte.errors import PhonolyteError, SettingsError
@@ -31,12 +32,14 @@ from phonolyte.virtual import (
     default_rules,
     evaluate,
     parent_of,
+    read_rules,
     run_virtual,
+    write_structures,
 )
 from phonolyte.virtual.parents import orbit_labels
 from phonolyte.virtual.plausibility import Plausibility, _of_ion
 from phonolyte.virtual.rules import RuleFile
-from phonolyte.virtual.stream import formulas
+from phonolyte.virtual.stream import Evaluated, Tally, formulas
 
 PEROVSKITE = Crystal.of("CaTiO3", np.eye(3) * 3.9, ["Ca", "Ti", "O", "O", "O"],
                         [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])  # fmt: skip
@@ -141,6 +144,144 @@ def test_the_parent_is_most_plausible_and_substitutions_are_pymatgen_s():
     assert 1.0 > plausibility[1] > 0.05 > plausibility[2]
 
 
+def by_the_book(*, balanced: bool, ratios: float, beyond: float, replaced: list[tuple[str, int, str, int]]) -> float:
+    """The plausibility as the documentation has it, with pymatgen's own probabilities.
+
+    The largest factor between ratios of radii, and the tolerance factor over the nearest bound of 0.8 to 1.06.
+    """
+    from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
+    from pymatgen.core.periodic_table import Species
+
+    table = SubstitutionProbability()
+    logs = [0.0, 0.0, 0.0]
+    for slot, (new, charge, old, old_charge) in enumerate(replaced):
+        before = Species(old, old_charge)
+        ratio = table.cond_prob(Species(new, charge), before) / table.cond_prob(before, before)
+        logs[slot] = min(float(np.log(ratio)), 0.0)
+    sizes = np.exp(-0.5 * (np.log(ratios) / np.log(1.45)) ** 2)
+    tilts = np.exp(-0.5 * (np.log(beyond) / 0.05) ** 2)
+    return float((1.0 if balanced else 0.1) * sizes * tilts * np.exp(np.mean(logs)))
+
+
+def test_the_plausibility_is_the_product_that_the_documentation_has():
+    space = space_of(
+        Rules((SlotRule("Ca", ("Ca", "Sr", "Mg", "Ba")), SlotRule("Ti", ("Ti", "Zr", "Al"))), charge="free")
+    )
+    numbers = space.numbers(np.arange(len(space)))
+    values = Plausibility(space)(numbers, space.balanced(numbers))
+    found = dict(zip(formulas(numbers, space.parent.counts), values.tolist(), strict=True))
+    root = 2**0.5
+    # radii of Shannon for six neighbours: Ca 1.00, Sr 1.18, Mg 0.72, Ba 1.35, Ti 0.605, Zr 0.72, Al 0.535; O 1.40
+    expected = {
+        "CaTiO3": 1.0,
+        "SrTiO3": by_the_book(balanced=True, ratios=1.18, beyond=1.0, replaced=[("Sr", 2, "Ca", 2)]),
+        # for more neighbours Mg has 0.89, so that the factor is below 0.8
+        "MgZrO3": by_the_book(
+            balanced=True, ratios=(0.72 / 0.605) / (0.72 / 1.00), beyond=(0.89 + 1.40) / root / (0.72 + 1.40) / 0.8,
+            replaced=[("Mg", 2, "Ca", 2), ("Zr", 4, "Ti", 4)],
+        ),
+        # for twelve neighbours Ba has 1.61, so that the factor is above 1.06
+        "BaAlO3": by_the_book(
+            balanced=False, ratios=1.35 / (0.535 / 0.605), beyond=(1.61 + 1.40) / root / (0.535 + 1.40) / 1.06,
+            replaced=[("Ba", 2, "Ca", 2), ("Al", 3, "Ti", 4)],
+        ),
+    }  # fmt: skip
+    assert {formula: found[formula] for formula in expected} == pytest.approx(expected)
+
+
+def test_what_is_not_known_of_ions_makes_a_compound_less_plausible():
+    from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
+    from pymatgen.core.periodic_table import Species
+
+    calcium = Species("Ca", 2)
+    itself = SubstitutionProbability().get_lambda(calcium, calcium)
+    assert np.exp(_of_ion(Ion("Ca", 2, 1.0))[36]) == pytest.approx(np.exp(-5.0 - itself))  # krypton is not in the table
+    alloy = Crystal.of("TiNi", np.eye(3) * 3.01, ["Ti", "Ni"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    space = space_of(Rules((SlotRule("Ti", ("Ti", "Zr")),), charge="free"), alloy)
+    # 0.1 for unknown radii, 1e-3 for unknown substitutions, and 0.1 where charges do not add up
+    plausibility = Plausibility(space)(np.array([[40, 28], [40, 28]]), np.array([True, False]))
+    assert plausibility == pytest.approx([1e-4, 1e-5])
+
+
+def perovskite(*, stretch: float = 1.0, shift: float = 0.0) -> Space:
+    cell = np.diag([3.9, 3.9, 3.9 * stretch])
+    sites = [[shift, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
+    return space_of(Rules(), Crystal.of("p", cell, ["Ca", "Ti", "O", "O", "O"], sites))
+
+
+def test_octahedra_of_a_perovskite_may_be_stretched_and_the_large_ion_off_its_place():
+    own = np.array([[20, 22, 8]])
+    # bonds up to 1.25 times the shortest
+    assert perovskite(stretch=1.24).tolerance_factor(own) is not None
+    assert perovskite(stretch=1.26).tolerance_factor(own) is None
+    # eight neighbours up to 1.5 times the nearest: sqrt((x^2 + 1/2) / ((1/2 - x)^2 + 1/4)) is 1.49 and 1.53
+    assert perovskite(shift=0.34).tolerance_factor(own) is not None
+    assert perovskite(shift=0.36).tolerance_factor(own) is None
+
+
+def test_a_slot_without_a_list_takes_ions_whose_radius_is_within_a_factor():
+    calcium = set(space_of(Rules((SlotRule("Ca"),))).slots["Ca"])
+    # Ca has 1.00, so that ions of 0.69 to 1.45 angstrom are alike
+    assert {"K", "Li", "Mg", "Zr"} <= calcium  # 1.38, 0.76, 0.72, 0.72
+    assert not {"Rb", "Cs", "Al", "Ga"} & calcium  # 1.52, 1.67, 0.535, 0.62
+
+
+def test_more_than_twenty_million_compounds_are_not_all_written(model: BandCenterModel, tmp_path: Path):
+    elements = (*SYMBOLS[19:36], *SYMBOLS[37:43], *SYMBOLS[44:50])  # 29 with all their properties
+    slots = tuple(SlotRule(f"s{i}", elements, (i,)) for i in range(5))
+    space = space_of(Rules(slots, charge="free"))
+    assert len(space) == 20_511_149
+    with pytest.raises(SettingsError, match="at most 20,000,000 are written"):
+        run_into(tmp_path, [space], model, progress=lambda _: pytest.fail("it has begun"))
+
+
+def test_a_space_that_cannot_be_numbered_is_refused():
+    crystal = reference_compound("ref-Li3PS4-Pnma")
+    elements = (*SYMBOLS[19:36], *SYMBOLS[37:43], *SYMBOLS[44:50])
+    slots = tuple(SlotRule(f"s{i}", elements, (i,)) for i in range(13))
+    assert len(space_of(Rules(slots[:12], charge="free"), crystal)) == 29**12
+    with pytest.raises(SettingsError, match="more than 5e"):
+        space_of(Rules(slots, charge="free"), crystal)
+
+
+def evaluated(
+    center_mev: list[float], *, half_width_mev: float = 4.0, plausibility: float = 1.0, in_domain: bool = True
+) -> Evaluated:
+    n = len(center_mev)
+    flags, numbers = np.full(n, in_domain), np.tile([3, 8], (n, 1))
+    return Evaluated(
+        index=np.arange(n), numbers=numbers, center_mev=np.array(center_mev), half_width_mev=np.full(n, half_width_mev),
+        in_domain=flags, balanced=np.full(n, True), mean_row=np.full(n, 2.0), plausibility=np.full(n, plausibility),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("plausibility", "in_domain", "score_mev"),
+    [
+        (1.0, True, 34.0),  # the upper end of the interval
+        (0.1, True, 39.0),  # 5 meV for a power of ten
+        (0.01, True, 44.0),
+        (0.01, False, 49.0),  # and 5 meV outside the domain
+        (0.0, True, 94.0),  # at most twelve powers
+    ],
+)
+def test_a_score_adds_five_mev_for_each_power_of_ten_of_plausibility(
+    plausibility: float, in_domain: bool, score_mev: float
+):
+    found = evaluated([30.0], plausibility=plausibility, in_domain=in_domain)
+    assert found.score_mev == pytest.approx([score_mev])
+
+
+def test_a_tally_counts_up_to_forty_mev_as_soft_and_keeps_a_histogram_to_two_hundred():
+    tally = Tally()
+    tally.add(7, evaluated([39.9, 40.0, 40.1, 198.5, 199.5, 250.0]))
+    summary = tally.summary()
+    assert (summary["given"], summary["compounds"], summary["soft"]) == (7, 6, 2)
+    histogram = summary["histogram_per_mev"]
+    assert len(histogram) == 200
+    assert {mev: n for mev, n in enumerate(histogram) if n} == {39: 1, 40: 2, 198: 1, 199: 2}
+
+
 def test_streaming_is_in_order_and_the_same_with_threads(model: BandCenterModel):
     evaluator = Evaluator(Space.of(built_in_rules("li2tio3")), model)
     indices = range(0, 5616, 3)
@@ -162,6 +303,7 @@ def test_the_best_are_those_of_the_whole_list(model: BandCenterModel, tmp_path: 
     best = run_into(tmp_path / "best", spaces, model, top=25)
     whole = pd.concat(pd.read_parquet(path) for path in sorted((tmp_path / "all" / "virtual").glob("*.parquet")))
     assert len(whole) == 3920 + 5616 == everything.summary["total"]["compounds"]
+    assert everything.best["prototype"].value_counts().to_dict() == {"li3ps4": 1000, "li2tio3": 1000}
     for space in spaces:
         of_space = whole[whole["prototype"] == space.parent.name].sort_values("score_mev", kind="stable").head(25)
         kept = best.best[best.best["prototype"] == space.parent.name]
@@ -309,6 +451,15 @@ def test_the_command_takes_rules_and_writes_structures(tmp_path: Path):
         ("prototype = 'nasicon'\nradius_window = 'wide'", "Give a number"),
         ("prototype = 'nasicon'\nelectronegativity_order = 'no'", "Give true or false"),
         ("prototype = 'nasicon'\nexclude = 3", "Give a list"),
+        ("prototype = 'nasicon'\nexclude = [['Li']]", "exclude has"),
+        ("prototype = 'nasicon'\n[slots.Li]\nelements = [['Li']]", "elements of slot Li has"),
+        ("prototype = 'nasicon'\n[slots.Li]\nsites = [['Li']]", "sites of slot Li has"),
+        ("prototype = 'nasicon'\n[slots.Li]\nsites = [true]", "sites of slot Li has 'True'"),
+        ("prototype = 'nasicon'\nradius_window = nan", "factor above 1"),
+        ("prototype = 'nasicon'\nradius_window = inf", "factor above 1"),
+        ("prototype = 'nasicon'\nname = ['a']", "name is ['a']"),
+        ("prototype = " + "[" * 9999, "nested too deeply"),
+        ("prototype = " + "1" * 9999, "is no TOML"),
         ("prototype = 'nasicon'\n[slots.Li]\nmobile = 'perhaps'", "mobile of slot Li is 'perhaps'"),
     ],
 )
@@ -318,3 +469,18 @@ def test_bad_files_of_rules_get_a_message(text: str, message: str, tmp_path: Pat
     assert isinstance(result.exception, PhonolyteError)
     assert message in str(result.exception)
     assert not (tmp_path / "run" / "best.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/tmp/outside", "a/b", ".."])
+def test_a_name_does_not_lead_out_of_the_run_folder(model: BandCenterModel, tmp_path: Path, name: str):
+    (tmp_path / "rules.toml").write_text(f"name = '{name}'\n" + RULES)
+    space = Space.of(read_rules(tmp_path / "rules.toml"))
+    folder = tmp_path / "deep" / "run"
+    with Run(folder, "virtual") as run:
+        result = run_virtual(run, [space], model)
+        write_structures(result, [space], run)
+    files = {path for path in tmp_path.rglob("*") if path.is_file()} - {tmp_path / "rules.toml"}
+    assert all(folder in path.parents for path in files)
+    assert len(list((folder / "structures").glob("*.cif"))) == len(result.best)
+    assert len(list((folder / "virtual").iterdir())) == 1
+    assert run_into(folder, [space], model).best.equals(result.best)

@@ -222,6 +222,12 @@ register(
     Column("barrier_ev", "barrier", "eV", 2, hint="Energy at which the ion finds a path through the crystal."),
     Column("dimensions", "dimensions", hint="Dimensions in which the paths cross the crystal."),
     Column("converged", "converged", kind="flag", hint="Whether forces are below the threshold."),
+    # conductivities, measured and computed
+    Column("temperature_k", "T", "K", 0, hint="Temperature."),
+    Column("sigma_s_cm", "σ", "S/cm", -2, hint="Conductivity at the temperature."),
+    Column("sigma_25c_s_cm", "σ at 25 °C", "S/cm", -2, hint="Conductivity, extrapolated to 25 C."),
+    Column("sigma_25c_low_s_cm", "σ from", "S/cm", -2, shown=False, hint="Lower end of the 95 % interval."),
+    Column("sigma_25c_high_s_cm", "σ to", "S/cm", -2, shown=False, hint="Upper end of the 95 % interval."),
     # virtual compounds
     Column("mean_Row", "mean row", digits=2, hint="Mean row of the elements in the periodic table."),
     Column("tolerance_factor", "tolerance", digits=3, hint="Goldschmidt's tolerance factor of a perovskite."),

@@ -231,7 +231,7 @@ def _sequence(origin: Any, arguments: Sequence[Any], value: Any) -> Any:
 
 
 def _described(kind: Any) -> str:
-    origin, arguments = get_origin(kind), get_args(kind)
+    origin, arguments = get_origin(kind) or kind, get_args(kind)
     if origin is Literal:
         return " or ".join(map(str, arguments))
     if origin in (Union, UnionType):
@@ -254,8 +254,10 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path} cannot be read", why=error.strerror or "", fix="Check the path.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SettingsError(f"{path} is not TOML", why=str(error), fix="Repair the line it names.") from None
+    except RecursionError:
+        raise SettingsError(f"{path} is not TOML", why="it is nested too deeply", fix="Write it again.") from None
+    except ValueError as error:  # not TOML, not text, or a number of thousands of digits
+        raise SettingsError(f"{path} is not TOML", why=str(error)[:200], fix="Repair the line it names.") from None
 
 
 def section(record: Mapping[str, Any], name: str) -> dict[str, Any]:

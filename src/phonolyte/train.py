@@ -12,7 +12,7 @@ import pandas as pd
 
 from phonolyte import learning_set as own
 from phonolyte import make_callable
-from phonolyte.errors import Failure, SettingsError
+from phonolyte.errors import Failure, SettingsError, TableError
 from phonolyte.figures import data_figures, save_all, score_figures
 from phonolyte.figures.training import STEMS
 from phonolyte.models import BandCenterModel
@@ -23,6 +23,7 @@ from phonolyte.models.training import train as fit_models
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
 from phonolyte.structures.families import family
+from phonolyte.structures.reading import input_files
 from phonolyte.structures.symmetry import crystal_system
 
 
@@ -74,6 +75,19 @@ class TrainSettings:
     def file(self) -> Path:
         """File to learn from."""
         return Path(self.data).expanduser() if self.data else own.crystals_file()
+
+    @property
+    def files(self) -> list[Path]:
+        """Files to learn from, those of a folder one by one.
+
+        Raises
+        ------
+        TableError
+            When there is nothing.
+        """
+        if not self.file.exists():
+            raise TableError(f"{self.file} does not exist", fix="Give the table to learn from.")
+        return input_files([self.file])
 
     @property
     def about(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -13,6 +13,7 @@ from phonolyte.arrays import Floats, Ints
 from phonolyte.errors import MigrationError
 
 if TYPE_CHECKING:
+    import networkx as nx
     from ase import Atoms
 
 Carrier = Literal["vacancy", "interstitial"]
@@ -200,33 +201,30 @@ def find_hops(
 def components(sites: Sequence[int], hops: Iterable[Hop]) -> list[tuple[frozenset[int], int]]:
     """Sites that hops join, and the number of dimensions each such group extends in.
 
-    A walk gives every site of a group the cell it is first met in. A hop that comes back to a site in another cell than
-    that shows a period; the rank of all periods is the dimension.
+    A tree of hops gives every site of a group the cell it is reached in. A hop to a site in another cell than that is
+    a period; the rank of all periods is the dimension.
     """
-    ways: dict[int, list[tuple[int, Ints]]] = {site: [] for site in sites}
-    for hop in hops:
-        for edge in hop.edges:
-            for way in (edge, edge.reverse):
-                ways[way.start].append((way.end, np.array(way.image)))
-    found, met = [], dict[int, Ints]()
-    for first in sites:
-        if first in met:
-            continue
-        met[first] = np.zeros(3, int)
-        group, waiting, periods = {first}, [first], []
-        while waiting:
-            site = waiting.pop()
-            for end, image in ways[site]:
-                cell = met[site] + image
-                if end in met:
-                    periods.append(cell - met[end])
-                else:
-                    met[end] = cell
-                    group.add(end)
-                    waiting.append(end)
-        rank = int(np.linalg.matrix_rank(np.array(periods))) if periods else 0
-        found.append((frozenset(group), rank))
-    return found
+    import networkx as nx
+
+    edges = [edge for hop in hops for edge in hop.edges]
+    graph = nx.Graph()
+    graph.add_nodes_from(sites)
+    for edge in edges:
+        graph.add_edge(edge.start, edge.end, edge=edge)
+    return [(frozenset(group), _rank(graph, group, edges)) for group in nx.connected_components(graph)]
+
+
+def _rank(graph: nx.Graph, group: Collection[int], edges: Sequence[Edge]) -> int:
+    """How many periods of the lattice a group of sites has that do not depend on one another."""
+    import networkx as nx
+
+    first = min(group)
+    cell = {first: np.zeros(3, int)}
+    for start, end in nx.bfs_edges(graph, first):
+        edge = graph.edges[start, end]["edge"]
+        cell[end] = cell[start] + np.array(edge.image if edge.start == start else edge.reverse.image)
+    periods = [cell[edge.start] + np.array(edge.image) - cell[edge.end] for edge in edges if edge.start in cell]
+    return int(np.linalg.matrix_rank(np.array(periods))) if periods else 0
 
 
 def percolation_threshold(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from typing import TYPE_CHECKING
 
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, NO_STATE, common_oxidation_states
 from phonolyte.errors import MigrationError, StructureError
 
 if TYPE_CHECKING:
@@ -17,6 +19,19 @@ MOBILE_CHARGES = {"Cu": 1}
 """Charges of mobile ions whose most common oxidation state is another."""
 
 
+@cache
+def common_states(symbol: str) -> tuple[int, ...]:
+    """Common oxidation states of an element as pymatgen lists them, the most common first; empty for what has none."""
+    z = ATOMIC_NUMBERS.get(symbol, 0)
+    return tuple(int(state) for state in common_oxidation_states()[z] if state != NO_STATE)
+
+
+def nearest_state(symbol: str, charge: int) -> int:
+    """Common oxidation state of an element with the sign of a charge and nearest to it; 0 where it has none."""
+    states = [state for state in common_states(symbol) if state * charge > 0]
+    return min(states, key=lambda state: abs(state - charge), default=0)
+
+
 def mobile_charge(ion: str) -> int:
     """Charge of a mobile ion, in elementary charges.
 
@@ -25,14 +40,10 @@ def mobile_charge(ion: str) -> int:
     MigrationError
         For an element without a common oxidation state.
     """
-    if ion in MOBILE_CHARGES:
-        return MOBILE_CHARGES[ion]
-    from pymatgen.core.periodic_table import Element
-
-    states = Element(ion).common_oxidation_states
+    states = common_states(ion)
     if not states:
         raise MigrationError(f"the charge of {ion} is not known", fix="Name another ion.", kind="NoCharge")
-    return int(states[0])
+    return MOBILE_CHARGES.get(ion, states[0])
 
 
 def with_oxidation_states(structure: Structure, name: str) -> tuple[Structure, str]:

@@ -97,6 +97,16 @@ def cations(*, hard: bool) -> tuple[Ion, ...]:
 
 
 @cache
+def nearest_ions(charge: int) -> dict[str, Ion]:
+    """The ions with the sign of a charge, by symbol: of each element the one whose charge is nearest to it."""
+    nearest: dict[str, Ion] = {}
+    for ion in anions() if charge < 0 else cations(hard=True):
+        if ion.symbol not in nearest or abs(ion.charge - charge) < abs(nearest[ion.symbol].charge - charge):
+            nearest[ion.symbol] = ion
+    return nearest
+
+
+@cache
 def twelvefold_radius_a(ion: Ion) -> float:
     """Radius of an ion for twelve neighbours, or the number nearest to that that Shannon has, angstrom."""
     if ion.charge < 0:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
-import json
 import re
-import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,8 +15,10 @@ import numpy as np
 from phonolyte.arrays import Floats
 from phonolyte.dos.bonds import highest_bond_mode_mev
 from phonolyte.dos.density import PhononDos
-from phonolyte.errors import DosError, Failure, StructureError
-from phonolyte.structures import Crystal
+from phonolyte.dos.numbers import number_table
+from phonolyte.errors import DosError, Failure
+from phonolyte.files import parse_json, read_bytes, well_formed
+from phonolyte.structures.dictionaries import crystal_from_pymatgen
 from phonolyte.units import MEV_PER_INVERSE_CM, MEV_PER_THZ
 
 Unit = Literal["meV", "THz", "cm-1"]
@@ -64,10 +63,14 @@ def read_all(
                     found.append(_made(part, path))
                 except DosError as error:
                     name = part[0].get("material_id") or f"{Path(path).stem}-{number}"
-                    failures.append(Failure.of(error, material_id=str(name), stage=STAGE, source=str(path)))
+                    failures.append(_failure(error, name, path))
         except DosError as error:
-            failures.append(Failure.of(error, material_id=Path(path).stem, stage=STAGE, source=str(path)))
+            failures.append(_failure(error, Path(path).stem, path))
     return found, failures
+
+
+def _failure(error: DosError, name: str, path: str | Path) -> Failure:
+    return Failure.of(error, material_id=well_formed(name), stage=STAGE, source=well_formed(path))
 
 
 def mev_per(unit: str | None, *, source: str = "the file") -> float:
@@ -112,11 +115,7 @@ def _parts(path: Path, unit: str | None, symbols: Sequence[str] | None) -> Itera
 
 
 def _text(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except (OSError, EOFError, zlib.error) as error:
-        raise DosError(f"{path} cannot be read", why=str(error), fix="Check the path.") from None
+    raw = read_bytes(path, error=DosError)
     if b"\0" in raw or not raw.strip():
         raise DosError(
             f"{path.name} holds no phonon DOS",
@@ -127,37 +126,50 @@ def _text(path: Path) -> str:
 
 def _json_parts(text: str, path: Path) -> Iterator[Part]:
     try:
-        records = json.loads(text)
-        yield from _records(records if isinstance(records, list) else [records], path)
-    except json.JSONDecodeError as error:
-        lines = [line for line in text.splitlines() if line.strip()]
-        if len(lines) < 2 or error.msg != "Extra data":
+        records = parse_json(text)
+    except ValueError as error:
+        lines = [line for line in text.split("\n") if line.strip()]
+        if len(lines) < 2 or not _is_record(lines[0]):
             raise DosError(f"{path.name} is no complete JSON", why=str(error), fix="Write it again.") from None
         for number, line in enumerate(lines, start=1):
-            try:
-                yield from _records([json.loads(line)], path)
-            except json.JSONDecodeError as broken:
-                yield (
-                    {"material_id": f"{path.stem}-{number}"},
-                    f"error: line {number} is no JSON ({broken.msg})",
-                )
+            yield from _line_parts(line, number, path)
+        return
+    yield from _records(records if isinstance(records, list) else [records], path)
+
+
+def _is_record(line: str) -> bool:
+    """Whether a line is JSON of its own."""
+    try:
+        return isinstance(parse_json(line), (dict, list))
+    except ValueError:
+        return False
+
+
+def _line_parts(line: str, number: int, path: Path) -> Iterator[Part]:
+    try:
+        record = parse_json(line)
+    except ValueError as error:
+        yield {"material_id": f"{path.stem}-{number}"}, f"error: line {number} is no JSON ({error})"
+        return
+    yield from _records([record], path)
 
 
 def _records(records: list[Any], path: Path) -> Iterator[Part]:
     for record in records:
         inner = record.get("phonon_dos", record.get("dos", record)) if isinstance(record, dict) else None
         if not isinstance(inner, dict) or "frequencies" not in inner or "densities" not in inner:
-            name = record.get("material_id", "") if isinstance(record, dict) else ""
-            yield {"material_id": name}, "error: a record has no 'frequencies' and 'densities'"
+            name = record.get("material_id") if isinstance(record, dict) else None
+            yield {"material_id": well_formed(name or "")}, "error: a record has no 'frequencies' and 'densities'"
             continue
-        yield _pymatgen_part(inner, str(record.get("material_id") or path.name.partition(".")[0]))
+        name = record.get("material_id")
+        yield _pymatgen_part(inner, well_formed(path.name.partition(".")[0] if name in (None, "") else name))
 
 
 def _pymatgen_part(record: dict[str, Any], material_id: str) -> Part:
     """PhononDos or CompletePhononDos as pymatgen writes it: THz, states per THz and cell."""
     try:
         structure = record.get("structure")
-        crystal = _crystal(structure) if structure else None
+        crystal = crystal_from_pymatgen(structure) if structure else None
         scale = MEV_PER_THZ
         projected = record.get("pdos") or []
         arguments = {
@@ -169,34 +181,40 @@ def _pymatgen_part(record: dict[str, Any], material_id: str) -> Part:
             arguments |= {"n_atoms": float(len(crystal)), "formula": crystal.formula}
             arguments["per_element"] = _by_element(np.array(projected, float) / scale, crystal.symbols)
         return arguments, "pymatgen"
-    except (TypeError, ValueError, KeyError, AttributeError, StructureError, DosError) as error:
+    except Exception as error:  # a foreign file can hold anything
         return {"material_id": material_id}, f"error: {_said(error)}"
 
 
 def _csv_parts(text: str, path: Path) -> Iterator[Part]:
     """The public CSV form: frequencies in cm^-1, densities scaled to a maximum of 1."""
     csv.field_size_limit(2**31 - 1)
-    rows = csv.DictReader(io.StringIO(text))
-    missing = {"phfreq", "phdos"} - set(rows.fieldnames or ())
-    if missing:
-        raise DosError(f"{path.name} lacks the columns {', '.join(sorted(missing))}", fix="Give phfreq and phdos.")
+    try:
+        rows = csv.DictReader(io.StringIO(text))
+        missing = {"phfreq", "phdos"} - set(rows.fieldnames or ())
+        if missing:
+            raise DosError(f"{path.name} lacks the columns {', '.join(sorted(missing))}", fix="Give phfreq and phdos.")
+        for row in rows:
+            name = well_formed(row.get("mp_id") or row.get("material_id") or "")
+            try:
+                arguments = _csv_part(row, name)
+            except Exception as error:  # a foreign file can hold anything
+                yield {"material_id": name}, f"error: {_said(error)}"
+                continue
+            yield arguments, "csv"
+    except csv.Error as error:
+        raise DosError(f"{path.name} is no CSV", why=str(error), fix="Write it again.") from None
+
+
+def _csv_part(row: Mapping[str, Any], name: str) -> dict[str, Any]:
     scale = MEV_PER_UNIT["cm-1"]
-    for row in rows:
-        name = row.get("mp_id") or row.get("material_id") or ""
-        try:
-            crystal = _crystal(json.loads(row["structure"])) if row.get("structure") else None
-            yield (
-                {
-                    "energies_mev": np.array(json.loads(row["phfreq"]), float) * scale,
-                    "total": np.array(json.loads(row["phdos"]), float) / scale,
-                    "material_id": name,
-                    "formula": crystal.formula if crystal else row.get("formula") or "",
-                    "highest_bond_mode_mev": highest_bond_mode_mev(crystal) if crystal else None,
-                },
-                "csv",
-            )
-        except (TypeError, ValueError, KeyError, AttributeError, StructureError) as error:
-            yield {"material_id": name}, f"error: {_said(error)}"
+    crystal = crystal_from_pymatgen(parse_json(row["structure"])) if row.get("structure") else None
+    return {
+        "energies_mev": np.array(parse_json(row["phfreq"]), float) * scale,
+        "total": np.array(parse_json(row["phdos"]), float) / scale,
+        "material_id": name,
+        "formula": crystal.formula if crystal else row.get("formula") or "",
+        "highest_bond_mode_mev": highest_bond_mode_mev(crystal) if crystal else None,
+    }
 
 
 def _said(error: Exception) -> str:
@@ -207,16 +225,7 @@ def _text_part(text: str, path: Path, unit: str | None, symbols: Sequence[str] |
     """Columns of numbers: frequency, density, and perhaps the density of each atom."""
     comments = [line for line in text.splitlines() if line.lstrip().startswith(("#", "!", "&"))]
     rows = [line for line in text.splitlines() if line.strip() and line not in comments]
-    try:
-        table = np.array([[float(x.replace("D", "E")) for x in row.replace(",", " ").split()] for row in rows])
-    except ValueError as error:
-        raise DosError(
-            f"{path.name} is no table of numbers",
-            why=str(error)[:120],
-            fix="Give columns of frequency and density.",
-        ) from None
-    if table.ndim != 2 or table.shape[1] < 2:
-        raise DosError(f"{path.name} has no two columns", fix="Give frequency and density.")
+    table = number_table(rows, path.name)
     comment = " ".join(comments)
     kind = _kind(comment, path, columns=table.shape[1])
     stated = unit or _stated_unit(comment, path) or ("THz" if kind.startswith("phonopy") else None)
@@ -283,9 +292,3 @@ def _by_element(projected: Floats, symbols: Sequence[str] | None, kind: str = "p
     for symbol, density in zip(symbols, projected, strict=True):
         sums[symbol] = sums[symbol] + density
     return dict(sums)
-
-
-def _crystal(structure: Any) -> Crystal:
-    from pymatgen.core.structure import Structure
-
-    return Crystal.from_pymatgen(Structure.from_dict(structure))

@@ -76,12 +76,8 @@ class DynamicsCalculation(Calculation):
     columns: ClassVar = (
         Column("barrier_low_ev", "barrier from", "eV", 2, shown=False, hint="Lower end of the 95 % interval."),
         Column("barrier_high_ev", "barrier to", "eV", 2, shown=False, hint="Upper end of the 95 % interval."),
-        Column("sigma_25c_s_cm", "σ at 25 °C", "S/cm", -2, hint="Conductivity, extrapolated to 25 C."),
-        Column("sigma_25c_low_s_cm", "σ from", "S/cm", -2, shown=False, hint="Lower end of the 95 % interval."),
-        Column("sigma_25c_high_s_cm", "σ to", "S/cm", -2, shown=False, hint="Upper end of the 95 % interval."),
         Column("n_ion_hops", "hops", hint="Hops of ions that were counted."),
         Column("time_ps", "time", "ps", 1, shown=False, hint="Time of each run."),
-        Column("temperature_k", "temperature", "K", 0, hint="Temperature."),
         Column("msd_a2", "MSD", "Å²", 2, shown=False, hint="Mean square displacement over the run."),
         Column("diffusivity_cm2_s", "D", "cm²/s", -2, hint="Self-diffusivity."),
         Column("diffusivity_low_cm2_s", "D from", "cm²/s", -2, shown=False, hint="Lower end of the 95 % interval."),

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from phonolyte.arrays import Floats, Ints
-from phonolyte.chemistry.elements import NO_STATE
+from phonolyte.chemistry.neutrality import can_be_neutral
 from phonolyte.features.tessellation import Tessellation, tessellate
 
 N_PROPERTIES = 22
@@ -23,9 +23,6 @@ N_COMPOSITION = 6 + 6 * N_PROPERTIES + 7
 N_MAGPIE = N_STRUCTURE + N_COMPOSITION
 N_ATTRIBUTES = N_MAGPIE + 2
 """Magpie's 271, and two ranges that only matminer lists."""
-
-FEW_CHOICES = 256
-"""Up to so many choices of oxidation states are tried one by one; more are counted by the charges they reach."""
 
 DECIMALS = 10
 """Attributes are rounded to this many decimals: the noise of equivalent descriptions of one crystal
@@ -239,47 +236,7 @@ def _can_form_ionic(elements: Ints, counts: Ints, states: Ints, matminer: bool) 
     """
     if len(elements) == 1:
         return 1.0 if matminer else 0.0
-    choices = 1
-    for element in elements:
-        n_states = 0
-        while n_states < states.shape[1] and states[element, n_states] != NO_STATE:
-            n_states += 1
-        choices *= n_states
-    if choices <= FEW_CHOICES:
-        return 1.0 if _some_choice_is_neutral(elements, counts, states, choices) else 0.0
-    divisor = counts[0]
-    for count in counts[1:]:
-        divisor = math.gcd(divisor, count)
-    reach = 9 * (counts // divisor).sum()
-    charges = np.zeros(2 * reach + 1, np.bool_)
-    charges[reach] = True
-    for element, count in zip(elements, counts // divisor):  # noqa: B905 (numba)
-        reached = np.zeros(2 * reach + 1, np.bool_)
-        for state in states[element]:
-            if state == NO_STATE:
-                break
-            shift = state * count
-            for charge in range(max(0, -shift), min(len(charges), len(charges) - shift)):
-                if charges[charge]:
-                    reached[charge + shift] = True
-        charges = reached
-    return 1.0 if charges[reach] else 0.0
-
-
-@njit(cache=True, nogil=True)
-def _some_choice_is_neutral(elements: Ints, counts: Ints, states: Ints, choices: int) -> bool:
-    """Whether one of the choices of a state for each element adds up to no charge, by trying all."""
-    for choice in range(choices):
-        charge, rest = 0, choice
-        for e in range(len(elements)):
-            n_states = 0
-            while n_states < states.shape[1] and states[elements[e], n_states] != NO_STATE:
-                n_states += 1
-            charge += counts[e] * states[elements[e], rest % n_states]
-            rest //= n_states
-        if charge == 0:
-            return True
-    return False
+    return 1.0 if can_be_neutral(elements, counts, np.zeros_like(counts), states) else 0.0
 
 
 @njit(cache=True, nogil=True)

@@ -42,6 +42,9 @@ CAPTIONS: dict[str, str] = {
     "substitutions": "Which elements may take which slot of each prototype, with their number.",
     "row_trend": "Predicted band centers of all virtual compounds against the mean row of their elements in the "
     "periodic table: heavier compounds are softer.",
+    # impedance
+    "arrhenius": "Conductivities times temperature against the inverse temperature, with the lines of each process and "
+    "their activation energies.",
     # of one crystal
     "bands": "Phonon bands and density of states, in total and of each element, with the band center marked.",
     "site_energy": "Lowest site energy of the mobile ion along each axis, with the outline of its paths.",

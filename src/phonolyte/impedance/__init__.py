@@ -1,5 +1,6 @@
 """From a measured impedance spectrum to a conductivity and an activation energy; stands alone."""
 
+import phonolyte.impedance.columns  # noqa: F401 (registers them)
 from phonolyte import make_callable
 from phonolyte.impedance.analysis import Analysis, analyze_spectrum
 from phonolyte.impedance.arrhenius import ArrheniusFit, fit_arrhenius, fit_regimes
@@ -7,7 +8,7 @@ from phonolyte.impedance.batch import Reading, analyze, find_files
 from phonolyte.impedance.conductivity import Geometry, Intercept, Resistance, list_resistances, read_intercept
 from phonolyte.impedance.drawing import Drawings, draw, plot_arrhenius, plot_spectrum
 from phonolyte.impedance.fitting import CORES, Fit, choose_circuit, fit_circuit
-from phonolyte.impedance.page import write_page
+from phonolyte.impedance.overview import summarize_spectra
 from phonolyte.impedance.readers import read_spectrum
 from phonolyte.impedance.series import Series
 from phonolyte.impedance.spectrum import Spectrum
@@ -40,7 +41,7 @@ __all__ = [
     "plot_spectrum",
     "read_intercept",
     "read_spectrum",
-    "write_page",
+    "summarize_spectra",
 ]
 
 make_callable(__name__)

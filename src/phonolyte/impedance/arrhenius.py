@@ -26,8 +26,8 @@ LEAST_CHANGE_EV = 0.03
 WIDEST_EV = 2.0
 """Interval of an energy from which on a line says nothing: every ion conductor is inside of one so wide."""
 
-FEWEST_TWO = 6
-"""Temperatures from which on two regimes are looked for, three at least on either side."""
+FEWEST = 3
+"""Temperatures that a line needs: two leave no freedom, and no interval."""
 
 BETTER_TWO = 10.0
 """Information criterion by which two lines must be better than one: odds of more than a hundred to one."""
@@ -149,7 +149,7 @@ def fit_regimes(
 
 def _check_points(t: Floats, sigma: Floats, relative_std: Floats) -> None:
     different = count_temperatures(t)
-    if different < 3:
+    if different < FEWEST:
         raise SpectrumError(
             f"an activation energy needs three temperatures, there are {different}", fix="Measure more of them."
         )
@@ -176,11 +176,11 @@ def _find_cut(t: Floats, y: Floats, weight: Floats) -> tuple[int, float]:
         return _fit_line(1 / t[part], y[part], weight[part]).square
 
     cuts = [
-        cut for cut in range(3, n - 2)
+        cut for cut in range(FEWEST, n - FEWEST + 1)
         if count_temperatures(t[cut - 1 : cut + 1]) == 2
-        and min(count_temperatures(t[:cut]), count_temperatures(t[cut:])) >= 3
+        and min(count_temperatures(t[:cut]), count_temperatures(t[cut:])) >= FEWEST
     ]  # fmt: skip
-    if n < FEWEST_TWO or not cuts:
+    if not cuts:
         return 0, -np.inf
     best = min(cuts, key=lambda cut: square(slice(0, cut)) + square(slice(cut, n)))
     two = square(slice(0, best)) + square(slice(best, n))
@@ -246,7 +246,7 @@ def _find_outliers(x: Floats, y: Floats, weight: Floats) -> tuple[int, ...]:
     everything: Ints = np.arange(len(x))
     for point in everything:
         rest = everything != point
-        if count_temperatures(1 / x[rest]) < 3:
+        if count_temperatures(1 / x[rest]) < FEWEST:
             continue  # two temperatures leave no freedom to say that a third is off
         line = _fit_line(x[rest], y[rest], weight[rest])
         expected, spread = line.at(float(x[point]))

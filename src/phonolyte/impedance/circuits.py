@@ -153,7 +153,7 @@ class Circuit:
     text
         In the notation of impedance.py.
     names, units
-        Of its parameters: ``R1``, ``CPE1_0`` (Q), ``CPE1_1`` (alpha), ...
+        Names and units of its parameters: ``R1``, ``CPE1_0`` (Q), ``CPE1_1`` (alpha), ...
     exponents
         Which of them are exponents, (k,); all others are above zero.
     """
@@ -186,7 +186,7 @@ def parse_circuit(text: str) -> Circuit:
     Raises
     ------
     SpectrumError
-        When it is none.
+        When it is not one.
     MissingExtraError
         For an element that impedance.py may have, without impedance.py.
     """
@@ -209,7 +209,7 @@ class _Reader:
         self.exponents: list[bool] = []
 
     def fail(self, why: str) -> NoReturn:
-        raise SpectrumError(f"{self.text!r} is no circuit", why=why, fix="Write it as R0-p(R1,CPE1)-CPE2.")
+        raise SpectrumError(f"{self.text!r} is not a circuit", why=why, fix="Write it as R0-p(R1,CPE1)-CPE2.")
 
     def take(self, expected: str = "") -> str:
         if not self.tokens or (expected and self.tokens[0] != expected):
@@ -241,7 +241,7 @@ class _Reader:
     def element(self, name: str) -> Element:
         found = re.fullmatch(r"([A-Za-z]+)(\d*)", name)
         if not found:
-            self.fail(f"{name!r} is no element")
+            self.fail(f"{name!r} is not an element")
         kind = KINDS.get(name.rstrip("0123456789")) or _foreign(name.rstrip("0123456789"), self)
         first, many = len(self.names), len(kind.units) > 1
         self.names += [f"{name}_{i}" if many else name for i in range(len(kind.units))]
@@ -256,7 +256,7 @@ def _foreign(name: str, reader: _Reader) -> Kind:
         from impedance.models.circuits.elements import circuit_elements
     except ImportError:
         raise MissingExtraError(
-            f"{name} is no element of Phonolyte's own, and impedance.py is not installed",
+            f"{name} is not an element of Phonolyte's own, and impedance.py is not installed",
             fix="pip install 'phonolyte[impedance]'",
         ) from None
     found: Any = circuit_elements.get(name) if name not in ("s", "p") else None

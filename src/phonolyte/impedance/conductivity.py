@@ -24,6 +24,9 @@ BEGUN = 10.0
 LEAST_WEIGHT = 0.005
 """Odds of a circuit below which it does not count."""
 
+ANYTHING = 10.0
+"""Standard deviation of the logarithm of a resistance from which on it is not known at all: a factor of 22,000."""
+
 NEAR_AXIS = 0.05
 """A spectrum whose last point has a smaller share of its modulus off the real axis than this has met it."""
 
@@ -117,6 +120,11 @@ class Resistance(NamedTuple):
     relative_std: float
     capacitance_f: float
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the spectrum says anything of it: a capacitor alone says nothing of the resistor beside it."""
+        return self.relative_std < ANYTHING
+
 
 class Intercept(NamedTuple):
     """Resistance that a spectrum shows without a fit.
@@ -158,7 +166,7 @@ def list_resistances(
     Parameters
     ----------
     fit
-        Of a spectrum.
+        Fit of a spectrum.
     constant_per_cm
         Thickness over area, where it is known.
     boundary_f_cm

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phonolyte import __version__
 from phonolyte.errors import Failure
 from phonolyte.impedance.circuits import parse_circuit
 from phonolyte.units import ZERO_C_K
@@ -92,7 +91,7 @@ def draw_spectrum(analysis: Analysis, folder: Path, formats: Sequence[str] = ("p
     """Draw a spectrum, PNG last, unless the same drawing is there; the path of the PNG."""
     from phonolyte.figures.style import save, source_of
 
-    stem = folder / _make_stem(analysis.name)
+    stem = spectrum_stem(folder, analysis.name)
     png, source = Path(f"{stem}.png"), _digest(analysis)
     complete = all(Path(f"{stem}.{kind}").is_file() for kind in formats)
     if not (complete and source_of(png) == source):
@@ -152,11 +151,16 @@ def _draw_arrhenius(series: Series, folder: Path) -> Path | Failure | None:
 def _digest(analysis: Analysis) -> str:
     """The same digest, the same drawing."""
     spectrum, fit = analysis.spectrum, analysis.fit
-    text = repr((__version__, DRAWN, spectrum.name, spectrum.temperature_k, fit.circuit, analysis.test.off))
+    text = repr((DRAWN, spectrum.name, spectrum.temperature_k, fit.circuit, analysis.test.off))
     digest = hashlib.sha256(text.encode())
     for array in (spectrum.frequency_hz, spectrum.impedance_ohm, fit.values):
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def spectrum_stem(folder: Path, name: str) -> Path:
+    """Return the path, less its ending, of the figure of a spectrum in a folder of figures."""
+    return folder / "spectra" / _make_stem(name)
 
 
 def _make_stem(name: str) -> str:

@@ -44,7 +44,7 @@ PRECISE = 1e-6
 """Change of the sum of squares, as a share of it, at which a fit ends: a hundredth of a standard deviation."""
 
 CORRELATED = 3.0
-"""Residuals whose correlation with their neighbours is this many times its standard deviation are no noise."""
+"""Residuals whose correlation with their neighbours is this many times its standard deviation are not noise."""
 
 Weighting = Literal["modulus", "unit"]
 
@@ -58,13 +58,13 @@ class Fit:
     circuit
         In the notation of impedance.py.
     names, units
-        Of the parameters: ``R1``, ``CPE1_0`` (Q), ``CPE1_1`` (alpha), ...
+        Names and units of the parameters: ``R1``, ``CPE1_0`` (Q), ``CPE1_1`` (alpha), ...
     values
-        Of the parameters, (k,).
+        Fitted parameters, (k,).
     low, high
         Ends of their 95 % intervals, (k,), by Student's t.
     covariance
-        Of the logarithms of the parameters, (k, k).
+        Covariance of the logarithms of the parameters, (k, k).
     freedom
         Degrees of freedom: real and imaginary parts, less parameters.
     widened
@@ -74,7 +74,7 @@ class Fit:
     lowest_hz
         Frequency of the spectrum.
     impedance_ohm
-        Of the circuit at the frequencies of the spectrum, (n,).
+        Impedance of the circuit at the frequencies of the spectrum, (n,).
     rms
         Root mean square residual as a share of the modulus.
     """
@@ -156,10 +156,10 @@ def choose_circuit(spectrum: Spectrum, *, weighting: Weighting = "modulus") -> t
             grown = _grown(known, parts.inductance_h) if known else []
             more = [*from_spectrum(parts, circuit), *_from_tried(spectrum, circuit, tried)]
             attempt(circuit.text, [*grown, *more])
-    before = _simplest(tried.values())
+    before = choose_simplest(tried.values())
     if before and before.circuit.endswith("-CPE0") and WARBURG[0] < before["CPE0_1"] < WARBURG[1]:
         attempt(before.circuit.removesuffix("CPE0") + "W0", _warburg(before))
-    best = _simplest(tried.values()) or min(tried.values(), key=lambda one: one.bic, default=None)
+    best = choose_simplest(tried.values()) or min(tried.values(), key=lambda one: one.bic, default=None)
     if best is None:
         raise SpectrumError(
             f"no circuit can be fitted to {spectrum.name}", fix="Give more points, or a circuit of your own."
@@ -183,14 +183,14 @@ def fit_circuit(
     circuit
         In the notation of impedance.py, such as ``R0-p(R1,CPE1)-CPE2``.
     start
-        Values to start from, by the names of the parameters; found from the spectrum unless given.
+        Values to start from, by the names of the parameters; default: found from the spectrum.
     weighting
         Residuals as shares of the modulus, or in ohm (``"unit"``).
 
     Raises
     ------
     SpectrumError
-        For a circuit that there is not, and one that has more parameters than the spectrum has values.
+        For a circuit that does not exist, and one that has more parameters than the spectrum has values.
     """
     wanted = parse_circuit(circuit)
     parts = Decomposition.from_spectrum(spectrum)
@@ -217,7 +217,7 @@ def _as_tried(spectrum: Spectrum, wanted: Circuit, weighting: Weighting) -> list
     return [one.values.copy() for one in tried if one.circuit == same]
 
 
-def _simplest(fits: Iterable[Fit]) -> Fit | None:
+def choose_simplest(fits: Iterable[Fit]) -> Fit | None:
     """The one with the fewest parameters that none with more is better than by much."""
     ordered = sorted((one for one in fits if one.resolved), key=lambda one: (len(one.names), one.bic))
     best = ordered[0] if ordered else None
@@ -309,7 +309,7 @@ class _Problem:
         return values
 
     def residuals(self, x: Floats) -> Floats:
-        """(2n,), real parts first; the slopes are kept for :meth:`slopes`, which is asked next."""
+        """(2n,), real parts first; the slopes are kept for :meth:`slopes`, which is called next."""
         z, self._slopes = self.circuit.respond(self.values(x), self.grid)
         self._x = x.copy()
         off = (z - self.z) * self.weight

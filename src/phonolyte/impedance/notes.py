@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phonolyte.impedance.analysis import FAR_BEYOND, Analysis
-from phonolyte.impedance.arrhenius import count_temperatures
+from phonolyte.impedance.arrhenius import FEWEST, count_temperatures
 from phonolyte.impedance.conductivity import Geometry, list_resistances
 from phonolyte.impedance.tables import split_by_process
 from phonolyte.units import VACUUM_F_CM
@@ -79,7 +79,7 @@ def _notes_on_temperatures(analyses: Sequence[Analysis], geometry: Geometry | No
             f'or give --temperature-c "{cold[0]}=25"'
         )
     different = count_temperatures(warm)
-    if geometry and warm and different < 3:
+    if geometry and warm and different < FEWEST:
         notes.append(f"an activation energy needs three temperatures, there {_are(different)}")
     if 1 < different < len(warm):
         notes.append("several spectra have the same temperature: each is a point of its own on the Arrhenius line")

@@ -1,4 +1,4 @@
-"""Spectra from the files of instruments: the header says what a column is; what it does not say is told as a guess.
+"""Spectra from the files of instruments: the header says what a column is; what it does not say is guessed, and noted.
 
 One reader serves text of every instrument, since all have a line that names the columns: CSV, ZIVE, Gamry ``.DTA``,
 BioLogic ``.mpt``, ZPlot ``.z``, Autolab, Zahner, Solartron. The binary ``.mpr`` of BioLogic goes through galvani.
@@ -26,7 +26,7 @@ QUARTER_TURN = 1.7
 LARGEST_BYTES = 50_000_000
 
 _OTHER = re.compile(r"admittance|capacitance|permittivity|modulus\s+\(m|^[yc]['\"(_ ]|^z2\b|zce|zwe|^error|applied")
-"""What looks like an impedance and is none, or that of another electrode."""
+"""What looks like an impedance and is not, or is that of another electrode."""
 
 _FOREIGN = re.compile(
     r"admittance|voltage|current|potential|permittivity|capacitance|conductance|susceptance|^[ym]\s*['\"’′]|^eps|^ε|^tan"
@@ -124,8 +124,8 @@ def read_spectrum(path: str | Path, *, frequency_unit: str = "", impedance_unit:
         columns["phase"] = _phase(columns["phase"], rows, notes)
         impedance = values("modulus") * np.exp(1j * np.deg2rad(values("phase")))
     known = values("temperature") + _offset(columns["temperature"]) if "temperature" in columns else None
-    temperature, said = find_temperature(path.stem, lines, known)
-    notes += said
+    temperature, guesses = find_temperature(path.stem, lines, known)
+    notes += guesses
     return Spectrum.from_arrays(
         path.stem, values("frequency"), impedance, notes=notes, temperature_k=temperature, source=str(path)
     )
@@ -245,7 +245,7 @@ def _factor(unit: str, kind: str) -> float:
 def _with_unit(column: Column, unit: str) -> Column:
     factor = _factor(unit, column.kind)
     if not re.match(r"[kKMGmµμ]?\s*(hz|ohms?|Ω|Ω)$", unit, re.IGNORECASE):
-        raise SpectrumError(f"{unit!r} is no unit of a spectrum", fix="Give Hz, kHz, MHz, ohm, kohm or Mohm.")
+        raise SpectrumError(f"{unit!r} is not a unit of a spectrum", fix="Give Hz, kHz, MHz, ohm, kohm or Mohm.")
     return Column(column.kind, column.index, np.sign(column.factor) * factor, unit)
 
 
@@ -338,7 +338,7 @@ def _text(path: Path) -> str:
     if raw[1:2] == b"\0" and raw[3:4] == b"\0":
         raw = b"\xff\xfe" + raw  # UTF-16 without its mark
     if b"\0" in raw and not raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise SpectrumError(f"{path.name} is no text", fix="Export the spectrum as text.")
+        raise SpectrumError(f"{path.name} is not text", fix="Export the spectrum as text.")
     for encoding in ENCODINGS:
         try:
             if encoding != "utf-16" or raw.startswith((b"\xff\xfe", b"\xfe\xff")):

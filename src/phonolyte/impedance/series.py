@@ -36,7 +36,7 @@ class Series:
     Attributes
     ----------
     analyses
-        Of all spectra that could be analyzed; their names differ.
+        Analyses of all spectra that could be analyzed; their names differ.
     geometry
         Size of the pellet, where it is known.
     failures

@@ -42,7 +42,7 @@ class Spectrum:
     impedance_ohm
         (n,), complex; capacitive arcs have a negative imaginary part.
     temperature_k
-        Of the sample, where it is known.
+        Temperature of the sample, where it is known.
     notes
         What was guessed or mended when it was read, in sentences.
     source
@@ -76,7 +76,7 @@ class Spectrum:
         Raises
         ------
         SpectrumError
-            For too few points, values that are no spectrum, and what cannot be mended without a guess.
+            For too few points, values that are not a spectrum, and what cannot be mended without a guess.
         """
         f, z = np.asarray(frequency_hz, dtype=float), np.asarray(impedance_ohm, dtype=complex)
         messages = list(notes)

@@ -32,7 +32,7 @@ class Decomposition:
     Attributes
     ----------
     tau_s, resistance_ohm
-        Of the elements, (m,).
+        Time constants and resistances of the elements, (m,).
     series_ohm, inductance_h
         At infinite frequency.
     capacitance_f

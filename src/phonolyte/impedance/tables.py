@@ -12,6 +12,7 @@ import pandas as pd
 
 from phonolyte.errors import SpectrumError
 from phonolyte.impedance.arrhenius import (
+    FEWEST,
     ArrheniusFit,
     Form,
     count_temperatures,
@@ -31,9 +32,6 @@ BOUNDS = {"resistance_ohm": "≥ ", "sigma_s_cm": "≤ "}
 
 ON_LINES = ("bulk", "grain_boundary", "total")
 """Processes that have Arrhenius lines."""
-
-FEWEST_ON_LINE = 3
-"""Temperatures that a line needs."""
 
 
 NO_LINE = ArrheniusFit(
@@ -153,16 +151,20 @@ def make_table(rows: Iterable[DataclassInstance], kind: type[DataclassInstance])
 def list_spectrum_rows(
     analysis: Analysis, geometry: Geometry | None = None, boundary_f_cm: float = BOUNDARY_F_CM
 ) -> list[SpectrumRow]:
-    """One row a process, and one of what is read off without a fit; conductivities where the geometry is known."""
+    """One row a process, and one of what is read off without a fit; conductivities where the geometry is known.
+
+    A resistance that the spectrum says nothing of has a row without it; the notes of the analysis say so.
+    """
     constant = geometry.constant_per_cm if geometry else None
     parts = list_resistances(analysis.fit, constant, boundary_f_cm=boundary_f_cm, rivals=analysis.tried)
     blank = _make_blank(analysis)
     rows = []
     for part in parts:
-        sigma, spread = _compute_conductivity(part.ohm, part.relative_std, geometry)
-        row = replace(blank, process=part.process, resistance_ohm=part.ohm, resistance_low_ohm=part.low_ohm,
-                      resistance_high_ohm=part.high_ohm, capacitance_f=part.capacitance_f, sigma_s_cm=sigma,
-                      sigma_std_s_cm=spread)  # fmt: skip
+        row = replace(blank, process=part.process, capacitance_f=part.capacitance_f)
+        if part.is_known:
+            sigma, spread = _compute_conductivity(part.ohm, part.relative_std, geometry)
+            row = replace(row, resistance_ohm=part.ohm, resistance_low_ohm=part.low_ohm,
+                          resistance_high_ohm=part.high_ohm, sigma_s_cm=sigma, sigma_std_s_cm=spread)  # fmt: skip
         rows.append(row)
     point = analysis.intercept
     ohm, process = (point.ohm if point.is_resistance else nan), ("intercept" if point.complete else "at_least")
@@ -229,7 +231,7 @@ def split_by_process(spectra: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {
         name: parts[name]
         for name in ON_LINES
-        if name in parts and count_temperatures(parts[name]["temperature_k"].to_numpy(float)) >= FEWEST_ON_LINE
+        if name in parts and count_temperatures(parts[name]["temperature_k"].to_numpy(float)) >= FEWEST
     }
 
 

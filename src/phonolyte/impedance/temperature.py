@@ -11,7 +11,7 @@ from phonolyte.arrays import Floats
 from phonolyte.units import ZERO_C_K
 
 COLDEST_K, HOTTEST_K = 1.0, 2500.0
-"""What is outside is no temperature: instruments write such numbers where no sensor is connected."""
+"""What is outside is not a temperature: instruments write such numbers where no sensor is connected."""
 
 LINES = 200
 """Lines of a file in which a temperature is looked for."""
@@ -28,7 +28,7 @@ _WORDS = re.compile(
 
 
 def find_temperature(stem: str, lines: Sequence[str], column: Floats | None) -> tuple[float | None, list[str]]:
-    """A temperature in kelvin and what must be said about it.
+    """A temperature in kelvin and what must be noted about it.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from phonolyte.arrays import Flags, Floats
 from phonolyte.impedance.spectrum import Complexes, Spectrum
 
 SYSTEMATIC = (0.01, 0.03)
-"""What is left over and is no noise, as a share of the modulus, up to which a spectrum is good, and doubtful."""
+"""What is left over and is not noise, as a share of the modulus, up to which a spectrum is good, and doubtful."""
 
 NOISE = (0.03, 0.1)
 """All that is left over, as a share of the modulus, up to which a spectrum is good, and doubtful."""
@@ -51,7 +51,7 @@ class KramersKronig:
     def systematic(self) -> float:
         """The part of the residuals that neighbours share, as a share of the modulus: no noise, but drift and the like.
 
-        Noise changes from point to point by the square root of two of itself; what changes less is no noise
+        Noise changes from point to point by the square root of two of itself; what changes less is not noise
         (von Neumann's ratio).
         """
         real, imaginary = self.real[self._kept], self.imaginary[self._kept]

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from phonolyte.arrays import Floats, Ints, Matrix
 from phonolyte.errors import ModelError
 from phonolyte.features import feature_names, featurize
+from phonolyte.files import parse_json, read_arrays
 from phonolyte.models.domain import Domain, Intervals
-from phonolyte.models.trees import TreeEnsemble
+from phonolyte.models.trees import TreeEnsemble, damaged
 from phonolyte.structures import Crystal, read
 
 if TYPE_CHECKING:
@@ -109,6 +111,9 @@ class BandCenterModel:
             Centers (n,) and half of the width (n,) of their 90 % intervals, in meV; whether each is in the domain (n,).
         """
         column = {name: i for i, name in enumerate(feature_names())}
+        unknown = [name for name in (*self.features, *self.domain.features) if name not in column]
+        if unknown:
+            raise ModelError(f"the model looks at {unknown[0][:40]!r}", why="there is no such feature", fix=REFIT)
         used = values if self.features == tuple(column) else values[:, [column[name] for name in self.features]]
         center, spread = self.ensemble.predict_with_spread(used)
         of_domain = values[:, [column[name] for name in self.domain.features]]
@@ -164,23 +169,48 @@ class BandCenterModel:
         """
         folder = Path(folder)
         try:
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            if manifest["format"] != FORMAT:
+            manifest = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
+            stated = manifest["format"]
+            if stated != FORMAT:
                 raise ModelError(
-                    f"the model in {folder} has format {manifest['format']}",
+                    f"the model in {folder} has format {str(stated)[:40]}",
                     why=f"this version of Phonolyte reads format {FORMAT}",
                     fix=REFIT,
                 )
-            with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
-                ensemble, domain = TreeEnsemble.from_arrays(arrays), Domain.from_arrays(arrays)
-            intervals = Intervals(**manifest["intervals"])
-            return cls(ensemble, tuple(manifest["features"]), intervals, domain, manifest["provenance"])
+            return cls._from_parts(manifest, read_arrays(folder / ARRAYS))
         except FileNotFoundError as error:
             raise ModelError(
                 f"{folder} holds no model", why=f"{Path(error.filename).name} is missing", fix=REFIT
             ) from None
+        except ModelError as error:
+            if error.fix == REFIT:
+                raise
+            why = f"{error.what}: {error.why}"
+            raise ModelError(f"the model in {folder} is damaged", why=why, fix=REFIT) from None
         except (KeyError, TypeError, ValueError, OSError) as error:
-            raise ModelError(f"the model in {folder} is damaged", why=str(error), fix=REFIT) from None
+            why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise ModelError(f"the model in {folder} is damaged", why=why, fix=REFIT) from None
+
+    @classmethod
+    def _from_parts(cls, manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The model of what its two files hold.
+
+        Raises
+        ------
+        ModelError
+            When they do not belong together.
+        """
+        ensemble, domain = TreeEnsemble.from_arrays(arrays), Domain.from_arrays(arrays)
+        names, provenance = manifest["features"], manifest["provenance"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise damaged("the list of features", "it is not a list of names")
+        if len(set(names)) < len(names) or len(names) < ensemble.n_features:
+            why = f"{MANIFEST} names {len(set(names))} features, and {ARRAYS} looks at {ensemble.n_features} or more"
+            raise damaged("the list of features", why)
+        if not isinstance(provenance, dict):
+            raise damaged("the provenance", "it is not a table")
+        intervals = Intervals.from_record(manifest["intervals"])
+        return cls(ensemble, tuple(names), intervals, domain, provenance)
 
     @classmethod
     def embedded(cls) -> Self:

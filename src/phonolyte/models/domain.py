@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from phonolyte.arrays import Floats, Ints, Matrix
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
+from phonolyte.files import as_number
+from phonolyte.models.trees import damaged
 
 TYPICAL_SHARE = 0.99
 """Share of the learning set that counts as inside its own domain."""
@@ -93,15 +95,47 @@ class Domain:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """The inverse of :meth:`arrays`."""
-        return cls(
-            features=tuple(arrays["domain_features"].tolist()),
-            mean=arrays["domain_mean"],
-            scale=arrays["domain_scale"],
-            precision=arrays["domain_precision"],
-            limit=float(arrays["domain_limit"]),
-            elements=frozenset(arrays["domain_elements"].tolist()),
-        )
+        """The inverse of :meth:`arrays`.
+
+        Raises
+        ------
+        ModelError
+            When one is missing, of another type, or they do not describe a region.
+        """
+        features, elements = (_words(arrays, name) for name in ("domain_features", "domain_elements"))
+        d = len(features)
+        shapes = {"domain_mean": (d,), "domain_scale": (d,), "domain_precision": (d, d), "domain_limit": ()}
+        mean, scale, precision, limit = (_finite(arrays, name, shape) for name, shape in shapes.items())
+        if not (scale > 0).all() or not limit > 0:
+            raise damaged("the domain", "a scale or the limit is not positive")
+        if not np.allclose(precision, precision.T, rtol=1e-6) or not _is_positive(precision):
+            raise damaged("the domain", "its precision is not that of a distance")
+        unknown = [symbol for symbol in elements if symbol not in ATOMIC_NUMBERS]
+        if unknown:
+            raise damaged("the domain", f"it names the element {unknown[0][:20]!r}")
+        return cls(tuple(features), mean, scale, precision, float(limit), frozenset(elements))
+
+
+def _words(arrays: Mapping[str, NDArray[Any]], name: str) -> list[str]:
+    array = arrays.get(name)
+    if array is None or array.dtype.kind != "U" or array.ndim != 1 or len(set(array.tolist())) < max(len(array), 1):
+        raise damaged(f"the {name.replace('_', ' ')}", "they are not a list of different words")
+    return [str(word) for word in array.tolist()]
+
+
+def _finite(arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, ...]) -> Floats:
+    array = arrays.get(name)
+    if array is None or array.dtype.kind not in "iuf" or array.shape != shape or not np.isfinite(array).all():
+        raise damaged(f"the {name.replace('_', ' ')}", f"it is not an array of shape {shape} of finite numbers")
+    return array.astype(np.float64)
+
+
+def _is_positive(matrix: Floats) -> bool:
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +149,23 @@ class Intervals:
     factor: float
     floor_mev: float
     per_spread: float = 1.0
+
+    @classmethod
+    def from_record(cls, record: Any) -> Self:
+        """Read from JSON.
+
+        Raises
+        ------
+        ModelError
+            When a number is missing, not finite or negative.
+        """
+        names = ("factor", "floor_mev", "per_spread")
+        if not isinstance(record, Mapping) or set(record) != set(names):
+            raise damaged("the intervals", f"they need {', '.join(names)}")
+        values = [as_number(record[name]) for name in names]
+        if not all(0.0 <= value < np.inf for value in values):
+            raise damaged("the intervals", f"they are {', '.join(str(record[name])[:20] for name in names)}")
+        return cls(*values)
 
     @classmethod
     def calibrate(cls, residual_mev: Floats, spread_mev: Floats | None) -> Self:

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.errors import ModelError, TableError
+from phonolyte.files import as_numbers, read_table
 from phonolyte.models.domain import Domain
 
 FILE = "learned.parquet"
@@ -49,19 +51,13 @@ class Learned:
 
     def nearest(self, features: pd.DataFrame, *, n: int = NEIGHBOURS) -> tuple[Ints, Floats]:
         """Positions in the table (m, n) of the nearest compounds to each of m crystals, and their distances (m, n)."""
-        points = _whitened(self.domain, features)
+        from sklearn.neighbors import NearestNeighbors  # a screen without neighbours starts sooner
+
         n = min(n, len(self.points))
-        squares = (self.points**2).sum(axis=1)
-        places, distances = np.empty((len(points), n), np.int64), np.empty((len(points), n))
-        for start in range(0, len(points), 2048):  # a distance matrix that fits a cache, not one for the whole screen
-            part = points[start : start + 2048]
-            d2 = squares - 2 * part @ self.points.T + (part**2).sum(axis=1, keepdims=True)
-            found = np.argpartition(d2, n - 1, axis=1)[:, :n]
-            of_found = np.take_along_axis(d2, found, axis=1)
-            order = np.argsort(of_found, axis=1, kind="stable")
-            rows = slice(start, start + len(part))
-            places[rows] = np.take_along_axis(found, order, axis=1)
-            distances[rows] = np.sqrt(np.maximum(np.take_along_axis(of_found, order, axis=1), 0.0))
+        if features.empty:
+            return np.empty((0, n), np.int64), np.empty((0, n))
+        search = NearestNeighbors(n_neighbors=n, algorithm="brute").fit(self.points)  # trees are slower at d = 63
+        distances, places = search.kneighbors(_whitened(self.domain, features))
         return places, distances
 
     def named(self, material_ids: Sequence[str] | pd.Series, places: Ints, distances: Floats) -> pd.DataFrame:
@@ -97,12 +93,28 @@ class Learned:
 
     @classmethod
     def beside(cls, folder: Path, domain: Domain) -> Self | None:
-        """What is written beside a model; None for one of before, or a domain that does not fit."""
+        """What is written beside a model; None for one of before, or a domain that does not fit.
+
+        Raises
+        ------
+        ModelError
+            When the file is there and damaged.
+        """
         if not (folder / FILE).is_file():
             return None
-        table = pd.read_parquet(folder / FILE)
-        points = table.drop(columns=list(COLUMNS)).to_numpy(float)
-        return cls(domain, table[list(COLUMNS)], points) if points.shape[1] == len(domain.features) else None
+        try:
+            table = read_table(folder / FILE)
+            points = table.drop(columns=list(COLUMNS)).to_numpy(float)
+        except (TableError, KeyError, ValueError, TypeError) as error:
+            raise _damaged(folder, str(error).strip('"')) from None
+        known = table[list(COLUMNS)].assign(band_center_mev=as_numbers(table["band_center_mev"]))
+        if not len(known) or not np.isfinite(points).all() or known["band_center_mev"].isna().any():
+            raise _damaged(folder, "it holds no points, or one that is not finite")
+        return cls(domain, known, points) if points.shape[1] == len(domain.features) else None
+
+
+def _damaged(folder: Path, why: str) -> ModelError:
+    return ModelError(f"{folder / FILE} is damaged", why=why, fix="Remove it, or fit the model again.")
 
 
 def _whitened(domain: Domain, features: pd.DataFrame) -> Floats:

@@ -19,9 +19,10 @@ from sklearn.inspection import permutation_importance
 
 from phonolyte import __version__
 from phonolyte.arrays import Floats, Ints
-from phonolyte.chemistry.elements import ATOMIC_NUMBERS
-from phonolyte.errors import Failure, TableError
+from phonolyte.chemistry.formulas import composition_of
+from phonolyte.errors import Failure, StructureError, TableError
 from phonolyte.features import feature_names, featurize
+from phonolyte.files import as_number, as_numbers, column_names, read_table
 from phonolyte.models.algorithms import FEATURE_SETS, STUDY, pipeline
 from phonolyte.models.card import model_card
 from phonolyte.models.center import BandCenterModel
@@ -31,7 +32,6 @@ from phonolyte.models.selection import CorrelationSelector
 from phonolyte.models.trees import TreeEnsemble
 from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics, n_folds
 from phonolyte.structures import Crystal, read
-from phonolyte.structures.crystal import elements_in
 from phonolyte.structures.reading import input_files
 
 TARGET = "band_center_mev"
@@ -288,14 +288,11 @@ def _interval_scores(held_out: pd.DataFrame) -> dict[str, Any]:
 
 def _feature_table(path: Path) -> pd.DataFrame | None:
     """A table that holds features already, or None."""
-    name = path.name.removesuffix(".gz")
-    if name.endswith(".csv"):
-        table = pd.read_csv(path, dtype={"formula": str, "material_id": str}, keep_default_na=False, na_values=[""])
-    elif name.endswith(".parquet"):
-        table = pd.read_parquet(path)
-    else:
+    if not path.name.removesuffix(".gz").endswith((".csv", ".tsv", ".parquet")):
         return None
-    return table if set(feature_names()[:16]) <= set(table.columns) else None
+    if not set(feature_names()[:16]) <= set(column_names(path)):
+        return None
+    return read_table(path)
 
 
 def _from_features(table: pd.DataFrame, path: Path, digest: str) -> tuple[LearningSet, list[Failure]]:
@@ -310,12 +307,19 @@ def _from_features(table: pd.DataFrame, path: Path, digest: str) -> tuple[Learni
         )
     names = [name for name in feature_names() if name in table]
     if "material_id" in table:
-        table = table.astype({"material_id": str}).set_index("material_id")
-    elements = pd.Series([frozenset(elements_in(str(formula))) for formula in table["formula"]], index=table.index)
-    unknown = sorted({s for symbols in elements for s in symbols if s not in ATOMIC_NUMBERS})
-    if unknown:
-        raise TableError(f"{path.name} names unknown elements", why=", ".join(unknown), fix="Correct the formulas.")
-    numbers = table[[*names, TARGET]].apply(pd.to_numeric, errors="coerce").replace([np.inf, -np.inf], np.nan)
+        table = table.set_index("material_id")
+    rows = (f"{path.name.partition('.')[0]}-{number}" for number in range(1, len(table) + 1))
+    table.index = pd.Index([name or row for name, row in zip(table.index.astype(str), rows, strict=True)])
+    table.index.name = "material_id"
+    repeated = table.index[table.index.duplicated()]
+    if len(repeated):
+        raise TableError(
+            f"{path.name} has more than one row of {len(repeated.unique())} materials",
+            why=f"for example {repeated[0]}",
+            fix="Keep one row a material.",
+        )
+    table, unreadable = _with_elements(table, path)
+    numbers = table[[*names, TARGET]].apply(as_numbers).replace([np.inf, -np.inf], np.nan)
     usable = numbers.notna().all(axis=1)
     failures = [
         _no_center(str(name), table[TARGET][name], str(path))
@@ -324,8 +328,23 @@ def _from_features(table: pd.DataFrame, path: Path, digest: str) -> tuple[Learni
         for name in table.index[~usable]
     ]
     kept = numbers[usable]
-    formulas = table["formula"][usable].astype(str).tolist()
-    return LearningSet(kept[names], kept[TARGET].to_numpy(float), formulas, elements[usable].tolist(), digest), failures
+    formulas, elements = table["formula"][usable].astype(str).tolist(), table["elements"][usable].tolist()
+    data = LearningSet(kept[names], kept[TARGET].to_numpy(float), formulas, elements, digest)
+    return data, unreadable + failures
+
+
+def _with_elements(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[Failure]]:
+    """The rows that have a formula, with a column of the elements in it."""
+    elements: list[frozenset[str] | None] = []
+    failures = []
+    for name, formula in table["formula"].astype(str).items():
+        try:
+            elements.append(frozenset(composition_of(formula)))
+        except StructureError as error:
+            elements.append(None)
+            failures.append(Failure(str(name), STAGE, error.kind, str(error), str(path)))
+    column = pd.Series(elements, index=table.index, dtype=object)
+    return table.assign(elements=column)[column.notna()], failures
 
 
 def _no_center(name: str, value: Any, source: str) -> Failure:
@@ -339,8 +358,5 @@ def _no_feature(name: str, column: str, source: str) -> Failure:
 
 
 def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
+    number = as_number(value)
     return number if np.isfinite(number) else None

@@ -18,6 +18,9 @@ from phonolyte.errors import ModelError
 
 _ROWS_PER_TASK = 1024
 
+MOST_FEATURES = 2**15 - 1
+"""Columns beyond those of any table of features."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TreeEnsemble:
@@ -47,8 +50,12 @@ class TreeEnsemble:
     base: float
     weight: float
     packed: tuple[Ints, NDArray[np.float32], Floats] = field(init=False, repr=False)
+    n_features: int = field(init=False)
+    """Fewest features that a table must have."""
 
     def __post_init__(self) -> None:
+        check_trees(self)  # compiled code follows the links wherever they lead
+        object.__setattr__(self, "n_features", int(self.feature[self.left >= 0].max(initial=0)) + 1)
         object.__setattr__(
             self, "packed", _pack(self.roots, self.feature, self.threshold, self.left, self.right, self.value)
         )
@@ -141,6 +148,12 @@ class TreeEnsemble:
         The spread means something for forests, whose trees each predict the target.
         """
         table = np.ascontiguousarray(X, dtype=np.float32)
+        if table.ndim != 2 or table.shape[1] < self.n_features:
+            raise ModelError(
+                f"the table has the shape {table.shape}",
+                why=f"the trees look at {self.n_features} features",
+                fix="Give all features, a column each.",
+            )
         parts = [table[i : i + _ROWS_PER_TASK] for i in range(0, len(table), _ROWS_PER_TASK)]
         if len(parts) > 1:
             with ThreadPoolExecutor(os.cpu_count()) as executor:  # the kernel releases the GIL
@@ -163,16 +176,69 @@ class TreeEnsemble:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """The inverse of :meth:`arrays`."""
-        wide = {
-            "roots": np.int64,
-            "feature": np.int64,
-            "left": np.int64,
-            "right": np.int64,
-            "value": np.float64,
-        }
-        parts: dict[str, Any] = {name: arrays[name].astype(dtype) for name, dtype in wide.items()}
-        return cls(threshold=arrays["threshold"], base=float(arrays["base"]), weight=float(arrays["weight"]), **parts)
+        """The inverse of :meth:`arrays`.
+
+        Raises
+        ------
+        ModelError
+            When one is missing, of another type, or they do not make up trees.
+        """
+        wide = {"roots": np.int64, "feature": np.int64, "left": np.int64, "right": np.int64, "value": np.float64,
+                "threshold": np.float32, "base": np.float64, "weight": np.float64}  # fmt: skip
+        parts: dict[str, Any] = {}
+        for name, dtype in wide.items():
+            array = arrays.get(name)
+            kinds = "iu" if dtype == np.int64 else "iuf"
+            if array is None or array.dtype.kind not in kinds or array.ndim != (name not in ("base", "weight")):
+                why = "it is missing" if array is None else f"it is {array.dtype} of shape {array.shape}"
+                raise damaged(f"their {name}", why)
+            parts[name] = array.astype(dtype)
+        parts |= {name: float(parts[name]) for name in ("base", "weight")}
+        return cls(**parts)
+
+
+def check_trees(trees: TreeEnsemble) -> None:
+    """Make sure that the nodes make up trees, each on its own and whole.
+
+    Raises
+    ------
+    ModelError
+        When they do not.
+    """
+    n = len(trees.left)
+    arrays = (trees.feature, trees.threshold, trees.right, trees.value)
+    if not n or any(len(array) != n for array in arrays):
+        raise damaged("its nodes", f"arrays have {n} and {', '.join(str(len(array)) for array in arrays)} of them")
+    roots = trees.roots
+    if not len(roots) or roots[0] != 0 or (np.diff(roots) <= 0).any() or roots[-1] >= n:
+        raise damaged("its roots", "they do not increase from 0 to the last tree")
+    nodes = np.flatnonzero(trees.left >= 0)
+    ends = np.append(roots[1:], n)[np.searchsorted(roots, nodes, side="right") - 1]
+    times_child = np.zeros(n, np.int64)
+    for child in (trees.left[nodes], trees.right[nodes]):
+        if ((child <= nodes) | (child >= ends)).any():
+            raise damaged("a tree", "a node has a child before itself or in another tree")
+        times_child += np.bincount(child, minlength=n)
+    expected = np.ones(n, np.int64)
+    expected[roots] = 0
+    if (times_child != expected).any() or (trees.right[trees.left < 0] >= 0).any():
+        raise damaged("a tree", "a node is the child of none, or of several")
+    _check_numbers(trees, nodes)
+
+
+def _check_numbers(trees: TreeEnsemble, nodes: Ints) -> None:
+    """Make sure that features can be columns, and that thresholds and predictions are finite."""
+    feature = trees.feature[nodes]
+    if ((feature < 0) | (feature > MOST_FEATURES)).any():
+        raise damaged("a node", f"its feature has the number {feature[(feature < 0) | (feature > MOST_FEATURES)][0]}")
+    finite = (trees.threshold[nodes], trees.value, np.array([trees.base, trees.weight]))
+    if not all(np.isfinite(array).all() for array in finite):
+        raise damaged("a node", "a threshold or a prediction is not a finite number")
+
+
+def damaged(part: str, why: str) -> ModelError:
+    """The error about a part of a model that cannot be."""
+    return ModelError(f"{part} of the model cannot be", why=why, fix="Fit it again, or copy it again.")
 
 
 def _rounded_down(threshold: Floats) -> NDArray[np.float32]:

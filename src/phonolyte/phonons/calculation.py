@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import pandas as pd
 
+from phonolyte.chemistry.formulas import shares_of
 from phonolyte.chemistry.ions import check_ion
 from phonolyte.columns import Column
 from phonolyte.dos import PhononDos
 from phonolyte.phonons.bands import band_structure, load_phonons, save_bands
-from phonolyte.phonons.calibration import Calibration, shares_of
+from phonolyte.phonons.calibration import Calibration
 from phonolyte.phonons.convergence import convergence
 from phonolyte.phonons.workflow import PhononResult, PhononSettings, compute_phonons, require_phonopy
 from phonolyte.runs.calculation import Calculation, NextStep

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
@@ -14,7 +13,10 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.arrays import Floats
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS
+from phonolyte.chemistry.formulas import shares_of
 from phonolyte.errors import ModelError, TableError
+from phonolyte.files import as_number, as_numbers, parse_json, read_table
 from phonolyte.runs.records import checksum
 from phonolyte.settings import read_toml
 
@@ -83,7 +85,7 @@ class Calibration:
         """The one that comes with Phonolyte for this engine with these weights, or None."""
         for path in sorted(shipped_folder().glob("*.json")):
             rule = cls.load(path)
-            if rule.provenance["engine"] == engine.name and all(
+            if rule.provenance.get("engine") == engine.name and all(
                 rule.provenance.get(name) == engine.provenance.get(name) for name in IDENTITY
             ):
                 return rule
@@ -120,9 +122,45 @@ class Calibration:
             When the file is missing or no calibration.
         """
         try:
-            return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise ModelError(f"{path} is no calibration", why=str(error), fix="Learn it again.") from None
+            record = parse_json(Path(path).read_text(encoding="utf-8"))
+            rule = cls(_factor(record.pop("factor")), _elements(record.pop("elements", {})), **record)
+            if not isinstance(rule.provenance, dict):
+                raise ValueError("its provenance is not a table")
+            return rule
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise ModelError(f"{path} is no calibration", why=why, fix="Learn it again.") from None
+
+
+def _factor(value: Any) -> float:
+    """A common factor from JSON.
+
+    Raises
+    ------
+    ValueError
+        When it is not a positive number.
+    """
+    factor = as_number(value)
+    if not (0.0 < factor < np.inf):
+        raise ValueError(f"its factor is {str(value)[:40]}")
+    return factor
+
+
+def _elements(values: Any) -> dict[str, float]:
+    """Factors of elements from JSON.
+
+    Raises
+    ------
+    ValueError
+        When they are not a number each, or not of elements.
+    """
+    if not isinstance(values, dict):
+        raise ValueError("its elements are not a table")
+    factors = {symbol: as_number(value) for symbol, value in values.items()}
+    wrong = [symbol for symbol, value in factors.items() if symbol not in ATOMIC_NUMBERS or not np.isfinite(value)]
+    if wrong:
+        raise ValueError(f"its factor of {wrong[0][:20]} is {str(values[wrong[0]])[:40]}")
+    return factors
 
 
 def shipped_folder() -> Path:
@@ -180,25 +218,20 @@ def learn_from_run(folder: str | Path, data: str | Path, kind: Kind = "factor", 
     return Calibration(rule.factor, rule.elements, provenance)
 
 
-def shares_of(formula: str) -> dict[str, float]:
-    """Shares of the elements in a formula without brackets, such as ``Li3PO4``, adding up to 1."""
-    counts = {symbol: float(count or 1) for symbol, count in re.findall(r"([A-Z][a-z]?)(\d*)", formula)}
-    total = sum(counts.values())
-    return {symbol: count / total for symbol, count in counts.items()}
-
-
 def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    try:
-        if path.suffix == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_json(path, lines=True)
-    except (OSError, ValueError) as error:
-        raise TableError(f"{path} cannot be read", why=str(error), fix="Give CSV, Parquet or JSONL.") from None
+    table = read_table(path)
     missing = set(columns) - set(table)
     if missing:
         raise TableError(f"{path.name} has no column {sorted(missing)[0]!r}", fix=f"It needs {', '.join(columns)}.")
-    return table[list(columns)].astype({"material_id": str}).drop_duplicates("material_id")
+    table = table[list(columns)].assign(band_center_mev=as_numbers(table["band_center_mev"])).drop_duplicates()
+    repeated = table["material_id"][table["material_id"].duplicated()]
+    if len(repeated):
+        raise TableError(
+            f"{path.name} gives {len(repeated)} materials two different rows",
+            why=f"for example {repeated.iloc[0]}",
+            fix="Keep one row a material.",
+        )
+    return table[table["material_id"] != ""]
 
 
 def cross_validated(

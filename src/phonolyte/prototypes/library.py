@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
-from itertools import product
 from math import gcd
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from phonolyte.chemistry.ions import EXCLUDED, HARD_ONLY, METALLOIDS, METALS, Ion, anions, atomic_volume_a3, cations
+from phonolyte.chemistry.formulas import composition_of
+from phonolyte.chemistry.ions import EXCLUDED, METALLOIDS, METALS, Ion, atomic_volume_a3
+from phonolyte.chemistry.neutrality import neutral_ions
 from phonolyte.errors import MissingExtraError
 from phonolyte.references import conventional_cell, reference_compounds
 from phonolyte.structures import Crystal
-from phonolyte.structures.crystal import elements_in
 
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher
@@ -35,9 +35,6 @@ MOST_SPECIES = 4
 
 SYMMETRY_A = 0.01
 """How far positions may be from those of a symmetric crystal, angstrom."""
-
-NARROWEST_KNOWN_BOND = -0.35
-"""Electronegativity by which an anion exceeds every cation in known compounds; lead and tellurium are an extreme."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ class Prototype:
         and else the volumes of atoms: compared with those of the prototype if that is metallic, too.
         """
         signs = tuple(ion.charge > 0 for ion in self.ions)
-        ions = balanced(elements, self.counts, signs) if signs else ()
+        ions = neutral_ions(elements, self.counts, signs) if signs else ()
         if tuple(elements) == self.species:
             return 1.0
         if ions:
@@ -123,38 +120,6 @@ def _bond_a(ions: Sequence[Ion], counts: Sequence[int]) -> float:
 
 def _volume_a3(elements: Sequence[str], counts: Sequence[int]) -> float:
     return sum(n * atomic_volume_a3(symbol) for symbol, n in zip(elements, counts, strict=True))
-
-
-def balanced(elements: Sequence[str], counts: Sequence[int], signs: Sequence[bool] = ()) -> tuple[Ion, ...]:
-    """Ions of the elements whose charges add up to zero, common charges first; empty where there are none.
-
-    Parameters
-    ----------
-    elements, counts
-        The composition.
-    signs
-        Which are cations; without it any may be.
-    """
-    options = [_ions_of(symbol, signs[i : i + 1]) for i, symbol in enumerate(elements)]
-    neutral = [
-        ions
-        for ions in product(*options)
-        if sum(ion.charge * n for ion, n in zip(ions, counts, strict=True)) == 0 and _gap(ions) >= NARROWEST_KNOWN_BOND
-    ]
-    return max(neutral, key=_gap, default=())
-
-
-def _ions_of(symbol: str, sign: Sequence[bool]) -> list[Ion]:
-    """Ions of an element, those of most compounds first and of these the one with the highest charge."""
-    found = [ion for ion in (*anions(), *cations(hard=True)) if ion.symbol == symbol]
-    found.sort(key=lambda ion: (f"{symbol}+{ion.charge}" in HARD_ONLY, -ion.charge))
-    return [ion for ion in found if not sign or (ion.charge > 0) == sign[0]]
-
-
-def _gap(ions: Sequence[Ion]) -> float:
-    """Electronegativity of the anions over that of the cations, at least."""
-    positive = max(ion.electronegativity for ion in ions if ion.charge > 0)
-    return min(ion.electronegativity for ion in ions if ion.charge < 0) - positive
 
 
 @cache
@@ -205,9 +170,9 @@ def _aflow() -> dict[str, Crystal]:
 def _named(entry: Mapping[str, Any], library: Mapping[str, Crystal]) -> Prototype:
     name, species = entry["name"], tuple(entry["species"])
     crystal = _source(entry, library)
-    real = tuple(dict.fromkeys(tuple(elements_in(formula)) for formula in entry["real"].split()))
+    real = tuple(dict.fromkeys(tuple(composition_of(formula)) for formula in entry["real"].split()))
     if "like" in entry:  # written for the opposite charges
-        like = tuple(elements_in(entry["like"]))
+        like = tuple(composition_of(entry["like"]))
         counts = Counter(crystal.symbols)
         old, new = (_volume_a3(s, [counts[x] for x in species]) for s in (species, like))
         crystal, species = _replaced(crystal, species, like, (new / old) ** (1 / 3), name), like
@@ -247,7 +212,7 @@ def _prototype(
     name: str, crystal: Crystal, species: tuple[str, ...], real: tuple[tuple[str, ...], ...], kind: Kind | None
 ) -> Prototype:
     counts = Counter(crystal.symbols)
-    ions = balanced(species, [counts[symbol] for symbol in species]) if len(species) > 1 else ()
+    ions = neutral_ions(species, [counts[symbol] for symbol in species]) if len(species) > 1 else ()
     guess: Kind = "ionic" if ions else "metallic" if set(species) <= {*METALS, *METALLOIDS} else "listed"
     return Prototype(name, crystal, species, kind or guess, real, ions)
 
@@ -264,7 +229,7 @@ class _Shapes:
     def name_of(self, crystal: Crystal, species: Sequence[str]) -> str:
         """Name of a prototype with this structure, if possible one with the same signs; or nothing."""
         counts = Counter(crystal.symbols)
-        signs = _signs(balanced(species, [counts[s] for s in species]), [counts[s] for s in species])
+        signs = _signs(neutral_ions(species, [counts[s] for s in species]), [counts[s] for s in species])
         match = _matcher().fit_anonymous
         same = sorted(self._by_kind.get(_shape(crystal), ()), key=lambda p: _signs(p.ions, p.counts) != signs)
         return next((p.name for p in same if match(crystal.to_pymatgen(), p.crystal.to_pymatgen())), "")

@@ -12,16 +12,19 @@ from typing import Any
 import pandas as pd
 
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS
+from phonolyte.chemistry.formulas import composition_of
 from phonolyte.chemistry.ions import MOBILE_IONS
-from phonolyte.errors import SettingsError
+from phonolyte.errors import SettingsError, StructureError
+from phonolyte.impedance.overview import summarize_spectra
 from phonolyte.runs.records import CRYSTALS, FAILURE_COLUMNS
 from phonolyte.runs.run import read_record, require_format
-from phonolyte.structures.crystal import elements_in
 from phonolyte.study import STEPS, TO_THE_END
 from phonolyte.study import TABLE as FOLLOWED
 from phonolyte.tiers import TIERS, all_tiers, find_tier
 
-MAIN = {"ranked": "ranked.parquet", "best": "best.csv", "known": "cv_predictions.parquet"}
+MAIN = {
+    "ranked": "ranked.parquet", "best": "best.csv", "known": "cv_predictions.parquet", "spectra": "spectra.parquet",
+}  # fmt: skip
 """Kinds of runs besides tiers, and the table that each is about; the first one there decides."""
 
 
@@ -103,7 +106,10 @@ class Contents:
         asked = str(self.settings.get("ion") or "any")
         if asked in ATOMIC_NUMBERS:
             return asked
-        present = elements_in(formula)
+        try:
+            present = composition_of(formula)
+        except StructureError:  # a run without formulas
+            return ""
         return next((ion for ion in MOBILE_IONS if ion in present), "")
 
     def of(self, material_id: str) -> dict[str, Mapping[str, Any]]:
@@ -150,6 +156,8 @@ def read_run(folder: str | Path) -> Contents:
             "summary": _json(folder / "summary.json"),
             "metrics": _json(folder / "metrics.json") or _json(folder / "model" / "metrics.json"),
             "followed": _json(folder / STEPS),
+            "arrhenius": _rows(folder / "arrhenius.parquet"),
+            "processes": _rows(folder / "spectra.parquet"),
         },
     )
 
@@ -157,10 +165,6 @@ def read_run(folder: str | Path) -> Contents:
 def _nothing(folder: Path) -> SettingsError:
     if not folder.is_dir():
         return SettingsError(f"{folder} is no folder", fix="Name the run folder of a command.")
-    if (folder / "impedance.html").is_file():
-        return SettingsError(
-            f"{folder} is a run of impedance", why="its page is impedance.html in it", fix="Open that one."
-        )
     return SettingsError(
         f"{folder} is no run folder that a report can be made of",
         why=f"it has none of {', '.join(main_tables().values())}",
@@ -181,6 +185,8 @@ def _main_table(folder: Path, kind: str) -> pd.DataFrame:
         return table.merge(followed[known], on="material_id", how="left")
     if kind in TIERS and len(table):
         return table.sort_values(find_tier(kind).sort_by, na_position="last", ignore_index=True)
+    if kind == "spectra":
+        return summarize_spectra(table)
     if kind == "known":
         return _of_one_model(table, folder)
     return table
@@ -215,6 +221,13 @@ def _failures(folder: Path) -> pd.DataFrame:
 
 def _parquet(path: Path) -> pd.DataFrame | None:
     return pd.read_parquet(path) if path.is_file() else None
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """Rows of a table; none where it is not there."""
+    table = _parquet(path)
+    rows: list[dict[str, Any]] = [] if table is None else table.to_dict("records")  # type: ignore[assignment]
+    return rows
 
 
 def _json(path: Path) -> Any:

@@ -73,7 +73,10 @@ class Table {
 function said(column, value) {
   if (column.kind === "flag") return value === 2 ? "–" : value ? "yes" : "no";
   if (Number.isNaN(value)) return "–";
-  if (column.digits < 0) return Number(value).toPrecision(-column.digits);
+  if (column.digits < 0) {
+    const number = Number(value), size = Math.abs(number);
+    return size && (size < 1e-3 || size >= 1e5) ? number.toExponential(-column.digits - 1) : number.toPrecision(-column.digits);
+  }
   const text = value.toLocaleString("en", { minimumFractionDigits: column.digits, maximumFractionDigits: column.digits });
   return /^-0[.0]*$/.test(text) ? text.slice(1) : text.replace("-", "−");
 }

@@ -17,7 +17,7 @@ from phonolyte.report import payload
 from phonolyte.report.contents import Contents, read_run
 from phonolyte.report.libraries import VIEWER_HINT, Library, digest, libraries
 from phonolyte.report.packing import packed_crystals
-from phonolyte.report.sentences import CAVEAT, Bar, followed, funnel, headline, summary
+from phonolyte.report.sentences import Bar, caveat_of, followed, funnel, headline, summary
 from phonolyte.runs import citations
 from phonolyte.runs.records import in_one_step
 
@@ -63,13 +63,14 @@ def page(contents: Contents) -> str:
         scripts=" ".join([digest(_script()), *(library.digest for library in used)]),
         headline=headline(contents),
         summary=summary(contents),
-        caveat=CAVEAT,
+        caveat=caveat_of(contents.kind),
         funnel=_shares(funnel(contents)),
         followed=_shares(followed(contents)),
         rows=len(contents.table),
         nouns=payload.nouns_of(contents.kind)[1],
         heading=payload.HEADINGS.get(contents.kind, f"All {payload.nouns_of(contents.kind)[1]}"),
         funnel_title="How many there are" if contents.kind == "best" else "What is left, step by step",
+        search="Search a name" if contents.kind == "spectra" else "Search: Li3PS4, mp-985583, sulfide …",
         first=first,
         first_columns=columns,
         figures=drawn,

@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phonolyte.columns import Column, columns_of, first_of
+from phonolyte.columns import Column, column, columns_of, first_of, format_value
+from phonolyte.impedance.drawing import spectrum_stem
+from phonolyte.impedance.overview import name_of
 from phonolyte.report.card import facts_of, nearest_of, steps_of
 from phonolyte.report.contents import Contents, arrived, names_of
 from phonolyte.report.packing import Array, packed, packed_columns
-from phonolyte.report.sentences import CAVEAT, confidence
+from phonolyte.report.sentences import caveat_of, confidence
 from phonolyte.runs.records import file_name
 from phonolyte.tiers import TIERS, find_tier
 
 NOUNS = {
     "ranked": ("candidate", "compounds"), "best": ("rank", "virtual compounds"), "known": ("number", "compounds"),
+    "spectra": ("number", "spectra"),
 }  # fmt: skip
 """What a rank counts, and what the rows are."""
 
@@ -29,6 +32,7 @@ AXES = {
     "ranked": (("band_center_mev",), ("e_hull_ev", "band_gap_ev", "volume_per_atom_a3")),
     "best": (("mean_Row",), ("band_center_mev",)),
     "known": (("band_center_mev",), ("predicted_mev",)),
+    "spectra": (("temperature_k",), ("sigma_s_cm", "resistance_ohm")),
 }
 """Of the scatter at first."""
 
@@ -38,8 +42,8 @@ CLOUD = 12_000
 MOST_DOS, POINTS = 300, 200
 """Densities of states that cards have, and the points of each."""
 
-IMAGE_BYTES = 2_500_000
-"""Images on cards."""
+IMAGE_BYTES, SPECTRA_BYTES = 2_500_000, 12_000_000
+"""Images on cards, and those of spectra."""
 
 BEST = 6
 
@@ -86,7 +90,7 @@ def data(contents: Contents, n_crystals: int) -> str:
         "steps": [[[step.why, step.command] for step in steps] for steps in lists],
         "computed": _computed(contents),
         "images": _images(contents),
-        "caveat": CAVEAT,
+        "caveat": caveat_of(contents.kind),
         "crystals": n_crystals,
         "no_crystal": "Its crystal is not in this page, which has the first ones.",
         "best": _best(contents),
@@ -98,7 +102,7 @@ def data(contents: Contents, n_crystals: int) -> str:
     return packed(header, arrays)
 
 
-SORTED = {"ranked": ("rank",), "best": ("rank",), "known": ("error_mev",)}
+SORTED = {"ranked": ("rank",), "best": ("rank",), "known": ("error_mev",), "spectra": ("temperature_k",)}
 CHOOSABLE = ("family", "prototype", "method", "engine")
 DERIVED = [
     Column("level", "confidence", kind="choice", shown=False),
@@ -155,18 +159,31 @@ def _best(contents: Contents) -> list[int]:
         return list(dict.fromkeys(map(int, places)))[:BEST]
     if contents.kind in TIERS:
         return list(range(min(BEST, int(table[find_tier(contents.kind).sort_by].notna().sum()))))
-    return [] if contents.kind == "known" else list(range(min(BEST, len(table))))
+    return [] if contents.kind in ("known", "spectra") else list(range(min(BEST, len(table))))
 
 
 def _computed(contents: Contents) -> dict[str, dict[str, Any]]:
     """What was computed of a material, by its name: labels and values, and densities of states."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = _processes(contents)
     for method, table in contents.computed.items():
         for i, (name, row) in enumerate(zip(table.index, table.to_dict("records"), strict=True)):
             part: dict[str, Any] = {"facts": facts_of(method, {str(key): value for key, value in row.items()})}
             if method == "phonons" and i < MOST_DOS:
                 part["dos"] = _dos(contents, str(name), row)
             found.setdefault(str(name), {})[find_tier(method).title] = part
+    return found
+
+
+def _processes(contents: Contents) -> dict[str, dict[str, Any]]:
+    """Facts of each process of each spectrum."""
+    found: dict[str, dict[str, Any]] = {}
+    if contents.kind != "spectra":
+        return found
+    keys = ("resistance_ohm", "resistance_low_ohm", "resistance_high_ohm", "capacitance_f", "sigma_s_cm")
+    for row in contents.records["processes"]:
+        process = str(row["process"]).replace("_", " ").capitalize()
+        facts = [(column(key).label, format_value(row[key], column(key))) for key in keys if row[key] == row[key]]
+        found.setdefault(name_of(row["file"], row["sweep"]), {})[process] = {"facts": facts}
     return found
 
 
@@ -202,6 +219,8 @@ def _dos(contents: Contents, name: str, row: Mapping[Any, Any]) -> dict[str, Any
 
 def _images(contents: Contents) -> dict[str, list[tuple[str, str]]]:
     """Figures of single materials, the best first, as many as fit."""
+    if contents.kind == "spectra":
+        return _spectra(contents)
     found: dict[str, list[tuple[str, str]]] = {}
     size = 0
     for name in names_of(contents):
@@ -211,6 +230,17 @@ def _images(contents: Contents) -> dict[str, list[tuple[str, str]]]:
                 path = base / file_name(name) / f"{stem}.png"
                 if path.is_file() and (size := size + path.stat().st_size) <= IMAGE_BYTES:
                     found.setdefault(name, []).append((caption, image(path)))
+    return found
+
+
+def _spectra(contents: Contents) -> dict[str, list[tuple[str, str]]]:
+    """Figures of the spectra, the first ones, as many as fit."""
+    found, size = {}, 0
+    for name in names_of(contents):
+        stem = spectrum_stem(contents.folder / "figures", name)
+        path = stem.with_name(f"{stem.name}.png")
+        if path.is_file() and (size := size + path.stat().st_size) <= SPECTRA_BYTES:
+            found[name] = [("Spectrum, fit and residuals", image(path))]
     return found
 
 

@@ -13,11 +13,24 @@ import pandas as pd
 from phonolyte.report.contents import Contents, arrived
 from phonolyte.runs.calculation import NextStep
 from phonolyte.tiers import TIERS, all_tiers, find_tier
+from phonolyte.units import ROOM_K
 
 CAVEAT = (
     "The band center is a proxy. Within a family of compounds a soft lattice goes with mobile ions; across families it "
     "does not always, and disorder, defects, temperature and the barrier itself are not in it."
 )
+
+OF_SPECTRA = (
+    "Bulk, grain boundary and electrode are arcs, told apart by their capacitance; the total is all but electrodes. "
+    "Intervals cover noise and the choice of a circuit, not errors of the temperature, nor those of thickness and "
+    "diameter unless they were given."
+)
+
+
+def caveat_of(kind: str) -> str:
+    """Return what must be known of the numbers of a kind of run."""
+    return OF_SPECTRA if kind == "spectra" else CAVEAT
+
 
 WIDE = 1.5
 """An interval that is so many times as wide as the one in the middle is wide."""
@@ -45,6 +58,9 @@ def headline(contents: Contents) -> str:
         return f"{total['soft']:,} of {total['compounds']:,} virtual compounds lie below 40 meV"
     if contents.kind in TIERS:
         return find_tier(contents.kind).headline(table)
+    if contents.kind == "spectra":
+        whole = n + len(contents.failures)
+        return f"{n:,} of {whole:,} spectra" if whole > n else f"{n:,} spectr{'um' if n == 1 else 'a'}"
     return f"A model learned from {_counted(n, 'compound')}"
 
 
@@ -53,7 +69,9 @@ def summary(contents: Contents) -> list[str]:
     if contents.kind in TIERS:
         said = find_tier(contents.kind).summarize(contents.table)
     else:
-        said = {"ranked": _of_screen, "best": _of_virtual, "known": _of_training}[contents.kind](contents)
+        said = {"ranked": _of_screen, "best": _of_virtual, "known": _of_training, "spectra": _of_spectra}[
+            contents.kind
+        ](contents)
     if len(contents.failures):
         said.append(f"{_counted(len(contents.failures), 'material')} failed; each has a row below that says why.")
     return [sentence for sentence in said if sentence]
@@ -74,7 +92,7 @@ def funnel(contents: Contents) -> list[Bar]:
             Bar("charges balanced", total["charge_balanced"], "of those that the rules allow"),
             Bar("of a kind the model knows", total["in_domain"], "of those that the rules allow"),
         ]
-    if contents.kind == "known":
+    if contents.kind in ("known", "spectra"):
         return []
     n = len(contents.table)
     bars = [Bar("crystals", n + len(contents.failures)), Bar("computed", n)]
@@ -217,6 +235,23 @@ def _of_virtual(contents: Contents) -> list[str]:
         "the upper end of the interval, and adds 5 meV for each power of ten that a compound is less plausible.",
         "None is relaxed, and few were ever made: a map of where to look, not a list of materials.",
     ]
+
+
+def _of_spectra(contents: Contents) -> list[str]:
+    """Activation energies, and the notes of the run."""
+    said = []
+    for line in contents.records["arrhenius"]:
+        if line["fault"]:
+            continue
+        name = str(line["process"]).replace("_", " ").capitalize()
+        away = "" if line["from_k"] <= ROOM_K <= line["to_k"] else ", extrapolated"
+        said.append(
+            f"{name}: activation energy {line['ea_ev']:.3f} eV ({line['ea_low_ev']:.3f} to {line['ea_high_ev']:.3f}), "
+            f"at 25 °C {line['sigma_25c_s_cm']:.2g} S/cm ({line['sigma_25c_low_s_cm']:.2g} to "
+            f"{line['sigma_25c_high_s_cm']:.2g}){away}."
+        )
+    notes = (str(note) for note in contents.run.get("notes", ()))
+    return said + [f"{note[0].upper()}{note[1:]}." for note in notes if note]
 
 
 def _of_training(contents: Contents) -> list[str]:

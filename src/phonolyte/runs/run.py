@@ -111,10 +111,11 @@ class Run:
 
     def __enter__(self) -> Self:
         """Open the folder."""
-        self._make_folder()
+        make_folder(self.folder)
         self._take_lock()
         try:
             self._refuse_others()
+            self._written = set(self._read_manifest())
             self._started, self._clock = _now(), time.perf_counter()
             self._write_record("running")
             self._write_failures()
@@ -197,14 +198,6 @@ class Run:
         if note not in self.notes:
             self.notes.append(note)
 
-    def _make_folder(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingsError(
-                f"{self.folder} cannot be a run folder", why=error.strerror or str(error), fix="Choose another -o."
-            ) from None
-
     def _take_lock(self) -> None:
         try:
             self._lock.acquire()
@@ -234,15 +227,17 @@ class Run:
 
     def _remove(self) -> None:
         """Remove what earlier runs have written."""
-        manifest = self.folder / MANIFEST
-        names = manifest.read_text(encoding="utf-8").split("\n") if manifest.is_file() else []
-        for name in {*names, RUN_RECORD, FAILURES, records_folder()} - {""}:
+        for name in {*self._read_manifest(), RUN_RECORD, FAILURES, records_folder()}:
             path = self.folder / Path(name).name
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-        manifest.unlink(missing_ok=True)
+        (self.folder / MANIFEST).unlink(missing_ok=True)
+
+    def _read_manifest(self) -> list[str]:
+        manifest = self.folder / MANIFEST
+        return manifest.read_text(encoding="utf-8").splitlines() if manifest.is_file() else []
 
     def _write_record(self, state: str) -> None:
         record: dict[str, Any] = {
@@ -273,6 +268,22 @@ class Run:
         records.write_text(self.path(CITE_FILE), bibtex(*self.cites))
         if self.tables:
             records.write_csv(describe_columns(self.tables), self.path(COLUMNS_FILE))
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results.
+
+    Raises
+    ------
+    SettingsError
+        When it cannot be one.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"{folder} cannot be a folder for results", why=error.strerror or str(error), fix="Choose another -o."
+        ) from None
 
 
 def records_folder() -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from phonolyte.errors import TableError
+from phonolyte.files import MISSING, as_number, as_numbers, read_table
 
 PROPERTY_COLUMNS = ("e_hull_ev", "band_gap_ev")
 
@@ -21,10 +23,7 @@ def read_properties(path: str | Path) -> pd.DataFrame:
         When it cannot be read, has no `material_id`, or gives one material different values.
     """
     path = Path(path)
-    try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={"material_id": str})
-    except Exception as error:  # a foreign parser can raise anything at a bad file
-        raise TableError(f"{path} cannot be read", why=str(error).splitlines()[0], fix="Give CSV or Parquet.") from None
+    table = read_table(path)
     if "material_id" not in table:
         raise TableError(
             f"{path.name} has no column 'material_id'",
@@ -34,27 +33,40 @@ def read_properties(path: str | Path) -> pd.DataFrame:
     columns = [column for column in PROPERTY_COLUMNS if column in table]
     if not columns:
         raise TableError(f"{path.name} has none of {', '.join(PROPERTY_COLUMNS)}", fix="Name the columns so.")
-    table = table[["material_id", *columns]].astype({"material_id": str}).drop_duplicates()
+    table = table[["material_id", *columns]].copy()
     for column in columns:
-        values = pd.to_numeric(table[column], errors="coerce")
-        bad = table[column].notna() & values.isna()
-        if bad.any():
-            raise TableError(f"{column} of {table['material_id'][bad].iloc[0]} is {table[column][bad].iloc[0]!r}",
-                             fix=f"Give numbers in {path.name}, or leave the field empty.")  # fmt: skip
-        table[column] = values
+        table[column] = _numbers(table[column], table["material_id"], path)
+    table = table[(table["material_id"] != "") | table[columns].notna().any(axis=1)].drop_duplicates()
+    nameless = int((table["material_id"] == "").sum())
+    if nameless:
+        raise TableError(f"{path.name} has {nameless} rows without a material_id", fix="Name them or remove them.")
     repeated = table["material_id"][table["material_id"].duplicated()]
     if len(repeated):
         raise TableError(f"{path.name} gives {len(repeated)} materials two different rows",
                          why=f"for example {repeated.iloc[0]}", fix="Keep one row a material.")  # fmt: skip
-    return table.set_index("material_id").astype(float)
+    return table.set_index("material_id")
+
+
+def _numbers(values: pd.Series, material_id: pd.Series, path: Path) -> pd.Series:
+    """The values of a property as numbers, NaN where there is none.
+
+    Raises
+    ------
+    TableError
+        When one is something else.
+    """
+    values = values.astype(object).where(values.notna() & ~values.isin(MISSING), None)
+    numbers = as_numbers(values)
+    bad = values.notna() & ~np.isfinite(numbers)
+    if bad.any():
+        raise TableError(f"{values.name} of {material_id[bad].iloc[0]} is {str(values[bad].iloc[0])[:60]!r}",
+                         fix=f"Give numbers in {path.name}, or leave the field empty.")  # fmt: skip
+    return numbers
 
 
 def number_of(value: object) -> float:
     """Return a property that came with a crystal as a number; NaN where it is not one."""
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return float("nan")
+    return as_number(value)
 
 
 def with_properties(table: pd.DataFrame, properties: pd.DataFrame | None) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol, Self, TypeVar
@@ -13,6 +12,7 @@ from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.dos import PhononDos
 from phonolyte.errors import DosError, Failure
 from phonolyte.structures import Crystal
+from phonolyte.structures.dictionaries import crystal_from_ase, crystal_from_pymatgen
 
 T = TypeVar("T")
 
@@ -208,15 +208,8 @@ def crystal_from_dict(name: str, data: Mapping[str, Any]) -> Crystal:
         When it cannot be used as a crystal.
     """
     if "numbers" in data:
-        from ase import Atoms
-
-        return Crystal.from_ase(Atoms.fromdict(dict(data)), material_id=name, properties={})
-    from pymatgen.core.structure import Structure
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about properties of sites that are null
-        structure = Structure.from_dict(dict(data))
-    return Crystal.from_pymatgen(structure, material_id=name, properties={})
+        return crystal_from_ase(data, material_id=name, properties={})
+    return crystal_from_pymatgen(data, material_id=name, properties={})
 
 
 def _crystal_from_row(row: Mapping[str, Any]) -> Crystal:

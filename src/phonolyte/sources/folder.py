@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import Any, ClassVar
 
 from phonolyte.dos import PhononDos, read_dos
 from phonolyte.dos.readers import read_all
-from phonolyte.errors import DosError, SourceError
-from phonolyte.sources.entry import Entry, Page
+from phonolyte.errors import DosError, Failure, SourceError
+from phonolyte.files import files_in, read_bytes, well_formed
+from phonolyte.sources.entry import STAGE, Entry, Page
 from phonolyte.structures import Crystal
 from phonolyte.structures.readers import reader_for
 from phonolyte.structures.reading import RUN_RECORD, read_file
@@ -65,8 +65,9 @@ class Folder:
         """
         if not self.path.is_dir():
             raise SourceError(f"{self.path} is not a folder", fix="Give the folder with crystals and densities.")
-        whole, groups = _sort_files(self.path)
-        pages = [_read_whole(path, self.unit) for path in whole]
+        whole, groups, lost = _sort_files(self.path)
+        pages = [Page([], lost)]
+        pages += [_read_whole(path, self.unit) for path in whole]
         pages += [_read_pair(name, group, self.unit) for name, group in sorted(groups.items())]
         page = Page.from_pages(pages)
         if not page.n_materials:
@@ -82,12 +83,19 @@ class _Group:
     densities: list[Path] = field(default_factory=list)
 
 
-def _sort_files(root: Path) -> tuple[list[Path], dict[str, _Group]]:
-    """Files that have crystals with their densities, and the others by the material they belong to."""
+def _sort_files(root: Path) -> tuple[list[Path], dict[str, _Group], list[Failure]]:
+    """Files that have crystals with their densities, the others by the material they belong to, and the unreadable."""
     whole: list[Path] = []
+    lost: list[Failure] = []
     folders: dict[Path, list[tuple[Path, bool]]] = defaultdict(list)
-    for path in _files(root):
-        has_crystal, has_dos = _content(path)
+    for path in files_in(root, leave=lambda folder: (folder / RUN_RECORD).is_file()):
+        try:
+            has_crystal, has_dos = _content(path)
+        except SourceError as error:
+            if reader_for(path) or _NAMED_DOS.search(_plain_name(path)):
+                name, source = well_formed(_stem(path)), well_formed(path)
+                lost.append(Failure.of(error, material_id=name, stage=STAGE, source=source))
+            continue
         if has_crystal and has_dos:
             whole.append(path)
         elif has_crystal or has_dos:
@@ -97,27 +105,14 @@ def _sort_files(root: Path) -> tuple[list[Path], dict[str, _Group]]:
         place = "" if folder == root else folder.relative_to(root).as_posix()
         alone = place and sorted(has_dos for _, has_dos in files) == [False, True]
         for path, has_dos in files:
-            group = groups[place if alone else "/".join(filter(None, (place, _stem(path))))]
+            group = groups[well_formed(place if alone else "/".join(filter(None, (place, _stem(path)))))]
             (group.densities if has_dos else group.structures).append(path)
-    return whole, groups
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Files of a folder and the folders in it, less hidden ones and the results of runs."""
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.name.startswith(".") and not (path / RUN_RECORD).is_file():
-            yield from _files(path)
-        elif path.is_file() and not path.name.startswith("."):
-            yield path
+    return whole, groups, lost
 
 
 def _content(path: Path) -> tuple[bool, bool]:
     """Whether a file has crystals, and whether it has densities of states."""
-    raw = path.read_bytes()
-    try:
-        raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except (OSError, EOFError):
-        return False, False
+    raw = read_bytes(path, error=SourceError)
     is_json, is_csv = b'"densities"' in raw, b"phdos" in raw[:2000]
     has_dos = is_json or is_csv or bool(_NAMED_DOS.search(_plain_name(path)))
     has_crystal = b'"structure"' in raw if is_json else b"structure" in raw[:2000] if is_csv else not has_dos
@@ -138,16 +133,18 @@ def _read_whole(path: Path, unit: str | None) -> Page:
     """The materials of a file that has both."""
     reading = read_file(path)
     densities, failures = read_all(path, unit=unit)
-    by_name = {dos.material_id: dos for dos in densities}
-    if len(reading.crystals) == len(densities) == 1:
-        by_name = {reading.crystals[0].material_id: densities[0]}
+    by_name: dict[str, list[PhononDos]] = defaultdict(list)
+    alone = len(reading.crystals) == len(densities) == 1
+    for dos in densities:
+        by_name[reading.crystals[0].material_id if alone else dos.material_id].append(dos)
     failures = [*reading.failures, *failures]
     failed = {failure.material_id for failure in failures}
+    counts = Counter(crystal.material_id for crystal in reading.crystals)
 
     def pair(name: str, crystal: Crystal) -> Entry:
-        if name not in by_name:
+        if len(by_name.get(name, ())) != 1 or counts[name] != 1:
             raise _unpaired(name, "phonons", [path])
-        return Entry.from_crystal(crystal, {}, dos=by_name[name])
+        return Entry.from_crystal(crystal, {}, dos=by_name[name][0])
 
     named = [(crystal.material_id, crystal) for crystal in reading.crystals]
     wanted = [(name, crystal) for name, crystal in named if name in by_name or name not in failed]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import csv
-import json
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ import numpy as np
 from phonolyte.dos import PhononDos
 from phonolyte.dos.bonds import highest_bond_mode_mev
 from phonolyte.errors import SourceError
+from phonolyte.files import parse_json
 from phonolyte.runs.records import checksum
 from phonolyte.sources.cache import obtain
 from phonolyte.sources.entry import Entry, Page, crystal_from_dict
@@ -122,16 +122,21 @@ def _rows(path: Path, needed: set[str]) -> Iterator[Row]:
         When it lacks a column.
     """
     csv.field_size_limit(2**31 - 1)
-    with path.open(encoding="utf-8-sig", newline="") as stream:
+    with path.open(encoding="utf-8-sig", newline="", errors="replace") as stream:  # a row with it fails on its own
         rows = csv.DictReader(stream)
-        missing = needed - set(rows.fieldnames or ())
-        if missing:
+        try:
+            missing = needed - set(rows.fieldnames or ())
+            if missing:
+                raise SourceError(
+                    f"{path.name} has changed",
+                    why=f"it lacks the columns {', '.join(sorted(missing))}",
+                    fix="Remove it with phonolyte cache clear, or use the version that this Phonolyte knows.",
+                )
+            yield from rows
+        except csv.Error as error:
             raise SourceError(
-                f"{path.name} has changed",
-                why=f"it lacks the columns {', '.join(sorted(missing))}",
-                fix="Remove it with phonolyte cache clear, or use the version that this Phonolyte knows.",
-            )
-        yield from rows
+                f"{path.name} is not CSV", why=str(error), fix="phonolyte cache clear removes it."
+            ) from None
 
 
 def _phonon_entry(name: str, row: Row) -> Entry:
@@ -150,9 +155,14 @@ def _phonon_entry(name: str, row: Row) -> Entry:
 def _literal(text: str) -> Any:
     """A value written as JSON or as Python has it; never evaluated."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return parse_json(text)
+    except ValueError:
+        pass
+    try:
         return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        why = str(error).partition("\n")[0][:120] or type(error).__name__
+        raise SourceError("a field is neither JSON nor Python", why=why, kind="BadField") from None
 
 
 def _read_cif(name: str, text: str) -> Entry:

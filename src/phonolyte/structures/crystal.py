@@ -313,8 +313,3 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the values that a table can hold: text, numbers, truth values; NumPy scalars become Python's."""
     scalars = {str(key): value.item() if isinstance(value, np.generic) else value for key, value in values.items()}
     return {key: value for key, value in scalars.items() if value is None or isinstance(value, (str, int, float))}
-
-
-def elements_in(formula: str) -> list[str]:
-    """Element symbols in a formula, in order of appearance: ``LiGe2(PO4)3`` has Li, Ge, P, O."""
-    return list(dict.fromkeys(re.findall(r"[A-Z][a-z]?", formula)))

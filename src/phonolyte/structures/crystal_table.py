@@ -15,7 +15,8 @@ import numpy as np
 
 from phonolyte.chemistry.elements import SYMBOLS
 from phonolyte.errors import ReadError, StructureError
-from phonolyte.structures.crystal import Crystal, atomic_number, check, wrap
+from phonolyte.files import LARGEST_BYTES, well_formed
+from phonolyte.structures.crystal import Crystal, atomic_number, check, plain, wrap
 
 TABLE_COLUMNS = ("material_id", "formula", "lattice", "species", "frac_coords")
 NEEDED = ("lattice", "species", "frac_coords")
@@ -100,8 +101,8 @@ def records_of(table: Any) -> Iterator[Record]:
     extra = {name: table.column(name).to_pylist() for name in names if name not in TABLE_COLUMNS}
     arrays = _Arrays.from_table(table)
     for row in range(len(table)):
-        properties = {name: values[row] for name, values in extra.items()}
-        yield str(ids[row] if ids[row] is not None else ""), _maker(arrays, table, row, properties)
+        properties = plain({name: values[row] for name, values in extra.items()})
+        yield well_formed("" if ids[row] is None else ids[row]), _maker(arrays, table, row, properties)
 
 
 def _maker(arrays: _Arrays | None, table: Any, row: int, properties: Mapping[str, Any]) -> Callable[[str], Crystal]:
@@ -162,6 +163,11 @@ def _open(path: str, changed: int) -> tuple[Any, list[int]]:
     import pyarrow.parquet as pq
 
     file, ends = pq.ParquetFile(path), [0]
+    size = sum(file.metadata.row_group(group).total_byte_size for group in range(file.metadata.num_row_groups))
+    if size > max(LARGEST_BYTES, 100 * Path(path).stat().st_size):
+        raise ReadError(
+            f"{Path(path).name} is too large unpacked", why=f"it states {size:,} bytes", fix="Write it again."
+        )
     for group in range(file.metadata.num_row_groups):
         ends.append(ends[-1] + file.metadata.row_group(group).num_rows)
     return file, ends

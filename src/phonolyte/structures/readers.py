@@ -6,9 +6,9 @@ the :class:`Crystal` or raises; so one bad record costs one row, not the file.
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
-import json
 import re
 import warnings
 import zlib
@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from phonolyte.errors import ReadError, StructureError
+from phonolyte.files import parse_json, read_bytes
 from phonolyte.structures.cif import blocks_with_a_cell, structure_of
 from phonolyte.structures.crystal import Crystal, plain
 from phonolyte.structures.crystal_table import Record, read_rows
+from phonolyte.structures.dictionaries import crystal_from_ase, crystal_from_pymatgen
 
 Reader = Callable[[Path], Iterator[Record]]
 
@@ -76,6 +76,13 @@ def read_poscar(path: Path) -> Iterator[Record]:
             why="line 6 of a VASP 4 POSCAR gives counts only, and guessing elements would be wrong",
             fix="Write the element symbols on a line before the counts (VASP 5 format).",
         )
+    counts = re.findall(r"\d+", lines[6])
+    if any(len(count) > 9 for count in counts) or sum(map(int, counts)) > len(lines):
+        raise ReadError(
+            f"{path.name} cannot be read",
+            why=f"line 7 counts {lines[6].strip()[:40]} atoms, and the file has {len(lines)} lines",
+            fix="Copy it again.",
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         structure = Poscar.from_str(text).structure
@@ -84,7 +91,7 @@ def read_poscar(path: Path) -> Iterator[Record]:
 
 def read_extxyz(path: Path) -> Iterator[Record]:
     """Extended XYZ, every frame, through ASE."""
-    for frame in _frames(_text(path).splitlines()):
+    for frame in _frames(_text(path).split("\n")):
         comment = frame[1] if len(frame) > 1 else ""
         found = (re.search(rf"(?:^|\s){key}=(?:\"([^\"]*)\"|(\S+))", comment) for key in _ID_KEYS)
         name = next((match.group(1) or match.group(2) for match in found if match), "")
@@ -98,7 +105,7 @@ def _frames(lines: list[str]) -> Iterator[list[str]]:
         if not lines[start].strip():
             start += 1
             continue
-        count = int(lines[start]) if lines[start].strip().isdigit() else 0
+        count = int(lines[start]) if re.fullmatch(r"\s*[0-9]{1,9}\s*", lines[start]) else 0
         yield lines[start : start + count + 2]
         start += count + 2
 
@@ -106,6 +113,14 @@ def _frames(lines: list[str]) -> Iterator[list[str]]:
 def _from_frame(lines: list[str], name: str) -> Crystal:
     from ase.io import read
 
+    stated = re.search(r"(?i)properties=\"?([\w:]*)", lines[1] if len(lines) > 1 else "")
+    widths = [int(width) for width in re.findall(r":(\d{1,9})(?::|$)", stated.group(1))] if stated else []
+    if len(lines) > 2 and sum(widths) > len(lines[2].split()):
+        raise ReadError(
+            "the frame cannot be read",
+            why=f"its properties have {sum(widths):,} columns, its first atom {len(lines[2].split())}",
+            fix="Write it again.",
+        )
     atoms = read(io.StringIO("\n".join(lines) + "\n"), format="extxyz")
     return Crystal.from_ase(atoms, material_id=name)
 
@@ -114,18 +129,31 @@ def read_json(path: Path) -> Iterator[Record]:
     """JSON: a pymatgen structure, a record with one, a list or mapping of them, or an ASE database."""
     text = _text(path)
     try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        if "\n" in text.strip() and error.msg == "Extra data":
+        data = parse_json(text)
+    except ValueError as error:
+        if _is_first_line_whole(text):
             yield from read_jsonl(path)
             return
-        raise
+        raise ReadError(
+            f"{path.name} cannot be read",
+            why=f"{type(error).__name__}: {error}",
+            fix="Check that the file is complete, or write it again.",
+        ) from None
     yield from _from_json(data, path)
+
+
+def _is_first_line_whole(text: str) -> bool:
+    """Whether a text that is not JSON begins with a line that is."""
+    first, _, rest = text.strip().partition("\n")
+    try:
+        return bool(rest.strip()) and isinstance(parse_json(first), (dict, list))
+    except ValueError:
+        return False
 
 
 def read_jsonl(path: Path) -> Iterator[Record]:
     """JSON lines: records with ``material_id`` and ``structure`` (further keys are properties)."""
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(_text(path).split("\n"), start=1):  # other ends of lines may stand in a name
         if line.strip():
             yield from _from_line(line, number, path)
 
@@ -137,26 +165,34 @@ def read_crystal_table(path: Path) -> Iterator[Record]:
 
 def read_csv(path: Path) -> Iterator[Record]:
     """CSV with a ``structure`` column that holds pymatgen dictionaries as JSON."""
-    import pandas as pd
-
-    table = pd.read_csv(path, sep="\t" if ".tsv" in path.name else ",", dtype=str, keep_default_na=False)
-    if "structure" not in table:
+    csv.field_size_limit(2**31 - 1)
+    mark = "\t" if ".tsv" in path.name.lower() else ","
+    rows = csv.DictReader(io.StringIO(_text(path)), delimiter=mark, strict=True)
+    if "structure" not in (rows.fieldnames or ()):
         raise ReadError(
             f"{path.name} has no column 'structure'",
             fix="A CSV of crystals needs pymatgen structures as JSON; properties go to --properties.",
         )
-    for row in table.to_dict("records"):
-        yield _record({str(key): value for key, value in row.items()})
+    for row in rows:
+        if None in row:
+            why = f"it has more cells than the {len(row) - 1} columns"
+            yield (
+                "",
+                _fails(ReadError(f"row {rows.line_num} of {path.name} is no record", why=why, fix="Quote commas.")),
+            )
+        else:
+            yield _record(dict(row))
 
 
 def _from_line(line: str, number: int, path: Path) -> Iterator[Record]:
     name = f"{path.name.partition('.')[0]}-{number}"
     try:
-        for inner, make in _from_json(json.loads(line), path):
-            yield inner or name, make
-    except json.JSONDecodeError as error:
-        why = f"{error.msg} at column {error.colno}"
-        yield name, _fails(ReadError(f"line {number} of {path.name} is no JSON", why=why, fix="Write it again."))
+        records = list(_from_json(parse_json(line), path))
+    except ValueError as error:
+        yield name, _fails(ReadError(f"line {number} of {path.name} is no JSON", why=str(error), fix="Write it again."))
+        return
+    for inner, make in records:
+        yield inner or name, make
 
 
 def _from_json(data: Any, path: Path) -> Iterator[Record]:
@@ -175,13 +211,13 @@ def _from_json(data: Any, path: Path) -> Iterator[Record]:
             ),
         )
     elif "ids" in data and "nextid" in data:
-        yield from _ase_database(path)
+        yield from _ase_database(data, path)
     elif "structure" in data:
         yield _record(data)
     elif "lattice" in data and "sites" in data:
-        yield "", lambda name: Crystal.from_pymatgen(_structure(data), material_id=name)
+        yield "", lambda name: crystal_from_pymatgen(data, material_id=name)
     elif "positions" in data and "cell" in data:
-        yield "", lambda name: Crystal.from_ase(_ase_atoms(data), material_id=name)
+        yield "", lambda name: crystal_from_ase(data, material_id=name)
     elif data and all(isinstance(value, dict) for value in data.values()):
         for name, value in data.items():
             for inner, make in _from_json(value, path):
@@ -201,45 +237,37 @@ def _from_json(data: Any, path: Path) -> Iterator[Record]:
 
 
 def _record(data: dict[str, Any]) -> Record:
-    name = next((str(data[key]) for key in _ID_KEYS if data.get(key)), "")
+    name = next((_name(data[key]) for key in _ID_KEYS if _name(data.get(key))), "")
     properties = plain({k: v for k, v in data.items() if k not in ("structure", *_ID_KEYS)})
-    return name, lambda i: Crystal.from_pymatgen(_structure(data["structure"]), material_id=i, properties=properties)
+    return name, lambda i: crystal_from_pymatgen(_structure(data["structure"]), material_id=i, properties=properties)
+
+
+def _name(value: Any) -> str:
+    """A material_id as text; empty where there is none. 0 is a name, NaN is what a table has for none."""
+    return "" if value is None or value != value else str(value)
 
 
 def _structure(data: Any) -> Any:
-    from pymatgen.core.structure import Structure
-
-    if isinstance(data, str):
-        data = json.loads(data)
-    if not isinstance(data, dict) or "lattice" not in data or "sites" not in data:
-        raise ReadError(
-            "the structure is no pymatgen dictionary",
-            why="it has no 'lattice' and 'sites'",
-            fix="Write it with Structure.as_dict().",
-        )
-    return Structure.from_dict(data)
+    """The dictionary of a structure, which a table has as text."""
+    if not isinstance(data, str):
+        return data
+    try:
+        return parse_json(data)
+    except ValueError as error:
+        raise ReadError("the structure is no JSON", why=str(error), fix="Write it with json.dumps.") from None
 
 
-def _ase_atoms(data: Mapping[str, Any]) -> Any:
-    from ase import Atoms
-
-    numbers = data["numbers"]
-    return Atoms(
-        numbers=np.asarray(numbers, int),
-        positions=data["positions"],
-        cell=data["cell"],
-        pbc=data.get("pbc", True),
-    )
-
-
-def _ase_database(path: Path) -> Iterator[Record]:
-    from ase.io.jsonio import decode
-
-    data = decode(_text(path), always_array=False)
-    for key in data["ids"]:
-        row = data[key] if key in data else data[str(key)]
-        name = row.get("key_value_pairs", {}).get("material_id") or f"{path.stem}-{key}"
-        yield str(name), lambda i, r=row: Crystal.from_ase(_ase_atoms(r), material_id=i)  # type: ignore[misc]
+def _ase_database(data: Mapping[str, Any], path: Path) -> Iterator[Record]:
+    """Rows of a database of ASE that was written as JSON; one that is listed and not there is a failure."""
+    keys = data["ids"] if isinstance(data["ids"], list) else [data["ids"]]
+    for key in keys:
+        row = data.get(str(key))
+        if not isinstance(row, dict):
+            yield f"{path.stem}-{key}", _fails(ReadError(f"{path.name} has no row {key}", fix="Write it again."))
+            continue
+        pairs = row.get("key_value_pairs")
+        name = _name(pairs.get("material_id")) if isinstance(pairs, dict) else ""
+        yield name or f"{path.stem}-{key}", lambda i, r=row: crystal_from_ase(r, material_id=i)  # type: ignore[misc]
 
 
 def _fails(error: StructureError) -> Callable[[str], Crystal]:
@@ -262,9 +290,7 @@ def _head(path: Path) -> bytes:
 
 
 def _text(path: Path) -> str:
-    raw = path.read_bytes()
-    if path.suffix == ".gz":
-        raw = gzip.decompress(raw)
+    raw = read_bytes(path)
     if b"\0" in raw:
         raise ReadError(f"{path.name} is a binary file", fix="Give a text file such as CIF or POSCAR.")
     return raw.decode("utf-8-sig", errors="replace")

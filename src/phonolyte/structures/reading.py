@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from glob import glob, has_magic
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phonolyte.errors import Failure, ReadError, StructureError
+from phonolyte.files import files_in, well_formed
 from phonolyte.structures.crystal import Crystal, as_crystal, is_material
 from phonolyte.structures.crystal_table import Record
 from phonolyte.structures.readers import reader_for
@@ -83,9 +84,9 @@ def read_file(path: Path) -> Reading:
     except Exception as error:  # a foreign parser can raise anything at a bad file
         reading.failures.append(failure_of(error, _name_of(path), path))
     for number, (name, make) in enumerate(records, start=1):
-        name = name or _name_of(path) + (f"-{number}" if len(records) > 1 else "")
+        name = well_formed(name or _name_of(path) + (f"-{number}" if len(records) > 1 else ""))
         try:
-            reading.crystals.append(replace(make(name), source=str(path)))
+            reading.crystals.append(replace(make(name), source=well_formed(path)))
         except Exception as error:
             reading.failures.append(failure_of(error, name, path))
     return reading
@@ -103,11 +104,18 @@ def expand_item(
     """Files behind one input; an input that is not there, or holds nothing, is a failure."""
     if not isinstance(item, (str, Path)):
         return [item]
+    try:
+        return _files_of(item)
+    except (OSError, RuntimeError) as error:  # a name that is too long, a home that is not there, no permission
+        return [_nothing(item, str(error))]
+
+
+def _files_of(item: str | Path) -> Sequence[Path | Failure | Crystal | Structure | Atoms]:
     path = Path(item).expanduser()
     if path.is_file():
         return [path]
     if path.is_dir():
-        files = sorted(_files_in(path))
+        files = sorted(files_in(path, leave=_is_run))
         readable = [p for p in files if reader_for(p)]
         return readable or [_nothing(item, f"the folder holds {len(files)} files, none a structure")]
     if has_magic(str(path)):
@@ -116,20 +124,15 @@ def expand_item(
     return [_nothing(item, "there is no such file or folder")]
 
 
-def _files_in(folder: Path) -> Iterator[Path]:
-    """Files of a folder and the folders in it, less hidden ones and what an earlier run wrote."""
-    for part in folder.iterdir():
-        if part.name.startswith("."):
-            continue
-        if part.is_file():
-            yield part
-        elif part.is_dir() and not (part / RUN_RECORD).is_file():
-            yield from _files_in(part)
+def _is_run(folder: Path) -> bool:
+    """Whether a folder is what an earlier run wrote."""
+    return (folder / RUN_RECORD).is_file()
 
 
 def _nothing(item: str | Path, why: str) -> Failure:
-    error = ReadError(f"{item} gives no structure", why=why, fix="Check the path.", kind="NothingToRead")
-    return Failure.of(error, material_id=str(item), stage=STAGE, source=str(item))
+    name = well_formed(item)
+    error = ReadError(f"{name} gives no structure", why=why, fix="Check the path.", kind="NothingToRead")
+    return Failure.of(error, material_id=name, stage=STAGE, source=name)
 
 
 def from_object(item: Crystal | Structure | Atoms | Failure) -> Reading:
@@ -146,13 +149,13 @@ def failure_of(error: Exception, name: str, path: Path) -> Failure:
     """Return the failure of a record of a file, whatever a foreign parser raised."""
     if not isinstance(error, StructureError):
         error = error.__cause__ if isinstance(error.__cause__, Exception) else error  # pymatgen wraps the reason
-        reason = (str(error).strip().splitlines() or [""])[0].rstrip(".")[:200]
+        reason = well_formed(str(error).strip().splitlines()[0].rstrip(".")[:200]) if str(error).strip() else ""
         error = ReadError(
-            f"{path.name} cannot be read",
+            f"{well_formed(path.name)} cannot be read",
             why=f"{type(error).__name__}: {reason}" if reason else type(error).__name__,
             fix="Check that the file is complete and of the kind its name says.",
         )
-    return Failure.of(error, material_id=name, stage=STAGE, source=str(path))
+    return Failure.of(error, material_id=well_formed(name), stage=STAGE, source=well_formed(path))
 
 
 def _name_of(path: Path) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 from phonolyte.arrays import Ints
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.chemistry.ions import Ion
+from phonolyte.chemistry.neutrality import neutral_ions
 from phonolyte.errors import SettingsError
-from phonolyte.prototypes.library import balanced
 from phonolyte.references import reference_compound
 from phonolyte.structures import Crystal
 
@@ -186,4 +186,4 @@ def _ions(crystal: Crystal) -> dict[str, Ion]:
     if len(symbols) < 2:
         return {}
     counts = [crystal.symbols.count(symbol) for symbol in symbols]
-    return {ion.symbol: ion for ion in balanced(symbols, counts)}
+    return {ion.symbol: ion for ion in neutral_ions(symbols, counts)}

@@ -16,14 +16,14 @@ from __future__ import annotations
 import inspect
 import json
 import math
-import re
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from phonolyte.arrays import Flags, Floats, Ints
-from phonolyte.chemistry.elements import ATOMIC_NUMBERS, NO_STATE, SYMBOLS, common_oxidation_states
+from phonolyte.chemistry.charges import nearest_state
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 from phonolyte.chemistry.ions import Ion
 from phonolyte.virtual.perovskite import TOLERATED
 from phonolyte.virtual.space import Space
@@ -74,9 +74,8 @@ def _of_ion(ion: Ion | None) -> Floats:
     old = (ion.symbol, ion.charge)
     itself = seen.get(frozenset([old]), NEVER_SEEN)
     for symbol, z in ATOMIC_NUMBERS.items():
-        states = [int(s) for s in common_oxidation_states()[z] if s != NO_STATE and s * ion.charge > 0]
-        nearest = min(states, key=lambda charge: abs(charge - ion.charge), default=0)
-        found[z] = min(seen.get(frozenset([old, (symbol, nearest)]), NEVER_SEEN) - itself, 0.0)
+        new = (symbol, nearest_state(symbol, ion.charge))
+        found[z] = min(seen.get(frozenset([old, new]), NEVER_SEEN) - itself, 0.0)
     found[ATOMIC_NUMBERS[ion.symbol]] = 0.0
     return found
 
@@ -95,9 +94,16 @@ def _substitutions() -> dict[frozenset[tuple[str, int]], float]:
     return {frozenset([one, other]): weight for one, other, weight in pairs if one and other}
 
 
+@cache
 def _ion_named(text: str) -> tuple[str, int] | None:
     """Symbol and charge of ``Li1+``, ``O2-`` or ``Ag+``; None for what is neither (deuterium, fractional charges)."""
-    match = re.fullmatch(r"([A-Z][a-z]?)(\d*)([+-])", text)
-    if match is None or match[1] not in ATOMIC_NUMBERS:
+    from pymatgen.core.periodic_table import Species
+
+    try:
+        species = Species.from_str(text)
+    except ValueError:
         return None
-    return match[1], int(match[2] or 1) * (1 if match[3] == "+" else -1)
+    symbol, charge = species.element.name, species.oxi_state  # the symbol of deuterium would be H
+    if symbol not in ATOMIC_NUMBERS or charge is None or not float(charge).is_integer():
+        return None
+    return symbol, int(charge)

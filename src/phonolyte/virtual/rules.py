@@ -81,7 +81,7 @@ class Rules:
     def __post_init__(self) -> None:
         if self.charge not in ("balanced", "free"):
             raise SettingsError(f"charge is {self.charge!r}", fix="Choose balanced or free.")
-        if self.radius_window and self.radius_window < 1.0:
+        if self.radius_window and not 1.0 <= self.radius_window < np.inf:
             raise SettingsError(f"radius_window is {self.radius_window}", fix="Give a factor above 1, or 0 for any.")
         names = [slot.name for slot in self.slots]
         for name in names:
@@ -188,7 +188,7 @@ def built_in_rules(name: str) -> RuleFile:
 
 def _rule_file(record: Mapping[str, Any], base: Path, crystal: Crystal | None) -> RuleFile:
     _check_keys(record, KEYS, "the rules")
-    name = str(record.get("name", ""))
+    name = value_as(str, record.get("name", ""), "name")
     if crystal is None:
         crystal, name = _crystal_of(record, base, name)
     slots = record.get("slots", {})
@@ -197,7 +197,7 @@ def _rule_file(record: Mapping[str, Any], base: Path, crystal: Crystal | None) -
     rules = Rules(
         slots=tuple(_slot_rule(slot, table) for slot, table in slots.items()),
         charge=record.get("charge", "balanced"),
-        exclude=frozenset(value_as(list, record.get("exclude", []), "exclude")),
+        exclude=frozenset(_words(record.get("exclude", []), "exclude")),
         radius_window=value_as(float, record.get("radius_window", 0.0), "radius_window"),
         electronegativity_order=value_as(bool, record.get("electronegativity_order", False), "electronegativity_order"),
     )
@@ -240,10 +240,25 @@ def _slot_rule(name: str, table: Any) -> SlotRule:
     sites = table.get("sites", ())
     return SlotRule(
         name,
-        tuple(value_as(list, table.get("elements", []), f"elements of slot {name}")),
-        tuple([sites] if isinstance(sites, (str, int)) else value_as(list, sites, f"sites of slot {name}")),
+        tuple(_words(table.get("elements", []), f"elements of slot {name}")),
+        tuple(_words([sites] if isinstance(sites, (str, int)) else sites, f"sites of slot {name}", numbers=True)),
         value_as(bool, table.get("mobile", False), f"mobile of slot {name}"),
     )
+
+
+def _words(value: Any, name: str, *, numbers: bool = False) -> list[Any]:
+    """A list of words, and of whole numbers where these may be among them.
+
+    Raises
+    ------
+    SettingsError
+        For anything else.
+    """
+    words: list[Any] = value_as(list, value, name)
+    for word in words:
+        if not isinstance(word, (str, int) if numbers else str) or isinstance(word, bool):
+            raise SettingsError(f"{name} has {str(word)[:40]!r}", fix="Give a list of words.")
+    return words
 
 
 def _alike(slot: Slot) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.arrays import Ints
-from phonolyte.errors import SettingsError
+from phonolyte.errors import ModelError, SettingsError
+from phonolyte.files import parse_json, read_arrays
 from phonolyte.models import BandCenterModel
 from phonolyte.runs.records import file_name, in_one_step, write_parquet
 from phonolyte.runs.run import Run
@@ -181,7 +182,7 @@ class _Work:
         return tally, kept
 
     def _file(self, number: int) -> str:
-        return f"{self.space.parent.name}-{number:05d}.parquet"
+        return f"{file_name(self.space.parent.name)}-{number:05d}.parquet"
 
     def _write(self, found: Evaluated, number: int) -> None:
         write_parquet(table(found, self.space), self.folder / FOLDER / self._file(number))
@@ -189,7 +190,7 @@ class _Work:
 
     @property
     def _state(self) -> Path:
-        return self.folder / STATE / f"{self.space.parent.name}.npz"
+        return self.folder / STATE / f"{file_name(self.space.parent.name)}.npz"
 
     def _save(self, digest: str, portions: int, tally: Tally, kept: Evaluated) -> None:
         self._state.parent.mkdir(exist_ok=True)
@@ -199,13 +200,13 @@ class _Work:
 
     def _resumed(self, digest: str) -> tuple[int, Tally, Evaluated | None]:
         try:
-            with np.load(self._state, allow_pickle=False) as arrays:
-                record = json.loads(str(arrays["record"]))
-                if record["digest"] != digest:
-                    return 0, Tally(), None
-                kept = Evaluated(*(arrays[name] for name in Evaluated.__slots__))
-                return record["portions"], Tally.of_state(record["tally"]), kept
-        except (OSError, ValueError, KeyError, EOFError):
+            arrays = read_arrays(self._state)
+            record = parse_json(str(arrays["record"]))
+            if record["digest"] != digest:
+                return 0, Tally(), None
+            kept = Evaluated(*(arrays[name] for name in Evaluated.__slots__))
+            return record["portions"], Tally.of_state(record["tally"]), kept
+        except (ModelError, OSError, ValueError, KeyError, TypeError):  # what is not whole is done again
             return 0, Tally(), None
 
     def _digest(self) -> str:

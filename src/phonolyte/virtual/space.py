@@ -13,8 +13,9 @@ import numpy as np
 from numba import njit
 
 from phonolyte.arrays import Flags, Floats, Ints
-from phonolyte.chemistry.elements import ATOMIC_NUMBERS, NO_STATE, SYMBOLS, common_oxidation_states, electronegativity
-from phonolyte.chemistry.ions import Ion, anions, cations, twelvefold_radius_a
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS, common_oxidation_states, electronegativity
+from phonolyte.chemistry.ions import Ion, nearest_ions, twelvefold_radius_a
+from phonolyte.chemistry.neutrality import can_be_neutral
 from phonolyte.errors import SettingsError
 from phonolyte.runs.digest import digest_of
 from phonolyte.structures import Crystal
@@ -158,19 +159,9 @@ class Space:
     def _table_of(self, radius: Callable[[Ion], float]) -> Floats:
         table = np.full((len(self.parent.slots), len(SYMBOLS)), np.nan)
         for row, slot in zip(table, self.parent.slots, strict=True):
-            for symbol, ion in (_nearest_ions(slot.ion.charge) if slot.ion else {}).items():
+            for symbol, ion in (nearest_ions(slot.ion.charge) if slot.ion else {}).items():
                 row[ATOMIC_NUMBERS[symbol]] = radius(ion)
         return table
-
-
-@cache
-def _nearest_ions(charge: int) -> dict[str, Ion]:
-    """The ions of one sign, for each element the one whose charge is nearest."""
-    found: dict[str, Ion] = {}
-    for ion in anions() if charge < 0 else cations(hard=True):
-        if ion.symbol not in found or abs(ion.charge - charge) < abs(found[ion.symbol].charge - charge):
-            found[ion.symbol] = ion
-    return found
 
 
 @cache
@@ -180,34 +171,9 @@ def _electronegativities() -> Floats:
 
 @njit(cache=True, nogil=True)
 def _balanced(numbers: Ints, counts: Ints, signs: Ints, states: Ints) -> Flags:
-    """Try the charges of the slots one after another, as an odometer does."""
-    n, n_slots = numbers.shape
-    found = np.zeros(n, np.bool_)
-    chosen = np.zeros(n_slots, np.int64)
-    for row in range(n):
-        chosen[:] = -1
-        slot, charge = 0, 0
-        while slot >= 0:
-            z = numbers[row, slot]
-            if chosen[slot] >= 0:
-                charge -= counts[slot] * states[z, chosen[slot]]
-            chosen[slot] += 1
-            while (
-                chosen[slot] < states.shape[1]
-                and states[z, chosen[slot]] != NO_STATE
-                and states[z, chosen[slot]] * signs[slot] < 0
-            ):
-                chosen[slot] += 1
-            if chosen[slot] >= states.shape[1] or states[z, chosen[slot]] == NO_STATE:
-                chosen[slot] = -1
-                slot -= 1
-                continue
-            charge += counts[slot] * states[z, chosen[slot]]
-            if slot < n_slots - 1:
-                slot += 1
-            elif charge == 0:
-                found[row] = True
-                break
+    found = np.zeros(len(numbers), np.bool_)
+    for row in range(len(numbers)):
+        found[row] = can_be_neutral(numbers[row], counts, signs, states)
     return found
 
 

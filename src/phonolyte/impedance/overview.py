@@ -1,0 +1,39 @@
+"""One row a spectrum: what a page shows of a series."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+SHARED = ("temperature_k", "kramers_kronig", "kramers_kronig_rms", "circuit", "fit_rms", "notes")
+TOTAL = ("sigma_s_cm", "resistance_ohm", "resistance_low_ohm", "resistance_high_ohm")
+
+
+def name_of(file: str, sweep: int) -> str:
+    """Return the name of a sweep of a file."""
+    return file if sweep == 1 else f"{file} ({sweep})"
+
+
+def summarize_spectra(spectra: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a spectrum from the table of ``spectra.parquet``, which has one a process.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `material_id` (name of the spectrum), `temperature_k`, conductivity and resistance in total, conductivities of
+        bulk and grain boundaries, verdict of the Kramers-Kronig test, circuit and notes.
+    """
+    rows = []
+    for (file, sweep), part in spectra.groupby(["file", "sweep"], sort=False):
+        by_process = part.drop_duplicates("process").set_index("process")
+        total = by_process.loc["total"] if "total" in by_process.index else None
+        row: dict[str, object] = {"material_id": name_of(str(file), int(str(sweep)))}
+        row |= {key: part[key].iloc[0] for key in SHARED}
+        row |= {key: float("nan") if total is None else total[key] for key in TOTAL}
+        for process in ("bulk", "grain_boundary"):
+            known = process in by_process.index
+            row[f"sigma_{process}_s_cm"] = by_process.loc[process, "sigma_s_cm"] if known else float("nan")
+        rows.append(row)
+    keys = ("material_id", "temperature_k", "sigma_s_cm", "sigma_bulk_s_cm", "sigma_grain_boundary_s_cm",
+            "resistance_ohm", "resistance_low_ohm", "resistance_high_ohm", "kramers_kronig", "kramers_kronig_rms",
+            "circuit", "fit_rms", "notes")  # fmt: skip
+    return pd.DataFrame(rows, columns=list(keys))

@@ -1,0 +1,27 @@
+"""The verbs of the Python API, which the command line calls as well: each opens a run folder, computes, and reports.
+
+``phonolyte.screen(...)`` is :func:`screen` here, and so on; ``phonolyte.screen`` as a package has the parts.
+"""
+
+from phonolyte.verbs.candidates import FeatureTable, features, screen, train, virtual
+from phonolyte.verbs.following import CutoffScan, barriers, calculate, cutoffs, diffuse, percolate, phonons
+from phonolyte.verbs.measured import impedance
+from phonolyte.verbs.story import StudyResult, study
+
+__all__ = [
+    "CutoffScan",
+    "FeatureTable",
+    "StudyResult",
+    "barriers",
+    "calculate",
+    "cutoffs",
+    "diffuse",
+    "features",
+    "impedance",
+    "percolate",
+    "phonons",
+    "screen",
+    "study",
+    "train",
+    "virtual",
+]

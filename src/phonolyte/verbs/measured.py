@@ -1,0 +1,72 @@
+"""The verb of measured spectra."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phonolyte.runs.progress import OpenBar, no_bar
+from phonolyte.runs.run import Run
+from phonolyte.runs.settings import OutputSettings
+from phonolyte.verbs.opening import Where, open_workers, run_options
+
+if TYPE_CHECKING:
+    from phonolyte.impedance import Series
+    from phonolyte.impedance.settings import ImpedanceSettings
+
+FEW_SPECTRA = 8
+"""Spectra that are done sooner than another process starts."""
+
+
+def impedance(
+    files: Sequence[str | Path] | str | Path,
+    *,
+    folder: str | Path = "out",
+    settings: ImpedanceSettings | None = None,
+    output: OutputSettings | None = None,
+    executor: Where = None,
+    progress: OpenBar = no_bar,
+) -> Series:
+    """Turn measured spectra into conductivities and activation energies, and write a run folder.
+
+    Parameters
+    ----------
+    files
+        Files of instruments, folders and globs.
+    folder
+        Run folder.
+    settings
+        Size of the pellet, and how files are read and fitted.
+    output, executor, progress
+        As :func:`screen` takes them.
+
+    Raises
+    ------
+    SettingsError
+        When files are not there, and for settings that make no sense.
+    """
+    from phonolyte.impedance import analyze, draw, find_files
+    from phonolyte.impedance.settings import ImpedanceSettings
+
+    output, settings = output or OutputSettings(), settings or ImpedanceSettings()
+    geometry, reading = settings.geometry, settings.reading
+    paths = find_files([str(files)] if isinstance(files, (str, Path)) else list(map(str, files)))
+    settings.check_names(paths)
+    opened = Run(folder, "impedance", settings=settings, inputs=paths, cites=("schonleber2014", "murbach2020"),
+                 **run_options(output))  # fmt: skip
+    with opened as run, open_workers(executor, most=max(1, len(paths) // FEW_SPECTRA)) as processes:
+        with progress("Spectra", len(paths)) as advance:
+            series = analyze(paths, geometry=geometry, reading=reading, executor=processes, progress=advance)
+        for name in ("spectra", "parameters", "arrhenius"):
+            run.write_table(f"{name}.parquet", getattr(series, name), csv=True)
+        run.write_table("points.csv", series.points)
+        run.add_failures(series.failures)
+        for note in (*series.notes, *series.remarks):
+            run.add_note(note)
+        if output.figures:
+            with progress("Figures", len(series.analyses)) as advance:
+                drawings = draw(series, run.path("figures"), executor=processes, progress=advance)
+            for failure in drawings.failures:
+                run.add_note(f"no figure of {failure.material_id}: {failure.message}")
+        return series

@@ -1,0 +1,107 @@
+"""What all verbs share: inputs, executors, and what a run folder receives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from phonolyte.errors import SettingsError
+from phonolyte.report import PAGE, write_report
+from phonolyte.runs.executors import ExecutorSettings, open_executor
+from phonolyte.runs.run import Run, plain_settings
+from phonolyte.runs.settings import OutputSettings
+from phonolyte.structures import Reading, read
+from phonolyte.structures.batches import plan_batches
+from phonolyte.structures.reading import input_files
+
+Where = Executor | ExecutorSettings | None
+"""An executor, the settings of one, or None for the default of the verb."""
+
+MANY_FILES = 200
+"""From here on, separate processes that parse files pay for their start."""
+
+
+def run_options(output: OutputSettings) -> dict[str, Any]:
+    """Options of a run that output settings decide."""
+
+    def close(run: Run) -> None:
+        (run.folder / PAGE).unlink(missing_ok=True)  # it would show what was there before
+        if output.report:
+            write_own_report(run)
+
+    return {"overwrite": output.overwrite, "closing": close}
+
+
+def write_own_report(run: Run) -> None:
+    """Write the report of a run; one without a row has none, and one that fails costs a note."""
+    try:
+        write_report(run.folder)
+        run.path(PAGE)
+    except SettingsError as error:  # there is no table to report on
+        run.add_note(f"there is no report: {error.what}")
+
+
+@contextmanager
+def open_workers(where: Where, *, most: int | None = None, threads: bool = False) -> Iterator[Executor | None]:
+    """The executor that is given, or one by its settings."""
+    if isinstance(where, Executor):
+        yield where
+        return
+    with open_executor(where, most=most, threads=threads) as executor:
+        yield executor
+
+
+@contextmanager
+def open_both(where: Where, n_tasks: int) -> Iterator[tuple[Executor | None, Executor | None]]:
+    """Executors for batches and, where this process describes them itself, for the crystals of one."""
+    with ExitStack() as stack:
+        if isinstance(where, ExecutorSettings) and where.executor == "threads":
+            yield None, stack.enter_context(open_executor(where))
+            return
+        processes = stack.enter_context(open_workers(where, most=max(1, n_tasks // 2)))
+        own = None if processes is not None else stack.enter_context(
+            open_executor(where if isinstance(where, ExecutorSettings) else None, threads=True)
+        )  # fmt: skip
+        yield processes, own
+
+
+def count_batches(inputs: Any) -> int:
+    """Return the number of batches that inputs make."""
+    return len(plan_batches(inputs))
+
+
+def read_inputs(inputs: Any, executor: Where) -> Reading:
+    """Read crystals; many files are parsed by several processes."""
+    if isinstance(inputs, Reading):
+        return inputs
+    if len(list_files(inputs)) < MANY_FILES:
+        return read(inputs)
+    with open_workers(executor) as processes:
+        return read(inputs, executor=processes)
+
+
+def list_files(inputs: Any) -> list[Path]:
+    """Files behind inputs, listed before the run folder is there."""
+    if inputs is None or isinstance(inputs, Reading):
+        return []
+    items = [inputs] if isinstance(inputs, (str, Path)) or not hasattr(inputs, "__iter__") else list(inputs)
+    return input_files(item for item in items if isinstance(item, (str, Path)))
+
+
+def list_names(inputs: Any) -> list[str]:
+    """Return the files, folders and globs among inputs, as they were given."""
+    items = [inputs] if isinstance(inputs, (str, Path)) else inputs if isinstance(inputs, (list, tuple)) else []
+    return [str(item) for item in items if isinstance(item, (str, Path))]
+
+
+def list_given(path: object) -> list[Path]:
+    """Return a path that was given as a list; empty where none was."""
+    return [Path(path).expanduser()] if isinstance(path, (str, Path)) else []
+
+
+def plain_fields(settings: object) -> dict[str, Any]:
+    """Return the fields of a dataclass as a run folder records them."""
+    return plain_settings(settings)

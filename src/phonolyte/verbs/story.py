@@ -1,0 +1,145 @@
+"""The verb of the whole story: learn, cross-validate, screen, follow the best."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from phonolyte.forces import Engine, open_engine
+from phonolyte.references import reference_compounds
+from phonolyte.runs.citations import MODEL
+from phonolyte.runs.executors import open_executor
+from phonolyte.runs.progress import OpenBar, no_bar
+from phonolyte.runs.run import Run
+from phonolyte.runs.settings import OutputSettings
+from phonolyte.screen import ModelSource, Screening, read_properties
+from phonolyte.screen.run import run_screen
+from phonolyte.train import Training, TrainSettings, run_training
+from phonolyte.verbs.opening import (
+    Where,
+    count_batches,
+    list_files,
+    list_given,
+    list_names,
+    open_both,
+    open_workers,
+    plain_fields,
+    run_options,
+)
+
+if TYPE_CHECKING:
+    from phonolyte.study import Followed, StudySettings
+
+
+def study(
+    settings: StudySettings | str | Path | None = None,
+    *,
+    folder: str | Path = "out",
+    output: OutputSettings | None = None,
+    executor: Where = None,
+    progress: OpenBar = no_bar,
+) -> StudyResult:
+    """Run the whole story from one settings file: learn, cross-validate, screen, follow the best.
+
+    Parameters
+    ----------
+    settings
+        Settings, or their TOML file; default: what comes with Phonolyte.
+    folder
+        Run folder.
+    output, progress
+        As :func:`screen` takes them.
+    executor
+        As :func:`screen` takes it; default: what the settings say.
+    """
+    from phonolyte.study import StudySettings, read_study
+
+    output = output or OutputSettings()
+    plan = read_study(settings) if isinstance(settings, (str, Path)) else settings or StudySettings()
+    inputs = list(plan.inputs) or None
+    engine = _open_study_engine(plan)
+    known = read_properties(plan.properties) if plan.properties else None
+    used = [*list_files(inputs), *list_given(plan.properties), *(plan.train.files if plan.train else ())]
+    record = {"inputs": list_names(inputs), "train": plan.train, **plain_fields(plan.screen), "follow": plan.follow}
+    opened = Run(
+        folder, "study", settings=record, inputs=used, identity=(plan.train, plan.screen, list_names(inputs)),
+        engine=engine, cites=_study_cites(plan), **run_options(output),
+    )  # fmt: skip
+    with opened as run:
+        where = executor if executor is not None else plan.executor
+        model = training = None
+        if plan.train:
+            own = replace(output, report=False, figures=False, overwrite=True)
+            training = _train_within(run, plan.train, own, where, progress, figures=output.figures)
+            run.add_failures(training.failures)
+            model = run.folder / "model"
+        crystals = inputs if inputs is not None else reference_compounds()
+        with open_both(where, count_batches(crystals)) as (processes, threads):
+            screening = run_screen(
+                run, crystals, plan.screen, models=ModelSource(model), figures=output.figures,
+                properties=known, executor=processes, threads=threads, progress=progress,
+            )  # fmt: skip
+        followed = _follow_best(run, plan, screening, engine, where, output, progress) if plan.follow else None
+        return StudyResult(screening, training, followed)
+
+
+class StudyResult(NamedTuple):
+    """Result of a study: the screening; the training and how far the best were followed, None where there was none."""
+
+    screening: Screening
+    training: Training | None
+    followed: Followed | None
+
+
+def _train_within(
+    run: Run, settings: TrainSettings, output: OutputSettings, executor: Where, progress: OpenBar, *, figures: bool
+) -> Training:
+    """Train into a folder of the study; figures go beside those of the screen."""
+    opened = Run(
+        run.path("model"), "train", settings=settings, inputs=settings.files, cites=MODEL, **run_options(output)
+    )
+    with opened as own, open_workers(executor) as processes, open_executor(threads=True) as threads:
+        drawn = run.path("figures") if figures else None
+        return run_training(own, settings, figures=drawn, executor=processes, threads=threads, progress=progress)
+
+
+def _follow_best(
+    run: Run, plan: StudySettings, screening: Screening, engine: Engine | None, executor: Where, output: OutputSettings,
+    progress: OpenBar,
+) -> Followed:  # fmt: skip
+    from phonolyte.figures import followed_figures, save_all
+    from phonolyte.runs.records import CRYSTALS
+    from phonolyte.structures.crystal_table import read_rows
+    from phonolyte.study import follow_candidates
+
+    ranked = screening.table.head(screening.n_ranked)
+    wanted = set(ranked["material_id"])
+    crystals = [make(name) for name, make in read_rows(run.folder / CRYSTALS) if name in wanted]
+    assert plan.follow is not None
+    followed = follow_candidates(
+        run, crystals, ranked, [each.calculation(plan.ion, engine) for each in plan.plans], ion=plan.ion,
+        tops=[each.top for each in plan.plans], budget_h=plan.follow.budget_h,
+        open_tier=lambda n: open_workers(executor, most=n), figures=output.figures, progress=progress,
+    )  # fmt: skip
+    run.add_failures(followed.failures)
+    if output.figures and len(followed.table):
+        save_all(followed_figures(followed.table), run.path("figures"))
+    return followed
+
+
+def _open_study_engine(plan: StudySettings) -> Engine | None:
+    from phonolyte.forces.engines import engine_options
+    from phonolyte.tiers import find_tier
+
+    if plan.follow is None or not any(find_tier(tier).needs_engine for tier in plan.follow.tiers):
+        return None
+    return open_engine(plan.follow.engine, **engine_options(plan.follow.options))
+
+
+def _study_cites(plan: StudySettings) -> tuple[str, ...]:
+    from phonolyte.tiers import find_tier
+
+    tiers = plan.follow.tiers if plan.follow else ()
+    engine = (plan.follow.engine,) if plan.follow else ()
+    return (*MODEL, *(key for tier in tiers for key in find_tier(tier).cites), *engine)
