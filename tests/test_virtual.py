@@ -459,7 +459,7 @@ def test_the_command_takes_rules_and_writes_structures(tmp_path: Path):
         ("prototype = 'nasicon'\nradius_window = inf", "factor above 1"),
         ("prototype = 'nasicon'\nname = ['a']", "name is ['a']"),
         ("prototype = " + "[" * 9999, "nested too deeply"),
-        ("prototype = " + "1" * 9999, "is no TOML"),
+        ("prototype = " + "1" * 9999, "is not TOML"),
         ("prototype = 'nasicon'\n[slots.Li]\nmobile = 'perhaps'", "mobile of slot Li is 'perhaps'"),
     ],
 )

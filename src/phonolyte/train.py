@@ -26,6 +26,9 @@ from phonolyte.structures.families import family
 from phonolyte.structures.reading import input_files
 from phonolyte.structures.symmetry import crystal_system
 
+TABLES = ("cv_predictions.parquet", "held_out.parquet", "importances.csv")
+"""Tables of a training."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
@@ -161,6 +164,9 @@ def run_training(
         )  # fmt: skip
     for name in ("model.json", "model.npz", "metrics.json", "card.md", "learned.parquet"):
         run.path(name)
+    for name in TABLES:
+        path = run.folder / name
+        run.describe_table(name, pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path))
     if figures:
         _draw(run.folder, data, final, figures)
     return Training(model, pd.DataFrame(_scores(run.folder)), len(data.target), failures)

@@ -29,6 +29,7 @@ from phonolyte.runs.digest import digest_of
 from phonolyte.runs.records import CRYSTALS, FAILURES, Row
 from phonolyte.settings import read_toml
 from phonolyte.structures import Crystal
+from phonolyte.structures.crystal_table import TABLE_COLUMNS
 from phonolyte.structures.reading import RUN_RECORD
 
 if TYPE_CHECKING:
@@ -153,14 +154,25 @@ class Run:
         TableError
             For a column that the registry does not know.
         """
-        check_columns(table, where=name, free=free)
-        self.tables[name] = list(map(str, table.columns))
+        self.describe_table(name, table, free=free)
         if name.endswith(".csv"):
             records.write_csv(table, self.path(name), float_format=float_format)
             return
         records.write_parquet(table, self.path(name))
         if csv:
             records.write_csv(table, self.path(Path(name).with_suffix(".csv").name), float_format=float_format)
+
+    def describe_table(self, name: str, table: pd.DataFrame, *, free: Collection[str] = ()) -> None:
+        """Check the columns of a table, and describe them in ``columns.csv``: for one that is written elsewhere.
+
+        Raises
+        ------
+        TableError
+            For a column that the registry does not know.
+        """
+        check_columns(table, where=name, free=free)
+        self.tables[name] = list(map(str, table.columns))
+        self.path(name)
 
     def write_rows(self, name: str, rows: Sequence[Row]) -> pd.DataFrame:
         """Write a table from its rows, and return it."""
@@ -173,6 +185,7 @@ class Run:
     def write_crystals(self, crystals: Sequence[Crystal], name: str = CRYSTALS) -> None:
         """Write a crystal table."""
         records.write_crystals(crystals, self.path(name))
+        self.tables[name] = list(TABLE_COLUMNS)
 
     def write_json(self, name: str, record: object) -> None:
         """Write a JSON file."""
