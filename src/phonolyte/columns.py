@@ -260,7 +260,7 @@ register(
         Column("species", "species", kind="list", hint="Element of each atom."),
         Column("frac_coords", "coordinates", kind="list", hint="Fractional coordinates, three numbers an atom."),
         Column("energy_mev", "energy", "meV", 2, hint="Phonon energy; below zero: imaginary."),
-        Column("total", "density", "1/meV", 4, hint="Density of states; columns with the names of elements: their part."),
+        Column("total", "density", "1/meV", 4, hint="Density of states; beside it that of each element."),
         # nearest compounds
         Column("learned_id", "compound", kind="text", hint="Compound that the model has learned from."),
         Column("learned_formula", "its formula", kind="text", hint="Formula of that compound."),
