@@ -213,12 +213,17 @@ Arguments = Callable[[Path], list[str]]
         (lambda t: ["screen", "--properties", str(t / "twice.csv")], "two different rows"),
         (lambda t: ["screen", "--settings", str(t / "bad.toml")], "is not TOML"),
         (lambda t: ["screen", "--settings", str(t / "unknown.toml")], "has no setting 'colour'"),
-        (lambda t: ["screen", "-o", str(t / "no_id.csv")], "cannot be a run folder"),
+        (lambda t: ["screen", "-o", str(t / "no_id.csv")], "no_id.csv cannot be a folder for results"),
         (lambda t: ["study", str(t / "missing.toml")], "cannot be read"),
+        (lambda t: ["study", str(t / "properties.toml")], "none.csv cannot be read"),
+        (lambda t: ["study", str(t / "data.toml")], "none.csv does not exist"),
         (lambda t: ["study", str(t / "table.toml")], "there is no table"),
         (lambda t: ["study", str(t / "number.toml")], "Write it as a table"),
         (lambda t: ["screen", "--settings", str(t / "flag.toml")], "max_center_mev is True"),
-        (lambda t: ["features", str(t / "salt.cif"), "-o", str(t / "no_id.csv" / "f.csv")], "cannot be a run folder"),
+        (
+            lambda t: ["features", str(t / "salt.cif"), "-o", str(t / "no_id.csv" / "f.csv")],
+            "no_id.csv cannot be a folder for results",
+        ),
         (lambda t: ["train", "--data", str(t / "missing.csv"), "-o", str(t / "m")], "does not exist"),
         (lambda t: ["train", "--data", str(t / "no_id.csv"), "-o", str(t / "m")], "column|band center"),
         (lambda t: ["features"], "no INPUT was given"),
@@ -238,6 +243,8 @@ def test_bad_usage_ends_with_a_message_and_exit_code_2(
     (tmp_path / "bad.toml").write_text("[screen\n")
     (tmp_path / "unknown.toml").write_text("[screen]\ncolour = 'red'\n")
     (tmp_path / "table.toml").write_text("[dance]\n")
+    (tmp_path / "properties.toml").write_text("[screen]\nproperties = 'none.csv'\n")
+    (tmp_path / "data.toml").write_text("[train]\ndata = 'none.csv'\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["phonolyte", *arguments(tmp_path)])
     monkeypatch.setenv("COLUMNS", "200")

@@ -48,8 +48,25 @@ def killed(arguments: list[str], when: Callable[[], bool]) -> None:
         while not when():
             assert process.poll() is None, "it was done before it could be killed"
             time.sleep(0.005)
+        workers = children(process.pid)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
+    while any(map(alive, workers)):  # a worker that outlives its run would go on computing, or wait forever
+        time.sleep(0.05)
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started; none where there is no /proc."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()] if path.is_file() else []
+
+
+def alive(pid: int) -> bool:
+    """Whether a process computes or waits: a zombie does neither."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def finished(arguments: list[str]) -> int:

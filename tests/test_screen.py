@@ -9,16 +9,31 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pymatgen.core.structure import Structure
 from typer.testing import CliRunner
 
+from phonolyte import verbs
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.cli import app
 from phonolyte.errors import SettingsError, TableError
-from phonolyte.screen import CRITERIA, Criteria, describe, rank_crystals, read_properties
+from phonolyte.runs.executors import ExecutorSettings, open_executor
+from phonolyte.runs.settings import OutputSettings
+from phonolyte.screen import (
+    CRITERIA,
+    Criteria,
+    ModelSource,
+    Screening,
+    describe,
+    rank_crystals,
+    read_properties,
+    repeats,
+)
 from phonolyte.screen.criteria import apply_criteria
 from phonolyte.structures import Crystal, Reading, batches, read
+from phonolyte.structures.crystal_table import crystal_table
 from phonolyte.summary import candidates_table, funnel_table
 
 
@@ -192,6 +207,104 @@ def test_threads_change_nothing():
     with ThreadPoolExecutor(3) as executor:
         threaded = rank_crystals(READING, threads=executor)
     pd.testing.assert_frame_equal(threaded.table, rank_crystals(READING).table)
+
+
+@pytest.fixture(scope="module")
+def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library as a Parquet data set of several files, with a row that cannot be used; repetitions are far apart."""
+    folder = tmp_path_factory.mktemp("data_set")
+    apart = [LIBRARY[i] for i in (0, 2, 3, 4, 5, 6, 7, 8, 1)]
+    for number, start in enumerate((0, 4, 7)):
+        crystals = apart[start : (4, 7, 9)[number]]
+        table = crystal_table(crystals)
+        if number == 1:
+            lattices = table.column("lattice").to_pylist()
+            table = pa.concat_tables([table, table.slice(0, 1).set_column(
+                2, "lattice", pa.array([[0.0] * len(lattices[0])], table.schema.field("lattice").type)
+            ).set_column(0, "material_id", pa.array(["flat"]))])  # fmt: skip
+        for name in ("e_hull_ev", "band_gap_ev"):
+            values = [crystal.properties.get(name) for crystal in crystals]
+            table = table.append_column(name, pa.array([*values, *[None] * (len(table) - len(values))], pa.float64()))
+        pq.write_table(table, folder / f"part-{number}.parquet", row_group_size=2)
+    return folder
+
+
+def assert_same_screening(one: Screening, other: Screening) -> None:
+    pd.testing.assert_frame_equal(one.table, other.table)
+    assert one.funnel == other.funnel
+    assert [f.material_id for f in one.failures] == [f.material_id for f in other.failures]
+
+
+@pytest.mark.parametrize("size", [1, 2, 2000])
+def test_batches_of_a_data_set_change_nothing(data_set: Path, monkeypatch: pytest.MonkeyPatch, size: int):
+    whole = rank_crystals(read(data_set))
+    monkeypatch.setattr(batches, "SIZE", size)
+    monkeypatch.setattr(repeats, "MOST_LOADED", 1)
+    result = rank_crystals(data_set)
+    assert_same_screening(result, rank_crystals(data_set, models=ModelSource().load()))
+    pd.testing.assert_frame_equal(
+        result.table.sort_values("material_id", ignore_index=True),
+        whole.table.sort_values("material_id", ignore_index=True),
+    )
+    assert result.table.set_index("material_id")["duplicate_of"].dropna().to_dict() == {"again": "lithium-iodide"}
+    assert result.table.set_index("material_id").loc["again", "rejected_by"] == "unique"
+    assert {failure.material_id for failure in result.failures} == {"flat", "helium"}
+    assert result.funnel == whole.funnel
+    assert [step.kept for step in result.funnel][:3] == [10, 9, 8]
+    for before, step in pairwise(result.funnel):
+        assert step.kept + step.rejected + step.missing == before.kept
+
+
+def test_threads_and_processes_give_the_table_of_this_process(
+    data_set: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(batches, "SIZE", 2)
+    here = rank_crystals(data_set)
+    with ThreadPoolExecutor(3) as threads:
+        assert_same_screening(rank_crystals(data_set, threads=threads), here)
+        assert_same_screening(rank_crystals(data_set, executor=threads), here)
+    done: list[int] = []
+    with open_executor(ExecutorSettings(jobs=2)) as processes:
+        apart = rank_crystals(data_set, executor=processes, progress=done.append)
+        assert_same_screening(apart, here)
+        kept = rank_crystals(data_set, executor=processes, parts=tmp_path / "parts")
+        assert_same_screening(kept, here)
+    assert sum(done) == 9
+    assert apart.failures == here.failures
+    for one, other in ((apart, here), (kept, here)):  # the crystals themselves are kept, too, in the order of the input
+        of_one, of_other = (
+            [name for part in result.parts for name in part.load(["material_id"]).column(0).to_pylist()]
+            for result in (one, other)
+        )
+        assert of_one == of_other == [LIBRARY[i].material_id for i in (0, 2, 3, 4, 5, 6, 7, 8, 1)]
+
+
+def test_a_run_by_processes_writes_the_same_tables(data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(batches, "SIZE", 3)
+    output = OutputSettings(figures=False, report=False)
+    for name, where in (("threads", ExecutorSettings("threads", 2)), ("processes", ExecutorSettings(jobs=2))):
+        verbs.screen(data_set, folder=tmp_path / name, output=output, executor=where)
+    for table in ("ranked", "crystals", "nearest", "failures"):
+        one, two = (pd.read_parquet(tmp_path / name / f"{table}.parquet") for name in ("threads", "processes"))
+        pd.testing.assert_frame_equal(one, two)
+    assert (tmp_path / "threads" / "ranked.csv").read_bytes() == (tmp_path / "processes" / "ranked.csv").read_bytes()
+    crystals = read(tmp_path / "processes" / "crystals.parquet").crystals
+    assert [crystal.material_id for crystal in crystals] == [
+        LIBRARY[i].material_id for i in (0, 2, 3, 4, 5, 6, 7, 8, 1)
+    ]
+
+
+def test_batches_in_which_nothing_can_be_used_cost_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(batches, "SIZE", 1)
+    (tmp_path / "a.cif").write_text("no crystal")
+    inputs = [tmp_path / "a.cif", LIBRARY[0], tmp_path / "missing.cif", LIBRARY[8]]
+    result = rank_crystals(inputs)
+    assert result.table["material_id"].tolist() == ["lithium-iodide", "helium"]
+    assert [failure.material_id for failure in result.failures] == ["a", str(tmp_path / "missing.cif"), "helium"]
+    assert [step.kept for step in result.funnel][:3] == [4, 2, 1]
+    nothing = rank_crystals([tmp_path / "a.cif", tmp_path / "missing.cif"])
+    assert nothing.table.empty
+    assert [step.kept for step in nothing.funnel][:2] == [2, 0]
 
 
 @pytest.mark.parametrize(

@@ -232,7 +232,7 @@ def test_more_than_twenty_million_compounds_are_not_all_written(model: BandCente
     space = space_of(Rules(slots, charge="free"))
     assert len(space) == 20_511_149
     with pytest.raises(SettingsError, match="at most 20,000,000 are written"):
-        run_virtual([space], model, tmp_path, progress=lambda _: pytest.fail("it has begun"))
+        run_into(tmp_path, [space], model, progress=lambda _: pytest.fail("it has begun"))
 
 
 def test_a_space_that_cannot_be_numbered_is_refused():
@@ -459,7 +459,7 @@ def test_the_command_takes_rules_and_writes_structures(tmp_path: Path):
         ("prototype = 'nasicon'\nradius_window = inf", "factor above 1"),
         ("prototype = 'nasicon'\nname = ['a']", "name is ['a']"),
         ("prototype = " + "[" * 9999, "nested too deeply"),
-        ("prototype = " + "1" * 9999, "is no TOML"),
+        ("prototype = " + "1" * 9999, "is not TOML"),
         ("prototype = 'nasicon'\n[slots.Li]\nmobile = 'perhaps'", "mobile of slot Li is 'perhaps'"),
     ],
 )
@@ -476,10 +476,11 @@ def test_a_name_does_not_lead_out_of_the_run_folder(model: BandCenterModel, tmp_
     (tmp_path / "rules.toml").write_text(f"name = '{name}'\n" + RULES)
     space = Space.of(read_rules(tmp_path / "rules.toml"))
     folder = tmp_path / "deep" / "run"
-    result = run_virtual([space], model, folder)
-    write_structures(result, [space], folder)
+    with Run(folder, "virtual") as run:
+        result = run_virtual(run, [space], model)
+        write_structures(result, [space], run)
     files = {path for path in tmp_path.rglob("*") if path.is_file()} - {tmp_path / "rules.toml"}
     assert all(folder in path.parents for path in files)
     assert len(list((folder / "structures").glob("*.cif"))) == len(result.best)
     assert len(list((folder / "virtual").iterdir())) == 1
-    assert run_virtual([space], model, folder).best.equals(result.best)
+    assert run_into(folder, [space], model).best.equals(result.best)

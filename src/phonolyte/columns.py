@@ -255,6 +255,12 @@ register(
         Column("why", "remark", kind="text", hint="What else is to be known, or why there is no value."),
         Column("supercell_atoms", "supercell", hint="Atoms in the supercell."),
         Column("stopped", "followed", kind="text", hint="How far a study followed it, and why no further."),
+        # crystals and densities of states
+        Column("lattice", "lattice", "Å", 4, "list", hint="Lattice vectors as rows, nine numbers."),
+        Column("species", "species", kind="list", hint="Element of each atom."),
+        Column("frac_coords", "coordinates", kind="list", hint="Fractional coordinates, three numbers an atom."),
+        Column("energy_mev", "energy", "meV", 2, hint="Phonon energy; below zero: imaginary."),
+        Column("total", "density", "1/meV", 4, hint="Density of states; beside it that of each element."),
         # nearest compounds
         Column("learned_id", "compound", kind="text", hint="Compound that the model has learned from."),
         Column("learned_formula", "its formula", kind="text", hint="Formula of that compound."),
@@ -266,8 +272,9 @@ register(
         Column("split", "split", kind="choice", hint="What the folds keep apart."),
         Column("fold", "fold", hint="Number of the fold."),
         Column("feature", "feature", kind="text", hint="Name of a feature."),
-        Column("importance", "importance", digits=4, hint="Share in the splits of the trees."),
-        Column("permutation_mae_mev", "permutation", "meV", 3, hint="Error that shuffling the feature adds."),
+        Column("gini", "importance", digits=4, hint="Share of a feature in what the splits of the trees gain."),
+        Column("permutation_mev", "permutation", "meV", 3, hint="Rise of the error where a feature is shuffled."),
+        Column("permutation_std_mev", "its spread", "meV", 3, hint="Standard deviation of it over the shuffles."),
         # failures
         Column("stage", "stage", kind="choice", hint="Step at which a material dropped out."),
         Column("error", "error", kind="choice", hint="Kind of the error."),

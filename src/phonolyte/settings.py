@@ -233,7 +233,7 @@ def _sequence(origin: Any, arguments: Sequence[Any], value: Any) -> Any:
 
 
 def _described(kind: Any) -> str:
-    origin, arguments = get_origin(kind), get_args(kind)
+    origin, arguments = get_origin(kind) or kind, get_args(kind)
     if origin is Literal:
         return " or ".join(map(str, arguments))
     if origin in (Union, UnionType):

@@ -12,7 +12,7 @@ import pandas as pd
 
 from phonolyte import learning_set as own
 from phonolyte import make_callable
-from phonolyte.errors import Failure, SettingsError
+from phonolyte.errors import Failure, SettingsError, TableError
 from phonolyte.figures import data_figures, save_all, score_figures
 from phonolyte.figures.training import STEMS
 from phonolyte.models import BandCenterModel
@@ -23,7 +23,11 @@ from phonolyte.models.training import train as fit_models
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
 from phonolyte.structures.families import family
+from phonolyte.structures.reading import input_files
 from phonolyte.structures.symmetry import crystal_system
+
+TABLES = ("cv_predictions.parquet", "held_out.parquet", "importances.csv")
+"""Tables of a training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,19 @@ class TrainSettings:
     def file(self) -> Path:
         """File to learn from."""
         return Path(self.data).expanduser() if self.data else own.crystals_file()
+
+    @property
+    def files(self) -> list[Path]:
+        """Files to learn from, those of a folder one by one.
+
+        Raises
+        ------
+        TableError
+            When there is nothing.
+        """
+        if not self.file.exists():
+            raise TableError(f"{self.file} does not exist", fix="Give the table to learn from.")
+        return input_files([self.file])
 
     @property
     def about(self) -> str:
@@ -147,6 +164,9 @@ def run_training(
         )  # fmt: skip
     for name in ("model.json", "model.npz", "metrics.json", "card.md", "learned.parquet"):
         run.path(name)
+    for name in TABLES:
+        path = run.folder / name
+        run.describe_table(name, pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path))
     if figures:
         _draw(run.folder, data, final, figures)
     return Training(model, pd.DataFrame(_scores(run.folder)), len(data.target), failures)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -54,29 +55,72 @@ def _parameters(
 ) -> tuple[list[inspect.Parameter], list[str]]:
     """Parameters of the command, those of settings in place of the dataclasses, and the names of the latter."""
     parameters, options = [], dict[str, inspect.Parameter]()
+    alike = _by_name(kinds.values())
     for name, parameter in inspect.signature(function).parameters.items():
         if name not in kinds:
-            parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
+            annotation = _own(hints[name], parameter.default)
+            parameters.append(parameter.replace(annotation=annotation, kind=inspect.Parameter.KEYWORD_ONLY))
             continue
         for setting in settings_of(kinds[name]):
             if setting.help and setting.name not in options:
-                options[setting.name] = _option(setting)
+                options[setting.name] = _option(alike[setting.name])
                 parameters.append(options[setting.name])
     file = inspect.Parameter(FILE, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=SETTINGS_FILE)
     return [*parameters, file], list(options)
 
 
-def _option(setting: Setting) -> inspect.Parameter:
+def _by_name(kinds: Iterable[Any]) -> dict[str, list[Setting]]:
+    """Settings by name: several dataclasses may have one, of different meaning."""
+    alike: dict[str, list[Setting]] = {}
+    for setting in (setting for kind in kinds for setting in settings_of(kind) if setting.help):
+        alike.setdefault(setting.name, []).append(setting)
+    return alike
+
+
+def _option(alike: Sequence[Setting]) -> inspect.Parameter:
+    """Option of the settings of one name."""
+    setting, *_ = alike
     flag = setting.flag or f"--{setting.name.replace('_', '-')}"
     names = [f"{flag}/--no-{flag[2:]}"] if setting.kind is bool else [flag]
     if setting.name == "jobs":
         names.append("-j")
+    panels = dict.fromkeys(each.panel for each in alike if each.panel)
     info = typer.Option(
-        *names, help=f"{setting.help}{_default(setting)}", rich_help_panel=setting.panel or None, show_default=False,
-        metavar=_metavar(setting),
+        *names, help=_help(alike), rich_help_panel=" / ".join(panels) or None, show_default=False,
+        metavar=_metavar(setting.kind, setting.item),
     )  # fmt: skip
     kind: Any = Annotated[Optional[_type(setting)], info]  # noqa: UP045 (made at run time)
     return inspect.Parameter(setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+
+
+def _help(alike: Sequence[Setting]) -> str:
+    """Description and default of an option; for each panel where they differ."""
+    texts = {f"{each.help}{_default(each.help, each.default)}": each.panel for each in reversed(alike)}
+    if len(texts) == 1:
+        return next(iter(texts))
+    return " ".join(f"{panel}: {text}" for text, panel in reversed(texts.items()))
+
+
+def _own(hint: Any, default: object) -> Any:
+    """Type of a parameter that a command has itself, its option described as the generated ones are."""
+    if get_origin(hint) is not Annotated:
+        return hint
+    kind, info, *_ = get_args(hint)
+    if not isinstance(info, typer.models.OptionInfo):
+        return hint
+    info = copy.copy(info)
+    metavar = _metavar(kind, _item(kind))
+    info.metavar = metavar if info.metavar is None else info.metavar
+    if default is not False:  # a flag without its opposite
+        info.help = f"{info.help}{_default(info.help or '', default)}"
+    info.show_default = False
+    return Annotated[kind, info]
+
+
+def _item(kind: Any) -> Any:
+    """Type of the items of a list, None for what is not one."""
+    lists = [each for each in (kind, *get_args(kind)) if get_origin(each) is list]
+    return get_args(lists[0])[0] if lists else None
 
 
 def _type(setting: Setting) -> Any:
@@ -89,15 +133,18 @@ def _type(setting: Setting) -> Any:
     return str
 
 
-def _metavar(setting: Setting) -> str | None:
-    arguments = get_args(setting.kind)
-    is_row = get_origin(setting.kind) is tuple and setting.item is None
-    return " ".join("N" for _ in arguments) if is_row else None
+def _metavar(kind: Any, item: Any) -> str | None:
+    """Placeholder for the value of an option; None for that of its type."""
+    if kind is bool:
+        return ""
+    if item is not None:
+        return "NAME=VALUE" if get_origin(item) is tuple else f"<{item.__name__}>"
+    return " ".join("N" for _ in get_args(kind)) if get_origin(kind) is tuple else None
 
 
-def _default(setting: Setting) -> str:
-    value = setting.default
-    if value is None or value == () or value == "" or "efault" in setting.help:
+def _default(text: str, value: object) -> str:
+    """Default of an option as the end of its help; empty where that says it already, and where there is none."""
+    if value is None or value == () or value == "" or "efault" in text:
         return ""
     if isinstance(value, bool):
         shown = "yes" if value else "no"

@@ -16,12 +16,14 @@ MOST_NOTES = 10
 
 Inputs = Annotated[
     list[str] | None,
-    typer.Argument(help="Crystal files, folders, globs or tables: CIF, POSCAR, extXYZ, JSON, JSONL(.gz), Parquet."),
+    typer.Argument(
+        metavar="INPUT", help="Crystal files, folders, globs or tables: CIF, POSCAR, extXYZ, JSON, JSONL(.gz), Parquet."
+    ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")]
 EngineName = Annotated[
     str,
-    typer.Option(help="Source of forces: dpa4, sevennet, espresso, emt, or package.module:Class of an ASE calculator."),
+    typer.Option(help="Source of forces: dpa4, sevennet, espresso, emt, or MODULE:CLASS of an ASE calculator."),
 ]
 EngineOptions = Annotated[
     list[str] | None, typer.Option(help="Option of the engine as NAME=VALUE, such as checkpoint=FILE.")

@@ -46,7 +46,7 @@ class ImpedanceSettings:
     temperature_c: Annotated[
         tuple[str, ...], "Temperature, C, of all files, or NAME=VALUE of one. Default: what files and names say."
     ] = ()
-    circuit: Annotated[str, "Circuit to fit, as R0-p(R1,CPE1)-CPE2. Default: the simplest adequate one."] = ""
+    circuit: Annotated[str, "Circuit to fit, as R0-p(R1,CPE1). Default: the simplest adequate one."] = ""
     weighting: Annotated[Weighting, "Residuals as shares of the modulus, or in ohm."] = "modulus"
     frequency_unit: Annotated[str, "Hz, kHz or MHz, where files do not state it."] = ""
     impedance_unit: Annotated[str, "ohm, kohm or Mohm, where files do not state it."] = ""

@@ -20,8 +20,9 @@ from concurrent.futures import (
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from multiprocessing import get_context
-from threading import Lock
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait as wait_for_any
+from threading import Lock, Thread
 from typing import Annotated, Any, ParamSpec, TypeVar
 
 from phonolyte.errors import EngineError, MissingExtraError, PhonolyteError, SettingsError
@@ -140,7 +141,19 @@ class Processes(Executor):
         self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
     def _start(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._max_workers, mp_context=get_context("spawn"))
+        return ProcessPoolExecutor(self._max_workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """End this worker once its parent was killed: it would wait for work, with its memory, forever."""
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_wait_for_end, args=(parent.sentinel,), daemon=True).start()
+
+
+def _wait_for_end(sentinel: int) -> None:
+    wait_for_any([sentinel])
+    os._exit(1)
 
 
 def n_workers(executor: Executor) -> int:

@@ -29,6 +29,7 @@ from phonolyte.runs.digest import digest_of
 from phonolyte.runs.records import CRYSTALS, FAILURES, Row
 from phonolyte.settings import read_toml
 from phonolyte.structures import Crystal
+from phonolyte.structures.crystal_table import TABLE_COLUMNS
 from phonolyte.structures.reading import RUN_RECORD
 
 if TYPE_CHECKING:
@@ -111,10 +112,11 @@ class Run:
 
     def __enter__(self) -> Self:
         """Open the folder."""
-        self._make_folder()
+        make_folder(self.folder)
         self._take_lock()
         try:
             self._refuse_others()
+            self._written = set(self._read_manifest())
             self._started, self._clock = _now(), time.perf_counter()
             self._write_record("running")
             self._write_failures()
@@ -152,14 +154,25 @@ class Run:
         TableError
             For a column that the registry does not know.
         """
-        check_columns(table, where=name, free=free)
-        self.tables[name] = list(map(str, table.columns))
+        self.describe_table(name, table, free=free)
         if name.endswith(".csv"):
             records.write_csv(table, self.path(name), float_format=float_format)
             return
         records.write_parquet(table, self.path(name))
         if csv:
             records.write_csv(table, self.path(Path(name).with_suffix(".csv").name), float_format=float_format)
+
+    def describe_table(self, name: str, table: pd.DataFrame, *, free: Collection[str] = ()) -> None:
+        """Check the columns of a table, and describe them in ``columns.csv``: for one that is written elsewhere.
+
+        Raises
+        ------
+        TableError
+            For a column that the registry does not know.
+        """
+        check_columns(table, where=name, free=free)
+        self.tables[name] = list(map(str, table.columns))
+        self.path(name)
 
     def write_rows(self, name: str, rows: Sequence[Row]) -> pd.DataFrame:
         """Write a table from its rows, and return it."""
@@ -172,6 +185,7 @@ class Run:
     def write_crystals(self, crystals: Sequence[Crystal], name: str = CRYSTALS) -> None:
         """Write a crystal table."""
         records.write_crystals(crystals, self.path(name))
+        self.tables[name] = list(TABLE_COLUMNS)
 
     def write_json(self, name: str, record: object) -> None:
         """Write a JSON file."""
@@ -204,14 +218,6 @@ class Run:
         if note not in self.notes:
             self.notes.append(note)
 
-    def _make_folder(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingsError(
-                f"{self.folder} cannot be a run folder", why=error.strerror or str(error), fix="Choose another -o."
-            ) from None
-
     def _take_lock(self) -> None:
         try:
             self._lock.acquire()
@@ -241,16 +247,18 @@ class Run:
 
     def _remove(self) -> None:
         """Remove what earlier runs have written."""
-        manifest = self.folder / MANIFEST
-        names = manifest.read_text(encoding="utf-8").split("\n") if manifest.is_file() else []
-        own = {name for name in names if name not in ("", "..") and Path(name).name == name}  # nothing outside of it
-        for name in own | {RUN_RECORD, FAILURES, records_folder()}:
+        for name in {*self._read_manifest(), RUN_RECORD, FAILURES, records_folder()}:
             path = self.folder / name
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-        manifest.unlink(missing_ok=True)
+        (self.folder / MANIFEST).unlink(missing_ok=True)
+
+    def _read_manifest(self) -> list[str]:
+        manifest = self.folder / MANIFEST
+        names = manifest.read_text(encoding="utf-8").split("\n") if manifest.is_file() else []
+        return [name for name in names if name not in ("", "..") and Path(name).name == name]  # nothing outside of it
 
     def _write_record(self, state: str) -> None:
         record: dict[str, Any] = {
@@ -281,6 +289,22 @@ class Run:
         records.write_text(self.path(CITE_FILE), bibtex(*self.cites))
         if self.tables:
             records.write_csv(describe_columns(self.tables), self.path(COLUMNS_FILE))
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results.
+
+    Raises
+    ------
+    SettingsError
+        When it cannot be one.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"{folder} cannot be a folder for results", why=error.strerror or str(error), fix="Choose another -o."
+        ) from None
 
 
 def records_folder() -> str:

@@ -27,6 +27,7 @@ from phonolyte.screen.describe import CRYSTAL, Models, ModelSource, Part, descri
 from phonolyte.screen.properties import PROPERTY_COLUMNS, notes_on_join, with_properties
 from phonolyte.screen.repeats import find_repeats
 from phonolyte.structures.batches import Batch, plan_batches
+from phonolyte.structures.crystal_table import TABLE_COLUMNS
 from phonolyte.structures.reading import Reading, renamed_note, unique_names
 
 PARTS = ".parts"
@@ -225,6 +226,7 @@ def _write_crystals(parts: Sequence[Part], names: Sequence[str], run: Run) -> No
 
     if not names:
         return
+    run.describe_table(CRYSTALS, pd.DataFrame(columns=list(TABLE_COLUMNS)))
     start, writer = 0, None
     with in_one_step(run.path(CRYSTALS)) as partial:
         for part in parts:

@@ -102,9 +102,11 @@ def _alternate(parts: Sequence[Path | Reading]) -> list[Batch]:
 def _of_table(path: Path) -> list[Batch]:
     try:
         n = count_rows(path)
-    except Exception:  # a foreign parser can raise anything at a bad file: reading it says what is wrong
+    except Exception:  # a foreign parser can raise anything at a bad file
+        n = 0
+    if n < 2:  # reading it as a file says what is wrong, or names the one crystal after it
         return [Batch(1, (path,))]
-    return [Batch(min(SIZE, n - start), (path,), (start, min(start + SIZE, n))) for start in range(0, max(n, 1), SIZE)]
+    return [Batch(min(SIZE, n - start), (path,), (start, min(start + SIZE, n))) for start in range(0, n, SIZE)]
 
 
 def _of_reading(reading: Reading) -> list[Batch]:

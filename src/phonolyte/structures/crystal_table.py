@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from phonolyte.chemistry.elements import SYMBOLS
-from phonolyte.errors import ReadError
+from phonolyte.errors import ReadError, StructureError
 from phonolyte.files import LARGEST_BYTES, well_formed
 from phonolyte.structures.crystal import Crystal, atomic_number, check, plain, wrap
 
@@ -53,8 +53,16 @@ def is_crystal_table(path: Path) -> bool:
 
 
 def count_rows(path: Path) -> int:
-    """Return the number of rows of a Parquet file."""
-    return int(_open(str(path), path.stat().st_mtime_ns)[1][-1])
+    """Return the number of rows of a crystal table.
+
+    Raises
+    ------
+    ReadError
+        When the table lacks a column.
+    """
+    file, ends = _open(str(path), path.stat().st_mtime_ns)
+    _require_columns(file, path)
+    return int(ends[-1])
 
 
 def read_rows(path: Path, start: int = 0, stop: int | None = None) -> Iterator[Record]:
@@ -67,6 +75,16 @@ def read_rows(path: Path, start: int = 0, stop: int | None = None) -> Iterator[R
     """
     changed = path.stat().st_mtime_ns
     file, ends = _open(str(path), changed)
+    _require_columns(file, path)
+    stop = ends[-1] if stop is None else stop
+    for group in range(1, len(ends)):
+        low, high = max(start, ends[group - 1]), min(stop, ends[group])
+        if low < high:
+            table = _group(str(path), changed, group - 1)
+            yield from records_of(table.slice(low - ends[group - 1], high - low))
+
+
+def _require_columns(file: Any, path: Path) -> None:
     missing = set(NEEDED) - set(file.schema_arrow.names)
     if missing:
         raise ReadError(
@@ -74,12 +92,6 @@ def read_rows(path: Path, start: int = 0, stop: int | None = None) -> Iterator[R
             why=f"it lacks the columns {', '.join(sorted(missing))}",
             fix=f"A crystal table has {', '.join(TABLE_COLUMNS)}.",
         )
-    stop = ends[-1] if stop is None else stop
-    for group in range(1, len(ends)):
-        low, high = max(start, ends[group - 1]), min(stop, ends[group])
-        if low < high:
-            table = _group(str(path), changed, group - 1)
-            yield from records_of(table.slice(low - ends[group - 1], high - low))
 
 
 def records_of(table: Any) -> Iterator[Record]:
@@ -129,7 +141,7 @@ class _Arrays:
             of_symbol = np.array([atomic_number(symbol) for symbol in encoded.dictionary.to_pylist()], dtype=np.int64)
             cells = np.asarray(lattice.flatten(), dtype=float).reshape(-1, 3, 3)
             positions = np.asarray(coords.flatten(), dtype=float).reshape(-1, 3)
-        except (ReadError, TypeError, ValueError):
+        except (StructureError, TypeError, ValueError):
             return None
         numbers = of_symbol[encoded.indices.to_numpy()]
         return cls(cells, numbers, wrap(positions), np.concatenate(([0], np.cumsum(counts))))

@@ -13,7 +13,7 @@ from phonolyte.references import reference_compounds
 from phonolyte.runs.citations import MODEL
 from phonolyte.runs.executors import open_executor
 from phonolyte.runs.progress import OpenBar, no_bar
-from phonolyte.runs.run import Run
+from phonolyte.runs.run import Run, make_folder
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.screen import ModelSource, Screening, ScreenSettings, read_properties
 from phonolyte.screen.run import run_screen
@@ -136,6 +136,8 @@ def features(
     path = Path(file).expanduser() if file else None
     if path is not None and (path.suffix not in (".parquet", ".csv") or path.is_dir()):
         raise SettingsError(f"{path.name} is not a table to write", fix="Name a file that ends with .parquet or .csv.")
+    if path is not None:
+        make_folder(path.parent)
     reading = read_inputs(inputs, executor)
     with open_workers(executor, threads=True) as threads, progress("Features", len(reading.crystals)) as advance:
         table, failures = featurize(reading.crystals, convention=convention, executor=threads, progress=advance)
@@ -143,7 +145,6 @@ def features(
     table.insert(0, "formula", [formulas[name] for name in table.index])
     lost = [*reading.failures, *failures]
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         (write_csv if path.suffix == ".csv" else write_parquet)(table.reset_index(), path)
         beside = path.with_suffix(".failures.parquet")
         if lost or beside.exists():  # an old one would mislead
@@ -186,7 +187,7 @@ def train(
         When the folder cannot be used.
     """
     output, settings = output or OutputSettings(), settings or TrainSettings()
-    opened = Run(folder, "train", settings=settings, inputs=[settings.file], cites=MODEL, **run_options(output))
+    opened = Run(folder, "train", settings=settings, inputs=settings.files, cites=MODEL, **run_options(output))
     with opened as run, open_workers(executor) as processes, open_executor(threads=True) as threads:
         figures = run.path("figures") if output.figures else None
         return run_training(run, settings, figures=figures, executor=processes, threads=threads, progress=progress)

@@ -59,7 +59,8 @@ def study(
     plan = read_study(settings) if isinstance(settings, (str, Path)) else settings or StudySettings()
     inputs = list(plan.inputs) or None
     engine = _open_study_engine(plan)
-    used = [*list_files(inputs), *list_given(plan.properties), *([plan.train.file] if plan.train else [])]
+    known = read_properties(plan.properties) if plan.properties else None
+    used = [*list_files(inputs), *list_given(plan.properties), *(plan.train.files if plan.train else ())]
     record = {"inputs": list_names(inputs), "train": plan.train, **plain_fields(plan.screen), "follow": plan.follow}
     opened = Run(
         folder, "study", settings=record, inputs=used, identity=(plan.train, plan.screen, list_names(inputs)),
@@ -77,8 +78,7 @@ def study(
         with open_both(where, count_batches(crystals)) as (processes, threads):
             screening = run_screen(
                 run, crystals, plan.screen, models=ModelSource(model), figures=output.figures,
-                properties=read_properties(plan.properties) if plan.properties else None,
-                executor=processes, threads=threads, progress=progress,
+                properties=known, executor=processes, threads=threads, progress=progress,
             )  # fmt: skip
         followed = _follow_best(run, plan, screening, engine, where, output, progress) if plan.follow else None
         return StudyResult(screening, training, followed)
@@ -97,7 +97,7 @@ def _train_within(
 ) -> Training:
     """Train into a folder of the study; figures go beside those of the screen."""
     opened = Run(
-        run.path("model"), "train", settings=settings, inputs=[settings.file], cites=MODEL, **run_options(output)
+        run.path("model"), "train", settings=settings, inputs=settings.files, cites=MODEL, **run_options(output)
     )
     with opened as own, open_workers(executor) as processes, open_executor(threads=True) as threads:
         drawn = run.path("figures") if figures else None

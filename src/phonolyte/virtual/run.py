@@ -100,8 +100,11 @@ def run_virtual(
         work = _Work(space, model, run.folder, top, space.sample(sample, seed=seed) if sample else range(len(space)))
         tally, kept = work.done(executor, progress)
         summaries[space.parent.name] = tally.summary()
-        best.append(_marked(table(kept, space), space, kept.index, known))
+        rows = table(kept, space)
+        best.append(_marked(rows, space, kept.index, known))
         written |= set(work.files)
+        names = f"{FOLDER}/{file_name(space.parent.name)}-*.parquet"
+        run.describe_table(names, rows, free=[slot.name for slot in space.parent.slots])
     for path in parts.glob("*.parquet"):
         if path.name not in written:  # of an earlier run with other rules
             path.unlink()
