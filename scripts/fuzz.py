@@ -89,7 +89,7 @@ def as_phonon_csv(path: Path) -> Outcome:
     from phonolyte.sources.published import parse_phonon_csv
 
     page = parse_phonon_csv({"data.csv": path})
-    return None if page.total == len(page.records) + len(page.failures) else "counts that do not add up"
+    return None if page.total == len(page.entries) + len(page.failures) else "counts that do not add up"
 
 
 def as_model(path: Path) -> Outcome:
@@ -137,10 +137,9 @@ def as_spectrum(path: Path) -> Outcome:
 
 
 def as_settings(path: Path) -> Outcome:
-    from phonolyte.screen import criteria_from
-    from phonolyte.settings import SCREEN_DEFAULTS, read_toml, resolve, section
+    from phonolyte.study import read_study
 
-    criteria_from(resolve(SCREEN_DEFAULTS, arguments={}, table=section(read_toml(path), "screen")))
+    read_study(path).screen.criteria  # noqa: B018 (made of the settings when asked for)
     return None
 
 
@@ -232,7 +231,7 @@ def make_seeds(folder: Path) -> list[Seed]:
     matdyn = "\n".join(f"{33 * x:.2f} {g:.4f} {g / 2:.4f} {g / 2:.4f}" for x, g in zip(grid, shape, strict=True))
     some_properties = pd.DataFrame({"material_id": ["a", "b"], "e_hull_ev": [0.1, None], "band_gap_ev": [1, 2]})
     calibration = {"factor": 1.05, "elements": {"Li": 0.1, "O": -0.05}, "provenance": {"engine": "emt"}}
-    study = 'ion = "Li"\nmax_center_mev = 40.0\nmin_gap_ev = 1\nwithout = ["e_hull"]\njobs = 2\n'
+    study = 'ion = "Li"\nmax_center_mev = 40.0\nmin_gap_ev = 1\nwithout = ["e_hull"]\n[executor]\njobs = 2\n'
     rules = 'prototype = "li3ps4"\ncharge = "free"\nexclude = ["Tl"]\nradius_window = 1.2\n[slots.Li]\nmobile = true\n'
     seeds = [
         Seed("salt.cif", cif, as_crystals),

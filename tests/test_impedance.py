@@ -1,31 +1,35 @@
 from __future__ import annotations
 
+import base64
+import gzip
+import json
+import re
 import struct
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import replace
-from html import escape
+from html import unescape
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from phonolyte.impedance.page import _number as number_of
 from scipy.optimize import brentq
 from typer.testing import CliRunner
 
+from phonolyte import verbs
 from phonolyte.cli import app
-from phonolyte.errors import Failure, MissingExtraError, SettingsError, SpectrumError
+from phonolyte.columns import Column, format_value
+from phonolyte.errors import MissingExtraError, SettingsError, SpectrumError
 from phonolyte.impedance import (
-    Drawings,
     Fit,
     Geometry,
     KramersKronig,
     Series,
     Spectrum,
-    analyze,
     analyze_spectrum,
     check_kramers_kronig,
     choose_circuit,
@@ -37,16 +41,17 @@ from phonolyte.impedance import (
     plot_spectrum,
     read_intercept,
     read_spectrum,
-    write_page,
 )
 from phonolyte.impedance.analysis import compare_with_intercept
 from phonolyte.impedance.arrhenius import count_temperatures, find_fault
 from phonolyte.impedance.circuits import Grid, parse_circuit
 from phonolyte.impedance.fitting import _widened, choose_simplest
 from phonolyte.impedance.notes import list_line_notes, list_series_notes
+from phonolyte.impedance.settings import ImpedanceSettings
 from phonolyte.impedance.starts import Decomposition, from_misfit, from_simpler, from_spectrum
 from phonolyte.impedance.tables import ArrheniusRow, fit_process, make_table, split_by_process
 from phonolyte.impedance.temperature import find_temperature
+from phonolyte.report import PAGE, payload, read_run, write_report
 from phonolyte.units import KB_EV_K
 
 F = np.logspace(6, -1, 50)
@@ -321,6 +326,20 @@ def test_units_can_be_given_and_are_checked(tmp_path: Path):
         read_spectrum(tmp_path / "x.txt", frequency_unit="parsec")
 
 
+def cards(run: Path) -> dict[str, Any]:
+    """What the script of the page works on: figures, processes and next steps of each spectrum."""
+    text = (run / PAGE).read_text(encoding="utf-8").partition('id="data">')[2].partition("<")[0]
+    blob = gzip.decompress(base64.b64decode(text))
+    header: dict[str, Any] = json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])
+    return header
+
+
+def shown(run: Path) -> str:
+    """The page without its data and its scripts."""
+    page = (run / PAGE).read_text(encoding="utf-8")
+    return re.sub(r"<script[^>]*>[^<]*(?:<(?!/script>)[^<]*)*</script>", "", page)
+
+
 # Validation and fit
 
 
@@ -455,9 +474,10 @@ def test_a_bound_is_shown_as_one(tmp_path: Path):
     (row,) = spectra[spectra["process"] == "at_least"].to_dict("records")
     assert f"≥ {row['resistance_ohm']:.3g}" in result.output
     assert f"≤ {row['sigma_s_cm']:.3g}" in result.output
-    page = (out / "impedance.html").read_text()
-    assert ">≥ " in page
-    assert ">≤ " in page
+    bound = dict(cards(out)["computed"]["short_25C"]["At least"]["facts"])
+    assert bound["R"].startswith("≥ ")
+    assert bound["σ"].startswith("≤ ")
+    assert not any(text.startswith(("≥", "≤")) for _, text in cards(out)["computed"]["short_25C"]["Total"]["facts"])
 
 
 def test_leads_and_a_tail_of_warburg_are_recognised():
@@ -568,10 +588,14 @@ def test_the_measured_series_gives_both_arcs_at_every_temperature(shared: Path, 
     lines = pd.read_parquet(tmp_path / "arrhenius.parquet")
     assert set(lines["process"]) == {"bulk", "grain_boundary", "total"}
     assert (lines["ea_low_ev"] < lines["ea_high_ev"]).all()
-    page = (tmp_path / "impedance.html").read_text()
-    assert page.count("data:image/png;base64") == 8
-    assert "http" not in page.replace("http-equiv", "")
-    drawn = {path: path.stat().st_mtime_ns for path in (tmp_path / "figures").glob("s*.png")}
+    page, data = shown(tmp_path), cards(tmp_path)
+    assert "<p>s04147-140deg: the temperature, 140 °C, is from the name" in page  # names are not capitalized
+    assert page.count("data:image/png;base64") == 1  # the Arrhenius lines
+    assert sorted(data["images"]) == sorted(set(spectra["file"]))
+    assert all(len(pictures) == 1 for pictures in data["images"].values())
+    assert not re.search(r"""(?:src|href)=["']?(?:http|//)""", page)
+    drawn = {path: path.stat().st_mtime_ns for path in (tmp_path / "figures" / "spectra").glob("s*.png")}
+    assert len(drawn) == 7
     assert CliRunner().invoke(app, [*arguments, "-o", str(tmp_path)]).exit_code == 0
     assert all(path.stat().st_mtime_ns == time for path, time in drawn.items())  # what is drawn is kept
 
@@ -590,7 +614,8 @@ def test_bad_files_are_rows_and_names_run_nothing(tmp_path: Path):
     spectra = pd.read_parquet(tmp_path / "out" / "spectra.parquet")
     assert spectra["sigma_s_cm"].isna().all()
     assert spectra["temperature_k"].unique().tolist() == [298.15]
-    assert "<script>" not in (tmp_path / "out" / "impedance.html").read_text()
+    assert "<script>alert" not in (tmp_path / "out" / PAGE).read_text()
+    assert len(cards(tmp_path / "out")["images"]) == 7
     assert len(pd.read_parquet(tmp_path / "out" / "parameters.parquet")) == 7 * 8
 
 
@@ -753,22 +778,65 @@ def test_settings_are_refused_before_the_run(tmp_path: Path, more: list[str], wh
     assert not (tmp_path / "out").exists()
 
 
-def test_the_page_leads_from_rows_to_spectra_and_groups_what_failed(tmp_path: Path):
-    name = "a_<b>\"'"
-    one = analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))
-    many = [replace(one, spectrum=replace(one.spectrum, name=f"{name}_{n}")) for n in range(2)]
-    failures = [
-        Failure(stem, "impedance", "SpectrumError", f"{stem}.csv is not text", f"/x/{stem}.csv") for stem in "pq"
-    ]
-    series = Series.from_analyses(many, failures=failures)
-    page = write_page(series, draw(series, tmp_path / "figures"), tmp_path / "impedance.html").read_text("utf-8")
-    assert "2 of 4 files, 2 failed" in page
-    assert page.count('href="#s1"') == page.count('<section id="s1">') == 1
-    assert '<b>"' not in page
-    assert escape(f"{name}_1") in page  # as it is, underscores too
-    assert "<li>Is not text<br><b>p</b>, <b>q</b></li>" in page
-    assert "<details" not in page
-    assert page.index("Not analyzed") < page.index("<h2>Spectra")
+def run_of(folder: Path, files: dict[str, str], *, code: int = 0) -> Path:
+    """The run folder of files with these names and contents."""
+    (folder / "in").mkdir()
+    for name, text in files.items():
+        (folder / "in" / name).write_text(text, encoding="utf-8")
+    result = CliRunner().invoke(app, ["impedance", str(folder / "in"), "-o", str(folder / "out")])
+    assert result.exit_code == code, result.output
+    return folder / "out"
+
+
+def test_the_report_leads_from_rows_to_spectra_and_says_why_files_failed(tmp_path: Path):
+    names = [f"a_<b>\"'_{n}" for n in range(2)]
+    good = {f"{name}.csv": FILES["plain.csv"] for name in names}
+    out = run_of(tmp_path, {**good, "p.csv": "\0\1\2binary", "q.csv": "hello\nworld\n"}, code=1)
+    page, data = shown(out), cards(out)
+    assert "2 of 4 spectra" in page
+    assert "What failed: 2" in page
+    for name, why in (("p", "not text"), ("q", "holds no spectrum")):
+        assert re.search(rf'<th scope="row">{name}</th><td>impedance</td><td>[^<]*{why}', page)
+    assert '<b>"' not in (out / PAGE).read_text(encoding="utf-8")
+    assert all(name in unescape(page) for name in names)
+    assert sorted(data["images"]) == sorted(data["computed"]) == names  # as they are, underscores too
+    assert {"Bulk", "Grain boundary", "Total"} <= set(data["computed"][names[0]])
+    assert data["columns"][0]["label"] == "spectrum"
+    assert data["steps"] == [[]]  # what was measured is not computed next
+
+
+def test_spectra_without_a_temperature_have_a_report(tmp_path: Path):
+    out = run_of(tmp_path, dict.fromkeys(("a.csv", "b.csv"), FILES["plain.csv"]))
+    contents, data = read_run(out), cards(out)
+    assert contents.table["temperature_k"].isna().all()
+    assert "2 spectra" in shown(out)
+    assert sorted(data["images"]) == ["a", "b"]
+    assert "temperature_k" not in [column["key"] for column in data["columns"]]
+    assert data["axes"][1] == "resistance_ohm"  # there is no pellet, either
+
+
+def test_a_report_of_many_spectra_has_the_figures_of_the_first_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    names = [f"s_{celsius}C" for celsius in (25, 50, 75)]
+    out = run_of(tmp_path, {f"{name}.csv": FILES["plain.csv"] for name in names})
+    sizes = [(out / "figures" / "spectra" / f"{name}.png").stat().st_size for name in names]
+    monkeypatch.setattr(payload, "SPECTRA_BYTES", sizes[0] + sizes[1])
+    write_report(out)
+    data = cards(out)
+    assert list(data["images"]) == names[:2]
+    assert data["n"] == len(data["computed"]) == 3
+
+
+def test_a_damaged_run_folder_is_refused_by_the_name_of_its_file(tmp_path: Path):
+    out = run_of(tmp_path, {"a.csv": FILES["plain.csv"]})
+    for name in ("failures.parquet", "arrhenius.parquet"):
+        whole = (out / name).read_bytes()
+        (out / name).write_bytes(whole[:-9])
+        with pytest.raises(SettingsError, match=f"{name} cannot be read"):
+            write_report(out)
+        (out / name).write_bytes(whole)
+    pd.DataFrame({"process": ["total"]}).to_parquet(out / "arrhenius.parquet")
+    with pytest.raises(SettingsError, match="are damaged: KeyError: 'fault'"):
+        write_report(out)
 
 
 def test_arcs_are_seen_before_a_long_tail():
@@ -780,12 +848,13 @@ def test_arcs_are_seen_before_a_long_tail():
 
 
 def test_numbers_keep_the_digits_they_have():
-    shown = [number_of(value) for value in (7e-12, 1e-5, 100.0, 0.5, 0.0)]
-    assert shown == ["7.00\u00a0×\u00a010⁻¹²", "1.00\u00a0×\u00a010⁻⁵", "100", "0.500", "0"]
+    column = Column("x", "x", "Ω", -3)
+    texts = [format_value(value, column) for value in (7e-12, 1e-5, 100.0, 0.5, 0.0)]
+    assert texts == ["7.00e-12 Ω", "1.00e-05 Ω", "100 Ω", "0.500 Ω", "0 Ω"]
 
 
 def test_a_folder_of_another_command_is_refused(tmp_path: Path):
-    (tmp_path / "run.toml").write_text('[settings]\ncommand = "screen"\n', encoding="utf-8")
+    (tmp_path / "run.toml").write_text('format = 2\ncommand = "screen"\n', encoding="utf-8")
     (tmp_path / "x.csv").write_text(FILES["plain.csv"], encoding="utf-8")
     result = CliRunner().invoke(app, ["impedance", str(tmp_path / "x.csv"), "-o", str(tmp_path)])
     assert isinstance(result.exception, SettingsError)
@@ -808,6 +877,7 @@ DEGENERATE = {
     "repeated frequencies": (np.repeat(F[:9], 2), np.repeat(CAPACITOR[:9], 2)),
     "all off": (F, 1e3 * np.exp(5 * np.sin(7.0 * np.arange(50)) - 1j * (0.75 + 0.7 * np.cos(5.0 * np.arange(50))))),
 }
+PELLET = ImpedanceSettings(thickness_mm=1.0, diameter_mm=10.0)
 HOPELESS = {
     "negative real parts": (F, CAPACITOR - 100.0, "real parts are below zero"),
     "two points": (F[:2], CAPACITOR[:2], "has 2 points"),
@@ -830,7 +900,7 @@ def test_no_spectrum_ends_a_batch(tmp_path: Path, name: str):
     f, z = DEGENERATE[name]
     files = [exported_to(tmp_path, f"{name}_{celsius}C", f, z) for celsius in (25, 50, 75)]
     files.insert(1, exported_to(tmp_path, "good_40C", F, two_arcs()))
-    series = analyze(files, geometry=Geometry.from_mm(1.0, diameter_mm=10.0))
+    series = verbs.impedance(files, folder=tmp_path / "out", settings=PELLET)
     assert [one.name for one in series.analyses] == [file.stem for file in files]
     assert not series.failures
     assert len(series.parameters) > 0
@@ -839,14 +909,15 @@ def test_no_spectrum_ends_a_batch(tmp_path: Path, name: str):
     assert good["resistance_ohm"].item() == pytest.approx(1.1e5, rel=0.01)
     assert set(series.points["file"]) <= {file.stem for file in files}
     assert all(isinstance(note, str) for note in (*series.notes, *series.remarks))
-    drawings = draw(series, tmp_path / "figures")
-    assert not drawings.failures
-    assert write_page(series, drawings, tmp_path / "impedance.html").read_text().count("<section") == len(files)
+    data = cards(tmp_path / "out")
+    assert data["n"] == len(files)
+    assert sorted(data["images"]) == sorted(file.stem for file in files)
+    assert "no figure" not in (tmp_path / "out" / "run.toml").read_text(encoding="utf-8")
 
 
 def test_what_is_hopeless_is_a_failure_that_says_why(tmp_path: Path):
     files = [exported_to(tmp_path, name, f, z) for name, (f, z, _) in HOPELESS.items()]
-    series = analyze(files, geometry=Geometry.from_mm(1.0, diameter_mm=10.0))
+    series = verbs.impedance(files, folder=tmp_path / "out", settings=PELLET)
     assert [failure.material_id for failure in series.failures] == list(HOPELESS)
     for failure, (_, _, why) in zip(series.failures, HOPELESS.values(), strict=True):
         assert failure.error == "SpectrumError"
@@ -854,9 +925,10 @@ def test_what_is_hopeless_is_a_failure_that_says_why(tmp_path: Path):
     for table in (series.spectra, series.parameters, series.arrhenius, series.points):
         assert table.empty
         assert len(table.columns) > 5
-    drawings = draw(series, tmp_path / "figures")
-    page = write_page(series, drawings, tmp_path / "impedance.html").read_text()
-    assert f"Not analyzed: {len(HOPELESS)}" in page
+    page = shown(tmp_path / "out")
+    assert f"0 of {len(HOPELESS)} spectra" in page
+    assert f"What failed: {len(HOPELESS)}" in page
+    assert all(why in unescape(page) for _, _, why in HOPELESS.values())
 
 
 def test_a_capacitor_has_no_resistance_and_the_result_says_so():
@@ -884,9 +956,10 @@ def test_a_spectrum_that_has_no_rows_or_no_figure_costs_no_other_its_own(
     drawings = draw(series, tmp_path / "figures")
     assert drawings.spectra == (None,)
     assert [(one.material_id, one.stage) for one in drawings.failures] == [("good", "figures")]
-    page = write_page(series, drawings, tmp_path / "impedance.html").read_text()
-    assert "Not drawn: 1" in page
-    assert "no room for axes" in page.lower()
+    out = run_of(tmp_path, {"good.csv": FILES["plain.csv"]})
+    assert "No figure of good: no room for axes" in shown(out)
+    assert cards(out)["images"] == {}
+    assert cards(out)["n"] == 1
 
 
 # Tables
@@ -1141,17 +1214,13 @@ def test_a_permittivity_of_a_solid_is_between_one_and_ten_thousand():
         assert any("is not that of a solid" in note for note in notes) is strange
 
 
-def test_many_spectra_have_no_pdf_and_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_many_spectra_have_no_pdf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     one = analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))
-    picture, seen = draw(Series.from_analyses([one]), tmp_path).spectra[0], []
+    seen: list[tuple[str, ...]] = []
     monkeypatch.setattr("phonolyte.impedance.drawing.draw_spectrum", lambda _, __, formats: seen.append(formats))
     for n, formats in ((50, ("pdf", "png")), (51, ("png",))):
         draw(Series.from_analyses([one] * n), tmp_path)
         assert seen[-1] == formats
-    for n, folded, open_ in ((30, 0, 0), (31, 31, 30)):
-        drawings = Drawings((picture,) * n)
-        page = write_page(Series.from_analyses([one] * n), drawings, tmp_path / "x.html").read_text()
-        assert (page.count("<details"), page.count("<details open")) == (folded, open_)
 
 
 # Arrhenius

@@ -152,8 +152,13 @@ def format_value(value: object, column: Column) -> str:
     number = float(value)  # type: ignore[arg-type]
     if column.digits >= 0:
         number = round(number, column.digits) + 0.0  # no minus before a zero
-    text = f"{number:.{-column.digits}g}" if column.digits < 0 else f"{number:,.{column.digits}f}"
+    text = _significant(number, -column.digits) if column.digits < 0 else f"{number:,.{column.digits}f}"
     return f"{text} {column.unit}".rstrip()
+
+
+def _significant(number: float, digits: int) -> str:
+    """A number with so many digits, also where they are zeros."""
+    return f"{number:#.{digits}g}".removesuffix(".") if number else "0"
 
 
 def _is_known(key: str) -> bool:

@@ -51,7 +51,7 @@ class Card {
     const place = table.flag("passes", row) === 0 ? `rejected: ${reason}` : Number.isNaN(rank) ? "" : `${table.header.noun} ${counted(rank)}`;
     const move = (by, sign, label) => el("button", { class: "plain", type: "button", "aria-label": label, title: label, on: { click: () => this.step(by) } }, sign);
     return el("header", {},
-      el("div", {}, el("h2", { id: "card-title" }, formula(text)), el("p", { class: "who" }, [name === text ? "" : name, place].filter(Boolean).join(" · "))),
+      el("div", {}, el("h2", { id: "card-title" }, table.title(row)), el("p", { class: "who" }, [name === text ? "" : name, place].filter(Boolean).join(" · "))),
       move(-1, "↑", "The one before"), move(1, "↓", "The next one"),
       el("button", { class: "plain", type: "button", id: "close", "aria-label": "Close the card", title: "Close (Escape)", on: { click: () => this.close() } }, "✕"));
   }

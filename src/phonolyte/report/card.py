@@ -129,6 +129,8 @@ def steps_of(contents: Contents) -> tuple[list[list[NextStep]], list[int]]:
 
 
 def _steps(contents: Contents, done: Sequence[str], rejected: str) -> list[NextStep]:
+    if contents.kind == "spectra":  # measured: no tier computes on it
+        return []
     if contents.kind == "known":
         return [
             NextStep("Use the model.", f"phonolyte screen INPUT --model {shlex.quote(str(contents.folder))} -o run/")

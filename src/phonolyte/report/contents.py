@@ -220,7 +220,17 @@ def _failures(folder: Path) -> pd.DataFrame:
 
 
 def _parquet(path: Path) -> pd.DataFrame | None:
-    return pd.read_parquet(path) if path.is_file() else None
+    """A table; None where it is not there.
+
+    Raises
+    ------
+    SettingsError
+        When it cannot be read.
+    """
+    try:
+        return pd.read_parquet(path) if path.is_file() else None
+    except (OSError, ValueError, NotImplementedError) as error:  # those of Arrow are among them
+        raise _damaged(path, error) from None
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -241,7 +251,11 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (ValueError, RecursionError) as error:
-        raise SettingsError(f"{path} cannot be read", why=str(error), fix="Run the command again.") from None
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> SettingsError:
+    return SettingsError(f"{path} cannot be read", why=str(error)[:200], fix="Run the command again.")
 
 
 def names_of(contents: Contents) -> Sequence[str]:

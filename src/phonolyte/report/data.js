@@ -66,6 +66,8 @@ class Table {
     if (column.kind === "choice") return column.choices[column.array[row]];
     return column.kind === "text" ? column.values[row] : said(column, column.array[row]);
   }
+  /** What a row is called: its formula, else its name as it is. */
+  title(row) { return this.has("formula") ? formula(this.text("formula", row)) : [this.text("material_id", row)]; }
   flag(key, row) { return this.of.get(key)?.array?.[row]; }
 }
 
@@ -75,7 +77,8 @@ function said(column, value) {
   if (Number.isNaN(value)) return "–";
   if (column.digits < 0) {
     const number = Number(value), size = Math.abs(number);
-    return size && (size < 1e-3 || size >= 1e5) ? number.toExponential(-column.digits - 1) : number.toPrecision(-column.digits);
+    if (!size) return "0";
+    return size < 1e-3 || size >= 1e5 ? number.toExponential(-column.digits - 1) : number.toPrecision(-column.digits);
   }
   const text = value.toLocaleString("en", { minimumFractionDigits: column.digits, maximumFractionDigits: column.digits });
   return /^-0[.0]*$/.test(text) ? text.slice(1) : text.replace("-", "−");

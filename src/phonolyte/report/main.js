@@ -25,7 +25,7 @@ function best(table, open) {
     return [el("b", {}, center), Number.isNaN(low) ? " meV" : ` meV, ${Math.round(low)} to ${Math.round(table.number("upper_mev", row))}`];
   };
   $("best-list").replaceChildren(...rows.map((row) => el("li", {}, el("button", { type: "button", on: { click: () => open(row, { focus: true }) } },
-    el("span", { class: "formula" }, formula(table.text(table.has("formula") ? "formula" : "material_id", row))),
+    el("span", { class: "formula" }, table.title(row)),
     el("span", { class: "name" }, [table.has("formula") ? table.text("material_id", row) : "", table.has("family") ? table.text("family", row) : ""].filter(Boolean).join(" · ")),
     el("span", { class: "value" }, value(row))))));
   $("best").hidden = false;

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from phonolyte.arrays import Floats
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS, electronegativity
 from phonolyte.columns import Column
+from phonolyte.errors import SettingsError
 
 Array = NDArray[Any]
 
@@ -94,7 +95,11 @@ class _Crystals:
     def read(cls, path: Path, names: Sequence[str]) -> _Crystals:
         from pyarrow import parquet
 
-        table: Any = parquet.read_table(path, columns=["material_id", "lattice", "species", "frac_coords"])
+        try:
+            table: Any = parquet.read_table(path, columns=["material_id", "lattice", "species", "frac_coords"])
+        except (OSError, ValueError, NotImplementedError) as error:  # those of Arrow are among them
+            why, fix = str(error)[:200], "Run the command again."
+            raise SettingsError(f"{path} cannot be read", why=why, fix=fix) from None
         lattice, species, coords = (table[name].combine_chunks() for name in ("lattice", "species", "frac_coords"))
         symbols = species.flatten().dictionary_encode()
         of_symbol = np.array([ATOMIC_NUMBERS[str(s)] for s in symbols.dictionary.to_pylist()] or [0], dtype=np.uint8)

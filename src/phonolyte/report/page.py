@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from phonolyte import __version__
-from phonolyte.columns import columns_of, format_value
+from phonolyte.columns import format_value
+from phonolyte.errors import PhonolyteError, SettingsError
 from phonolyte.figures.captions import CAPTIONS
 from phonolyte.report import payload
 from phonolyte.report.contents import Contents, read_run
@@ -40,12 +41,19 @@ def write_report(folder: str | Path) -> Path:
     Raises
     ------
     SettingsError
-        When it is no run folder that a report can be made of.
+        When it is no run folder that a report can be made of, or its files are damaged.
     """
     contents = read_run(folder)
     path = contents.folder / PAGE
+    try:
+        text = page(contents)
+    except PhonolyteError:
+        raise
+    except Exception as error:  # files of a run that were changed can lack anything
+        why = f"{type(error).__name__}: {error}"[:200]
+        raise SettingsError(f"the files of {folder} are damaged", why=why, fix="Run the command again.") from error
     with in_one_step(path) as partial:
-        partial.write_text(page(contents), encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
     return path
 
 
@@ -144,7 +152,7 @@ def _shares(bars: Sequence[Bar]) -> list[dict[str, Any]]:
 
 
 def _first(contents: Contents) -> tuple[list[Any], list[list[str]]]:
-    columns = [column for column in columns_of(contents.table) if column.shown]
+    columns = [column for column in payload.columns_of_run(contents) if column.shown]
     plain = [{**asdict(column), "unit": ""} for column in columns]
     rows = [
         [_cell(row[column.key], column, plain[i]) for i, column in enumerate(columns)]

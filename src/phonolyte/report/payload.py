@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 from phonolyte.columns import Column, column, columns_of, first_of, format_value
 from phonolyte.impedance.drawing import spectrum_stem
 from phonolyte.impedance.overview import name_of
+from phonolyte.impedance.tables import BOUNDS
 from phonolyte.report.card import facts_of, nearest_of, steps_of
 from phonolyte.report.contents import Contents, arrived, names_of
 from phonolyte.report.packing import Array, packed, packed_columns
@@ -65,10 +67,16 @@ def sorted_by(kind: str) -> tuple[str, ...]:
     return SORTED[kind] if kind in SORTED else (find_tier(kind).sort_by,)
 
 
+def columns_of_run(contents: Contents) -> list[Column]:
+    """Return the columns of the table; the first one of a run on spectra is not called a material."""
+    name = "spectrum" if contents.kind == "spectra" else "material"
+    return [replace(each, label=name) if each.key == "material_id" else each for each in columns_of(contents.table)]
+
+
 def data(contents: Contents, n_crystals: int) -> str:
     """The block of the page that has everything but crystals."""
     table = contents.table
-    columns = columns_of(table)
+    columns = columns_of_run(contents)
     described, arrays = packed_columns(table, columns)
     extra, further = packed_columns(_derived(contents), DERIVED)
     lists, numbers = steps_of(contents)
@@ -113,7 +121,7 @@ DERIVED = [
 
 def _derived(contents: Contents) -> pd.DataFrame:
     sure = confidence(contents)
-    formulas = contents.table["formula"] if "formula" in contents.table else contents.table["material_id"]
+    formulas = contents.table["formula"] if "formula" in contents.table else [""] * len(sure)
     return sure.assign(mobile_ion=[contents.ion_of(str(formula)) for formula in formulas])
 
 
@@ -182,7 +190,12 @@ def _processes(contents: Contents) -> dict[str, dict[str, Any]]:
     keys = ("resistance_ohm", "resistance_low_ohm", "resistance_high_ohm", "capacitance_f", "sigma_s_cm")
     for row in contents.records["processes"]:
         process = str(row["process"]).replace("_", " ").capitalize()
-        facts = [(column(key).label, format_value(row[key], column(key))) for key in keys if row[key] == row[key]]
+        signs = BOUNDS if row["process"] == "at_least" else {}
+        facts = [
+            (column(key).label, signs.get(key, "") + format_value(row[key], column(key)))
+            for key in keys
+            if row[key] == row[key]
+        ]
         found.setdefault(name_of(row["file"], row["sweep"]), {})[process] = {"facts": facts}
     return found
 

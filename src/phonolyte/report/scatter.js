@@ -1,5 +1,12 @@
 // The scatter: what is shown in colour, the rest faint, the chosen one marked; a click opens a card, a box selects rows.
 
+/** Powers of ten between the smallest and the largest positive value. */
+function decades(values) {
+  let low = Infinity, high = 0;
+  for (const value of values) if (value > 0) { low = Math.min(low, value); high = Math.max(high, value); }
+  return high ? Math.log10(high / low) : 0;
+}
+
 class Scatter {
   constructor(table, { open, select }) {
     this.table = table;
@@ -57,8 +64,9 @@ class Scatter {
     return {
       title: { text: column.unit ? `${column.label} (${column.unit})` : column.label, font: { size: 13 }, standoff: 8 },
       type: column.digits < 0 ? "log" : "linear",
+      ...(column.digits < 0 && decades(column.array) < 2 ? { dtick: "D2" } : {}), // 1, 2, 5: all nine digits overlap
       ...(range ? { range: [...range] } : { autorange: true }),
-      gridcolor: colour("--line"), linecolor: colour("--faint"), zeroline: false, ticks: "outside", tickcolor: colour("--line"), automargin: true,
+      gridcolor: colour("--line"), linecolor: colour("--faint"), zeroline: false, ticks: "outside", exponentformat: "power", tickcolor: colour("--line"), automargin: true,
     };
   }
 

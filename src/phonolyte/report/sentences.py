@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,7 @@ def headline(contents: Contents) -> str:
         return find_tier(contents.kind).headline(table)
     if contents.kind == "spectra":
         whole = n + len(contents.failures)
-        return f"{n:,} of {whole:,} spectra" if whole > n else f"{n:,} spectr{'um' if n == 1 else 'a'}"
+        return f"{n:,} of {whole:,} spectra" if whole > n else _spectra(n)
     return f"A model learned from {_counted(n, 'compound')}"
 
 
@@ -73,8 +73,9 @@ def summary(contents: Contents) -> list[str]:
         said = {"ranked": _of_screen, "best": _of_virtual, "known": _of_training, "spectra": _of_spectra}[
             contents.kind
         ](contents)
-    if len(contents.failures):
-        said.append(f"{_counted(len(contents.failures), 'material')} failed; each has a row below that says why.")
+    if n := len(contents.failures):
+        failed = _spectra(n) if contents.kind == "spectra" else _counted(n, "material")
+        said.append(f"{failed} failed; each has a row below that says why.")
     return [sentence for sentence in said if sentence]
 
 
@@ -249,11 +250,17 @@ def _of_spectra(contents: Contents) -> list[str]:
         away = "" if line["from_k"] <= ROOM_K <= line["to_k"] else ", extrapolated"
         said.append(
             f"{name}: activation energy {line['ea_ev']:.3f} eV ({line['ea_low_ev']:.3f} to {line['ea_high_ev']:.3f}), "
-            f"at 25 °C {line['sigma_25c_s_cm']:.2g} S/cm ({line['sigma_25c_low_s_cm']:.2g} to "
-            f"{line['sigma_25c_high_s_cm']:.2g}){away}."
+            f"at 25 °C {line['sigma_25c_s_cm']:#.2g} S/cm ({line['sigma_25c_low_s_cm']:#.2g} to "
+            f"{line['sigma_25c_high_s_cm']:#.2g}){away}."
         )
+    names = set(contents.table["material_id"])
     notes = (str(note) for note in contents.run.get("notes", ()))
-    return said + [f"{note[0].upper()}{note[1:]}." for note in notes if note]
+    return said + [_as_sentence(note, names) for note in notes if note]
+
+
+def _as_sentence(note: str, names: Collection[str]) -> str:
+    """A note as a sentence; the name of a spectrum with which it begins stays as it is."""
+    return f"{note}." if note.partition(":")[0] in names else f"{note[0].upper()}{note[1:]}."
 
 
 def _of_training(contents: Contents) -> list[str]:
@@ -289,6 +296,10 @@ def _given(contents: Contents) -> int:
 
 def _counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
+def _spectra(n: int) -> str:
+    return f"{n:,} spectr{'um' if n == 1 else 'a'}"
 
 
 def _are(n: int) -> str:
