@@ -115,6 +115,7 @@ class Run:
         self._take_lock()
         try:
             self._refuse_others()
+            self._written = set(self._read_manifest())
             self._started, self._clock = _now(), time.perf_counter()
             self._write_record("running")
             self._write_failures()
@@ -241,16 +242,20 @@ class Run:
 
     def _remove(self) -> None:
         """Remove what earlier runs have written."""
-        manifest = self.folder / MANIFEST
-        names = manifest.read_text(encoding="utf-8").split("\n") if manifest.is_file() else []
-        own = {name for name in names if name not in ("", "..") and Path(name).name == name}  # nothing outside of it
+        own = {name for name in self._read_manifest() if name != ".." and Path(name).name == name}  # nothing outside
         for name in own | {RUN_RECORD, FAILURES, records_folder()}:
             path = self.folder / name
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-        manifest.unlink(missing_ok=True)
+        (self.folder / MANIFEST).unlink(missing_ok=True)
+
+    def _read_manifest(self) -> list[str]:
+        """Names of what runs have written into the folder."""
+        manifest = self.folder / MANIFEST
+        text = manifest.read_text(encoding="utf-8", errors="replace") if manifest.is_file() else ""
+        return [name for name in text.split("\n") if name]
 
     def _write_record(self, state: str) -> None:
         record: dict[str, Any] = {
