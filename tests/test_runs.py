@@ -175,6 +175,13 @@ def test_overwriting_removes_what_runs_have_written_and_nothing_else(tmp_path: P
     assert pd.read_parquet(folder / "toy.parquet")["toy_volume_a3"].tolist() == [54.0]
 
 
+def test_what_runs_have_written_is_listed_once(tmp_path: Path):
+    for _ in range(2):
+        compute(tmp_path, THREE[:1])
+    listed = (tmp_path / ".written").read_text().split()
+    assert sorted(listed) == ["cite.bib", "columns.csv", "one", "toy.parquet", "toy_atoms.parquet"]
+
+
 def test_a_manifest_of_a_stranger_removes_nothing_outside(tmp_path: Path):
     folder = tmp_path / "run"
     with Run(folder, "screen"):

@@ -256,9 +256,10 @@ class Run:
         (self.folder / MANIFEST).unlink(missing_ok=True)
 
     def _read_manifest(self) -> list[str]:
+        """Names in the folder of what runs have written into it, and of nothing outside of it."""
         manifest = self.folder / MANIFEST
-        names = manifest.read_text(encoding="utf-8").split("\n") if manifest.is_file() else []
-        return [name for name in names if name not in ("", "..") and Path(name).name == name]  # nothing outside of it
+        text = manifest.read_text(encoding="utf-8", errors="replace") if manifest.is_file() else ""
+        return [name for name in text.split("\n") if name not in ("", "..") and Path(name).name == name]
 
     def _write_record(self, state: str) -> None:
         record: dict[str, Any] = {
