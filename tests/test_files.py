@@ -65,8 +65,8 @@ def test_no_file_makes_a_module_be_imported(tmp_path: Path, named_module: str):
     densities, failures = read_all([tmp_path / "in" / name for name in ("both_dos.json", "table.csv")])
     assert not failures
     assert [dos.formula for dos in densities] == ["NaCl"] * 2
-    assert next(Folder(tmp_path / "in").pages("")).records
-    assert len(parse_phonon_csv({"data.csv": tmp_path / "in" / "table.csv"}).records) == 1
+    assert next(Folder(tmp_path / "in").pages("")).entries
+    assert len(parse_phonon_csv({"data.csv": tmp_path / "in" / "table.csv"}).entries) == 1
     assert named_module not in sys.modules
     assert not (tmp_path / "ran").exists()
 

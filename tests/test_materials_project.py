@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
+from run_folder import content
 from typer.testing import CliRunner
 
 from phonolyte.cli import app
@@ -287,7 +288,7 @@ def test_a_killed_fetch_ends_with_the_same_tables(server: mp_server.Server, tmp_
     server.control([])
     assert subprocess.run([*run, tmp_path / "killed"], env=environment, capture_output=True).returncode == 1
     for name in ("crystals.parquet", "properties.parquet", "properties.csv", "failures.parquet", "run.toml"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+        assert content(tmp_path / "killed" / name) == content(tmp_path / "whole" / name), name
     assert not (tmp_path / "killed" / ".fetch").exists()
 
 

@@ -312,7 +312,7 @@ def test_a_candidate_that_was_followed_to_the_end_comes_first(run: Path, tmp_pat
 
 def test_conductivities_of_molecular_dynamics_have_their_unit_on_the_card():
     facts = dict(facts_of("dynamics", {"barrier_ev": 0.3, "sigma_25c_s_cm": 6.02e-4, "sigma_25c_low_s_cm": 4e-5}))
-    assert facts == {"barrier": "0.30 eV", "σ at 25 °C": "0.0006 S/cm", "σ from": "4e-05 S/cm"}
+    assert facts == {"barrier": "0.30 eV", "σ at 25 °C": "0.00060 S/cm", "σ from": "4.0e-05 S/cm"}
 
 
 def test_without_the_viewer_the_page_says_how_to_get_it(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -30,7 +30,7 @@ def bibtex(*cites: str) -> str:
     entries = known_entries()
     keys = [key for cite in cites for key in ENGINES.get(cite, (cite,))]
     texts = [key if key.startswith("@") else entries.get(key, "") for key in keys]
-    return "".join(dict.fromkeys(text.strip() + "\n\n" for text in texts if text.strip()))
+    return "\n".join(dict.fromkeys(text.strip() + "\n" for text in texts if text.strip()))
 
 
 @cache

@@ -76,6 +76,8 @@ class Run:
         Whether an earlier run in the folder is removed first.
     restart
         Whether the same run is removed first, too.
+    replacing
+        Option of the command that means `overwrite`, for messages.
     closing
         Called with the run after a successful run, while the folder is still locked: writes its report.
 
@@ -97,13 +99,16 @@ class Run:
         cites: Sequence[str] = (),
         overwrite: bool = False,
         restart: bool = False,
+        replacing: str = "--overwrite",
         closing: Callable[[Run], object] | None = None,
     ) -> None:
         self.folder, self.command = Path(folder).expanduser(), command
         self.settings = plain_settings(settings)
         self.inputs = {str(path): records.checksum(path) for path in inputs}
         self.identity = digest_of(identity if identity is not None else (self.settings, self.inputs))
-        self.engine, self.cites, self.overwrite, self.restart, self.closing = engine, cites, overwrite, restart, closing
+        self.engine, self.cites, self.closing = engine, cites, closing
+        self.overwrite, self.restart, self.replacing = overwrite, restart, replacing
+        self.provenance: dict[str, Any] = {}
         self.notes: list[str] = []
         self.failures: list[Failure] = []
         self.tables: dict[str, list[str]] = {}
@@ -241,7 +246,7 @@ class Run:
         if not why and not self.restart:
             return
         if (why and not self.overwrite) or record.get("format") != FORMAT:
-            again = "" if record.get("format") != FORMAT else ", or replace it with --overwrite"
+            again = "" if record.get("format") != FORMAT else f", or replace it with {self.replacing}"
             raise SettingsError(f"{self.folder} holds {why}", fix=f"Choose another -o{again}.")
         self._remove()
 
@@ -277,6 +282,8 @@ class Run:
             "versions": {name: version(name) for name in _RECORDED},
             "inputs": self.inputs,
         }
+        if self.provenance:
+            record["provenance"] = plain_settings(self.provenance)
         if self.engine is not None:
             record["engine"] = {"name": self.engine.name, **self.engine.provenance}
         with records.in_one_step(self.folder / RUN_RECORD) as partial:

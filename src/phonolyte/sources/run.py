@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from phonolyte.errors import SourceError
-from phonolyte.runs.run import Run, plain_settings, read_record
+from phonolyte.runs.run import Run, read_record
 from phonolyte.sources.entry import Source
 from phonolyte.sources.journal import FOLDER, Journal
 from phonolyte.sources.tables import ASKED, Tables, write_tables
@@ -69,7 +69,8 @@ def fetch(
         When the folder has something else.
     """
     query = {"source": source.name, "question": dict(source.question)}
-    run = Run(folder, "fetch", settings=query, identity=query, cites=(source.citation,), overwrite=anew, restart=anew)
+    run = Run(folder, "fetch", settings=query, identity=query, cites=(source.citation,), overwrite=anew, restart=anew,
+              replacing="--anew")  # fmt: skip
     done = None if anew else _finished(run)
     if done:
         return Fetched(str(done["version"]), str(done["fetched"]), None)
@@ -93,7 +94,7 @@ def _fetch_into(run: Run, source: Source, progress: Progress | None) -> Fetched:
         "question": dict(source.question),
         "licence": source.licence,
     }
-    run.settings = plain_settings(provenance)
+    run.provenance = provenance
     for name in ("crystals.parquet", "properties.parquet", "properties.csv", "dos.parquet"):
         run.path(name)
     tables = write_tables(journal.pages(), run.folder, phonons=source.phonons, provenance=provenance)
@@ -103,11 +104,11 @@ def _fetch_into(run: Run, source: Source, progress: Progress | None) -> Fetched:
 
 
 def _finished(run: Run) -> Mapping[str, Any] | None:
-    """Settings of a finished fetch of the same question in the folder."""
+    """Provenance of a finished fetch of the same question in the folder."""
     record = read_record(run.folder) or {}
     done = record.get("state") == "finished" and record.get("identity") == run.identity
-    settings: Mapping[str, Any] = record.get("settings", {})
-    return settings if done else None
+    provenance: Mapping[str, Any] = record.get("provenance", {})
+    return provenance if done else None
 
 
 def _complete(journal: Journal, source: Source, progress: Progress | None) -> None:
