@@ -16,14 +16,14 @@ import json
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from record import keep
 from scipy.stats import spearmanr
 
-from phonolyte.barriers.neb import read_path
-from phonolyte.figures import center_against_barrier, save
-from phonolyte.figures.migration import hop_figure
-from phonolyte.runs.campaign import folder_of
+from phonolyte.barriers.paths import lengths_a, read_path
+from phonolyte.figures import center_against_barrier, neb_profile, save
+from phonolyte.runs.records import folder_of
 
 FIGURES = Path(__file__).parents[1] / "docs" / "figures"
 STUDY_EV = {"Li2CO3": 0.998, "Li3PO4": 0.723, "Li3PS4": 0.296, "LiBiO2": 0.271}
@@ -52,14 +52,17 @@ def main() -> None:
         file = folder_of(run, row["material_id"]) / f"{row['highest_hop']}.xyz"
         hop = hops[(hops["material_id"] == row["material_id"]) & (hops["hop"] == row["highest_hop"])].iloc[0]
         name = str(row["material_id"]).removeprefix("ref-")
-        save(hop_figure(hop.to_dict(), read_path(file), name), FIGURES / f"neb-{name}", ("png",))
+        images = read_path(file)
+        energies = np.array([image.get_potential_energy() for image in images])
+        profile = neb_profile(lengths_a(images), energies, title=f"{name}, {hop['hop']} Å", note=str(hop["why"]))
+        save(profile, FIGURES / f"neb-{name}", ("png",))
     known = table[table["band_center_mev"].notna() & table["barrier_ev"].notna()]
     save(center_against_barrier(known, names="formula"), FIGURES / "barriers-centers", ("png",))
     both = table[table["study_ev"].notna() & table["barrier_ev"].notna()]
     keep(
         "barriers",
         {
-            "engine": tomllib.loads((options.runs[0] / "run.toml").read_text())["settings"]["engine_provenance"],
+            "engine": tomllib.loads((options.runs[0] / "run.toml").read_text())["engine"],
             "materials": json.loads(table[[*COLUMNS]].round(4).to_json(orient="records")),
             "hops": hops[["material_id", "hop", "barrier_ev", "reverse_ev", "converged", "steps", "seconds", "error"]]
             .round(4)

@@ -30,17 +30,18 @@ def main() -> None:
     options = parser.parse_args()
     engines = []
     for run in options.runs:
-        record = tomllib.loads((run / "run.toml").read_text())["settings"]
-        materials = pd.read_parquet(run / "barriers.parquet")
+        record = tomllib.loads((run / "run.toml").read_text())
+        settings = record["settings"]["settings"]
+        materials = pd.read_parquet(run / "dynamics.parquet")
         diffusivities = pd.read_parquet(run / "diffusivities.parquet")
         for name, part in diffusivities.groupby("material_id"):
             short = str(name).removeprefix("ref-")
             save(diffusion_arrhenius(part, title=short), FIGURES / f"md-{short}", ("png",))
         engines.append(
             {
-                "engine": {key: Path(value).name for key, value in record["engine_provenance"].items()},
-                "time_ps": record["time_ps"],
-                "timestep_fs": record["timestep_fs"],
+                "engine": {key: Path(value).name for key, value in record["engine"].items()},
+                "time_ps": settings["time_ps"],
+                "timestep_fs": settings["timestep_fs"],
                 "materials": rows(materials),
                 "diffusivities": rows(diffusivities),
             }

@@ -58,7 +58,7 @@ def pick(out: Path, n: int, atoms: int) -> None:
 
 
 def report(run: Path, picked: Path) -> None:
-    barriers, failures = pd.read_parquet(run / "barriers.parquet"), pd.read_parquet(run / "failures.parquet")
+    barriers, failures = pd.read_parquet(run / "percolation.parquet"), pd.read_parquet(run / "failures.parquet")
     crystals = read(picked).crystals
     centers = BandCenterModel.embedded().predict_crystals(crystals)[["band_center_mev"]]
     table = barriers.join(centers, on="material_id")

@@ -66,17 +66,17 @@ def center(crystal: Crystal) -> float:
 def compared(run: Path, known: dict[str, float]) -> None:
     table = pd.read_parquet(run / "phonons.parquet")
     failed = len(pd.read_parquet(run / "failures.parquet"))
-    settings = tomllib.loads((run / "run.toml").read_text())["settings"]
+    engine = tomllib.loads((run / "run.toml").read_text())["engine"]
     reference = table["material_id"].map(known).to_numpy(float)
     raw = table["band_center_mev"].to_numpy(float)
     shares = [shares_of(formula) for formula in table["formula"]]
     series = {"raw": raw, **{kind: cross_validated(raw, reference, shares, kind) for kind in CALIBRATIONS}}
     parts = {"all": np.ones(len(table), dtype=bool), "stable": table["stable"].to_numpy(bool)}
-    name = f"phonons-{settings['engine']}"
+    name = f"phonons-{engine['name']}"
     keep(
         name,
         {
-            "engine": settings["engine_provenance"],
+            "engine": engine,
             "n": len(table),
             "failed": failed,
             "unstable": int((~parts["stable"]).sum()),
@@ -89,7 +89,7 @@ def compared(run: Path, known: dict[str, float]) -> None:
         },
         "phonopy",
     )
-    titles = {"raw": settings["engine"], "factor": "one factor", "elements": "a factor of each element"}
+    titles = {"raw": engine["name"], "factor": "one factor", "elements": "a factor of each element"}
     figure = parity(reference, {titles[label]: values for label, values in series.items()}, y_label="Computed (meV)")
     save(figure, FIGURES / f"{name}-parity", formats=("png",))
 

@@ -24,6 +24,7 @@ from features import matminer_features
 from record import BARE, keep, timed
 
 from phonolyte.models import BandCenterModel
+from phonolyte.runs.run import Run
 from phonolyte.virtual import BUILT_IN, ParentFeatures, SlotRule, Space, built_in_rules, run_virtual
 
 REPEATS = 3
@@ -108,8 +109,8 @@ def stream(limit_s: float) -> dict[str, object]:
             raise KeyboardInterrupt
 
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor() as executor:
-        with suppress(KeyboardInterrupt):
-            run_virtual([space], model, Path(scratch), top=10_000, executor=executor, progress=count)
+        with suppress(KeyboardInterrupt), Run(scratch, "virtual") as run:
+            run_virtual(run, [space], model, top=10_000, executor=executor, progress=count)
         seconds = time.perf_counter() - start
     rate = done / seconds
     return {

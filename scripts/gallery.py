@@ -348,10 +348,9 @@ def of_dos(runs: Path) -> Figure:
 
 
 def of_bands(runs: Path) -> Figure:
-    from phonolyte.phonons.campaign import read_density
-
     from phonolyte.phonons.bands import band_structure, load_phonons
-    from phonolyte.runs.campaign import folder_of
+    from phonolyte.phonons.calculation import read_density
+    from phonolyte.runs.records import folder_of
 
     folder = runs / "phonons"
     bands = band_structure(load_phonons(folder_of(folder, "Cu3Au")))
@@ -363,10 +362,10 @@ def of_bands(runs: Path) -> Figure:
 
 def of_sites(runs: Path) -> Figure:
     from phonolyte.figures.style import with_subscripts
-    from phonolyte.percolation.site_energies import read_map
+    from phonolyte.percolation.calculation import read_map
 
     folder = runs / "sites"
-    (row,) = pd.read_parquet(folder / "barriers.parquet").to_dict("records")
+    (row,) = pd.read_parquet(folder / "percolation.parquet").to_dict("records")
     energies, lattice = read_map(folder, row["material_id"])
     barriers = [None if pd.isna(row[f"barrier_{n}d_ev"]) else row[f"barrier_{n}d_ev"] for n in (1, 2, 3)]
     return figures.site_energy_map(energies, lattice, barriers, title=with_subscripts(row["formula"]))
@@ -381,7 +380,7 @@ def of_energies(runs: Path) -> Figure:
 
 def of_diffusion(runs: Path) -> Figure:
     folder = runs / "dynamics"
-    (row,) = pd.read_parquet(folder / "barriers.parquet").to_dict("records")
+    (row,) = pd.read_parquet(folder / "dynamics.parquet").to_dict("records")
     known = not pd.isna(row["barrier_ev"])
     energy = [row[f"barrier{end}_ev"] for end in ("", "_low", "_high")] if known else None
     return figures.diffusion_arrhenius(

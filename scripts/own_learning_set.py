@@ -6,7 +6,7 @@ Usage:
     python scripts/own_learning_set.py pack OUT.parquet RUN/
 
 The first writes candidate crystals, a crystal table with the prototype of each, which are to be relaxed before anything
-is computed with them. The second takes hours, can be killed and run again, by several processes at once. The third
+is computed with them. The second takes hours, and can be killed and run again. The third
 keeps what is dynamically stable and no repetition, and writes the tables that come with the package, with their card.
 """
 
@@ -28,7 +28,7 @@ from phonolyte import learning_set
 from phonolyte.dos.table import FINEST, write_densities
 from phonolyte.features import featurize
 from phonolyte.learning_set import crystals_file, densities_file, folder
-from phonolyte.phonons.campaign import read_density
+from phonolyte.phonons.calculation import read_density
 from phonolyte.prototypes import candidates
 from phonolyte.prototypes.candidates import shortest_bond
 from phonolyte.structures import Crystal, read
@@ -96,14 +96,14 @@ def pack(candidates: Path, run: Path) -> None:
         "repetitions": len(stable) - len(kept),
     }
     record = tomllib.loads((run / "run.toml").read_text())
-    (folder() / "card.md").write_text(card(kept, pd.DataFrame(rows), counts, record["settings"]), encoding="utf-8")
+    (folder() / "card.md").write_text(card(kept, pd.DataFrame(rows), counts, record), encoding="utf-8")
     describe(learning_set.crystals().crystals)
     print(counts, {path.name: path.stat().st_size for path in folder().iterdir()})
 
 
-def card(kept: Sequence[Crystal], rows: pd.DataFrame, counts: dict[str, int], settings: dict[str, Any]) -> str:
-    """The data card."""
-    engine = settings["engine_provenance"]
+def card(kept: Sequence[Crystal], rows: pd.DataFrame, counts: dict[str, int], run: dict[str, Any]) -> str:
+    """The data card, from ``run.toml`` of the phonons."""
+    engine, settings = run["engine"], run["settings"]["settings"]
     families = Counter(map(family, kept))
     elements = Counter(symbol for crystal in kept for symbol in crystal.composition)
     center = rows["band_center_mev"]
@@ -118,14 +118,14 @@ total phonon band centers of {center.min():.1f} to {center.max():.1f} meV (mean 
 1. **Candidates** by `scripts/own_learning_set.py candidates`: prototypes (pymatgen's AFLOW prototypes and the reference
    compounds of Phonolyte) with their own elements, and with others that are likely in their place; cells of at most
    16 atoms, scaled to the sum of ionic radii.
-2. **Phonons** by `phonolyte phonons --engine {settings["engine"]}` (weights {engine.get("weights", "?")}, sha256
+2. **Phonons** by `phonolyte phonons --engine {engine["name"]}` (weights {engine.get("weights", "?")}, sha256
    {engine.get("weights_sha256", "?")}; deepmd-kit {engine.get("deepmd-kit", "?")}): the primitive cell relaxed to
    {settings["fmax_ev_a"]:g} eV/angstrom with its symmetry kept; displacements of {settings["displacement_a"]:g}
    angstrom in supercells with images at least {settings["min_length_a"]:g} angstrom apart; density of states by
-   tetrahedra on a mesh of {settings["mesh"]:g} angstrom. No non-analytical correction.
+   tetrahedra on a mesh of {settings["mesh_length_a"]:g} angstrom. No non-analytical correction.
 3. **Kept** is what has no mode below -{settings["tolerance_mev"]:g} meV and repeats no other crystal. Of
    {counts["computed"] + counts["failed"]} candidates {counts["failed"]} failed (mostly relaxations that did not
-   converge, or took longer than {settings["limit_s"]:g} s), {counts["unstable"]} were dynamically unstable,
+   converge, or took longer than they may), {counts["unstable"]} were dynamically unstable,
    {counts["apart"]} had come apart (no mode above {SOFTEST_MEV:g} meV), and {counts["repetitions"]} repeated another.
 
 ## What is in it

@@ -13,9 +13,10 @@ from sklearn.linear_model import Ridge
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import phonolyte
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.chemistry.formulas import composition_of
-from phonolyte.errors import ModelError, TableError
+from phonolyte.errors import ModelError, SettingsError, TableError
 from phonolyte.features import feature_names
 from phonolyte.models import BandCenterModel
 from phonolyte.models.algorithms import FEATURE_SETS, SCAN, STUDY, regressor
@@ -25,6 +26,11 @@ from phonolyte.models.selection import CorrelationSelector
 from phonolyte.models.training import LearningSet, read_learning_set, train
 from phonolyte.models.trees import TreeEnsemble
 from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics, n_folds
+from phonolyte.runs.executors import ExecutorSettings
+from phonolyte.runs.run import read_record
+from phonolyte.runs.settings import OutputSettings
+from phonolyte.screen import ScreenSettings
+from phonolyte.train import TrainSettings
 
 
 @pytest.fixture(scope="module")
@@ -512,3 +518,86 @@ def test_damaged_neighbours_are_refused(learning_set: LearningSet, tmp_path: Pat
         spoilt.to_parquet(tmp_path / "learned.parquet")
         with pytest.raises(ModelError, match=r"learned\.parquet is damaged"):
             Learned.beside(tmp_path, domain)
+
+
+def small_data(path: Path, n: int = 24) -> Path:
+    """Rocksalt crystals with made-up centers, and one record that cannot be used."""
+    random = np.random.default_rng(5)
+    pairs = [(c, a) for c in ("Li", "Na", "K", "Rb", "Mg", "Ca") for a in ("F", "Cl", "Br", "I", "O", "S")]
+    records: list[dict[str, object]] = [
+        {
+            "material_id": f"{cation}{anion}",
+            "structure": Structure.from_spacegroup(
+                "Fm-3m", np.eye(3) * (4 + random.random()), [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]]
+            ).as_dict(),
+            "band_center_mev": 20 + 30 * random.random(),
+        }
+        for cation, anion in pairs[:n]
+    ]
+    records.append({**records[0], "material_id": "unknown", "band_center_mev": None})
+    path.write_text("\n".join(json.dumps(record) for record in records))
+    return path
+
+
+QUICK = {"algorithm": "decision_tree", "compare": False}
+TABLES_ALONE = OutputSettings(figures=False, report=False)
+ONE = ExecutorSettings(jobs=1)
+
+
+def test_a_training_is_a_run(tmp_path: Path):
+    data = small_data(tmp_path / "data.jsonl")
+    settings = TrainSettings(str(data), description="Made up.", **QUICK)  # type: ignore[arg-type]
+    result = phonolyte.train(settings, folder=tmp_path / "model", executor=ONE)
+    assert result.n == 24
+    assert [failure.material_id for failure in result.failures] == ["unknown"]
+    assert set(result.scores["algorithm"]) == {"decision_tree"}
+    folder = tmp_path / "model"
+    record = read_record(folder)
+    assert record is not None
+    assert (record["command"], record["state"]) == ("train", "finished")
+    assert record["settings"]["algorithm"] == "decision_tree"
+    assert list(record["inputs"]) == [str(data)]
+    assert pd.read_parquet(folder / "failures.parquet")["material_id"].tolist() == ["unknown"]
+    assert "Made up." in (folder / "card.md").read_text()
+    assert BandCenterModel.load(folder).fingerprint == result.model.fingerprint
+    assert (folder / "report.html").is_file()
+    assert (folder / "figures" / "importances.png").is_file()
+    screened = phonolyte.screen(
+        data, folder=tmp_path / "screen", model=folder, settings=ScreenSettings(max_center_mev=100),
+        output=TABLES_ALONE, executor=ONE,
+    )  # fmt: skip
+    assert len(screened.table) == 25
+
+
+def test_another_training_is_refused_and_the_same_one_gives_the_same_model(tmp_path: Path):
+    data = small_data(tmp_path / "data.jsonl")
+    same = TrainSettings(str(data), **QUICK)  # type: ignore[arg-type]
+    more = {"folder": tmp_path / "model", "executor": ONE}
+    first = phonolyte.train(same, output=TABLES_ALONE, **more)
+    again = phonolyte.train(same, output=TABLES_ALONE, **more)
+    assert again.model.fingerprint == first.model.fingerprint
+    other = replace(same, seed=1)
+    with pytest.raises(SettingsError, match=r"another run of phonolyte train, with other settings \(seed\)"):
+        phonolyte.train(other, output=TABLES_ALONE, **more)
+    small_data(data, n=25)
+    with pytest.raises(SettingsError, match="with other inputs"):
+        phonolyte.train(same, output=TABLES_ALONE, **more)
+    replaced = phonolyte.train(other, output=replace(TABLES_ALONE, overwrite=True), **more)
+    assert replaced.n == 25
+
+
+def test_a_folder_of_crystals_can_be_learned_from(tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    small_data(tmp_path / "in" / "data.jsonl")
+    settings = TrainSettings(str(tmp_path / "in"), **QUICK)  # type: ignore[arg-type]
+    result = phonolyte.train(settings, folder=tmp_path / "model", output=TABLES_ALONE, executor=ONE)
+    assert result.n == 24
+
+
+def test_a_training_that_cannot_be_leaves_no_folder(tmp_path: Path):
+    with pytest.raises(TableError, match="does not exist"):
+        phonolyte.train(TrainSettings(str(tmp_path / "missing.csv")), folder=tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+    for change, message in (({"algorithm": "luck"}, "no algorithm 'luck'"), ({"features": "few"}, "feature set 'few'")):
+        with pytest.raises(SettingsError, match=message):
+            TrainSettings(**change)
