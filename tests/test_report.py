@@ -303,7 +303,7 @@ def test_a_candidate_that_was_followed_to_the_end_comes_first(run: Path, tmp_pat
     profile = neb_profile(np.array([0.0, 1.0, 2.0]), np.array([0.0, 0.314, 0.0]))
     (picture,) = save(profile, folder / "barriers" / file_name(name) / "Li-3.10", ("png",))
     contents = read_run(folder)
-    assert f"a computed barrier: {formula} ({name}) with 0.31 eV." in " ".join(summary(contents))
+    assert f"Followed to the end (barrier): {formula} ({name}) with 0.31 eV." in " ".join(summary(contents))
     header, _ = unpacked(payload.data(contents, 0))
     assert header["images"] == {name: [["The hop Li-3.10, which decides", payload.image(picture)]]}
     assert header["best"][:2] == [3, 0]

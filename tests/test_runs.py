@@ -229,7 +229,7 @@ def test_names_of_files_can_be_any_bytes(tmp_path: Path):
 
 def test_a_place_that_cannot_be_a_run_folder_is_told(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SettingsError, match="cannot be a run folder"):
+    with pytest.raises(SettingsError, match="cannot be a folder for results"):
         Run(tmp_path / "file", "toy").__enter__()
 
 
