@@ -233,6 +233,22 @@ def test_a_place_that_cannot_be_a_run_folder_is_told(tmp_path: Path):
         Run(tmp_path / "file", "toy").__enter__()
 
 
+def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(tmp_path: Path):
+    write = (
+        "import os, signal, sys; from pathlib import Path; from phonolyte.runs.records import in_one_step\n"
+        "with in_one_step(Path(sys.argv[1])) as part:\n"
+        "    part.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    (tmp_path / "figures").mkdir()
+    (tmp_path / ".mine.partial").write_text("a user's own")
+    subprocess.run([sys.executable, "-c", write, str(tmp_path / "figures" / "a.pdf")], check=False)
+    assert len(list((tmp_path / "figures").iterdir())) == 1
+    with Run(tmp_path, "toy"):
+        pass
+    assert not list((tmp_path / "figures").iterdir())
+    assert (tmp_path / ".mine.partial").is_file()
+
+
 def test_a_file_is_whole_or_as_it_was_and_nothing_stays_beside_it(tmp_path: Path):
     path = tmp_path / "a.txt"
     path.write_text("old")

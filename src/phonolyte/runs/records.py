@@ -31,6 +31,7 @@ FAILURES = "failures.parquet"
 FAILURE_COLUMNS = ("material_id", "stage", "error", "message", "source")
 
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~+-]{0,99}")
+_PART = re.compile(r"\..+\.[^/]+-[0-9]+-[0-9a-f]{6}\.partial")
 _RESERVED = re.compile(
     r"(?i)(items|dos|jobs|figures|virtual|structures|model|percolation|phonons|barriers|dynamics|stability|neb|con|nul|aux"
     r"|prn)(\..*)?|.*\.(parquet|csv|toml|json|html|bib|lock|part|partial|yaml|md|npz|log)"
@@ -97,7 +98,7 @@ def folder_of(run: Path, material_id: str) -> Path:
 def in_one_step(path: Path) -> Iterator[Path]:
     """Give a file to write, which then replaces another: a kill leaves the old one or the new one, never half.
 
-    An exception leaves the old one, and nothing beside it.
+    An exception leaves the old one, and nothing beside it; a kill may leave a part, for :func:`remove_parts`.
     """
     partial = path.with_name(f".{path.name[:80]}.{socket.gethostname()[:20]}-{os.getpid()}-{uuid4().hex[:6]}.partial")
     try:
@@ -106,6 +107,13 @@ def in_one_step(path: Path) -> Iterator[Path]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what killed processes have left half-written in a folder that no other process writes into."""
+    for path in folder.rglob(".*.partial"):
+        if _PART.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

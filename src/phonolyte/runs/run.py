@@ -121,6 +121,7 @@ class Run:
         self._take_lock()
         try:
             self._refuse_others()
+            records.remove_parts(self.folder)
             self._written = set(self._read_manifest())
             self._started, self._clock = _now(), time.perf_counter()
             self._write_record("running")
