@@ -49,6 +49,8 @@ def try_command(name: str, arguments: list[str], scratch: Path, moments: int, ch
     whole = scratch / "whole"
     start = time.perf_counter()
     code = subprocess.run([*PROGRAM, *arguments, "-o", whole], capture_output=True, check=False).returncode
+    if code < 0:
+        sys.exit(f"{name}: the run that was to be left alone was ended by signal {-code}")
     seconds = time.perf_counter() - start
     wanted, different, unfinished = contents(whole), [], 0
     for moment in range(moments):
