@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS
@@ -204,7 +204,7 @@ def _guessed(key: str, values: pd.Series) -> Column:
 def _hidden(columns: Sequence[Column]) -> Iterator[Column]:
     """Columns that the table of a page leaves to the card."""
     for each in columns:
-        yield Column(each.key, each.label, each.unit, each.digits, each.kind, False, each.hint)
+        yield replace(each, shown=False)
 
 
 register(

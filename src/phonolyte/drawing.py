@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from phonolyte.errors import first_line
 from phonolyte.figures.style import save
 from phonolyte.runs.calculation import Calculation
 from phonolyte.runs.digest import digest_of
@@ -55,7 +56,7 @@ def draw_crystal(calculation: Calculation, run: Path, row: Mapping[Any, Any]) ->
         if paths:
             write_json(folder / DRAWN, {"source": source, "files": {path.name: checksum(path) for path in paths}})
     except Exception as error:  # matplotlib, phonopy and ASE can raise anything
-        return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        return first_line(error)[:200]
     return ""
 
 

@@ -106,6 +106,11 @@ class MissingExtraError(PhonolyteError):
     """An optional dependency is not installed."""
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of the message of a foreign exception, its kind where it has none."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One material that dropped out, as data: a row of ``failures.parquet``."""

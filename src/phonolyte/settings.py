@@ -114,11 +114,7 @@ def resolve(
     """
     fields_of: Any = kind
     known = settings_of(fields_of)
-    unknown = set(table or ()) - {setting.name for setting in known}
-    if unknown:
-        what = f"[{where}] has no setting" if where else "there is no setting"
-        names = ", ".join(setting.name for setting in known)
-        raise SettingsError(f"{what} {sorted(unknown)[0]!r}", fix=f"Choose among {names}.")
+    _refuse_unknown(table, [setting.name for setting in known], where)
     values = {}
     for setting in known:
         environment = os.environ.get(f"PHONOLYTE_{setting.name.upper()}") or None  # empty is not set
@@ -145,14 +141,18 @@ def resolve_all(
     """
     names = {kind: [setting.name for setting in settings_of(kind)] for kind in kinds}
     known = list(dict.fromkeys(name for each in names.values() for name in each))
-    unknown = set(table or ()) - set(known)
-    if unknown:
-        what = f"[{where}] has no setting" if where else "there is no setting"
-        raise SettingsError(f"{what} {sorted(unknown)[0]!r}", fix=f"Choose among {', '.join(known)}.")
+    _refuse_unknown(table, known, where)
     return [
         resolve(kind, arguments, {name: value for name, value in (table or {}).items() if name in names[kind]})
         for kind in kinds
     ]
+
+
+def _refuse_unknown(table: Mapping[str, Any] | None, known: Sequence[str], where: str) -> None:
+    unknown = set(table or ()) - set(known)
+    if unknown:
+        what = f"[{where}] has no setting" if where else "there is no setting"
+        raise SettingsError(f"{what} {sorted(unknown)[0]!r}", fix=f"Choose among {', '.join(known)}.")
 
 
 def convert(setting: Setting, value: Any) -> Any:

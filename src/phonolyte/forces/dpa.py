@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phonolyte.arrays import Floats
-from phonolyte.errors import EngineError, MissingExtraError
+from phonolyte.errors import EngineError, MissingExtraError, first_line
 from phonolyte.forces.engines import Engine, Opening, check_device, provenance_of
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _path_of(checkpoint: str) -> Path:
     except Exception as error:  # whatever a download can raise
         raise EngineError(
             f"{checkpoint} cannot be downloaded",
-            why=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            why=first_line(error),
             fix="Download the file elsewhere and give its path as checkpoint.",
         ) from error
 

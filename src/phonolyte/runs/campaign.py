@@ -12,19 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from phonolyte.errors import EngineError, Failure, PhonolyteError, SettingsError
+from phonolyte.errors import EngineError, Failure, PhonolyteError, SettingsError, first_line
 from phonolyte.runs.calculation import Calculation, WaitingError
 from phonolyte.runs.executors import IN_FLIGHT, n_workers
-from phonolyte.runs.records import Record, file_name, read_json, write_json
+from phonolyte.runs.records import ITEMS, Record, file_name, read_json, write_json
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from phonolyte.runs.run import Run
-
-ITEMS = "items"
-"""Folder of a run folder with the record of each crystal."""
 
 CHUNK_S = 2.0
 """Duration that a chunk of crystals aims at, so that scheduling costs little beside it."""
@@ -304,7 +301,7 @@ def _submit(executor: Executor, work: Work, items: Sequence[Item]) -> Future[Don
     try:
         return executor.submit(work, items)
     except Exception as error:  # BrokenProcessPool, RuntimeError after a shutdown, and whatever else executors raise
-        raise _lost(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+        raise _lost(first_line(error)) from error
 
 
 def _lost(why: str) -> EngineError:
@@ -332,7 +329,7 @@ def _check_travels(calculation: Calculation) -> None:
     except Exception as error:  # anything can refuse to be pickled
         raise SettingsError(
             f"{calculation.name} cannot be sent to another process",
-            why=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            why=first_line(error),
             fix="Open the engine by name or as MODULE:CLASS, or compute in this process (--jobs 1).",
         ) from None
 
@@ -343,12 +340,12 @@ def _collect(
     """Write the tables from the records that are there, those of earlier runs of the same calculation after them."""
     results = [item.read(calculation) for item in items]
     earlier = _earlier(calculation, {item.path for item in items}, run.folder)
-    records = [result for result in results if isinstance(result, Record)]
+    records = [*(result for result in results if isinstance(result, Record)), *earlier]
     failures = [result for result in results if isinstance(result, Failure)]
-    table = run.write_rows(calculation.table, [calculation.row(record) for record in [*records, *earlier]])
+    table = run.write_rows(calculation.table, [calculation.row(record) for record in records])
     for file in calculation.tables:
-        run.write_rows(file, [row for record in [*records, *earlier] for row in record.tables.get(file, ())])
-    relaxed = [record.crystal for record in [*records, *earlier] if record.crystal is not None]
+        run.write_rows(file, [row for record in records for row in record.tables.get(file, ())])
+    relaxed = [record.crystal for record in records if record.crystal is not None]
     if relaxed:
         run.write_crystals(relaxed, "relaxed.parquet")
     run.add_failures(failures)

@@ -25,7 +25,7 @@ from multiprocessing.connection import wait as wait_for_any
 from threading import Lock, Thread
 from typing import Annotated, Any, ParamSpec, TypeVar
 
-from phonolyte.errors import EngineError, MissingExtraError, PhonolyteError, SettingsError
+from phonolyte.errors import EngineError, MissingExtraError, PhonolyteError, SettingsError, first_line
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -176,7 +176,7 @@ def _open_dask(address: str, n: int) -> Iterator[Executor]:
         )
     except (OSError, ValueError, TypeError) as error:
         raise SettingsError(
-            f"no Dask scheduler answers at {address}", why=str(error).splitlines()[0], fix="Check the address."
+            f"no Dask scheduler answers at {address}", why=first_line(error), fix="Check the address."
         ) from None
     with client:
         executor: Executor = client.get_executor(pure=False)
@@ -207,7 +207,7 @@ def _from_factory(name: str) -> Iterator[Executor]:
 def map_unordered(
     function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], executor: Executor
 ) -> Iterator[tuple[int, T]]:
-    """Yield the number of each task and its result, as they finish; one whose worker died is done once more.
+    """Yield the number of each task and its result, as they finish; one whose worker died is done again.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ def map_unordered(
     Raises
     ------
     EngineError
-        When a task kills its worker twice, or no worker answers.
+        When a task loses its worker more than `ATTEMPTS` times.
     """
     queue, attempts = list(reversed(range(len(tasks)))), [0] * len(tasks)
     flying: dict[Future[T], int] = {}

@@ -24,6 +24,9 @@ from phonolyte.structures.crystal_table import crystal_table
 Row = Mapping[str, Any]
 """One row of a table: column -> value."""
 
+ITEMS = "items"
+"""Folder of a run folder with the record of each crystal."""
+
 CRYSTALS = "crystals.parquet"
 """Crystal table of a run folder: the crystals that its other tables name."""
 

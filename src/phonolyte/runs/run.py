@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +27,7 @@ from phonolyte.runs.calculation import Provenance
 from phonolyte.runs.citations import FILE as CITE_FILE
 from phonolyte.runs.citations import bibtex
 from phonolyte.runs.digest import digest_of
-from phonolyte.runs.records import CRYSTALS, FAILURES, Row
+from phonolyte.runs.records import CRYSTALS, FAILURES, ITEMS, Row
 from phonolyte.settings import read_toml
 from phonolyte.structures import Crystal
 from phonolyte.structures.crystal_table import TABLE_COLUMNS
@@ -253,7 +254,7 @@ class Run:
 
     def _remove(self) -> None:
         """Remove what earlier runs have written."""
-        for name in {*self._read_manifest(), RUN_RECORD, FAILURES, records_folder()}:
+        for name in {*self._read_manifest(), RUN_RECORD, FAILURES, ITEMS}:
             path = self.folder / name
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -316,11 +317,6 @@ def make_folder(folder: Path) -> None:
         ) from None
 
 
-def records_folder() -> str:
-    """Return the name of the folder with the record of each crystal."""
-    return "items"
-
-
 def read_record(folder: Path) -> dict[str, Any] | None:
     """Return ``run.toml`` of a folder, None where there is none that can be read."""
     try:
@@ -378,6 +374,7 @@ def _plain(value: object) -> Any:
     return value if isinstance(value, (bool, int, float, str)) else str(value)
 
 
+@cache
 def commit() -> str:
     """Return the commit of this program where it runs from a checkout, else an empty text."""
     root = Path(phonolyte.__file__).parents[2]

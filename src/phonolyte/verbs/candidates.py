@@ -13,7 +13,7 @@ from phonolyte.references import reference_compounds
 from phonolyte.runs.citations import MODEL
 from phonolyte.runs.executors import open_executor
 from phonolyte.runs.progress import OpenBar, no_bar
-from phonolyte.runs.run import Run, make_folder
+from phonolyte.runs.run import Run, make_folder, plain_settings
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.screen import ModelSource, Screening, ScreenSettings, read_properties
 from phonolyte.screen.run import run_screen
@@ -26,7 +26,6 @@ from phonolyte.verbs.opening import (
     list_names,
     open_both,
     open_workers,
-    plain_fields,
     read_inputs,
     run_options,
 )
@@ -86,7 +85,7 @@ def screen(
     models = source.load()
     known = read_properties(properties) if isinstance(properties, (str, Path)) else properties
     used = [*list_files(inputs), *list_given(properties), *([Path(model) / "model.json"] if model else [])]
-    record = {"inputs": list_names(inputs), "model": str(model or "embedded"), **plain_fields(settings)}
+    record = {"inputs": list_names(inputs), "model": str(model or "embedded"), **plain_settings(settings)}
     opened = Run(folder, "screen", settings=record, inputs=used, cites=MODEL, **run_options(output))
     crystals = inputs if inputs is not None else reference_compounds()
     with opened as run, open_both(executor, count_batches(crystals)) as (processes, threads):

@@ -16,7 +16,7 @@ from phonolyte.forces import Engine, open_engine
 from phonolyte.runs.calculation import Calculation
 from phonolyte.runs.campaign import Outcome, run_campaign
 from phonolyte.runs.progress import OpenBar, no_bar
-from phonolyte.runs.run import Run
+from phonolyte.runs.run import Run, plain_settings
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.structures import Reading, read
 from phonolyte.verbs.opening import (
@@ -24,7 +24,6 @@ from phonolyte.verbs.opening import (
     list_files,
     list_names,
     open_workers,
-    plain_fields,
     read_inputs,
     run_options,
 )
@@ -78,8 +77,7 @@ def phonons(
     """
     from phonolyte.phonons import PhononCalculation, PhononSettings
 
-    source = engine if isinstance(engine, Engine) else open_engine(engine, **dict(options or {}))
-    calculation = PhononCalculation(source, settings or PhononSettings(), ion, calibration, converge)
+    calculation = PhononCalculation(_opened(engine, options), settings or PhononSettings(), ion, calibration, converge)
     return calculate(calculation, inputs, folder=folder, output=output, executor=executor, progress=progress)
 
 
@@ -152,8 +150,7 @@ def barriers(
     """
     from phonolyte.barriers import BarrierCalculation, NebSettings
 
-    source = engine if isinstance(engine, Engine) else open_engine(engine, **dict(options or {}))
-    calculation = BarrierCalculation(ion, source, settings or NebSettings())
+    calculation = BarrierCalculation(ion, _opened(engine, options), settings or NebSettings())
     return calculate(calculation, inputs, folder=folder, output=output, executor=executor, progress=progress)
 
 
@@ -192,9 +189,12 @@ def diffuse(
     """
     from phonolyte.dynamics import DynamicsCalculation, DynamicsSettings
 
-    source = engine if isinstance(engine, Engine) else open_engine(engine, **dict(options or {}))
-    calculation = DynamicsCalculation(ion, source, settings or DynamicsSettings())
+    calculation = DynamicsCalculation(ion, _opened(engine, options), settings or DynamicsSettings())
     return calculate(calculation, inputs, folder=folder, output=output, executor=executor, progress=progress)
+
+
+def _opened(engine: str | Engine, options: Mapping[str, Any] | None) -> Engine:
+    return engine if isinstance(engine, Engine) else open_engine(engine, **dict(options or {}))
 
 
 def calculate(
@@ -306,7 +306,7 @@ def cutoffs(
         why = reading.failures[0].message if reading.failures else f"it has {len(reading.crystals)}"
         raise SettingsError(f"{file} does not give one crystal", why=why, fix="Name a file of one crystal.")
     (crystal,) = reading.crystals
-    record = {"file": str(file), "tolerance": tolerance, **plain_fields(ladder)}
+    record = {"file": str(file), "tolerance": tolerance, **plain_settings(ladder)}
     opened = Run(folder, "cutoffs", settings=record, inputs=[file], engine=source, overwrite=overwrite,
                  cites=("giannozzi2017", "larsen2017"))  # fmt: skip
     with opened as run, progress("Cutoffs", ladder.n_settings) as advance:

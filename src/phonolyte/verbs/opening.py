@@ -11,7 +11,7 @@ from typing import Any
 from phonolyte.errors import SettingsError
 from phonolyte.report import PAGE, write_report
 from phonolyte.runs.executors import ExecutorSettings, open_executor
-from phonolyte.runs.run import Run, plain_settings
+from phonolyte.runs.run import Run
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.structures import Reading, read
 from phonolyte.structures.batches import plan_batches
@@ -100,8 +100,3 @@ def list_names(inputs: Any) -> list[str]:
 def list_given(path: object) -> list[Path]:
     """Return a path that was given as a list; empty where none was."""
     return [Path(path).expanduser()] if isinstance(path, (str, Path)) else []
-
-
-def plain_fields(settings: object) -> dict[str, Any]:
-    """Return the fields of a dataclass as a run folder records them."""
-    return plain_settings(settings)

@@ -11,7 +11,7 @@ from phonolyte.references import reference_compounds
 from phonolyte.runs.citations import MODEL
 from phonolyte.runs.executors import open_executor
 from phonolyte.runs.progress import OpenBar, no_bar
-from phonolyte.runs.run import Run
+from phonolyte.runs.run import Run, plain_settings
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.screen import ModelSource, Screening, read_properties
 from phonolyte.screen.run import run_screen
@@ -24,7 +24,6 @@ from phonolyte.verbs.opening import (
     list_names,
     open_both,
     open_workers,
-    plain_fields,
     run_options,
 )
 
@@ -61,7 +60,7 @@ def study(
     engine = _open_study_engine(plan)
     known = read_properties(plan.properties) if plan.properties else None
     used = [*list_files(inputs), *list_given(plan.properties), *(plan.train.files if plan.train else ())]
-    record = {"inputs": list_names(inputs), "train": plan.train, **plain_fields(plan.screen), "follow": plan.follow}
+    record = {"inputs": list_names(inputs), "train": plan.train, **plain_settings(plan.screen), "follow": plan.follow}
     opened = Run(
         folder, "study", settings=record, inputs=used, identity=(plan.train, plan.screen, list_names(inputs)),
         engine=engine, cites=_study_cites(plan), **run_options(output),
