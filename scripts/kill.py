@@ -3,13 +3,15 @@
 Usage: python scripts/kill.py [--moments N] [COMMAND ...]
 
 The commands are screen, virtual, fetch, phonons and impedance. Every process of a command is killed with SIGKILL.
-Files must then be the same, byte by byte, less what states the time: ``run.toml``, the report, the columns `seconds`.
+Files must then be the same, byte by byte, less what states the time: ``run.toml``, the report,
+and `seconds` in tables and records.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import random
 import signal
@@ -98,6 +100,10 @@ def digest(path: Path) -> str:
         table = pd.read_parquet(path)
         if "seconds" in table:
             return hashlib.sha256(table.drop(columns="seconds").to_csv().encode()).hexdigest()
+    if path.suffix == ".json":
+        record = json.loads(path.read_text())
+        if isinstance(record, dict) and "seconds" in record:
+            return hashlib.sha256(json.dumps(record | {"seconds": None}).encode()).hexdigest()
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
