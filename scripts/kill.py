@@ -30,7 +30,7 @@ from ase.io import write
 
 PROGRAM = [sys.executable, "-m", "phonolyte"]
 ROOT = Path(__file__).parents[1]
-TIMES = ("run.toml", "report.html", "impedance.html", ".lock", ".written")
+TIMES = ("run.toml", "report.html", "impedance.html", ".lock", ".written", ".drawn")
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ def draw_crystal(calculation: Calculation, run: Path, row: Mapping[Any, Any]) ->
     """Draw the figures of one crystal; what went wrong, empty where nothing did."""
     named = {str(name): value for name, value in row.items()}
     folder = folder_of(run, str(named["material_id"]))
-    source = digest_of(calculation.key, {name: str(value) for name, value in named.items() if name != "seconds"})
+    source = digest_of(calculation.key, {name: str(value) for name, value in named.items()})
     try:
         if _is_drawn(folder, source):
             return ""
