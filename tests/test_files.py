@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -244,3 +245,14 @@ def test_a_name_that_no_table_can_hold_is_mended(tmp_path: Path):
 @pytest.mark.parametrize("name", ["~nobody-of-this-name/x.cif", "x" * 5000, "a\0b.cif"])
 def test_a_path_that_cannot_be_is_a_failure(name: str):
     assert [failure.error for failure in read([name]).failures] == ["NothingToRead"]
+
+
+def test_deep_nesting_is_refused_however_high_the_limit_of_recursion_is():
+    code = (
+        "import sys; sys.setrecursionlimit(100_000)\n"
+        "from phonolyte.files import parse_json\n"
+        "try: parse_json('[' * 99_999)\n"
+        "except ValueError as error: print(error, sys.getrecursionlimit())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "it is nested too deeply 100000"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
 import json
+import lzma
 import re
+import sys
 import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from numbers import Number
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,20 +35,34 @@ LARGEST_RATIO = 250
 SMALL_BYTES = 64 * 1024**2
 """Unpacked size up to which the ratio does not matter."""
 
+DEEPEST = 2000
+"""Calls of Python within each other while JSON is parsed; Python's own limit is 1000."""
+
+PACKED = (".gz", ".bz2", ".xz", ".zip")
+"""Endings of packed files, which are unpacked when they are read."""
+
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>")
 """Words for a number that is not there; a name may be any of them."""
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
 _CHUNK = 2**20
+_DAMAGED = (OSError, EOFError, RuntimeError, NotImplementedError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+"""What packers raise for a file that is missing, cut short, damaged, encrypted or packed in an unknown way."""
+
+
+def plain_name(path: Path) -> str:
+    """Name of a file less the ending of what packs it: ``a.cif`` of ``a.cif.gz``."""
+    stem, dot, ending = path.name.rpartition(".")
+    return stem if dot and f".{ending.lower()}" in PACKED else path.name
 
 
 def read_bytes(path: Path, *, error: type[PhonolyteError] = ReadError) -> bytes:
-    """Content of a file, unpacked where its name ends in ``.gz``.
+    """Content of a file, unpacked where its name ends in one of :data:`PACKED`.
 
     Parameters
     ----------
     path
-        The file.
+        The file; an archive (``.zip``) must hold one file.
     error
         Class of what is raised.
 
@@ -54,25 +72,73 @@ def read_bytes(path: Path, *, error: type[PhonolyteError] = ReadError) -> bytes:
         When it cannot be read, or unpacks to more than :data:`LARGEST_BYTES` or :data:`LARGEST_RATIO` allow.
     """
     try:
-        return _unpacked(path, error) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as reason:
+        with open_unpacked(path) as stream:
+            return _read_within_bounds(stream, path, error) if plain_name(path) != path.name else stream.read()
+    except _DAMAGED as reason:
         why = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
         raise error(f"{path} cannot be read", why=why, fix="Check the path, and that the file is whole.") from None
 
 
-def _unpacked(path: Path, error: type[PhonolyteError]) -> bytes:
+@contextmanager
+def open_unpacked(path: Path) -> Iterator[IO[bytes]]:
+    """The content of a file as a stream, unpacked where its name ends in one of :data:`PACKED`."""
+    ending = path.suffix.lower()
+    with ExitStack() as stack:
+        if ending == ".zip":
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            members = [member for member in archive.infolist() if not member.is_dir()]
+            if len(members) != 1:
+                raise zipfile.BadZipFile(f"the archive holds {len(members)} files instead of one: unpack it")
+            yield stack.enter_context(archive.open(members[0]))
+        else:
+            opener: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(ending, open)
+            yield stack.enter_context(opener(path, "rb"))
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a ``.zip`` of several files."""
+    if path.suffix.lower() != ".zip":
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(not member.is_dir() for member in archive.infolist()) > 1
+    except _DAMAGED:
+        return False
+
+
+def unpack_archive(path: Path, folder: Path) -> Path:
+    """Unpack a ``.zip`` of several files into a new folder within `folder`, which is returned.
+
+    Raises
+    ------
+    ReadError
+        When it is damaged, or unpacks to more than :data:`LARGEST_BYTES` or :data:`LARGEST_RATIO` allow.
+    """
+    target = folder / "files"
+    most = min(LARGEST_BYTES, max(SMALL_BYTES, LARGEST_RATIO * path.stat().st_size))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+            if size > most:
+                raise zipfile.BadZipFile(f"{path.stat().st_size:,} bytes unpack to {size:,}")
+            archive.extractall(target)  # which keeps names within the folder, and reads no more than is stated
+    except _DAMAGED as error:
+        raise ReadError(f"{path} cannot be unpacked", why=str(error), fix="Unpack it and give the folder.") from None
+    return target
+
+
+def _read_within_bounds(stream: IO[bytes], path: Path, error: type[PhonolyteError]) -> bytes:
     most = min(LARGEST_BYTES, max(SMALL_BYTES, LARGEST_RATIO * path.stat().st_size))
     parts, size = [], 0
-    with gzip.open(path, "rb") as stream:
-        while part := stream.read(_CHUNK):
-            parts.append(part)
-            size += len(part)
-            if size > most:
-                raise error(
-                    f"{path.name} is too large unpacked",
-                    why=f"{path.stat().st_size:,} bytes unpack to more than {most:,}",
-                    fix="Split it into several files, or unpack it first if it is what it should be.",
-                )
+    while part := stream.read(_CHUNK):
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise error(
+                f"{path.name} is too large unpacked",
+                why=f"{path.stat().st_size:,} bytes unpack to more than {most:,}",
+                fix="Split it into several files, or unpack it first if it is what it should be.",
+            )
     return b"".join(parts)
 
 
@@ -85,7 +151,11 @@ def parse_json(text: str) -> Any:
         With the reason: for what is not JSON, a key that comes twice in one dictionary (only the last would count),
         nesting or numbers beyond what Python takes.
     """
+    limit = (
+        sys.getrecursionlimit()
+    )  # symfc, below phonopy, sets it to 100,000: beyond the stack, which ends the process
     try:
+        sys.setrecursionlimit(min(limit, DEEPEST))
         return json.loads(text, object_pairs_hook=_unique)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
@@ -93,6 +163,8 @@ def parse_json(text: str) -> Any:
         raise
     except ValueError as error:
         raise ValueError("a number has too many digits" if "digits" in str(error) else str(error)) from None
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -147,7 +219,7 @@ def read_table(path: str | Path, *, names: Sequence[str] = ("material_id", "form
     import pandas as pd
 
     path = Path(path)
-    kind = path.name.lower().removesuffix(".gz").rpartition(".")[2]
+    kind = plain_name(path).lower().rpartition(".")[2]
     try:
         if kind == "parquet":
             table = pd.read_parquet(path)
@@ -181,7 +253,7 @@ def column_names(path: Path) -> list[str]:
             import pyarrow.parquet as pq
 
             return list(pq.read_schema(path).names)
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
+        with open_unpacked(path) as stream:
             text = stream.read(_CHUNK).decode("utf-8-sig", errors="replace")
         mark = "\t" if ".tsv" in path.name.lower() else ","
         return next(csv.reader(io.StringIO(text), delimiter=mark), [])
