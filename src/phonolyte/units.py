@@ -25,8 +25,14 @@ RY_EV: float = constants.value("Rydberg constant times hc in eV")
 KBAR_EV_A3: float = 1e8 * 1e-30 / constants.e
 """One kbar in eV/angstrom^3."""
 
+G_CM3_PER_DALTON_A3: float = constants.value("atomic mass constant") * 1e27
+"""Density of one dalton in a cubic angstrom, g/cm^3."""
+
 MEV_PER_THZ: float = constants.h * 1e12 / constants.e * 1e3
 """Energy of a phonon of 1 THz, meV."""
+
+MEV_PER_RAD_PS: float = constants.hbar * 1e12 / constants.e * 1e3
+"""Energy of a phonon of 1 rad/ps, meV."""
 
 MEV_PER_INVERSE_CM: float = constants.h * constants.c * 100 / constants.e * 1e3
 """Energy of a phonon of 1 cm^-1, meV."""
