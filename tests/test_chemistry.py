@@ -8,8 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymatgen.core import Lattice, Structure
 
-from phonolyte.chemistry.charges import common_states, mobile_charge, nearest_state
+from phonolyte.chemistry.charges import (
+    COMPOSITION,
+    FILE,
+    balance_states,
+    common_states,
+    mobile_charge,
+    nearest_state,
+    with_oxidation_states,
+)  # fmt: skip
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, NO_STATE, common_oxidation_states, magpie_oxidation_states
 from phonolyte.chemistry.formulas import composition_of, shares_of
 from phonolyte.chemistry.ions import (
@@ -212,3 +221,38 @@ def test_noble_gases_and_radioactive_elements_are_left_out():
 
 def test_what_is_left_out_is_what_the_screen_calls_radioactive_and_the_noble_gases():
     assert set(RADIOACTIVE) | {"He", "Ne", "Ar", "Kr", "Xe"} == EXCLUDED
+
+
+@pytest.mark.parametrize(
+    ("formula", "states"),
+    [
+        ("Li10GeP2S12", {"Li": 1, "Ge": 4, "P": 5, "S": -2}), ("Li6PS5Cl", {"Li": 1, "P": 5, "S": -2, "Cl": -1}),
+        ("Li7La3Zr2O12", {"Li": 1, "La": 3, "Zr": 4, "O": -2}), ("Li4P2S6", {"Li": 1, "P": 4, "S": -2}),
+        ("FeS2", {"Fe": 2, "S": -1}), ("Li2O2", {"Li": 1, "O": -1}), ("LiFePO4", {"Li": 1, "Fe": 2, "P": 5, "O": -2}),
+        ("Li1.3Al0.3Ti1.7P3O12", {"Li": 1, "Al": 3, "Ti": 4, "P": 5, "O": -2}), ("LiBH4", {"Li": 1, "B": 3, "H": -1}),
+        ("Fe3O4", {"Fe": 8 / 3, "O": -2}), ("LiMn2O4", {"Li": 1, "Mn": 3.5, "O": -2}), ("Li3N", {"Li": 1, "N": -3}),
+    ],
+)  # fmt: skip
+def test_oxidation_states_balance_as_a_chemist_would_have_them(formula: str, states: dict[str, float]):
+    balance = balance_states(composition_of(formula))
+    assert balance is not None
+    assert dict(balance.states) == pytest.approx(states)
+    assert balance.is_single == all(float(state).is_integer() for state in states.values())
+
+
+def test_metals_and_elements_have_no_balance():
+    assert balance_states({"Li": 1.0, "Al": 1.0, "Ga": 1.0}) is None
+    assert balance_states({"Li": 1.0}) is None
+    assert balance_states({"He": 1.0, "O": 1.0}) is None
+
+
+def test_states_come_from_the_file_then_the_composition_then_the_bonds():
+    lattice = Lattice.cubic(4.0)
+    salt = Structure(lattice, ["Cs", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    decorated, source = with_oxidation_states(salt.copy(), "salt", {"Cs": 1.0, "Cl": -1.0})
+    assert source == FILE
+    assert [site.specie.oxi_state for site in decorated] == [1, -1]
+    _, source = with_oxidation_states(salt.copy(), "salt", {"Cs": 1.0, "Cl": 1.0})  # which is not neutral
+    assert source == COMPOSITION
+    with pytest.raises(StructureError, match="no oxidation states that balance"):
+        with_oxidation_states(Structure(lattice, ["Li", "Al"], [[0, 0, 0], [0.5, 0.5, 0.5]]), "alloy")

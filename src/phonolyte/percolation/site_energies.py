@@ -176,7 +176,7 @@ def compute_percolation(
             fix="Raise the limit of atoms, and allow minutes.",
             kind="TooLarge",
         )
-    charged, oxidation = with_oxidation_states(cell.to_pymatgen(), crystal.material_id)
+    charged, oxidation = with_oxidation_states(cell.to_pymatgen(), crystal.material_id, crystal.oxidation_states)
     charge = single_charge(charged, ion)
     name = f"{ion}{abs(charge)}{'+' if charge > 0 else '-'}"
     with redirect_stdout(StringIO()), warnings.catch_warnings():
