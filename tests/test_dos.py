@@ -206,7 +206,7 @@ def test_one_bad_record_or_archive_costs_one_row(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0 1\n1 2\n2 3\n", "does not tell its unit"),
+        ("0 1\n1 2\n2 3\n", "does not state its unit"),
         ("# THz\n0 1\n2 2\n1 3\n", "do not increase"),
         ("# THz\n0 0\n1 0\n2 0\n", "no density at positive energies"),
         ("# THz\n-3 1\n-2 1\n-1 1\n", "imaginary"),
@@ -215,7 +215,7 @@ def test_one_bad_record_or_archive_costs_one_row(tmp_path: Path):
         ("# THz\n0 1\n", "points"),
         ("# THz\n0\n1\n2\n", "two columns"),
         ("# THz\n0 1\n1 2 3\n", "inhomogeneous|no table"),
-        ("# THz\nphonon dos\n", "no table of numbers"),
+        ("# THz\nphonon dos\n", "not a table of numbers"),
         ("", "empty"),
         ("\0\1\2", "binary"),
         ('{"frequencies": [0, 1', "no complete JSON"),
@@ -267,3 +267,122 @@ def test_a_bad_line_costs_one_density(tmp_path: Path, record: str):
     found, failures = read_all(tmp_path / "some.jsonl")
     assert [dos.material_id for dos in found] == ["salt", "salt"]
     assert len(failures) == 1
+
+
+ROWS = "\n".join(f"{energy:g} {100 - (energy - 10) ** 2:g}" for energy in range(21))
+"""A parabola about 10 in whatever unit."""
+
+
+@pytest.mark.parametrize(
+    ("unit", "mev"),
+    [("eV", 1000.0), ("meV", 1.0), ("THz", 4.135667696), ("cm-1", 0.1239841984), ("K", 0.08617333262),
+     ("Ha", 27211.386246), ("rad/ps", 0.6582119569)],
+)  # fmt: skip
+def test_units_of_frequency(tmp_path: Path, unit: str, mev: float):
+    scale = 5.0 / mev  # so that the highest energy is 100 meV in any unit
+    rows = "\n".join(f"{energy * scale:.9g} {100 - (energy - 10) ** 2:g}" for energy in range(21))
+    (tmp_path / "a.dat").write_text(f"# Frequency ({unit})  DOS\n{rows}\n")
+    (tmp_path / "b.dat").write_text(f"{rows}\n")
+    for path, stated in ((tmp_path / "a.dat", None), (tmp_path / "b.dat", unit)):
+        (dos,) = read_dos(path, unit=stated)
+        assert dos.band_center_mev == pytest.approx(50.0, rel=1e-6)
+
+
+def test_a_number_whose_exponent_has_no_letter(tmp_path: Path):
+    (tmp_path / "a.dos").write_text(f"# Frequency[cm^-1] DOS\n{ROWS}\n 2.1E+01 1.0-101\n")
+    (dos,) = read_dos(tmp_path / "a.dos")
+    assert dos.total[-1] == pytest.approx(0.0, abs=1e-90)
+
+
+def test_what_cannot_be_phonons_is_refused(tmp_path: Path):
+    rows = "\n".join(f"{energy:g} 1.0" for energy in np.linspace(-8, 8, 81))
+    (tmp_path / "total_dos.dat").write_text(f"# energy dos\n{rows}\n")
+    with pytest.raises(DosError, match="as those of electrons do"):
+        read_dos(tmp_path / "total_dos.dat")
+    (tmp_path / "total_dos.dat").write_text("# Tetrahedron method\n0 0\n100 1\n134 1\n140 0\n")
+    with pytest.raises(DosError, match="no phonon lies above 550 meV"):
+        read_dos(tmp_path / "total_dos.dat")
+    (tmp_path / "total_dos.dat").write_text("# Tetrahedron method\n0 0\n100 1\n132 1\n132.5 0\n")
+    assert read_dos(tmp_path / "total_dos.dat")[0].energies_mev[-1] < 550
+
+
+def test_a_unit_that_the_bonds_of_the_crystal_rule_out(tmp_path: Path):
+    lattice = {"matrix": (np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) * 2.1).tolist()}
+    sites = [{"species": [{"element": s, "occu": 1}], "abc": x} for s, x in (("Mg", [0, 0, 0]), ("O", [0.5, 0.5, 0.5]))]
+    record = {"densities": [0, 1, 1, 0], "structure": {"lattice": lattice, "sites": sites}}
+    (tmp_path / "mgo.json").write_text(json.dumps({"frequencies": [0, 5, 20, 21], **record}))
+    assert read_dos(tmp_path / "mgo.json")[0].energies_mev[-1] == pytest.approx(21 * 4.135667696)
+    (tmp_path / "mgo.json").write_text(json.dumps({"frequencies": [0, 20, 80, 84], **record}))  # meV
+    with pytest.raises(DosError, match="no mode of this crystal can lie above"):
+        read_dos(tmp_path / "mgo.json")
+    assert read_dos(tmp_path / "mgo.json", unit="meV")[0].energies_mev[-1] == pytest.approx(84)
+
+
+def test_records_of_the_materials_project_have_element_centers(shared: Path):
+    for name in ("24-mp-ph_dos.json", "24b-projected_densities.json"):
+        (dos,) = read_dos(shared / "cases" / "crystals" / name)
+        assert dos.band_center_mev == pytest.approx(22.46, abs=0.01)
+        assert set(dos.element_centers_mev) == {"Li", "Cl"}
+
+
+CASTEP = """ BEGIN header
+ Number of ions         2
+ Number of branches     6
+ END header
+ BEGIN GRADIENTS
+ END GRADIENTS
+ BEGIN DOS   Freq (cm-1)       g(f)       Na      Cl
+      0.0  0.0  0.0  0.0
+    100.0  1.0  0.75 0.25
+    200.0  1.0  0.25 0.75
+    300.0  0.0  0.0  0.0
+ END DOS
+"""
+
+
+def test_castep_s_density_is_read(tmp_path: Path):
+    (tmp_path / "salt.phonon_dos").write_text(CASTEP)
+    (dos,) = read_dos(tmp_path / "salt.phonon_dos")
+    assert dos.band_center_mev == pytest.approx(150 * 0.1239841984)
+    assert dos.element_centers_mev["Na"] < dos.band_center_mev < dos.element_centers_mev["Cl"]
+    assert dos.n_atoms == 2
+    (tmp_path / "salt.phonon_dos").write_text(CASTEP.replace(" END DOS\n", ""))
+    with pytest.raises(DosError, match="does not end"):
+        read_dos(tmp_path / "salt.phonon_dos")
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_abinit_s_density_is_read(tmp_path: Path, version: int):
+    energies = np.linspace(0, 0.06, 61)
+    total = np.maximum(0, 0.03**2 - (energies - 0.03) ** 2)
+    variables = {
+        "wmesh": energies, "phdos": total, "pjdos_type": np.array([0.25 * total, 0.75 * total]),
+        "atomic_numbers": np.array([11.0, 17.0]), "atom_species": np.array([1.0, 2.0]),
+    }  # fmt: skip
+    path = tmp_path / "run_PHDOS.nc"
+    if version == 4:
+        import h5py
+
+        with h5py.File(path, "w") as file:
+            for name, values in variables.items():
+                file[name] = values
+    else:
+        from scipy.io import netcdf_file
+
+        with netcdf_file(path, "w") as file:
+            for name, values in variables.items():
+                shape = [f"{name}_{i}" for i in range(values.ndim)]
+                for dimension, size in zip(shape, values.shape, strict=True):
+                    file.createDimension(dimension, size)
+                file.createVariable(name, "d", shape)[:] = values
+    (dos,) = read_dos(path)
+    assert dos.band_center_mev == pytest.approx(30.0)
+    assert dos.element_centers_mev == pytest.approx({"Na": 30.0, "Cl": 30.0})
+    path.write_bytes(b"CDF\x01" + bytes(40))
+    assert len(read_all(path)[1]) == 1
+
+
+def test_gpumd_s_density_is_the_sum_of_its_directions(tmp_path: Path):
+    (tmp_path / "dos.out").write_text("0 0 0 0\n50 1 0 0\n100 0 1 1\n150 0 0 0\n")
+    (dos,) = read_dos(tmp_path / "dos.out")
+    assert dos.total[1:3].tolist() == pytest.approx([1 / 0.6582119569, 2 / 0.6582119569])

@@ -10,6 +10,9 @@ import numpy as np
 from phonolyte.arrays import Floats
 from phonolyte.errors import DosError
 
+_STUCK = re.compile(r"^([+-]?(?:\d+\.?\d*|\.\d+))([+-]\d{3})$")
+"""A number whose exponent of three digits left no room for its letter: Fortran writes 1.0-101."""
+
 _WITH_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eEdD][+-]?\d+)?")
 
 
@@ -21,7 +24,7 @@ def number_table(rows: Sequence[str], name: str) -> Floats:
     Raises
     ------
     DosError
-        When they are no table of two columns, or a comma can be either.
+        When they are not a table of two columns, or a comma can be either.
     """
     cells = [_cells(row) for row in rows]
     if any("," in cell for row in cells for cell in row):
@@ -31,10 +34,10 @@ def number_table(rows: Sequence[str], name: str) -> Floats:
         table = np.array(numbers, dtype=float)
     except (ValueError, OverflowError) as error:
         raise DosError(
-            f"{name} is no table of numbers", why=str(error)[:120], fix="Give columns of frequency and density."
+            f"{name} is not a table of numbers", why=str(error)[:120], fix="Give columns of frequency and density."
         ) from None
     if table.ndim != 2 or table.shape[1] < 2:
-        raise DosError(f"{name} has no two columns", fix="Give frequency and density.")
+        raise DosError(f"{name} has fewer than two columns", fix="Give frequency and density.")
     return table
 
 
@@ -67,4 +70,4 @@ def _ambiguous(name: str, row: str) -> DosError:
 def _number(cell: str) -> float:
     if "_" in cell:  # which Python would take
         raise ValueError(f"{cell[:40]!r} stands for a number")
-    return float(cell.upper().replace("D", "E"))
+    return float(_STUCK.sub(r"\1E\2", cell.upper().replace("D", "E")))

@@ -15,17 +15,22 @@ import numpy as np
 from phonolyte.arrays import Floats
 from phonolyte.dos.bonds import highest_bond_mode_mev
 from phonolyte.dos.density import PhononDos
+from phonolyte.dos.frequency import MEV_PER_UNIT, check_phonons, mev_per, stated_unit
 from phonolyte.dos.numbers import number_table
+from phonolyte.dos.programs import CASTEP_MARK, abinit_dos, castep_dos, is_netcdf
 from phonolyte.errors import DosError, Failure
-from phonolyte.files import parse_json, read_bytes, well_formed
+from phonolyte.files import parse_json, plain_name, read_bytes, well_formed
 from phonolyte.structures.dictionaries import crystal_from_pymatgen
-from phonolyte.units import MEV_PER_INVERSE_CM, MEV_PER_THZ
 
-Unit = Literal["meV", "THz", "cm-1"]
+Unit = Literal["meV", "THz", "cm-1", "eV", "K", "Ha", "rad/ps"]
 
-MEV_PER_UNIT: dict[str, float] = {"meV": 1.0, "THz": MEV_PER_THZ, "cm-1": MEV_PER_INVERSE_CM}
-_SPELLINGS = {"mev": "meV", "thz": "THz", "cm-1": "cm-1", "cm^-1": "cm-1", "1/cm": "cm-1", "cm**-1": "cm-1"}
 STAGE = "dos"
+_INNER = ("phonon_dos", "ph_dos", "dos")
+"""Keys of a record under which the Materials Project has had the density of states."""
+
+_UNIT_KEYS = ("unit", "units", "frequency_unit", "frequencies_unit")
+_DEFAULT_UNITS = {"phonopy": "THz", "phonopy, projected": "THz", "gpumd": "rad/ps"}
+"""Units that programs use unless a comment states another one."""
 
 
 def read_dos(path: str | Path, *, unit: str | None = None, symbols: Sequence[str] | None = None) -> list[PhononDos]:
@@ -34,11 +39,12 @@ def read_dos(path: str | Path, *, unit: str | None = None, symbols: Sequence[str
     Parameters
     ----------
     path
-        pymatgen ``PhononDos`` or ``CompletePhononDos`` JSON (also JSON lines, also gzipped), phonopy
-        ``total_dos.dat`` or ``projected_dos.dat``, Quantum ESPRESSO ``matdyn`` output, the CSV with columns
+        JSON of pymatgen's ``PhononDos`` or ``CompletePhononDos`` and of the Materials Project (also JSON lines, also
+        packed), phonopy ``total_dos.dat`` or ``projected_dos.dat``, Quantum ESPRESSO ``matdyn`` output, CASTEP
+        ``.phonon_dos``, ABINIT ``PHDOS.nc``, GPUMD ``dos.out``, the CSV with columns
         ``mp_id, structure, phfreq, phdos`` (cm^-1), or two columns of text.
     unit
-        Of the frequencies in two-column text: ``"THz"``, ``"cm-1"`` or ``"meV"``.
+        Unit of the frequencies, for text and JSON that do not state it: one of :data:`Unit`.
     symbols
         Element of each atom, for projected densities in text (one column an atom).
 
@@ -73,23 +79,6 @@ def _failure(error: DosError, name: str, path: str | Path) -> Failure:
     return Failure.of(error, material_id=well_formed(name), stage=STAGE, source=well_formed(path))
 
 
-def mev_per(unit: str | None, *, source: str = "the file") -> float:
-    """MeV per unit of frequency.
-
-    Raises
-    ------
-    DosError
-        Without a unit, or for one that is not THz, cm^-1 or meV.
-    """
-    known = "THz, cm-1 or meV"
-    if unit is None:
-        raise DosError(f"{source} does not tell its unit of frequency", fix=f"Give unit={known}.")
-    spelled = _SPELLINGS.get(unit.strip().lower())
-    if spelled is None:
-        raise DosError(f"unknown unit of frequency {unit!r}", fix=f"Use {known}.")
-    return MEV_PER_UNIT[spelled]
-
-
 # A part is the keyword arguments of a PhononDos, still unchecked, and where it came from.
 Part = tuple[dict[str, Any], str]
 
@@ -99,23 +88,28 @@ def _made(part: Part, path: str | Path) -> PhononDos:
     if kind.startswith("error: "):
         raise DosError(f"{Path(path).name}: {kind.removeprefix('error: ')}", fix="Repair or remove the record.")
     try:
-        return PhononDos(**arguments)
+        return check_phonons(PhononDos(**arguments))
     except DosError as error:
         raise DosError(f"{Path(path).name}: {error.what}", why=error.why, fix=error.fix) from None
 
 
 def _parts(path: Path, unit: str | None, symbols: Sequence[str] | None) -> Iterator[Part]:
-    text = _text(path)
+    raw = read_bytes(path, error=DosError)
+    name = {"material_id": path.name.partition(".")[0]}
+    if is_netcdf(path, raw):
+        return iter([(name | abinit_dos(raw, path.name), "abinit")])
+    text = _text(raw, path)
     head = text.lstrip()[:2000]
     if head.startswith(("{", "[")):
-        return _json_parts(text, path)
-    if path.name.removesuffix(".gz").endswith(".csv"):
+        return _json_parts(text, path, unit)
+    if plain_name(path).endswith(".csv"):
         return _csv_parts(text, path)
+    if CASTEP_MARK in text:
+        return iter([(name | castep_dos(text, path.name), "castep")])
     return iter([_text_part(text, path, unit, symbols)])
 
 
-def _text(path: Path) -> str:
-    raw = read_bytes(path, error=DosError)
+def _text(raw: bytes, path: Path) -> str:
     if b"\0" in raw or not raw.strip():
         raise DosError(
             f"{path.name} holds no phonon DOS",
@@ -124,7 +118,7 @@ def _text(path: Path) -> str:
     return raw.decode("utf-8-sig", errors="replace")
 
 
-def _json_parts(text: str, path: Path) -> Iterator[Part]:
+def _json_parts(text: str, path: Path, unit: str | None) -> Iterator[Part]:
     try:
         records = parse_json(text)
     except ValueError as error:
@@ -132,9 +126,9 @@ def _json_parts(text: str, path: Path) -> Iterator[Part]:
         if len(lines) < 2 or not _is_record(lines[0]):
             raise DosError(f"{path.name} is no complete JSON", why=str(error), fix="Write it again.") from None
         for number, line in enumerate(lines, start=1):
-            yield from _line_parts(line, number, path)
+            yield from _line_parts(line, number, path, unit)
         return
-    yield from _records(records if isinstance(records, list) else [records], path)
+    yield from _records(records if isinstance(records, list) else [records], path, unit)
 
 
 def _is_record(line: str) -> bool:
@@ -145,33 +139,34 @@ def _is_record(line: str) -> bool:
         return False
 
 
-def _line_parts(line: str, number: int, path: Path) -> Iterator[Part]:
+def _line_parts(line: str, number: int, path: Path, unit: str | None) -> Iterator[Part]:
     try:
         record = parse_json(line)
     except ValueError as error:
-        yield {"material_id": f"{path.stem}-{number}"}, f"error: line {number} is no JSON ({error})"
+        yield {"material_id": f"{path.stem}-{number}"}, f"error: line {number} is not JSON ({error})"
         return
-    yield from _records([record], path)
+    yield from _records([record], path, unit)
 
 
-def _records(records: list[Any], path: Path) -> Iterator[Part]:
+def _records(records: list[Any], path: Path, unit: str | None) -> Iterator[Part]:
     for record in records:
-        inner = record.get("phonon_dos", record.get("dos", record)) if isinstance(record, dict) else None
+        inner = next((record[key] for key in _INNER if key in record), record) if isinstance(record, dict) else None
         if not isinstance(inner, dict) or "frequencies" not in inner or "densities" not in inner:
             name = record.get("material_id") if isinstance(record, dict) else None
             yield {"material_id": well_formed(name or "")}, "error: a record has no 'frequencies' and 'densities'"
             continue
         name = record.get("material_id")
-        yield _pymatgen_part(inner, well_formed(path.name.partition(".")[0] if name in (None, "") else name))
+        name = well_formed(path.name.partition(".")[0] if name in (None, "") else name)
+        yield _pymatgen_part(inner, name, unit or next((record[key] for key in _UNIT_KEYS if key in record), None))
 
 
-def _pymatgen_part(record: dict[str, Any], material_id: str) -> Part:
-    """PhononDos or CompletePhononDos as pymatgen writes it: THz, states per THz and cell."""
+def _pymatgen_part(record: dict[str, Any], material_id: str, unit: str | None) -> Part:
+    """PhononDos or CompletePhononDos as pymatgen writes it: THz unless stated, states per unit and cell."""
     try:
         structure = record.get("structure")
         crystal = crystal_from_pymatgen(structure) if structure else None
-        scale = MEV_PER_THZ
-        projected = record.get("pdos") or []
+        scale = mev_per(unit or "THz")
+        projected = record.get("pdos") or record.get("projected_densities") or []
         arguments = {
             "energies_mev": np.array(record["frequencies"], float) * scale,
             "total": np.array(record["densities"], float) / scale,
@@ -179,6 +174,7 @@ def _pymatgen_part(record: dict[str, Any], material_id: str) -> Part:
         }
         if crystal is not None:
             arguments |= {"n_atoms": float(len(crystal)), "formula": crystal.formula}
+            arguments["highest_bond_mode_mev"] = highest_bond_mode_mev(crystal)
             arguments["per_element"] = _by_element(np.array(projected, float) / scale, crystal.symbols)
         return arguments, "pymatgen"
     except Exception as error:  # a foreign file can hold anything
@@ -228,10 +224,12 @@ def _text_part(text: str, path: Path, unit: str | None, symbols: Sequence[str] |
     table = number_table(rows, path.name)
     comment = " ".join(comments)
     kind = _kind(comment, path, columns=table.shape[1])
-    stated = unit or _stated_unit(comment, path) or ("THz" if kind.startswith("phonopy") else None)
+    stated = unit or stated_unit(comment, path.name) or _DEFAULT_UNITS.get(kind)
     scale = mev_per(stated, source=path.name)
     if kind == "phonopy, projected":  # one column an atom, no total
         total, projected = table[:, 1:].sum(axis=1), table[:, 1:].T
+    elif kind == "gpumd":  # along x, y and z
+        total, projected = table[:, 1:].sum(axis=1), table[:, :0].T
     else:  # further columns of a plain table can be anything
         total, projected = table[:, 1], table[:, 2:].T if kind == "matdyn" else table[:, :0].T
     arguments: dict[str, Any] = {"energies_mev": table[:, 0] * scale, "total": total / scale}
@@ -248,30 +246,12 @@ def _kind(comment: str, path: Path, *, columns: int) -> str:
     """Whose file it is, by its comments first and its name second."""
     if "PDOS" in comment and "cm^-1" in comment:
         return "matdyn"
+    if plain_name(path) == "dos.out" and columns == 4:
+        return "gpumd"
     by_name = re.search(r"(?:total|projected|partial)_dos", path.name)
     if comment.lstrip("# ").startswith(("Sigma", "Tetrahedron")) or by_name:
         return "phonopy, projected" if columns > 2 else "phonopy"
     return "columns"
-
-
-_UNIT = r"(thz|mev|cm\s*(?:\^|\*\*)?\s*-\s*1|1/cm)"
-
-
-def _stated_unit(comment: str, path: Path) -> str | None:
-    """The unit that comments give for the frequency; a word for another quantity does not count.
-
-    Raises
-    ------
-    DosError
-        When they name several and none stands with the frequency.
-    """
-    with_frequency = re.findall(rf"(?i)(?:freq\w*|energ\w*|omega)\W{{0,3}}{_UNIT}", comment)
-    found = {unit.replace(" ", "").lower() for unit in with_frequency or re.findall(rf"(?i)\b{_UNIT}", comment)}
-    if len({MEV_PER_UNIT[_SPELLINGS[unit]] for unit in found}) > 1:
-        raise DosError(
-            f"{path.name} names several units", why=", ".join(sorted(found)), fix="Give unit=THz, cm-1 or meV."
-        )
-    return next(iter(found), None)
 
 
 def _by_element(projected: Floats, symbols: Sequence[str] | None, kind: str = "pymatgen") -> dict[str, Floats]:

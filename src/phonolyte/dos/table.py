@@ -39,6 +39,16 @@ def read_densities(path: str | Path) -> Iterator[PhononDos]:
         yield PhononDos(energies, total, parts, n_atoms=n_atoms, material_id=str(name), formula=str(first["formula"]))
 
 
+def read_density_file(path: Path, material_id: str, formula: str = "") -> PhononDos:
+    """Density of states of one crystal, as runs keep it: `energy_mev`, `total`, and a column an element."""
+    import pandas as pd
+
+    table = pd.read_parquet(path)
+    energies, total = table["energy_mev"].to_numpy(), table["total"].to_numpy()
+    parts = {name: table[name].to_numpy() for name in table.columns[2:]}
+    return PhononDos(energies, total, parts, formula=formula, material_id=material_id)
+
+
 def write_densities(densities: Iterable[PhononDos], path: str | Path) -> None:
     """Write densities on even grids as :func:`read_densities` reads them."""
     import pandas as pd

@@ -13,6 +13,7 @@ from phonolyte.chemistry.formulas import shares_of
 from phonolyte.chemistry.ions import check_ion
 from phonolyte.columns import Column
 from phonolyte.dos import PhononDos
+from phonolyte.dos.table import read_density_file
 from phonolyte.phonons.bands import band_structure, load_phonons, save_bands
 from phonolyte.phonons.calibration import Calibration
 from phonolyte.phonons.convergence import convergence
@@ -122,7 +123,7 @@ class PhononCalculation(Calculation):
     followed: ClassVar = {name: name for name in ("band_center_mev", "calibrated_mev", "lowest_mode_mev", "stable")}
     next_step: ClassVar = NextStep(
         "Is the lattice as soft as predicted, and stable? Minutes with a machine-learned potential.",
-        "phonolyte phonons {file} --engine dpa4 --ion {ion} -o phonons/",
+        "phonolyte phonons {input} --engine dpa4 --ion {ion} -o {run}/phonons/{name}",
     )
 
     settings_kind: ClassVar = PhononSettings
@@ -202,13 +203,14 @@ class PhononCalculation(Calculation):
         known = {**{name: _float(changes.get(name)) for name in CHANGES}, CHANGE_ERROR: changes.get(CHANGE_ERROR, "")}
         return {**first, **{name: value for name, value in row.items() if name not in first}, **known}
 
-    def verdict(self, row: Row) -> str:
+    @classmethod
+    def judge(cls, row: Row, limits: PhononLimits) -> str:
         """Reject what is not soft, and what is unstable where that is required."""
         calibrated = row["calibrated_mev"]
         center = float(row["band_center_mev"] if pd.isna(calibrated) else calibrated)
-        if center > self.limits.max_center_mev:
+        if center > limits.max_center_mev:
             return f"a band center of {center:.1f} meV"
-        if self.limits.stable and not row["stable"]:
+        if limits.stable and not row["stable"]:
             return f"unstable, a mode at {row['lowest_mode_mev']:.1f} meV"
         return ""
 
@@ -286,10 +288,7 @@ def density_file(run: Path, material_id: str) -> Path:
 
 def read_density(run: Path, material_id: str, formula: str = "") -> PhononDos:
     """Read a density of states of a run folder, ``dos/ID.parquet``."""
-    table = pd.read_parquet(density_file(run, material_id))
-    energies, total = table["energy_mev"].to_numpy(), table["total"].to_numpy()
-    parts = {name: table[name].to_numpy() for name in table.columns[2:]}
-    return PhononDos(energies, total, parts, formula=formula, material_id=material_id)
+    return read_density_file(density_file(run, material_id), material_id, formula)
 
 
 def _float(value: float | None) -> float:
