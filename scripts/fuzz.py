@@ -63,7 +63,7 @@ def as_crystals(path: Path) -> Outcome:
     raw = path.read_bytes()
     n_lines = sum(bool(line.strip()) for line in raw.decode(errors="replace").split("\n"))
     least = n_lines if path.suffix == ".jsonl" and b"\0" not in raw else 1
-    n = len(found.crystals) + len(found.failures)
+    n = len(found.crystals) + len(found.failures) + len(found.skipped)
     whole = any("cannot be read" in failure.message for failure in found.failures)
     return None if n >= least or whole or b"[]" in raw else f"{n} crystals and failures, {least} records"
 
@@ -234,6 +234,7 @@ def make_seeds(folder: Path) -> list[Seed]:
     study = 'ion = "Li"\nmax_center_mev = 40.0\nmin_gap_ev = 1\nwithout = ["e_hull"]\n[executor]\njobs = 2\n'
     rules = 'prototype = "li3ps4"\ncharge = "free"\nexclude = ["Tl"]\nradius_window = 1.2\n[slots.Li]\nmobile = true\n'
     seeds = [
+        *make_foreign_seeds(folder),
         Seed("salt.cif", cif, as_crystals),
         Seed("POSCAR", saved("POSCAR", lambda path: salts[0].to(str(path), fmt="poscar")), as_crystals),
         Seed("some.extxyz", (frame * 3).encode(), as_crystals),
@@ -264,6 +265,54 @@ def make_seeds(folder: Path) -> list[Seed]:
           (".parquet", ".csv", ".json", ".toml")),
     ]  # fmt: skip
     return [seed for seed in seeds if seed.raw]
+
+
+def make_foreign_seeds(folder: Path) -> list[Seed]:
+    """Files of other programs, and packed ones."""
+    import bz2
+    import zipfile
+
+    import numpy as np
+    from ase.build import bulk
+    from ase.db import connect
+    from ase.io import write
+    from scipy.io import netcdf_file
+
+    salt = bulk("NaCl", "rocksalt", a=5.64)
+    names = {"salt.xsf": "xsf", "geometry.in": "aims", "salt.cell": "castep-cell", "salt.abi": "abinit-in",
+             "pw.in": "espresso-in", "salt.traj": "traj", "XDATCAR": "vasp-xdatcar"}  # fmt: skip
+    for name, kind in names.items():
+        more = {"pseudopotentials": {"Na": "Na.upf", "Cl": "Cl.upf"}} if kind == "espresso-in" else {}
+        write(folder / name, [salt, salt] if kind in ("traj", "vasp-xdatcar") else salt, format=kind, **more)
+    connect(folder / "salt.db").write(salt, material_id="salt", e_hull_ev=0.1)
+    with zipfile.ZipFile(folder / "two.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("salt.xsf", "pw.in"):
+            archive.write(folder / name, name)
+    with netcdf_file(folder / "PHDOS.nc", "w") as file:
+        for name, values in (("wmesh", np.linspace(0, 0.05, 21)), ("phdos", np.sin(np.linspace(0, np.pi, 21)))):
+            file.createDimension(name, 21)
+            file.createVariable(name, "d", [name])[:] = values
+    points = "\n".join(f"  - symbol: {s}\n    coordinates: {x}\n    mass: 1.0"
+                       for s, x in zip(salt.symbols, salt.get_scaled_positions().tolist(), strict=True))  # fmt: skip
+    rows = "\n".join(f"  - {row}" for row in salt.cell.array.tolist())
+    phonopy = f"phonopy:\n  version: 2.7.0\nunit_cell:\n  lattice:\n{rows}\n  points:\n{points}\n"
+    castep = " BEGIN header\n Number of ions  2\n END header\n BEGIN DOS   Freq (cm-1)  g(f)  Na  Cl\n" + "".join(
+        f" {25 * i} {i * (9 - i)} {i} {i * (8 - i)}\n" for i in range(9)
+    )
+    attributes = {
+        "lattice_vectors": salt.cell.array.tolist(), "cartesian_site_positions": salt.positions.tolist(),
+        "species_at_sites": ["Na", "Cl"],
+        "species": [{"name": s, "chemical_symbols": [s], "concentration": [1.0]} for s in ("Na", "Cl")],
+    }  # fmt: skip
+    answer = {"data": [{"id": "x", "type": "structures", "attributes": attributes}], "meta": {}}
+    return [
+        *(Seed(name, (folder / name).read_bytes(), as_crystals) for name in (*names, "salt.db", "two.zip")),
+        Seed("salt.xsf.bz2", bz2.compress((folder / "salt.xsf").read_bytes()), as_crystals),
+        Seed("phonopy.yaml", phonopy.encode(), as_crystals),
+        Seed("optimade.json", json.dumps(answer).encode(), as_crystals),
+        Seed("salt.phonon_dos", f"{castep} END DOS\n".encode(), as_densities),
+        Seed("PHDOS.nc", (folder / "PHDOS.nc").read_bytes(), as_densities),
+    ]
 
 
 # How files are changed.

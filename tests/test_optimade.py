@@ -24,7 +24,8 @@ from typer.testing import CliRunner
 from phonolyte.cli import app
 from phonolyte.errors import SettingsError, SourceError, StructureError
 from phonolyte.sources import Optimade, fetch, web
-from phonolyte.sources.optimade import _crystal, _first_number
+from phonolyte.sources.optimade import _first_number
+from phonolyte.structures.dictionaries import crystal_from_optimade
 
 COMMAND = [sys.executable, "-c", "from phonolyte.cli import main; main()"]
 N_SALTS = 5000
@@ -208,12 +209,12 @@ def attributes(**more: Any) -> dict[str, Any]:
 )  # fmt: skip
 def test_what_is_no_ordered_crystal_is_refused_with_a_reason(wrong: dict[str, Any], kind: str):
     with pytest.raises(StructureError) as caught:
-        _crystal("x", attributes(**wrong))
+        crystal_from_optimade(attributes(**wrong), material_id="x")
     assert caught.value.kind == kind
 
 
 def test_positions_are_those_of_the_entry():
-    crystal = _crystal("x", attributes())
+    crystal = crystal_from_optimade(attributes(), material_id="x")
     assert crystal.formula == "LiF"
     assert crystal.frac_coords[1].tolist() == pytest.approx([0.5, 0.5, 0.5])
     assert crystal.volume_a3 == pytest.approx(16.0)

@@ -16,7 +16,6 @@ from pymatgen.core.structure import Structure
 
 from phonolyte.errors import StructureError
 from phonolyte.structures import Crystal, as_crystal, read
-from phonolyte.structures.cif import halls
 from phonolyte.structures.dictionaries import crystal_from_ase, crystal_from_pymatgen
 from phonolyte.structures.duplicates import find_duplicates
 from phonolyte.structures.families import family
@@ -171,12 +170,6 @@ def test_a_cif_that_only_names_its_group_is_expanded(tmp_path: Path, group: str,
     (crystal,) = read(tmp_path / "salt.cif").crystals
     assert len(crystal) == 8
     assert crystal.formula == "NaCl"
-
-
-def test_settings_of_a_group_are_told_apart():
-    assert len({halls()[name] for name in ("P21/n", "P21/c", "P121/n1")}) == 2
-    assert halls()["R-3:H"] != halls()["R-3:R"]
-    assert halls()["Fd-3m:1"] != halls()["Fd-3m:2"]
 
 
 def test_a_bad_frame_costs_one_row_and_integers_are_properties(tmp_path: Path):

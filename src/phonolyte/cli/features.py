@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from phonolyte.cli.options import with_settings
-from phonolyte.cli.terminal import Inputs, bar, console, finish, load_kernels, required
+from phonolyte.cli.terminal import FrameOption, Inputs, bar, console, finish, load_kernels, required
 from phonolyte.runs.executors import ExecutorSettings
 
 
@@ -16,6 +16,7 @@ from phonolyte.runs.executors import ExecutorSettings
 def features(
     where: ExecutorSettings,
     inputs: Inputs = None,
+    frame: FrameOption = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Table to write: .parquet or .csv.")] = Path(
         "features.parquet"
     ),
@@ -28,7 +29,7 @@ def features(
 
     load_kernels()
     table, failures, notes = verbs.features(
-        required(inputs), file=output, convention=convention, executor=where, progress=bar
+        required(inputs, frame), file=output, convention=convention, executor=where, progress=bar
     )
     console().print(f"[bold]{len(table)}[/] crystals, {table.shape[1] - 1} features -> ", end="")
     console().out(str(output), highlight=False)

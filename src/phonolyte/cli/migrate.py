@@ -9,7 +9,17 @@ import typer
 
 from phonolyte.barriers.neb import NEB, NebSettings
 from phonolyte.cli.options import with_settings
-from phonolyte.cli.terminal import EngineName, EngineOptions, Inputs, Output, SlurmHeader, bar, open_named, required
+from phonolyte.cli.terminal import (
+    EngineName,
+    EngineOptions,
+    FrameOption,
+    Inputs,
+    Output,
+    SlurmHeader,
+    bar,
+    open_named,
+    required,
+)
 from phonolyte.cli.tier import check_cluster, run_here, run_on_cluster
 from phonolyte.dynamics.trajectory import DynamicsSettings
 from phonolyte.errors import SettingsError
@@ -25,6 +35,7 @@ def migrate(
     where: ExecutorSettings,
     writes: OutputSettings,
     inputs: Inputs = None,
+    frame: FrameOption = None,
     method: Annotated[
         Literal["bvse", "neb", "md"],
         typer.Option(help="bvse: percolation, seconds a crystal; neb: barriers of hops; md: diffusivity."),
@@ -49,7 +60,7 @@ def migrate(
     from phonolyte.forces.engines import engine_options
     from phonolyte.percolation import PercolationCalculation
 
-    given, options, command = required(inputs), engine_options(option or []), f"migrate --method {method}"
+    given, options, command = required(inputs, frame), engine_options(option or []), f"migrate --method {method}"
     if (cluster or slurm_header) and method != "neb":
         raise SettingsError(f"--cluster does not go with --method {method}", fix="Leave it out.")
     if method == "bvse":

@@ -11,6 +11,7 @@ from phonolyte.cli.options import with_settings
 from phonolyte.cli.terminal import (
     EngineName,
     EngineOptions,
+    FrameOption,
     Inputs,
     Output,
     SlurmHeader,
@@ -28,6 +29,7 @@ def phonons(
     where: ExecutorSettings,
     writes: OutputSettings,
     inputs: Inputs = None,
+    frame: FrameOption = None,
     engine: EngineName = "dpa4",
     option: EngineOptions = None,
     output: Output = Path("out"),
@@ -55,7 +57,7 @@ def phonons(
     from phonolyte.phonons.calibration import Calibration
     from phonolyte.phonons.cluster import COMMAND, PhononsOnCluster, pw_script
 
-    given, options = required(inputs), engine_options(option or [])
+    given, options = required(inputs, frame), engine_options(option or [])
     learned = Calibration.load(Path(calibration)) if calibration and calibration != "none" else None
     job = check_cluster(cluster, engine, options, slurm_header, COMMAND)
     source = job.engine if job else open_named(engine, options)

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from phonolyte.cli.options import with_settings
-from phonolyte.cli.terminal import Inputs, Output, bar, console, finish, load_kernels, say
+from phonolyte.cli.terminal import (
+    FrameOption,
+    Inputs,
+    Output,
+    bar,
+    console,
+    finish,
+    load_kernels,
+    say,
+    with_frame,
+)  # fmt: skip
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 from phonolyte.screen.settings import ScreenSettings
 
@@ -19,6 +29,7 @@ def screen(
     where: ExecutorSettings,
     writes: OutputSettings,
     inputs: Inputs = None,
+    frame: FrameOption = None,
     output: Output = Path("out"),
     properties: Annotated[
         Path | None, typer.Option(help="CSV or Parquet: material_id, e_hull_ev (eV/atom), band_gap_ev (eV).")
@@ -33,8 +44,8 @@ def screen(
 
     load_kernels()
     result = verbs.screen(
-        inputs or None, folder=output, settings=criteria, properties=properties, model=model, output=writes,
-        executor=where, progress=bar,
+        with_frame(inputs or [], frame) or None, folder=output, settings=criteria, properties=properties, model=model,
+        output=writes, executor=where, progress=bar,
     )  # fmt: skip
     show_screening(result, output)
     finish(result.failures, nothing=result.table.empty, folder=output)
@@ -50,5 +61,6 @@ def show_screening(result: object, folder: Path) -> None:
     terminal.print(funnel_table(result))
     if result.n_ranked:
         terminal.print(candidates_table(result))
-    say(f"{result.n_ranked} candidates of {result.funnel[0].kept} materials -> {folder}/ranked.csv")
+    unjudged = f", not judged by {' and '.join(result.unjudged)} (unknown)" if result.unjudged else ""
+    say(f"{result.n_ranked} candidates of {result.funnel[0].kept} materials{unjudged} -> {folder}/ranked.csv")
     terminal.print("[dim]The band center is a proxy for ion mobility within a family, not a conductivity.[/]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -17,8 +17,14 @@ MOST_NOTES = 10
 Inputs = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="INPUT", help="Crystal files, folders, globs or tables: CIF, POSCAR, extXYZ, JSON, JSONL(.gz), Parquet."
+        metavar="INPUT",
+        help="Files, folders, globs, tables or runs of crystals: CIF, POSCAR, extXYZ, JSON, Parquet, inputs of other "
+        "programs. INPUT#ID is one crystal of them.",
     ),
+]
+FrameOption = Annotated[
+    Literal["first", "last", "all"] | None,
+    typer.Option(help="Frames of trajectories to read. Default: all of extended XYZ, the last one of others."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")]
 EngineName = Annotated[
@@ -33,11 +39,16 @@ SlurmHeader = Annotated[
 ]
 
 
-def required(inputs: list[str] | None) -> list[str]:
-    """Return the inputs of a command that has no default ones."""
+def required(inputs: list[str] | None, frame: str | None = None) -> list[str]:
+    """Return the inputs of a command that has no default ones, with the frames that are requested of them."""
     if not inputs:
         raise SettingsError("no INPUT was given", fix="Name files, folders or tables of crystals.")
-    return inputs
+    return with_frame(inputs, frame)
+
+
+def with_frame(inputs: list[str], frame: str | None) -> list[str]:
+    """Inputs with the frames that are requested of them."""
+    return [f"{name}#{frame}" if frame else name for name in inputs]
 
 
 def open_named(name: str, options: dict[str, Any]) -> Any:

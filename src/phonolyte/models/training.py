@@ -22,7 +22,7 @@ from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.formulas import composition_of
 from phonolyte.errors import Failure, StructureError, TableError
 from phonolyte.features import feature_names, featurize
-from phonolyte.files import as_number, as_numbers, column_names, read_table
+from phonolyte.files import as_number, as_numbers, column_names, plain_name, read_table
 from phonolyte.models.algorithms import FEATURE_SETS, STUDY, pipeline
 from phonolyte.models.card import model_card
 from phonolyte.models.center import BandCenterModel
@@ -33,6 +33,7 @@ from phonolyte.models.trees import TreeEnsemble
 from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics, n_folds
 from phonolyte.structures import Crystal, read
 from phonolyte.structures.reading import input_files
+from phonolyte.structures.run_results import is_run
 
 TARGET = "band_center_mev"
 STAGE = "train"
@@ -58,7 +59,9 @@ class LearningSet:
 
 
 def read_learning_set(path: str | Path, *, executor: Executor | None = None) -> tuple[LearningSet, list[Failure]]:
-    """Read crystals with a ``band_center_mev`` each, or a table of features that has that column.
+    """Read crystals with a ``band_center_mev`` each, a table of features that has that column, or a run of phonons.
+
+    Crystals that phonons have shown to be unstable are left out: what remains of such a center says less.
 
     Raises
     ------
@@ -68,17 +71,14 @@ def read_learning_set(path: str | Path, *, executor: Executor | None = None) -> 
     path = Path(path)
     if not path.exists():
         raise TableError(f"{path} does not exist", fix="Give the table to learn from.")
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in input_files([path]))).hexdigest()
+    used = sorted(path.glob("*.parquet")) if is_run(path) else input_files([path])
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in used)).hexdigest()
     features = _feature_table(path)
     if features is not None:
         return _from_features(features, path, digest)
     reading = read(path, executor=executor)
-    labelled = [c for c in reading.crystals if _number(c.properties.get(TARGET)) is not None]
-    unlabelled = [
-        _no_center(c.material_id, c.properties.get(TARGET), c.source)
-        for c in reading.crystals
-        if _number(c.properties.get(TARGET)) is None
-    ]
+    labelled = [c for c in reading.crystals if _is_labelled(c)]
+    unlabelled = [_not_labelled(c) for c in reading.crystals if not _is_labelled(c)]
     if len(labelled) < 2:
         raise TableError(
             f"{path.name} has {len(labelled)} compounds with a band center",
@@ -288,7 +288,7 @@ def _interval_scores(held_out: pd.DataFrame) -> dict[str, Any]:
 
 def _feature_table(path: Path) -> pd.DataFrame | None:
     """A table that holds features already, or None."""
-    if not path.name.removesuffix(".gz").endswith((".csv", ".tsv", ".parquet")):
+    if not plain_name(path).endswith((".csv", ".tsv", ".parquet")):
         return None
     if not set(feature_names()[:16]) <= set(column_names(path)):
         return None
@@ -345,6 +345,19 @@ def _with_elements(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
             failures.append(Failure(str(name), STAGE, error.kind, str(error), str(path)))
     column = pd.Series(elements, index=table.index, dtype=object)
     return table.assign(elements=column)[column.notna()], failures
+
+
+def _is_labelled(crystal: Crystal) -> bool:
+    """Whether a crystal has a center to learn from, and was not found to be unstable."""
+    properties = crystal.properties
+    return _number(properties.get(TARGET)) is not None and properties.get("stable") is not False
+
+
+def _not_labelled(crystal: Crystal) -> Failure:
+    if _number(crystal.properties.get(TARGET)) is None:
+        return _no_center(crystal.material_id, crystal.properties.get(TARGET), crystal.source)
+    message = "it has imaginary modes, and what remains of such a center says less. Leave it out."
+    return Failure(crystal.material_id, STAGE, "Unstable", message, crystal.source)
 
 
 def _no_center(name: str, value: Any, source: str) -> Failure:

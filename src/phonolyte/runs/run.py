@@ -31,7 +31,8 @@ from phonolyte.runs.records import CRYSTALS, FAILURES, ITEMS, Row
 from phonolyte.settings import read_toml
 from phonolyte.structures import Crystal
 from phonolyte.structures.crystal_table import TABLE_COLUMNS
-from phonolyte.structures.reading import RUN_RECORD
+from phonolyte.structures.reading import Skipped
+from phonolyte.structures.run_results import RUN_RECORD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,6 +220,15 @@ class Run:
         known = set(self.failures)
         self.failures += [failure for failure in failures if failure not in known]
         self._write_failures()
+
+    def add_skipped(self, files: Sequence[Skipped]) -> None:
+        """Write the files of the input that are not structures to ``skipped.csv``, where there are any."""
+        import pandas as pd
+
+        if files:
+            self.write_table(
+                "skipped.csv", pd.DataFrame({"file": [f.file for f in files], "why": [f.reason for f in files]})
+            )
 
     def add_note(self, note: str) -> None:
         """Add a note that is recorded, and shown at the end of the command."""

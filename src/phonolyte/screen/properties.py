@@ -10,12 +10,13 @@ import pandas as pd
 
 from phonolyte.errors import TableError
 from phonolyte.files import MISSING, as_number, as_numbers, read_table
+from phonolyte.structures.crystal import PROPERTY_NAMES
 
 PROPERTY_COLUMNS = ("e_hull_ev", "band_gap_ev")
 
 
 def read_properties(path: str | Path) -> pd.DataFrame:
-    """Read a table of properties (CSV or Parquet), indexed by `material_id`.
+    """Read a table of properties (CSV or Parquet), indexed by `material_id`; the names of mp-api are understood.
 
     Raises
     ------
@@ -30,6 +31,7 @@ def read_properties(path: str | Path) -> pd.DataFrame:
             why=f"it has {', '.join(map(str, table.columns[:6]))}",
             fix="Name the column that identifies the materials.",
         )
+    table = table.rename(columns={theirs: ours for theirs, ours in PROPERTY_NAMES.items() if ours not in table})
     columns = [column for column in PROPERTY_COLUMNS if column in table]
     if not columns:
         raise TableError(f"{path.name} has none of {', '.join(PROPERTY_COLUMNS)}", fix="Name the columns so.")

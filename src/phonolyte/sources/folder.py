@@ -11,12 +11,15 @@ from typing import Any, ClassVar
 
 from phonolyte.dos import PhononDos, read_dos
 from phonolyte.dos.readers import read_all
+from phonolyte.dos.table import read_density_file
 from phonolyte.errors import DosError, Failure, SourceError
-from phonolyte.files import files_in, read_bytes, well_formed
+from phonolyte.files import files_in, plain_name, read_bytes, well_formed
+from phonolyte.runs.records import file_name
 from phonolyte.sources.entry import STAGE, Entry, Page
 from phonolyte.structures import Crystal
 from phonolyte.structures.readers import reader_for
-from phonolyte.structures.reading import RUN_RECORD, read_file
+from phonolyte.structures.reading import read_file
+from phonolyte.structures.run_results import CRYSTALS, is_run
 
 _NAMED_DOS = re.compile(r"(?i)(?:^|[._-])(?:(?:phonon|total|projected|partial|ph)[._-]?)?dos$|\.dos$|\.dat$")
 _OF_SUPERCELLS = re.compile(r"(?i)^(?:SPOSCAR|POSCAR-\d+)")
@@ -27,7 +30,7 @@ class Folder:
     """A folder with crystals and phonon densities of states.
 
     They belong together when one file has both; when each is the only one in a sub-folder; or when their files have
-    one name, less the ending and less words such as ``_dos``.
+    one name, less the ending and less words such as ``_dos``. A run of phonons gives its crystals with its results.
 
     Attributes
     ----------
@@ -65,6 +68,9 @@ class Folder:
         """
         if not self.path.is_dir():
             raise SourceError(f"{self.path} is not a folder", fix="Give the folder with crystals and densities.")
+        if is_run(self.path):
+            yield _read_run(self.path).as_whole()
+            return
         whole, groups, lost = _sort_files(self.path)
         pages = [Page([], lost)]
         pages += [_read_whole(path, self.unit) for path in whole]
@@ -88,7 +94,7 @@ def _sort_files(root: Path) -> tuple[list[Path], dict[str, _Group], list[Failure
     whole: list[Path] = []
     lost: list[Failure] = []
     folders: dict[Path, list[tuple[Path, bool]]] = defaultdict(list)
-    for path in files_in(root, leave=lambda folder: (folder / RUN_RECORD).is_file()):
+    for path in files_in(root, leave=is_run):
         try:
             has_crystal, has_dos = _content(path)
         except SourceError as error:
@@ -121,12 +127,26 @@ def _content(path: Path) -> tuple[bool, bool]:
 
 def _plain_name(path: Path) -> str:
     """Name without the ending of a text file; ``.dos`` and ``.dat`` stay, since they say what is in it."""
-    return re.sub(r"(?i)\.(?:gz|txt|json|csv)$", "", path.name.removesuffix(".gz"))
+    return re.sub(r"(?i)\.(?:gz|txt|json|csv)$", "", plain_name(path))
 
 
 def _stem(path: Path) -> str:
     """What a file shares with those of the same material."""
     return _NAMED_DOS.sub("", path.name.partition(".")[0]) or path.name.partition(".")[0]
+
+
+def _read_run(run: Path) -> Page:
+    """The materials of a run of phonons, with what it has computed of them."""
+    reading = read_file(run / CRYSTALS)
+
+    def pair(name: str, crystal: Crystal) -> Entry:
+        path = run / "dos" / f"{file_name(name)}.parquet"
+        properties = {key: value for key, value in crystal.properties.items() if key.endswith(("_ev", "_mev"))}
+        dos = read_density_file(path, name, crystal.formula) if path.is_file() else None
+        return Entry.from_crystal(crystal, properties, dos=dos)
+
+    page = Page.from_items([(crystal.material_id, crystal) for crystal in reading.crystals], pair, source=str(run))
+    return replace(page, failures=[*reading.failures, *page.failures])
 
 
 def _read_whole(path: Path, unit: str | None) -> Page:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
-import numpy as np
-
-from phonolyte.errors import MissingExtraError, SettingsError, SourceError, StructureError
+from phonolyte.errors import MissingExtraError, SettingsError, SourceError
 from phonolyte.runs.citations import bibtex
 from phonolyte.sources.entry import Entry, Page
 from phonolyte.sources.registry import optimade_fields, providers
-from phonolyte.structures import Crystal
+from phonolyte.structures.dictionaries import crystal_from_optimade
 
 STRUCTURE_FIELDS = (
     "lattice_vectors", "cartesian_site_positions", "species", "species_at_sites", "nperiodic_dimensions",
@@ -192,42 +190,7 @@ def _next_url(links: Mapping[str, Any]) -> str:
 
 def _entry(name: str, attributes: Mapping[str, Any], *, fields: Mapping[str, list[str]]) -> Entry:
     properties = {target: _first_number(attributes, names) for target, names in fields.items() if names}
-    return Entry.from_crystal(_crystal(name, attributes), properties)
-
-
-def _crystal(name: str, attributes: Mapping[str, Any]) -> Crystal:
-    """The crystal of an entry; the package's own adapters want fields that servers leave out.
-
-    Raises
-    ------
-    StructureError
-        When it is disordered, not periodic in three directions, or without a cell.
-    """
-    missing = [key for key in STRUCTURE_FIELDS[:4] if not attributes.get(key)]
-    if missing:
-        raise StructureError(f"{name} has no {missing[0]}", why="the database gives none", kind="NoStructure")
-    if attributes.get("nperiodic_dimensions", 3) not in (3, None):
-        raise StructureError(
-            f"{name} is periodic in {attributes['nperiodic_dimensions']} dimensions", kind="NotPeriodic"
-        )
-    species = {kind["name"]: kind for kind in attributes["species"]}
-    _check_order(name, species, attributes.get("structure_features") or ())
-    lattice = np.array(attributes["lattice_vectors"], float)
-    positions = np.array(attributes["cartesian_site_positions"], float)
-    symbols = [species[kind]["chemical_symbols"][0] for kind in attributes["species_at_sites"]]
-    return Crystal.of(name, lattice, symbols, np.linalg.solve(lattice.T, positions.T).T)
-
-
-def _check_order(name: str, species: Mapping[str, Any], features: Iterable[str]) -> None:
-    """Refuse sites that hold several elements, or one only partly, and atoms whose place is not told."""
-    for kind in species.values():
-        if len(kind["chemical_symbols"]) != 1 or min(kind.get("concentration") or [1.0]) < 1.0:
-            why = f"a site holds {', '.join(kind['chemical_symbols'])}"
-            fix = "Choose an ordered arrangement first."
-            raise StructureError("partial occupancy", why=why, fix=fix, kind="PartialOccupancy")
-    hidden = sorted({"disorder", "implicit_atoms", "site_attachments", "assemblies"}.intersection(features))
-    if hidden:
-        raise StructureError(f"{name} is not an ordered crystal", why=f"it has {hidden[0]}", kind="PartialOccupancy")
+    return Entry.from_crystal(crystal_from_optimade(attributes, material_id=name), properties)
 
 
 def _first_number(attributes: Mapping[str, Any], names: list[str]) -> float | None:

@@ -21,7 +21,6 @@ from phonolyte.runs.records import checksum
 from phonolyte.sources.cache import obtain
 from phonolyte.sources.entry import Entry, Page, crystal_from_dict
 from phonolyte.sources.registry import Dataset, dataset
-from phonolyte.structures import Crystal
 from phonolyte.units import MEV_PER_INVERSE_CM
 
 Row = Mapping[str, str]
@@ -166,12 +165,12 @@ def _literal(text: str) -> Any:
 
 
 def _read_cif(name: str, text: str) -> Entry:
-    from phonolyte.structures.cif import blocks_with_a_cell, structure_of
+    from phonolyte.structures.cif import blocks_with_a_cell, crystal_from_cif
 
     blocks = blocks_with_a_cell(text)
     if not blocks:
         raise SourceError(f"{name} has no structure", why="the set has no CIF of it", kind="NoStructure")
-    return Entry.from_crystal(Crystal.from_pymatgen(structure_of(blocks[0]), material_id=name), {})
+    return Entry.from_crystal(crystal_from_cif(blocks[0], material_id=name), {})
 
 
 def _members(path: Path) -> dict[str, str]:

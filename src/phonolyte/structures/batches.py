@@ -9,6 +9,7 @@ from typing import Any
 
 from phonolyte.structures.crystal_table import count_rows, is_crystal_table, read_rows
 from phonolyte.structures.reading import Reading, expand, failure_of, from_object, read_file
+from phonolyte.structures.run_results import results_beside, with_results
 
 SIZE = 2000
 """Crystals of a batch."""
@@ -30,7 +31,7 @@ class Batch:
     rows
         First row of a crystal table, and the one after the last.
     reading
-        Crystals and failures that are at hand.
+        Crystals, failures and skipped files that are at hand.
     """
 
     size: int
@@ -42,11 +43,7 @@ class Batch:
         """Read the batch; names are those of the source, which may repeat."""
         if self.rows is not None:
             return _read_slice(self.files[0], *self.rows)
-        parts = [self.reading, *map(read_file, self.files)]
-        return Reading(
-            [crystal for part in parts for crystal in part.crystals],
-            [failure for part in parts for failure in part.failures],
-        )
+        return Reading.joined([self.reading, *map(read_file, self.files)])
 
 
 def plan_batches(inputs: Any) -> list[Batch]:
@@ -79,8 +76,8 @@ def _of_parts(parts: Sequence[Path | Reading]) -> list[Batch]:
         chunk = parts[start : start + FILES]
         readings = [part for part in chunk if isinstance(part, Reading)]
         if len(readings) == len(chunk):  # objects
-            joined = Reading([c for r in readings for c in r.crystals], [f for r in readings for f in r.failures])
-            batches.append(Batch(len(chunk), reading=joined))
+            joined = Reading.joined(readings)
+            batches.append(Batch(len(joined.crystals) + len(joined.failures), reading=joined))
         else:
             batches += _alternate(chunk)
     return batches
@@ -94,7 +91,7 @@ def _alternate(parts: Sequence[Path | Reading]) -> list[Batch]:
             files.append(part)
             continue
         batches += [Batch(len(files), tuple(files))] if files else []
-        batches.append(Batch(1, reading=part))
+        batches.append(Batch(len(part.crystals) + len(part.failures), reading=part))
         files = []
     return [*batches, *([Batch(len(files), tuple(files))] if files else [])]
 
@@ -119,10 +116,11 @@ def _read_slice(path: Path, start: int, stop: int) -> Reading:
     """Read some rows of a crystal table; whatever goes wrong becomes a failure."""
     reading = Reading()
     try:
+        results = results_beside(path)
         for number, (name, make) in enumerate(read_rows(path, start, stop), start=start + 1):
             name = name or f"{path.stem}-{number}"
             try:
-                reading.crystals.append(replace(make(name), source=str(path)))
+                reading.crystals.append(with_results(replace(make(name), source=str(path)), results))
             except Exception as error:  # a bad row costs one row
                 reading.failures.append(failure_of(error, name, path))
     except Exception as error:

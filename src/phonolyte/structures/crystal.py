@@ -48,6 +48,8 @@ class Crystal:
         Whatever came along in the source (``e_hull_ev``, ``band_center_mev``, ...).
     source
         The file it was read from, empty for one made in memory.
+    oxidation_states
+        Oxidation state of each element as the source gives it, the mean over its sites; empty where it gives none.
     """
 
     material_id: str
@@ -56,6 +58,7 @@ class Crystal:
     frac_coords: Floats
     properties: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
+    oxidation_states: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -67,6 +70,7 @@ class Crystal:
         *,
         properties: Mapping[str, Any] | None = None,
         source: str = "",
+        oxidation_states: Mapping[str, float] | None = None,
     ) -> Crystal:
         """Make a crystal from plain values: wrap it, check it; one without a name goes by its formula.
 
@@ -86,18 +90,22 @@ class Crystal:
                 kind="BadShape",
             ) from None
         numbers = np.array([atomic_number(s) for s in species], dtype=np.int64)
-        crystal = cls(material_id, cell, numbers, wrap(coords), properties or {}, source)
+        crystal = cls(material_id, cell, numbers, wrap(coords), properties or {}, source, oxidation_states or {})
         check(crystal)
         return crystal if material_id else replace(crystal, material_id=crystal.formula)
 
     @classmethod
     def from_pymatgen(cls, structure: Structure, *, material_id: str = "", **more: Any) -> Crystal:
-        """Convert a pymatgen ``Structure``; oxidation states and site properties are dropped."""
+        """Convert a pymatgen ``Structure``; site properties are dropped."""
         for site in structure:
             if not site.is_ordered:
                 raise _disordered(site.species_string)
         symbols = [_symbol_of(site.specie) for site in structure]
         more.setdefault("properties", plain(structure.properties))
+        states = [
+            (symbol, getattr(site.specie, "oxi_state", None)) for symbol, site in zip(symbols, structure, strict=True)
+        ]
+        more.setdefault("oxidation_states", mean_states(states))
         return cls.of(material_id, structure.lattice.matrix, symbols, structure.frac_coords, **more)
 
     @classmethod
@@ -301,6 +309,16 @@ def _disordered(species: str) -> StructureError:
     )
 
 
+def mean_states(sites: Iterable[tuple[str, float | None]]) -> dict[str, float]:
+    """Mean oxidation state of each element over its sites; empty where a site has none."""
+    states: dict[str, list[float]] = {}
+    for symbol, state in sites:
+        if state is None or not np.isfinite(state):
+            return {}
+        states.setdefault(symbol, []).append(float(state))
+    return {symbol: sum(values) / len(values) for symbol, values in states.items()} if states else {}
+
+
 def wrap(frac_coords: Floats) -> Floats:
     """Return fractional coordinates (n, 3) wrapped into [0, 1)."""
     with np.errstate(invalid="ignore"):  # infinity is refused later, with words
@@ -309,7 +327,17 @@ def wrap(frac_coords: Floats) -> Floats:
     return wrapped
 
 
+PROPERTY_NAMES = {"energy_above_hull": "e_hull_ev", "e_above_hull": "e_hull_ev", "band_gap": "band_gap_ev"}
+"""Properties as documents of the Materials Project name them, and as Phonolyte does: both in eV."""
+
+
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the values that a table can hold: text, numbers, truth values; NumPy scalars become Python's."""
+    """Those of the values that a table can hold, under Phonolyte's names; a metal has a band gap of 0."""
     scalars = {str(key): value.item() if isinstance(value, np.generic) else value for key, value in values.items()}
-    return {key: value for key, value in scalars.items() if value is None or isinstance(value, (str, int, float))}
+    held = {key: value for key, value in scalars.items() if value is None or isinstance(value, (str, int, float))}
+    for theirs, ours in PROPERTY_NAMES.items():
+        if held.get(theirs) is not None and held.get(ours) is None:
+            held[ours] = held[theirs]
+    if held.get("is_metal") is True and held.get("band_gap_ev") is None:
+        held["band_gap_ev"] = 0.0
+    return held

@@ -6,7 +6,7 @@ size it states. Here a cell, species and coordinates are taken from it, and noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from phonolyte.arrays import Floats
 from phonolyte.errors import ReadError, StructureError
-from phonolyte.structures.crystal import Crystal, plain
+from phonolyte.structures.crystal import Crystal, mean_states, plain
 
 PARTLY = 1e-8
 """An occupancy that misses 1 by more than this is partial."""
@@ -23,7 +23,7 @@ _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 
 
 def crystal_from_pymatgen(data: Any, *, material_id: str = "", properties: Mapping[str, Any] | None = None) -> Crystal:
-    """The crystal of ``Structure.as_dict()``; oxidation states and properties of sites are dropped.
+    """The crystal of ``Structure.as_dict()``; properties of sites are dropped.
 
     Raises
     ------
@@ -44,7 +44,15 @@ def crystal_from_pymatgen(data: Any, *, material_id: str = "", properties: Mappi
     if properties is None:
         own = data.get("properties")
         properties = plain(own) if isinstance(own, Mapping) else {}
-    return Crystal.of(material_id, _lattice(data["lattice"]), symbols, np.array(coords), properties=properties)
+    states = mean_states(zip(symbols, map(_oxidation_state, sites), strict=True))
+    return Crystal.of(
+        material_id,
+        _lattice(data["lattice"]),
+        symbols,
+        np.array(coords),
+        properties=properties,
+        oxidation_states=states,
+    )
 
 
 def crystal_from_ase(data: Mapping[str, Any], *, material_id: str = "", **more: Any) -> Crystal:
@@ -67,6 +75,52 @@ def crystal_from_ase(data: Mapping[str, Any], *, material_id: str = "", **more: 
         raise _incomplete(f"it has {len(numbers)} numbers and {len(positions)} positions")
     atoms = Atoms(numbers=numbers.astype(int), positions=positions, cell=cell, pbc=pbc if len(pbc) == 3 else pbc[0])
     return Crystal.from_ase(atoms, material_id=material_id, **more)
+
+
+def crystal_from_optimade(attributes: Any, *, material_id: str = "") -> Crystal:
+    """The crystal of the attributes of an entry of OPTIMADE.
+
+    Raises
+    ------
+    StructureError
+        When it lacks a cell or sites, is not periodic in three directions, is disordered, or cannot be used.
+    """
+    needed = ("lattice_vectors", "cartesian_site_positions", "species", "species_at_sites")
+    missing = [key for key in needed if not isinstance(attributes, Mapping) or not attributes.get(key)]
+    if missing:
+        raise StructureError(f"the entry has no {missing[0]}", why="the database gives none", kind="NoStructure")
+    if attributes.get("nperiodic_dimensions", 3) not in (3, None):
+        dimensions = attributes["nperiodic_dimensions"]
+        raise StructureError(f"the entry is periodic in {dimensions} dimensions", kind="NotPeriodic")
+    kinds = attributes["species"]
+    if not isinstance(kinds, list) or not all(isinstance(kind, Mapping) for kind in kinds):
+        raise _incomplete("'species' is not a list of records")
+    species = {str(kind.get("name")): kind for kind in kinds}
+    _check_order(species, attributes.get("structure_features") or ())
+    unknown = [str(name) for name in attributes["species_at_sites"] if str(name) not in species]
+    if unknown:
+        raise _incomplete(f"the species {unknown[0]!r:.40} of a site is not among its species")
+    lattice = _numbers(attributes["lattice_vectors"], "'lattice_vectors'", (3, 3))
+    positions = _numbers(attributes["cartesian_site_positions"], "'cartesian_site_positions'", (-1, 3))
+    symbols = [species[str(name)]["chemical_symbols"][0] for name in attributes["species_at_sites"]]
+    if abs(np.linalg.det(lattice)) < 1e-9:
+        raise _incomplete("its cell has no volume")
+    return Crystal.of(material_id, lattice, symbols, positions @ np.linalg.inv(lattice))
+
+
+def _check_order(species: Mapping[str, Any], features: Iterable[str]) -> None:
+    """Refuse sites that hold several elements, or one only partly, and atoms that have no positions."""
+    for kind in species.values():
+        symbols, shares = kind.get("chemical_symbols"), kind.get("concentration") or [1.0]
+        if not isinstance(symbols, list) or not symbols or kind.get("attached"):
+            raise _incomplete("a species has no elements, or has atoms attached to it")
+        if len(symbols) != 1 or min(shares) < 1.0 - PARTLY:
+            why = f"a site holds {', '.join(map(str, symbols))}"
+            fix = "Choose an ordered arrangement first."
+            raise StructureError("partial occupancy", why=why, fix=fix, kind="PartialOccupancy")
+    hidden = sorted({"disorder", "implicit_atoms", "site_attachments", "assemblies"}.intersection(features))
+    if hidden:
+        raise StructureError("the entry is not an ordered crystal", why=f"it has {hidden[0]}", kind="PartialOccupancy")
 
 
 def _lattice(data: Any) -> Floats:
@@ -105,6 +159,12 @@ def _symbol(site: Any, number: int) -> str:
     if not isinstance(names[0], str):
         raise _incomplete(f"the element of site {number} is {str(names[0])[:20]!r}")
     return names[0]
+
+
+def _oxidation_state(site: Mapping[str, Any]) -> float | None:
+    """State of the one species of a site; None where the dictionary has none."""
+    state = next((part.get("oxidation_state") for part in site["species"] if part.get("occu", 1.0) != 0.0), None)
+    return float(state) if isinstance(state, (int, float)) else None
 
 
 def _ase_array(data: Mapping[str, Any], name: str, shape: tuple[int, ...] | None) -> Floats:

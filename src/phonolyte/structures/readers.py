@@ -1,104 +1,139 @@
 """Readers: one small function a format, from a file to records of a crystal still unchecked.
 
-Each reader yields ``(material_id or "", make)`` for every structure in its file, where ``make(id)`` builds
-the :class:`Crystal` or raises; so one bad record costs one row, not the file.
+Each reader gives ``(material_id or "", make)`` for every structure in its file, where ``make(id)`` builds the
+:class:`Crystal` or raises; so one bad record costs one row, not the file.
 """
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import re
-import warnings
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from phonolyte.errors import ReadError, StructureError
-from phonolyte.files import parse_json, read_bytes
-from phonolyte.structures.cif import blocks_with_a_cell, structure_of
-from phonolyte.structures.crystal import Crystal, plain
+from phonolyte.errors import ReadError
+from phonolyte.files import open_unpacked, plain_name, read_bytes
+from phonolyte.structures.cif import blocks_with_a_cell, crystal_from_cif
+from phonolyte.structures.crystal import Crystal
 from phonolyte.structures.crystal_table import Record, read_rows
-from phonolyte.structures.dictionaries import crystal_from_ase, crystal_from_pymatgen
+from phonolyte.structures.json_records import ID_KEYS, fail_with, record_of, records_in_json, records_in_lines
+from phonolyte.structures.poscar import crystal_from_poscar, frames_of_xdatcar
+from phonolyte.structures.programs import frames_of_text, frames_of_trajectory, rows_of_database, text_format
 
-Reader = Callable[[Path], Iterator[Record]]
+Frame = Literal["first", "last", "all"]
+"""Which frames of a trajectory are crystals."""
 
-_ID_KEYS = ("material_id", "mp_id", "task_id", "id")
+HEAD = 20_000
+"""Bytes of a file that show its format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What reads a format.
+
+    Attributes
+    ----------
+    read
+        Gives the records of a file.
+    frame
+        Frames that count unless others are requested; None for a format whose entries are not frames.
+    """
+
+    read: Callable[[Path], Iterable[Record]]
+    frame: Frame | None = None
+
+    def records(self, path: Path, frame: Frame | None) -> tuple[list[Record], Exception | None]:
+        """The records of a file, of a trajectory those of its requested frames, and the error that ended reading."""
+        records: list[Record] = []
+        error = None
+        try:
+            records.extend(self.read(path))
+        except Exception as reason:  # a foreign parser can raise anything at a bad file
+            error = reason
+        chosen = (frame or self.frame) if self.frame else "all"
+        return {"first": records[:1], "last": records[-1:], "all": records}[chosen], error
 
 
 def reader_for(path: Path) -> Reader | None:
     """The reader that suits a file, by content first and name second; None when nothing suits."""
     head = _head(path)
-    name = path.name.lower().removesuffix(".gz")
+    name = plain_name(path).lower()
     if head.startswith(b"PAR1"):
-        return read_crystal_table
-    if name.endswith((".jsonl", ".ndjson")):
-        return read_jsonl
-    if name.endswith(".json") or head.lstrip()[:1] in (b"{", b"["):
-        return read_json
-    if name.endswith((".csv", ".tsv")):
-        return read_csv
+        return Reader(read_rows)
+    if head.startswith(b"SQLite format 3"):
+        return Reader(rows_of_database)
+    if head.startswith(b"- of Ulm"):
+        return Reader(_read_trajectory, "last")
+    by_name = next((reader for endings, reader in _BY_NAME.items() if name.endswith(endings)), None)
+    if by_name is not None:
+        return by_name
+    if head.lstrip()[:1] in (b"{", b"["):
+        return Reader(_read_json)
     if re.search(rb"(?mi)^\s*data_|^\s*_cell_length_a", head):
-        return read_cif
-    if _is_poscar_name(path.name):
-        return read_poscar
-    if name.endswith((".xyz", ".extxyz")):
-        return read_extxyz
-    if name.endswith((".cif", ".mcif")):
-        return read_cif
-    if name.endswith(".parquet"):
-        return read_crystal_table
-    return None
+        return Reader(_read_cif)
+    if re.search(r"(^|[._-])xdatcar", name):
+        return Reader(_read_xdatcar, "last")
+    if re.search(r"(^|[._-])(poscar|contcar)([._-]|$)|\.vasp$", name):
+        return Reader(_read_poscar)
+    kind = text_format(head.decode("utf-8", errors="replace"))
+    if kind is not None:
+        return Reader(partial(_read_text, kind), "last")
+    return {"cif": Reader(_read_cif), "mcif": Reader(_read_cif), "parquet": Reader(read_rows)}.get(
+        name.rpartition(".")[2]
+    )
 
 
-def read_cif(path: Path) -> Iterator[Record]:
-    """Crystallographic Information File, through pymatgen; every data block with a cell is a crystal."""
+def _read_cif(path: Path) -> Iterator[Record]:
+    """Crystallographic Information File; every data block with a cell is a crystal."""
     blocks = blocks_with_a_cell(_text(path))
     if not blocks:
         raise ReadError(f"{path.name} holds no structure", fix="Give a CIF with a cell and atom sites.")
-    for block in blocks:
-        yield "", lambda name, b=block: Crystal.from_pymatgen(structure_of(b), material_id=name)  # type: ignore[misc]
+    return (("", partial(_named, crystal_from_cif, block)) for block in blocks)
 
 
-def read_poscar(path: Path) -> Iterator[Record]:
-    """VASP POSCAR or CONTCAR, through pymatgen; element symbols must be in the file."""
-    from pymatgen.io.vasp.inputs import Poscar
-
-    text = _text(path)
-    lines = text.splitlines()
-    if len(lines) < 7:
-        raise ReadError(f"{path.name} is no complete POSCAR", why=f"it has {len(lines)} lines", fix="Copy it again.")
-    if not re.match(r"\s*[A-Za-z]", lines[5]):
-        raise ReadError(
-            f"{path.name} names no elements",
-            why="line 6 of a VASP 4 POSCAR gives counts only, and guessing elements would be wrong",
-            fix="Write the element symbols on a line before the counts (VASP 5 format).",
-        )
-    counts = re.findall(r"\d+", lines[6])
-    if any(len(count) > 9 for count in counts) or sum(map(int, counts)) > len(lines):
-        raise ReadError(
-            f"{path.name} cannot be read",
-            why=f"line 7 counts {lines[6].strip()[:40]} atoms, and the file has {len(lines)} lines",
-            fix="Copy it again.",
-        )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        structure = Poscar.from_str(text).structure
-    yield "", lambda name: Crystal.from_pymatgen(structure, material_id=name)
+def _named(make: Callable[..., Crystal], content: object, name: str) -> Crystal:
+    return make(content, material_id=name)
 
 
-def read_extxyz(path: Path) -> Iterator[Record]:
-    """Extended XYZ, every frame, through ASE."""
+def _read_poscar(path: Path) -> Iterator[Record]:
+    """VASP POSCAR or CONTCAR, of version 4 where something names the elements."""
+    yield "", partial(_named, crystal_from_poscar, _text(path))
+
+
+def _read_xdatcar(path: Path) -> Iterator[Record]:
+    return (("", make) for make in frames_of_xdatcar(_text(path)))
+
+
+def _read_trajectory(path: Path) -> Iterator[Record]:
+    return (("", make) for make in frames_of_trajectory(path))
+
+
+def _read_text(kind: str, path: Path) -> Iterator[Record]:
+    return (("", make) for make in frames_of_text(_text(path), kind))
+
+
+def _read_json(path: Path) -> Iterator[Record]:
+    return records_in_json(_text(path), path.name)
+
+
+def _read_jsonl(path: Path) -> Iterator[Record]:
+    return records_in_lines(_text(path), path.name)
+
+
+def _read_extxyz(path: Path) -> Iterator[Record]:
+    """Extended XYZ, through ASE."""
     for frame in _frames(_text(path).split("\n")):
         comment = frame[1] if len(frame) > 1 else ""
-        found = (re.search(rf"(?:^|\s){key}=(?:\"([^\"]*)\"|(\S+))", comment) for key in _ID_KEYS)
+        found = (re.search(rf"(?:^|\s){key}=(?:\"([^\"]*)\"|(\S+))", comment) for key in ID_KEYS)
         name = next((match.group(1) or match.group(2) for match in found if match), "")
-        yield name, lambda i, f=frame: _from_frame(f, i)  # type: ignore[misc]
+        yield name, partial(_from_frame, frame)
 
 
-def _frames(lines: list[str]) -> Iterator[list[str]]:
+def _frames(lines: Sequence[str]) -> Iterator[Sequence[str]]:
     """Lines of each frame; a frame begins with the number of its atoms, so a bad one does not spoil the next."""
     start = 0
     while start < len(lines):
@@ -110,7 +145,7 @@ def _frames(lines: list[str]) -> Iterator[list[str]]:
         start += count + 2
 
 
-def _from_frame(lines: list[str], name: str) -> Crystal:
+def _from_frame(lines: Sequence[str], name: str) -> Crystal:
     from ase.io import read
 
     stated = re.search(r"(?i)properties=\"?([\w:]*)", lines[1] if len(lines) > 1 else "")
@@ -121,49 +156,12 @@ def _from_frame(lines: list[str], name: str) -> Crystal:
             why=f"its properties have {sum(widths):,} columns, its first atom {len(lines[2].split())}",
             fix="Write it again.",
         )
-    atoms = read(io.StringIO("\n".join(lines) + "\n"), format="extxyz")
+    uncharged = [*lines[:2], *(re.sub(r"^(\s*[A-Z][a-z]?)\d*[+-]\d*(?=\s)", r"\1", line) for line in lines[2:])]
+    atoms = read(io.StringIO("\n".join(uncharged) + "\n"), format="extxyz")
     return Crystal.from_ase(atoms, material_id=name)
 
 
-def read_json(path: Path) -> Iterator[Record]:
-    """JSON: a pymatgen structure, a record with one, a list or mapping of them, or an ASE database."""
-    text = _text(path)
-    try:
-        data = parse_json(text)
-    except ValueError as error:
-        if _is_first_line_whole(text):
-            yield from read_jsonl(path)
-            return
-        raise ReadError(
-            f"{path.name} cannot be read",
-            why=f"{type(error).__name__}: {error}",
-            fix="Check that the file is complete, or write it again.",
-        ) from None
-    yield from _from_json(data, path)
-
-
-def _is_first_line_whole(text: str) -> bool:
-    """Whether a text that is not JSON begins with a line that is."""
-    first, _, rest = text.strip().partition("\n")
-    try:
-        return bool(rest.strip()) and isinstance(parse_json(first), (dict, list))
-    except ValueError:
-        return False
-
-
-def read_jsonl(path: Path) -> Iterator[Record]:
-    """JSON lines: records with ``material_id`` and ``structure`` (further keys are properties)."""
-    for number, line in enumerate(_text(path).split("\n"), start=1):  # other ends of lines may stand in a name
-        if line.strip():
-            yield from _from_line(line, number, path)
-
-
-def read_crystal_table(path: Path) -> Iterator[Record]:
-    """The crystal table (Parquet): material_id, lattice (9), species, frac_coords (3 n), properties."""
-    return read_rows(path)
-
-
-def read_csv(path: Path) -> Iterator[Record]:
+def _read_csv(path: Path) -> Iterator[Record]:
     """CSV with a ``structure`` column that holds pymatgen dictionaries as JSON."""
     csv.field_size_limit(2**31 - 1)
     mark = "\t" if ".tsv" in path.name.lower() else ","
@@ -176,116 +174,25 @@ def read_csv(path: Path) -> Iterator[Record]:
     for row in rows:
         if None in row:
             why = f"it has more cells than the {len(row) - 1} columns"
-            yield (
-                "",
-                _fails(ReadError(f"row {rows.line_num} of {path.name} is no record", why=why, fix="Quote commas.")),
-            )
+            error = ReadError(f"row {rows.line_num} of {path.name} is not a record", why=why, fix="Quote commas.")
+            yield "", fail_with(error)
         else:
-            yield _record(dict(row))
+            yield record_of(dict(row))
 
 
-def _from_line(line: str, number: int, path: Path) -> Iterator[Record]:
-    name = f"{path.name.partition('.')[0]}-{number}"
-    try:
-        records = list(_from_json(parse_json(line), path))
-    except ValueError as error:
-        yield name, _fails(ReadError(f"line {number} of {path.name} is no JSON", why=str(error), fix="Write it again."))
-        return
-    for inner, make in records:
-        yield inner or name, make
-
-
-def _from_json(data: Any, path: Path) -> Iterator[Record]:
-    if isinstance(data, list):
-        for entry in data:
-            yield from _from_json(entry, path)
-    elif not isinstance(data, dict):
-        yield (
-            "",
-            _fails(
-                ReadError(
-                    f"{path.name} holds no structure",
-                    why=f"a record is {str(data)[:40]!r}",
-                    fix="Give pymatgen's as_dict(), or a record with 'material_id' and 'structure'.",
-                )
-            ),
-        )
-    elif "ids" in data and "nextid" in data:
-        yield from _ase_database(data, path)
-    elif "structure" in data:
-        yield _record(data)
-    elif "lattice" in data and "sites" in data:
-        yield "", lambda name: crystal_from_pymatgen(data, material_id=name)
-    elif "positions" in data and "cell" in data:
-        yield "", lambda name: crystal_from_ase(data, material_id=name)
-    elif data and all(isinstance(value, dict) for value in data.values()):
-        for name, value in data.items():
-            for inner, make in _from_json(value, path):
-                yield inner or str(name), make
-    else:
-        keys = ", ".join(list(map(str, data))[:6]) or "no keys"
-        yield (
-            "",
-            _fails(
-                ReadError(
-                    f"{path.name} holds no structure",
-                    why=f"a record has {keys}",
-                    fix="Give pymatgen's as_dict(), or a record with 'material_id' and 'structure'.",
-                )
-            ),
-        )
-
-
-def _record(data: dict[str, Any]) -> Record:
-    name = next((_name(data[key]) for key in _ID_KEYS if _name(data.get(key))), "")
-    properties = plain({k: v for k, v in data.items() if k not in ("structure", *_ID_KEYS)})
-    return name, lambda i: crystal_from_pymatgen(_structure(data["structure"]), material_id=i, properties=properties)
-
-
-def _name(value: Any) -> str:
-    """A material_id as text; empty where there is none. 0 is a name, NaN is what a table has for none."""
-    return "" if value is None or value != value else str(value)
-
-
-def _structure(data: Any) -> Any:
-    """The dictionary of a structure, which a table has as text."""
-    if not isinstance(data, str):
-        return data
-    try:
-        return parse_json(data)
-    except ValueError as error:
-        raise ReadError("the structure is no JSON", why=str(error), fix="Write it with json.dumps.") from None
-
-
-def _ase_database(data: Mapping[str, Any], path: Path) -> Iterator[Record]:
-    """Rows of a database of ASE that was written as JSON; one that is listed and not there is a failure."""
-    keys = data["ids"] if isinstance(data["ids"], list) else [data["ids"]]
-    for key in keys:
-        row = data.get(str(key))
-        if not isinstance(row, dict):
-            yield f"{path.stem}-{key}", _fails(ReadError(f"{path.name} has no row {key}", fix="Write it again."))
-            continue
-        pairs = row.get("key_value_pairs")
-        name = _name(pairs.get("material_id")) if isinstance(pairs, dict) else ""
-        yield name or f"{path.stem}-{key}", lambda i, r=row: crystal_from_ase(r, material_id=i)  # type: ignore[misc]
-
-
-def _fails(error: StructureError) -> Callable[[str], Crystal]:
-    def make(name: str) -> Crystal:
-        raise error
-
-    return make
-
-
-def _is_poscar_name(name: str) -> bool:
-    return bool(re.search(r"(?i)(^|[._-])(poscar|contcar)([._-]|$)|\.vasp$", name.removesuffix(".gz")))
+_BY_NAME: Mapping[tuple[str, ...], Reader] = {
+    (".jsonl", ".ndjson"): Reader(_read_jsonl),
+    (".json",): Reader(_read_json),
+    (".csv", ".tsv"): Reader(_read_csv),
+    (".xyz", ".extxyz"): Reader(_read_extxyz, "all"),
+}
 
 
 def _head(path: Path) -> bytes:
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
-            return bytes(stream.read(20_000))
-    except (OSError, EOFError, zlib.error):
+        with open_unpacked(path) as stream:
+            return bytes(stream.read(HEAD))
+    except Exception:  # each packer has errors of its own for a damaged file
         return b""
 
 

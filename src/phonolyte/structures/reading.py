@@ -5,91 +5,142 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from glob import glob, has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from phonolyte.errors import Failure, ReadError, StructureError
-from phonolyte.files import files_in, well_formed
+from phonolyte.files import files_in, is_archive, plain_name, unpack_archive, well_formed
 from phonolyte.structures.crystal import Crystal, as_crystal, is_material
-from phonolyte.structures.crystal_table import Record
-from phonolyte.structures.readers import reader_for
+from phonolyte.structures.readers import Frame, reader_for
+from phonolyte.structures.run_results import CRYSTALS, is_run, results_beside, with_results
 
 if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core.structure import Structure
 
 STAGE = "structures"
-RUN_RECORD = "run.toml"
-"""A folder with this file is a run folder."""
+NAMED = 5
+"""Skipped files that a note names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file of a folder or an archive that is not a structure, and why it is none."""
+
+    file: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Crystals that were read, materials that could not be, and `notes` about names that were changed."""
+    """Crystals that were read, materials that could not be, files that are something else, and `notes`."""
 
     crystals: list[Crystal] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    @classmethod
+    def joined(cls, parts: Iterable[Reading]) -> Reading:
+        """All of several readings, in their order."""
+        parts = list(parts)
+        return cls(
+            [crystal for part in parts for crystal in part.crystals],
+            [failure for part in parts for failure in part.failures],
+            [note for part in parts for note in part.notes],
+            [file for part in parts for file in part.skipped],
+        )
+
+
+Part = Failure | Skipped | Reading
+"""What stands for an input that is not a file: why there is none, a file that is skipped, or crystals at hand."""
 
 
 def read(
     inputs: str | Path | Crystal | Structure | Atoms | Iterable[str | Path | Crystal | Structure | Atoms],
     *,
+    frame: Frame | None = None,
     executor: Executor | None = None,
 ) -> Reading:
-    """Read crystals from files, folders (searched through), globs, tables and objects, in their order.
+    """Read crystals from files, folders (searched through), globs, tables, runs and objects, in their order.
 
     Parameters
     ----------
     inputs
-        A path, a Crystal, a pymatgen ``Structure`` or ASE ``Atoms``, or any mix of them. In folders, what is
-        hidden and the run folders of Phonolyte are left out.
+        A path, a Crystal, a pymatgen ``Structure`` or ASE ``Atoms``, or any mix of them. In folders, what is hidden and
+        the run folders of Phonolyte are left out; a run folder that is given gives its crystals, with its results as
+        their properties. ``INPUT#MATERIAL_ID`` is one crystal of an input; ``INPUT#first``, ``#last`` and ``#all`` are
+        frames of trajectories.
+    frame
+        Frames of trajectories that are read: ``"first"``, ``"last"`` or ``"all"``. Default: all of extended XYZ, the
+        last one of any other trajectory.
     executor
         Maps over the files; use processes for many CIF files.
 
     Returns
     -------
     Reading
-        Every structure is a crystal or a failure. Each crystal has a `material_id` of its own: a name that
-        comes twice is made unique with ``~2``, ``~3``, ..., and `notes` says so.
+        Every structure is a crystal or a failure, every other file of a folder is `skipped`. Each crystal has a
+        `material_id` of its own: a name that comes twice is made unique with ``~2``, ``~3``, ..., and `notes` says so.
     """
-    found = expand(inputs)
-    paths = [part for part in found if isinstance(part, Path)]
-    of_path = iter((executor.map if executor else map)(read_file, paths))
-    parts = []
-    for part in found:
-        if isinstance(part, Path):
-            parts.append(next(of_path))
-        else:
-            parts.append(from_object(part))
-    return _with_unique_ids(parts)
+    parts = expand(inputs)
+    paths = [part for part in parts if isinstance(part, Path)]
+    of_path = iter((executor.map if executor else map)(partial(read_file, frame=frame), paths))
+    return _with_unique_ids([next(of_path) if isinstance(part, Path) else from_object(part) for part in parts])
 
 
-def read_file(path: Path) -> Reading:
+def read_file(path: Path, *, frame: Frame | None = None) -> Reading:
     """Read all crystals of one file; whatever goes wrong becomes a failure, and costs nothing read before it."""
-    reading = Reading()
-    records: list[Record] = []
     try:
+        if is_archive(path):
+            return _read_archive(path, frame)
         reader = reader_for(path)
         if reader is None:
             raise ReadError(
-                f"{path.name} is of no kind that can be read",
+                f"{path.name} has an unknown format",
                 why="neither its name nor its content is that of a structure file",
-                fix="Give CIF, POSCAR, extended XYZ, pymatgen or ASE JSON, JSONL(.gz) or a crystal table.",
+                fix="Give CIF, POSCAR, extended XYZ, JSON, JSONL, a crystal table, or the input of a known program.",
             )
-        records.extend(reader(path))
-        if not records:
-            raise ReadError(f"{path.name} holds no structure", why="it is empty", fix="Get the whole file.")
-    except Exception as error:  # a foreign parser can raise anything at a bad file
+        records, error = reader.records(path, frame)
+        results = results_beside(path)
+    except Exception as reason:  # a foreign parser can raise anything at a bad file
+        records, error, results = [], reason, {}
+    reading = Reading()
+    if error is None and not records:
+        error = ReadError(f"{path.name} holds no structure", why="it is empty", fix="Get the whole file.")
+    if error is not None:
         reading.failures.append(failure_of(error, _name_of(path), path))
     for number, (name, make) in enumerate(records, start=1):
         name = well_formed(name or _name_of(path) + (f"-{number}" if len(records) > 1 else ""))
         try:
-            reading.crystals.append(replace(make(name), source=well_formed(path)))
-        except Exception as error:
-            reading.failures.append(failure_of(error, name, path))
+            reading.crystals.append(with_results(replace(make(name), source=well_formed(path)), results))
+        except Exception as reason:
+            reading.failures.append(failure_of(reason, name, path))
     return reading
+
+
+def _read_archive(path: Path, frame: Frame | None) -> Reading:
+    """Read the files of an archive of several as those of a folder."""
+    with TemporaryDirectory() as scratch:
+        folder = unpack_archive(path, Path(scratch))
+        parts = [
+            read_file(part, frame=frame) if isinstance(part, Path) else from_object(part)
+            for part in expand_item(folder)
+        ]
+        reading = Reading.joined(parts)
+
+        def named(file: str) -> str:
+            return file.replace(str(folder), str(path))
+
+        return Reading(
+            [replace(crystal, source=named(crystal.source)) for crystal in reading.crystals],
+            [replace(f, source=named(f.source), message=named(f.message)) for f in reading.failures],
+            reading.notes,
+            [Skipped(named(file.file), file.reason) for file in reading.skipped],
+        )
 
 
 def expand(inputs: Any) -> list[Any]:
@@ -100,7 +151,7 @@ def expand(inputs: Any) -> list[Any]:
 
 def expand_item(
     item: str | Path | Crystal | Structure | Atoms,
-) -> Sequence[Path | Failure | Crystal | Structure | Atoms]:
+) -> Sequence[Path | Part | Crystal | Structure | Atoms]:
     """Files behind one input; an input that is not there, or holds nothing, is a failure."""
     if not isinstance(item, (str, Path)):
         return [item]
@@ -110,23 +161,53 @@ def expand_item(
         return [_nothing(item, str(error))]
 
 
-def _files_of(item: str | Path) -> Sequence[Path | Failure | Crystal | Structure | Atoms]:
+def _files_of(item: str | Path) -> Sequence[Path | Part | Crystal | Structure | Atoms]:
     path = Path(item).expanduser()
     if path.is_file():
         return [path]
+    if is_run(path) and (path / CRYSTALS).is_file():
+        return [path / CRYSTALS]
     if path.is_dir():
-        files = sorted(files_in(path, leave=_is_run))
-        readable = [p for p in files if reader_for(p)]
-        return readable or [_nothing(item, f"the folder holds {len(files)} files, none a structure")]
+        files = sorted(files_in(path, leave=is_run))
+        inside: list[Path | Part] = [
+            path if reader_for(path) or is_archive(path) else Skipped(well_formed(path), _reason(path))
+            for path in files
+        ]
+        if not any(isinstance(part, Path) for part in inside):
+            inside.append(_nothing(item, f"the folder holds {len(files)} files, none a structure"))
+        return inside
     if has_magic(str(path)):
         matches = [Path(p) for p in sorted(glob(str(path), recursive=True))]
         return [part for match in matches for part in expand_item(match)] or [_nothing(item, "no file matches")]
-    return [_nothing(item, "there is no such file or folder")]
+    whole, mark, choice = str(item).rpartition("#")
+    if not mark:
+        return [_nothing(item, "there is no such file or folder")]
+    if choice in get_args(Frame):
+        return [_with_frame(part, cast(Frame, choice)) for part in expand_item(whole)]
+    return [_choose(item, whole, choice)]
 
 
-def _is_run(folder: Path) -> bool:
-    """Whether a folder is what an earlier run wrote."""
-    return (folder / RUN_RECORD).is_file()
+def _with_frame(
+    part: Path | Part | Crystal | Structure | Atoms, frame: Frame
+) -> Path | Part | Crystal | Structure | Atoms:
+    """Requested frames of a trajectory; anything else as it is."""
+    reader = reader_for(part) if isinstance(part, Path) else None
+    return read_file(cast(Path, part), frame=frame) if reader is not None and reader.frame is not None else part
+
+
+def _choose(item: str | Path, whole: str, material_id: str) -> Reading | Failure:
+    """The one crystal of an input that ``INPUT#MATERIAL_ID`` names."""
+    reading = read(whole)
+    crystals = [crystal for crystal in reading.crystals if crystal.material_id == material_id]
+    failures = [failure for failure in reading.failures if failure.material_id in (material_id, whole)]
+    if crystals or failures:
+        return Reading(crystals, failures)
+    return _nothing(item, f"{whole} has no crystal {material_id}")
+
+
+def _reason(path: Path) -> str:
+    """Why a file is not a structure."""
+    return "empty" if not path.stat().st_size else "unknown format"
 
 
 def _nothing(item: str | Path, why: str) -> Failure:
@@ -135,10 +216,14 @@ def _nothing(item: str | Path, why: str) -> Failure:
     return Failure.of(error, material_id=name, stage=STAGE, source=name)
 
 
-def from_object(item: Crystal | Structure | Atoms | Failure) -> Reading:
+def from_object(item: Crystal | Structure | Atoms | Part) -> Reading:
     """Return what one object of :func:`expand` gives."""
     if isinstance(item, Failure):
         return Reading(failures=[item])
+    if isinstance(item, Reading):
+        return item
+    if isinstance(item, Skipped):
+        return Reading(skipped=[item])
     try:
         return Reading(crystals=[as_crystal(item)])
     except StructureError as error:
@@ -160,25 +245,34 @@ def failure_of(error: Exception, name: str, path: Path) -> Failure:
 
 def _name_of(path: Path) -> str:
     """File name without its ending; POSCAR and CONTCAR go by their folder, POSCAR.mp-1 is mp-1."""
-    name = path.name.removesuffix(".gz")
-    if name.upper() in ("POSCAR", "CONTCAR"):
+    name = plain_name(path)
+    if name.upper() in ("POSCAR", "CONTCAR", "XDATCAR"):
         return path.resolve().parent.name or name
     first, _, rest = name.partition(".")
-    if first.upper() in ("POSCAR", "CONTCAR"):
+    if first.upper() in ("POSCAR", "CONTCAR", "XDATCAR"):
         return rest if rest.lower() != "vasp" else path.resolve().parent.name
     return name.rpartition(".")[0] or name
 
 
 def _with_unique_ids(parts: Iterable[Reading]) -> Reading:
     """Join readings, giving each crystal an id of its own."""
-    parts = list(parts)
-    crystals = [crystal for part in parts for crystal in part.crystals]
-    names, renamed = unique_names(crystal.material_id for crystal in crystals)
+    reading = Reading.joined(parts)
+    names, renamed = unique_names(crystal.material_id for crystal in reading.crystals)
     own = [
-        c if c.material_id == name else replace(c, material_id=name) for c, name in zip(crystals, names, strict=True)
+        c if c.material_id == name else replace(c, material_id=name)
+        for c, name in zip(reading.crystals, names, strict=True)
     ]
-    notes = [renamed_note(renamed)] if renamed else []
-    return Reading(own, [failure for part in parts for failure in part.failures], notes)
+    notes = [*reading.notes, *([renamed_note(renamed)] if renamed else []), *notes_on_skipped(reading.skipped)]
+    return Reading(own, reading.failures, notes, reading.skipped)
+
+
+def notes_on_skipped(files: Sequence[Skipped]) -> list[str]:
+    """Return the note on files that are not structures, naming the first of them; empty where there is none."""
+    if not files:
+        return []
+    named = ", ".join(f"{Path(file.file).name} ({file.reason})" for file in files[:NAMED])
+    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
+    return [f"{len(files)} files are not structures and were skipped: {named}{more}"]
 
 
 def renamed_note(renamed: int) -> str:
@@ -205,5 +299,6 @@ def unique_names(names: Iterable[str]) -> tuple[list[str], int]:
 
 
 def input_files(inputs: Iterable[str | Path]) -> list[Path]:
-    """The files behind inputs, as :func:`read` finds them."""
-    return [part for item in inputs for part in expand_item(item) if isinstance(part, Path)]
+    """The files behind inputs, as :func:`read` finds them; those of ``INPUT#CHOICE`` are those of the whole input."""
+    whole = [item if "#" not in str(item) or Path(item).exists() else str(item).rpartition("#")[0] for item in inputs]
+    return [part for item in whole for part in expand_item(item) if isinstance(part, Path)]
