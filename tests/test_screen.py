@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from phonolyte import verbs
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS
+from phonolyte.chemistry.formulas import composition_of
 from phonolyte.cli import app
 from phonolyte.errors import SettingsError, TableError
 from phonolyte.runs.executors import ExecutorSettings, open_executor
@@ -31,7 +32,7 @@ from phonolyte.screen import (
     read_properties,
     repeats,
 )
-from phonolyte.screen.criteria import apply_criteria
+from phonolyte.screen.criteria import NONMETALS, apply_criteria
 from phonolyte.structures import Crystal, Reading, batches, read
 from phonolyte.structures.crystal_table import crystal_table
 from phonolyte.summary import candidates_table, funnel_table
@@ -125,6 +126,39 @@ def test_eight_elements_are_mobile_ions():
     assert judged(Criteria(), elements=compounds)["passes"].tolist() == [True] * 8 + [False] * 5
 
 
+def test_elements_and_intermetallics_are_no_candidates_where_no_gap_is_known():
+    compounds = [{"Li", "Al"}, {"Li"}, {"S"}, {"Li", "Sn", "Sb"}, {"Li", "S"}, {"Li", "As"}]
+    unknown = judged(Criteria(ion=None), elements=compounds, band_gap_ev=[np.nan] * 6)
+    assert unknown["rejected_by"].tolist() == ["likely_metal"] * 4 + ["", ""]
+    assert unknown["reason"].tolist()[:3] == ["intermetallic", "element", "element"]
+    known = judged(Criteria(), elements=compounds[:1] * 2, band_gap_ev=[2.0, np.nan])
+    assert known["rejected_by"].tolist() == ["", "likely_metal"]
+    assert judged(Criteria(no_likely_metal=False), elements=compounds[:1], band_gap_ev=[np.nan])["passes"].all()
+
+
+def test_the_error_of_likely_metal_is_as_stated(shared: Path):
+    table = pd.read_csv(shared / "data" / "mp_li_table.csv.gz").dropna(subset="band_gap_ev")
+    metal = np.array([not set(composition_of(formula)) & set(NONMETALS) for formula in table["formula"]])
+    gap = table["band_gap_ev"].to_numpy()
+    assert (len(table), metal.sum()) == (18_590, 1_528)
+    assert round((gap[metal] < 0.05).mean(), 2) == 0.89
+    assert ((gap >= 1.0) & metal).sum() == 23
+    assert (gap >= 1.0).sum() == 8_545
+
+
+def test_candidates_of_one_ion_stand_together():
+    crystals = [
+        rocksalt("potassium-iodide", "K", "I", 7.07), rocksalt("lithium-fluoride", "Li", "F", 4.03),
+        rocksalt("lithium-iodide", "Li", "I", 6.0), rocksalt("salt", "Na", "Cl", 5.64),
+    ]  # fmt: skip
+    table = rank_crystals(Reading(crystals=crystals), criteria=Criteria(max_center_mev=None)).table
+    assert table["material_id"].tolist() == ["lithium-iodide", "lithium-fluoride", "salt", "potassium-iodide"]
+    assert table["ion"].tolist() == ["Li", "Li", "Na", "K"]
+    assert table["rank"].tolist() == [1, 2, 3, 4]
+    one = rank_crystals(Reading(crystals=crystals), criteria=Criteria(ion="Li")).table
+    assert one.loc[one["passes"], "ion"].unique().tolist() == ["Li"]
+
+
 def test_a_property_nobody_has_is_not_asked_and_said():
     bare = Reading(crystals=[Crystal.of(c.material_id, c.lattice, c.numbers.tolist(), c.frac_coords) for c in LIBRARY])
     result = rank_crystals(bare)
@@ -132,6 +166,7 @@ def test_a_property_nobody_has_is_not_asked_and_said():
     assert not steps["e_hull"].applied
     assert "--properties" in steps["band_gap"].note
     assert result.n_ranked > 0
+    assert result.unjudged == ["e_hull", "band_gap"]
 
 
 def test_a_repetition_cannot_push_its_kind_out_of_the_funnel():

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 SHOWN_ROWS = 60
+FEWEST_OF_ION = 3
+"""Candidates of each mobile ion that are shown at least."""
 
 
 def _table(title: str = "", *, caption: str | None = None, tight: bool = False) -> Table:
@@ -51,14 +53,19 @@ def funnel_table(result: Screening) -> Table:
 
 
 def candidates_table(result: Screening) -> Table:
-    """The first candidates with their band center, its 90 % interval and what else is known."""
-    shown = result.table.head(min(SHOWN, result.n_ranked))
-    table = _table(f"First {len(shown)} candidates", tight=True)
+    """The first candidates of each ion with their band center, its 90 % interval and what else is known."""
+    passed = result.table[result.table["passes"].astype(bool)]
+    ions = passed["ion"].nunique()
+    shown = passed.groupby("ion", sort=False).head(max(SHOWN // ions, FEWEST_OF_ION))
+    title = f"First {len(shown)} candidates" if ions < 2 else f"First candidates of each of {ions} mobile ions"
+    table = _table(title, tight=True)
     if not shown["in_domain"].astype(bool).all():
         table.caption = "* unlike the compounds that the model learned from"
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("material", no_wrap=True, max_width=18)
     table.add_column("formula", no_wrap=True, max_width=18)
+    if ions > 1:
+        table.add_column("ion", no_wrap=True)
     table.add_column("family", no_wrap=True)
     table.add_column("center", justify="right", no_wrap=True)
     table.add_column("90 %", justify="right", no_wrap=True)
@@ -66,13 +73,19 @@ def candidates_table(result: Screening) -> Table:
              if shown[column].notna().any()]  # fmt: skip
     for _, name in known:
         table.add_column(name, justify="right", no_wrap=True)
-    units = ["", "", "", "", "meV", "meV", *("eV/atom" if column == "e_hull_ev" else "eV" for column, _ in known)]
+    units = [
+        *[""] * (5 if ions > 1 else 4),
+        "meV",
+        "meV",
+        *("eV/atom" if column == "e_hull_ev" else "eV" for column, _ in known),
+    ]
     table.add_row(*units, style="dim")
     for row in shown.to_dict("records"):
         table.add_row(
             str(row["rank"]),
             Text(str(row["material_id"])),
             Text(str(row["formula"])),
+            *([str(row["ion"])] if ions > 1 else []),
             str(row["family"]),
             f"{row['band_center_mev']:.1f}" + (" " if row["in_domain"] else "*"),
             f"{row['lower_mev']:.0f} - {row['upper_mev']:.0f}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from phonolyte.structures.batches import Batch
 from phonolyte.structures.crystal_table import crystal_table
 from phonolyte.structures.duplicates import fingerprint
 from phonolyte.structures.families import family
+from phonolyte.structures.reading import Skipped
 
 METHOD = 1
 """Version of what is computed of a crystal: raise it when the same crystal gives another row."""
@@ -77,6 +78,8 @@ class Part:
         Materials that could not be read, or have no features; the latter have a row in the table, too.
     n_read, n_unreadable
         Crystals of the batch, and materials that are not.
+    skipped
+        Files of the batch that are not structures.
     """
 
     path: Path | None
@@ -84,6 +87,7 @@ class Part:
     failures: list[Failure]
     n_read: int
     n_unreadable: int
+    skipped: list[Skipped] = field(default_factory=list)
 
     def load(self, columns: Sequence[str] | None = None) -> Any:
         """Return the described crystals as an Arrow table."""
@@ -123,13 +127,13 @@ def describe_batch(
     if path is not None and (table := _read_finished(path)) is not None:
         if progress:
             progress(len(reading.crystals))
-        return Part(path, None, [*reading.failures, *_lost(table)], len(reading.crystals), n_bad)
+        return Part(path, None, [*reading.failures, *_lost(table)], len(reading.crystals), n_bad, reading.skipped)
     table = _describe(reading, loaded, executor, progress)
     failures = [*reading.failures, *_lost(table)]
     if path is None:
-        return Part(None, table, failures, len(reading.crystals), n_bad)
+        return Part(None, table, failures, len(reading.crystals), n_bad, reading.skipped)
     _write(table, path)
-    return Part(path, None, failures, len(reading.crystals), n_bad)
+    return Part(path, None, failures, len(reading.crystals), n_bad, reading.skipped)
 
 
 def _describe(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,20 +22,20 @@ from phonolyte.models import BandCenterModel
 from phonolyte.models.nearest import Learned
 from phonolyte.runs.executors import map_unordered
 from phonolyte.runs.run import Run
-from phonolyte.screen.criteria import Criteria, Step, apply_criteria
+from phonolyte.screen.criteria import UNKNOWN, Criteria, Step, apply_criteria, mobile_ions
 from phonolyte.screen.describe import CRYSTAL, Models, ModelSource, Part, describe_batch, symbols_of
 from phonolyte.screen.properties import PROPERTY_COLUMNS, notes_on_join, with_properties
 from phonolyte.screen.repeats import find_repeats
 from phonolyte.structures.batches import Batch, plan_batches
 from phonolyte.structures.crystal_table import TABLE_COLUMNS
-from phonolyte.structures.reading import Reading, renamed_note, unique_names
+from phonolyte.structures.reading import Reading, Skipped, notes_on_skipped, renamed_note, unique_names
 
 PARTS = ".parts"
 """Folder of a run with the described batches, while it is not finished."""
 
 TABLE = (
-    "rank", "material_id", "formula", "family", "n_atoms", "volume_per_atom_a3", "duplicate_of", "band_center_mev",
-    "lower_mev", "upper_mev", "in_domain", *PROPERTY_COLUMNS, "passes", "rejected_by", "reason",
+    "rank", "material_id", "formula", "ion", "family", "n_atoms", "volume_per_atom_a3", "duplicate_of",
+    "band_center_mev", "lower_mev", "upper_mev", "in_domain", *PROPERTY_COLUMNS, "passes", "rejected_by", "reason",
 )  # fmt: skip
 """Columns of the ranked table."""
 
@@ -53,7 +53,8 @@ class Screening:
     Attributes
     ----------
     table
-        Ranked table: every readable crystal has a row, the best first; ``rank`` is null where a criterion rejects it.
+        Ranked table: every readable crystal has a row, the best first, one mobile ion after the other; ``rank`` is
+        null where a criterion rejects it.
     funnel
         Steps with their counts.
     failures
@@ -62,6 +63,8 @@ class Screening:
         What else is to be known.
     parts
         Described batches, in the order of the input.
+    skipped
+        Files of the input that are not structures.
     """
 
     table: pd.DataFrame
@@ -69,11 +72,17 @@ class Screening:
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     parts: Sequence[Part] = ()
+    skipped: list[Skipped] = field(default_factory=list)
 
     @property
     def n_ranked(self) -> int:
         """Number of candidates: what passed every criterion."""
         return int(self.table["passes"].sum())
+
+    @property
+    def unjudged(self) -> list[str]:
+        """Names of the criteria that could not be applied, since no crystal has the property."""
+        return [step.name for step in self.funnel if not step.applied and step.note == UNKNOWN]
 
     def elements_of(self, rows: pd.DataFrame) -> list[frozenset[str]]:
         """Return the element symbols of some rows of the table."""
@@ -165,13 +174,18 @@ def _rank(
         Step("readable", "the structure can be read", True, n_bad, 0, n_read),
         Step("features", "features can be computed", True, n_failed, 0, n_read - n_failed),
     ]
-    table = table.sort_values(["passes", "band_center_mev"], ascending=[False, True], kind="stable")
+    table["ion"], order = mobile_ions(table, criteria.ion)
+    table = table.assign(order=order).sort_values(
+        ["passes", "order", "band_center_mev"], ascending=[False, True, True], kind="stable"
+    )  # candidates of one ion stand together: a soft K halide says nothing about a Li sulfide
     ranks = pd.Series(range(1, len(table) + 1), index=table.index, dtype="Int64").where(table["passes"])
     table.insert(0, "rank", ranks)
-    told = [*notes, *([renamed_note(renamed)] if renamed else []), *notes_on_join(names, properties)]
+    skipped = [file for part in parts for file in part.skipped]
+    renamed_notes = [renamed_note(renamed)] if renamed else []
+    all_notes = [*notes, *renamed_notes, *notes_on_skipped(skipped), *notes_on_join(names, properties)]
     if in_memory and parts and parts[0].path is not None:  # the folder goes
-        parts = [Part(None, part.load(), part.failures, part.n_read, part.n_unreadable) for part in parts]
-    return Screening(table, [*first, *funnel], failures, told, parts)
+        parts = [replace(part, path=None, table=part.load()) for part in parts]
+    return Screening(table, [*first, *funnel], failures, all_notes, parts, skipped)
 
 
 def _empty() -> pd.DataFrame:

@@ -66,6 +66,7 @@ def run_screen(
             executor=executor, threads=threads, progress=advance,
         )  # fmt: skip
     run.add_failures(screening.failures)
+    run.add_skipped(screening.skipped)
     for note in screening.notes:
         run.add_note(note)
     write_screening(screening, settings.criteria, run, models.load().learned)

@@ -52,6 +52,7 @@ class ScreenSettings:
             max_center_mev=None if "band_center" in self.without else self.max_center_mev,
             max_e_hull_ev=None if "e_hull" in self.without else self.max_e_hull_ev,
             min_gap_ev=None if "band_gap" in self.without else self.min_gap_ev,
+            no_likely_metal="likely_metal" not in self.without,
             no_radioactive="stable_elements" not in self.without,
             unique="unique" not in self.without,
         )

@@ -235,6 +235,7 @@ def calculate(
     with opened as run:
         reading = read_inputs(inputs, executor)
         run.add_failures(reading.failures)
+        run.add_skipped(reading.skipped)
         for note in reading.notes:
             run.add_note(note)
         if reading.crystals:
