@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from phonolyte import verbs
 from phonolyte.cli import app
 from phonolyte.columns import columns_of
 from phonolyte.errors import SettingsError
@@ -33,7 +35,9 @@ from phonolyte.report.packing import packed, packed_columns, packed_crystals
 from phonolyte.report.sentences import all_steps, command_of, summary
 from phonolyte.runs.records import CRYSTALS, file_name, write_crystals
 from phonolyte.runs.run import Run
-from phonolyte.structures import Crystal, read
+from phonolyte.runs.settings import OutputSettings
+from phonolyte.screen.settings import ScreenSettings
+from phonolyte.structures import Crystal, Reading, read
 from phonolyte.study import TO_THE_END
 from phonolyte.verbs.opening import write_own_report
 
@@ -198,7 +202,7 @@ def test_the_card_says_what_is_known_and_what_to_do(run: Path):
     assert f"{row['band_center_mev']:.1f} meV" in shown
     assert "candidate 1 of" in shown
     assert "Nearest compounds with known phonons" in shown
-    assert f"phonolyte migrate {row['material_id']}.cif --ion" in shown
+    assert f"#{row['material_id']}' --ion" in "".join(shown.split("\n")).replace("  ", " ")
     assert max(map(len, shown.splitlines())) <= 80
     rejected = contents.table[~contents.table["passes"]].iloc[0]
     assert rejected["reason"] in " ".join(invoke("show", rejected["material_id"], run).split())
@@ -218,8 +222,9 @@ def test_an_unknown_name_is_told_those_that_are_close(run: Path):
 
 
 def test_commands_quote_names_for_a_shell():
-    assert "'a b.cif'" in command_of(all_steps()["percolation"], "a b.cif", "Li")
-    assert "--ion" not in command_of(all_steps()["percolation"], "a.cif", "")
+    command = command_of(all_steps()["percolation"], "my run", "a b", "Li")
+    assert shlex.split(command) == ["phonolyte", "migrate", "my run#a b", "--ion", "Li", "-o", "my run/percolation/a_b"]
+    assert "--ion" not in command_of(all_steps()["percolation"], "run", "a", "")
 
 
 @pytest.mark.parametrize(("file", "said"), [(None, "no folder"), ("x.txt", "none of")])
@@ -306,7 +311,8 @@ def test_a_candidate_that_was_followed_to_the_end_comes_first(run: Path, tmp_pat
     assert f"Followed to the end (barrier): {formula} ({name}) with 0.31 eV." in " ".join(summary(contents))
     header, _ = unpacked(payload.data(contents, 0))
     assert header["images"] == {name: [["The hop Li-3.10, which decides", payload.image(picture)]]}
-    assert header["best"][:2] == [3, 0]
+    assert header["best"][0] == 0
+    assert contents.table["material_id"][0] == name
     assert dict(card_of(contents, name).computed["Nudged elastic band"])["limiting hop"] == "Li-3.10"
 
 
@@ -604,3 +610,73 @@ def test_print_and_no_script_show_the_first_rows(opened: Opened, browser: Any, r
     assert page.locator(".static tbody tr").count() == 40
     assert page.locator(".static").is_visible()
     context.close()
+
+
+# Evidence: what tiers have computed of candidates
+
+
+def screened(folder: Path) -> Path:
+    """A screen of three Li halides without limits."""
+    crystals = [
+        Crystal.of(name, np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) * edge / 2, ["Li", anion], [[0, 0, 0], [0.5] * 3])
+        for name, anion, edge in (("lii", "I", 6.0), ("libr", "Br", 5.5), ("lif", "F", 4.03))
+    ]
+    settings = ScreenSettings(max_center_mev=100.0)
+    verbs.screen(Reading(crystals=crystals), folder=folder, settings=settings, output=OutputSettings(figures=False))
+    return folder
+
+
+def compute(screen: Path, name: str, center: float, *, stable: bool = True, calibrated: float | None = None) -> None:
+    row = {"material_id": name, "formula": "LiX", "band_center_mev": center, "calibrated_mev": calibrated,
+           "stable": stable, "lowest_mode_mev": 0.0 if stable else -9.0, "engine": "emt"}  # fmt: skip
+    with Run(screen / "phonons" / name, "phonons") as run:
+        run.write_table("phonons.parquet", pd.DataFrame([row]))
+
+
+def test_what_was_computed_changes_the_order_and_the_confidence(tmp_path: Path):
+    screen = screened(tmp_path / "out")
+    before = read_run(screen).table
+    assert before["material_id"].tolist() == ["lii", "libr", "lif"]
+    assert "computed_mev" not in before
+    compute(screen, "libr", 38.0, calibrated=39.0)
+    contents = read_run(screen)
+    assert contents.table["material_id"].tolist() == ["libr", "lii", "lif"]
+    assert contents.table["rank"].tolist() == [1, 2, 3]
+    assert contents.table["computed_mev"].tolist()[0] == 39.0
+    assert contents.table["confirmed"].tolist() == ["phonons", "", ""]
+    card = card_of(contents, "libr")
+    assert card.level == "high"
+    assert "Computed: 39.0 meV, outside the interval" in card.sure or "inside the interval" in card.sure
+
+
+def test_a_candidate_that_is_too_hard_is_one_no_longer_and_an_unstable_one_comes_last(tmp_path: Path):
+    screen = screened(tmp_path / "out")
+    compute(screen, "lii", 20.0, stable=False)
+    compute(screen, "libr", 60.0)
+    contents = read_run(screen)
+    table = contents.table.set_index("material_id")
+    assert table["passes"].to_dict() == {"lif": True, "lii": True, "libr": False}
+    assert table.index.tolist() == ["lif", "lii", "libr"]
+    assert table["rejected_by"]["libr"] == "phonons"
+    assert "60.0 meV" in table["reason"]["libr"]
+    assert table["confirmed"]["lii"] == ""
+    card = card_of(contents, "lii")
+    assert card.level == "low"
+    assert "imaginary modes" in card.sure
+    assert write_report(screen).is_file()
+
+
+def test_suggested_commands_run_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    screened(Path("out"))
+    commands = [command for _, command in card_of(read_run("out"), "libr").steps]
+    assert commands[0] == "phonolyte migrate 'out#libr' --ion Li -o out/percolation/libr"
+    words = shlex.split(commands[0])[1:]
+    result = CliRunner().invoke(app, [*words, "--no-figures", "--no-report"])
+    assert result.exit_code == 0, result.output
+    contents = read_run("out")
+    assert "percolation" in card_of(contents, "libr").computed or "Percolation" in str(
+        card_of(contents, "libr").computed
+    )
+    assert len(card_of(contents, "libr").steps) == 3
+    assert "percolation" not in " ".join(command for _, command in card_of(contents, "libr").steps)

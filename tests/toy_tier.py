@@ -50,7 +50,7 @@ class ToyCalculation(Calculation):
     terminal: ClassVar = ("toy_volume_a3",)
     axes: ClassVar = ("toy_volume_a3", "n_atoms")
     followed: ClassVar = {"toy_volume_a3": "toy_volume_a3"}
-    next_step: ClassVar = NextStep("How large is it, for a toy?", "phonolyte toy {file}")
+    next_step: ClassVar = NextStep("How large is it, for a toy?", "phonolyte toy {input}")
     settings_kind: ClassVar = ToySettings
     limits_kind: ClassVar = ToyLimits
     needs_engine: ClassVar = False
@@ -88,9 +88,10 @@ class ToyCalculation(Calculation):
         (folder / "toy.txt").write_text(f"{volume}\n")
         return Record(row, {"toy_atoms.parquet": atoms})
 
-    def verdict(self, row: Row) -> str:
+    @classmethod
+    def judge(cls, row: Row, limits: ToyLimits) -> str:
         volume = float(row["toy_volume_a3"])
-        return f"a volume of {volume:.0f} Å³" if volume > self.limits.max_toy_a3 else ""
+        return f"a volume of {volume:.0f} Å³" if volume > limits.max_toy_a3 else ""
 
     @property
     def criterion(self) -> str:

@@ -90,7 +90,7 @@ class BarrierCalculation(Calculation):
     followed: ClassVar = {"barrier_ev": "barrier_ev", "barrier_dimensions": "dimensions"}
     next_step: ClassVar = NextStep(
         "How high is the barrier? An hour or so.",
-        "phonolyte migrate {file} --ion {ion} --method neb --engine dpa4 -o barriers/",
+        "phonolyte migrate {input} --ion {ion} --method neb --engine dpa4 -o {run}/barriers/{name}",
     )
 
     settings_kind: ClassVar = NebSettings
@@ -146,7 +146,8 @@ class BarrierCalculation(Calculation):
         row = {**record.row, "seconds": time.perf_counter() - start}
         return Record(row, record.tables, details={"limit_s": self.limit_s})
 
-    def verdict(self, row: Row) -> str:
+    @classmethod
+    def judge(cls, row: Row, limits: None) -> str:
         """Reject what does not percolate over the hops that could be computed."""
         return "the hops that could be computed do not percolate" if pd.isna(row["barrier_ev"]) else ""
 

@@ -93,7 +93,7 @@ class DynamicsCalculation(Calculation):
     followed: ClassVar = {"sigma_25c_s_cm": "sigma_25c_s_cm"}
     next_step: ClassVar = NextStep(
         "How well does it conduct? Hours.",
-        "phonolyte migrate {file} --ion {ion} --method md --engine dpa4 -o dynamics/",
+        "phonolyte migrate {input} --ion {ion} --method md --engine dpa4 -o {run}/dynamics/{name}",
     )
 
     settings_kind: ClassVar = DynamicsSettings
@@ -153,7 +153,8 @@ class DynamicsCalculation(Calculation):
         }
         return Record(row, {DIFFUSIVITIES: rows})
 
-    def verdict(self, row: Row) -> str:
+    @classmethod
+    def judge(cls, row: Row, limits: None) -> str:
         """Reject what has no activation energy."""
         return str(row["why"]) if pd.isna(row["barrier_ev"]) else ""
 

@@ -87,7 +87,7 @@ class PercolationCalculation(Calculation):
     cites: ClassVar = ("chen2019",)
     followed: ClassVar = {"percolation_ev": "barrier_ev"}
     next_step: ClassVar = NextStep(
-        "Is there a path for the ion? Seconds.", "phonolyte migrate {file} --ion {ion} -o percolation/"
+        "Is there a path for the ion? Seconds.", "phonolyte migrate {input} --ion {ion} -o {run}/percolation/{name}"
     )
 
     settings_kind: ClassVar = PercolationSettings
@@ -119,12 +119,13 @@ class PercolationCalculation(Calculation):
             write_map(result, folder / MAP)
         return Record(result.row())
 
-    def verdict(self, row: Row) -> str:
+    @classmethod
+    def judge(cls, row: Row, limits: PercolationLimits) -> str:
         """Reject what has no path, or too high a barrier."""
         barrier = float(row["barrier_ev"])
         if np.isnan(barrier):
             return "no path below the highest energy"
-        return f"a barrier of {barrier:.2f} eV" if barrier > self.limits.max_barrier_ev else ""
+        return f"a barrier of {barrier:.2f} eV" if barrier > limits.max_barrier_ev else ""
 
     @property
     def criterion(self) -> str:

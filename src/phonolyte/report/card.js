@@ -170,11 +170,12 @@ class Card {
     const { table } = this;
     const steps = table.header.steps[table.header.arrays.steps?.[row] ?? 0] ?? [];
     if (!steps.length) return null;
-    const ion = table.has("mobile_ion") ? table.text("mobile_ion", row) : "", file = this.file(row);
-    const quoted = /^[\w@%+=:,.\/-]+$/.test(file) ? file : `'${file.replaceAll("'", `'"'"'`)}'`;
-    const command = (text) => (ion ? text.replace("{ion}", ion) : text.replace(" --ion {ion}", "")).replace("{file}", () => quoted);
-    return el("div", {}, el("h3", {}, "What to do next"), el("ul", { class: "steps" }, steps.map(([why, text]) => el("li", {}, why, text ? el("code", {}, command(text)) : null))),
-      this.crystal && steps.some(([, text]) => text.includes("{file}")) ? el("p", { class: "hint" }, "Save CIF, above, writes the file that the commands name.") : null);
+    const ion = table.has("mobile_ion") ? table.text("mobile_ion", row) : "", run = table.header.run, id = table.text("material_id", row);
+    const quote = (text) => /^[\w@%+=:,.\/-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`;
+    const folder = id.replace(/[^A-Za-z0-9_.+-]/g, "_").slice(0, 60).replace(/^[.-]+/, "") || "crystal";
+    const command = (text) => (ion ? text.replace("{ion}", ion) : text.replace(" --ion {ion}", ""))
+      .replace("{input}", () => quote(`${run}#${id}`)).replace(/\{run\}(\S*)\{name\}/, (_, tier) => quote(`${run}${tier}${folder}`));
+    return el("div", {}, el("h3", {}, "What to do next"), el("ul", { class: "steps" }, steps.map(([why, text]) => el("li", {}, why, text ? el("code", {}, command(text)) : null))));
   }
 
   images(row) {

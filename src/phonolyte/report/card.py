@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -83,7 +82,7 @@ def card_of(contents: Contents, material_id: str) -> Card:
         nearest=_nearest(contents, material_id),
         nearest_of=nearest_of(contents),
         computed={find_tier(method).title: facts_of(method, found) for method, found in done.items()},
-        steps=[(step.why, command_of(step, file_of(material_id), ion)) for step in steps],
+        steps=[(step.why, command_of(step, str(contents.folder), material_id, ion)) for step in steps],
     )
 
 
@@ -101,11 +100,6 @@ def facts_of(method: str, found: Mapping[str, Any]) -> Facts:
     """What one method says of a material."""
     frame = pd.DataFrame([{key: found[key] for key in find_tier(method).facts if key in found}])
     return _facts(frame.iloc[0], columns_of(frame), skip=())
-
-
-def file_of(material_id: str) -> str:
-    """A file name for the crystal of a material."""
-    return (re.sub(r"[^\w.()+-]", "_", material_id)[:80].lstrip(".-") or "crystal") + ".cif"
 
 
 def steps_of(contents: Contents) -> tuple[list[list[NextStep]], list[int]]:
@@ -132,10 +126,9 @@ def _steps(contents: Contents, done: Sequence[str], rejected: str) -> list[NextS
     if contents.kind == "spectra":  # measured: no tier computes on it
         return []
     if contents.kind == "known":
-        return [
-            NextStep("Use the model.", f"phonolyte screen INPUT --model {shlex.quote(str(contents.folder))} -o run/")
-        ]
-    return next_steps(done, rejected=rejected)
+        command = f"phonolyte screen --model {shlex.quote(str(contents.folder))} -o run/"
+        return [NextStep("Use the model: on the reference compounds, or on the crystals that you add.", command)]
+    return next_steps(done, rejected=rejected, inputs=contents.settings.get("inputs", ()))
 
 
 _NOT_FACTS = ("material_id", "formula", "rank", "rejected_by", "passes")

@@ -16,6 +16,7 @@ from phonolyte.chemistry.formulas import composition_of
 from phonolyte.chemistry.ions import MOBILE_IONS
 from phonolyte.errors import SettingsError, StructureError
 from phonolyte.impedance.overview import summarize_spectra
+from phonolyte.report.evidence import add_evidence
 from phonolyte.runs.records import CRYSTALS, FAILURE_COLUMNS
 from phonolyte.runs.run import read_record, require_format
 from phonolyte.study import STEPS, TO_THE_END
@@ -49,6 +50,8 @@ class Contents:
         ``run.toml``.
     computed
         Tables of tiers by their names, indexed by `material_id`.
+    runs
+        Folders of the runs of each tier.
     nearest
         The compounds learned from that are nearest to each material.
     failures
@@ -62,6 +65,7 @@ class Contents:
     table: pd.DataFrame
     run: Mapping[str, Any]
     computed: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    runs: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     nearest: pd.DataFrame | None = None
     failures: pd.DataFrame = field(default_factory=pd.DataFrame)
     records: Mapping[str, Any] = field(default_factory=dict)
@@ -137,8 +141,10 @@ def read_run(folder: str | Path) -> Contents:
     if kind is None:
         raise _nothing(folder)
     try:
-        table = _main_table(folder, kind)
-        computed = _computed(folder, kind, table)
+        table, runs = _main_table(folder, kind), _runs_of_tiers(folder, kind)
+        computed = _computed(runs, kind, table)
+        if kind == "ranked" and "rank" in table:
+            table = add_evidence(table, computed)
     except (OSError, ValueError, KeyError) as error:
         raise SettingsError(f"the tables of {folder} cannot be read", why=str(error), fix="Run it again.") from None
     if "material_id" not in table and "formula" in table:
@@ -149,6 +155,7 @@ def read_run(folder: str | Path) -> Contents:
         table=table,
         run=record or {},
         computed=computed,
+        runs=runs,
         nearest=_parquet(folder / "nearest.parquet"),
         failures=_failures(folder),
         records={
@@ -203,14 +210,27 @@ def _of_one_model(predictions: pd.DataFrame, folder: Path) -> pd.DataFrame:
     return chosen.assign(error_mev=error).sort_values("error_mev", key=lambda values: -values.abs(), ignore_index=True)
 
 
-def _computed(folder: Path, kind: str, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    found = {name: _parquet(folder / name / tier.table) for name, tier in all_tiers().items()}
-    if kind in TIERS:
-        found[kind] = table
+def _runs_of_tiers(folder: Path, kind: str) -> dict[str, list[Path]]:
+    """Folders of the runs of each tier: the run itself, or ``TIER`` and ``TIER/*`` in it."""
     return {
-        name: part.drop_duplicates("material_id").set_index("material_id")
-        for name, part in found.items()
-        if part is not None and len(part)
+        name: [
+            path
+            for path in ([folder] if name == kind else [folder / name, *sorted((folder / name).glob("*"))])
+            if (path / tier.table).is_file()
+        ]
+        for name, tier in all_tiers().items()
+    }
+
+
+def _computed(runs: Mapping[str, Sequence[Path]], kind: str, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    found: dict[str, list[pd.DataFrame]] = {}
+    for name, folders in runs.items():
+        tables = [table] if name == kind else [_parquet(path / find_tier(name).table) for path in folders]
+        found[name] = [part for part in tables if part is not None and len(part)]
+    return {
+        name: pd.concat(parts).drop_duplicates("material_id").set_index("material_id")
+        for name, parts in found.items()
+        if parts
     }
 
 

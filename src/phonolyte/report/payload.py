@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ def data(contents: Contents, n_crystals: int) -> str:
         "limits": contents.limits,
         "histogram": _histogram(table),
         "steps": [[[step.why, step.command] for step in steps] for steps in lists],
+        "run": str(contents.folder),
         "computed": _computed(contents),
         "images": _images(contents),
         "caveat": caveat_of(contents.kind),
@@ -201,14 +203,8 @@ def _processes(contents: Contents) -> dict[str, dict[str, Any]]:
 
 
 def _dos(contents: Contents, name: str, row: Mapping[Any, Any]) -> dict[str, Any] | None:
-    path = next(
-        (
-            path
-            for base in ("", "phonons")
-            if (path := contents.folder / base / "dos" / f"{file_name(name)}.parquet").is_file()
-        ),
-        None,
-    )
+    paths = (run / "dos" / f"{file_name(name)}.parquet" for run in contents.runs.get("phonons", ()))
+    path = next((path for path in paths if path.is_file()), None)
     if path is None:
         return None
     dos = pd.read_parquet(path)
@@ -238,9 +234,8 @@ def _images(contents: Contents) -> dict[str, list[tuple[str, str]]]:
     size = 0
     for name in names_of(contents):
         for tier, row in contents.of(name).items():
-            base = contents.folder if contents.kind == tier else contents.folder / tier
-            for stem, caption in find_tier(tier).pictures(row).items():
-                path = base / file_name(name) / f"{stem}.png"
+            for run, (stem, caption) in product(contents.runs[tier], find_tier(tier).pictures(row).items()):
+                path = run / file_name(name) / f"{stem}.png"
                 if path.is_file() and (size := size + path.stat().st_size) <= IMAGE_BYTES:
                     found.setdefault(name, []).append((caption, image(path)))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -123,13 +124,13 @@ def confidence(contents: Contents) -> pd.DataFrame:
     wide = width > WIDE * np.nanmedian(width) if len(width) else np.zeros(0, bool)
     known = ~np.isnan(width)
     level = np.select([~known, ~inside, wide], ["", "low", "medium"], "high")
-    told = {
+    sentences = {
         "": "There is no prediction for this compound.",
         "low": "Take the number as a guess: the model has learned from no compound like this one.",
         "medium": "Fairly sure: such compounds are known to the model, but its trees disagree more than usual.",
         "high": "Sure, for a model: it has learned from such compounds, and its trees agree as usual.",
     }
-    sure = pd.Series(level).map(told).to_numpy(object)
+    sure = pd.Series(level).map(sentences).to_numpy(object)
     limit = contents.limits.get("band_center_mev")
     if limit is not None:
         low, high = table["lower_mev"].to_numpy(float), table["upper_mev"].to_numpy(float)
@@ -142,7 +143,25 @@ def confidence(contents: Contents) -> pd.DataFrame:
             ],
             "",
         )
+    if "computed_mev" in table:
+        level, sure = _computed_confidence(table, level, sure)
     return pd.DataFrame({"level": level, "sure": sure}, index=table.index)
+
+
+def _computed_confidence(table: pd.DataFrame, level: Any, sure: Any) -> tuple[Any, Any]:
+    """Level and sentences where the center was computed: how it compares with the prediction."""
+    computed, low, high = (table[name].to_numpy(float) for name in ("computed_mev", "lower_mev", "upper_mev"))
+    known, unstable = ~np.isnan(computed), ~table["confirmed"].str.contains("phonons").to_numpy(bool)
+    inside = (low <= computed) & (computed <= high)
+    for row in np.flatnonzero(known):
+        where = "inside" if inside[row] else "outside"
+        sure[row] = (
+            f"Computed: {computed[row]:.1f} meV, {where} the interval of the prediction ({low[row]:.0f} to "
+            f"{high[row]:.0f} meV)."
+        )
+        if unstable[row] and table["passes"].iloc[row]:
+            sure[row] += " It has imaginary modes: it distorts, or it is an ordered model of what is disordered."
+    return np.where(known, np.where(unstable, "low", "high"), level), sure
 
 
 IMPEDANCE = NextStep(
@@ -156,30 +175,37 @@ def all_steps() -> dict[str, NextStep]:
     return {name: tier.next_step for name, tier in all_tiers().items()} | {"impedance": IMPEDANCE}
 
 
-def next_steps(done: Sequence[str], *, rejected: str = "") -> list[NextStep]:
+KNOWN_BY_TABLE = ("e_hull", "band_gap", "likely_metal")
+"""Criteria whose property is known from a table."""
+
+
+def next_steps(done: Sequence[str], *, rejected: str = "", inputs: Sequence[str] = ()) -> list[NextStep]:
     """What has not been done yet, three steps at most; of what a criterion rejects, what could change that."""
     if rejected:
-        return [_after_rejection(rejected)]
+        return [_after_rejection(rejected, inputs)]
     return [step for method, step in all_steps().items() if method not in done][:3]
 
 
-def command_of(step: NextStep, file: str, ion: str) -> str:
-    """The command of a step for one candidate, quoted for a shell."""
-    command = step.command.replace("{file}", shlex.quote(file))
+def command_of(step: NextStep, run: str, material_id: str, ion: str) -> str:
+    """The command of a step for one candidate of a run folder, quoted for a shell."""
+    command = step.command.replace("{input}", shlex.quote(f"{run}#{material_id}"))
+    folder = re.sub(r"[^\w.+-]", "_", material_id, flags=re.ASCII)[:60].lstrip(".-") or "crystal"
+    command = re.sub(r"\{run\}(\S*)\{name\}", lambda match: shlex.quote(f"{run}{match[1]}{folder}"), command)
     return command.replace("{ion}", ion) if ion else command.replace(" --ion {ion}", "")
 
 
-def _after_rejection(criterion: str) -> NextStep:
-    if criterion in ("e_hull", "band_gap"):
-        return NextStep(
-            "Rejected. A property that is unknown can be given; a criterion that is too strict can be moved.",
-            f"phonolyte screen INPUT --properties TABLE.csv --without {criterion} -o again/",
-        )
+def _after_rejection(criterion: str, inputs: Sequence[str]) -> NextStep:
     if criterion == "features":
         return NextStep("Its features could not be computed: failures.parquet says why.")
+    if criterion in TIERS:
+        return NextStep(
+            f"Ruled out by what was computed ({criterion}); its limits can be moved in the file of a study."
+        )
+    names = " ".join(map(shlex.quote, inputs))
     return NextStep(
-        "Rejected. A criterion that does not fit your question can be left out.",
-        f"phonolyte screen INPUT --without {criterion} -o again/",
+        "Rejected. A criterion that does not fit your question can be left out"
+        + (", and a property that is unknown can be given with --properties." if criterion in KNOWN_BY_TABLE else "."),
+        f"phonolyte screen {names}{' ' if names else ''}--without {criterion} -o again/",
     )
 
 

@@ -54,7 +54,8 @@ class WaitingError(Exception):
 class NextStep:
     """Command that would tell more about a candidate, and why one would run it.
 
-    ``{file}`` and ``{ion}`` in the command stand for those of the candidate.
+    In the command ``{input}`` stands for the candidate, ``{ion}`` for its mobile ion, ``{run}`` for the folder of the
+    run that it belongs to, and ``{run}/TIER/{name}`` for a folder of its own in it.
     """
 
     why: str
@@ -200,6 +201,11 @@ class Calculation(Protocol):
 
     def verdict(self, row: Row) -> str:
         """Return why a study follows a candidate no further; empty where it does."""
+        return self.judge(row, getattr(self, "limits", None))
+
+    @classmethod
+    def judge(cls, row: Row, limits: Any) -> str:
+        """Return why a result rules a candidate out by limits of this tier; empty where it does not."""
         return ""
 
     @property
