@@ -41,7 +41,7 @@ _SPELLINGS = {0x2212: "-", 0xA0: " "}
 FULL = 1e-3
 """An occupancy that misses 1 by no more than this is 1: files round to four digits."""
 
-VOLUME_TOLERANCE = 0.01
+VOLUME_TOLERANCE = 0.001
 """Share by which the volume of the cell may miss the one that the file states."""
 
 

@@ -260,24 +260,24 @@ def images(operations: Operations, positions: Floats, lattice: Floats, within_a:
     StructureError
         When the images that are nearer do not make up an orbit.
     """
+    if len(operations) == 1:
+        return list(positions[:, None])
     rotations, translations = operations.rotations.astype(float), operations.translations
-    orbits = []
-    for number, position in enumerate(positions, start=1):
-        copies = rotations @ position + translations
-        offsets = copies - position
-        offsets -= np.round(offsets)
-        near = np.linalg.norm(offsets @ lattice, axis=1) < within_a
-        if near.sum() > 1:
-            copies = rotations @ (position + offsets[near].mean(axis=0)) + translations
-        orbit = _distinct(copies)
-        if len(orbit) * int(near.sum()) != len(operations):
+    copies = np.einsum("mij,nj->nmi", rotations, positions) + translations
+    offsets = copies - positions[:, None]
+    offsets -= np.round(offsets)
+    near = np.linalg.norm(offsets @ lattice, axis=2) < within_a
+    orbits = list(copies)  # right for a general position, whose images are as many as the operations
+    for place in np.flatnonzero(near.sum(axis=1) > 1).tolist():
+        middle = positions[place] + offsets[place, near[place]].mean(axis=0)
+        orbits[place] = _distinct(rotations @ middle + translations)
+        if len(orbits[place]) * int(near[place].sum()) != len(operations):
             raise StructureError(
-                f"symmetry puts images of site {number} within {within_a:g} A of each other",
-                why=f"the {len(operations)} operations give {len(orbit)} positions, which is not an orbit",
+                f"symmetry puts images of site {place + 1} within {within_a:g} A of each other",
+                why=f"the {len(operations)} operations give {len(orbits[place])} positions, which is not an orbit",
                 fix="Give the site its special position, or more digits.",
                 kind="OverlappingAtoms",
             )
-        orbits.append(orbit)
     return orbits
 
 
