@@ -5,7 +5,7 @@ Each verb of the command line is a function here, with typed settings and a type
     phonolyte.screen(["my_cifs/"], folder="run/")
     phonolyte.phonons(["best/*.cif"], engine="dpa4", ion="Li", folder="phonons/")
 
-The verbs are `read`, `features`, `train`, `screen`, `virtual`, `percolate`, `phonons`, `barriers`, `diffuse`,
+The verbs are `read`, `order`, `features`, `train`, `screen`, `virtual`, `percolate`, `phonons`, `barriers`, `diffuse`,
 `impedance` and `study`; :mod:`phonolyte.verbs` documents them. Packages of the same names hold their parts. Nothing is
 imported before it is used.
 """
@@ -22,7 +22,19 @@ __version__ = "0.1.0.dev0"
 VERBS = {
     "read": "phonolyte.structures",
     **dict.fromkeys(
-        ("features", "train", "screen", "virtual", "percolate", "phonons", "barriers", "diffuse", "impedance", "study"),
+        (
+            "features",
+            "train",
+            "order",
+            "screen",
+            "virtual",
+            "percolate",
+            "phonons",
+            "barriers",
+            "diffuse",
+            "impedance",
+            "study",
+        ),
         "phonolyte.verbs",
     ),
 }

@@ -94,6 +94,21 @@ def candidates_table(result: Screening) -> Table:
     return table
 
 
+def orderings_table(table: pd.DataFrame) -> Table:
+    """The first arrangements of disordered crystals: size, energy, charge, deviation and shortest contact."""
+    shown = table.head(SHOWN)
+    keys = ("n_atoms", "ordering_ev", "ordering_charge", "deviation", "shortest_a")
+    columns = [column(key) for key in keys]
+    drawn = _table(f"First {len(shown)} of {len(table)} arrangements", tight=True)
+    drawn.add_column("material", no_wrap=True, max_width=20)
+    for each in columns:
+        drawn.add_column(each.label, justify="right", no_wrap=True)
+    drawn.add_row("", *(each.unit for each in columns), style="dim")
+    for row in shown.to_dict("records"):
+        drawn.add_row(Text(str(row["material_id"])), *(_cell(row[each.key], each) for each in columns))
+    return drawn
+
+
 def calculation_table(calculation: type[Calculation], results: pd.DataFrame) -> Table:
     """The results of a tier, the lowest first, from the columns that it shows in a terminal."""
     shown = results.sort_values(calculation.sort_by, na_position="last").head(SHOWN)

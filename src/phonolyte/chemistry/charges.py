@@ -121,6 +121,34 @@ def balance_states(atoms: Mapping[str, float]) -> Balance | None:
     return max(mixed, key=lambda pair: pair[0])[1] if mixed else None
 
 
+def balance_nearly(atoms: Mapping[str, float], tolerance: float) -> Balance | None:
+    """The likeliest whole states, one an element, that leave a composition of refined occupancies nearly neutral.
+
+    Parameters
+    ----------
+    atoms
+        Atoms of each element, which need not be whole.
+    tolerance
+        Charge that may be left, as a share of the charge of the cations.
+
+    Returns
+    -------
+    Balance or None
+        None where no states come so near.
+    """
+    if len(atoms) < 2 or not all(state_shares(symbol) for symbol in atoms):
+        return None
+    near = []
+    for charge, (likelihood, states) in _likeliest(atoms).items():
+        positive = sum(atoms[symbol] * state for symbol, state in states.items() if state > 0)
+        if positive and abs(charge) / 1000 <= tolerance * positive:
+            near.append((likelihood, -abs(charge), states))
+    if not near:
+        return None
+    states = max(near, key=lambda each: each[:2])[2]
+    return Balance(states, min(state_shares(symbol)[int(state)] for symbol, state in states.items()))
+
+
 def _likeliest(atoms: Mapping[str, float]) -> dict[int, tuple[float, dict[str, float]]]:
     """For each charge of the composition, in thousandths, the logarithm of the likelihood of the likeliest states."""
     sums: dict[int, tuple[float, dict[str, float]]] = {0: (0.0, {})}

@@ -37,6 +37,7 @@ COMMANDS = {
     "train": Entry("train", "train", FIND, "Fit a model of the band center, with its cross-validation and card."),
     "features": Entry("features", "features", FIND, "Compute the Magpie features of crystals."),
     "study": Entry("study", "study", FIND, "Run the whole story from a TOML file: learn, screen, follow the best."),
+    "order": Entry("order", "order", FOLLOW, "Order disordered crystals into arrangements of whole atoms."),
     "phonons": Entry("phonons", "phonons", FOLLOW, "Compute phonons: band centers, lowest mode, stability."),
     "migrate": Entry("migrate", "migrate", FOLLOW, "Compute how an ion moves: percolation, barriers, diffusion."),
     "cutoffs": Entry("cutoffs", "cutoffs", FOLLOW, "Find the cutoffs of Quantum ESPRESSO that a force needs."),

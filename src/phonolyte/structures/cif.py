@@ -305,7 +305,7 @@ def _refuse_partial(contents: Contents) -> None:
         raise StructureError(
             "partial occupancy",
             why=f"a site holds {contents.elements[site]}:{contents.occupancies[site]:g}",
-            fix="Choose an ordered arrangement first (pymatgen's OrderDisorderedStructureTransformation).",
+            fix="Order it first: phonolyte order FILE.cif -o ordered/, whose folder is input of every command.",
             kind="PartialOccupancy",
         )
 

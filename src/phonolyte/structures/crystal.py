@@ -304,7 +304,7 @@ def _disordered(species: str) -> StructureError:
     return StructureError(
         "partial occupancy",
         why=f"a site holds {species}",
-        fix="Choose an ordered arrangement first (pymatgen's OrderDisorderedStructureTransformation).",
+        fix="Order it first; phonolyte order does so for CIFs.",
         kind="PartialOccupancy",
     )
 

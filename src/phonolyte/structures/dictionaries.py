@@ -153,7 +153,7 @@ def _symbol(site: Any, number: int) -> str:
         raise StructureError(
             "partial occupancy",
             why=f"site {number} holds {parts or 'nothing'}",
-            fix="Choose an ordered arrangement first (pymatgen's OrderDisorderedStructureTransformation).",
+            fix="Order it first; phonolyte order does so for CIFs.",
             kind="PartialOccupancy",
         )
     if not isinstance(names[0], str):

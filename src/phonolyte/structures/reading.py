@@ -112,9 +112,9 @@ def read_file(path: Path, *, frame: Frame | None = None) -> Reading:
     if error is None and not records:
         error = ReadError(f"{path.name} holds no structure", why="it is empty", fix="Get the whole file.")
     if error is not None:
-        reading.failures.append(failure_of(error, _name_of(path), path))
+        reading.failures.append(failure_of(error, name_of(path), path))
     for number, (name, make) in enumerate(records, start=1):
-        name = well_formed(name or _name_of(path) + (f"-{number}" if len(records) > 1 else ""))
+        name = well_formed(name or name_of(path) + (f"-{number}" if len(records) > 1 else ""))
         try:
             reading.crystals.append(with_results(replace(make(name), source=well_formed(path)), results))
         except Exception as reason:
@@ -243,8 +243,8 @@ def failure_of(error: Exception, name: str, path: Path) -> Failure:
     return Failure.of(error, material_id=well_formed(name), stage=STAGE, source=well_formed(path))
 
 
-def _name_of(path: Path) -> str:
-    """File name without its ending; POSCAR and CONTCAR go by their folder, POSCAR.mp-1 is mp-1."""
+def name_of(path: Path) -> str:
+    """Name of the material of a file, without its ending; POSCAR goes by its folder, POSCAR.mp-1 is mp-1."""
     name = plain_name(path)
     if name.upper() in ("POSCAR", "CONTCAR", "XDATCAR"):
         return path.resolve().parent.name or name

@@ -3,6 +3,7 @@
 ``phonolyte.screen(...)`` is :func:`screen` here, and so on; ``phonolyte.screen`` as a package has the parts.
 """
 
+from phonolyte.verbs.arrangements import Orderings, order
 from phonolyte.verbs.candidates import FeatureTable, features, screen, train, virtual
 from phonolyte.verbs.following import CutoffScan, barriers, calculate, cutoffs, diffuse, percolate, phonons
 from phonolyte.verbs.measured import impedance
@@ -11,6 +12,7 @@ from phonolyte.verbs.story import StudyResult, study
 __all__ = [
     "CutoffScan",
     "FeatureTable",
+    "Orderings",
     "StudyResult",
     "barriers",
     "calculate",
@@ -18,6 +20,7 @@ __all__ = [
     "diffuse",
     "features",
     "impedance",
+    "order",
     "percolate",
     "phonons",
     "screen",

@@ -1,0 +1,127 @@
+"""The verb that orders disordered crystals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from phonolyte.errors import Failure
+from phonolyte.runs.executors import map_unordered
+from phonolyte.runs.progress import OpenBar, no_bar
+from phonolyte.runs.records import file_name, in_one_step
+from phonolyte.runs.run import Run
+from phonolyte.runs.settings import OutputSettings
+from phonolyte.structures.ordering import OrderingSettings
+from phonolyte.verbs.opening import Where, list_files, list_names, open_workers, run_options
+
+if TYPE_CHECKING:
+    from phonolyte.structures.disordered import Ordered
+
+CIFS = "cif"
+"""Folder of a run with the arrangements as CIF."""
+
+FEW_FILES = 20
+"""Files that are ordered sooner than another process starts."""
+
+
+class Orderings(NamedTuple):
+    """Table of the arrangements, a row each, and what could not be ordered."""
+
+    table: pd.DataFrame
+    failures: list[Failure]
+
+
+def order(
+    inputs: Any,
+    *,
+    folder: str | Path = "out",
+    settings: OrderingSettings | None = None,
+    output: OutputSettings | None = None,
+    executor: Where = None,
+    progress: OpenBar = no_bar,
+) -> Orderings:
+    """Order disordered crystals: arrangements of whole atoms, low in electrostatic energy, in a run folder.
+
+    The folder receives ``orderings.parquet`` (and ``.csv``), ``crystals.parquet`` and a CIF of each arrangement; it is
+    input for every other verb.
+
+    Parameters
+    ----------
+    inputs
+        Files, folders and globs; CIFs may have partial occupancies.
+    folder
+        Run folder.
+    settings
+        Sizes and tolerances.
+    output, executor, progress
+        As :func:`screen` takes them.
+
+    Raises
+    ------
+    SettingsError
+        When the folder cannot be used.
+    """
+    output, settings = output or OutputSettings(), settings or OrderingSettings()
+    files = list_files(inputs)
+    record = {"inputs": list_names(inputs), "ordering": settings}
+    options = run_options(OutputSettings(figures=False, report=False, overwrite=output.overwrite))
+    with Run(folder, "order", settings=record, inputs=files, **options) as run:
+        with (
+            open_workers(executor, most=max(1, len(files) // FEW_FILES)) as processes,
+            progress("Ordering", len(files)) as advance,
+        ):
+            ordered, failures = [], []
+            for materials, lost in _each(files, settings, processes):
+                ordered += materials
+                failures += lost
+                advance(1)
+        table = pd.DataFrame([row for material in ordered for row in _rows(material)])
+        run.add_failures(failures)
+        crystals = [each.crystal for material in ordered for each in material.arrangements]
+        if crystals:
+            run.write_table("orderings.parquet", table, csv=True, float_format="%.6g")
+            run.write_crystals(crystals)
+            _write_cifs(run, ordered)
+    return Orderings(table, failures)
+
+
+def _each(
+    files: Sequence[Path], settings: OrderingSettings, executor: Executor | None
+) -> Iterator[tuple[list[Ordered], list[Failure]]]:
+    """What each file gives, in the order of the files."""
+    from phonolyte.structures.disordered import order_file
+
+    if executor is None:
+        yield from (order_file(path, settings) for path in files)
+        return
+    done = dict(map_unordered(order_file, [(path, settings) for path in files], executor))
+    yield from (done[number] for number in range(len(files)))
+
+
+def _rows(material: Ordered) -> list[dict[str, Any]]:
+    return [
+        {
+            "material_id": each.crystal.material_id,
+            "formula": each.crystal.formula,
+            "ordered_from": material.formula,
+            "n_atoms": len(each.crystal),
+            "ordering_ev": each.energy_ev,
+            "ordering_charge": each.charge,
+            "deviation": each.deviation,
+            "shortest_a": each.shortest_a,
+        }
+        for each in material.arrangements
+    ]
+
+
+def _write_cifs(run: Run, ordered: Sequence[Ordered]) -> None:
+    folder = run.path(CIFS)
+    folder.mkdir(exist_ok=True)
+    for material in ordered:
+        for each in material.arrangements:
+            with in_one_step(folder / f"{file_name(each.crystal.material_id)}.cif") as partial:
+                each.crystal.to_pymatgen().to(str(partial), fmt="cif")

@@ -1,0 +1,181 @@
+"""Ordering: energies beside pymatgen's, whole atoms, neutral cells, and what cannot be ordered."""
+
+from __future__ import annotations
+
+import tarfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pymatgen.analysis.ewald import EwaldSummation
+from pymatgen.core import Lattice, Structure
+from typer.testing import CliRunner
+
+from phonolyte import verbs
+from phonolyte.chemistry.charges import balance_nearly
+from phonolyte.cli import app
+from phonolyte.errors import SettingsError, StructureError
+from phonolyte.structures import read
+from phonolyte.structures.arrangement import anneal, ewald_matrix
+from phonolyte.structures.disordered import order_file
+from phonolyte.structures.ordering import OrderingSettings, Sites, merge_sites, order
+
+CUBE = np.eye(3) * 5.64
+FACES = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+
+
+def rocksalt(cations: dict[str, float], anions: dict[str, float]) -> Sites:
+    elements, positions, shares = [], [], []
+    for place, species in ((FACES, cations), (FACES + 0.5, anions)):
+        for element, share in species.items():
+            elements += [element] * 4
+            positions += place.tolist()
+            shares += [share] * 4
+    return merge_sites(CUBE, elements, np.array(positions) % 1.0, shares)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_energies_are_those_of_pymatgen(seed: int):
+    random = np.random.default_rng(seed)
+    lattice = Lattice.from_parameters(*random.uniform(4, 9, 3), *random.uniform(70, 110, 3))
+    charges = [1.0, 1.0, 4.0, -2.0, -2.0, -2.0]
+    structure = Structure(lattice, ["Li", "Li", "Ge", "S", "S", "S"], random.random((6, 3)))
+    structure.add_oxidation_state_by_site(charges)
+    matrix = ewald_matrix(np.array(lattice.matrix), structure.frac_coords)
+    assert np.allclose(matrix, matrix.T)
+    assert np.array(charges) @ matrix @ charges / 2 == pytest.approx(EwaldSummation(structure).total_energy, rel=1e-5)
+
+
+def test_incremental_energies_are_those_of_the_whole_sum():
+    random = np.random.default_rng(1)
+    positions = random.random((24, 3))
+    matrix = ewald_matrix(CUBE * 2, positions)
+    excluded = np.zeros((24, 24), dtype=bool)
+    excluded[0, 1] = excluded[1, 0] = True
+    charges = np.array([0.0, 1.0, -1.0])
+    state = np.array([1] * 8 + [2] * 8 + [0] * 8)
+    energy, pairs = anneal(matrix, excluded, charges, state, np.zeros(24, dtype=np.int64), 3000, 7)
+    q = charges[state]
+    assert energy == pytest.approx(q @ matrix @ q / 2)
+    assert pairs == float(state[0] > 0 and state[1] > 0)
+    assert sorted(Counter(state.tolist()).items()) == [(0, 8), (1, 8), (2, 8)]
+
+
+def test_the_lowest_arrangement_is_found():
+    """Rock salt with every other cation missing."""
+    sites = rocksalt({"Mg": 0.5}, {"Cl": 1.0})
+    found = order(sites, OrderingSettings(arrangements=3))
+    assert found[0].crystal.formula == "MgCl2"
+    assert found[0].energy_ev == min(each.energy_ev for each in found)
+    again = order(sites, OrderingSettings(arrangements=3))
+    assert [each.energy_ev for each in again] == [each.energy_ev for each in found]
+
+
+def test_counts_are_whole_and_near_the_occupancies():
+    (first, *_) = order(rocksalt({"Li": 0.6, "Na": 0.4}, {"Cl": 0.9, "Br": 0.1}), OrderingSettings(most_sites=200))
+    counts = Counter(first.crystal.symbols)
+    assert counts["Li"] + counts["Na"] == counts["Cl"] + counts["Br"]
+    assert counts["Li"] / (counts["Li"] + counts["Na"]) == pytest.approx(0.6)
+    assert first.deviation < 0.005
+    assert first.charge == pytest.approx(0.0)
+
+
+def test_mobile_ions_make_a_cell_neutral():
+    """Refined occupancies rarely balance: 0.7 Li on four sites and one S in the cell, of which 1.6 Li are missing."""
+    lattice = np.eye(3) * 4.0
+    sites = Sites(
+        lattice,
+        np.array([[0.25, 0.25, 0.25], [0.75, 0.75, 0.75], [0.25, 0.75, 0.75], [0, 0, 0]]),
+        ({"Li": 0.65}, {"Li": 0.65}, {"Li": 0.65}, {"S": 1.0}),
+    )
+    first = order(sites, OrderingSettings(arrangements=1))[0]
+    counts = Counter(first.crystal.symbols)
+    assert counts["Li"] == 2 * counts["S"]
+    assert first.charge == 0.0
+
+
+def test_an_ordered_crystal_is_its_only_arrangement():
+    (only,) = order(rocksalt({"Na": 1.0}, {"Cl": 1.0}))
+    assert len(only.crystal) == 8
+    assert only.deviation == 0.0
+    assert only.energy_ev * 8 == pytest.approx(-35.694057, rel=1e-5)
+
+
+def test_sites_that_exclude_each_other_are_not_both_occupied():
+    lattice = np.eye(3) * 5.0
+    split = [[0.05, 0, 0], [0.95, 0, 0]]  # 0.5 A apart
+    sites = Sites(lattice, np.array([*split, [0.5, 0.5, 0.5]]), ({"Li": 0.5}, {"Li": 0.5}, {"Cl": 1.0}))
+    first = order(sites)[0]
+    assert Counter(first.crystal.symbols)["Li"] == Counter(first.crystal.symbols)["Cl"]
+    assert first.shortest_a > 1.35
+
+
+@pytest.mark.parametrize(
+    ("sites", "message"),
+    [
+        (lambda: rocksalt({"Na": 0.7, "K": 0.6}, {"Cl": 1.0}), "more than full"),
+        (lambda: rocksalt({"Na": 0.3}, {"Cl": 1.0}), "not neutral"),
+        (
+            lambda: Sites(CUBE * 9, np.random.default_rng(0).random((2000, 3)), ({"Li": 0.5, "Cl": 0.5},) * 2000),
+            "2000 sites",
+        ),
+    ],
+)
+def test_what_cannot_be_ordered_is_refused(sites: object, message: str):
+    with pytest.raises(StructureError, match=message):
+        order(sites())  # type: ignore[operator]
+
+
+def test_settings_that_make_no_sense_are_refused():
+    for change in ({"arrangements": 0}, {"tolerance": 2.0}, {"most_sites": 0}):
+        with pytest.raises(SettingsError):
+            OrderingSettings(**change)  # type: ignore[arg-type]
+
+
+def test_states_of_refined_occupancies_are_whole():
+    balance = balance_nearly({"Li": 47.96, "La": 16.01, "Sr": 7.99, "Sb": 16.0, "O": 96.0}, 0.06)
+    assert balance is not None
+    assert dict(balance.states) == {"Li": 1, "La": 3, "Sr": 2, "Sb": 5, "O": -2}
+    assert balance_nearly({"Na": 1.0, "Cl": 3.0}, 0.06) is None
+
+
+def test_lgps_and_llzo_are_ordered(shared: Path):
+    wanted = {
+        "15-LGPS-partial.cif": {"Li": 20, "Ge": 2, "P": 4, "S": 24},
+        "15b-LLZO-partial.cif": {"La": 24, "Zr": 16, "O": 96},
+    }
+    for name, counts in wanted.items():
+        ((material,), failures) = order_file(shared / "cases" / "crystals" / name, OrderingSettings())
+        assert not failures
+        first = material.arrangements[0]
+        found = Counter(first.crystal.symbols)
+        assert {element: found[element] for element in counts} == counts
+        assert abs(first.charge) < 0.5
+        assert first.shortest_a > 1.4
+
+
+def test_measured_conductors_are_ordered(shared: Path, tmp_path: Path):
+    with tarfile.open(shared / "data" / "obelix" / "train_cifs.tar.gz") as archive:
+        members = sorted((m for m in archive if m.name.endswith(".cif")), key=lambda m: m.name)[::16]
+        for member in members:
+            content = archive.extractfile(member)
+            assert content is not None
+            (tmp_path / Path(member.name).name).write_bytes(content.read())
+    result = verbs.order([tmp_path], folder=tmp_path / "run", settings=OrderingSettings(arrangements=2))
+    assert len(result.failures) <= 1
+    assert (result.table["deviation"] < 0.03).all()
+    assert len(read(tmp_path / "run").crystals) == len(result.table)
+
+
+def test_the_command_writes_what_other_commands_read(shared: Path, tmp_path: Path):
+    file, out = shared / "cases" / "crystals" / "15-LGPS-partial.cif", tmp_path / "ordered"
+    result = CliRunner().invoke(app, ["order", str(file), "-o", str(out), "--arrangements", "2"])
+    assert result.exit_code == 0, result.output
+    table = pd.read_parquet(out / "orderings.parquet")
+    assert table["formula"].tolist() == ["Li10Ge(PS6)2"] * len(table) or len(set(table["formula"])) == 1
+    assert {path.name for path in (out / "cif").iterdir()} == {f"{name}.cif" for name in table["material_id"]}
+    crystals = read(out).crystals
+    assert crystals[0].properties["ordering_charge"] == 0.0
+    assert [len(crystal) for crystal in read(out / "cif").crystals] == [len(crystal) for crystal in crystals]
