@@ -122,9 +122,18 @@ def test_the_cell_of_castep_in_its_units():
             crystal_from_castep(CELL.format(edge, "frac", 0.5).replace(bad, message))
 
 
+def xdatcar_frame(atoms: Atoms) -> str:
+    rows = "\n".join(" ".join(f"{x:.8f}" for x in vector) for vector in atoms.cell.array)
+    sites = "\n".join(" ".join(f"{x:.8f}" for x in site) for site in atoms.get_scaled_positions())
+    return f"salt\n1.0\n{rows}\nNa Cl\n1 1\nDirect configuration= 1\n{sites}\n"
+
+
 @pytest.mark.parametrize("name", ["salt.traj", "salt.extxyz", "XDATCAR"])
 def test_frames_of_a_trajectory(tmp_path: Path, name: str):
-    write(tmp_path / name, TWO, format="vasp-xdatcar" if name == "XDATCAR" else None)
+    if name == "XDATCAR":  # older versions of ASE write the first cell alone
+        (tmp_path / name).write_text("".join(map(xdatcar_frame, TWO)))
+    else:
+        write(tmp_path / name, TWO)
     path = str(tmp_path / name)
     volumes = [frame.cell.volume for frame in TWO]
     default = volumes if name == "salt.extxyz" else volumes[-1:]
