@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -179,3 +180,34 @@ def test_the_command_writes_what_other_commands_read(shared: Path, tmp_path: Pat
     crystals = read(out).crystals
     assert crystals[0].properties["ordering_charge"] == 0.0
     assert [len(crystal) for crystal in read(out / "cif").crystals] == [len(crystal) for crystal in crystals]
+
+
+def test_disordered_crystals_of_json_are_ordered_too(tmp_path: Path):
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.4), [{"Na": 0.5, "K": 0.5}, "Cl"], [[0, 0, 0], [0.5] * 3])
+    record = {"material_id": "mixed", "structure": salt.as_dict()}
+    (tmp_path / "some.jsonl").write_text("\n".join(map(json.dumps, (record, {**record, "material_id": "again"}))))
+    attributes = {
+        "lattice_vectors": (np.eye(3) * 4.0).tolist(), "cartesian_site_positions": [[0, 0, 0], [2, 2, 2]],
+        "species_at_sites": ["M", "Cl"],
+        "species": [{"name": "M", "chemical_symbols": ["Cs", "Rb", "vacancy"], "concentration": [0.5, 0.5, 0.0]},
+                    {"name": "Cl", "chemical_symbols": ["Cl"], "concentration": [1.0]}],
+    }  # fmt: skip
+    (tmp_path / "answer.json").write_text(json.dumps({"data": [{"id": "o", "attributes": attributes}]}))
+    for file, names in (("some.jsonl", ["mixed", "again"]), ("answer.json", ["o"])):
+        assert [failure.error for failure in read(tmp_path / file).failures] == ["PartialOccupancy"] * len(names)
+        ordered, failures = order_file(tmp_path / file, OrderingSettings(arrangements=1))
+        assert not failures
+        assert [material.material_id for material in ordered] == names
+        counts = Counter(ordered[0].arrangements[0].crystal.symbols)
+        assert len(set(counts.values())) == 2
+        assert sum(counts.values()) == 2 * counts["Cl"]
+
+
+def test_a_file_of_ordered_and_disordered_crystals_loses_nothing(tmp_path: Path):
+    whole = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
+    half = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), [{"Na": 0.3}, "Cl"], [[0, 0, 0], [0.5] * 3])
+    records = [{"material_id": name, "structure": s.as_dict()} for name, s in (("whole", whole), ("half", half))]
+    (tmp_path / "some.json").write_text(json.dumps([*records, {"material_id": "bad", "structure": 3}]))
+    ordered, failures = order_file(tmp_path / "some.json", OrderingSettings())
+    assert [material.material_id for material in ordered] == ["whole"]
+    assert {failure.material_id: failure.error for failure in failures} == {"half": "NotNeutral", "bad": "ReadError"}

@@ -13,7 +13,7 @@ from phonolyte.arrays import Floats
 from phonolyte.chemistry.formulas import composition_of
 from phonolyte.errors import ReadError, StructureError, first_line
 from phonolyte.structures.asymmetric_unit import Contents, Stated, fill_cell
-from phonolyte.structures.crystal import Crystal, mean_states
+from phonolyte.structures.crystal import Crystal, DisorderedError, mean_states
 from phonolyte.structures.space_groups import (
     IDENTITY,
     Settings,
@@ -134,10 +134,13 @@ def crystal_from_cif(block: CifBlock, *, material_id: str = "") -> Crystal:
     Raises
     ------
     ReadError, StructureError
-        As :func:`contents_from_cif` does, and for partial occupancies.
+        As :func:`contents_from_cif` does.
+    DisorderedError
+        For partial occupancies.
     """
     contents = contents_from_cif(block)
-    _refuse_partial(contents)
+    if (contents.occupancies < 1.0).any():
+        raise DisorderedError(contents.lattice, contents.elements, contents.positions, contents.occupancies)
     states = mean_states(zip(contents.elements, contents.states, strict=True))
     return Crystal.of(material_id, contents.lattice, contents.elements, contents.positions, oxidation_states=states)
 
@@ -295,18 +298,6 @@ def _refuse_attached_hydrogens(block: CifBlock, labels: Sequence[str]) -> None:
             why="the file says that they are attached to it and does not say where",
             fix="Add the hydrogens as sites.",
             kind="FormulaMismatch",
-        )
-
-
-def _refuse_partial(contents: Contents) -> None:
-    partial = np.flatnonzero(contents.occupancies < 1.0)
-    if len(partial):
-        site = partial[0]
-        raise StructureError(
-            "partial occupancy",
-            why=f"a site holds {contents.elements[site]}:{contents.occupancies[site]:g}",
-            fix="Order it first: phonolyte order FILE.cif -o ordered/, whose folder is input of every command.",
-            kind="PartialOccupancy",
         )
 
 

@@ -30,6 +30,38 @@ FLATTEST_CELL = 1e-3
 _SPECIES = re.compile(r"([A-Z][a-z]?)(\d*\.?\d*[+-]|[+-]\d*\.?\d*)?$")
 
 
+class DisorderedError(StructureError):
+    """A crystal has partial occupancies; it can be ordered.
+
+    Parameters
+    ----------
+    lattice
+        (3, 3) lattice vectors as rows, angstrom.
+    elements
+        Symbol of each of n ions; several may share a position.
+    frac_coords
+        (n, 3) fractional coordinates.
+    occupancies
+        (n,) share of its site that each ion fills.
+    """
+
+    def __init__(
+        self, lattice: Floats, elements: Sequence[str], frac_coords: Floats, occupancies: Sequence[float] | Floats
+    ) -> None:
+        self.lattice, self.elements, self.frac_coords = lattice, tuple(elements), frac_coords
+        self.occupancies = np.asarray(occupancies, dtype=float)
+        first = int(np.argmax(self.occupancies < 1.0))
+        super().__init__(
+            "partial occupancy",
+            why=f"a site holds {self.elements[first]}:{self.occupancies[first]:g}",
+            fix="Order it first: phonolyte order INPUT -o ordered/, whose folder is input of every other command.",
+            kind="PartialOccupancy",
+        )
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        return type(self), (self.lattice, self.elements, self.frac_coords, self.occupancies)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Crystal:
     """A fully ordered periodic crystal.
@@ -97,9 +129,8 @@ class Crystal:
     @classmethod
     def from_pymatgen(cls, structure: Structure, *, material_id: str = "", **more: Any) -> Crystal:
         """Convert a pymatgen ``Structure``; site properties are dropped."""
-        for site in structure:
-            if not site.is_ordered:
-                raise _disordered(site.species_string)
+        if not structure.is_ordered:
+            raise _disordered(structure)
         symbols = [_symbol_of(site.specie) for site in structure]
         more.setdefault("properties", plain(structure.properties))
         states = [
@@ -300,13 +331,13 @@ def _symbol_of(species: Any) -> str:
     return str(getattr(element, "name", element))  # the symbol of deuterium would be H
 
 
-def _disordered(species: str) -> StructureError:
-    return StructureError(
-        "partial occupancy",
-        why=f"a site holds {species}",
-        fix="Order it first; phonolyte order does so for CIFs.",
-        kind="PartialOccupancy",
-    )
+def _disordered(structure: Structure) -> DisorderedError:
+    """What is raised for a pymatgen ``Structure`` with partial occupancies."""
+    ions = [
+        (_symbol_of(species), site.frac_coords, share) for site in structure for species, share in site.species.items()
+    ]
+    symbols, coords, shares = zip(*ions, strict=True)
+    return DisorderedError(np.array(structure.lattice.matrix), symbols, np.array(coords), shares)
 
 
 def mean_states(sites: Iterable[tuple[str, float | None]]) -> dict[str, float]:

@@ -6,15 +6,16 @@ size it states. Here a cell, species and coordinates are taken from it, and noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from phonolyte.arrays import Floats
+from phonolyte.chemistry.elements import SYMBOLS
 from phonolyte.errors import ReadError, StructureError
-from phonolyte.structures.crystal import Crystal, mean_states, plain
+from phonolyte.structures.crystal import Crystal, DisorderedError, atomic_number, mean_states, plain
 
 PARTLY = 1e-8
 """An occupancy that misses 1 by more than this is partial."""
@@ -39,17 +40,20 @@ def crystal_from_pymatgen(data: Any, *, material_id: str = "", properties: Mappi
     sites = data["sites"]
     if not isinstance(sites, list) or not sites:
         raise _incomplete("it needs a list of at least 1 site")
-    symbols = [_symbol(site, number) for number, site in enumerate(sites, start=1)]
-    coords = [_numbers(site.get("abc"), f"'abc' of site {n}", (3,)) for n, site in enumerate(sites, start=1)]
+    shares = [_species(site, number) for number, site in enumerate(sites, start=1)]
+    coords = np.array([_numbers(site.get("abc"), f"'abc' of site {n}", (3,)) for n, site in enumerate(sites, start=1)])
+    lattice = _lattice(data["lattice"])
+    _refuse_partial(lattice, shares, coords)
+    symbols = [share[0][0] for share in shares]
     if properties is None:
         own = data.get("properties")
         properties = plain(own) if isinstance(own, Mapping) else {}
     states = mean_states(zip(symbols, map(_oxidation_state, sites), strict=True))
     return Crystal.of(
         material_id,
-        _lattice(data["lattice"]),
+        lattice,
         symbols,
-        np.array(coords),
+        coords,
         properties=properties,
         oxidation_states=states,
     )
@@ -95,32 +99,46 @@ def crystal_from_optimade(attributes: Any, *, material_id: str = "") -> Crystal:
     kinds = attributes["species"]
     if not isinstance(kinds, list) or not all(isinstance(kind, Mapping) for kind in kinds):
         raise _incomplete("'species' is not a list of records")
-    species = {str(kind.get("name")): kind for kind in kinds}
-    _check_order(species, attributes.get("structure_features") or ())
+    _refuse_hidden(attributes.get("structure_features") or ())
+    species = {str(kind.get("name")): _shares(kind) for kind in kinds}
     unknown = [str(name) for name in attributes["species_at_sites"] if str(name) not in species]
     if unknown:
         raise _incomplete(f"the species {unknown[0]!r:.40} of a site is not among its species")
     lattice = _numbers(attributes["lattice_vectors"], "'lattice_vectors'", (3, 3))
     positions = _numbers(attributes["cartesian_site_positions"], "'cartesian_site_positions'", (-1, 3))
-    symbols = [species[str(name)]["chemical_symbols"][0] for name in attributes["species_at_sites"]]
     if abs(np.linalg.det(lattice)) < 1e-9:
         raise _incomplete("its cell has no volume")
-    return Crystal.of(material_id, lattice, symbols, positions @ np.linalg.inv(lattice))
+    coords = positions @ np.linalg.inv(lattice)
+    shares = [species[str(name)] for name in attributes["species_at_sites"]]
+    if len(shares) != len(coords):
+        raise _incomplete(f"it has {len(shares)} species and {len(coords)} positions")
+    _refuse_partial(lattice, shares, coords)
+    if "disorder" in (attributes.get("structure_features") or ()):
+        why = "it says that it is disordered, and its sites do not"
+        raise StructureError("the entry is not an ordered crystal", why=why, kind="PartialOccupancy")
+    return Crystal.of(material_id, lattice, [share[0][0] for share in shares], coords)
 
 
-def _check_order(species: Mapping[str, Any], features: Iterable[str]) -> None:
-    """Refuse sites that hold several elements, or one only partly, and atoms that have no positions."""
-    for kind in species.values():
-        symbols, shares = kind.get("chemical_symbols"), kind.get("concentration") or [1.0]
-        if not isinstance(symbols, list) or not symbols or kind.get("attached"):
-            raise _incomplete("a species has no elements, or has atoms attached to it")
-        if len(symbols) != 1 or min(shares) < 1.0 - PARTLY:
-            why = f"a site holds {', '.join(map(str, symbols))}"
-            fix = "Choose an ordered arrangement first."
-            raise StructureError("partial occupancy", why=why, fix=fix, kind="PartialOccupancy")
-    hidden = sorted({"disorder", "implicit_atoms", "site_attachments", "assemblies"}.intersection(features))
+def _shares(kind: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Elements of a species of OPTIMADE and their shares, less vacancies."""
+    symbols = kind.get("chemical_symbols")
+    if not isinstance(symbols, list) or not symbols or kind.get("attached"):
+        raise _incomplete("a species has no elements, or has atoms attached to it")
+    given = kind.get("concentration") or [1.0] * len(symbols)
+    shares = _numbers(given, "the concentration of a species", (len(symbols),)).tolist()
+    held = [
+        (str(symbol), share) for symbol, share in zip(symbols, shares, strict=True) if symbol != "vacancy" and share
+    ]
+    if not held:
+        raise _incomplete("a species holds nothing")
+    return held
+
+
+def _refuse_hidden(features: Iterable[str]) -> None:
+    """Refuse atoms that have no positions, and sites that depend on each other."""
+    hidden = sorted({"implicit_atoms", "site_attachments", "assemblies"}.intersection(features))
     if hidden:
-        raise StructureError("the entry is not an ordered crystal", why=f"it has {hidden[0]}", kind="PartialOccupancy")
+        raise StructureError("the entry is not whole", why=f"it has {hidden[0]}", kind="PartialOccupancy")
 
 
 def _lattice(data: Any) -> Floats:
@@ -134,31 +152,42 @@ def _lattice(data: Any) -> Floats:
     return np.array(Lattice.from_parameters(*values.tolist()).matrix)
 
 
-def _symbol(site: Any, number: int) -> str:
-    """Element of a site.
+def _species(site: Any, number: int) -> list[tuple[str, float]]:
+    """Elements of a site and their shares.
 
     Raises
     ------
     StructureError
-        When it has none, or more than one.
+        When it has none.
     """
     species = site.get("species") if isinstance(site, Mapping) else None
     if not isinstance(species, list) or not all(isinstance(part, Mapping) for part in species):
         raise _incomplete(f"site {number} has no list of species")
     shares = _numbers([part.get("occu", 1.0) for part in species], f"the occupancy of site {number}", (len(species),))
-    names = [part.get("element") for part, share in zip(species, shares, strict=True) if share != 0.0]
-    shares = shares[shares != 0.0]
-    if len(names) != 1 or abs(float(shares[0]) - 1.0) > PARTLY:
-        parts = ", ".join(f"{name}:{share:g}" for name, share in zip(names, shares, strict=True))[:80]
-        raise StructureError(
-            "partial occupancy",
-            why=f"site {number} holds {parts or 'nothing'}",
-            fix="Order it first; phonolyte order does so for CIFs.",
-            kind="PartialOccupancy",
-        )
-    if not isinstance(names[0], str):
-        raise _incomplete(f"the element of site {number} is {str(names[0])[:20]!r}")
-    return names[0]
+    held = [(part.get("element"), share) for part, share in zip(species, shares.tolist(), strict=True) if share != 0.0]
+    if not held:
+        raise _incomplete(f"site {number} holds nothing")
+    wrong = next((element for element, _ in held if not isinstance(element, str)), None)
+    if wrong is not None or held[0][0] is None:
+        raise _incomplete(f"the element of site {number} is {str(wrong)[:20]!r}")
+    return [(str(element), share) for element, share in held]
+
+
+def _refuse_partial(lattice: Floats, shares: Sequence[Sequence[tuple[str, float]]], coords: Floats) -> None:
+    """Raise for sites that hold several elements, or one only partly.
+
+    Raises
+    ------
+    DisorderedError
+        With what is at each site.
+    """
+    if all(len(share) == 1 and abs(share[0][1] - 1.0) <= PARTLY for share in shares):
+        return
+    ions = [
+        (SYMBOLS[atomic_number(element)], place, part) for place, share in enumerate(shares) for element, part in share
+    ]
+    elements, places, parts = zip(*ions, strict=True)
+    raise DisorderedError(lattice, elements, coords[list(places)], parts)
 
 
 def _oxidation_state(site: Mapping[str, Any]) -> float | None:

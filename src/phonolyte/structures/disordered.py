@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from phonolyte.errors import Failure
-from phonolyte.files import read_bytes, well_formed
-from phonolyte.structures.cif import CifBlock, blocks_with_a_cell, contents_from_cif
-from phonolyte.structures.crystal import Crystal
+from phonolyte.files import well_formed
+from phonolyte.structures.crystal import Crystal, DisorderedError
 from phonolyte.structures.ordering import Arrangement, OrderingSettings, Sites, merge_sites, order
-from phonolyte.structures.reading import failure_of, name_of, read_file
-
-CIF_ENDINGS = (".cif", ".mcif")
+from phonolyte.structures.readers import reader_for
+from phonolyte.structures.reading import Reading, failure_of, named_records, read_file
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,23 +41,10 @@ class Ordered:
 
 def order_file(path: Path, settings: OrderingSettings) -> tuple[list[Ordered], list[Failure]]:
     """Order all crystals of a file; an ordered one is its only arrangement, and what cannot be ordered is a failure."""
-    if not path.name.lower().removesuffix(".gz").endswith(CIF_ENDINGS):
-        reading = read_file(path)
-        makers = [(crystal.material_id, _sites_maker(crystal)) for crystal in reading.crystals]
-        return _order_all(makers, path, settings, list(reading.failures))
-    try:
-        blocks = blocks_with_a_cell(read_bytes(path).decode("utf-8-sig", errors="replace"))
-    except Exception as error:  # whatever a foreign file makes a parser raise
-        return [], [failure_of(error, name_of(path), path)]
-    names = [name_of(path) + (f"-{number}" if len(blocks) > 1 else "") for number in range(1, len(blocks) + 1)]
-    return _order_all(list(zip(names, map(_block_maker, blocks), strict=True)), path, settings, [])
-
-
-def _order_all(
-    makers: Sequence[tuple[str, Callable[[], Sites]]], path: Path, settings: OrderingSettings, failures: list[Failure]
-) -> tuple[list[Ordered], list[Failure]]:
-    ordered = []
-    for name, make in makers:
+    reading, disordered = read_disordered(path)
+    ordered, failures = [], list(reading.failures)
+    whole: list[tuple[str, Callable[[], Sites]]] = [(c.material_id, partial(_whole, c)) for c in reading.crystals]
+    for name, make in [*whole, *disordered]:
         try:
             sites = make()
             arrangements = order(sites, settings, material_id=name)
@@ -69,20 +55,35 @@ def _order_all(
             replace(each, crystal=replace(each.crystal, material_id=f"{name}-{number}", source=str(path)))
             for number, each in enumerate(arrangements, start=1)
         ]
-        ordered.append(Ordered(well_formed(name), formula_of(sites), named, well_formed(path)))
+        ordered.append(Ordered(name, formula_of(sites), named, well_formed(path)))
     return ordered, failures
 
 
-def _block_maker(block: CifBlock) -> Callable[[], Sites]:
-    def make() -> Sites:
-        contents = contents_from_cif(block)
-        return merge_sites(contents.lattice, contents.elements, contents.positions, contents.occupancies)
+def read_disordered(path: Path) -> tuple[Reading, list[tuple[str, Callable[[], Sites]]]]:
+    """What a file gives: the crystals and failures of a reading, and names and sites of the disordered crystals."""
+    reading = read_file(path)
+    partly = {failure.material_id for failure in reading.failures if failure.error == "PartialOccupancy"}
+    if not partly:
+        return reading, []
+    reader = reader_for(path)
+    records, _ = reader.records(path, None) if reader else ([], None)
+    disordered: list[tuple[str, Callable[[], Sites]]] = []
+    for name, make in named_records(records, path):
+        if name not in partly:
+            continue
+        try:
+            make(name)
+        except DisorderedError as error:
+            sites = partial(merge_sites, error.lattice, error.elements, error.frac_coords, error.occupancies)
+            disordered.append((name, sites))
+        except Exception:  # it is among the failures
+            continue
+    names = {name for name, _ in disordered}
+    return replace(reading, failures=[f for f in reading.failures if f.material_id not in names]), disordered
 
-    return make
 
-
-def _sites_maker(crystal: Crystal) -> Callable[[], Sites]:
-    return lambda: merge_sites(crystal.lattice, crystal.symbols, crystal.frac_coords, np.ones(len(crystal)))
+def _whole(crystal: Crystal) -> Sites:
+    return merge_sites(crystal.lattice, crystal.symbols, crystal.frac_coords, np.ones(len(crystal)))
 
 
 def formula_of(sites: Sites) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from phonolyte.errors import Failure, ReadError, StructureError
 from phonolyte.files import files_in, is_archive, plain_name, unpack_archive, well_formed
 from phonolyte.structures.crystal import Crystal, as_crystal, is_material
+from phonolyte.structures.crystal_table import Record
 from phonolyte.structures.readers import Frame, reader_for
 from phonolyte.structures.run_results import CRYSTALS, is_run, results_beside, with_results
 
@@ -113,13 +114,21 @@ def read_file(path: Path, *, frame: Frame | None = None) -> Reading:
         error = ReadError(f"{path.name} holds no structure", why="it is empty", fix="Get the whole file.")
     if error is not None:
         reading.failures.append(failure_of(error, name_of(path), path))
-    for number, (name, make) in enumerate(records, start=1):
-        name = well_formed(name or name_of(path) + (f"-{number}" if len(records) > 1 else ""))
+    for name, make in named_records(records, path):
         try:
             reading.crystals.append(with_results(replace(make(name), source=well_formed(path)), results))
         except Exception as reason:
             reading.failures.append(failure_of(reason, name, path))
     return reading
+
+
+def named_records(records: Sequence[Record], path: Path) -> list[Record]:
+    """Records of a file, those without a name named by the file and their number."""
+    several = len(records) > 1
+    return [
+        (well_formed(name or name_of(path) + (f"-{number}" if several else "")), make)
+        for number, (name, make) in enumerate(records, start=1)
+    ]
 
 
 def _read_archive(path: Path, frame: Frame | None) -> Reading:
