@@ -13,7 +13,7 @@ import phonolyte
 
 PACKAGE = Path(phonolyte.__file__).parent
 ORDER = (
-    "errors", "arrays", "units", "chemistry", "settings", "files", "columns", "structures", "dos", "features", "runs",
+    "errors", "arrays", "units", "chemistry", "files", "settings", "columns", "structures", "dos", "features", "runs",
     "figures", "drawing", "impedance", "sources", "models", "references", "learning_set", "train", "prototypes",
     "virtual", "screen", "forces", "percolation", "phonons", "barriers", "dynamics", "tiers", "study", "report",
     "summary", "verbs", "cli", "__main__",

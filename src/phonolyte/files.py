@@ -36,7 +36,7 @@ SMALL_BYTES = 64 * 1024**2
 """Unpacked size up to which the ratio does not matter."""
 
 DEEPEST = 2000
-"""Calls of Python within each other while JSON is parsed; Python's own limit is 1000."""
+"""Calls of Python within each other while a file is parsed; Python's own limit is 1000."""
 
 PACKED = (".gz", ".bz2", ".xz", ".zip")
 """Endings of packed files, which are unpacked when they are read."""
@@ -151,18 +151,27 @@ def parse_json(text: str) -> Any:
         With the reason: for what is not JSON, a key that comes twice in one dictionary (only the last would count),
         nesting or numbers beyond what Python takes.
     """
-    limit = (
-        sys.getrecursionlimit()
-    )  # symfc, below phonopy, sets it to 100,000: beyond the stack, which ends the process
     try:
-        sys.setrecursionlimit(min(limit, DEEPEST))
-        return json.loads(text, object_pairs_hook=_unique)
+        with usual_recursion():
+            return json.loads(text, object_pairs_hook=_unique)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except json.JSONDecodeError:
         raise
     except ValueError as error:
         raise ValueError("a number has too many digits" if "digits" in str(error) else str(error)) from None
+
+
+@contextmanager
+def usual_recursion() -> Iterator[None]:
+    """Keep Python's limit of recursion near its own while something is parsed.
+
+    symfc, below phonopy, sets it to 100,000, which is beyond the stack: deep nesting would end the process.
+    """
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(min(limit, DEEPEST))
+    try:
+        yield
     finally:
         sys.setrecursionlimit(limit)
 

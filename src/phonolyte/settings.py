@@ -20,6 +20,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from phonolyte.errors import SettingsError
+from phonolyte.files import usual_recursion
 
 S = TypeVar("S")
 
@@ -253,7 +254,8 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         When it is missing or not TOML.
     """
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        with usual_recursion():
+            return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path} cannot be read", why=error.strerror or "", fix="Check the path.") from None
     except RecursionError:
