@@ -211,3 +211,19 @@ def test_a_file_of_ordered_and_disordered_crystals_loses_nothing(tmp_path: Path)
     ordered, failures = order_file(tmp_path / "some.json", OrderingSettings())
     assert [material.material_id for material in ordered] == ["whole"]
     assert {failure.material_id: failure.error for failure in failures} == {"half": "NotNeutral", "bad": "ReadError"}
+
+
+def test_every_input_is_ordered_or_accounted_for(shared: Path, tmp_path: Path):
+    file, folder = shared / "cases" / "crystals" / "15-LGPS-partial.cif", tmp_path / "in"
+    folder.mkdir()
+    (folder / "lgps.cif").write_bytes(file.read_bytes())
+    (folder / "notes.txt").write_text("hello")
+    one = OrderingSettings(arrangements=2)
+    first = verbs.order(folder, folder=tmp_path / "first", settings=one)
+    assert len(pd.read_csv(tmp_path / "first" / "skipped.csv")) == 1
+    chosen = first.table["material_id"][0]
+    result = verbs.order(
+        [f"{tmp_path / 'first'}#{chosen}", tmp_path / "missing.cif"], folder=tmp_path / "second", settings=one
+    )
+    assert result.table["material_id"].tolist() == [f"{chosen}-1"]
+    assert [failure.error for failure in result.failures] == ["NothingToRead"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from phonolyte.files import well_formed
 from phonolyte.structures.crystal import Crystal, DisorderedError
 from phonolyte.structures.ordering import Arrangement, OrderingSettings, Sites, merge_sites, order
 from phonolyte.structures.readers import reader_for
-from phonolyte.structures.reading import Reading, failure_of, named_records, read_file
+from phonolyte.structures.reading import Reading, failure_of, from_object, named_records, read_file
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,9 +40,21 @@ class Ordered:
     source: str
 
 
+def order_part(part: Any, settings: OrderingSettings) -> tuple[list[Ordered], list[Failure]]:
+    """Order what :func:`phonolyte.structures.reading.expand` gives: a file, or crystals and failures at hand."""
+    if isinstance(part, Path):
+        return order_file(part, settings)
+    return _order_all(from_object(part), [], Path(), settings)
+
+
 def order_file(path: Path, settings: OrderingSettings) -> tuple[list[Ordered], list[Failure]]:
     """Order all crystals of a file; an ordered one is its only arrangement, and what cannot be ordered is a failure."""
-    reading, disordered = read_disordered(path)
+    return _order_all(*read_disordered(path), path, settings)
+
+
+def _order_all(
+    reading: Reading, disordered: list[tuple[str, Callable[[], Sites]]], path: Path, settings: OrderingSettings
+) -> tuple[list[Ordered], list[Failure]]:
     ordered, failures = [], list(reading.failures)
     whole: list[tuple[str, Callable[[], Sites]]] = [(c.material_id, partial(_whole, c)) for c in reading.crystals]
     for name, make in [*whole, *disordered]:

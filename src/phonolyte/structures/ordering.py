@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Annotated
@@ -109,11 +109,16 @@ class Sites:
     @property
     def counts(self) -> dict[str, float]:
         """Atoms of each element."""
-        total: dict[str, float] = {}
-        for share in self.shares:
-            for element, amount in share.items():
-                total[element] = total.get(element, 0.0) + amount
-        return total
+        return _total(self.shares)
+
+
+def _total(shares: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Atoms of each element on sites with these shares."""
+    total: dict[str, float] = {}
+    for share in shares:
+        for element, amount in share.items():
+            total[element] = total.get(element, 0.0) + amount
+    return total
 
 
 def merge_sites(
@@ -416,10 +421,7 @@ def _result(task: Task, state: Ints, energy: float, material_id: str) -> Arrange
         raise StructureError("no site is occupied", fix="Check the occupancies.", kind="EmptyCell")
     species = [task.elements[place] for place in state[kept]]
     crystal = Crystal.of(material_id, task.cell.lattice, species, task.cell.positions[kept])
-    wanted: dict[str, float] = {}
-    for kind in task.cell.kinds.tolist():
-        for element, amount in task.cell.shares[kind].items():
-            wanted[element] = wanted.get(element, 0.0) + amount
+    wanted = _total(task.cell.shares[kind] for kind in task.cell.kinds.tolist())
     whole = {element: float(species.count(element)) for element in set(species)}
     return Arrangement(
         crystal,

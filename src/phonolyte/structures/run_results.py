@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,6 @@ def with_results(crystal: Crystal, results: Mapping[str, Mapping[str, Any]]) -> 
     own = results.get(crystal.material_id)
     if not own:
         return crystal
-    from dataclasses import replace
-
     return replace(crystal, properties={**crystal.properties, **own})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import gemmi
@@ -45,7 +45,7 @@ class Operations:
     rotations: Ints
     translations: Floats
     name: str
-    number: int = field(default=0)
+    number: int = 0
 
     def __len__(self) -> int:
         return len(self.rotations)

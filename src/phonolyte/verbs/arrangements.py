@@ -16,6 +16,7 @@ from phonolyte.runs.records import file_name, in_one_step
 from phonolyte.runs.run import Run
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.structures.ordering import OrderingSettings
+from phonolyte.structures.reading import Skipped, expand, notes_on_skipped
 from phonolyte.verbs.opening import Where, list_files, list_names, open_workers, run_options
 
 if TYPE_CHECKING:
@@ -66,21 +67,25 @@ def order(
         When the folder cannot be used.
     """
     output, settings = output or OutputSettings(), settings or OrderingSettings()
-    files = list_files(inputs)
+    files, parts = list_files(inputs), expand(inputs)
+    skipped = [part for part in parts if isinstance(part, Skipped)]
     record = {"inputs": list_names(inputs), "ordering": settings}
     options = run_options(OutputSettings(figures=False, report=False, overwrite=output.overwrite))
     with Run(folder, "order", settings=record, inputs=files, **options) as run:
         with (
-            open_workers(executor, most=max(1, len(files) // FEW_FILES)) as processes,
-            progress("Ordering", len(files)) as advance,
+            open_workers(executor, most=max(1, len(parts) // FEW_FILES)) as processes,
+            progress("Ordering", len(parts)) as advance,
         ):
             ordered, failures = [], []
-            for materials, lost in _each(files, settings, processes):
+            for materials, lost in _each(parts, settings, processes):
                 ordered += materials
                 failures += lost
                 advance(1)
         table = pd.DataFrame([row for material in ordered for row in _rows(material)])
         run.add_failures(failures)
+        run.add_skipped(skipped)
+        for note in notes_on_skipped(skipped):
+            run.add_note(note)
         crystals = [each.crystal for material in ordered for each in material.arrangements]
         if crystals:
             run.write_table("orderings.parquet", table, csv=True, float_format="%.6g")
@@ -90,16 +95,16 @@ def order(
 
 
 def _each(
-    files: Sequence[Path], settings: OrderingSettings, executor: Executor | None
+    parts: Sequence[Any], settings: OrderingSettings, executor: Executor | None
 ) -> Iterator[tuple[list[Ordered], list[Failure]]]:
-    """What each file gives, in the order of the files."""
-    from phonolyte.structures.disordered import order_file
+    """What each part of the input gives, in their order."""
+    from phonolyte.structures.disordered import order_part
 
     if executor is None:
-        yield from (order_file(path, settings) for path in files)
+        yield from (order_part(part, settings) for part in parts)
         return
-    done = dict(map_unordered(order_file, [(path, settings) for path in files], executor))
-    yield from (done[number] for number in range(len(files)))
+    done = dict(map_unordered(order_part, [(part, settings) for part in parts], executor))
+    yield from (done[number] for number in range(len(parts)))
 
 
 def _rows(material: Ordered) -> list[dict[str, Any]]:
