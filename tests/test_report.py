@@ -33,11 +33,12 @@ from phonolyte.report import PAGE, card_of, libraries, payload, read_run, write_
 from phonolyte.report.card import facts_of
 from phonolyte.report.packing import packed, packed_columns, packed_crystals
 from phonolyte.report.sentences import all_steps, command_of, summary
-from phonolyte.runs.records import CRYSTALS, file_name, write_crystals
+from phonolyte.runs.records import file_name, write_crystals
 from phonolyte.runs.run import Run
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.screen.settings import ScreenSettings
 from phonolyte.structures import Crystal, Reading, read
+from phonolyte.structures.run_results import CRYSTALS
 from phonolyte.study import TO_THE_END
 from phonolyte.verbs.opening import write_own_report
 

@@ -17,8 +17,9 @@ from phonolyte.chemistry.ions import MOBILE_IONS
 from phonolyte.errors import SettingsError, StructureError
 from phonolyte.impedance.overview import summarize_spectra
 from phonolyte.report.evidence import add_evidence
-from phonolyte.runs.records import CRYSTALS, FAILURE_COLUMNS
+from phonolyte.runs.records import FAILURE_COLUMNS
 from phonolyte.runs.run import read_record, require_format
+from phonolyte.structures.run_results import CRYSTALS
 from phonolyte.study import STEPS, TO_THE_END
 from phonolyte.study import TABLE as FOLLOWED
 from phonolyte.tiers import TIERS, all_tiers, deciding_column, find_tier

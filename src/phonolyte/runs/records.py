@@ -27,9 +27,6 @@ Row = Mapping[str, Any]
 ITEMS = "items"
 """Folder of a run folder with the record of each crystal."""
 
-CRYSTALS = "crystals.parquet"
-"""Crystal table of a run folder: the crystals that its other tables name."""
-
 FAILURES = "failures.parquet"
 FAILURE_COLUMNS = ("material_id", "stage", "error", "message", "source")
 

@@ -27,12 +27,12 @@ from phonolyte.runs.calculation import Provenance
 from phonolyte.runs.citations import FILE as CITE_FILE
 from phonolyte.runs.citations import bibtex
 from phonolyte.runs.digest import digest_of
-from phonolyte.runs.records import CRYSTALS, FAILURES, ITEMS, Row
+from phonolyte.runs.records import FAILURES, ITEMS, Row
 from phonolyte.settings import read_toml
 from phonolyte.structures import Crystal
 from phonolyte.structures.crystal_table import TABLE_COLUMNS
 from phonolyte.structures.reading import Skipped
-from phonolyte.structures.run_results import RUN_RECORD
+from phonolyte.structures.run_results import CRYSTALS, RUN_RECORD
 
 if TYPE_CHECKING:
     import pandas as pd

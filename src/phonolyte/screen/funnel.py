@@ -236,7 +236,8 @@ def _write_crystals(parts: Sequence[Part], names: Sequence[str], run: Run) -> No
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from phonolyte.runs.records import CRYSTALS, in_one_step
+    from phonolyte.runs.records import in_one_step
+    from phonolyte.structures.run_results import CRYSTALS
 
     if not names:
         return

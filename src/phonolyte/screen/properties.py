@@ -11,8 +11,9 @@ import pandas as pd
 from phonolyte.errors import TableError
 from phonolyte.files import MISSING, as_number, as_numbers, read_table
 from phonolyte.structures.crystal import PROPERTY_NAMES
+from phonolyte.structures.run_results import OF_CRITERIA
 
-PROPERTY_COLUMNS = ("e_hull_ev", "band_gap_ev")
+PROPERTY_COLUMNS = OF_CRITERIA
 
 
 def read_properties(path: str | Path) -> pd.DataFrame:

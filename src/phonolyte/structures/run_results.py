@@ -15,7 +15,7 @@ RUN_RECORD = "run.toml"
 """A folder with this file is a run folder."""
 
 CRYSTALS = "crystals.parquet"
-"""Table of the crystals of a run."""
+"""Crystal table of a run folder: the crystals that its other tables name."""
 
 OF_CRITERIA = ("e_hull_ev", "band_gap_ev")
 """Columns of a screen that are known, and not predicted."""

@@ -108,8 +108,8 @@ def _follow_best(
     progress: OpenBar,
 ) -> Followed:  # fmt: skip
     from phonolyte.figures import followed_figures, save_all
-    from phonolyte.runs.records import CRYSTALS
     from phonolyte.structures.crystal_table import read_rows
+    from phonolyte.structures.run_results import CRYSTALS
     from phonolyte.study import follow_candidates
 
     ranked = screening.table.head(screening.n_ranked)
