@@ -345,9 +345,9 @@ def test_an_entry_of_optimade_that_is_not_whole_is_refused(tmp_path: Path):
         ({}, ""), ({"species_at_sites": ["Na"]}, "not among its species"),
         ({"lattice_vectors": None}, "no lattice_vectors"),
         ({"nperiodic_dimensions": 2}, "periodic in 2"), ({"lattice_vectors": [[1, 0, 0]] * 3}, "no volume"),
-        ({"species": [{"name": "Li", "chemical_symbols": ["Li", "Na"], "concentration": [0.5, 0.5]}]}, "partial"),
+        ({"species": [{"name": "Li", "chemical_symbols": ["Li", "Na"], "concentration": [0.7, 0.5]}]}, "more than"),
         ({"species": ["Li"]}, "not a list of records"),
-        ({"structure_features": ["disorder"]}, "not an ordered crystal"),
+        ({"structure_features": ["disorder"]}, "occupancies of the entry are missing"),
     ]  # fmt: skip
     for change, message in changes:
         (tmp_path / "a.json").write_text(json.dumps({"data": [{"id": "x", "attributes": attributes | change}]}))

@@ -72,8 +72,8 @@ def write_documents(folder: Path) -> None:
     magnesia = salt(0).copy()
     magnesia.replace(0, "Mg")
     summary.append({**summary[-1], "material_id": "mp-9001", "elements": ["Mg", "F"], "structure": magnesia.as_dict()})
-    disordered = Structure(Lattice.cubic(3), [{"Li": 0.5, "Na": 0.5}], [[0, 0, 0]])
-    summary.append({**summary[-2], "material_id": "mp-9002", "structure": disordered.as_dict()})
+    overlapping = Structure(Lattice.cubic(3), ["Li", "F"], [[0, 0, 0], [0, 0, 0.01]])
+    summary.append({**summary[-2], "material_id": "mp-9002", "structure": overlapping.as_dict()})
     summary.append({**summary[-3], "material_id": "mp-9003", "batch_id": "gnome_r2scan_statics"})
     (folder / "summary.json").write_text(json.dumps(summary))
     task = PhononBSDOSTask(identifier="mp-2", structure=salt(1), last_updated="2026-01-01T00:00:00")
@@ -135,7 +135,7 @@ def test_structures_come_with_their_properties(server: mp_server.Server, tmp_pat
     assert (result.version, result.fetched) == (mp_server.VERSION, "2026-09-21T14:13:20Z")
     assert (result.tables.n_crystals, result.tables.n_materials) == (N_SALTS, N_SALTS + 1)
     (failure,) = result.tables.failures
-    assert (failure.material_id, failure.error) == ("mp-9002", "PartialOccupancy")
+    assert (failure.material_id, failure.error) == ("mp-9002", "OverlappingAtoms")
     table = pd.read_parquet(tmp_path / "properties.parquet").set_index("material_id")
     row = table.loc["mp-4"]
     assert row[["formula", "e_hull_ev", "band_gap_ev", "is_metal", "icsd_ids"]].to_list() == [

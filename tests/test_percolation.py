@@ -9,10 +9,12 @@ import pytest
 from ase.build import bulk, make_supercell
 from typer.testing import CliRunner
 
+from phonolyte.chemistry.charges import with_oxidation_states
 from phonolyte.cli import app
 from phonolyte.errors import StructureError
 from phonolyte.forces.cells import primitive_cell
 from phonolyte.percolation import PercolationCalculation, PercolationSettings, compute_percolation
+from phonolyte.percolation.bond_valence import Framework, free_radii, site_energies
 from phonolyte.percolation.calculation import read_map
 from phonolyte.percolation.site_energies import empty_sites
 from phonolyte.percolation.thresholds import thresholds
@@ -121,18 +123,73 @@ def test_a_path_that_comes_back_two_cells_on_percolates():
 
 
 @pytest.mark.parametrize("name", ["ref-Li2CO3", "ref-LiFePO4", "ref-LiCoO2"])
-def test_levels_of_percolation_are_those_that_bvlain_finds(name: str):
+def test_energies_and_levels_are_those_that_bvlain_finds(name: str):
     from bvlain import Lain
 
-    crystal = REFERENCES[name]
-    found = compute_percolation(crystal, "Li")
+    cell = compute_percolation(REFERENCES[name], "Li").crystal
+    charged, _ = with_oxidation_states(cell.to_pymatgen(), name)
     lain = Lain(verbose=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        lain.read_structure(found.crystal.to_pymatgen())
-        lain.bvse_distribution(mobile_ion="Li1+", r_cut=10.0, resolution=0.2, k=100)
+        lain.read_structure(charged, oxi_check=False)
+        energies = lain.bvse_distribution(mobile_ion="Li1+", r_cut=6.0, resolution=0.3, k=250)
         oracle = lain.percolation_barriers(encut=5.0)
-    assert found.barriers_ev == pytest.approx(tuple(oracle.values()), abs=0.011)  # a bisection to 0.01 eV
+    rest = [site for site in charged if site.specie.symbol != "Li"]
+    ions = [(site.specie.symbol, float(site.specie.oxi_state)) for site in rest]
+    framework = Framework(cell.lattice, np.array([site.frac_coords for site in rest]), ions, np.ones(len(rest)))
+    inside = energies[:-1, :-1, :-1]  # its far faces repeat the near ones
+    found = site_energies(framework, ("Li", 1), inside.shape, 6.0)
+    low = inside < inside.min() + 5.0
+    assert found[low] == pytest.approx(inside[low], abs=1e-3)
+    levels = thresholds(found - found.min())
+    assert [level if level < 5.0 else np.inf for level in levels] == pytest.approx(tuple(oracle.values()), abs=0.011)
+
+
+def test_radii_are_distances_from_spheres():
+    """Halfway between two chloride ions of rock salt."""
+    framework = Framework(np.eye(3) * 5.64, np.array([[0.0, 0, 0], [0.5, 0.5, 0]]), [("Cl", -1.0)] * 2, np.ones(2))
+    free = free_radii(framework, (8, 8, 8))
+    assert free is not None
+    assert free[2, 2, 0] == pytest.approx(5.64 * np.sqrt(2) / 4 - 1.81, abs=1e-3)
+    assert free.max() < 6.0
+
+
+def test_a_disordered_framework_is_its_average():
+    """Energies of Li among S and Cl that share a site are the mean of those among S and among Cl."""
+    lattice, positions = np.eye(3) * 4.0, np.zeros((1, 3))
+    sulfur, chlorine = (
+        site_energies(Framework(lattice, positions, [ion], np.ones(1)), ("Li", 1), (12, 12, 12), 8.0)
+        for ion in (("S", -2.0), ("Cl", -1.0))
+    )
+    both = Framework(lattice, np.zeros((2, 3)), [("S", -2.0), ("Cl", -1.0)], np.array([0.25, 0.75]))
+    mean = site_energies(both, ("Li", 1), (12, 12, 12), 8.0)
+    assert mean == pytest.approx(0.25 * sulfur + 0.75 * chlorine)
+
+
+def test_occupancies_of_the_mobile_ion_do_not_matter():
+    sites = ["S", "Li", "Li"]
+    positions = [[0, 0, 0], [0.25] * 3, [0.75] * 3]
+    lattice = SULFIDE.lattice if len(SULFIDE) == 3 else np.eye(3)
+    full = compute_percolation(Crystal.of("full", lattice, sites, positions), "Li")
+    split = [[0, 0, 0], [0.25] * 3, [0.75] * 3, [0.75, 0.75, 0.74]]
+    half = Crystal.of("half", lattice, [*sites, "Li"], split, occupancies=[1.0, 1.0, 0.5, 0.5])
+    found = compute_percolation(half, "Li")
+    assert found.oxidation == "composition"
+    assert found.barriers_ev == pytest.approx(full.barriers_ev, abs=0.02)
+
+
+def test_a_disordered_crystal_is_computed_as_it_is(tmp_path: Path):
+    """Sulfur and selenium on one site: the saddle is at the same place in both, and its energy the mean of the two."""
+    lithium, anion = [[0.25] * 3, [0.75] * 3], [0.0, 0.0, 0.0]
+    half = Crystal.of("half", SULFIDE.lattice, ["S", "Se", "Li", "Li"], [anion, anion, *lithium],
+                      occupancies=[0.5, 0.5, 1.0, 1.0])  # fmt: skip
+    ends = [Crystal.of(symbol, SULFIDE.lattice, [symbol, "Li", "Li"], [anion, *lithium]) for symbol in ("S", "Se")]
+    with Run(tmp_path, "percolation") as run:
+        table = run_campaign(PercolationCalculation("Li", maps=False), [half], run).table
+    assert table["formula"].tolist() == ["Li2Se0.5S0.5"]
+    assert "ordered_as" not in table
+    barriers = [compute_percolation(end, "Li").barrier_ev for end in ends]
+    assert table["barrier_ev"][0] == pytest.approx(np.mean(barriers), abs=1e-3)
 
 
 @pytest.mark.parametrize(("name", "n", "place"), [("ref-Li2S", 1, 0.5), ("ref-LiF", 2, 0.25)])

@@ -218,7 +218,7 @@ def test_nothing_at_all_is_an_empty_table():
 
 def test_a_killed_screen_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(batches, "SIZE", 2)
-    real, calls = describe.featurize, []
+    real, calls = describe.featurize_orderings, []
 
     def dies_in_the_third(crystals: list[Crystal], **more: object) -> object:
         calls.append([crystal.formula for crystal in crystals])
@@ -226,7 +226,7 @@ def test_a_killed_screen_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: p
             raise KeyboardInterrupt
         return real(crystals, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(describe, "featurize", dies_in_the_third)
+    monkeypatch.setattr(describe, "featurize_orderings", dies_in_the_third)
     with pytest.raises(KeyboardInterrupt):
         rank_crystals(READING, parts=tmp_path)
     half_written = next(tmp_path.glob("*.parquet"))

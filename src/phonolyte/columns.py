@@ -254,6 +254,9 @@ register(
         Column("passes", "candidate", kind="flag", hint="Whether it meets every criterion."),
         Column("reason", "rejected for", kind="text", hint="Value for which a criterion rejects it."),
         Column("rejected_by", "criterion", kind="choice", hint="First criterion that rejects it."),
+        Column("n_orderings", "orderings", hint="Orderings whose mean the features are; 1 for an ordered crystal."),
+        Column("ordered_as", "ordered as", kind="text", hint="Atoms of the ordering of a disordered crystal that was "
+               "computed, or is the lowest in energy; empty for an ordered crystal."),
         Column("duplicate_of", "same crystal as", kind="text", hint="First crystal of the run that it repeats."),
         Column("n_atoms", "atoms", hint="Atoms in the cell."),
         Column("ordered_from", "ordered from", kind="text", hint="Atoms in the cell of the disordered crystal."),
@@ -271,6 +274,8 @@ register(
         Column("lattice", "lattice", "Å", 4, "list", hint="Lattice vectors as rows, nine numbers."),
         Column("species", "species", kind="list", hint="Element of each atom."),
         Column("frac_coords", "coordinates", kind="list", hint="Fractional coordinates, three numbers an atom."),
+        Column("occupancies", "occupancies", kind="list", hint="Share of its site that each ion fills."),
+        Column("disorder_groups", "disorder groups", kind="list", hint="Alternative that each ion belongs to."),
         Column("energy_mev", "energy", "meV", 2, hint="Phonon energy; below zero: imaginary."),
         Column("total", "density", "1/meV", 4, hint="Density of states; beside it that of each element."),
         # nearest compounds

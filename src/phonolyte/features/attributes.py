@@ -24,6 +24,9 @@ N_MAGPIE = N_STRUCTURE + N_COMPOSITION
 N_ATTRIBUTES = N_MAGPIE + 2
 """Magpie's 271, and two ranges that only matminer lists."""
 
+CAN_FORM_IONIC = N_MAGPIE - 3
+"""Place of the attribute that says whether oxidation states can add up to zero."""
+
 DECIMALS = 10
 """Attributes are rounded to this many decimals: the noise of equivalent descriptions of one crystal
 (1e-14) must not decide a comparison in a tree."""

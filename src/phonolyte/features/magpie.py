@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, Literal, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from phonolyte.chemistry.elements import (
 )
 from phonolyte.errors import Failure, StructureError
 from phonolyte.features.attributes import N_MAGPIE, attributes
+from phonolyte.features.orderings import order_features
 from phonolyte.structures import Crystal, as_crystal
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ class MagpieFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     -----
     Sources: 10.1103/PhysRevB.96.024104 (structure), 10.1038/npjcompumats.2016.28 (composition). There is
     nothing to fit. Features are equal for every cell, supercell, orientation and order of one crystal, and
-    do not change with its volume.
+    do not change with its volume. Those of a disordered crystal: see :func:`featurize`.
     """
 
     def __init__(self, *, convention: Convention = "magpie") -> None:
@@ -97,12 +99,50 @@ class MagpieFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             At the first crystal that cannot be used; :func:`featurize` goes on and lists them instead.
         """
         crystals = [as_crystal(material) for material in X]
-        rows = [_features(crystal, self.convention) for crystal in crystals]
-        return _table(crystals, rows, self.convention)
+        rows = [_features(crystal, self.convention).rows.mean(axis=0) for crystal in crystals]
+        return _table([crystal.material_id for crystal in crystals], rows, self.convention)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray[Any, Any]:
         """Names of the columns."""
         return np.array(feature_names(self.convention), dtype=object)
+
+
+class Rows(NamedTuple):
+    """Features (k, 271) of the k orderings of a crystal, and its representative, the ordering lowest in energy.
+
+    An ordered crystal is its only ordering.
+    """
+
+    rows: Floats
+    representative: Crystal
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Featurized:
+    """Features of many crystals.
+
+    Attributes
+    ----------
+    table
+        (n, 271), one row an ordering, those of a crystal together; indexed by `material_id`.
+    representatives
+        Ordered crystal of each `material_id`.
+    failures
+        Crystals without features.
+    """
+
+    table: pd.DataFrame
+    representatives: Mapping[str, Crystal]
+    failures: list[Failure]
+
+    def mean(self) -> pd.DataFrame:
+        """Features with one row a crystal: the mean over its orderings."""
+        return mean_over_orderings(self.table)
+
+
+def mean_over_orderings(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose rows of one index are replaced by their mean; as it is where no index repeats."""
+    return table if table.index.is_unique else table.groupby(level=0, sort=False).mean()
 
 
 def featurize(
@@ -114,10 +154,13 @@ def featurize(
 ) -> tuple[pd.DataFrame, list[Failure]]:
     """Features of many crystals, and the crystals that have none.
 
+    Those of a disordered crystal are statistics of its true composition, and means over its orderings where they depend
+    on the structure.
+
     Parameters
     ----------
     crystals
-        What :func:`phonolyte.structures.read` gives.
+        What :func:`phonolyte.structures.read` gives, with a `material_id` each of its own.
     convention
         See :class:`MagpieFeatures`.
     executor
@@ -130,25 +173,39 @@ def featurize(
     table, failures
         One row a crystal, (n, 271), indexed by `material_id` in the order given; `failures` has the rest.
     """
+    done = featurize_orderings(crystals, convention=convention, executor=executor, progress=progress)
+    return done.mean(), done.failures
+
+
+def featurize_orderings(
+    crystals: Sequence[Crystal],
+    *,
+    convention: Convention = "magpie",
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Featurized:
+    """Features of the orderings of many crystals; parameters as for :func:`featurize`."""
     chunks = [crystals[i : i + _CHUNK] for i in range(0, len(crystals), _CHUNK)]
-    kept: list[Crystal] = []
+    names: list[str] = []
     rows: list[Floats] = []
+    representatives: dict[str, Crystal] = {}
     failures: list[Failure] = []
     run = executor.map if executor else map
     for chunk, results in zip(chunks, run(_try_each, chunks, [convention] * len(chunks)), strict=True):
         for crystal, result in zip(chunk, results, strict=True):
             if isinstance(result, Failure):
                 failures.append(result)
-            else:
-                kept.append(crystal)
-                rows.append(result)
+                continue
+            names += [crystal.material_id] * len(result.rows)
+            rows += list(result.rows)
+            representatives[crystal.material_id] = result.representative
         if progress:
             progress(len(chunk))
-    return _table(kept, rows, convention), failures
+    return Featurized(_table(names, rows, convention), representatives, failures)
 
 
-def _try_each(crystals: Sequence[Crystal], convention: Convention) -> list[Floats | Failure]:
-    results: list[Floats | Failure] = []
+def _try_each(crystals: Sequence[Crystal], convention: Convention) -> list[Rows | Failure]:
+    results: list[Rows | Failure] = []
     for crystal in crystals:
         try:
             results.append(_features(crystal, convention))
@@ -157,7 +214,7 @@ def _try_each(crystals: Sequence[Crystal], convention: Convention) -> list[Float
     return results
 
 
-def _features(crystal: Crystal, convention: Convention) -> Floats:
+def _features(crystal: Crystal, convention: Convention) -> Rows:
     if convention == "matminer":
         properties, states = imputed_property_table(), common_oxidation_states()
     elif convention == "magpie":
@@ -165,10 +222,16 @@ def _features(crystal: Crystal, convention: Convention) -> Floats:
     else:
         raise ValueError(f"convention is {convention!r}: choose 'magpie' or 'matminer'")
     _require_elemental_data(crystal, properties)
-    values = attributes(
-        crystal.lattice, crystal.frac_coords, crystal.numbers, properties, states, convention == "matminer"
-    )
-    return values if convention == "matminer" else values[:N_MAGPIE]
+    matminer = convention == "matminer"
+
+    def compute(ordered: Crystal) -> Floats:
+        return attributes(ordered.lattice, ordered.frac_coords, ordered.numbers, properties, states, matminer)
+
+    if crystal.is_ordered:
+        rows, orderings = compute(crystal)[None], [crystal]
+    else:
+        rows, orderings = order_features(crystal, compute, properties, states, matminer=matminer)
+    return Rows(rows if matminer else rows[:, :N_MAGPIE], orderings[0])
 
 
 def _require_elemental_data(crystal: Crystal, properties: Floats) -> None:
@@ -183,7 +246,7 @@ def _require_elemental_data(crystal: Crystal, properties: Floats) -> None:
             )
 
 
-def _table(crystals: Sequence[Crystal], rows: Sequence[Floats], convention: Convention) -> pd.DataFrame:
-    names = feature_names(convention)
-    index = pd.Index([crystal.material_id for crystal in crystals], name="material_id", dtype=str)
-    return pd.DataFrame(np.array(rows).reshape(len(rows), len(names)), columns=names, index=index)
+def _table(names: Sequence[str], rows: Sequence[Floats], convention: Convention) -> pd.DataFrame:
+    columns = feature_names(convention)
+    index = pd.Index(names, name="material_id", dtype=str)
+    return pd.DataFrame(np.array(rows).reshape(len(rows), len(columns)), columns=columns, index=index)

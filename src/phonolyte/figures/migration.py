@@ -79,7 +79,7 @@ def site_energy_map(
     Parameters
     ----------
     energies_ev
-        On the grid (nx, ny, nz), the best site zero.
+        On the periodic grid (nx, ny, nz), the best site zero.
     lattice
         (3, 3), angstrom.
     barriers_ev
@@ -89,6 +89,7 @@ def site_energy_map(
     """
     from matplotlib import rc_context
 
+    energies_ev = np.pad(energies_ev, ((0, 1), (0, 1), (0, 1)), mode="wrap")  # with the far faces of the cell
     found = [barrier for barrier in barriers_ev if barrier is not None]
     levels = sorted({round(barrier, 3) for barrier in found})
     ceiling = HIGHEST_EV * max(levels[-1], 0.3) if levels else HIGHEST_EV

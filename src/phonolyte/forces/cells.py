@@ -13,6 +13,7 @@ import numpy as np
 from phonolyte.arrays import Floats, Ints
 from phonolyte.errors import PhononError
 from phonolyte.structures import Crystal
+from phonolyte.structures.crystal import refuse_disorder
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -30,10 +31,17 @@ SYMPREC_A = 0.01
 
 
 def primitive_cell(crystal: Crystal, *, symprec_a: float = SYMPREC_A) -> Atoms:
-    """Return the standardized primitive cell, by spglib."""
+    """Return the standardized primitive cell, by spglib.
+
+    Raises
+    ------
+    StructureError
+        For a disordered crystal.
+    """
     import spglib
     from ase import Atoms
 
+    refuse_disorder(crystal)
     cell = (crystal.lattice, crystal.frac_coords, crystal.numbers)
     standard = spglib.standardize_cell(cell, to_primitive=True, no_idealize=False, symprec=symprec_a)
     lattice, positions, numbers = cell if standard is None else standard

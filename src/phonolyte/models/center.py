@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from phonolyte.arrays import Floats, Ints, Matrix
 from phonolyte.errors import ModelError
-from phonolyte.features import feature_names, featurize
+from phonolyte.features import feature_names, featurize_orderings
 from phonolyte.files import parse_json, read_arrays
 from phonolyte.models.domain import Domain, Intervals
 from phonolyte.models.trees import TreeEnsemble, damaged
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the files of a model; a reader of another version says how to refit."""
+
+NORMAL_90 = 1.6449
+"""Half of the width of the 90 % interval of a normal distribution, in standard deviations."""
 
 MANIFEST, ARRAYS = "model.json", "model.npz"
 REFIT = "Fit it again: phonolyte train --data TABLE -o FOLDER."
@@ -125,9 +128,37 @@ class BandCenterModel:
         The index is their `material_id`; one that comes twice is made unique as by :func:`phonolyte.structures.read`.
         """
         found = read(crystals).crystals
-        table, _ = featurize(found)
+        table = featurize_orderings(found).table
         symbols = {crystal.material_id: set(crystal.symbols) for crystal in found}
-        return self.predict(table, [symbols[name] for name in table.index])
+        return self.predict_orderings(table, [symbols[name] for name in table.index])
+
+    def predict_orderings(self, table: pd.DataFrame, elements: Sequence[Collection[str]]) -> pd.DataFrame:
+        """Predict from a table of features with a row for each ordering of a crystal, whose index then repeats.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As that of :meth:`predict`, with one row a crystal and ``n_orderings``: the center is the mean over the
+            orderings, the interval has their spread added in quadrature, as that of a normal distribution, and a
+            crystal is in the domain when all of them are.
+        """
+        predicted = self.predict(table, elements)
+        if table.index.is_unique:
+            return predicted.assign(n_orderings=1)
+        half = predicted["upper_mev"] - predicted["band_center_mev"]
+        groups = predicted.assign(square=half**2).groupby(level=0, sort=False)
+        center = groups["band_center_mev"].mean()
+        spread = groups["band_center_mev"].std().fillna(0.0)
+        width = np.sqrt(groups["square"].mean() + (NORMAL_90 * spread) ** 2)
+        return pd.DataFrame(
+            {
+                "band_center_mev": center,
+                "lower_mev": np.maximum(center - width, 0.0),
+                "upper_mev": center + width,
+                "in_domain": groups["in_domain"].all(),
+                "n_orderings": groups.size(),
+            }
+        )
 
     @property
     def fingerprint(self) -> str:

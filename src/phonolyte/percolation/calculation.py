@@ -18,7 +18,6 @@ from phonolyte.percolation.site_energies import (
     Percolation,
     PercolationSettings,
     compute_percolation,
-    open_bvlain,
 )
 from phonolyte.runs.calculation import Calculation, NextStep, barrier_headline, barrier_sentences
 from phonolyte.runs.records import Record, Row, folder_of, in_one_step
@@ -94,6 +93,8 @@ class PercolationCalculation(Calculation):
     limits_kind: ClassVar = PercolationLimits
     top: ClassVar = 50
     needs_engine: ClassVar = False
+    takes_disorder: ClassVar = True
+    method: ClassVar = 2
 
     @classmethod
     def for_study(
@@ -107,9 +108,8 @@ class PercolationCalculation(Calculation):
         return {"ion": self.ion, "maps": self.maps, "settings": self.settings}
 
     def check(self) -> None:
-        """Refuse an ion that is not an element, and say where bvlain is missing."""
+        """Refuse an ion that is not an element."""
         check_ion(self.ion)
-        open_bvlain()
 
     def compute(self, crystal: Crystal, folder: Path, earlier: Record | None = None) -> Record:
         """Compute the percolation of one crystal."""

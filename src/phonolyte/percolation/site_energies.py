@@ -1,33 +1,31 @@
-"""Percolation of the mobile ion through its bond-valence site energies: seconds a crystal, no engine."""
+"""Percolation of the mobile ion through its bond-valence site energies: a fraction of a second a crystal, no engine."""
 
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Sequence
-from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass, field
-from io import StringIO
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from scipy.ndimage import minimum_filter
 
 from phonolyte.arrays import Floats
-from phonolyte.chemistry.charges import single_charge, with_oxidation_states
-from phonolyte.errors import MissingExtraError, SettingsError, StructureError
+from phonolyte.chemistry.charges import COMPOSITION, single_charge, with_oxidation_states
+from phonolyte.errors import SettingsError, StructureError
+from phonolyte.percolation.bond_valence import Framework, free_radii, site_energies
 from phonolyte.percolation.thresholds import thresholds
 from phonolyte.structures import Crystal
+from phonolyte.structures.crystal import wrap
+from phonolyte.structures.ordering import likely_states
+from phonolyte.structures.sites import sites_of
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-METHOD = "bvse"
+METHOD, ENGINE = "bvse", "softBV"
 SITES = "Site energies"
 """Heading of the options of this method."""
-
-NEIGHBOURS = 100
-"""Ions that a point of the grid feels at most."""
 
 HIGHEST_SITE_EV = 1.5
 """A minimum higher than this above the best site is no interstitial site."""
@@ -89,7 +87,7 @@ class Percolation:
     oxidation
         Where the charges are from: ``"bond valence"`` or ``"composition"``.
     energies_ev
-        On the grid, (nx, ny, nz), both faces of the cell included; the best site has zero.
+        On the periodic grid, (nx, ny, nz); the best site has zero.
     seconds
         Wall time.
     """
@@ -121,7 +119,7 @@ class Percolation:
             "material_id": self.crystal.material_id,
             "formula": self.crystal.formula,
             "method": METHOD,
-            "engine": "bvlain",
+            "engine": ENGINE,
             "ion": self.ion,
             "ion_charge": self.charge,
             "barrier_ev": barriers[0],
@@ -139,14 +137,14 @@ def compute_percolation(
 ) -> Percolation:
     """Estimate the percolation of an ion through a crystal from its bond-valence site energies.
 
-    The energies are those of Chen, Wong and Adams, Acta Cryst. B75, 18 (2019), 10.1107/S2052520618015718, as bvlain
-    has them: the other mobile ions are left out, so that the ion may go wherever the framework lets it. The levels at
-    which they percolate are exact on the grid.
+    The energies are those of :mod:`phonolyte.percolation.bond_valence`: the other mobile ions are left out, so that the
+    ion may go wherever the framework lets it. The levels at which they percolate are exact on the grid. The framework
+    of a disordered crystal is its average: every ion counts by its occupancy.
 
     Parameters
     ----------
     crystal
-        Fully ordered.
+        Ordered or disordered.
     ion
         Symbol of the mobile element.
     settings
@@ -158,12 +156,9 @@ def compute_percolation(
     ------
     StructureError
         Without the ion, without charges that balance, without parameters for the ions, for a cell that is too large.
-    MissingExtraError
-        Without bvlain.
     """
     settings = settings or PercolationSettings()
     start = time.perf_counter()
-    lain = open_bvlain()
     if ion not in crystal.symbols:
         raise StructureError(
             f"{crystal.material_id} has no {ion}", fix="Name the mobile ion of this crystal.", kind="NoMobileIon"
@@ -176,16 +171,13 @@ def compute_percolation(
             fix="Raise the limit of atoms, and allow minutes.",
             kind="TooLarge",
         )
-    charged, oxidation = with_oxidation_states(cell.to_pymatgen(), crystal.material_id, crystal.oxidation_states)
-    charge = single_charge(charged, ion)
-    name = f"{ion}{abs(charge)}{'+' if charge > 0 else '-'}"
-    with redirect_stdout(StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        lain.read_structure(charged, oxi_check=False)
-        energies = _energies(lain, name, crystal, settings)
-        room = _room(lain, name, settings)
+    framework, charge, oxidation = _framework(cell, ion, crystal)
+    nx, ny, nz = np.ceil(np.linalg.norm(cell.lattice, axis=1) / settings.resolution_a).astype(int).tolist()
+    shape = (nx, ny, nz)
+    energies = site_energies(framework, (ion, charge), shape, settings.cutoff_a)
     energies = energies - energies.min()
-    one, two, three = (level if level <= settings.highest_ev else np.inf for level in thresholds(_inside(energies)))
+    room = free_radii(framework, shape)
+    one, two, three = (level if level <= settings.highest_ev else np.inf for level in thresholds(energies))
     return Percolation(
         crystal=cell,
         ion=ion,
@@ -196,6 +188,24 @@ def compute_percolation(
         energies_ev=energies,
         seconds=time.perf_counter() - start,
     )
+
+
+def _framework(cell: Crystal, ion: str, crystal: Crystal) -> tuple[Framework, int, str]:
+    """The ions among which one moves, its charge, and where the charges are from."""
+    if cell.is_ordered:
+        charged, oxidation = with_oxidation_states(cell.to_pymatgen(), crystal.material_id, crystal.oxidation_states)
+        ions = [(site.specie.symbol, float(site.specie.oxi_state or 0.0)) for site in charged]
+        charge = single_charge(charged, ion)
+    else:
+        states, oxidation = likely_states(sites_of(cell)), COMPOSITION
+        ions = [(symbol, states.get(symbol, 0.0)) for symbol in cell.symbols]
+        charge = int(states.get(ion, 0.0))
+        if not charge:
+            raise StructureError(f"{ion} of {crystal.material_id} has no charge", kind="NoOxidationStates")
+    rest = [place for place, (symbol, _) in enumerate(ions) if symbol != ion]
+    weights = np.ones(len(cell)) if cell.occupancies is None else cell.occupancies
+    positions, others = cell.frac_coords[rest], [ions[place] for place in rest]
+    return Framework(cell.lattice, positions, others, weights[rest]), charge, oxidation
 
 
 def empty_sites(cell: Atoms, ion: str, settings: PercolationSettings | None = None) -> Floats:
@@ -221,7 +231,7 @@ def empty_sites(cell: Atoms, ion: str, settings: PercolationSettings | None = No
         As :func:`compute_percolation` does, and where there is no such minimum.
     """
     found = compute_percolation(Crystal.from_ase(cell), ion, settings, primitive=True)
-    energies = found.energies_ev[:-1, :-1, :-1]
+    energies = found.energies_ev
     lowest = energies == minimum_filter(energies, size=3, mode="wrap")
     places = np.argwhere(lowest & (energies < HIGHEST_SITE_EV)) / energies.shape
     order = np.argsort(energies[tuple((places * energies.shape).round().astype(int).T)])
@@ -271,67 +281,36 @@ def _is_empty(cell: Atoms, places: Sequence[Floats], ion: str) -> bool:
     return bool((distances > np.where(cell.symbols == ion, OWN_SITE_A, FRAMEWORK_A)).all())
 
 
-def open_bvlain() -> Any:
-    """Return bvlain's engine, or say how to install it."""
-    try:
-        from bvlain import Lain
-    except ImportError:
-        raise MissingExtraError("bvlain is not installed", fix="pip install 'phonolyte[migration]'") from None
-    return Lain(verbose=False)
-
-
 def _primitive(crystal: Crystal) -> Crystal:
-    """The primitive cell, whose origin and orientation spglib may choose anew."""
+    """The primitive cell, whose origin and orientation spglib may choose anew; of the average structure."""
     import spglib
 
-    found = spglib.find_primitive((crystal.lattice, crystal.frac_coords, crystal.numbers), symprec=1e-2)
+    sites = sites_of(crystal)
+    found = spglib.find_primitive((sites.lattice, sites.positions, sites.kinds + 1), symprec=1e-2)
     if found is None:
         return crystal
-    lattice, coords, numbers = found
-    return Crystal.of(crystal.material_id, lattice, numbers.tolist(), coords, source=crystal.source)
+    lattice, positions, kinds = found
+    known = {int(kind) + 1: share for kind, share in zip(sites.kinds, sites.shares, strict=True)}
+    shares = [known[int(kind)] for kind in kinds]
+    ions = [(symbol, place, part) for place, share in enumerate(shares) for symbol, part in share.items()]
+    symbols, places, occupancies = zip(*ions, strict=True)
+    return Crystal.of(
+        crystal.material_id, lattice, symbols, positions[list(places)], occupancies=occupancies, source=crystal.source
+    )
 
 
 def _niggli(crystal: Crystal) -> Crystal:
-    """The same cell in Niggli's form, in which bvlain's box of neighbours is wide enough on every side."""
+    """The same cell in Niggli's form, whose edges are short: the grid is as even as it can be."""
     import spglib
 
     niggli = spglib.niggli_reduce(crystal.lattice)
     if niggli is None:
         return crystal
     coords = crystal.frac_coords @ crystal.lattice @ np.linalg.inv(niggli)
-    return Crystal.of(crystal.material_id, niggli, crystal.numbers.tolist(), coords, source=crystal.source)
-
-
-def _energies(lain: Any, name: str, crystal: Crystal, settings: PercolationSettings) -> Floats:
-    try:
-        found = lain.bvse_distribution(
-            mobile_ion=name, r_cut=settings.cutoff_a, resolution=settings.resolution_a, k=NEIGHBOURS
-        )
-    except KeyError:
-        raise StructureError(
-            f"there are no bond-valence parameters for {name} in {crystal.formula}",
-            why="softBV has none for one of its anions with this charge",
-            fix="Use --method neb.",
-            kind="NoParameters",
-        ) from None
-    return np.asarray(found, dtype=float)
-
-
-def _room(lain: Any, name: str, settings: PercolationSettings) -> Floats | None:
-    """Distance of each point of the grid from the nearest ionic sphere of the framework, angstrom."""
-    try:
-        found = lain.void_distribution(mobile_ion=name, r_cut=settings.cutoff_a, resolution=settings.resolution_a)
-    except KeyError:  # an ion without a radius in Shannon's table
-        return None
-    return np.asarray(found, dtype=float)
+    return replace(crystal, lattice=niggli, frac_coords=wrap(coords))
 
 
 def _radii(room: Floats) -> tuple[float, float, float]:
     """Of the largest spheres that pass in one, two and three dimensions; 0 where none does."""
-    one, two, three = (max(-level, 0.0) for level in thresholds(_inside(-room)))
+    one, two, three = (max(-level, 0.0) for level in thresholds(-room))
     return float(one), float(two), float(three)
-
-
-def _inside(field: Floats) -> Floats:
-    """The points of a grid without those on its far faces, which repeat the near ones."""
-    return field[:-1, :-1, :-1]

@@ -146,7 +146,8 @@ def prototypes(most_atoms: int = MOST_ATOMS) -> tuple[Prototype, ...]:
 
 def _is_usable(crystal: Crystal, most_atoms: int) -> bool:
     elements = set(crystal.symbols)
-    return len(crystal) <= most_atoms and 1 < len(elements) <= MOST_SPECIES and not elements & EXCLUDED
+    is_small = len(crystal) <= most_atoms and 1 < len(elements) <= MOST_SPECIES
+    return crystal.is_ordered and is_small and not elements & EXCLUDED
 
 
 def _aflow() -> dict[str, Crystal]:

@@ -3,9 +3,10 @@
 const NOT_FACTS = new Set(["material_id", "formula", "rank", "band_center_mev", "lower_mev", "upper_mev", "passes", "reason", "rejected_by", "in_domain", "level", "sure", "mobile_ion", "steps"]);
 
 class Card {
-  constructor(table, { crystals, closed, step }) {
+  constructor(table, { crystals, orderings, closed, step }) {
     this.table = table;
     this.crystals = crystals;
+    this.orderings = orderings;
     this.closed = closed;
     this.step = step;
     this.row = -1;
@@ -90,24 +91,51 @@ class Card {
   }
 
   crystalBox(row) {
-    const crystal = this.crystals()?.of(row);
-    this.crystal = crystal;
-    if (!crystal) return this.table.header.crystals ? el("p", { class: "hint" }, this.table.header.no_crystal) : null;
-    const of = new Map(crystal.sites.map(({ element }) => [element.symbol, element.color]));
+    const refined = this.crystals()?.of(row), ordered = this.orderings()?.of(row);
+    this.crystal = refined;
+    if (!refined) return this.table.header.crystals ? el("p", { class: "hint" }, this.table.header.no_crystal) : null;
     const text = this.table.has("formula") ? this.table.text("formula", row) : this.table.text("material_id", row);
     const turns = { ArrowLeft: [-10, "y"], ArrowRight: [10, "y"], ArrowUp: [-10, "x"], ArrowDown: [10, "x"] };
-    this.canvas = el("div", { class: "crystal", role: "img", tabindex: "0", "aria-label": `Crystal of ${text}, ${crystal.sites.length} atoms in the cell; arrow keys turn it`, on: {
+    this.canvas = el("div", { class: "crystal", role: "img", tabindex: "0", on: {
       keydown: (event) => { if (turns[event.key] && this.canvas.turn) { this.canvas.turn(...turns[event.key]); event.preventDefault(); } } } });
-    return el("div", {}, el("h3", {}, "Crystal"), this.canvas,
-      el("div", { class: "legend" }, [...of].map(([symbol, color]) => el("span", {}, el("i", { style: `background:${color}` }), symbol)),
-        el("button", { type: "button", on: { click: () => this.canvas.reset?.() } }, "Reset"),
-        el("button", { type: "button", id: "cif", style: "margin-left:0", on: { click: () => save(this.file(row), cifOf(text, crystal), "chemical/x-cif") } }, "Save CIF")));
+    this.canvas.setAttribute("aria-label", this.label(text));
+    const legend = el("div", { class: "legend" }, this.legend(),
+      el("button", { type: "button", on: { click: () => this.canvas.reset?.() } }, "Reset"),
+      el("button", { type: "button", id: "cif", style: "margin-left:0", on: { click: () => save(this.file(row), cifOf(text, this.crystal), "chemical/x-cif") } }, "Save CIF"));
+    return el("div", {}, el("h3", {}, "Crystal"), ordered ? this.choice(row, text, refined, ordered) : null, this.canvas, legend);
+  }
+
+  /** Which of the two crystals of a disordered material is shown: as it was refined, or the ordering that stands for it. */
+  choice(row, text, refined, ordered) {
+    const { table } = this, n = table.has("n_orderings") ? table.number("n_orderings", row) : NaN;
+    const choose = (crystal, button) => {
+      this.crystal = crystal;
+      for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
+      this.letGo();
+      this.letGo = () => {};
+      this.canvas.replaceChildren();
+      this.canvas.setAttribute("aria-label", this.label(text));
+      this.draw(row);
+    };
+    const buttons = [["As refined", refined], ["Ordered", ordered]].map(([name, crystal], i) =>
+      el("button", { type: "button", "aria-pressed": String(i === 0), on: { click: (event) => choose(crystal, event.currentTarget) } }, name));
+    const of = n > 1 ? `the lowest in energy of ${n} orderings; the prediction is their mean` : "its ordering";
+    return el("div", {}, el("div", { class: "choice", role: "group", "aria-label": "Crystal that is shown" }, buttons),
+      el("p", { class: "hint" }, "Disordered: sites are shared, or partly empty (white). ", formula(table.text("ordered_as", row) || "Ordered"), ` is ${of}.`));
+  }
+
+  label(text) { return `Crystal of ${text}, ${this.crystal.sites.length} ions in the cell; arrow keys turn it`; }
+
+  legend() {
+    const of = new Map(this.crystal.sites.map(({ element }) => [element.symbol, element.color]));
+    return [...of].map(([symbol, color]) => el("span", {}, el("i", { style: `background:${color}` }), symbol));
   }
 
   async draw(row) {
-    if (!this.crystal) return;
+    const crystal = this.crystal;
+    if (!crystal) return;
     await this.table.viewer();
-    if (this.row === row) this.letGo = drawCrystal(this.canvas, this.crystal);
+    if (this.row === row && this.crystal === crystal) this.letGo = drawCrystal(this.canvas, crystal);
   }
 
   sure(row) {

@@ -19,7 +19,7 @@ from phonolyte.impedance.overview import summarize_spectra
 from phonolyte.report.evidence import add_evidence
 from phonolyte.runs.records import FAILURE_COLUMNS
 from phonolyte.runs.run import read_record, require_format
-from phonolyte.structures.run_results import CRYSTALS
+from phonolyte.structures.run_results import CRYSTALS, ORDERINGS
 from phonolyte.study import STEPS, TO_THE_END
 from phonolyte.study import TABLE as FOLLOWED
 from phonolyte.tiers import TIERS, all_tiers, deciding_column, find_tier
@@ -84,6 +84,12 @@ class Contents:
             if (self.folder / name).is_file():
                 return self.folder / name
         return None
+
+    @property
+    def orderings_file(self) -> Path | None:
+        """The crystal table of the ordered representatives of disordered crystals, if there are any."""
+        path = self.folder / ORDERINGS
+        return path if path.is_file() else None
 
     @property
     def limits(self) -> dict[str, float]:

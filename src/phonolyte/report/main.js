@@ -50,11 +50,12 @@ async function start() {
   const header = await unpacked("data");
   if (!header) return;
   const table = new Table(header);
-  let crystals = null, viewer = null;
+  let crystals = null, orderings = null, viewer = null;
   table.viewer = () => (viewer ??= Promise.all([library("lib-3dmol"), plot]));
   let scatter, filters;
   const card = new Card(table, {
     crystals: () => crystals,
+    orderings: () => orderings,
     closed: () => scatter.mark(-1),
     step: (by) => {
       grid.go(grid.rows.indexOf(card.row) + by);
@@ -79,8 +80,9 @@ async function start() {
   best(table, open);
   $("save").addEventListener("click", () => save("phonolyte.csv", csvOf(table, grid.rows), "text/csv"));
   redraw = () => { scatter.draw(); if (card.row >= 0) card.open(card.row); };
-  const crystalsRead = unpacked("crystals").then((block) => {
+  const crystalsRead = Promise.all([unpacked("crystals"), unpacked("orderings")]).then(([block, ordered]) => {
     if (block) crystals = new Crystals(block);
+    if (ordered) orderings = new Crystals(ordered);
     if (card.row >= 0) card.open(card.row);
   });
   const plot = new Promise((done) => setTimeout(done, 30)).then(() => scatter.start()); // the table is painted first

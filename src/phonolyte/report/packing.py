@@ -74,7 +74,7 @@ def packed_crystals(path: Path, names: Sequence[str], *, most_bytes: int = MOST_
     """The crystals of a crystal table in the order of `names`, as many as fit, and how many these are.
 
     Cells are lengths and angles, coordinates fractions of the edges; ``ends`` says where the atoms of each end,
-    twice the same for one that is not there.
+    twice the same for one that is not there; ``shares`` are occupancies in 255ths, where some crystal is disordered.
     """
     crystals = _Crystals.read(path, names)
     n = len(names)
@@ -88,15 +88,17 @@ def packed_crystals(path: Path, names: Sequence[str], *, most_bytes: int = MOST_
 class _Crystals:
     """Crystals as flat arrays in the order of a table."""
 
-    def __init__(self, ends: Array, cells: Array, numbers: Array, coords: Array) -> None:
-        self.ends, self.cells, self.numbers, self.coords = ends, cells, numbers, coords
+    def __init__(self, ends: Array, cells: Array, numbers: Array, coords: Array, shares: Array | None) -> None:
+        self.ends, self.cells, self.numbers, self.coords, self.shares = ends, cells, numbers, coords, shares
 
     @classmethod
     def read(cls, path: Path, names: Sequence[str]) -> _Crystals:
         from pyarrow import parquet
 
         try:
-            table: Any = parquet.read_table(path, columns=["material_id", "lattice", "species", "frac_coords"])
+            known = parquet.read_schema(path).names
+            columns = ["material_id", "lattice", "species", "frac_coords", "occupancies"]
+            table: Any = parquet.read_table(path, columns=[name for name in columns if name in known])
         except (OSError, ValueError, NotImplementedError) as error:  # those of Arrow are among them
             why, fix = str(error)[:200], "Run the command again."
             raise SettingsError(f"{path} cannot be read", why=why, fix=fix) from None
@@ -116,7 +118,8 @@ class _Crystals:
         frac = coords.flatten().to_numpy().reshape(-1, 3)[rows]
         steps = np.round((frac % 1.0) * 65536).astype(np.int64) % 65536
         scaled = np.round(cells[order] / ([LENGTH_STEP_A] * 3 + [ANGLE_STEP] * 3))
-        return cls(ends, np.where(there[:, None], scaled, 0).astype("<u2"), numbers[rows], steps.astype("<u2"))
+        shares = _shares(table, np.diff(starts))[rows] if "occupancies" in known else None
+        return cls(ends, np.where(there[:, None], scaled, 0).astype("<u2"), numbers[rows], steps.astype("<u2"), shares)
 
     def first(self, n: int) -> tuple[dict[str, Any], dict[str, Array]]:
         """Header and arrays of the first n; bytes of the coordinates apart, as they then compress better."""
@@ -130,9 +133,20 @@ class _Crystals:
             "high": (coords >> 8).astype("u1"),
             "low": (coords & 255).astype("u1"),
         }
+        if self.shares is not None:
+            arrays["shares"] = self.shares[:atoms]
         present = np.unique(self.numbers[:atoms]).tolist()
         steps = {"length": LENGTH_STEP_A, "angle": ANGLE_STEP}
         return {"steps": steps, "elements": {str(z): element(SYMBOLS[z]) for z in present}}, arrays
+
+
+def _shares(table: Any, counts: Array) -> Array:
+    """Occupancies of all ions in 255ths; those of an ordered crystal, whose list is null, are full."""
+    column = table["occupancies"].combine_chunks()
+    shares = np.full(int(counts.sum()), 255, dtype=np.uint8)
+    given = np.repeat(column.is_valid().to_numpy(zero_copy_only=False), counts)
+    shares[given] = np.round(255 * column.flatten().to_numpy()).clip(1, 255)
+    return shares
 
 
 def element(symbol: str) -> dict[str, Any]:

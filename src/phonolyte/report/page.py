@@ -140,6 +140,8 @@ def _blocks(contents: Contents, used: Sequence[Library]) -> tuple[list[Block], l
         blocks.append(Block("data", payload.data(contents, n)))
         if n:
             blocks.append(Block("crystals", text))
+        if n and contents.orderings_file:
+            blocks.append(Block("orderings", packed_crystals(contents.orderings_file, ids)[0]))
         if 0 < n < len(ids):
             notes.append(f"{n:,} of {len(ids):,} crystals are in this page, the first ones; {file} has all.")
         blocks += [Block(names[library.name], library.data) for library in used]

@@ -143,6 +143,11 @@ def confidence(contents: Contents) -> pd.DataFrame:
             ],
             "",
         )
+    if "ordered_as" in table:
+        disordered = table["ordered_as"].fillna("").astype(str).to_numpy(object) != ""
+        sure = sure + np.where(
+            disordered & known, " It is disordered: the interval holds the spread of its orderings.", ""
+        )
     if "computed_mev" in table:
         level, sure = _computed_confidence(table, level, sure)
     return pd.DataFrame({"level": level, "sure": sure}, index=table.index)

@@ -11,6 +11,7 @@ from phonolyte.columns import Column, register
 from phonolyte.errors import PhonolyteError
 from phonolyte.runs.digest import digest_of
 from phonolyte.runs.records import Record, Row
+from phonolyte.structures.ordering import METHOD as ORDERING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,6 +107,8 @@ class Calculation(Protocol):
         Largest number of candidates that a study gives it, unless its file says another one.
     needs_engine
         Whether it needs an engine.
+    takes_disorder
+        Whether it computes disordered crystals as they are; else it is given an ordered representative of each.
     """
 
     name: ClassVar[str]
@@ -127,6 +130,7 @@ class Calculation(Protocol):
     limits_kind: ClassVar[type | None] = None
     top: ClassVar[int] = 10
     needs_engine: ClassVar[bool] = True
+    takes_disorder: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         """Register the columns of a tier."""
@@ -184,7 +188,8 @@ class Calculation(Protocol):
 
     def digest(self, crystal: Crystal) -> str:
         """Return the digest of the result for a crystal."""
-        return digest_of(self.key, crystal.lattice, crystal.numbers, crystal.frac_coords)
+        how = () if crystal.is_ordered else (ORDERING,)
+        return digest_of(self.key, *crystal.identity, *how)
 
     @property
     def key(self) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +17,8 @@ from phonolyte.runs.calculation import Calculation, WaitingError
 from phonolyte.runs.executors import IN_FLIGHT, n_workers
 from phonolyte.runs.records import ITEMS, Record, file_name, read_json, write_json
 from phonolyte.structures import Crystal
+from phonolyte.structures.ordering import representative
+from phonolyte.structures.run_results import ORDERINGS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,8 +199,9 @@ def _compute(calculation: Calculation, item: Item, folder: Path) -> None:
     item.marker.touch()
     try:
         record = earlier if isinstance(earlier, Record) else None
+        crystal = item.crystal if calculation.takes_disorder else representative(item.crystal)
         for _ in range(STEPS):
-            record = calculation.compute(item.crystal, folder, record)
+            record = _named(calculation.compute(crystal, folder, record), item.crystal, crystal)
             item.write(record, calculation)
             if calculation.is_done(record):
                 break
@@ -211,6 +214,16 @@ def _compute(calculation: Calculation, item: Item, folder: Path) -> None:
         item.write(_failure(error, item.crystal, calculation.name), calculation)
     finally:
         item.marker.unlink(missing_ok=True)
+
+
+def _named(record: Record, crystal: Crystal, computed: Crystal) -> Record:
+    """The record of a disordered crystal, which has its formula, and the ordering that was computed."""
+    if crystal.is_ordered:
+        return record
+    row = {**record.row, "formula": crystal.formula}
+    if computed is crystal:
+        return replace(record, row=row)
+    return replace(record, row={**row, "ordered_as": computed.cell_formula}, ordering=computed)
 
 
 def _failure(error: Exception, crystal: Crystal, stage: str) -> Failure:
@@ -348,6 +361,9 @@ def _collect(
     relaxed = [record.crystal for record in records if record.crystal is not None]
     if relaxed:
         run.write_crystals(relaxed, "relaxed.parquet")
+    orderings = [record.ordering for record in records if record.ordering is not None]
+    if orderings:
+        run.write_crystals(orderings, ORDERINGS)
     run.add_failures(failures)
     return Outcome(table, failures, waiting, left, len(earlier))
 

@@ -30,6 +30,9 @@ ITEMS = "items"
 FAILURES = "failures.parquet"
 FAILURE_COLUMNS = ("material_id", "stage", "error", "message", "source")
 
+KEPT_CRYSTALS = ("crystal", "ordering")
+"""Fields of a record that are crystals."""
+
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~+-]{0,99}")
 _PART = re.compile(r"\..+\.[^/]+-[0-9]+-[0-9a-f]{6}\.partial")
 _RESERVED = re.compile(
@@ -53,17 +56,20 @@ class Record:
         Crystal that was computed, relaxed where the calculation relaxes; None where it is not kept.
     details
         Further values (JSON) that the calculation needs to go on, or to make its row.
+    ordering
+        Ordered representative that was computed in place of a disordered crystal; None where there was none.
     """
 
     row: Row
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     crystal: Crystal | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    ordering: Crystal | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return what :meth:`from_json` takes."""
-        crystal = self.crystal.row() if self.crystal else None
-        return {"row": self.row, "tables": self.tables, "crystal": crystal, "details": self.details}
+        crystals = {name: own.row() for name in KEPT_CRYSTALS if (own := getattr(self, name)) is not None}
+        return {"row": self.row, "tables": self.tables, "details": self.details, **crystals}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -74,11 +80,8 @@ class Record:
         KeyError, TypeError, StructureError
             When it is not one.
         """
-        kept = data["crystal"]
-        crystal = (
-            Crystal.of(kept["material_id"], kept["lattice"], kept["species"], kept["frac_coords"]) if kept else None
-        )
-        return cls(dict(data["row"]), dict(data["tables"]), crystal, dict(data["details"]))
+        crystals = {name: Crystal.from_row(kept) for name in KEPT_CRYSTALS if (kept := data.get(name))}
+        return cls(dict(data["row"]), dict(data["tables"]), details=dict(data["details"]), **crystals)
 
 
 def file_name(material_id: str) -> str:

@@ -14,7 +14,8 @@ import pandas as pd
 
 from phonolyte.arrays import Floats
 from phonolyte.errors import Failure
-from phonolyte.features import featurize
+from phonolyte.features import featurize_orderings
+from phonolyte.features.magpie import mean_over_orderings
 from phonolyte.models import BandCenterModel
 from phonolyte.models.nearest import Learned
 from phonolyte.runs.digest import digest_of
@@ -22,16 +23,19 @@ from phonolyte.runs.records import in_one_step
 from phonolyte.screen.properties import PROPERTY_COLUMNS, number_of
 from phonolyte.structures import Crystal, Reading
 from phonolyte.structures.batches import Batch
-from phonolyte.structures.crystal_table import crystal_table
+from phonolyte.structures.crystal_table import DISORDER, crystal_table, with_disorder
 from phonolyte.structures.duplicates import fingerprint
 from phonolyte.structures.families import family
 from phonolyte.structures.reading import Skipped
 
-METHOD = 1
+METHOD = 2
 """Version of what is computed of a crystal: raise it when the same crystal gives another row."""
 
-CRYSTAL = ("lattice", "species", "frac_coords")
+CRYSTAL = ("lattice", "species", "frac_coords", *DISORDER)
 """Columns of a part that are the crystal itself."""
+
+ORDERED = ("ordered_lattice", "ordered_species", "ordered_frac_coords")
+"""Columns of a part that are the representative of a disordered crystal; null for an ordered one."""
 
 PREDICTED = ("band_center_mev", "lower_mev", "upper_mev", "in_domain")
 
@@ -143,18 +147,21 @@ def _describe(
 
     crystals = reading.crystals
     places = [replace(crystal, material_id=str(place)) for place, crystal in enumerate(crystals)]  # names may repeat
-    features, failed = featurize(places, executor=executor, progress=progress)
-    rows = features.index.astype(int).to_numpy()
-    predicted = models.center.predict(features, [set(crystals[row].symbols) for row in rows])
+    described = featurize_orderings(places, executor=executor, progress=progress)
+    table = described.table
+    predicted = models.center.predict_orderings(table, [set(crystals[int(row)].symbols) for row in table.index])
+    rows = predicted.index.astype(int).to_numpy()
+    ordered = [described.representatives.get(str(place), crystal) for place, crystal in enumerate(crystals)]
     run = executor.map if executor else map
     columns: dict[str, Any] = {
-        "n_atoms": np.array([len(crystal) for crystal in crystals], dtype=np.int64),
-        "volume_per_atom_a3": np.array([crystal.volume_a3 / len(crystal) for crystal in crystals]),
-        "family": list(run(family, crystals)),
+        "n_atoms": np.array([round(crystal.n_atoms) for crystal in crystals], dtype=np.int64),
+        "volume_per_atom_a3": np.array([crystal.volume_a3 / crystal.n_atoms for crystal in crystals]),
+        "family": list(run(family, ordered)),
         "elements_low": np.array([element_mask(crystal)[0] for crystal in crystals], dtype=np.uint64),
         "elements_high": np.array([element_mask(crystal)[1] for crystal in crystals], dtype=np.uint64),
         "fingerprint": _list_column([np.asarray(values) for values in run(fingerprint, crystals)]),
         "own_source": [crystal.source for crystal in crystals],
+        **_representatives(crystals, ordered),
     }
     for name in PROPERTY_COLUMNS:
         columns[name] = np.array([number_of(crystal.properties.get(name)) for crystal in crystals], dtype=float)
@@ -162,15 +169,36 @@ def _describe(
     for name in PREDICTED[:3]:
         columns[name] = spread[name].to_numpy(float)
     columns["in_domain"] = spread["in_domain"].eq(True).to_numpy(bool)  # a crystal without features is outside
+    columns["n_orderings"] = spread["n_orderings"].fillna(0).to_numpy(np.int64)
     if models.learned is not None:
-        columns |= _nearest(models.learned, features, rows, len(crystals))
-    errors = {int(failure.material_id): failure for failure in failed}
+        columns |= _nearest(models.learned, mean_over_orderings(table), rows, len(crystals))
+    errors = {int(failure.material_id): failure for failure in described.failures}
     for name in ("error", "message"):
         columns[name] = pa.array([getattr(errors.get(i), name, None) for i in range(len(crystals))], pa.string())
-    table = crystal_table(crystals)
+    part = with_disorder(crystal_table(crystals))
     for name, values in columns.items():
-        table = table.append_column(name, values if isinstance(values, pa.Array) else pa.array(values))
-    return table
+        part = part.append_column(name, values if isinstance(values, pa.Array) else pa.array(values))
+    return part
+
+
+def _representatives(crystals: Sequence[Crystal], ordered: Sequence[Crystal]) -> dict[str, Any]:
+    """Columns of the ordered representatives of disordered crystals."""
+    import pyarrow as pa
+
+    rows = [
+        each.row() if each.is_ordered and not crystal.is_ordered else {}
+        for crystal, each in zip(crystals, ordered, strict=True)
+    ]
+    kinds = (pa.list_(pa.float64()), pa.list_(pa.string()), pa.list_(pa.float64()))
+    own = (name.removeprefix("ordered_") for name in ORDERED)
+    contents = [
+        each.cell_formula if not crystal.is_ordered else None for crystal, each in zip(crystals, ordered, strict=True)
+    ]
+    columns = {
+        name: pa.array([row.get(key) for row in rows], kind)
+        for name, key, kind in zip(ORDERED, own, kinds, strict=True)
+    }
+    return {"ordered_as": pa.array(contents, pa.string()), **columns}
 
 
 def _nearest(learned: Learned, features: pd.DataFrame, rows: Any, n: int) -> dict[str, Any]:
@@ -221,7 +249,7 @@ def _lost(table: Any) -> list[Failure]:
 def _digest(crystals: Sequence[Crystal], models: Models) -> str:
     """Name for the work of one batch: the same crystals and models give the same."""
     named = [(c.material_id, c.source, [c.properties.get(name) for name in PROPERTY_COLUMNS]) for c in crystals]
-    arrays = [values for c in crystals for values in (c.lattice, c.numbers, c.frac_coords)]
+    arrays = [values for c in crystals for values in c.identity]
     return digest_of(models.fingerprint, [str(values) for values in named], arrays)[:24]
 
 

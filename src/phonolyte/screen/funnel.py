@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from phonolyte.errors import Failure, TableError
@@ -23,25 +24,26 @@ from phonolyte.models.nearest import Learned
 from phonolyte.runs.executors import map_unordered
 from phonolyte.runs.run import Run
 from phonolyte.screen.criteria import UNKNOWN, Criteria, Step, apply_criteria, mobile_ions
-from phonolyte.screen.describe import CRYSTAL, Models, ModelSource, Part, describe_batch, symbols_of
+from phonolyte.screen.describe import CRYSTAL, ORDERED, Models, ModelSource, Part, describe_batch, symbols_of
 from phonolyte.screen.properties import PROPERTY_COLUMNS, notes_on_join, with_properties
 from phonolyte.screen.repeats import find_repeats
 from phonolyte.structures.batches import Batch, plan_batches
-from phonolyte.structures.crystal_table import TABLE_COLUMNS
 from phonolyte.structures.reading import Reading, Skipped, notes_on_skipped, renamed_note, unique_names
+from phonolyte.structures.run_results import CRYSTALS, ORDERINGS
 
 PARTS = ".parts"
 """Folder of a run with the described batches, while it is not finished."""
 
 TABLE = (
     "rank", "material_id", "formula", "ion", "family", "n_atoms", "volume_per_atom_a3", "duplicate_of",
-    "band_center_mev", "lower_mev", "upper_mev", "in_domain", *PROPERTY_COLUMNS, "passes", "rejected_by", "reason",
+    "band_center_mev", "lower_mev", "upper_mev", "in_domain", "n_orderings", "ordered_as", *PROPERTY_COLUMNS, "passes",
+    "rejected_by", "reason",
 )  # fmt: skip
 """Columns of the ranked table."""
 
 KEPT = (
     "material_id", "formula", "family", "n_atoms", "volume_per_atom_a3", "band_center_mev", "lower_mev", "upper_mev",
-    "in_domain", *PROPERTY_COLUMNS, "elements_low", "elements_high",
+    "in_domain", "n_orderings", "ordered_as", *PROPERTY_COLUMNS, "elements_low", "elements_high",
 )  # fmt: skip
 """Columns of a part that the ranking needs."""
 
@@ -193,7 +195,10 @@ def _empty() -> pd.DataFrame:
 
 
 def write_screening(screening: Screening, criteria: Criteria, run: Run, learned: Learned | None = None) -> None:
-    """Write ``ranked.parquet``, ``ranked.csv``, ``funnel.json``, ``crystals.parquet`` and ``nearest.parquet``."""
+    """Write ``ranked.parquet``, ``ranked.csv``, ``funnel.json``, ``crystals.parquet`` and ``nearest.parquet``.
+
+    Where there are disordered crystals, ``orderings.parquet`` has their ordered representatives.
+    """
     run.write_table("ranked.parquet", screening.table[list(TABLE)], csv=True, float_format="%.6g")
     run.write_json("funnel.json", funnel_record(screening, criteria))
     names = screening.table["material_id"].sort_index().tolist()
@@ -232,32 +237,36 @@ def funnel_record(screening: Screening, criteria: Criteria) -> dict[str, Any]:
 
 
 def _write_crystals(parts: Sequence[Part], names: Sequence[str], run: Run) -> None:
-    """Write the crystal table part by part."""
+    """Write the crystal tables part by part: the crystals, and the ordered representatives of disordered ones."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from phonolyte.runs.records import in_one_step
-    from phonolyte.structures.run_results import CRYSTALS
 
     if not names:
         return
-    run.describe_table(CRYSTALS, pd.DataFrame(columns=list(TABLE_COLUMNS)))
-    start, writer = 0, None
-    with in_one_step(run.path(CRYSTALS)) as partial:
-        for part in parts:
-            table = part.load(["formula", *CRYSTAL])
-            own = pa.array(names[start : start + len(table)], pa.string())
-            table, start = table.add_column(0, "material_id", own), start + len(table)
-            writer = writer or pq.ParquetWriter(partial, table.schema, compression="zstd")
-            writer.write_table(table)
-        if writer:
-            writer.close()
+    of_part = np.split(np.array(names, dtype=object), np.cumsum([part.n_read for part in parts])[:-1])
+    some = any(part.load(["ordered_as"]).column("ordered_as").null_count < part.n_read for part in parts)
+    columns = ["formula", *(CRYSTAL if some else CRYSTAL[:3])]
+    run.write_parts(
+        CRYSTALS,
+        (
+            part.load(columns).add_column(0, "material_id", pa.array(own, pa.string()))
+            for part, own in zip(parts, of_part, strict=True)
+        ),
+    )
+    if some:
+        run.write_parts(ORDERINGS, (_orderings(part, own) for part, own in zip(parts, of_part, strict=True)))
+
+
+def _orderings(part: Part, names: Any) -> Any:
+    """Crystal table of the ordered representatives of a part."""
+    import pyarrow as pa
+
+    table = part.load(["formula", *ORDERED]).add_column(0, "material_id", pa.array(names, pa.string()))
+    own = [name.removeprefix("ordered_") for name in table.column_names]
+    return table.rename_columns(own).filter(table.column(ORDERED[0]).is_valid())
 
 
 def _write_nearest(parts: Sequence[Part], names: Sequence[str], learned: Learned, run: Run) -> None:
     """Write the compounds nearest to each crystal, part by part."""
-    import numpy as np
-
     tables, start = [], 0
     for part in parts:
         table = part.load(["nearest", "nearest_distance"]).to_pandas()

@@ -18,20 +18,21 @@ from phonolyte.structures.duplicates import TOLERANCE, match_repeats
 def find_repeats(table: pd.DataFrame, parts: Sequence[Part]) -> Any:
     """Return for each row the `material_id` of the first crystal it repeats, or None.
 
-    Only crystals of one composition whose atomic spacings are within the tolerance of a neighbor's are compared: the
-    spacing is the first value of their fingerprints.
+    Only crystals of one composition (disordered ones: of the same elements) whose atomic spacings are within the
+    tolerance of a neighbor's are compared: the spacing is the first value of their fingerprints.
 
     Parameters
     ----------
     table
-        Rows of all crystals in the order of the input, with `material_id` and `formula`.
+        Rows of all crystals in the order of the input, with `material_id`, `formula`, `ordered_as`, `elements_low` and
+        `elements_high`.
     parts
         Described batches that they come from, with their fingerprints and crystals.
     """
     store = _Store(parts)
     names = table["material_id"].to_numpy(object)
     repeats = np.full(len(table), None, dtype=object)
-    codes, _ = pd.factorize(table["formula"])
+    codes, _ = pd.factorize(_comparable(table))
     for rows in _groups(codes):
         prints = store.fingerprints(rows)
         for near in _near_in_spacing(prints):
@@ -40,6 +41,15 @@ def find_repeats(table: pd.DataFrame, parts: Sequence[Part]) -> Any:
             for place, first in pairs:
                 repeats[rows[members[place]]] = names[rows[members[first]]]
     return repeats
+
+
+def _comparable(table: pd.DataFrame) -> pd.Series:
+    """What crystals that may be one have in common: the formula, or the elements of disordered ones."""
+    disordered = table["ordered_as"].notna()
+    if not disordered.any():
+        return table["formula"]
+    elements = table["elements_low"].astype(str) + " " + table["elements_high"].astype(str)
+    return table["formula"].where(~disordered, elements)
 
 
 def _groups(codes: Ints) -> Iterator[Ints]:

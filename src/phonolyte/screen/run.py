@@ -14,7 +14,7 @@ from phonolyte.figures.screen import STEMS
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
 from phonolyte.screen.criteria import Criteria
-from phonolyte.screen.describe import Models, ModelSource
+from phonolyte.screen.describe import CRYSTAL, Models, ModelSource
 from phonolyte.screen.funnel import PARTS, Screening, rank_crystals, write_screening
 from phonolyte.screen.settings import ScreenSettings
 from phonolyte.structures.batches import plan_batches
@@ -97,7 +97,7 @@ def candidate_systems(screening: Screening) -> dict[int, str]:
     for part in screening.parts:
         here = [place for place in range(start, start + part.n_read) if place in wanted]
         if here:
-            table = part.load(["lattice", "species", "frac_coords"]).take([place - start for place in here])
+            table = part.load(CRYSTAL).take([place - start for place in here])
             for place, (_, make) in zip(here, records_of(table), strict=True):
                 systems[place] = crystal_system(make(""))
         start += part.n_read

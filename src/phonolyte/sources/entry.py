@@ -216,7 +216,11 @@ def _crystal_from_row(row: Mapping[str, Any]) -> Crystal:
     """The crystal of its row, which was checked before it was written: to the last digit, without a second check."""
     numbers = np.array([ATOMIC_NUMBERS[symbol] for symbol in row["species"]], dtype=np.int64)
     lattice, coords = np.array(row["lattice"], float), np.array(row["frac_coords"], float)
-    return Crystal(row["material_id"], lattice.reshape(3, 3), numbers, coords.reshape(-1, 3))
+    occupancies = np.array(row["occupancies"], float) if row.get("occupancies") else None
+    return Crystal(
+        row["material_id"], lattice.reshape(3, 3), numbers, coords.reshape(-1, 3), occupancies=occupancies,
+        disorder_groups=tuple(row.get("disorder_groups") or ()),
+    )  # fmt: skip
 
 
 def _dos_to_json(dos: PhononDos) -> dict[str, Any]:

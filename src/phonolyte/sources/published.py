@@ -92,17 +92,17 @@ def parse_phonon_csv(paths: Mapping[str, Path]) -> Page:
 
 
 def parse_obelix(paths: Mapping[str, Path]) -> Page:
-    """Conductivities of ``all.csv``, with the structures of ``all_cifs.tar.gz`` that have no partial occupancy."""
+    """Conductivities of ``all.csv``, with the structures of ``all_cifs.tar.gz``."""
     cifs = _members(paths["all_cifs.tar.gz"])
     rows = list(_rows(paths["all.csv"], {"ID", "Reduced Composition", "Ionic conductivity (S cm-1)"}))
     texts = [(row["ID"], cifs.get(f"{row['ID']}.cif", "")) for row in rows]
-    ordered = Page.from_items(texts, _read_cif, source="all_cifs.tar.gz")
-    crystals = {entry.material_id: entry.crystal for entry in ordered.entries}
+    read = Page.from_items(texts, _read_cif, source="all_cifs.tar.gz")
+    crystals = {entry.material_id: entry.crystal for entry in read.entries}
     entries = [
         Entry(row["ID"], row["Reduced Composition"].replace(" ", ""), crystals.get(row["ID"]), _conductivity(row))
         for row in rows
     ]
-    return replace(ordered, entries=entries).as_whole()
+    return replace(read, entries=entries).as_whole()
 
 
 PARSERS: dict[str, Callable[[Mapping[str, Path]], Page]] = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from scipy import constants, special
+from scipy import constants
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.units import KB_EV_K
@@ -22,6 +22,15 @@ EV_A: float = constants.e / (4 * math.pi * constants.epsilon_0) * 1e10
 ACCURACY = 1e-6
 """Relative size of what is left out of the two sums."""
 
+SAME = 1e-4
+"""Distance in angstrom below which two positions are one site."""
+
+SAME_EV = 1e-4
+"""Difference in energy below which two arrangements of a cell are equal, but for symmetry."""
+
+BLOCK = 256
+"""Rows of a matrix that is summed and not kept."""
+
 PENALTY_EV = 50.0
 """Energy of two ions on sites that exclude each other."""
 
@@ -29,34 +38,46 @@ HOT_K, COLD_K = 20_000.0, 300.0
 """Temperatures between which the Monte Carlo cools."""
 
 
-def ewald_matrix(lattice: Floats, frac_coords: Floats) -> Floats:
-    """Matrix (n, n) of interactions of unit charges at sites of a crystal, eV.
+def ewald_matrix(lattice: Floats, rows: Floats, columns: Floats | None = None) -> Floats:
+    """Matrix (m, n) of interactions of unit charges at sites of a crystal, eV.
 
     Parameters
     ----------
     lattice
         (3, 3) lattice vectors as rows, angstrom.
-    frac_coords
-        (n, 3) fractional coordinates.
+    rows
+        (m, 3) fractional coordinates.
+    columns
+        (n, 3) fractional coordinates; default: those of the rows.
 
     Returns
     -------
     numpy.ndarray
-        Symmetric A: charges q (elementary charges, neutral in sum) have the energy q A q / 2.
+        A: charges q (elementary charges, neutral in sum) at all sites have the energy q A q / 2.
     """
+    columns = rows if columns is None else columns
     volume = abs(np.linalg.det(lattice))
-    n = len(frac_coords)
-    eta = math.sqrt(math.pi) * (max(n, 1) / volume**2) ** (1 / 6) / 1.3
+    eta = math.sqrt(math.pi) * (max(len(columns), 1) / volume**2) ** (1 / 6) / 1.3
     reach = math.sqrt(-math.log(ACCURACY))
-    real = _real_part(lattice, frac_coords, eta, reach / eta)
+    real = _real_part(lattice, rows, columns, eta, _shifts(lattice, reach / eta), reach / eta)
     waves = _waves(lattice, 2.0 * eta * reach)
     squares = np.einsum("ki,ki->k", waves @ _reciprocal(lattice), waves @ _reciprocal(lattice))
     weights = np.sqrt(4.0 * math.pi / volume * np.exp(-squares / (4.0 * eta**2)) / squares)
+    own = _phases(rows, waves, weights)
+    other = own if columns is rows else _phases(columns, waves, weights)
+    return np.asarray(EV_A * (real + 2.0 * (own @ other.T) - math.pi / (volume * eta**2)))  # half of the waves
+
+
+def ewald_energy(lattice: Floats, frac_coords: Floats, charges: Floats) -> float:
+    """Energy of charges (elementary charges), neutral in sum or over a neutral background, eV."""
+    parts = range(0, len(charges), BLOCK)
+    potentials = [ewald_matrix(lattice, frac_coords[i : i + BLOCK], frac_coords) @ charges for i in parts]
+    return float(0.5 * charges @ np.concatenate(potentials)) if potentials else 0.0
+
+
+def _phases(frac_coords: Floats, waves: Floats, weights: Floats) -> Floats:
     phases = 2.0 * math.pi * (frac_coords @ waves.T)
-    parts = np.concatenate([np.cos(phases) * weights, np.sin(phases) * weights], axis=1)
-    matrix = real + 2.0 * (parts @ parts.T)  # half of the waves
-    matrix[np.diag_indices(n)] -= 2.0 * eta / math.sqrt(math.pi)
-    return np.asarray(EV_A * (matrix - math.pi / (volume * eta**2)))
+    return np.concatenate([np.cos(phases) * weights, np.sin(phases) * weights], axis=1)
 
 
 def _reciprocal(lattice: Floats) -> Floats:
@@ -72,28 +93,45 @@ def _waves(lattice: Floats, reach: float) -> Floats:
     return half[np.linalg.norm(half @ _reciprocal(lattice), axis=1) <= reach]
 
 
-def _real_part(lattice: Floats, frac_coords: Floats, eta: float, reach: float) -> Floats:
-    """Sum of erfc(eta r) / r over images nearer than `reach`, angstrom."""
+def _shifts(lattice: Floats, reach: float) -> Floats:
+    """Cells (k, 3) whose atoms can be nearer than `reach`, angstrom, to one whose offset lies within half a cell."""
     heights = 1.0 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
     most = np.ceil(reach / heights + 0.5).astype(int)
-    shifts = np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in most), indexing="ij"), axis=-1).reshape(-1, 3)
-    offsets = frac_coords[:, None] - frac_coords[None]
-    offsets -= np.round(offsets)
-    total = np.zeros(offsets.shape[:2])
-    for shift in shifts.astype(float):
-        distance = np.linalg.norm((offsets + shift) @ lattice, axis=2)
-        inside = (distance < reach) & (distance > 1e-8)
-        total[inside] += special.erfc(eta * distance[inside]) / distance[inside]
+    return np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in most), indexing="ij"), axis=-1).reshape(-1, 3) * 1.0
+
+
+@njit(cache=True, nogil=True)
+def _real_part(lattice: Floats, rows: Floats, columns: Floats, eta: float, shifts: Floats, reach: float) -> Floats:
+    """Sum of erfc(eta r) / r over images nearer than `reach`, less the energy of each Gaussian with itself."""
+    total = np.zeros((len(rows), len(columns)))
+    cells = shifts @ lattice
+    offset = np.empty(3)
+    for i in range(len(rows)):
+        for j in range(len(columns)):
+            for axis in range(3):
+                offset[axis] = rows[i, axis] - columns[j, axis]
+                offset[axis] -= np.round(offset[axis])
+            x, y, z = offset @ lattice
+            for k in range(len(cells)):
+                dx, dy, dz = x + cells[k, 0], y + cells[k, 1], z + cells[k, 2]
+                square = dx * dx + dy * dy + dz * dz
+                if square < SAME**2:
+                    total[i, j] -= 2.0 * eta / math.sqrt(math.pi)
+                elif square < reach * reach:
+                    distance = math.sqrt(square)
+                    total[i, j] += math.erfc(eta * distance) / distance
     return total
 
 
 @njit(cache=True, nogil=True)
 def anneal(
     matrix: Floats,
+    field: Floats,
     excluded: Any,
     charges: Floats,
     state: Ints,
     groups: Ints,
+    known: Floats,
     steps: int,
     seed: int,
 ) -> tuple[float, float]:
@@ -103,6 +141,8 @@ def anneal(
     ----------
     matrix
         (n, n) interactions of unit charges, eV.
+    field
+        (n,) potential of the ions that never change, volt.
     excluded
         (n, n) truth values: sites that cannot both be occupied.
     charges
@@ -110,7 +150,9 @@ def anneal(
     state
         (n,) species of each site; changed in place.
     groups
-        (n,) group of each site; ions are exchanged within a group only; negative where a site never changes.
+        (n,) group of each site; ions are exchanged within a group only.
+    known
+        Energies (eV) of arrangements that do not count as the best, since they are known.
     steps
         Attempted swaps.
     seed
@@ -119,15 +161,15 @@ def anneal(
     Returns
     -------
     tuple
-        Electrostatic energy of the best arrangement (eV), and number of its pairs on sites that exclude each other.
+        Electrostatic energy of the best arrangement (eV), infinite where every one was known, and number of its pairs
+        on sites that exclude each other.
     """
     np.random.seed(seed)
     n = len(state)
-    active = np.flatnonzero(groups >= 0)
     q = np.empty(n)
     for i in range(n):
         q[i] = charges[state[i]]
-    potential = matrix @ q
+    potential = field + matrix @ q
     crowd = np.zeros(n)
     for i in range(n):
         for j in range(n):
@@ -137,13 +179,15 @@ def anneal(
     for i in range(n):
         if state[i] > 0:
             pairs += 0.5 * crowd[i]
-    energy = 0.5 * np.dot(q, potential)
-    best, best_energy, best_pairs = state.copy(), energy, pairs
+    energy = 0.5 * (np.dot(q, potential) + np.dot(q, field))
+    best, best_energy, best_pairs = state.copy(), np.inf, pairs
+    if not _is_known(energy, known):
+        best_energy = energy
     ratio = (COLD_K / HOT_K) ** (1.0 / max(steps, 1))
     temperature = HOT_K * KB_EV_K
-    for _ in range(steps if len(active) > 1 else 0):
+    for _ in range(steps if n > 1 else 0):
         temperature *= ratio
-        i, j = active[np.random.randint(len(active))], active[np.random.randint(len(active))]
+        i, j = np.random.randint(n), np.random.randint(n)
         if groups[i] != groups[j] or state[i] == state[j]:
             continue
         di, dj = q[j] - q[i], q[i] - q[j]
@@ -172,7 +216,12 @@ def anneal(
                     crowd[k] += oj - oi
                 if excluded[k, j]:
                     crowd[k] += oi - oj
-        if energy + PENALTY_EV * pairs < best_energy + PENALTY_EV * best_pairs - 1e-9:
+        if energy + PENALTY_EV * pairs < best_energy + PENALTY_EV * best_pairs - 1e-9 and not _is_known(energy, known):
             best[:], best_energy, best_pairs = state, energy, pairs
     state[:] = best
     return best_energy, best_pairs
+
+
+@njit(cache=True, nogil=True)
+def _is_known(energy: float, known: Floats) -> bool:
+    return bool((np.abs(known - energy) < SAME_EV).any())

@@ -46,6 +46,8 @@ class Contents:
         (n,) share of each site that its element fills, above 0 and up to 1.
     states
         Oxidation state of each site; None where the file gives none.
+    groups
+        Disorder group of each site, as ``ASSEMBLY/GROUP``; empty where it is in none.
     """
 
     lattice: Floats
@@ -53,6 +55,7 @@ class Contents:
     positions: Floats
     occupancies: Floats
     states: tuple[float | None, ...]
+    groups: tuple[str, ...]
 
     def counts(self) -> dict[str, float]:
         """Atoms of each element."""
@@ -139,6 +142,7 @@ def _expand(unit: Contents, operations: Operations, stated: Stated) -> Contents:
             wrap(np.concatenate(orbits)),
             np.repeat(unit.occupancies, sizes),
             tuple(state for state, size in zip(unit.states, sizes, strict=True) for _ in range(size)),
+            tuple(group for group, size in zip(unit.groups, sizes, strict=True) for _ in range(size)),
         )
         problem = next(_problems(contents, sizes, len(operations), stated), None)
         if problem is None:
@@ -172,14 +176,16 @@ def _problems(contents: Contents, sizes: Sequence[int], order: int, stated: Stat
             fix="Correct the sites, the symmetry or the density in the file.",
             kind="FormulaMismatch",
         )
-    for number, (found, multiplicity) in enumerate(zip(sizes, stated.multiplicities, strict=False), start=1):
-        if multiplicity not in (found, order // found):  # SHELX writes the order of the site's group
-            yield StructureError(
-                f"site {number} has another multiplicity",
-                why=f"the file says {multiplicity}, its operations give {found}",
-                fix="Correct the coordinates or the symmetry of the site.",
-                kind="SymmetryMismatch",
-            )
+    pairs = list(zip(sizes, stated.multiplicities, strict=False))
+    wrong = [place for place, (found, multiplicity) in enumerate(pairs) if multiplicity != found]
+    if wrong and any(multiplicity != order // found for found, multiplicity in pairs):  # SHELX writes that of the group
+        found, multiplicity = pairs[wrong[0]]
+        yield StructureError(
+            f"site {wrong[0] + 1} has another multiplicity",
+            why=f"the file says {multiplicity}, its operations give {found}",
+            fix="Correct the coordinates or the symmetry of the site.",
+            kind="SymmetryMismatch",
+        )
     from phonolyte.structures.neighbours import shortest_contact
 
     full = contents.occupancies == 1.0  # parts that exclude each other may lie close

@@ -32,7 +32,8 @@ def crystal_from_castep(text: str, *, material_id: str = "") -> Crystal:
             positions = np.array([_numbers(row.split()[1:4], name, 3) for row in rows]).reshape(-1, 3)
             if name == "positions_abs":
                 positions = positions * scale @ np.linalg.pinv(lattice)
-            return Crystal.of(material_id, lattice, symbols, positions)
+            occupancies = list(map(_occupancy, rows))
+            return Crystal.of(material_id, lattice, symbols, positions, occupancies=occupancies)
     raise _incomplete("it has neither positions_frac nor positions_abs")
 
 
@@ -67,6 +68,17 @@ def _lattice(blocks: dict[str, list[str]]) -> Floats:
             return np.array(Lattice.from_parameters(*(values[0] * scale), *values[1]).matrix)
         raise _incomplete(f"{name} has {len(values)} lines")
     raise _incomplete("it has neither lattice_cart nor lattice_abc")
+
+
+def _occupancy(row: str) -> float:
+    """Share of its site that an atom fills: ``MIXTURE:( 1 0.4)`` states it beside a number of the site."""
+    if "mixture" not in row.lower():
+        return 1.0
+    stated = re.search(r"mixture\s*[:=]?\s*\(?\s*\d+[\s,]+([\d.]+)\s*\)?", row, re.IGNORECASE)
+    if stated is None:
+        raise _incomplete(f"a mixture is {row[:60]!r}")
+    (share,) = _numbers([stated[1]], "a mixture", 1)
+    return share
 
 
 def _unit(rows: Sequence[str]) -> tuple[float, Sequence[str]]:

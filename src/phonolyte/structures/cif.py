@@ -13,7 +13,7 @@ from phonolyte.arrays import Floats
 from phonolyte.chemistry.formulas import composition_of
 from phonolyte.errors import ReadError, StructureError, first_line
 from phonolyte.structures.asymmetric_unit import Contents, Stated, fill_cell
-from phonolyte.structures.crystal import Crystal, DisorderedError, mean_states
+from phonolyte.structures.crystal import Crystal, mean_states
 from phonolyte.structures.space_groups import (
     IDENTITY,
     Settings,
@@ -134,15 +134,14 @@ def crystal_from_cif(block: CifBlock, *, material_id: str = "") -> Crystal:
     Raises
     ------
     ReadError, StructureError
-        As :func:`contents_from_cif` does.
-    DisorderedError
-        For partial occupancies.
+        As :func:`contents_from_cif` does, and for sites that are more than full.
     """
     contents = contents_from_cif(block)
-    if (contents.occupancies < 1.0).any():
-        raise DisorderedError(contents.lattice, contents.elements, contents.positions, contents.occupancies)
     states = mean_states(zip(contents.elements, contents.states, strict=True))
-    return Crystal.of(material_id, contents.lattice, contents.elements, contents.positions, oxidation_states=states)
+    return Crystal.of(
+        material_id, contents.lattice, contents.elements, contents.positions, oxidation_states=states,
+        occupancies=contents.occupancies, disorder_groups=contents.groups,
+    )  # fmt: skip
 
 
 def contents_from_cif(block: CifBlock) -> Contents:
@@ -221,7 +220,19 @@ def _asymmetric_unit(block: CifBlock, lattice: Floats) -> Contents:
     _refuse_missing(positions[used], names)
     elements = tuple(element_of(types[i], labels[i], in_formula) for i in used)
     states = tuple(_oxidation_state(block, types[i]) for i in used)
-    return Contents(lattice, elements, positions[used], np.array([occupancies[i] for i in used]), states)
+    groups = _disorder_groups(block, n)
+    return Contents(
+        lattice, elements, positions[used], np.array([occupancies[i] for i in used]), states,
+        tuple(groups[i] for i in used),
+    )  # fmt: skip
+
+
+def _disorder_groups(block: CifBlock, n: int) -> list[str]:
+    """Assembly and group of each site, as ``A/1``; empty for a site that is in none."""
+    assemblies, groups = (_column(block, f"atom_site_disorder_{name}", n) for name in ("assembly", "group"))
+    return [
+        "" if group in ("", "0") else f"{assembly}/{group}" for assembly, group in zip(assemblies, groups, strict=True)
+    ]
 
 
 def _oxidation_state(block: CifBlock, type_symbol: str) -> float | None:

@@ -27,44 +27,21 @@ LARGEST_A3 = 10_000.0
 FLATTEST_CELL = 1e-3
 """A cell whose volume is below this share of the product of its edges is degenerate."""
 
+FULL = 1e-8
+"""An occupancy that misses 1 by no more than this is 1."""
+
+OVERFULL = 0.01
+"""Share by which occupancies may exceed 1: files round them, and refinements have errors."""
+
+EMPTIEST = 0.25
+"""In every crystal some site is filled to more than this share; below, occupancies are in another unit."""
+
 _SPECIES = re.compile(r"([A-Z][a-z]?)(\d*\.?\d*[+-]|[+-]\d*\.?\d*)?$")
-
-
-class DisorderedError(StructureError):
-    """A crystal has partial occupancies; it can be ordered.
-
-    Parameters
-    ----------
-    lattice
-        (3, 3) lattice vectors as rows, angstrom.
-    elements
-        Symbol of each of n ions; several may share a position.
-    frac_coords
-        (n, 3) fractional coordinates.
-    occupancies
-        (n,) share of its site that each ion fills.
-    """
-
-    def __init__(
-        self, lattice: Floats, elements: Sequence[str], frac_coords: Floats, occupancies: Sequence[float] | Floats
-    ) -> None:
-        self.lattice, self.elements, self.frac_coords = lattice, tuple(elements), frac_coords
-        self.occupancies = np.asarray(occupancies, dtype=float)
-        first = int(np.argmax(self.occupancies < 1.0))
-        super().__init__(
-            "partial occupancy",
-            why=f"a site holds {self.elements[first]}:{self.occupancies[first]:g}",
-            fix="Order it first: phonolyte order INPUT -o ordered/, whose folder is input of every other command.",
-            kind="PartialOccupancy",
-        )
-
-    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
-        return type(self), (self.lattice, self.elements, self.frac_coords, self.occupancies)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crystal:
-    """A fully ordered periodic crystal.
+    """A periodic crystal, ordered or with partial occupancies.
 
     Attributes
     ----------
@@ -73,7 +50,7 @@ class Crystal:
     lattice
         (3, 3) lattice vectors as rows, angstrom.
     numbers
-        (n,) atomic numbers.
+        (n,) atomic numbers of its ions; several ions of a disordered crystal may share a position.
     frac_coords
         (n, 3) fractional coordinates, wrapped into [0, 1), in the order of the source.
     properties
@@ -82,6 +59,12 @@ class Crystal:
         The file it was read from, empty for one made in memory.
     oxidation_states
         Oxidation state of each element as the source gives it, the mean over its sites; empty where it gives none.
+    occupancies
+        (n,) share of its site that each ion fills, above 0 and up to 1; None for an ordered crystal.
+    disorder_groups
+        Alternative that each ion of a disordered crystal belongs to, as ``ASSEMBLY/GROUP`` of a CIF: near ions of
+        different groups of one assembly exclude each other. Empty text where an ion belongs to none; () where no ion
+        does.
     """
 
     material_id: str
@@ -91,6 +74,8 @@ class Crystal:
     properties: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     oxidation_states: Mapping[str, float] = field(default_factory=dict)
+    occupancies: Floats | None = None
+    disorder_groups: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -103,17 +88,22 @@ class Crystal:
         properties: Mapping[str, Any] | None = None,
         source: str = "",
         oxidation_states: Mapping[str, float] | None = None,
+        occupancies: Sequence[float] | Floats | None = None,
+        disorder_groups: Sequence[str] = (),
     ) -> Crystal:
         """Make a crystal from plain values: wrap it, check it; one without a name goes by its formula.
+
+        Ions with an occupancy of 0 are left out; a crystal whose sites are all full is an ordered one.
 
         Raises
         ------
         StructureError
-            For anything :func:`check` finds, and for species that are no elements.
+            For anything :func:`check` finds, and for species that are not elements.
         """
         try:
             cell = np.array(lattice, dtype=float).reshape(3, 3)
             coords = np.array(frac_coords, dtype=float).reshape(-1, 3)
+            shares = None if occupancies is None else np.array(occupancies, dtype=float).reshape(-1)
         except (TypeError, ValueError) as error:
             raise StructureError(
                 "the cell or the coordinates are not numbers of the right count",
@@ -123,25 +113,29 @@ class Crystal:
             ) from None
         numbers = np.array([atomic_number(s) for s in species], dtype=np.int64)
         crystal = cls(material_id, cell, numbers, wrap(coords), properties or {}, source, oxidation_states or {})
+        if shares is not None:
+            crystal = _with_occupancies(crystal, shares, tuple(disorder_groups))
         check(crystal)
         return crystal if material_id else replace(crystal, material_id=crystal.formula)
 
     @classmethod
     def from_pymatgen(cls, structure: Structure, *, material_id: str = "", **more: Any) -> Crystal:
-        """Convert a pymatgen ``Structure``; site properties are dropped."""
-        if not structure.is_ordered:
-            raise _disordered(structure)
-        symbols = [_symbol_of(site.specie) for site in structure]
+        """Convert a pymatgen ``Structure``, which may be disordered; site properties are dropped."""
+        ions = [(species, site.frac_coords, share) for site in structure for species, share in site.species.items()]
+        species, coords, shares = zip(*ions, strict=True) if ions else ((), (), ())
+        symbols = [_symbol_of(each) for each in species]
         more.setdefault("properties", plain(structure.properties))
-        states = [
-            (symbol, getattr(site.specie, "oxi_state", None)) for symbol, site in zip(symbols, structure, strict=True)
-        ]
+        states = [(symbol, getattr(each, "oxi_state", None)) for symbol, each in zip(symbols, species, strict=True)]
         more.setdefault("oxidation_states", mean_states(states))
-        return cls.of(material_id, structure.lattice.matrix, symbols, structure.frac_coords, **more)
+        return cls.of(material_id, structure.lattice.matrix, symbols, coords, occupancies=shares, **more)
 
     @classmethod
     def from_ase(cls, atoms: Atoms, *, material_id: str = "", **more: Any) -> Crystal:
-        """Convert ASE ``Atoms`` that are periodic in all three directions."""
+        """Convert ASE ``Atoms`` that are periodic in all three directions.
+
+        Partial occupancies are those of ASE's reader of CIFs (``info["occupancy"]`` by ``spacegroup_kinds``), or an
+        array ``occupancies`` with a value an atom.
+        """
         if not all(atoms.pbc) or atoms.cell.rank < 3:
             raise StructureError(
                 "not a crystal",
@@ -150,32 +144,63 @@ class Crystal:
                 kind="NotPeriodic",
             )
         more.setdefault("properties", plain(atoms.info))
-        return cls.of(
-            material_id, atoms.cell.array, atoms.numbers.tolist(), atoms.get_scaled_positions(wrap=False), **more
-        )
+        species, positions, shares = _ions_of_ase(atoms)
+        return cls.of(material_id, atoms.cell.array, species, positions, occupancies=shares, **more)
 
     def to_pymatgen(self) -> Structure:
-        """The same crystal as a pymatgen ``Structure``."""
+        """The same crystal as a pymatgen ``Structure``; ions that share a position are one site."""
         from pymatgen.core.lattice import Lattice
         from pymatgen.core.structure import Structure
 
-        return Structure(Lattice(self.lattice), self.symbols, self.frac_coords)
+        if self.is_ordered:
+            return Structure(Lattice(self.lattice), self.symbols, self.frac_coords)
+        from phonolyte.structures.sites import sites_of
+
+        sites = sites_of(self)
+        return Structure(Lattice(sites.lattice), [dict(share) for share in sites.shares], sites.positions)
 
     def to_ase(self) -> Atoms:
-        """The same crystal as ASE ``Atoms``."""
+        """The same crystal as ASE ``Atoms``.
+
+        Raises
+        ------
+        StructureError
+            For a disordered crystal.
+        """
         from ase import Atoms
 
+        refuse_disorder(self)
         return Atoms(numbers=self.numbers, scaled_positions=self.frac_coords, cell=self.lattice, pbc=True)
 
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any], **more: Any) -> Crystal:
+        """Make a crystal from what :meth:`row` gives.
+
+        Raises
+        ------
+        KeyError, StructureError
+            When it is not such a row.
+        """
+        return cls.of(
+            str(row["material_id"]), row["lattice"], row["species"], row["frac_coords"],
+            occupancies=row.get("occupancies"), disorder_groups=row.get("disorder_groups") or (), **more,
+        )  # fmt: skip
+
     def row(self) -> dict[str, Any]:
-        """Its row of the crystal table: `material_id`, `formula`, `lattice` (9), `species`, `frac_coords` (3 n)."""
-        return {
+        """Its row of the crystal table: `material_id`, `formula`, `lattice` (9), `species`, `frac_coords` (3 n).
+
+        That of a disordered crystal has `occupancies` (n) and `disorder_groups` (n or 0), too.
+        """
+        row = {
             "material_id": self.material_id,
             "formula": self.formula,
             "lattice": self.lattice.ravel().tolist(),
             "species": self.symbols,
             "frac_coords": self.frac_coords.ravel().tolist(),
         }
+        if self.occupancies is not None:
+            row |= {"occupancies": self.occupancies.tolist(), "disorder_groups": list(self.disorder_groups)}
+        return row
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -186,22 +211,73 @@ class Crystal:
         return [SYMBOLS[z] for z in self.numbers]
 
     @property
-    def composition(self) -> dict[str, int]:
-        """Atoms of each element in the reduced formula, cations first (by electronegativity)."""
-        elements, counts = np.unique(self.numbers, return_counts=True)
-        divisor = gcd(*counts.tolist())
-        reduced = {SYMBOLS[z]: int(count) // divisor for z, count in zip(elements, counts, strict=True)}
+    def is_ordered(self) -> bool:
+        """Whether every site is full."""
+        return self.occupancies is None
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What a calculation depends on, for digests."""
+        ordered = (self.lattice, self.numbers, self.frac_coords)
+        return ordered if self.occupancies is None else (*ordered, self.occupancies, self.disorder_groups)
+
+    @property
+    def amounts(self) -> dict[str, Any]:
+        """Atoms of each element in the cell, which occupancies may make fractions."""
+        totals = np.bincount(self.numbers, weights=self.occupancies)
+        return {SYMBOLS[z]: totals[z].item() for z in np.flatnonzero(totals)}
+
+    @property
+    def n_atoms(self) -> float:
+        """Atoms in the cell, the sum of the occupancies."""
+        return float(len(self) if self.occupancies is None else self.occupancies.sum())
+
+    @property
+    def composition(self) -> dict[str, float]:
+        """Atoms of each element in the reduced formula, cations first (by electronegativity).
+
+        The formula unit of a disordered crystal is that of its full sites, whatever they hold: that of
+        ``Li6.5La3Zr1.5Ta0.5O12`` has 3 sites of La, 2 of Zr and Ta, and 12 of O.
+        """
+        amounts = self.amounts
+        if self.is_ordered:
+            units = gcd(*amounts.values())
+            reduced = {symbol: amount // units for symbol, amount in amounts.items()}
+        else:
+            units = self._formula_units()
+            reduced = {symbol: amount / units for symbol, amount in amounts.items()}
         return {symbol: reduced[symbol] for symbol in sorted(reduced, key=lambda s: (electronegativity(s), s))}
+
+    def _formula_units(self) -> int:
+        """Formula units in a disordered cell: what divides the number of full sites of each kind."""
+        from phonolyte.structures.sites import FULL, sites_of
+
+        sites = sites_of(self)
+        counts = np.bincount(sites.kinds)
+        first = [int(np.argmax(sites.kinds == kind)) for kind in range(len(counts))]
+        full = [sum(sites.shares[place].values()) >= 1.0 - FULL for place in first]
+        return gcd(*counts[full].tolist()) or 1
 
     @property
     def formula(self) -> str:
-        """Reduced formula, such as ``Li3PO4``."""
-        return "".join(f"{symbol}{count if count > 1 else ''}" for symbol, count in self.composition.items())
+        """Reduced formula, such as ``Li3PO4``, with at most two decimals: ``Li5.5PS4.5Cl1.5``."""
+        return _text_of(self.composition)
+
+    @property
+    def cell_formula(self) -> str:
+        """Atoms in the cell, such as ``Li24P4S20Cl4``."""
+        amounts = self.amounts
+        return _text_of({symbol: amounts[symbol] for symbol in self.composition})
 
     @property
     def volume_a3(self) -> float:
         """Cell volume in cubic angstrom."""
         return abs(float(np.linalg.det(self.lattice)))
+
+
+def _text_of(amounts: Mapping[str, float]) -> str:
+    rounded = {symbol: round(count, 2) or count for symbol, count in amounts.items()}
+    return "".join(f"{symbol}{f'{count:.10g}' if count != 1 else ''}" for symbol, count in rounded.items())
 
 
 def as_crystal(material: Crystal | Structure | Atoms, *, material_id: str = "") -> Crystal:
@@ -269,21 +345,40 @@ def check(crystal: Crystal) -> None:
             fix="Three independent lattice vectors in angstrom are needed.",
             kind="DegenerateCell",
         )
-    if crystal.volume_a3 > LARGEST_A3 * len(crystal):
+    if crystal.volume_a3 > LARGEST_A3 * crystal.n_atoms:
         raise StructureError(
             "the cell is far too large for its atoms",
-            why=f"{crystal.volume_a3 / len(crystal):,.0f} A^3 an atom",
+            why=f"{crystal.volume_a3 / crystal.n_atoms:,.0f} A^3 an atom",
             fix="Lengths are in angstrom; atoms may be missing.",
             kind="HugeCell",
         )
+    if not crystal.is_ordered:
+        _check_sites(crystal)
     _check_overlaps(crystal)
 
 
+def _check_sites(crystal: Crystal) -> None:
+    """Refuse sites that are more than full, and crystals without a framework."""
+    from phonolyte.structures.sites import sites_of
+
+    fullest = max(sum(share.values()) for share in sites_of(crystal).shares)  # which refuses a site that is overfull
+    if fullest < EMPTIEST:
+        raise StructureError(
+            "no site is filled",
+            why=f"the largest occupancy is {fullest:.3g}",
+            fix="Occupancies are shares of a site, 1 where it is full: correct them.",
+            kind="BadOccupancy",
+        )
+
+
 def _check_overlaps(crystal: Crystal) -> None:
+    """Refuse atoms that overlap; ions of partly filled sites may be near each other, and exclude each other."""
     from phonolyte.structures.neighbours import shortest_contact
 
-    distance, i, j = shortest_contact(crystal.lattice, crystal.frac_coords, SHORTEST_DISTANCE_A)
-    if i >= 0:
+    full = np.flatnonzero(np.ones(len(crystal)) if crystal.occupancies is None else crystal.occupancies == 1.0)
+    distance, a, b = shortest_contact(crystal.lattice, crystal.frac_coords[full], SHORTEST_DISTANCE_A)
+    if a >= 0:
+        i, j = full[a], full[b]
         raise StructureError(
             "atoms overlap",
             why=f"sites {i + 1} ({SYMBOLS[crystal.numbers[i]]}) and {j + 1} ({SYMBOLS[crystal.numbers[j]]}) "
@@ -331,13 +426,71 @@ def _symbol_of(species: Any) -> str:
     return str(getattr(element, "name", element))  # the symbol of deuterium would be H
 
 
-def _disordered(structure: Structure) -> DisorderedError:
-    """What is raised for a pymatgen ``Structure`` with partial occupancies."""
-    ions = [
-        (_symbol_of(species), site.frac_coords, share) for site in structure for species, share in site.species.items()
-    ]
-    symbols, coords, shares = zip(*ions, strict=True)
-    return DisorderedError(np.array(structure.lattice.matrix), symbols, np.array(coords), shares)
+def _ions_of_ase(atoms: Atoms) -> tuple[list[Any], Floats, list[float] | None]:
+    """Species, fractional coordinates (n, 3) and occupancies of ASE's atoms; None where it knows of no disorder."""
+    positions = atoms.get_scaled_positions(wrap=False)
+    for name in ("occupancies", "occupancy", "occ"):
+        if name in atoms.arrays:
+            return atoms.numbers.tolist(), positions, np.asarray(atoms.arrays[name], dtype=float).tolist()
+    by_kind = atoms.info.get("occupancy")
+    if not isinstance(by_kind, Mapping):
+        return atoms.numbers.tolist(), positions, None
+    kinds = atoms.arrays.get("spacegroup_kinds")
+    shares = {str(kind): dict(share) for kind, share in by_kind.items()}
+    if kinds is None or any(str(kind) not in shares for kind in kinds):
+        raise StructureError(
+            "the occupancies cannot be assigned",
+            why="info['occupancy'] does not know the kind ('spacegroup_kinds') of every atom",
+            fix="Read the CIF itself, or give an array 'occupancies'.",
+            kind="BadOccupancy",
+        )
+    ions = [(symbol, place, share) for place, kind in enumerate(kinds) for symbol, share in shares[str(kind)].items()]
+    species, places, values = zip(*ions, strict=True)
+    return list(species), positions[list(places)], [float(value) for value in values]
+
+
+def _with_occupancies(crystal: Crystal, occupancies: Floats, groups: tuple[str, ...]) -> Crystal:
+    """The crystal with the occupancies of its ions, less those of 0; ordered where all of them are 1."""
+    if len(occupancies) != len(crystal) or (groups and len(groups) != len(crystal)):
+        raise StructureError(
+            f"{len(crystal)} ions but {len(occupancies)} occupancies and {len(groups)} disorder groups",
+            fix="Give one occupancy an ion.",
+            kind="BadShape",
+        )
+    good = np.isfinite(occupancies) & (occupancies >= 0.0) & (occupancies <= 1.0 + OVERFULL)
+    if not good.all():
+        i = int(np.argmin(good))
+        raise StructureError(
+            f"the occupancy of site {i + 1} ({SYMBOLS[crystal.numbers[i]]}) is {occupancies[i]:g}",
+            why="it has to be a number from 0 to 1",
+            fix="Correct the occupancy.",
+            kind="BadOccupancy",
+        )
+    held = np.flatnonzero(occupancies > 0.0)
+    shares = np.where(occupancies >= 1.0 - FULL, 1.0, occupancies)[held]
+    crystal = replace(crystal, numbers=crystal.numbers[held], frac_coords=crystal.frac_coords[held])
+    if (shares == 1.0).all():
+        return crystal
+    own = tuple(groups[i] for i in held) if any(groups) else ()
+    return replace(crystal, occupancies=shares, disorder_groups=own)
+
+
+def refuse_disorder(crystal: Crystal) -> None:
+    """Refuse a crystal with partial occupancies.
+
+    Raises
+    ------
+    StructureError
+        Saying which site is not full.
+    """
+    if crystal.occupancies is not None:
+        first = int(np.argmax(crystal.occupancies < 1.0))
+        raise StructureError(
+            "partial occupancy",
+            why=f"a site holds {SYMBOLS[crystal.numbers[first]]}:{crystal.occupancies[first]:g}",
+            fix="Order it first: phonolyte order INPUT -o ordered/, whose folder is input of every other command.",
+            kind="PartialOccupancy",
+        )
 
 
 def mean_states(sites: Iterable[tuple[str, float | None]]) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """The crystal table (Parquet), read and written here alone: column by column, since a screen has a million atoms.
 
 Columns: `material_id`, `formula`, `lattice` (9, angstrom, rows are the vectors), `species` (n), `frac_coords` (3 n);
-further columns are properties.
+with disordered crystals also `occupancies` (n, null for an ordered crystal) and, where there are any, `disorder_groups`
+(n); further columns are properties.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from phonolyte.errors import ReadError, StructureError
 from phonolyte.files import LARGEST_BYTES, well_formed
 from phonolyte.structures.crystal import Crystal, atomic_number, check, plain, wrap
 
-TABLE_COLUMNS = ("material_id", "formula", "lattice", "species", "frac_coords")
+DISORDER = ("occupancies", "disorder_groups")
+TABLE_COLUMNS = ("material_id", "formula", "lattice", "species", "frac_coords", *DISORDER)
 NEEDED = ("lattice", "species", "frac_coords")
 
 Record = tuple[str, Callable[[str], Crystal]]
@@ -32,15 +34,30 @@ def crystal_table(crystals: Sequence[Crystal]) -> Any:
     ends = np.cumsum([0, *map(len, crystals)])
     numbers = _joined([crystal.numbers for crystal in crystals]).astype(np.int8)
     symbols = pa.DictionaryArray.from_arrays(numbers, pa.array(list(SYMBOLS))).cast(pa.string())
-    return pa.table(
-        {
-            "material_id": pa.array([crystal.material_id for crystal in crystals], pa.string()),
-            "formula": pa.array([crystal.formula for crystal in crystals], pa.string()),
-            "lattice": _lists(9 * np.arange(len(crystals) + 1), _joined([crystal.lattice for crystal in crystals])),
-            "species": _lists(ends, symbols),
-            "frac_coords": _lists(3 * ends, _joined([crystal.frac_coords for crystal in crystals])),
-        }
-    )
+    columns: dict[str, Any] = {
+        "material_id": pa.array([crystal.material_id for crystal in crystals], pa.string()),
+        "formula": pa.array([crystal.formula for crystal in crystals], pa.string()),
+        "lattice": _lists(9 * np.arange(len(crystals) + 1), _joined([crystal.lattice for crystal in crystals])),
+        "species": _lists(ends, symbols),
+        "frac_coords": _lists(3 * ends, _joined([crystal.frac_coords for crystal in crystals])),
+    }
+    if not all(crystal.is_ordered for crystal in crystals):
+        columns["occupancies"] = pa.array([crystal.occupancies for crystal in crystals], pa.list_(pa.float64()))
+    if any(crystal.disorder_groups for crystal in crystals):
+        groups = [list(crystal.disorder_groups) or None for crystal in crystals]
+        columns["disorder_groups"] = pa.array(groups, pa.list_(pa.string()))
+    return pa.table(columns)
+
+
+def with_disorder(table: Any) -> Any:
+    """Return a crystal table with the columns of disordered crystals, null where it has none."""
+    import pyarrow as pa
+
+    kinds: dict[str, Any] = {"occupancies": pa.list_(pa.float64()), "disorder_groups": pa.list_(pa.string())}
+    for name, kind in kinds.items():
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(len(table), kind))
+    return table
 
 
 def is_crystal_table(path: Path) -> bool:
@@ -90,7 +107,7 @@ def _require_columns(file: Any, path: Path) -> None:
         raise ReadError(
             f"{path.name} is not a crystal table",
             why=f"it lacks the columns {', '.join(sorted(missing))}",
-            fix=f"A crystal table has {', '.join(TABLE_COLUMNS)}.",
+            fix=f"A crystal table has material_id, {', '.join(NEEDED)}.",
         )
 
 
@@ -100,9 +117,11 @@ def records_of(table: Any) -> Iterator[Record]:
     ids = table.column("material_id").to_pylist() if "material_id" in names else [None] * len(table)
     extra = {name: table.column(name).to_pylist() for name in names if name not in TABLE_COLUMNS}
     arrays = _Arrays.from_table(table)
+    ordered = table.column("occupancies").is_null().to_pylist() if "occupancies" in names else [True] * len(table)
     for row in range(len(table)):
         properties = plain({name: values[row] for name, values in extra.items()})
-        yield well_formed("" if ids[row] is None else ids[row]), _maker(arrays, table, row, properties)
+        maker = _maker(arrays if ordered[row] else None, table, row, properties)
+        yield well_formed("" if ids[row] is None else ids[row]), maker
 
 
 def _maker(arrays: _Arrays | None, table: Any, row: int, properties: Mapping[str, Any]) -> Callable[[str], Crystal]:
@@ -110,11 +129,17 @@ def _maker(arrays: _Arrays | None, table: Any, row: int, properties: Mapping[str
         if arrays is not None:
             return arrays.crystal(row, name, properties)
         lattice, species, coords = (table.column(key)[row].as_py() for key in NEEDED)
+        occupancies, groups = (
+            table.column(key)[row].as_py() if key in table.column_names else None for key in DISORDER
+        )
         if lattice is None or species is None or coords is None:
             raise ReadError(
                 "the row is empty", why="lattice, species or frac_coords is null", fix="Fill it or remove it."
             )
-        return Crystal.of(name, lattice, species, coords, properties=properties)
+        return Crystal.of(
+            name, lattice, species, coords, properties=properties, occupancies=occupancies,
+            disorder_groups=groups or (),
+        )  # fmt: skip
 
     return make
 

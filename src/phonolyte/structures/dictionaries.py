@@ -13,23 +13,19 @@ from typing import Any
 import numpy as np
 
 from phonolyte.arrays import Floats
-from phonolyte.chemistry.elements import SYMBOLS
 from phonolyte.errors import ReadError, StructureError
-from phonolyte.structures.crystal import Crystal, DisorderedError, atomic_number, mean_states, plain
-
-PARTLY = 1e-8
-"""An occupancy that misses 1 by more than this is partial."""
+from phonolyte.structures.crystal import Crystal, mean_states, plain
 
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 
 
 def crystal_from_pymatgen(data: Any, *, material_id: str = "", properties: Mapping[str, Any] | None = None) -> Crystal:
-    """The crystal of ``Structure.as_dict()``; properties of sites are dropped.
+    """The crystal of ``Structure.as_dict()``, which may be disordered; properties of sites are dropped.
 
     Raises
     ------
     StructureError
-        When it is not such a dictionary, has partial occupancies, or cannot be used as a crystal.
+        When it is not such a dictionary, or cannot be used as a crystal.
     """
     if not isinstance(data, Mapping) or "lattice" not in data or "sites" not in data:
         raise ReadError(
@@ -43,20 +39,15 @@ def crystal_from_pymatgen(data: Any, *, material_id: str = "", properties: Mappi
     shares = [_species(site, number) for number, site in enumerate(sites, start=1)]
     coords = np.array([_numbers(site.get("abc"), f"'abc' of site {n}", (3,)) for n, site in enumerate(sites, start=1)])
     lattice = _lattice(data["lattice"])
-    _refuse_partial(lattice, shares, coords)
-    symbols = [share[0][0] for share in shares]
     if properties is None:
         own = data.get("properties")
         properties = plain(own) if isinstance(own, Mapping) else {}
-    states = mean_states(zip(symbols, map(_oxidation_state, sites), strict=True))
+    states = mean_states((str(part["element"]), _state_of(part)) for site in sites for part in _held(site))
+    symbols, places, occupancies = _ions(shares)
     return Crystal.of(
-        material_id,
-        lattice,
-        symbols,
-        coords,
-        properties=properties,
-        oxidation_states=states,
-    )
+        material_id, lattice, symbols, coords[places], properties=properties, oxidation_states=states,
+        occupancies=occupancies,
+    )  # fmt: skip
 
 
 def crystal_from_ase(data: Mapping[str, Any], *, material_id: str = "", **more: Any) -> Crystal:
@@ -87,7 +78,8 @@ def crystal_from_optimade(attributes: Any, *, material_id: str = "") -> Crystal:
     Raises
     ------
     StructureError
-        When it lacks a cell or sites, is not periodic in three directions, is disordered, or cannot be used.
+        When it lacks a cell or sites, is not periodic in three directions, has sites that depend on each other, or
+        cannot be used.
     """
     needed = ("lattice_vectors", "cartesian_site_positions", "species", "species_at_sites")
     missing = [key for key in needed if not isinstance(attributes, Mapping) or not attributes.get(key)]
@@ -112,11 +104,18 @@ def crystal_from_optimade(attributes: Any, *, material_id: str = "") -> Crystal:
     shares = [species[str(name)] for name in attributes["species_at_sites"]]
     if len(shares) != len(coords):
         raise _incomplete(f"it has {len(shares)} species and {len(coords)} positions")
-    _refuse_partial(lattice, shares, coords)
-    if "disorder" in (attributes.get("structure_features") or ()):
+    symbols, places, occupancies = _ions(shares)
+    crystal = Crystal.of(material_id, lattice, symbols, coords[places], occupancies=occupancies)
+    if "disorder" in (attributes.get("structure_features") or ()) and crystal.is_ordered:
         why = "it says that it is disordered, and its sites do not"
-        raise StructureError("the entry is not an ordered crystal", why=why, kind="PartialOccupancy")
-    return Crystal.of(material_id, lattice, [share[0][0] for share in shares], coords)
+        raise StructureError("the occupancies of the entry are missing", why=why, kind="PartialOccupancy")
+    return crystal
+
+
+def _ions(shares: Sequence[Sequence[tuple[str, float]]]) -> tuple[list[str], list[int], list[float]]:
+    """Element, site and occupancy of each ion of sites."""
+    ions = [(element, place, part) for place, share in enumerate(shares) for element, part in share]
+    return [ion[0] for ion in ions], [ion[1] for ion in ions], [ion[2] for ion in ions]
 
 
 def _shares(kind: Mapping[str, Any]) -> list[tuple[str, float]]:
@@ -173,26 +172,14 @@ def _species(site: Any, number: int) -> list[tuple[str, float]]:
     return [(str(element), share) for element, share in held]
 
 
-def _refuse_partial(lattice: Floats, shares: Sequence[Sequence[tuple[str, float]]], coords: Floats) -> None:
-    """Raise for sites that hold several elements, or one only partly.
-
-    Raises
-    ------
-    DisorderedError
-        With what is at each site.
-    """
-    if all(len(share) == 1 and abs(share[0][1] - 1.0) <= PARTLY for share in shares):
-        return
-    ions = [
-        (SYMBOLS[atomic_number(element)], place, part) for place, share in enumerate(shares) for element, part in share
-    ]
-    elements, places, parts = zip(*ions, strict=True)
-    raise DisorderedError(lattice, elements, coords[list(places)], parts)
+def _held(site: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Records of the species that a site holds."""
+    return [part for part in site["species"] if part.get("occu", 1.0) != 0.0]
 
 
-def _oxidation_state(site: Mapping[str, Any]) -> float | None:
-    """State of the one species of a site; None where the dictionary has none."""
-    state = next((part.get("oxidation_state") for part in site["species"] if part.get("occu", 1.0) != 0.0), None)
+def _state_of(species: Mapping[str, Any]) -> float | None:
+    """Oxidation state of a species; None where the dictionary has none."""
+    state = species.get("oxidation_state")
     return float(state) if isinstance(state, (int, float)) else None
 
 

@@ -2,7 +2,8 @@
 
 Two crystals are compared by distances that do not depend on how a crystal is described: the average
 minimum distances of each element (Widdowson et al., 10.46793/match.87-3.529W) and how near each element
-has each other. Mirror images count as the same crystal: their phonons are.
+has each other. Mirror images count as the same crystal: their phonons are. Disordered crystals are compared by their
+average structures: composition, volume, and how near each element has each other by occupancies.
 """
 
 from __future__ import annotations
@@ -30,6 +31,13 @@ spacing (about 0.01 angstrom): coarser than rounded coordinates, finer than most
 IDENTICAL = 1e-5
 """Below this difference two descriptions are one crystal beyond doubt."""
 
+ELEMENT_TOLERANCE, NEARNESS_TOLERANCE = 0.03, 0.05
+"""Shares by which the amount of an element, and how near it has another one, may differ between two refinements of one
+disordered crystal."""
+
+EXCLUSION_A = 1.35
+"""Partly occupied sites nearer than this are alternatives, and not neighbours."""
+
 NEAREST = 24
 REACH = 2.2
 WIDTHS = (0.7, 1.1)
@@ -41,7 +49,7 @@ def find_duplicates(
     """For each crystal the `material_id` of the first crystal it repeats, or None for the first of its kind.
 
     Fingerprints propose, and pymatgen's ``StructureMatcher`` decides where they differ at all: orderings of
-    cations over one framework can have nearly equal distances.
+    cations over one framework can have nearly equal distances. Those of average structures decide.
 
     Parameters
     ----------
@@ -52,9 +60,10 @@ def find_duplicates(
     executor
         Maps the fingerprints; threads are enough, the kernel releases the GIL.
     """
-    kinds: dict[tuple[tuple[str, int], ...], list[int]] = defaultdict(list)
+    kinds: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for index, crystal in enumerate(crystals):
-        kinds[tuple(crystal.composition.items())].append(index)
+        composition = crystal.composition
+        kinds[tuple(composition.items()) if crystal.is_ordered else ("average", *sorted(composition))].append(index)
     shared = [members for members in kinds.values() if len(members) > 1]
     compared = [index for members in shared for index in members]
     prints = (executor.map if executor else map)(fingerprint, [crystals[index] for index in compared])
@@ -74,8 +83,14 @@ def fingerprint(crystal: Crystal) -> Floats:
     spacing: for each element (by atomic number) the mean distances to its 24 nearest atoms, then for each
     pair of elements how near the one has the other, by two Gaussian widths. Two crystals can be compared
     when their reduced compositions are equal.
+
+    That of a disordered crystal has, after the spacing, the amounts of its elements and how near they have each other
+    in the average structure, each scaled so that one tolerance serves; two can be compared when their elements are
+    equal.
     """
-    return _fingerprint(crystal.lattice, crystal.frac_coords, crystal.numbers)
+    if crystal.occupancies is None:
+        return _fingerprint(crystal.lattice, crystal.frac_coords, crystal.numbers)
+    return _average_fingerprint(crystal)
 
 
 def match_repeats(crystal: Callable[[int], Crystal], prints: Floats) -> Iterator[tuple[int, int]]:
@@ -93,11 +108,15 @@ def match_repeats(crystal: Callable[[int], Crystal], prints: Floats) -> Iterator
 
 def _repeated(crystal: Callable[[int], Crystal], table: Floats, tolerance: float) -> Iterator[tuple[int, int]]:
     reduced = cache(lambda place: _reduced(crystal(place)))
+
+    def match(first: int, place: int) -> bool:
+        return not crystal(place).is_ordered or _match(reduced(first), reduced(place))
+
     firsts = [0]
     for place in range(1, len(table)):
         differences = np.abs(table[firsts] - table[place]).max(axis=1)
         for first, difference in zip(firsts, differences, strict=True):
-            if difference <= IDENTICAL or (difference <= tolerance and _match(reduced(first), reduced(place))):
+            if difference <= IDENTICAL or (difference <= tolerance and match(first, place)):
                 yield place, first
                 break
         else:
@@ -113,6 +132,35 @@ def _match(first: Structure, second: Structure) -> bool:
 def _reduced(crystal: Crystal) -> Structure:
     """As ``StructureMatcher`` reduces a structure; its own cache compares structures in vain, half of its time."""
     return crystal.to_pymatgen().get_reduced_structure("niggli").get_primitive_structure()
+
+
+def _average_fingerprint(crystal: Crystal) -> Floats:
+    _, classes = np.unique(crystal.numbers, return_inverse=True)
+    shares = np.asarray(crystal.occupancies)
+    amounts = np.bincount(classes, weights=shares)
+    near = _average_nearness(crystal.lattice, crystal.frac_coords, classes, shares, amounts)
+    spacing = np.log(crystal.volume_a3 / amounts.sum()) / 3.0
+    fractions = np.log(amounts / amounts.sum()) * (TOLERANCE / ELEMENT_TOLERANCE)
+    return np.concatenate(([spacing], fractions, near.ravel() * (TOLERANCE / NEARNESS_TOLERANCE)))
+
+
+@njit(cache=True, nogil=True)
+def _average_nearness(lattice: Floats, frac_coords: Floats, classes: Ints, shares: Floats, amounts: Floats) -> Floats:
+    """Logarithm of 1 + the weight of neighbours of each pair of elements (k, k, 2), by occupancies."""
+    spacing = (abs(np.linalg.det(lattice)) / amounts.sum()) ** (1 / 3)
+    bins = bin_atoms(lattice, frac_coords)
+    closeness = np.zeros((len(amounts), len(amounts), len(WIDTHS)))
+    for atom in range(len(classes)):
+        own = classes[atom]
+        near = neighbours_within(bins, atom, REACH * spacing)
+        for k in range(len(near.distance)):
+            other, x = near.site[k], near.distance[k] / spacing
+            if x > REACH or (near.distance[k] < EXCLUSION_A and min(shares[atom], shares[other]) < 1.0):
+                continue
+            edge = 0.5 * (1.0 + np.cos(np.pi * x / REACH)) * shares[atom] * shares[other] / amounts[own]
+            for w, width in enumerate(WIDTHS):
+                closeness[own, classes[other], w] += edge * np.exp(-((x / width) ** 2))
+    return np.log(1.0 + closeness)
 
 
 @njit(cache=True, nogil=True)

@@ -169,6 +169,8 @@ def grown(values: Any, capacity: int) -> Any:
 @njit(cache=True, nogil=True)
 def shortest_contact(lattice: Floats, frac_coords: Floats, limit: float) -> tuple[float, int, int]:
     """The shortest distance below `limit` (angstrom) and its two sites; sites are -1 when there is none."""
+    if len(frac_coords) == 0:
+        return limit, -1, -1
     bins = bin_atoms(lattice, frac_coords)
     shortest, first, second = limit, -1, -1
     for atom in range(len(frac_coords)):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -13,20 +13,28 @@ from phonolyte.arrays import Flags, Floats, Ints
 from phonolyte.chemistry.charges import balance_nearly, balance_states
 from phonolyte.chemistry.ions import MOBILE_IONS
 from phonolyte.errors import SettingsError, StructureError
+from phonolyte.structures.crystal import Crystal, wrap
+from phonolyte.structures.sites import FULL, Sites, key_of, sites_of, sum_shares
 
-if TYPE_CHECKING:
-    from phonolyte.structures.crystal import Crystal
-
-SAME_SITE_A = 0.1
-"""Ions nearer than this share a site."""
-
-FULL = 1e-3
-"""Share by which the occupancies of a site may exceed 1, and miss it where the site counts as full."""
+METHOD = 1
+"""Version of the orderings: raise it when the same crystal gives others."""
 
 EXCLUSION_A = 1.35
 """Sites nearer than this cannot both be occupied: no two heavy atoms bond at less in a salt."""
 
 HYDROGEN_EXCLUSION_A = 0.6
+
+ALTERNATIVE_A = 2.5
+"""Sites of different disorder groups of one assembly that are nearer than this cannot both be occupied."""
+
+LARGEST_CELL = 5000
+"""Sites of a cell at most."""
+
+COMPOSITION_WEIGHT = 4.0
+"""What a wrong composition counts beside atoms on wrong sites, in the choice of a supercell."""
+
+SYMPREC_A = 0.01
+"""Tolerance of symmetry, angstrom."""
 
 ATTEMPTS = 2
 """Coolings, each four times as long as the one before, until no two occupied sites exclude each other."""
@@ -47,7 +55,8 @@ class OrderingSettings:
     most_sites
         Sites of the supercell at most, empty ones among them.
     tolerance
-        Deviation of the composition (share of all atoms) at which a smaller supercell is good enough.
+        Share of the atoms that may be on other sites than the occupancies say; a quarter of it may be missing or too
+        many.
     adjust
         Share of the mobile ions that may be added or removed for a neutral cell.
     sweeps
@@ -59,7 +68,7 @@ class OrderingSettings:
     """
 
     most_sites: Annotated[int, "Sites of the supercell at most, empty ones among them."] = 200
-    tolerance: Annotated[float, "Deviation of the composition at which a smaller supercell is good enough."] = 0.005
+    tolerance: Annotated[float, "Share of the atoms that may be on other sites than the occupancies say."] = 0.02
     adjust: Annotated[float, "Share of the mobile ions that may be added or removed for a neutral cell."] = 0.15
     sweeps: Annotated[int, "Attempted swaps a partly occupied site."] = 400
     arrangements: Annotated[int, "Arrangements of a crystal at most."] = 5
@@ -98,64 +107,8 @@ class Arrangement:
     shortest_a: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sites:
-    """Sites of a disordered cell: (3, 3) lattice, (n, 3) positions, and the share of each element at each site."""
-
-    lattice: Floats
-    positions: Floats
-    shares: tuple[Mapping[str, float], ...]
-
-    @property
-    def counts(self) -> dict[str, float]:
-        """Atoms of each element."""
-        return _total(self.shares)
-
-
-def _total(shares: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Atoms of each element on sites with these shares."""
-    total: dict[str, float] = {}
-    for share in shares:
-        for element, amount in share.items():
-            total[element] = total.get(element, 0.0) + amount
-    return total
-
-
-def merge_sites(
-    lattice: Floats, elements: Sequence[str], positions: Floats, occupancies: Sequence[float] | Floats
-) -> Sites:
-    """Join the ions that share a position.
-
-    Raises
-    ------
-    StructureError
-        When the occupancies of a site exceed 1.
-    """
-    offsets = positions[:, None] - positions[None]
-    distances = np.linalg.norm((offsets - np.round(offsets)) @ lattice, axis=2)
-    owner = np.argmax(distances < SAME_SITE_A, axis=1)  # the first of those that are there
-    shares: dict[int, dict[str, float]] = {}
-    for place, element, occupancy in zip(owner.tolist(), elements, np.asarray(occupancies).tolist(), strict=True):
-        share = shares.setdefault(place, {})
-        share[element] = share.get(element, 0.0) + occupancy
-    for place, share in shares.items():
-        total = sum(share.values())
-        if total > 1.0 + 10 * FULL:
-            held = ", ".join(f"{element}:{amount:.3g}" for element, amount in share.items())
-            raise StructureError(
-                "a site is more than full",
-                why=f"site {place + 1} holds {held}",
-                fix="Correct the occupancies.",
-                kind="BadOccupancy",
-            )
-        if total > 1.0:
-            shares[place] = {element: amount / total for element, amount in share.items()}
-    kept = sorted(shares)
-    return Sites(lattice, positions[kept], tuple(shares[place] for place in kept))
-
-
-def order(sites: Sites, settings: OrderingSettings | None = None, *, material_id: str = "") -> list[Arrangement]:
-    """Ordered arrangements of a disordered cell, the lowest in electrostatic energy first.
+def order(crystal: Crystal, settings: OrderingSettings | None = None) -> list[Arrangement]:
+    """Ordered arrangements of a disordered crystal, the lowest in electrostatic energy first.
 
     The smallest supercell whose whole numbers of atoms come near enough to the occupancies is filled, mobile ions are
     added or removed for a neutral cell, and a Monte Carlo of swaps cools it several times from different seeds.
@@ -164,12 +117,10 @@ def order(sites: Sites, settings: OrderingSettings | None = None, *, material_id
 
     Parameters
     ----------
-    sites
-        Sites of the cell.
+    crystal
+        A crystal with partial occupancies; an ordered one is its only arrangement.
     settings
         Sizes and tolerances.
-    material_id
-        Name of the arrangements.
 
     Raises
     ------
@@ -177,21 +128,45 @@ def order(sites: Sites, settings: OrderingSettings | None = None, *, material_id
         When a cell is too large, holds nothing, or its sites exclude each other more than they can.
     """
     settings = settings or OrderingSettings()
-    if len(sites.shares) > 4 * settings.most_sites:
+    sites = sites_of(crystal)
+    if len(sites.shares) > LARGEST_CELL:
         raise StructureError(
             f"the cell has {len(sites.shares)} sites",
-            why=f"arrangements are limited to {4 * settings.most_sites}",
-            fix="Order it by hand, or raise the limit.",
+            why=f"arrangements are limited to {LARGEST_CELL}",
+            fix="Give its primitive cell.",
             kind="TooLarge",
         )
-    states = _states(sites)
-    scaling = _choose_supercell(sites, settings)
-    cell = _repeat(sites, scaling)
+    states = likely_states(sites)
+    cell = _repeat(sites, (1, 1, 1)) if crystal.is_ordered else _choose_supercell(sites, settings)
     task = _prepare(cell, _fill(cell, sites, states, settings), states)
-    return _distinct([_anneal(task, settings, number, material_id) for number in range(settings.arrangements)])
+    if len(task.active) > 4 * settings.most_sites:
+        raise StructureError(
+            f"{len(task.active)} sites are partly occupied",
+            why=f"arrangements are limited to {4 * settings.most_sites} of them",
+            fix="Give its primitive cell, or raise the limit.",
+            kind="TooLarge",
+        )
+    found: dict[float, Arrangement] = {}
+    for number in range(settings.arrangements):
+        known = np.array([*found] if task.is_charged else [])
+        energy, arrangement = _anneal(task, settings, number, known, crystal)
+        if arrangement is not None:
+            found[energy if task.is_charged else number] = arrangement
+    return [found[energy] for energy in sorted(found)]
 
 
-def _states(sites: Sites) -> dict[str, float]:
+def representative(crystal: Crystal) -> Crystal:
+    """The ordering of a disordered crystal that is lowest in energy, and an ordered crystal itself.
+
+    Raises
+    ------
+    StructureError
+        When the crystal cannot be ordered.
+    """
+    return crystal if crystal.is_ordered else order(crystal)[0].crystal
+
+
+def likely_states(sites: Sites) -> dict[str, float]:
     """Oxidation states of the composition; empty for an alloy.
 
     Raises
@@ -213,31 +188,80 @@ def _states(sites: Sites) -> dict[str, float]:
     return dict(balance.states) if balance else {}
 
 
-def _choose_supercell(sites: Sites, settings: OrderingSettings) -> tuple[int, int, int]:
-    """Repetitions along a, b and c: the smallest cell whose rounding is good enough, and the roundest of its size."""
-    most = max(1, settings.most_sites // len(sites.shares))
-    edges = np.linalg.norm(sites.lattice, axis=1)
-    numbers = range(1, most + 1)
-    choices = [(a, b, c) for a in numbers for b in numbers for c in numbers if a * b * c <= most]
+def _choose_supercell(sites: Sites, settings: OrderingSettings) -> Cell:
+    """The supercell with the fewest sites whose rounding is good enough, and the roundest of its size.
 
-    def roundness(repetitions: tuple[int, int, int]) -> float:
-        lengths = edges * repetitions
-        return float(lengths.max() / lengths.min())
+    Supercells of the cell that is given, of the conventional and of the primitive one are tried, so that the choice
+    does not depend on how the crystal is described.
+    """
+    best: tuple[tuple[float, int, float], Sites, tuple[int, int, int]] | None = None
+    for unit in (sites, *_reduced(sites)):
+        copies, misplaced = _choose_copies(unit, settings)
+        size = copies * len(unit.shares)
+        shape, elongation = _choose_shape(unit.lattice, copies)
+        key = (max(misplaced, settings.tolerance), size, round(elongation, 3))
+        if best is None or key < best[0]:
+            best = key, unit, shape
+    assert best is not None
+    return _repeat(best[1], best[2])
 
-    best = min(
-        (max(_rounding(sites, int(np.prod(c))), settings.tolerance), int(np.prod(c)), roundness(c), c) for c in choices
-    )
-    return best[-1]
+
+def _reduced(sites: Sites) -> Iterator[Sites]:
+    """Conventional and primitive cell of the average structure, in the same orientation."""
+    import spglib
+
+    if sites.groups:  # spglib would mix up which of them belong together
+        return
+    kinds, shares = sites.kinds, sites.shares
+    of_kind = {int(kind): shares[place] for place, kind in enumerate(kinds)}
+    for to_primitive in (False, True):
+        cell = (sites.lattice, sites.positions, kinds + 1)
+        found = spglib.standardize_cell(cell, to_primitive=to_primitive, no_idealize=True, symprec=SYMPREC_A)
+        if found is not None:
+            yield Sites(found[0], wrap(found[1]), tuple(of_kind[int(kind) - 1] for kind in found[2]))
 
 
-def _rounding(sites: Sites, copies: int) -> float:
-    """Deviation of the composition when the atoms of each kind of site are rounded."""
-    wanted = {element: amount * copies for element, amount in sites.counts.items()}
-    whole: dict[str, float] = {}
+def _choose_copies(sites: Sites, settings: OrderingSettings) -> tuple[int, float]:
+    """Number of cells, the first that is good enough or the best, and the share of its atoms on other sites."""
+    best, least = 1, np.inf
+    for copies in range(1, max(1, settings.most_sites // len(sites.shares)) + 1):
+        misplaced = _misplaced(sites, copies)
+        if misplaced < least:
+            best, least = copies, misplaced
+        if least <= settings.tolerance:
+            break
+    return best, least
+
+
+def _choose_shape(lattice: Floats, copies: int) -> tuple[tuple[int, int, int], float]:
+    """Repetitions along a, b and c of the roundest supercell, and its longest edge over its least height."""
+
+    def elongation(shape: tuple[int, int, int]) -> float:
+        cell = lattice * np.array(shape)[:, None]
+        return float(np.linalg.norm(cell, axis=1).max() * np.linalg.norm(np.linalg.inv(cell), axis=0).max())
+
+    numbers = [n for n in range(1, copies + 1) if copies % n == 0]
+    shapes = [(a, b, copies // (a * b)) for a in numbers for b in numbers if copies % (a * b) == 0]
+    roundest = min(shapes, key=lambda shape: (round(elongation(shape), 6), shape))
+    return roundest, elongation(roundest)
+
+
+def _misplaced(sites: Sites, copies: int) -> float:
+    """Share of the atoms on other sites than the occupancies say, when those of each kind are rounded.
+
+    Atoms that the composition has too many or too few of count :data:`COMPOSITION_WEIGHT` times.
+    """
+    off, total = 0.0, {element: -amount * copies for element, amount in sites.counts.items()}
     for share, n in _kinds(sites).items():
-        for element, number in _whole_numbers(dict(share), n * copies).items():
-            whole[element] = whole.get(element, 0.0) + number
-    return _deviation(wanted, whole)
+        whole = _whole_numbers(dict(share), n * copies)
+        exact = {element: amount * n * copies for element, amount in share}
+        exact[""] = n * copies - sum(exact.values())
+        whole[""] = n * copies - sum(whole.values())
+        off += sum(abs(whole.get(element, 0) - amount) for element, amount in exact.items())
+        for element, _ in share:
+            total[element] += whole.get(element, 0)
+    changed = sum(map(abs, total.values()))
+    return 0.5 * max(off, COMPOSITION_WEIGHT * changed) / (copies * sum(sites.counts.values()))
 
 
 def _deviation(wanted: Mapping[str, float], whole: Mapping[str, float]) -> float:
@@ -250,13 +274,9 @@ def _kinds(sites: Sites) -> dict[tuple[tuple[str, float], ...], int]:
     """Number of sites of each kind: those with the same shares."""
     kinds: dict[tuple[tuple[str, float], ...], int] = {}
     for share in sites.shares:
-        key = _key(share)
+        key = key_of(share)
         kinds[key] = kinds.get(key, 0) + 1
     return kinds
-
-
-def _key(share: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
-    return tuple(sorted((element, round(amount, 6)) for element, amount in share.items()))
 
 
 def _whole_numbers(share: Mapping[str, float], n: int) -> dict[str, int]:
@@ -274,11 +294,12 @@ def _whole_numbers(share: Mapping[str, float], n: int) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cell:
-    """A supercell: lattice, positions, and the kind of each site."""
+    """A supercell: lattice, positions, kind and disorder group of each site, and the shares of each kind."""
 
     lattice: Floats
     positions: Floats
     kinds: Ints
+    groups: tuple[str, ...]
     shares: tuple[Mapping[str, float], ...]
     copies: int
 
@@ -286,9 +307,10 @@ class Cell:
 def _repeat(sites: Sites, scaling: tuple[int, int, int]) -> Cell:
     shifts = np.array(list(product(*map(range, scaling))), dtype=float)
     positions = ((sites.positions[:, None] + shifts[None]) / np.array(scaling)).reshape(-1, 3)
-    keys = list(dict.fromkeys(map(_key, sites.shares)))
-    kinds = np.repeat([keys.index(_key(share)) for share in sites.shares], len(shifts))
-    return Cell(sites.lattice * np.array(scaling)[:, None], positions, kinds, tuple(map(dict, keys)), len(shifts))
+    copies = len(shifts)
+    groups = tuple(group for group in sites.groups for _ in range(copies))
+    lattice, kinds = sites.lattice * np.array(scaling)[:, None], np.repeat(sites.kinds, copies)
+    return Cell(lattice, positions, kinds, groups, tuple(map(dict, _kinds(sites))), copies)
 
 
 def _fill(cell: Cell, sites: Sites, states: Mapping[str, float], settings: OrderingSettings) -> list[dict[str, int]]:
@@ -329,64 +351,113 @@ def _adjust(cell: Cell, numbers: list[dict[str, int]], ion: str, change: int) ->
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """What a Monte Carlo needs: elements and charges by species (0 is a vacancy), interactions, and a filling."""
+    """What a Monte Carlo needs.
+
+    Attributes
+    ----------
+    cell
+        The supercell of n sites.
+    elements, charges
+        Element and charge of each species; species 0 is a vacancy.
+    filling
+        Species on the sites of each kind, in any order.
+    state
+        (n,) species of each site that never changes, 0 elsewhere.
+    active
+        (m,) sites that change.
+    matrix, field
+        (m, m) interactions of unit charges at these, eV, and (m,) potential of the others, volt.
+    fixed_ev
+        Energy of the others.
+    excluded
+        (m, m) pairs of sites that cannot both be occupied.
+    """
 
     cell: Cell
     elements: tuple[str, ...]
     charges: Floats
-    matrix: Floats
-    excluded: Flags
     filling: tuple[Ints, ...]
+    state: Ints
+    active: Ints
+    matrix: Floats
+    field: Floats
+    fixed_ev: float
+    excluded: Flags
 
     @property
     def is_charged(self) -> bool:
         """Whether the elements have charges."""
         return bool(self.charges.any())
 
+    def energy(self, own: Ints) -> float:
+        """Energy (eV) of species (m,) on the active sites."""
+        q = self.charges[own]
+        return float(self.fixed_ev + q @ self.field + 0.5 * q @ self.matrix @ q)
+
 
 def _prepare(cell: Cell, filling: Sequence[Mapping[str, int]], states: Mapping[str, float]) -> Task:
-    from phonolyte.structures.arrangement import ewald_matrix
+    from phonolyte.structures.arrangement import ewald_energy, ewald_matrix
 
     elements = ("", *sorted({element for filled in filling for element in filled}))
-    species = []
-    for kind, filled in enumerate(filling):
-        listed = [elements.index(element) for element, number in filled.items() for _ in range(number)]
-        listed += [0] * (int((cell.kinds == kind).sum()) - len(listed))
-        species.append(np.array(listed, dtype=np.int64))
     charges = np.array([0.0, *(states.get(element, 0.0) for element in elements[1:])])
-    n = len(cell.kinds)
-    matrix = ewald_matrix(cell.lattice, cell.positions) if states else np.zeros((n, n))
-    return Task(cell, elements, charges, matrix, _excluded(cell), tuple(species))
+    state = np.zeros(len(cell.kinds), dtype=np.int64)
+    species, active = [], []
+    for kind, filled in enumerate(filling):
+        places = np.flatnonzero(cell.kinds == kind)
+        listed = [elements.index(element) for element, number in filled.items() for _ in range(number)]
+        listed += [0] * (len(places) - len(listed))
+        species.append(np.array(listed, dtype=np.int64))
+        is_partial = any(listed) and sum(cell.shares[kind].values()) < 1.0 - FULL  # it may exclude others
+        if is_partial or len(set(listed)) > 1:
+            active += places.tolist()
+        else:
+            state[places] = listed[0]
+    m, own = len(active), cell.positions[active]
+    matrix, field, fixed_ev = np.zeros((m, m)), np.zeros(m), 0.0
+    if states:
+        fixed = np.flatnonzero(state)
+        matrix = ewald_matrix(cell.lattice, own)
+        field = ewald_matrix(cell.lattice, own, cell.positions[fixed]) @ charges[state[fixed]]
+        fixed_ev = ewald_energy(cell.lattice, cell.positions[fixed], charges[state[fixed]])
+    places = np.array(active, dtype=np.int64)
+    return Task(
+        cell, elements, charges, tuple(species), state, places, matrix, field, fixed_ev, _excluded(cell, places)
+    )
 
 
-def _anneal(task: Task, settings: OrderingSettings, number: int, material_id: str) -> Arrangement:
-    """The best arrangement of one cooling; one that leaves sites that exclude each other is cooled longer."""
+def _anneal(
+    task: Task, settings: OrderingSettings, number: int, known: Floats, crystal: Crystal
+) -> tuple[float, Arrangement | None]:
+    """Energy and the best arrangement of one cooling, None where there are no others than the known ones.
+
+    A cooling that leaves ions on sites that exclude each other is repeated, and takes longer.
+    """
     from phonolyte.structures.arrangement import anneal
 
-    cell, n = task.cell, len(task.cell.kinds)
-    energy, pairs, state = 0.0, 0.0, np.zeros(n, dtype=np.int64)
+    kinds = task.cell.kinds[task.active]
+    energy, pairs, own = 0.0, 0.0, np.zeros(len(kinds), dtype=np.int64)
     for attempt in range(ATTEMPTS):
         seed = settings.seed + number + 1000 * attempt
         random = np.random.default_rng(seed)
-        state, groups = np.zeros(n, dtype=np.int64), np.full(n, -1, dtype=np.int64)
-        for kind, species in enumerate(task.filling):
-            places = np.flatnonzero(cell.kinds == kind)
-            state[places] = random.permutation(species)
-            groups[places] = kind if len(set(species.tolist())) > 1 else -1
-        steps = settings.sweeps * int((groups >= 0).sum()) * 4**attempt
-        energy, pairs = anneal(task.matrix, task.excluded, task.charges, state, groups, steps, seed)
+        for kind in np.unique(kinds):
+            own[kinds == kind] = random.permutation(task.filling[kind])
+        steps = settings.sweeps * len(kinds) * 4**attempt
+        energy, pairs = anneal(
+            task.matrix, task.field, task.excluded, task.charges, own, kinds, known, steps, seed
+        )  # fmt: skip
+        if not np.isfinite(energy):
+            return energy, None
         if pairs < 0.5:
-            return _result(task, state, energy, material_id)
-    removed = _make_room(task, state)
-    if removed > max(1, settings.adjust * int((state > 0).sum())):
+            return energy, _result(task, own, crystal)
+    removed = _make_room(task, own)
+    if removed > max(1, settings.adjust * int((own > 0).sum())):
         raise StructureError(
             "its sites exclude each other",
             why=f"{pairs:.0f} pairs of occupied sites are nearer than {EXCLUSION_A:g} A in the best arrangement",
             fix="Check the occupancies of split sites.",
             kind="NoArrangement",
         )
-    charges = task.charges[state]
-    return _result(task, state, float(0.5 * charges @ task.matrix @ charges), material_id)
+    return energy, _result(task, own, crystal)
 
 
 def _make_room(task: Task, state: Ints) -> int:
@@ -401,34 +472,50 @@ def _make_room(task: Task, state: Ints) -> int:
         removed += 1
 
 
-def _excluded(cell: Cell) -> Flags:
-    """Pairs of sites (n, n) that cannot both be occupied."""
-    offsets = cell.positions[:, None] - cell.positions[None]
+def _excluded(cell: Cell, places: Ints) -> Flags:
+    """Pairs (m, m) of places in a cell that cannot both be occupied."""
+    positions = cell.positions[places]
+    offsets = positions[:, None] - positions[None]
     distances = np.linalg.norm((offsets - np.round(offsets)) @ cell.lattice, axis=2)
-    hydrogen = np.array(["H" in cell.shares[kind] for kind in cell.kinds])
-    full = np.array([sum(cell.shares[kind].values()) >= 1.0 - FULL for kind in cell.kinds])
+    kinds = cell.kinds[places]
+    hydrogen = np.array(["H" in share for share in cell.shares])[kinds]
+    full = np.array([sum(share.values()) >= 1.0 - FULL for share in cell.shares])[kinds]
     limits = np.where(hydrogen[:, None] | hydrogen[None], HYDROGEN_EXCLUSION_A, EXCLUSION_A)
     near = (distances < limits) & ~(full[:, None] | full[None])  # there is no way around a full site
+    if cell.groups:
+        near |= _alternatives(np.array(cell.groups)[places]) & (distances < ALTERNATIVE_A)
     np.fill_diagonal(near, False)
     return np.asarray(near)
 
 
-def _result(task: Task, state: Ints, energy: float, material_id: str) -> Arrangement:
-    from phonolyte.structures.crystal import Crystal
+def _alternatives(groups: Any) -> Flags:
+    """Pairs (m, m) of different disorder groups of one assembly."""
+    assemblies = np.array([group.rpartition("/")[0] for group in groups])
+    given = groups != ""
+    same = (assemblies[:, None] == assemblies[None]) & given[:, None] & given[None]
+    return np.asarray(same & (groups[:, None] != groups[None]))
 
+
+def _result(task: Task, own: Ints, crystal: Crystal) -> Arrangement:
+    state = task.state.copy()
+    state[task.active] = own
     kept = np.flatnonzero(state > 0)
     if not len(kept):
         raise StructureError("no site is occupied", fix="Check the occupancies.", kind="EmptyCell")
     species = [task.elements[place] for place in state[kept]]
-    crystal = Crystal.of(material_id, task.cell.lattice, species, task.cell.positions[kept])
-    wanted = _total(task.cell.shares[kind] for kind in task.cell.kinds.tolist())
+    ordered = Crystal.of(
+        crystal.material_id, task.cell.lattice, species, task.cell.positions[kept], properties=crystal.properties,
+        source=crystal.source, oxidation_states={e: q for e, q in zip(task.elements, task.charges, strict=True) if e}
+        if task.is_charged else crystal.oxidation_states,
+    )  # fmt: skip
+    wanted = sum_shares(task.cell.shares[kind] for kind in task.cell.kinds.tolist())
     whole = {element: float(species.count(element)) for element in set(species)}
     return Arrangement(
-        crystal,
-        energy / len(kept) if task.is_charged else float("nan"),
+        ordered,
+        task.energy(own) / len(kept) if task.is_charged else float("nan"),
         float(task.charges[state].sum()) if task.is_charged else float("nan"),
         _deviation(wanted, whole),
-        _shortest(crystal),
+        _shortest(ordered),
     )
 
 
@@ -437,13 +524,3 @@ def _shortest(crystal: Crystal) -> float:
 
     distance, i, _ = shortest_contact(crystal.lattice, crystal.frac_coords, 6.0)
     return float(distance) if i >= 0 else float("nan")
-
-
-def _distinct(arrangements: Sequence[Arrangement]) -> list[Arrangement]:
-    """The arrangements by energy, less those that repeat an earlier one."""
-    ranked = sorted(arrangements, key=lambda each: each.energy_ev if each.energy_ev == each.energy_ev else 0.0)
-    distinct: list[Arrangement] = []
-    for each in ranked:
-        if not any(abs(each.energy_ev - other.energy_ev) < 1e-6 for other in distinct):
-            distinct.append(each)
-    return distinct

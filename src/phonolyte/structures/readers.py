@@ -125,7 +125,7 @@ def _read_jsonl(path: Path) -> Iterator[Record]:
 
 
 def _read_extxyz(path: Path) -> Iterator[Record]:
-    """Extended XYZ, through ASE."""
+    """Extended XYZ, through ASE; a column ``occupancies`` (also ``occupancy``, ``occ``) has shares of sites."""
     for frame in _frames(_text(path).split("\n")):
         comment = frame[1] if len(frame) > 1 else ""
         found = (re.search(rf"(?:^|\s){key}=(?:\"([^\"]*)\"|(\S+))", comment) for key in ID_KEYS)

@@ -17,6 +17,9 @@ RUN_RECORD = "run.toml"
 CRYSTALS = "crystals.parquet"
 """Crystal table of a run folder: the crystals that its other tables name."""
 
+ORDERINGS = "orderings.parquet"
+"""Crystal table of a run folder with the ordered representatives of its disordered crystals, by their names."""
+
 OF_CRITERIA = ("e_hull_ev", "band_gap_ev")
 """Columns of a screen that are known, and not predicted."""
 

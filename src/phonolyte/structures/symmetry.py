@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from phonolyte.structures.crystal import Crystal
+from phonolyte.structures.sites import sites_of
 
 TOLERANCE_A = 0.01
 """Atoms that are moved by less, in angstrom, are where symmetry has them."""
@@ -15,13 +16,15 @@ _FIRST = (1, 3, 16, 75, 143, 168, 195, 231)
 
 
 def crystal_system(crystal: Crystal) -> str:
-    """Crystal system by the space group that spglib finds, one of :data:`SYSTEMS`; ``unknown`` where it finds none."""
+    """Crystal system by the space group that spglib finds, one of :data:`SYSTEMS`; ``unknown`` where it finds none.
+
+    That of a disordered crystal is the one of its average structure: sites with the same occupancies are equal.
+    """
     import spglib
 
+    sites = sites_of(crystal)
     try:
-        found = spglib.get_symmetry_dataset(
-            (crystal.lattice, crystal.frac_coords, crystal.numbers), symprec=TOLERANCE_A
-        )
+        found = spglib.get_symmetry_dataset((sites.lattice, sites.positions, sites.kinds + 1), symprec=TOLERANCE_A)
     except Exception:  # newer versions raise an error of their own where older ones give None
         found = None
     return system_of(found.number) if found else "unknown"

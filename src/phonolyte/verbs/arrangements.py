@@ -53,7 +53,7 @@ def order(
     Parameters
     ----------
     inputs
-        Files, folders and globs; CIFs may have partial occupancies.
+        Crystals, as :func:`screen` takes them.
     folder
         Run folder.
     settings
@@ -68,7 +68,6 @@ def order(
     """
     output, settings = output or OutputSettings(), settings or OrderingSettings()
     files, parts = list_files(inputs), expand(inputs)
-    skipped = [part for part in parts if isinstance(part, Skipped)]
     record = {"inputs": list_names(inputs), "ordering": settings}
     options = run_options(OutputSettings(figures=False, report=False, overwrite=output.overwrite))
     with Run(folder, "order", settings=record, inputs=files, **options) as run:
@@ -76,10 +75,11 @@ def order(
             open_workers(executor, most=max(1, len(parts) // FEW_FILES)) as processes,
             progress("Ordering", len(parts)) as advance,
         ):
-            ordered, failures = [], []
-            for materials, lost in _each(parts, settings, processes):
+            ordered, failures, skipped = [], [], []
+            for materials, lost, others in _each(parts, settings, processes):
                 ordered += materials
                 failures += lost
+                skipped += others
                 advance(1)
         table = pd.DataFrame([row for material in ordered for row in _rows(material)])
         run.add_failures(failures)
@@ -96,7 +96,7 @@ def order(
 
 def _each(
     parts: Sequence[Any], settings: OrderingSettings, executor: Executor | None
-) -> Iterator[tuple[list[Ordered], list[Failure]]]:
+) -> Iterator[tuple[list[Ordered], list[Failure], list[Skipped]]]:
     """What each part of the input gives, in their order."""
     from phonolyte.structures.disordered import order_part
 

@@ -14,6 +14,7 @@ from phonolyte.chemistry.neutrality import neutral_ions
 from phonolyte.errors import SettingsError
 from phonolyte.references import reference_compound
 from phonolyte.structures import Crystal
+from phonolyte.structures.crystal import refuse_disorder
 
 BUILT_IN = {
     "nasicon": "ref-LiGe2P3O12",
@@ -122,7 +123,10 @@ def parent_of(crystal: Crystal, sites: Mapping[str, Sequence[str | int]] | None 
     ------
     SettingsError
         When something that is named is not in the crystal, or a site is in two slots.
+    StructureError
+        For a disordered crystal.
     """
+    refuse_disorder(crystal)
     orbits = orbit_labels(crystal)
     owner: dict[int, str] = {}
     for slot, parts in (sites or {}).items():

@@ -1,0 +1,113 @@
+"""The sites of a crystal: positions, and the share of each element there, however its ions are listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from phonolyte.arrays import Floats, Ints
+from phonolyte.errors import StructureError
+from phonolyte.structures.crystal import OVERFULL, Crystal
+
+SAME_SITE_A = 0.1
+"""Ions nearer than this share a site."""
+
+FULL = 1e-3
+"""Share by which occupancies may miss 1 where the site counts as full."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sites:
+    """Sites of a cell.
+
+    Attributes
+    ----------
+    lattice
+        (3, 3) lattice vectors as rows, angstrom.
+    positions
+        (n, 3) fractional coordinates.
+    shares
+        Share of each element at each site, at most 1 together.
+    groups
+        Disorder group of each site, as a crystal has them; () where there are none.
+    """
+
+    lattice: Floats
+    positions: Floats
+    shares: tuple[Mapping[str, float], ...]
+    groups: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """Atoms of each element in the cell."""
+        return sum_shares(self.shares)
+
+    @property
+    def kinds(self) -> Ints:
+        """Kind of each site (n,): sites with the same shares are of one kind."""
+        keys: dict[tuple[tuple[str, float], ...], int] = {}
+        return np.array([keys.setdefault(key_of(share), len(keys)) for share in self.shares], dtype=np.int64)
+
+
+def key_of(share: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """What makes sites equal: elements and their shares."""
+    return tuple(sorted((element, round(amount, 6)) for element, amount in share.items()))
+
+
+def sum_shares(shares: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Atoms of each element on sites with these shares."""
+    total: dict[str, float] = {}
+    for share in shares:
+        for element, amount in share.items():
+            total[element] = total.get(element, 0.0) + amount
+    return total
+
+
+def sites_of(crystal: Crystal) -> Sites:
+    """The sites of a crystal: ions that share a position are one site.
+
+    Raises
+    ------
+    StructureError
+        When the occupancies of a site exceed 1.
+    """
+    if crystal.occupancies is None:
+        return Sites(crystal.lattice, crystal.frac_coords, tuple({symbol: 1.0} for symbol in crystal.symbols))
+    owners = _owners(crystal.lattice, crystal.frac_coords)
+    shares: dict[int, dict[str, float]] = {}
+    for place, symbol, occupancy in zip(owners, crystal.symbols, crystal.occupancies.tolist(), strict=True):
+        share = shares.setdefault(place, {})
+        share[symbol] = share.get(symbol, 0.0) + occupancy
+    kept = sorted(shares)
+    groups = tuple(crystal.disorder_groups[place] for place in kept) if crystal.disorder_groups else ()
+    whole = tuple(_at_most_full(shares[place], place) for place in kept)
+    return Sites(crystal.lattice, crystal.frac_coords[kept], whole, groups)
+
+
+def _at_most_full(share: dict[str, float], place: int) -> Mapping[str, float]:
+    total = sum(share.values())
+    if total > 1.0 + OVERFULL:
+        held = ", ".join(f"{element}:{amount:.3g}" for element, amount in share.items())
+        raise StructureError(
+            "a site is more than full",
+            why=f"site {place + 1} holds {held}",
+            fix="Correct the occupancies.",
+            kind="BadOccupancy",
+        )
+    return {element: amount / total for element, amount in share.items()} if total > 1.0 else share
+
+
+def _owners(lattice: Floats, positions: Floats) -> Sequence[int]:
+    """For each ion the first one that is at the same position."""
+    from scipy.spatial import cKDTree
+
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
+    pairs = cKDTree(positions, boxsize=1.0).query_pairs(min(0.49, SAME_SITE_A / heights.min()), output_type="ndarray")
+    owner = np.arange(len(positions))
+    if len(pairs):
+        apart = positions[pairs[:, 0]] - positions[pairs[:, 1]]
+        near = np.linalg.norm((apart - np.round(apart)) @ lattice, axis=1) < SAME_SITE_A
+        np.minimum.at(owner, pairs[near].max(axis=1), pairs[near].min(axis=1))
+    return [int(place) for place in owner]
