@@ -9,6 +9,7 @@ own cell and for at most half a minute; where it succeeds the energies of both (
 from __future__ import annotations
 
 import multiprocessing
+import resource
 import tarfile
 import time
 import warnings
@@ -19,11 +20,11 @@ from typing import Any
 import numpy as np
 from record import SHARED, keep
 
-from phonolyte.chemistry.charges import balance_nearly
 from phonolyte.errors import PhonolyteError
-from phonolyte.structures.asymmetric_unit import Contents
-from phonolyte.structures.cif import blocks_with_a_cell, contents_from_cif
-from phonolyte.structures.ordering import Arrangement, merge_sites, order
+from phonolyte.structures import Crystal
+from phonolyte.structures.cif import blocks_with_a_cell, crystal_from_cif
+from phonolyte.structures.ordering import Arrangement, likely_states, order
+from phonolyte.structures.sites import sites_of
 
 PEER = 24
 LIMIT_S = 30.0
@@ -31,22 +32,22 @@ LIMIT_S = 30.0
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    crystals = [(name, contents) for name, contents in cifs() if (contents.occupancies < 1.0).any()]
-    order_one(crystals[0][1])  # compiles
+    crystals = [crystal for crystal in cifs() if not crystal.is_ordered]
+    order(crystals[0])  # compiles
     done: dict[str, tuple[float, list[Arrangement]]] = {}
     failed = []
-    for name, contents in crystals:
+    for crystal in crystals:
         start = time.perf_counter()
         try:
-            arrangements = order_one(contents)
+            arrangements = order(crystal)
         except PhonolyteError as error:
-            failed.append(f"{name}: {error.what}")
+            failed.append(f"{crystal.material_id}: {error.what}")
             continue
-        done[name] = (time.perf_counter() - start, arrangements)
+        done[crystal.material_id] = (time.perf_counter() - start, arrangements)
     seconds = np.array([each[0] for each in done.values()])
     first = [each[1][0] for each in done.values()]
     deviations, atoms = [each.deviation for each in first], [len(each.crystal) for each in first]
-    peers = [by_pymatgen(name, contents) for name, contents in crystals[::PEER]]
+    peers = [by_pymatgen(crystal) for crystal in crystals[::PEER]]
     keep(
         "ordering",
         {
@@ -59,53 +60,46 @@ def main() -> None:
             "deviation": {"median": float(np.median(deviations)), "largest": max(deviations)},
             "shortest_a": round(min(each.shortest_a for each in first), 2),
             "atoms": {"median": int(np.median(atoms)), "largest": max(atoms)},
+            "memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
             "pymatgen": {"crystals": len(peers), "limit_s": LIMIT_S, "results": peers},
         },
         "pymatgen-core",
     )  # fmt: skip
 
 
-def cifs() -> Iterator[tuple[str, Contents]]:
+def cifs() -> Iterator[Crystal]:
     with tarfile.open(SHARED / "data" / "obelix" / "train_cifs.tar.gz") as archive:
         for member in archive:
             if member.name.endswith(".cif") and (content := archive.extractfile(member)) is not None:
                 (block,) = blocks_with_a_cell(content.read().decode())
-                yield Path(member.name).stem, contents_from_cif(block)
+                yield crystal_from_cif(block, material_id=Path(member.name).stem)
 
 
-def order_one(contents: Contents) -> list[Arrangement]:
-    return order(merge_sites(contents.lattice, contents.elements, contents.positions, contents.occupancies))
-
-
-def by_pymatgen(name: str, contents: Contents) -> dict[str, Any]:
+def by_pymatgen(crystal: Crystal) -> dict[str, Any]:
     """What pymatgen makes of a crystal within the limit."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=transform, args=(contents, sender))
+    process = multiprocessing.get_context("fork").Process(target=transform, args=(crystal, sender))
     start = time.perf_counter()
     process.start()
     result: dict[str, Any] = receiver.recv() if receiver.poll(LIMIT_S) else {"failed": f"more than {LIMIT_S:.0f} s"}
     process.kill()
     process.join()
-    return {"crystal": name, "seconds": round(time.perf_counter() - start, 2), **result}
+    return {"crystal": crystal.material_id, "seconds": round(time.perf_counter() - start, 2), **result}
 
 
-def transform(contents: Contents, sender: Any) -> None:
+def transform(crystal: Crystal, sender: Any) -> None:
     from pymatgen.analysis.ewald import EwaldSummation
-    from pymatgen.core import Lattice, Structure
     from pymatgen.transformations.standard_transformations import OrderDisorderedStructureTransformation
 
     try:
-        balance = balance_nearly(contents.counts(), 0.06)
-        sites = merge_sites(contents.lattice, contents.elements, contents.positions, contents.occupancies)
-        structure = Structure(Lattice(sites.lattice), list(map(dict, sites.shares)), sites.positions)
-        structure.add_oxidation_state_by_element(dict(balance.states) if balance else {})
+        structure, states = crystal.to_pymatgen(), likely_states(sites_of(crystal))
+        structure.add_oxidation_state_by_element(states)
         found = OrderDisorderedStructureTransformation().apply_transformation(structure)
-        theirs = EwaldSummation(found).total_energy / len(found)
-        first = order_one(contents)[0].crystal.to_pymatgen()
-        first.add_oxidation_state_by_element(dict(balance.states) if balance else {})
+        first = order(crystal)[0].crystal.to_pymatgen()
+        first.add_oxidation_state_by_element(states)
         sender.send(
             {
-                "energy_ev": round(theirs, 3),
+                "energy_ev": round(EwaldSummation(found).total_energy / len(found), 3),
                 "phonolyte_energy_ev": round(EwaldSummation(first).total_energy / len(first), 3),
             }
         )

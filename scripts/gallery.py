@@ -415,10 +415,10 @@ def hydride_file(runs: Path) -> Path:
 
 
 def reference_file(runs: Path, name: str) -> Path:
-    """A reference compound as a file."""
-    from phonolyte.references import reference_compound
+    """An ordered reference compound, or an ordered model, as a file."""
+    from phonolyte.references import ordered_model
 
-    return written(reference_compound(name).to_ase(), runs / f"{name}.cif")
+    return written(ordered_model(name).to_ase(), runs / f"{name}.cif")
 
 
 def written(atoms: object, path: Path) -> Path:

@@ -81,7 +81,7 @@ def test_counts_are_whole_and_near_the_occupancies():
     (first, *_) = order(rocksalt({"Li": 0.6, "Na": 0.4}, {"Cl": 0.9, "Br": 0.1}), OrderingSettings(most_sites=200))
     counts = Counter(first.crystal.symbols)
     assert counts["Li"] + counts["Na"] == counts["Cl"] + counts["Br"]
-    assert counts["Li"] / (counts["Li"] + counts["Na"]) == pytest.approx(0.6)
+    assert counts["Li"] / (counts["Li"] + counts["Na"]) == pytest.approx(0.6, abs=0.02)
     assert first.deviation < 0.005
     assert first.charge == pytest.approx(0.0)
 
@@ -278,7 +278,5 @@ def test_alternatives_of_a_cif_are_not_both_there():
     for groups, n in (((), 2), (("A/1", "A/2", ""), 1), (("A/1", "B/2", ""), 2)):
         crystal = Crystal.of("", np.eye(3) * 5.0, ["Cl", "Cl", "Mg"], positions, occupancies=[0.99, 0.99, 0.999],
                              disorder_groups=groups)  # fmt: skip
-        chlorines = Counter(
-            order(crystal, OrderingSettings(arrangements=1, tolerance=0.9, adjust=1.0))[0].crystal.symbols
-        )["Cl"]
-        assert chlorines == n
+        first = order(crystal, OrderingSettings(arrangements=1, tolerance=0.9, adjust=1.0))[0].crystal
+        assert first.amounts["Cl"] == n * first.amounts["Mg"]

@@ -16,7 +16,7 @@ from phonolyte.forces.cells import primitive_cell
 from phonolyte.percolation import PercolationCalculation, PercolationSettings, compute_percolation
 from phonolyte.percolation.bond_valence import Framework, free_radii, site_energies
 from phonolyte.percolation.calculation import read_map
-from phonolyte.percolation.site_energies import empty_sites
+from phonolyte.percolation.site_energies import _framework, empty_sites
 from phonolyte.percolation.thresholds import thresholds
 from phonolyte.references import reference_compounds
 from phonolyte.runs.campaign import run_campaign
@@ -176,6 +176,17 @@ def test_occupancies_of_the_mobile_ion_do_not_matter():
     found = compute_percolation(half, "Li")
     assert found.oxidation == "composition"
     assert found.barriers_ev == pytest.approx(full.barriers_ev, abs=0.02)
+
+
+@pytest.mark.parametrize(("lithium", "is_open"), [(0.6, True), (0.9, False), (0.1, False)])
+def test_ions_pass_sites_that_they_share_where_some_are_empty(lithium: float, is_open: bool):
+    """Aluminum on a tenth of the sites of lithium; on all that lithium leaves; on most of them."""
+    aluminum, rest = (0.1, 0.8) if lithium > 0.5 else (0.8, 0.3)
+    positions = [[0, 0, 0], *([[0.25] * 3] * 2), [0.75] * 3]
+    crystal = Crystal.of("shared", SULFIDE.lattice, ["S", "Li", "Al", "Li"], positions,
+                         occupancies=[1.0, lithium, aluminum, rest])  # fmt: skip
+    framework, _, _ = _framework(crystal, "Li", crystal)
+    assert ("Al" in {symbol for symbol, _ in framework.ions}) != is_open
 
 
 def test_a_disordered_crystal_is_computed_as_it_is(tmp_path: Path):

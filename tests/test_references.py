@@ -11,10 +11,20 @@ from pymatgen.core.composition import Composition
 from pymatgen.core.structure import Structure
 
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, PROPERTIES, property_table
-from phonolyte.references import conventional_cell, records, reference_compounds
+from phonolyte.references import (
+    DISORDERED,
+    ORDERED,
+    conventional_cell,
+    ordered_model,
+    records,
+    reference_compound,
+    reference_compounds,
+)
 from phonolyte.structures.duplicates import find_duplicates
+from phonolyte.structures.ordering import OrderingSettings, order
+from phonolyte.structures.sites import sites_of
 
-RECORDS = {record["id"]: record for record in records()}
+RECORDS = {f"{record['id']} of {file}": record for file in (ORDERED, DISORDERED) for record in records(file)}
 RADIUS_A = property_table()[:, PROPERTIES.index("CovalentRadius")] / 100
 
 OF_THE_STUDY = (
@@ -35,9 +45,9 @@ def test_there_are_enough_and_of_every_kind():
     reading = reference_compounds()
     assert not reading.failures
     assert len(reading.crystals) >= 60
-    ions = {record["ion"] for record in records()}
+    ions = {record["ion"] for record in RECORDS.values()}
     assert {"Li", "Na", "Mg", "Zn", "Ag"} <= ions
-    formulas = {record["formula"] for record in records()}
+    formulas = {record["formula"] for record in RECORDS.values()}
     assert set(OF_THE_STUDY) <= formulas
 
 
@@ -50,22 +60,37 @@ def test_no_compound_is_there_twice():
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_compound_has_the_symmetry_and_the_distances_it_says(name: str):
     record = RECORDS[name]
-    lattice, symbols, positions = conventional_cell(record)
-    assert Composition("".join(symbols)).reduced_composition == Composition(record["formula"]).reduced_composition
+    crystal = conventional_cell(record)
+    formula = Composition(record["formula"]).fractional_composition
+    assert Composition(crystal.amounts).fractional_composition.almost_equals(formula, rtol=0.01, atol=0.002)
     assert record["citation"]
     for site in record["sites"]:
-        assert len(conventional_cell(record | {"sites": [site]})[1]) == int(re.match(r"\d+", site["wyckoff"])[0])  # type: ignore[index]
-    numbers = np.array([ATOMIC_NUMBERS[symbol] for symbol in symbols])
-    found = spglib.get_symmetry_dataset((lattice, positions, numbers), symprec=0.01)
+        assert len(conventional_cell(record | {"sites": [site | {"occupancy": 0.5}]})) == int(
+            re.match(r"\d+", site["wyckoff"])[0]  # type: ignore[index]
+        )
+    sites = sites_of(crystal)
+    found = spglib.get_symmetry_dataset((sites.lattice, sites.positions, sites.kinds + 1), symprec=0.01)
     assert found.number == spglib.get_spacegroup_type(record["hall"]).number
     assert spglib.get_spacegroup_type(record["hall"]).international_short == record["space_group"]
 
-    distance = Structure(lattice, symbols, positions).distance_matrix
-    np.fill_diagonal(distance, np.linalg.norm(lattice, axis=1).min())
-    bond = RADIUS_A[numbers][:, None] + RADIUS_A[numbers]
-    assert (distance > 0.7 * bond).all()
-    present = np.array(symbols)
+    full = [place for place, share in enumerate(sites.shares) if sum(share.values()) > 0.99]
+    present = np.array([max(sites.shares[place], key=sites.shares[place].__getitem__) for place in full])
+    distance = Structure(sites.lattice, present, sites.positions[full]).distance_matrix
+    np.fill_diagonal(distance, np.linalg.norm(sites.lattice, axis=1).min())
+    numbers = np.array([ATOMIC_NUMBERS[symbol] for symbol in present])
+    assert (distance > 0.7 * (RADIUS_A[numbers][:, None] + RADIUS_A[numbers])).all()
+    present = np.array([next(iter(sites.shares[place])) if len(sites.shares[place]) == 1 else "" for place in full])
     for (one, other), (shortest, longest) in BOND_A.items():
         if one in present and other in present and "hypothetical" not in record.get("note", ""):
             nearest = distance[present == one][:, present == other].min()
             assert shortest < nearest < longest, (one, other)
+
+
+def test_disordered_compounds_are_near_neutral_and_have_orderings():
+    for record in records(DISORDERED):
+        crystal = reference_compound(record["id"])
+        assert not crystal.is_ordered
+        first = order(crystal, OrderingSettings(arrangements=1))[0]
+        assert abs(first.charge) < 0.5, record["id"]
+        assert first.deviation < 0.03
+        assert ordered_model("ref-Li6PS5Cl").formula == reference_compound("ref-Li6PS5Cl").formula

@@ -16,7 +16,7 @@ from phonolyte.cli import app
 from phonolyte.errors import PhonolyteError, SettingsError
 from phonolyte.features import featurize
 from phonolyte.models import BandCenterModel
-from phonolyte.references import reference_compound
+from phonolyte.references import ordered_model
 from phonolyte.runs.run import Run
 from phonolyte.structures import Crystal, read
 from phonolyte.virtual import (
@@ -73,7 +73,7 @@ def test_features_are_those_of_the_built_structures(name: str):
 
 
 def test_features_of_slots_by_orbit_and_of_pure_elements():
-    crystal = reference_compound("ref-Li6PS5Cl")
+    crystal = ordered_model("ref-Li6PS5Cl")
     parent = parent_of(crystal, {"bridge": ["S 4d"], "rest": ["S 16e"]})
     assert [slot.name for slot in parent.slots] == ["bridge", "rest", "Li", "P", "Cl"]
     numbers = np.array([[8, 16, 3, 15, 17], [16, 16, 3, 15, 16], [16, 16, 16, 16, 16], [34, 16, 11, 51, 35]])
@@ -98,7 +98,7 @@ def test_numbers_of_compounds_are_decoded_and_sampled():
 
 
 def test_orbits_have_labels():
-    labels = orbit_labels(reference_compound("ref-LiGe2P3O12"))
+    labels = orbit_labels(ordered_model("ref-LiGe2P3O12"))
     assert sorted(set(labels)) == ["Ge 12c", "Li 6b", "O 36f", "O 36f 2", "P 18e"]
     assert labels.count("O 36f 2") == 12
 
@@ -236,7 +236,7 @@ def test_more_than_twenty_million_compounds_are_not_all_written(model: BandCente
 
 
 def test_a_space_that_cannot_be_numbered_is_refused():
-    crystal = reference_compound("ref-Li3PS4-Pnma")
+    crystal = ordered_model("ref-Li3PS4-Pnma")
     elements = (*SYMBOLS[19:36], *SYMBOLS[37:43], *SYMBOLS[44:50])
     slots = tuple(SlotRule(f"s{i}", elements, (i,)) for i in range(13))
     assert len(space_of(Rules(slots[:12], charge="free"), crystal)) == 29**12
@@ -363,9 +363,9 @@ def test_perovskites_have_the_tolerance_factor_of_shannon_s_radii(model: BandCen
         "ref-Li6PS5Cl",
         "ref-LiCoO2",
     )  # ilmenite has octahedra, but they share edges
-    assert all(Space.of(default_rules(reference_compound(name))).tolerance_factor(np.zeros((0, 1))) is None
+    assert all(Space.of(default_rules(ordered_model(name))).tolerance_factor(np.zeros((0, 1))) is None
                for name in of_others)  # fmt: skip
-    anti = Space.of(default_rules(reference_compound("ref-Li3OCl")))
+    anti = Space.of(default_rules(ordered_model("ref-Li3OCl")))
     lithium, oxygen, chlorine = ([slot.name for slot in anti.parent.slots].index(name) for name in ("Li", "O", "Cl"))
     numbers = np.zeros((1, 3), dtype=int)
     numbers[0, [lithium, oxygen, chlorine]] = 3, 8, 17
@@ -390,7 +390,7 @@ def test_bad_rules_are_told(model: BandCenterModel, tmp_path: Path):
 
 
 def test_defaults_for_any_parent_keep_charges_and_know_the_mobile_ion():
-    file = default_rules(reference_compound("ref-Li6PS5Cl"))
+    file = default_rules(ordered_model("ref-Li6PS5Cl"))
     space = Space.of(file)
     names = [slot.name for slot in space.parent.slots]
     candidates = dict(zip(names, space.candidates, strict=True))

@@ -12,36 +12,58 @@ import numpy as np
 from phonolyte.arrays import Floats
 from phonolyte.structures import Crystal
 from phonolyte.structures.reading import Reading
+from phonolyte.structures.symmetry import primitive_crystal
 
 SOURCE = "reference compounds of Phonolyte"
 SAME_POSITION = 1e-3
 """Symmetry copies of a position that are nearer than this in each fractional coordinate are one."""
 
 
+ORDERED, DISORDERED = "reference_compounds.toml", "disordered_compounds.toml"
+"""Files of compounds; one that is in both is a disordered crystal, and an ordered model of it."""
+
+
 @cache
-def records() -> tuple[dict[str, Any], ...]:
-    """The compounds as written: space group, cell, sites, citation; `note` on disorder and `doi` where known."""
-    text = (files("phonolyte") / "data" / "reference_compounds.toml").read_text(encoding="utf-8")
+def records(file: str) -> tuple[dict[str, Any], ...]:
+    """The compounds of a file: space group, cell, sites, citation; `note` on disorder and `doi` where known."""
+    text = (files("phonolyte") / "data" / file).read_text(encoding="utf-8")
     return tuple(tomllib.loads(text)["compound"])
 
 
 def reference_compounds() -> Reading:
-    """All reference compounds as crystals, in primitive cells."""
-    return Reading(crystals=[_crystal(record) for record in records()])
+    """All reference compounds as crystals, in primitive cells; disordered ones as they were refined."""
+    return Reading(crystals=[_crystal(record) for record in _refined().values()])
 
 
 def reference_compound(name: str) -> Crystal:
     """One reference compound by its `material_id`."""
-    return next(_crystal(record) for record in records() if record["id"] == name)
+    return _crystal(_refined()[name])
 
 
-def conventional_cell(record: dict[str, Any]) -> tuple[Floats, list[str], Floats]:
-    """Lattice (3, 3) in angstrom, symbols and fractional coordinates (n, 3) of a record's conventional cell."""
+def ordered_model(name: str) -> Crystal:
+    """A reference compound by its `material_id`, the ordered model of a disordered one."""
+    return next(crystal for crystal in ordered_models() if crystal.material_id == name)
+
+
+def ordered_models() -> list[Crystal]:
+    """The ordered reference compounds, and the ordered models of others, in primitive cells."""
+    return [_crystal(record) for record in records(ORDERED)]
+
+
+def _refined() -> dict[str, dict[str, Any]]:
+    """Records by name; of a disordered compound as it was refined."""
+    return {record["id"]: record for file in (ORDERED, DISORDERED) for record in records(file)}
+
+
+def conventional_cell(record: dict[str, Any]) -> Crystal:
+    """The crystal of a record in its conventional cell."""
     import spglib
     from ase.geometry import cellpar_to_cell
 
     symmetry = spglib.get_symmetry_from_database(record["hall"])
-    symbols, positions = [], []
+    symbols: list[str] = []
+    positions: list[Floats] = []
+    occupancies: list[float] = []
     for site in record["sites"]:
         orbit: list[Floats] = []
         for x in symmetry["rotations"] @ np.array(site["xyz"], dtype=float) + symmetry["translations"]:
@@ -49,17 +71,13 @@ def conventional_cell(record: dict[str, Any]) -> tuple[Floats, list[str], Floats
                 orbit.append(x)
         symbols += [site["element"]] * len(orbit)
         positions += orbit
-    return cellpar_to_cell(record["cell"]), symbols, np.array(positions)
+        occupancies += [site.get("occupancy", 1.0)] * len(orbit)
+    name, lattice = record.get("id", record["name"]), cellpar_to_cell(record["cell"])
+    more = {key: record.get(key, "") for key in ("name", "ion", "note", "citation", "doi")}
+    return Crystal.of(
+        name, lattice, symbols, np.array(positions), properties=more, source=SOURCE, occupancies=occupancies
+    )
 
 
 def _crystal(record: dict[str, Any]) -> Crystal:
-    import spglib
-
-    lattice, symbols, positions = conventional_cell(record)
-    elements = sorted(set(symbols))
-    primitive = spglib.find_primitive((lattice, positions, [elements.index(symbol) for symbol in symbols]))
-    if primitive is not None:
-        lattice, positions, kinds = primitive
-        symbols = [elements[kind] for kind in kinds]
-    more = {key: record.get(key, "") for key in ("name", "ion", "note", "citation", "doi")}
-    return Crystal.of(record["id"], lattice, symbols, positions, properties=more, source=SOURCE)
+    return primitive_crystal(conventional_cell(record))

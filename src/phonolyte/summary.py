@@ -97,8 +97,8 @@ def candidates_table(result: Screening) -> Table:
 def orderings_table(table: pd.DataFrame) -> Table:
     """The first arrangements of disordered crystals: size, energy, charge, deviation and shortest contact."""
     shown = table.head(SHOWN)
-    keys = ("n_atoms", "ordering_ev", "ordering_charge", "deviation", "shortest_a")
-    columns = [column(key) for key in keys]
+    keys = ("n_atoms", "ordering_ev", "engine_ev", "ordering_charge", "deviation", "shortest_a")
+    columns = [column(key) for key in keys if key in table]
     drawn = _table(f"First {len(shown)} of {len(table)} arrangements", tight=True)
     drawn.add_column("material", no_wrap=True, max_width=20)
     for each in columns:

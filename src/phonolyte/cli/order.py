@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from phonolyte.cli.options import with_settings
-from phonolyte.cli.terminal import Inputs, Output, bar, console, finish, load_kernels, required, say
+from phonolyte.cli.terminal import (
+    EngineOptions,
+    Inputs,
+    Output,
+    bar,
+    console,
+    finish,
+    load_kernels,
+    open_named,
+    required,
+    say,
+)
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 from phonolyte.structures.ordering import OrderingSettings
 
@@ -16,16 +30,24 @@ def order(
     where: ExecutorSettings,
     writes: OutputSettings,
     inputs: Inputs = None,
+    rank_with: Annotated[
+        str | None,
+        typer.Option(help="Engine that ranks the arrangements of a crystal, positions relaxed: dpa4, sevennet, ..."),
+    ] = None,
+    option: EngineOptions = None,
     output: Output = Path("out"),
 ) -> None:
     """Order disordered crystals: arrangements of whole atoms, low in electrostatic energy."""
     from phonolyte import verbs
+    from phonolyte.forces.engines import engine_options
     from phonolyte.summary import orderings_table
 
     load_kernels()
+    engine = open_named(rank_with, engine_options(option or [])) if rank_with else None
     table, failures = verbs.order(
-        required(inputs), folder=output, settings=settings, output=writes, executor=where, progress=bar
-    )
+        required(inputs), folder=output, settings=settings, rank_with=engine, output=writes, executor=where,
+        progress=bar,
+    )  # fmt: skip
     if len(table):
         console().print(orderings_table(table))
     n = table["ordered_from"].count() if len(table) else 0

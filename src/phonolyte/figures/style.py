@@ -136,7 +136,7 @@ def plain(text: object, most: int = LONGEST) -> str:
 
 def with_subscripts(formula: str, most: int = LONGEST) -> str:
     """A name with its numbers set low: formulas such as ``Li3PO4``, special points such as ``X1``."""
-    return re.sub(r"(\d+)", r"$_{\1}$", plain(formula, most))
+    return re.sub(r"(\d+(?:\.\d+)?)", r"$_{\1}$", plain(formula, most))
 
 
 def finite(table: pd.DataFrame, *columns: str) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phonolyte.arrays import Floats, Ints
-from phonolyte.errors import PhononError
+from phonolyte.errors import EngineError, PhonolyteError, PhononError, first_line
 from phonolyte.structures import Crystal
 from phonolyte.structures.crystal import refuse_disorder
 
@@ -99,6 +100,32 @@ def relax(
         )
     atoms.set_constraint()
     return atoms
+
+
+def relaxed_energy(atoms: Atoms, engine: Engine, *, fmax_ev_a: float = 0.05, max_steps: int = 100) -> float:
+    """Energy in eV an atom after the positions have been relaxed, in a cell that stays, by at most so many steps.
+
+    Raises
+    ------
+    EngineError
+        When the engine fails, or gives an energy that is not finite.
+    """
+    from ase.optimize import FIRE
+
+    atoms = atoms.copy()
+    atoms.calc = engine.calculator
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            FIRE(atoms, logfile=None).run(fmax=fmax_ev_a, steps=max_steps)
+        energy = float(atoms.get_potential_energy()) / len(atoms)
+    except PhonolyteError:
+        raise
+    except Exception as error:  # a foreign engine can raise anything
+        raise EngineError(f"{engine.name} failed", why=first_line(error)) from error
+    if not math.isfinite(energy):
+        raise EngineError(f"{engine.name} gives an energy that is not finite", fix="Try another engine.")
+    return energy
 
 
 def supercell_matrix(

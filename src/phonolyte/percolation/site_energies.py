@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +18,8 @@ from phonolyte.percolation.thresholds import thresholds
 from phonolyte.structures import Crystal
 from phonolyte.structures.crystal import wrap
 from phonolyte.structures.ordering import likely_states
-from phonolyte.structures.sites import sites_of
+from phonolyte.structures.sites import FULL, sites_of
+from phonolyte.structures.symmetry import primitive_crystal
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -35,6 +36,9 @@ MOST_ORBITS = 2
 
 ONE_SITE_A, OWN_SITE_A, FRAMEWORK_A = 1.0, 1.2, 1.5
 """Minima nearer than this to each other are one; nearer to a site of the ion, or another atom, they are not empty."""
+
+SITES_JOIN = 0.3116
+"""Share of the sites of a simple cubic lattice from which on they join into paths (10.1103/PhysRevE.57.230)."""
 
 JOINED_EV = 0.02
 """Barriers of more dimensions that are no higher than this above the lowest are of the same network: what a grid of
@@ -163,7 +167,7 @@ def compute_percolation(
         raise StructureError(
             f"{crystal.material_id} has no {ion}", fix="Name the mobile ion of this crystal.", kind="NoMobileIon"
         )
-    cell = _niggli(crystal) if primitive else _niggli(_primitive(crystal))
+    cell = _niggli(crystal) if primitive else _niggli(primitive_crystal(crystal))
     if len(cell) > settings.limit_atoms:
         raise StructureError(
             f"the primitive cell of {crystal.material_id} has {len(cell)} atoms",
@@ -196,16 +200,35 @@ def _framework(cell: Crystal, ion: str, crystal: Crystal) -> tuple[Framework, in
         charged, oxidation = with_oxidation_states(cell.to_pymatgen(), crystal.material_id, crystal.oxidation_states)
         ions = [(site.specie.symbol, float(site.specie.oxi_state or 0.0)) for site in charged]
         charge = single_charge(charged, ion)
-    else:
-        states, oxidation = likely_states(sites_of(cell)), COMPOSITION
-        ions = [(symbol, states.get(symbol, 0.0)) for symbol in cell.symbols]
-        charge = int(states.get(ion, 0.0))
-        if not charge:
-            raise StructureError(f"{ion} of {crystal.material_id} has no charge", kind="NoOxidationStates")
-    rest = [place for place, (symbol, _) in enumerate(ions) if symbol != ion]
-    weights = np.ones(len(cell)) if cell.occupancies is None else cell.occupancies
-    positions, others = cell.frac_coords[rest], [ions[place] for place in rest]
-    return Framework(cell.lattice, positions, others, weights[rest]), charge, oxidation
+        others = [place for place, (symbol, _) in enumerate(ions) if symbol != ion]
+        framework = Framework(
+            cell.lattice, cell.frac_coords[others], [ions[place] for place in others], np.ones(len(others))
+        )
+        return framework, charge, oxidation
+    sites = sites_of(cell)
+    states = likely_states(sites)
+    charge = int(states.get(ion, 0.0))
+    if not charge:
+        raise StructureError(f"{ion} of {crystal.material_id} has no charge", kind="NoOxidationStates")
+    rest = [
+        (place, symbol, part)
+        for place, share in enumerate(sites.shares)
+        if not _is_open(share, ion)
+        for symbol, part in share.items()
+        if symbol != ion
+    ]
+    positions = sites.positions[np.array([place for place, _, _ in rest], dtype=int)]
+    ions = [(symbol, states.get(symbol, 0.0)) for _, symbol, _ in rest]
+    return Framework(cell.lattice, positions, ions, np.array([part for _, _, part in rest])), charge, COMPOSITION
+
+
+def _is_open(share: Mapping[str, float], ion: str) -> bool:
+    """Whether a mobile ion passes sites that it shares with others: some are empty, and those without others join.
+
+    An average of the others would block every such site, where in the crystal the ion passes between them.
+    """
+    others = sum(part for symbol, part in share.items() if symbol != ion)
+    return ion in share and sum(share.values()) < 1.0 - FULL and 1.0 - others >= SITES_JOIN
 
 
 def empty_sites(cell: Atoms, ion: str, settings: PercolationSettings | None = None) -> Floats:
@@ -279,24 +302,6 @@ def _is_empty(cell: Atoms, places: Sequence[Floats], ion: str) -> bool:
     apart = np.array(places)[:, None] - cell.get_scaled_positions()[None]
     distances = np.linalg.norm((apart - np.rint(apart)) @ cell.cell.array, axis=-1)
     return bool((distances > np.where(cell.symbols == ion, OWN_SITE_A, FRAMEWORK_A)).all())
-
-
-def _primitive(crystal: Crystal) -> Crystal:
-    """The primitive cell, whose origin and orientation spglib may choose anew; of the average structure."""
-    import spglib
-
-    sites = sites_of(crystal)
-    found = spglib.find_primitive((sites.lattice, sites.positions, sites.kinds + 1), symprec=1e-2)
-    if found is None:
-        return crystal
-    lattice, positions, kinds = found
-    known = {int(kind) + 1: share for kind, share in zip(sites.kinds, sites.shares, strict=True)}
-    shares = [known[int(kind)] for kind in kinds]
-    ions = [(symbol, place, part) for place, share in enumerate(shares) for symbol, part in share.items()]
-    symbols, places, occupancies = zip(*ions, strict=True)
-    return Crystal.of(
-        crystal.material_id, lattice, symbols, positions[list(places)], occupancies=occupancies, source=crystal.source
-    )
 
 
 def _niggli(crystal: Crystal) -> Crystal:

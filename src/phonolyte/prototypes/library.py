@@ -18,8 +18,9 @@ from phonolyte.chemistry.formulas import composition_of
 from phonolyte.chemistry.ions import EXCLUDED, METALLOIDS, METALS, Ion, atomic_volume_a3
 from phonolyte.chemistry.neutrality import neutral_ions
 from phonolyte.errors import MissingExtraError
-from phonolyte.references import conventional_cell, reference_compounds
+from phonolyte.references import conventional_cell, ordered_models
 from phonolyte.structures import Crystal
+from phonolyte.structures.symmetry import primitive_crystal
 
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher
@@ -133,7 +134,7 @@ def prototypes(most_atoms: int = MOST_ATOMS) -> tuple[Prototype, ...]:
     """
     record = tomllib.loads((files("phonolyte") / "data" / "prototypes.toml").read_text(encoding="utf-8"))
     excluded = set(record["exclude"].split())
-    library = _aflow() | {crystal.material_id: crystal for crystal in reference_compounds().crystals}
+    library = _aflow() | {crystal.material_id: crystal for crystal in ordered_models()}
     found = [_named(entry, library) for entry in record["prototype"]]
     known = _Shapes()
     for prototype in found:
@@ -182,19 +183,11 @@ def _named(entry: Mapping[str, Any], library: Mapping[str, Crystal]) -> Prototyp
 
 def _source(entry: Mapping[str, Any], library: Mapping[str, Crystal]) -> Crystal:
     if "from" not in entry:
-        return _primitive(*conventional_cell(dict(entry)), name=entry["name"])
+        return primitive_crystal(conventional_cell(dict(entry)))
     wanted = entry["from"]
     if wanted in library:
         return library[wanted]
     return next(crystal for name, crystal in library.items() if name.partition("/")[0] == wanted)
-
-
-def _primitive(lattice: Any, symbols: list[str], positions: Any, *, name: str) -> Crystal:
-    import spglib
-
-    elements = sorted(set(symbols))
-    cell = spglib.find_primitive((lattice, positions, [elements.index(symbol) for symbol in symbols]))
-    return Crystal.of(name, cell[0], [elements[kind] for kind in cell[2]], cell[1])
 
 
 def _unnamed(name: str, crystal: Crystal, known: _Shapes) -> Prototype:

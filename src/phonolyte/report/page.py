@@ -215,9 +215,9 @@ def _with_formulas(sentence: str) -> Any:
     from markupsafe import Markup, escape
 
     def lowered(found: re.Match[str]) -> str:
-        return re.sub(r"(\d+)", r"<sub>\1</sub>", found.group())
+        return re.sub(r"(\d+(?:\.\d+)?)", r"<sub>\1</sub>", found.group())
 
-    return Markup(re.sub(r"(?<![\w-])(?:[A-Z][a-z]?\d*){2,}(?![\w-])", lowered, str(escape(sentence))))
+    return Markup(re.sub(r"(?<![\w-])(?:[A-Z][a-z]?(?:\d+(?:\.\d+)?)?){2,}(?![\w-])", lowered, str(escape(sentence))))
 
 
 def _read(path: Path) -> str:

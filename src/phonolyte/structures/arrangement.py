@@ -185,10 +185,14 @@ def anneal(
         best_energy = energy
     ratio = (COLD_K / HOT_K) ** (1.0 / max(steps, 1))
     temperature = HOT_K * KB_EV_K
+    by_group = np.argsort(groups, kind="mergesort")  # sites of a group stand together
+    first = np.searchsorted(groups[by_group], groups)
+    size = np.searchsorted(groups[by_group], groups, side="right") - first
     for _ in range(steps if n > 1 else 0):
         temperature *= ratio
-        i, j = np.random.randint(n), np.random.randint(n)
-        if groups[i] != groups[j] or state[i] == state[j]:
+        i = np.random.randint(n)
+        j = by_group[first[i] + np.random.randint(size[i])]
+        if state[i] == state[j]:
             continue
         di, dj = q[j] - q[i], q[i] - q[j]
         delta = (di * potential[i] + dj * potential[j] + 0.5 * (matrix[i, i] * di * di + matrix[j, j] * dj * dj)

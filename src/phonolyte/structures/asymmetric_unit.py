@@ -23,6 +23,9 @@ SPLIT_POSITION_A = 0.005
 FORMULA_TOLERANCE = 5e-3
 """Share of the atoms by which the sites may miss the formula."""
 
+AMOUNT_TOLERANCE, ROUNDED = 0.005, 0.01
+"""Share, and number in a formula unit, by which an element may miss a formula with refined fractions."""
+
 COUNT_TOLERANCE = 0.02
 """Share by which the number of atoms may miss the one that formula and Z give."""
 
@@ -162,6 +165,13 @@ def _problems(contents: Contents, sizes: Sequence[int], order: int, stated: Stat
         )
     elif stated.formula and stated.z:
         atoms = sum(counts.values())
+        if _is_refined(stated.formula) and not _has_amounts(counts, stated.formula, stated.z):
+            yield StructureError(
+                "the sites do not make up the formula",
+                why=f"the file says {stated.z:g} x {stated.formula_text}, its sites give {_in_words(counts)}",
+                fix="Add the sites that are missing, or correct occupancies or formula.",
+                kind="FormulaMismatch",
+            )
         if not any(abs(atoms / wanted - 1.0) < COUNT_TOLERANCE for wanted in _atoms_stated(stated.formula, stated.z)):
             yield StructureError(
                 "the sites do not fill the cell",
@@ -204,6 +214,22 @@ def _has_formula(counts: Mapping[str, float], formula: Mapping[str, float]) -> b
     atoms, unit = sum(counts.values()), sum(formula.values())
     elements = {*counts, *formula}
     return all(abs(counts.get(e, 0.0) / atoms - formula.get(e, 0.0) / unit) <= FORMULA_TOLERANCE for e in elements)
+
+
+def _is_refined(formula: Mapping[str, float]) -> bool:
+    """Whether a formula has the fractions that were refined, and not the whole numbers that were meant."""
+    return any(abs(amount - round(amount)) > 1e-6 for amount in formula.values())
+
+
+def _has_amounts(counts: Mapping[str, float], formula: Mapping[str, float], z: float) -> bool:
+    """Whether a cell has the amounts of Z formula units, or of one: some programs write the cell as the formula."""
+    return any(
+        all(
+            abs(counts.get(e, 0.0) - units * amount) <= AMOUNT_TOLERANCE * units * amount + ROUNDED * units
+            for e, amount in formula.items()
+        )
+        for units in (z, 1.0)
+    )
 
 
 def _atoms_stated(formula: Mapping[str, float], z: float) -> list[float]:

@@ -22,12 +22,20 @@ class Ordered:
     formula
         Its formula, with fractions.
     arrangements
-        The lowest in energy first; their names are those of the material with ``-1``, ``-2``, ...
+        The lowest in energy first.
     """
 
     material_id: str
     formula: str
     arrangements: list[Arrangement]
+
+    def named(self, name: str) -> Ordered:
+        """The material under a name, its arrangements under this name with ``-1``, ``-2``, ..."""
+        arrangements = [
+            replace(each, crystal=replace(each.crystal, material_id=f"{name}-{number}"))
+            for number, each in enumerate(self.arrangements, start=1)
+        ]
+        return Ordered(name, self.formula, arrangements)
 
 
 def order_part(part: Any, settings: OrderingSettings) -> tuple[list[Ordered], list[Failure], list[Skipped]]:
@@ -44,9 +52,5 @@ def order_part(part: Any, settings: OrderingSettings) -> tuple[list[Ordered], li
         except Exception as error:  # one bad material costs one row
             failures.append(failure_of(error, name, Path(crystal.source)))
             continue
-        named = [
-            replace(each, crystal=replace(each.crystal, material_id=f"{name}-{number}"))
-            for number, each in enumerate(arrangements, start=1)
-        ]
-        ordered.append(Ordered(name, crystal.formula, named))
+        ordered.append(Ordered(name, crystal.formula, arrangements))
     return ordered, failures, reading.skipped

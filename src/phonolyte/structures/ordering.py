@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations_with_replacement, permutations, product
 from typing import Annotated, Any
 
 import numpy as np
@@ -24,11 +24,18 @@ EXCLUSION_A = 1.35
 
 HYDROGEN_EXCLUSION_A = 0.6
 
+CATION_A, CATION_EV = 2.3, 10.0
+"""Cations nearer than this repel each other, by so much (unit charges) at :data:`EXCLUSION_A` and less beyond: lithium
+ions of real conductors are 2.4 angstrom apart and more, point charges come as near as sites allow."""
+
 ALTERNATIVE_A = 2.5
 """Sites of different disorder groups of one assembly that are nearer than this cannot both be occupied."""
 
 LARGEST_CELL = 5000
 """Sites of a cell at most."""
+
+LONGEST = 3.0
+"""Longest edge of a supercell in units of its least height, unless every supercell is longer."""
 
 COMPOSITION_WEIGHT = 4.0
 """What a wrong composition counts beside atoms on wrong sites, in the choice of a supercell."""
@@ -46,14 +53,18 @@ NONMETALS = frozenset("H C N O F P S Cl Se Br I".split())
 """Elements whose compounds have to be neutral."""
 
 
+Shape = tuple[int, int, int]
+"""Repetitions of a cell along a, b and c."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderingSettings:
     """How a disordered crystal is ordered.
 
     Attributes
     ----------
-    most_sites
-        Sites of the supercell at most, empty ones among them.
+    most_sites, fewest_sites
+        Sites of the supercell at most and, as far as that allows, at least, empty ones among them.
     tolerance
         Share of the atoms that may be on other sites than the occupancies say; a quarter of it may be missing or too
         many.
@@ -68,9 +79,10 @@ class OrderingSettings:
     """
 
     most_sites: Annotated[int, "Sites of the supercell at most, empty ones among them."] = 200
+    fewest_sites: Annotated[int, "Sites of the supercell at least: small ones order too much."] = 24
     tolerance: Annotated[float, "Share of the atoms that may be on other sites than the occupancies say."] = 0.02
     adjust: Annotated[float, "Share of the mobile ions that may be added or removed for a neutral cell."] = 0.15
-    sweeps: Annotated[int, "Attempted swaps a partly occupied site."] = 400
+    sweeps: Annotated[int, "Attempted swaps a partly occupied site."] = 1000
     arrangements: Annotated[int, "Arrangements of a crystal at most."] = 5
     seed: Annotated[int, "Seed of the random numbers."] = 0
 
@@ -91,13 +103,16 @@ class Arrangement:
     crystal
         The ordered crystal.
     energy_ev
-        Electrostatic energy of the formal charges, eV an atom; NaN where there are none.
+        Electrostatic energy of the formal charges, with the repulsion of cations that are too near, eV an atom; NaN
+        where there are none.
     charge
         Charge of the cell, elementary charges; NaN where there are none.
     deviation
         Half the sum over the elements of how far their share of the atoms is off.
     shortest_a
         Shortest distance between two atoms, angstrom.
+    engine_ev
+        Energy by an engine, positions relaxed, eV an atom; NaN where there is none.
     """
 
     crystal: Crystal
@@ -105,6 +120,7 @@ class Arrangement:
     charge: float
     deviation: float
     shortest_a: float
+    engine_ev: float = float("nan")
 
 
 def order(crystal: Crystal, settings: OrderingSettings | None = None) -> list[Arrangement]:
@@ -146,13 +162,30 @@ def order(crystal: Crystal, settings: OrderingSettings | None = None) -> list[Ar
             fix="Give its primitive cell, or raise the limit.",
             kind="TooLarge",
         )
+    if not task.is_ranked:
+        nothing = np.empty(0)
+        drawn = [_anneal(task, settings, number, nothing, crystal)[1] for number in range(settings.arrangements)]
+        return _different([each for each in drawn if each is not None])
     found: dict[float, Arrangement] = {}
     for number in range(settings.arrangements):
-        known = np.array([*found] if task.is_charged else [])
-        energy, arrangement = _anneal(task, settings, number, known, crystal)
+        energy, arrangement = _anneal(task, settings, number, np.array([*found]), crystal)
         if arrangement is not None:
-            found[energy if task.is_charged else number] = arrangement
+            found[energy] = arrangement
     return [found[energy] for energy in sorted(found)]
+
+
+def _different(arrangements: Sequence[Arrangement]) -> list[Arrangement]:
+    """The arrangements less those that repeat an earlier one."""
+    from phonolyte.structures.duplicates import IDENTICAL, fingerprint
+
+    prints: list[Floats] = []
+    different = []
+    for each in arrangements:
+        own = fingerprint(each.crystal)
+        if not any(np.abs(own - other).max() < IDENTICAL for other in prints):
+            prints.append(own)
+            different.append(each)
+    return different
 
 
 def representative(crystal: Crystal) -> Crystal:
@@ -194,14 +227,18 @@ def _choose_supercell(sites: Sites, settings: OrderingSettings) -> Cell:
     Supercells of the cell that is given, of the conventional and of the primitive one are tried, so that the choice
     does not depend on how the crystal is described.
     """
-    best: tuple[tuple[float, int, float], Sites, tuple[int, int, int]] | None = None
+    best: tuple[tuple[bool, float, int, float], Sites, Shape] | None = None
     for unit in (sites, *_reduced(sites)):
-        copies, misplaced = _choose_copies(unit, settings)
-        size = copies * len(unit.shares)
-        shape, elongation = _choose_shape(unit.lattice, copies)
-        key = (max(misplaced, settings.tolerance), size, round(elongation, 3))
-        if best is None or key < best[0]:
-            best = key, unit, shape
+        for copies in range(1, max(1, settings.most_sites // len(unit.shares)) + 1):
+            misplaced = _misplaced(unit, copies)
+            shape, elongation = _choose_shape(unit.lattice, copies)
+            size = copies * len(unit.shares)
+            is_poor = elongation > LONGEST or size < settings.fewest_sites
+            key = (is_poor, max(misplaced, settings.tolerance), size, round(elongation, 3))
+            if best is None or key < best[0]:
+                best = key, unit, shape
+            if misplaced <= settings.tolerance and not is_poor:
+                break
     assert best is not None
     return _repeat(best[1], best[2])
 
@@ -221,22 +258,10 @@ def _reduced(sites: Sites) -> Iterator[Sites]:
             yield Sites(found[0], wrap(found[1]), tuple(of_kind[int(kind) - 1] for kind in found[2]))
 
 
-def _choose_copies(sites: Sites, settings: OrderingSettings) -> tuple[int, float]:
-    """Number of cells, the first that is good enough or the best, and the share of its atoms on other sites."""
-    best, least = 1, np.inf
-    for copies in range(1, max(1, settings.most_sites // len(sites.shares)) + 1):
-        misplaced = _misplaced(sites, copies)
-        if misplaced < least:
-            best, least = copies, misplaced
-        if least <= settings.tolerance:
-            break
-    return best, least
-
-
-def _choose_shape(lattice: Floats, copies: int) -> tuple[tuple[int, int, int], float]:
+def _choose_shape(lattice: Floats, copies: int) -> tuple[Shape, float]:
     """Repetitions along a, b and c of the roundest supercell, and its longest edge over its least height."""
 
-    def elongation(shape: tuple[int, int, int]) -> float:
+    def elongation(shape: Shape) -> float:
         cell = lattice * np.array(shape)[:, None]
         return float(np.linalg.norm(cell, axis=1).max() * np.linalg.norm(np.linalg.inv(cell), axis=0).max())
 
@@ -304,7 +329,7 @@ class Cell:
     copies: int
 
 
-def _repeat(sites: Sites, scaling: tuple[int, int, int]) -> Cell:
+def _repeat(sites: Sites, scaling: Shape) -> Cell:
     shifts = np.array(list(product(*map(range, scaling))), dtype=float)
     positions = ((sites.positions[:, None] + shifts[None]) / np.array(scaling)).reshape(-1, 3)
     copies = len(shifts)
@@ -320,11 +345,42 @@ def _fill(cell: Cell, sites: Sites, states: Mapping[str, float], settings: Order
         return numbers
     charge = sum(states[element] * number for filled in numbers for element, number in filled.items())
     mobile = next((ion for ion in MOBILE_IONS if ion in states and _is_partial(cell, ion)), None)
-    if mobile is None or abs(charge) < 0.5:
+    if mobile is not None and abs(charge) > 0.5:
+        wanted = -round(charge / states[mobile])
+        most = max(1, round(settings.adjust * sites.counts[mobile] * cell.copies))
+        numbers = _adjust(cell, numbers, mobile, int(np.clip(wanted, -most, most)))
+        charge = sum(states[element] * number for filled in numbers for element, number in filled.items())
+    return _exchange(cell, numbers, states, charge) if abs(charge) > 0.5 else numbers
+
+
+def _exchange(
+    cell: Cell, numbers: list[dict[str, int]], states: Mapping[str, float], charge: float
+) -> list[dict[str, int]]:
+    """Exchange one or two ions for others of their sites, or for vacancies, where that makes the cell neutral.
+
+    The exchange that comes nearest to the occupancies is made; none where no exchange is enough.
+    """
+    sizes = np.bincount(cell.kinds, minlength=len(cell.shares))
+    moves = []
+    for kind, share in enumerate(cell.shares):
+        off = {element: numbers[kind].get(element, 0) - amount * sizes[kind] for element, amount in share.items()}
+        if sum(share.values()) < 1.0 - FULL:
+            off[""] = -sum(off.values())  # vacancies
+        held = {**numbers[kind], "": sizes[kind] - sum(numbers[kind].values())}
+        for old, new in permutations(off, 2):
+            if held.get(old, 0) > 0:
+                cost = abs(off[old] - 1) - abs(off[old]) + abs(off[new] + 1) - abs(off[new])
+                moves.append((cost, kind, old, new, states.get(new, 0.0) - states.get(old, 0.0)))
+    choices = [(move,) for move in moves] + list(combinations_with_replacement(moves, 2))
+    neutral = [choice for choice in choices if abs(charge + sum(move[4] for move in choice)) < 0.5]
+    if not neutral:
         return numbers
-    wanted = -round(charge / states[mobile])
-    most = max(1, round(settings.adjust * sites.counts[mobile] * cell.copies))
-    return _adjust(cell, numbers, mobile, int(np.clip(wanted, -most, most)))
+    changed = [dict(filled) for filled in numbers]
+    for _, kind, old, new, _ in min(neutral, key=lambda choice: (sum(move[0] for move in choice), len(choice))):
+        for element, step in ((old, -1), (new, 1)):
+            if element:
+                changed[kind][element] = changed[kind].get(element, 0) + step
+    return changed if all(number >= 0 for filled in changed for number in filled.values()) else numbers
 
 
 def _is_partial(cell: Cell, ion: str) -> bool:
@@ -366,7 +422,8 @@ class Task:
     active
         (m,) sites that change.
     matrix, field
-        (m, m) interactions of unit charges at these, eV, and (m,) potential of the others, volt.
+        (m, m) interactions of unit charges at these, eV, and (m,) potential of the others, volt; with the repulsion of
+        cations.
     fixed_ev
         Energy of the others.
     excluded
@@ -388,6 +445,12 @@ class Task:
     def is_charged(self) -> bool:
         """Whether the elements have charges."""
         return bool(self.charges.any())
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether arrangements differ in energy: ions of different charge, or vacancies, share sites."""
+        kinds = np.unique(self.cell.kinds[self.active])
+        return any(len(set(self.charges[self.filling[kind]].tolist())) > 1 for kind in kinds)
 
     def energy(self, own: Ints) -> float:
         """Energy (eV) of species (m,) on the active sites."""
@@ -412,17 +475,32 @@ def _prepare(cell: Cell, filling: Sequence[Mapping[str, int]], states: Mapping[s
             active += places.tolist()
         else:
             state[places] = listed[0]
-    m, own = len(active), cell.positions[active]
+    places = np.array(active, dtype=np.int64)
+    m, own = len(places), cell.positions[places]
     matrix, field, fixed_ev = np.zeros((m, m)), np.zeros(m), 0.0
     if states:
         fixed = np.flatnonzero(state)
-        matrix = ewald_matrix(cell.lattice, own)
-        field = ewald_matrix(cell.lattice, own, cell.positions[fixed]) @ charges[state[fixed]]
+        is_cation = np.array([min(states[e] for e in share) > 0 for share in cell.shares])[cell.kinds]
+        matrix = ewald_matrix(cell.lattice, own) + _repulsion(cell, is_cation, places, places)
+        between = ewald_matrix(cell.lattice, own, cell.positions[fixed]) + _repulsion(cell, is_cation, places, fixed)
+        field = between @ charges[state[fixed]]
         fixed_ev = ewald_energy(cell.lattice, cell.positions[fixed], charges[state[fixed]])
-    places = np.array(active, dtype=np.int64)
     return Task(
         cell, elements, charges, tuple(species), state, places, matrix, field, fixed_ev, _excluded(cell, places)
     )
+
+
+def _repulsion(cell: Cell, is_cation: Flags, rows: Ints, columns: Ints) -> Floats:
+    """Matrix (m, n) of repulsions of unit charges at near sites of cations, eV: point charges alone come too near."""
+    distances = _least_distances(cell.lattice, cell.positions[rows], cell.positions[columns])
+    both = is_cation[rows][:, None] & is_cation[columns][None] & (distances > 1e-3)
+    return np.where(both, CATION_EV * np.clip((CATION_A - distances) / (CATION_A - EXCLUSION_A), 0.0, 1.0), 0.0)
+
+
+def _least_distances(lattice: Floats, rows: Floats, columns: Floats) -> Floats:
+    """Distances (m, n) of the nearest images, angstrom, in a cell that is not much sheared."""
+    offsets = rows[:, None] - columns[None]
+    return np.asarray(np.linalg.norm((offsets - np.round(offsets)) @ lattice, axis=2))
 
 
 def _anneal(
@@ -474,9 +552,7 @@ def _make_room(task: Task, state: Ints) -> int:
 
 def _excluded(cell: Cell, places: Ints) -> Flags:
     """Pairs (m, m) of places in a cell that cannot both be occupied."""
-    positions = cell.positions[places]
-    offsets = positions[:, None] - positions[None]
-    distances = np.linalg.norm((offsets - np.round(offsets)) @ cell.lattice, axis=2)
+    distances = _least_distances(cell.lattice, cell.positions[places], cell.positions[places])
     kinds = cell.kinds[places]
     hydrogen = np.array(["H" in share for share in cell.shares])[kinds]
     full = np.array([sum(share.values()) >= 1.0 - FULL for share in cell.shares])[kinds]
@@ -503,10 +579,10 @@ def _result(task: Task, own: Ints, crystal: Crystal) -> Arrangement:
     if not len(kept):
         raise StructureError("no site is occupied", fix="Check the occupancies.", kind="EmptyCell")
     species = [task.elements[place] for place in state[kept]]
+    states = {element: float(charge) for element, charge in zip(task.elements, task.charges, strict=True) if element}
     ordered = Crystal.of(
         crystal.material_id, task.cell.lattice, species, task.cell.positions[kept], properties=crystal.properties,
-        source=crystal.source, oxidation_states={e: q for e, q in zip(task.elements, task.charges, strict=True) if e}
-        if task.is_charged else crystal.oxidation_states,
+        source=crystal.source, oxidation_states=states if task.is_charged else crystal.oxidation_states,
     )  # fmt: skip
     wanted = sum_shares(task.cell.shares[kind] for kind in task.cell.kinds.tolist())
     whole = {element: float(species.count(element)) for element in set(species)}

@@ -1,4 +1,4 @@
-"""The symmetry of crystals, in words."""
+"""The symmetry of crystals: their system in words, and their primitive cell."""
 
 from __future__ import annotations
 
@@ -28,6 +28,24 @@ def crystal_system(crystal: Crystal) -> str:
     except Exception:  # newer versions raise an error of their own where older ones give None
         found = None
     return system_of(found.number) if found else "unknown"
+
+
+def primitive_crystal(crystal: Crystal) -> Crystal:
+    """The primitive cell, whose origin and orientation spglib may choose anew; of the average structure."""
+    import spglib
+
+    sites = sites_of(crystal)
+    found = spglib.find_primitive((sites.lattice, sites.positions, sites.kinds + 1), symprec=TOLERANCE_A)
+    if found is None:
+        return crystal
+    lattice, positions, kinds = found
+    shares = {int(kind) + 1: share for kind, share in zip(sites.kinds, sites.shares, strict=True)}
+    ions = [(symbol, place, part) for place, kind in enumerate(kinds) for symbol, part in shares[int(kind)].items()]
+    symbols, places, occupancies = zip(*ions, strict=True)
+    return Crystal.of(
+        crystal.material_id, lattice, symbols, positions[list(places)], occupancies=occupancies,
+        properties=crystal.properties, source=crystal.source, oxidation_states=crystal.oxidation_states,
+    )  # fmt: skip
 
 
 def system_of(space_group: int) -> str:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
 from phonolyte.errors import Failure
+from phonolyte.forces import Engine, open_engine
 from phonolyte.runs.executors import map_unordered
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.records import file_name, in_one_step
 from phonolyte.runs.run import Run
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.structures.ordering import OrderingSettings
-from phonolyte.structures.reading import Skipped, expand, notes_on_skipped
+from phonolyte.structures.reading import Skipped, expand, notes_on_skipped, renamed_note, unique_names
 from phonolyte.verbs.opening import Where, list_files, list_names, open_workers, run_options
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ def order(
     *,
     folder: str | Path = "out",
     settings: OrderingSettings | None = None,
+    rank_with: str | Engine | None = None,
+    options: Mapping[str, Any] | None = None,
     output: OutputSettings | None = None,
     executor: Where = None,
     progress: OpenBar = no_bar,
@@ -58,6 +63,9 @@ def order(
         Run folder.
     settings
         Sizes and tolerances.
+    rank_with, options
+        Engine that ranks the arrangements of each material by their energy with relaxed positions, or its name and its
+        options; default: the electrostatic energy ranks them. The crystals that are written are not relaxed.
     output, executor, progress
         As :func:`screen` takes them.
 
@@ -68,9 +76,10 @@ def order(
     """
     output, settings = output or OutputSettings(), settings or OrderingSettings()
     files, parts = list_files(inputs), expand(inputs)
+    engine = open_engine(rank_with, **dict(options or {})) if isinstance(rank_with, str) else rank_with
     record = {"inputs": list_names(inputs), "ordering": settings}
-    options = run_options(OutputSettings(figures=False, report=False, overwrite=output.overwrite))
-    with Run(folder, "order", settings=record, inputs=files, **options) as run:
+    closing = run_options(OutputSettings(figures=False, report=False, overwrite=output.overwrite))
+    with Run(folder, "order", settings=record, inputs=files, engine=engine, **closing) as run:
         with (
             open_workers(executor, most=max(1, len(parts) // FEW_FILES)) as processes,
             progress("Ordering", len(parts)) as advance,
@@ -81,10 +90,15 @@ def order(
                 failures += lost
                 skipped += others
                 advance(1)
+        names, renamed = unique_names(material.material_id for material in ordered)
+        if engine is not None:
+            with progress(f"Energies by {engine.name}", len(ordered)) as advance:
+                ordered = [_ranked(material, engine, failures, advance) for material in ordered]
+        ordered = [material.named(name) for material, name in zip(ordered, names, strict=True)]
         table = pd.DataFrame([row for material in ordered for row in _rows(material)])
         run.add_failures(failures)
         run.add_skipped(skipped)
-        for note in notes_on_skipped(skipped):
+        for note in [*notes_on_skipped(skipped), *([renamed_note(renamed)] if renamed else [])]:
             run.add_note(note)
         crystals = [each.crystal for material in ordered for each in material.arrangements]
         if crystals:
@@ -107,6 +121,21 @@ def _each(
     yield from (done[number] for number in range(len(parts)))
 
 
+def _ranked(material: Ordered, engine: Engine, failures: list[Failure], advance: Callable[[int], None]) -> Ordered:
+    """The material with its arrangements in the order of their energies by an engine; as it was where that fails."""
+    from phonolyte.forces.cells import relaxed_energy
+
+    try:
+        energies = [relaxed_energy(each.crystal.to_ase(), engine) for each in material.arrangements]
+    except Exception as error:  # one bad material costs its ranking
+        failures.append(Failure.of(error, material_id=material.material_id, stage="ranking"))
+        return material
+    finally:
+        advance(1)
+    ranked = [replace(each, engine_ev=energy) for each, energy in zip(material.arrangements, energies, strict=True)]
+    return replace(material, arrangements=sorted(ranked, key=lambda each: each.engine_ev))
+
+
 def _rows(material: Ordered) -> list[dict[str, Any]]:
     return [
         {
@@ -115,6 +144,7 @@ def _rows(material: Ordered) -> list[dict[str, Any]]:
             "ordered_from": material.formula,
             "n_atoms": len(each.crystal),
             "ordering_ev": each.energy_ev,
+            **({"engine_ev": each.engine_ev} if isfinite(each.engine_ev) else {}),
             "ordering_charge": each.charge,
             "deviation": each.deviation,
             "shortest_a": each.shortest_a,

@@ -12,7 +12,7 @@ from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.chemistry.ions import Ion
 from phonolyte.chemistry.neutrality import neutral_ions
 from phonolyte.errors import SettingsError
-from phonolyte.references import reference_compound
+from phonolyte.references import ordered_model
 from phonolyte.structures import Crystal
 from phonolyte.structures.crystal import refuse_disorder
 
@@ -102,7 +102,7 @@ def built_in(name: str) -> Crystal:
     """
     if name.lower() not in BUILT_IN:
         raise SettingsError(f"there is no prototype {name!r}", fix=f"Choose among {', '.join(BUILT_IN)}.")
-    return reference_compound(BUILT_IN[name.lower()])
+    return ordered_model(BUILT_IN[name.lower()])
 
 
 def parent_of(crystal: Crystal, sites: Mapping[str, Sequence[str | int]] | None = None, *, name: str = "") -> Parent:
