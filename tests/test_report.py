@@ -498,6 +498,32 @@ def test_the_crystal_is_drawn(opened: Opened, table: pd.DataFrame):
     assert opened.errors == []
 
 
+def test_a_disordered_crystal_is_shown_as_refined_and_as_ordered(opened: Opened, table: pd.DataFrame, run: Path):
+    row = table.set_index("material_id").loc["ref-Li6PS5Cl"]
+    opened.page.fill("#search", "ref-Li6PS5Cl")
+    opened.page.click("#window .row >> nth=0")
+    box, canvas = opened.page.locator("#card"), opened.page.locator("#card .crystal")
+    canvas.locator("canvas").first.wait_for(state="attached")
+    assert box.get_by_role("button", name="As refined").get_attribute("aria-pressed") == "true"
+    assert row["ordered_as"] in box.inner_text().replace("\n", "")
+    assert f"{row['n_orderings']} orderings" in box.inner_text()
+    for name, crystals in (("As refined", "crystals.parquet"), ("Ordered", "orderings.parquet")):
+        box.get_by_role("button", name=name).click()
+        shown = next(c for c in read(run / crystals).crystals if c.material_id == "ref-Li6PS5Cl")
+        assert f"{len(shown)} ions" in canvas.get_attribute("aria-label")
+        with opened.page.expect_download() as download:
+            opened.page.click("#cif")
+        download.value.save_as(run.parent / "saved.cif")
+        (saved,) = read(run.parent / "saved.cif").crystals
+        assert saved.amounts == pytest.approx(shown.amounts, abs=0.05)
+        assert saved.is_ordered == shown.is_ordered
+    opened.page.keyboard.press("Escape")
+    opened.page.fill("#search", "ref-LiI")
+    opened.page.click("#window .row >> nth=0")
+    assert not box.get_by_role("button", name="Ordered").count()
+    assert opened.errors == []
+
+
 def test_the_card_has_everything(opened: Opened, table: pd.DataFrame, run: Path):
     opened.page.fill("#search", "ref-LiI")
     opened.page.click("#window .row >> nth=0")

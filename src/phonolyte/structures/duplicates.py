@@ -31,7 +31,7 @@ spacing (about 0.01 angstrom): coarser than rounded coordinates, finer than most
 IDENTICAL = 1e-5
 """Below this difference two descriptions are one crystal beyond doubt."""
 
-ELEMENT_TOLERANCE, NEARNESS_TOLERANCE = 0.03, 0.05
+ELEMENT_TOLERANCE, NEARNESS_TOLERANCE = 0.02, 0.08
 """Shares by which the amount of an element, and how near it has another one, may differ between two refinements of one
 disordered crystal."""
 
