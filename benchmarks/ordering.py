@@ -24,7 +24,8 @@ from record import SHARED, keep
 from phonolyte.errors import PhonolyteError
 from phonolyte.structures import Crystal
 from phonolyte.structures.cif import blocks_with_a_cell, crystal_from_cif
-from phonolyte.structures.ordering import Arrangement, likely_states, order
+from phonolyte.structures.filling import likely_states
+from phonolyte.structures.ordering import Arrangement, order
 from phonolyte.structures.sites import sites_of
 
 PEER = 24

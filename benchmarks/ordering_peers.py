@@ -31,8 +31,10 @@ from record import RESULTS, keep
 from phonolyte.arrays import Floats, Ints
 from phonolyte.structures import Crystal, ordering, read
 from phonolyte.structures.arrangement import COLD_K, HOT_K, ewald_matrix
-from phonolyte.structures.ordering import OrderingSettings, Task, order
+from phonolyte.structures.filling import fill_sites, likely_states
+from phonolyte.structures.ordering import Task, order
 from phonolyte.structures.sites import sites_of
+from phonolyte.structures.supercells import OrderingSettings, choose_supercell
 
 IDS = "122 mtn 72f 7w5 z9y gas 9ph 9wf u0c dvn opo pwr".split()
 """Of OBELiX: argyrodite, LGPS, two garnets, LATP, two perovskites, halide, two spinels, layered sulfide, LISICON."""
@@ -159,9 +161,9 @@ def compare(crystal: Crystal, peers: dict[str, Callable[[Problem], list[Ints]]])
     """Ours by default and with longer searches, and the peers; energies in eV an atom."""
     ordering.CATION_EV = 0.0
     sites = sites_of(crystal)
-    states = ordering.likely_states(sites)
-    cell = ordering._choose_supercell(sites, SETTINGS)
-    task = ordering._prepare(cell, ordering._fill(cell, sites, states, SETTINGS), states)
+    states = likely_states(sites)
+    cell = choose_supercell(sites, SETTINGS)
+    task = ordering._prepare(cell, fill_sites(cell, sites, states, SETTINGS), states)
     problem = Problem(task, ewald_matrix(cell.lattice, cell.positions))
     uncharged = replace(task, charges=np.zeros_like(task.charges))
     chance = [ordering._anneal(uncharged, SETTINGS, seed, np.empty(0), crystal)[1] for seed in range(20)]

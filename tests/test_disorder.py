@@ -25,7 +25,8 @@ from phonolyte.runs.settings import OutputSettings
 from phonolyte.screen.funnel import rank_crystals
 from phonolyte.structures import Crystal, read
 from phonolyte.structures.duplicates import find_duplicates
-from phonolyte.structures.ordering import OrderingSettings, order, representative
+from phonolyte.structures.ordering import order, representative
+from phonolyte.structures.supercells import OrderingSettings
 from phonolyte.structures.symmetry import crystal_system
 
 FACES = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]

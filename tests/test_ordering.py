@@ -23,7 +23,8 @@ from phonolyte.errors import SettingsError, StructureError
 from phonolyte.structures import Crystal, read
 from phonolyte.structures.arrangement import anneal, ewald_matrix
 from phonolyte.structures.disordered import order_part
-from phonolyte.structures.ordering import OrderingSettings, order
+from phonolyte.structures.ordering import order
+from phonolyte.structures.supercells import OrderingSettings
 
 CUBE = np.eye(3) * 5.64
 FACES = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])

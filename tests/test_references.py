@@ -21,8 +21,9 @@ from phonolyte.references import (
     reference_compounds,
 )
 from phonolyte.structures.duplicates import find_duplicates
-from phonolyte.structures.ordering import OrderingSettings, order
+from phonolyte.structures.ordering import order
 from phonolyte.structures.sites import sites_of
+from phonolyte.structures.supercells import OrderingSettings
 
 RECORDS = {f"{record['id']} of {file}": record for file in (ORDERED, DISORDERED) for record in records(file)}
 RADIUS_A = property_table()[:, PROPERTIES.index("CovalentRadius")] / 100

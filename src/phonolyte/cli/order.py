@@ -21,7 +21,7 @@ from phonolyte.cli.terminal import (
     say,
 )
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
-from phonolyte.structures.ordering import OrderingSettings
+from phonolyte.structures.supercells import OrderingSettings
 
 
 @with_settings

@@ -17,7 +17,7 @@ from phonolyte.percolation.bond_valence import Framework, free_radii, site_energ
 from phonolyte.percolation.thresholds import thresholds
 from phonolyte.structures import Crystal
 from phonolyte.structures.crystal import wrap
-from phonolyte.structures.ordering import likely_states
+from phonolyte.structures.filling import likely_states
 from phonolyte.structures.sites import FULL, sites_of
 from phonolyte.structures.symmetry import primitive_crystal
 

@@ -10,7 +10,8 @@ import numpy as np
 from phonolyte.arrays import Floats
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, PROPERTIES, property_table
 from phonolyte.errors import StructureError
-from phonolyte.structures.crystal import SHORTEST_DISTANCE_A, wrap
+from phonolyte.structures.checks import SHORTEST_DISTANCE_A
+from phonolyte.structures.crystal import wrap
 from phonolyte.structures.space_groups import Operations, Settings, images
 from phonolyte.units import G_CM3_PER_DALTON_A3
 

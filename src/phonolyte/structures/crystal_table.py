@@ -17,7 +17,8 @@ import numpy as np
 from phonolyte.chemistry.elements import SYMBOLS
 from phonolyte.errors import ReadError, StructureError
 from phonolyte.files import LARGEST_BYTES, well_formed
-from phonolyte.structures.crystal import Crystal, atomic_number, check, plain, wrap
+from phonolyte.structures.checks import check
+from phonolyte.structures.crystal import Crystal, atomic_number, plain, wrap
 
 DISORDER = ("occupancies", "disorder_groups")
 TABLE_COLUMNS = ("material_id", "formula", "lattice", "species", "frac_coords", *DISORDER)

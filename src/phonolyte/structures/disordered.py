@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from phonolyte.errors import Failure
-from phonolyte.structures.ordering import Arrangement, OrderingSettings, order
+from phonolyte.structures.ordering import Arrangement, order
 from phonolyte.structures.reading import Skipped, failure_of, from_object, read_file
+from phonolyte.structures.supercells import OrderingSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)

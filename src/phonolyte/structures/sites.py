@@ -9,7 +9,8 @@ import numpy as np
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.errors import StructureError
-from phonolyte.structures.crystal import OVERFULL, Crystal
+from phonolyte.structures.checks import OVERFULL
+from phonolyte.structures.crystal import Crystal
 
 SAME_SITE_A = 0.1
 """Ions nearer than this share a site."""

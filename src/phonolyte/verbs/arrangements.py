@@ -18,8 +18,8 @@ from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.records import file_name, in_one_step
 from phonolyte.runs.run import Run
 from phonolyte.runs.settings import OutputSettings
-from phonolyte.structures.ordering import OrderingSettings
 from phonolyte.structures.reading import Skipped, expand, notes_on_skipped, renamed_note, unique_names
+from phonolyte.structures.supercells import OrderingSettings
 from phonolyte.verbs.opening import Where, list_files, list_names, open_workers, run_options
 
 if TYPE_CHECKING:
