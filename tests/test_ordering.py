@@ -21,7 +21,7 @@ from phonolyte.chemistry.charges import balance_nearly
 from phonolyte.cli import app
 from phonolyte.errors import SettingsError, StructureError
 from phonolyte.structures import Crystal, read
-from phonolyte.structures.arrangement import anneal, ewald_matrix
+from phonolyte.structures.arrangement import anneal, ewald_energy, ewald_matrix
 from phonolyte.structures.disordered import order_part
 from phonolyte.structures.ordering import order
 from phonolyte.structures.supercells import OrderingSettings
@@ -48,8 +48,10 @@ def test_energies_are_those_of_pymatgen(seed: int):
     structure = Structure(lattice, ["Li", "Li", "Ge", "S", "S", "S"], random.random((6, 3)))
     structure.add_oxidation_state_by_site(charges)
     matrix = ewald_matrix(np.array(lattice.matrix), structure.frac_coords)
+    energy = ewald_energy(np.array(lattice.matrix), structure.frac_coords, np.array(charges))
     assert np.allclose(matrix, matrix.T)
     assert np.array(charges) @ matrix @ charges / 2 == pytest.approx(EwaldSummation(structure).total_energy, rel=1e-5)
+    assert energy == pytest.approx(np.array(charges) @ matrix @ charges / 2)
 
 
 def test_incremental_energies_are_those_of_the_whole_sum():

@@ -7,6 +7,7 @@ background). A swap of two ions then costs two columns of A instead of a sum ove
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -56,28 +57,53 @@ def ewald_matrix(lattice: Floats, rows: Floats, columns: Floats | None = None) -
         A: charges q (elementary charges, neutral in sum) at all sites have the energy q A q / 2.
     """
     columns = rows if columns is None else columns
-    volume = abs(np.linalg.det(lattice))
-    eta = math.sqrt(math.pi) * (max(len(columns), 1) / volume**2) ** (1 / 6) / 1.3
-    reach = math.sqrt(-math.log(ACCURACY))
-    real = _real_part(lattice, rows, columns, eta, _shifts(lattice, reach / eta), reach / eta)
-    waves = _waves(lattice, 2.0 * eta * reach)
-    squares = np.einsum("ki,ki->k", waves @ _reciprocal(lattice), waves @ _reciprocal(lattice))
-    weights = np.sqrt(4.0 * math.pi / volume * np.exp(-squares / (4.0 * eta**2)) / squares)
-    own = _phases(rows, waves, weights)
-    other = own if columns is rows else _phases(columns, waves, weights)
-    return np.asarray(EV_A * (real + 2.0 * (own @ other.T) - math.pi / (volume * eta**2)))  # half of the waves
+    sums = _Sums.of(lattice, len(columns))
+    real = _real_part(lattice, rows, columns, sums.eta, sums.shifts, sums.reach)
+    own = sums.phases(rows)
+    other = own if columns is rows else sums.phases(columns)
+    return np.asarray(EV_A * (real + 2.0 * (own @ other.T) - sums.background))  # half of the waves
 
 
 def ewald_energy(lattice: Floats, frac_coords: Floats, charges: Floats) -> float:
     """Energy of charges (elementary charges), neutral in sum or over a neutral background, eV."""
-    parts = range(0, len(charges), BLOCK)
-    potentials = [ewald_matrix(lattice, frac_coords[i : i + BLOCK], frac_coords) @ charges for i in parts]
-    return float(0.5 * charges @ np.concatenate(potentials)) if potentials else 0.0
+    if not len(charges):
+        return 0.0
+    sums = _Sums.of(lattice, len(charges))
+    factors = charges @ sums.phases(frac_coords)
+    real = 0.0
+    for start in range(0, len(charges), BLOCK):
+        rows = slice(start, start + BLOCK)
+        near = _real_part(lattice, frac_coords[rows], frac_coords, sums.eta, sums.shifts, sums.reach)
+        real += float(charges[rows] @ near @ charges)
+    return float(0.5 * EV_A * (real + 2.0 * factors @ factors - sums.background * charges.sum() ** 2))
 
 
-def _phases(frac_coords: Floats, waves: Floats, weights: Floats) -> Floats:
-    phases = 2.0 * math.pi * (frac_coords @ waves.T)
-    return np.concatenate([np.cos(phases) * weights, np.sin(phases) * weights], axis=1)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sums:
+    """What both sums of a cell need: width of the Gaussians (1/angstrom), reach and cells of the real sum, waves."""
+
+    eta: float
+    reach: float
+    shifts: Floats
+    waves: Floats
+    weights: Floats
+    background: float
+
+    @classmethod
+    def of(cls, lattice: Floats, n: int) -> _Sums:
+        volume = abs(np.linalg.det(lattice))
+        eta = math.sqrt(math.pi) * (max(n, 1) / volume**2) ** (1 / 6) / 1.3
+        accuracy = math.sqrt(-math.log(ACCURACY))
+        waves = _waves(lattice, 2.0 * eta * accuracy)
+        squares = np.einsum("ki,ki->k", waves @ _reciprocal(lattice), waves @ _reciprocal(lattice))
+        weights = np.sqrt(4.0 * math.pi / volume * np.exp(-squares / (4.0 * eta**2)) / squares)
+        reach = accuracy / eta
+        return cls(eta, reach, _shifts(lattice, reach), waves, weights, math.pi / (volume * eta**2))
+
+    def phases(self, frac_coords: Floats) -> Floats:
+        """Weighted cosines and sines of all waves at positions, (n, 2 k)."""
+        phases = 2.0 * math.pi * (frac_coords @ self.waves.T)
+        return np.concatenate([np.cos(phases) * self.weights, np.sin(phases) * self.weights], axis=1)
 
 
 def _reciprocal(lattice: Floats) -> Floats:
@@ -96,7 +122,7 @@ def _waves(lattice: Floats, reach: float) -> Floats:
 def _shifts(lattice: Floats, reach: float) -> Floats:
     """Cells (k, 3) whose atoms can be nearer than `reach`, angstrom, to one whose offset lies within half a cell."""
     heights = 1.0 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
-    most = np.ceil(reach / heights + 0.5).astype(int)
+    most = np.floor(reach / heights + 0.5).astype(int)
     return np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in most), indexing="ij"), axis=-1).reshape(-1, 3) * 1.0
 
 
@@ -105,13 +131,15 @@ def _real_part(lattice: Floats, rows: Floats, columns: Floats, eta: float, shift
     """Sum of erfc(eta r) / r over images nearer than `reach`, less the energy of each Gaussian with itself."""
     total = np.zeros((len(rows), len(columns)))
     cells = shifts @ lattice
-    offset = np.empty(3)
     for i in range(len(rows)):
         for j in range(len(columns)):
+            x, y, z = 0.0, 0.0, 0.0
             for axis in range(3):
-                offset[axis] = rows[i, axis] - columns[j, axis]
-                offset[axis] -= np.round(offset[axis])
-            x, y, z = offset @ lattice
+                offset = rows[i, axis] - columns[j, axis]
+                offset -= np.round(offset)
+                x += offset * lattice[axis, 0]
+                y += offset * lattice[axis, 1]
+                z += offset * lattice[axis, 2]
             for k in range(len(cells)):
                 dx, dy, dz = x + cells[k, 0], y + cells[k, 1], z + cells[k, 2]
                 square = dx * dx + dy * dy + dz * dz
