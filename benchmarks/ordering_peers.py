@@ -9,7 +9,8 @@ that was stopped goes on: crystals in the results are not repeated.
 
 The repulsion of near cations, which no peer has, is left out of ours here.
 
-LAST_RUN
+Last run, on a machine that was shared: ours takes 0.08 s (median) and closes 97.5% (mean; at least 82%). smol takes 22
+s, and closes 99.9% of the 11 that it does within a minute. pymatgen orders 4 of 12, each to the best, in 0.06 to 27 s.
 """
 
 from __future__ import annotations
