@@ -18,7 +18,7 @@ from phonolyte.percolation.thresholds import thresholds
 from phonolyte.structures import Crystal
 from phonolyte.structures.crystal import wrap
 from phonolyte.structures.filling import likely_states
-from phonolyte.structures.sites import FULL, sites_of
+from phonolyte.structures.sites import is_full, sites_of
 from phonolyte.structures.symmetry import primitive_crystal
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def _is_open(share: Mapping[str, float], ion: str) -> bool:
     An average of the others would block every such site, where in the crystal the ion passes between them.
     """
     others = sum(part for symbol, part in share.items() if symbol != ion)
-    return ion in share and sum(share.values()) < 1.0 - FULL and 1.0 - others >= SITES_JOIN
+    return ion in share and not is_full(share) and 1.0 - others >= SITES_JOIN
 
 
 def empty_sites(cell: Atoms, ion: str, settings: PercolationSettings | None = None) -> Floats:

@@ -202,7 +202,7 @@ def write_screening(screening: Screening, criteria: Criteria, run: Run, learned:
     run.write_table("ranked.parquet", screening.table[list(TABLE)], csv=True, float_format="%.6g")
     run.write_json("funnel.json", funnel_record(screening, criteria))
     names = screening.table["material_id"].sort_index().tolist()
-    _write_crystals(screening.parts, names, run)
+    _write_crystals(screening.parts, names, run, disordered=bool(screening.table["ordered_as"].notna().any()))
     if learned is not None:
         _write_nearest(screening.parts, names, learned, run)
 
@@ -236,15 +236,14 @@ def funnel_record(screening: Screening, criteria: Criteria) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _write_crystals(parts: Sequence[Part], names: Sequence[str], run: Run) -> None:
+def _write_crystals(parts: Sequence[Part], names: Sequence[str], run: Run, *, disordered: bool) -> None:
     """Write the crystal tables part by part: the crystals, and the ordered representatives of disordered ones."""
     import pyarrow as pa
 
     if not names:
         return
     of_part = np.split(np.array(names, dtype=object), np.cumsum([part.n_read for part in parts])[:-1])
-    some = any(part.load(["ordered_as"]).column("ordered_as").null_count < part.n_read for part in parts)
-    columns = ["formula", *(CRYSTAL if some else CRYSTAL[:3])]
+    columns = ["formula", *(CRYSTAL if disordered else CRYSTAL[:3])]
     run.write_parts(
         CRYSTALS,
         (
@@ -252,7 +251,7 @@ def _write_crystals(parts: Sequence[Part], names: Sequence[str], run: Run) -> No
             for part, own in zip(parts, of_part, strict=True)
         ),
     )
-    if some:
+    if disordered:
         run.write_parts(ORDERINGS, (_orderings(part, own) for part, own in zip(parts, of_part, strict=True)))
 
 

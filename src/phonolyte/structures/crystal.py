@@ -236,13 +236,9 @@ class Crystal:
 
     def _formula_units(self) -> int:
         """Formula units in a disordered cell: what divides the number of full sites of each kind."""
-        from phonolyte.structures.sites import FULL, sites_of
+        from phonolyte.structures.sites import is_full, sites_of
 
-        sites = sites_of(self)
-        counts = np.bincount(sites.kinds)
-        first = [int(np.argmax(sites.kinds == kind)) for kind in range(len(counts))]
-        full = [sum(sites.shares[place].values()) >= 1.0 - FULL for place in first]
-        return gcd(*counts[full].tolist()) or 1
+        return gcd(*(n for kind, n in sites_of(self).kind_sizes.items() if is_full(dict(kind)))) or 1
 
     @property
     def formula(self) -> str:

@@ -20,6 +20,7 @@ from numba import njit
 from phonolyte.arrays import Floats, Ints
 from phonolyte.structures.crystal import Crystal
 from phonolyte.structures.neighbours import bin_atoms, neighbours_within
+from phonolyte.structures.sites import EXCLUSION_A
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
@@ -34,9 +35,6 @@ IDENTICAL = 1e-5
 ELEMENT_TOLERANCE, NEARNESS_TOLERANCE = 0.02, 0.08
 """Shares by which the amount of an element, and how near it has another one, may differ between two refinements of one
 disordered crystal."""
-
-EXCLUSION_A = 1.35
-"""Partly occupied sites nearer than this are alternatives, and not neighbours."""
 
 NEAREST = 24
 REACH = 2.2

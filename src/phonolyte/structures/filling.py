@@ -10,7 +10,7 @@ import numpy as np
 from phonolyte.chemistry.charges import balance_nearly, balance_states
 from phonolyte.chemistry.ions import MOBILE_IONS
 from phonolyte.errors import StructureError
-from phonolyte.structures.sites import FULL, Sites
+from phonolyte.structures.sites import Sites, is_full
 from phonolyte.structures.supercells import Cell, OrderingSettings, whole_numbers
 
 NEARLY = 0.06
@@ -70,7 +70,7 @@ def _exchange(
     moves = []
     for kind, share in enumerate(cell.shares):
         off = {element: numbers[kind].get(element, 0) - amount * sizes[kind] for element, amount in share.items()}
-        if sum(share.values()) < 1.0 - FULL:
+        if not is_full(share):
             off[""] = -sum(off.values())  # vacancies
         held = {**numbers[kind], "": sizes[kind] - sum(numbers[kind].values())}
         for old, new in permutations(off, 2):
@@ -90,7 +90,7 @@ def _exchange(
 
 
 def _is_partial(cell: Cell, ion: str) -> bool:
-    return any(ion in share and sum(share.values()) < 1.0 - FULL for share in cell.shares)
+    return any(ion in share and not is_full(share) for share in cell.shares)
 
 
 def _adjust(cell: Cell, numbers: list[dict[str, int]], ion: str, change: int) -> list[dict[str, int]]:
@@ -100,7 +100,7 @@ def _adjust(cell: Cell, numbers: list[dict[str, int]], ion: str, change: int) ->
         step = 1 if change > 0 else -1
         rooms = {}
         for kind, share in enumerate(cell.shares):
-            if ion in share and sum(share.values()) < 1.0 - FULL:
+            if ion in share and not is_full(share):
                 size = int((cell.kinds == kind).sum())
                 free = size - sum(numbers[kind].values()) if step > 0 else numbers[kind].get(ion, 0)
                 rooms[kind] = free

@@ -12,14 +12,11 @@ from phonolyte.arrays import Flags, Floats, Ints
 from phonolyte.errors import StructureError
 from phonolyte.structures.crystal import Crystal
 from phonolyte.structures.filling import fill_sites, likely_states
-from phonolyte.structures.sites import FULL, sites_of, sum_shares
+from phonolyte.structures.sites import EXCLUSION_A, is_full, sites_of, sum_shares
 from phonolyte.structures.supercells import Cell, OrderingSettings, choose_supercell, deviation, repeat
 
 METHOD = 1
 """Version of the orderings: raise it when the same crystal gives others."""
-
-EXCLUSION_A = 1.35
-"""Sites nearer than this cannot both be occupied: no two heavy atoms bond at less in a salt."""
 
 HYDROGEN_EXCLUSION_A = 0.6
 
@@ -207,7 +204,7 @@ def _prepare(cell: Cell, filling: Sequence[Mapping[str, int]], states: Mapping[s
         listed = [elements.index(element) for element, number in filled.items() for _ in range(number)]
         listed += [0] * (len(places) - len(listed))
         species.append(np.array(listed, dtype=np.int64))
-        is_partial = any(listed) and sum(cell.shares[kind].values()) < 1.0 - FULL  # it may exclude others
+        is_partial = any(listed) and not is_full(cell.shares[kind])  # it may exclude others
         if is_partial or len(set(listed)) > 1:
             active += places.tolist()
         else:
@@ -292,7 +289,7 @@ def _excluded(cell: Cell, places: Ints) -> Flags:
     distances = _least_distances(cell.lattice, cell.positions[places], cell.positions[places])
     kinds = cell.kinds[places]
     hydrogen = np.array(["H" in share for share in cell.shares])[kinds]
-    full = np.array([sum(share.values()) >= 1.0 - FULL for share in cell.shares])[kinds]
+    full = np.array([is_full(share) for share in cell.shares])[kinds]
     limits = np.where(hydrogen[:, None] | hydrogen[None], HYDROGEN_EXCLUSION_A, EXCLUSION_A)
     near = (distances < limits) & ~(full[:, None] | full[None])  # there is no way around a full site
     if cell.groups:

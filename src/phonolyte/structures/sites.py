@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,13 +11,20 @@ import numpy as np
 from phonolyte.arrays import Floats, Ints
 from phonolyte.errors import StructureError
 from phonolyte.structures.checks import OVERFULL
-from phonolyte.structures.crystal import Crystal
+from phonolyte.structures.crystal import Crystal, wrap
 
 SAME_SITE_A = 0.1
 """Ions nearer than this share a site."""
 
+EXCLUSION_A = 1.35
+"""Sites nearer than this cannot both be occupied, unless full: no two heavy atoms bond at less in a salt."""
+
 FULL = 1e-3
 """Share by which occupancies may miss 1 where the site counts as full."""
+
+
+Kind = tuple[tuple[str, float], ...]
+"""What makes sites equal: elements and their shares."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,13 +56,33 @@ class Sites:
     @property
     def kinds(self) -> Ints:
         """Kind of each site (n,): sites with the same shares are of one kind."""
-        keys: dict[tuple[tuple[str, float], ...], int] = {}
-        return np.array([keys.setdefault(key_of(share), len(keys)) for share in self.shares], dtype=np.int64)
+        keys: dict[Kind, int] = {}
+        return np.array([keys.setdefault(_kind_of(share), len(keys)) for share in self.shares], dtype=np.int64)
+
+    @property
+    def kind_sizes(self) -> dict[Kind, int]:
+        """Number of sites of each kind, in the order of the kinds."""
+        return dict(Counter(map(_kind_of, self.shares)))
+
+    @property
+    def spglib_cell(self) -> tuple[Floats, Floats, Ints]:
+        """Lattice, positions and kinds, from 1 on, as spglib takes them."""
+        return self.lattice, self.positions, self.kinds + 1
+
+    def in_cell(self, cell: tuple[Floats, Floats, Ints]) -> Sites:
+        """The sites of another cell that spglib made of :attr:`spglib_cell`."""
+        lattice, positions, kinds = cell
+        shares = dict(zip(self.kinds.tolist(), self.shares, strict=True))
+        return Sites(lattice, wrap(positions), tuple(shares[int(kind) - 1] for kind in kinds))
 
 
-def key_of(share: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
-    """What makes sites equal: elements and their shares."""
+def _kind_of(share: Mapping[str, float]) -> Kind:
     return tuple(sorted((element, round(amount, 6)) for element, amount in share.items()))
+
+
+def is_full(share: Mapping[str, float]) -> bool:
+    """Whether nothing is left of a site."""
+    return sum(share.values()) >= 1.0 - FULL
 
 
 def sum_shares(shares: Iterable[Mapping[str, float]]) -> dict[str, float]:

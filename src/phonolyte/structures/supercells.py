@@ -11,8 +11,7 @@ import numpy as np
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.errors import SettingsError
-from phonolyte.structures.crystal import wrap
-from phonolyte.structures.sites import FULL, Sites, key_of
+from phonolyte.structures.sites import FULL, Sites
 
 LONGEST = 3.0
 """Longest edge of a supercell in units of its least height, unless every supercell is longer."""
@@ -104,13 +103,12 @@ def _reduced(sites: Sites) -> Iterator[Sites]:
 
     if sites.groups:  # spglib would mix up which of them belong together
         return
-    kinds, shares = sites.kinds, sites.shares
-    of_kind = {int(kind): shares[place] for place, kind in enumerate(kinds)}
     for to_primitive in (False, True):
-        cell = (sites.lattice, sites.positions, kinds + 1)
-        found = spglib.standardize_cell(cell, to_primitive=to_primitive, no_idealize=True, symprec=SYMPREC_A)
+        found = spglib.standardize_cell(
+            sites.spglib_cell, to_primitive=to_primitive, no_idealize=True, symprec=SYMPREC_A
+        )
         if found is not None:
-            yield Sites(found[0], wrap(found[1]), tuple(of_kind[int(kind) - 1] for kind in found[2]))
+            yield sites.in_cell(found)
 
 
 def _choose_shape(lattice: Floats, copies: int) -> tuple[Shape, float]:
@@ -132,7 +130,7 @@ def _misplaced(sites: Sites, copies: int) -> float:
     Atoms that the composition has too many or too few of count :data:`COMPOSITION_WEIGHT` times.
     """
     off, total = 0.0, {element: -amount * copies for element, amount in sites.counts.items()}
-    for share, n in _kinds(sites).items():
+    for share, n in sites.kind_sizes.items():
         whole = whole_numbers(dict(share), n * copies)
         exact = {element: amount * n * copies for element, amount in share}
         exact[""] = n * copies - sum(exact.values())
@@ -149,15 +147,6 @@ def deviation(wanted: Mapping[str, float], whole: Mapping[str, float]) -> float:
     a, b = sum(wanted.values()), sum(whole.values())
     elements = {*wanted, *whole}
     return 0.5 * sum(abs(wanted.get(e, 0.0) / a - whole.get(e, 0.0) / b) for e in elements) if a and b else 1.0
-
-
-def _kinds(sites: Sites) -> dict[tuple[tuple[str, float], ...], int]:
-    """Number of sites of each kind: those with the same shares."""
-    kinds: dict[tuple[tuple[str, float], ...], int] = {}
-    for share in sites.shares:
-        key = key_of(share)
-        kinds[key] = kinds.get(key, 0) + 1
-    return kinds
 
 
 def whole_numbers(share: Mapping[str, float], n: int) -> dict[str, int]:
@@ -180,4 +169,4 @@ def repeat(sites: Sites, scaling: Shape) -> Cell:
     copies = len(shifts)
     groups = tuple(group for group in sites.groups for _ in range(copies))
     lattice, kinds = sites.lattice * np.array(scaling)[:, None], np.repeat(sites.kinds, copies)
-    return Cell(lattice, positions, kinds, groups, tuple(map(dict, _kinds(sites))), copies)
+    return Cell(lattice, positions, kinds, groups, tuple(map(dict, sites.kind_sizes)), copies)

@@ -22,9 +22,8 @@ def crystal_system(crystal: Crystal) -> str:
     """
     import spglib
 
-    sites = sites_of(crystal)
     try:
-        found = spglib.get_symmetry_dataset((sites.lattice, sites.positions, sites.kinds + 1), symprec=TOLERANCE_A)
+        found = spglib.get_symmetry_dataset(sites_of(crystal).spglib_cell, symprec=TOLERANCE_A)
     except Exception:  # newer versions raise an error of their own where older ones give None
         found = None
     return system_of(found.number) if found else "unknown"
@@ -35,15 +34,14 @@ def primitive_crystal(crystal: Crystal) -> Crystal:
     import spglib
 
     sites = sites_of(crystal)
-    found = spglib.find_primitive((sites.lattice, sites.positions, sites.kinds + 1), symprec=TOLERANCE_A)
+    found = spglib.find_primitive(sites.spglib_cell, symprec=TOLERANCE_A)
     if found is None:
         return crystal
-    lattice, positions, kinds = found
-    shares = {int(kind) + 1: share for kind, share in zip(sites.kinds, sites.shares, strict=True)}
-    ions = [(symbol, place, part) for place, kind in enumerate(kinds) for symbol, part in shares[int(kind)].items()]
+    cell = sites.in_cell(found)
+    ions = [(symbol, place, part) for place, share in enumerate(cell.shares) for symbol, part in share.items()]
     symbols, places, occupancies = zip(*ions, strict=True)
     return Crystal.of(
-        crystal.material_id, lattice, symbols, positions[list(places)], occupancies=occupancies,
+        crystal.material_id, cell.lattice, symbols, cell.positions[list(places)], occupancies=occupancies,
         properties=crystal.properties, source=crystal.source, oxidation_states=crystal.oxidation_states,
     )  # fmt: skip
 
