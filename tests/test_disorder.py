@@ -208,12 +208,20 @@ def test_a_screen_ranks_disordered_crystals_and_keeps_their_orderings(tmp_path: 
     assert table.loc["mixed", "n_orderings"] == len(order(MIXED))
     assert table.loc["mixed", "ordered_as"] == representative(MIXED).cell_formula
     assert table.loc["whole", "ordered_as"] is None
+    assert table.loc["bad", "ordered_as"] is None
     assert [(failure.material_id, failure.error) for failure in result.failures] == [("bad", "NotNeutral")]
     kept = {crystal.material_id: crystal for crystal in read(tmp_path / "run").crystals}
     assert same(kept["mixed"], MIXED)
     assert kept["whole"].is_ordered
     (ordering,) = read(tmp_path / "run" / "orderings.parquet").crystals
     assert same(ordering, representative(MIXED))
+
+
+def test_a_screen_keeps_the_disorder_of_what_cannot_be_ordered(tmp_path: Path):
+    bad = salt({"Na": 0.3}, "bad")
+    verbs.screen([bad], folder=tmp_path / "run", output=PLAIN)
+    (kept,) = read(tmp_path / "run").crystals
+    assert same(kept, bad)
 
 
 def test_a_screen_without_disorder_writes_what_it_wrote(tmp_path: Path):

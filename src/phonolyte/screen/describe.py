@@ -28,7 +28,7 @@ from phonolyte.structures.duplicates import fingerprint
 from phonolyte.structures.families import family
 from phonolyte.structures.reading import Skipped
 
-METHOD = 2
+METHOD = 3
 """Version of what is computed of a crystal: raise it when the same crystal gives another row."""
 
 CRYSTAL = ("lattice", "species", "frac_coords", *DISORDER)
@@ -161,6 +161,7 @@ def _describe(
         "elements_high": np.array([element_mask(crystal)[1] for crystal in crystals], dtype=np.uint64),
         "fingerprint": _list_column([np.asarray(values) for values in run(fingerprint, crystals)]),
         "own_source": [crystal.source for crystal in crystals],
+        "disordered": [not crystal.is_ordered for crystal in crystals],
         **_representatives(crystals, ordered),
     }
     for name in PROPERTY_COLUMNS:
@@ -192,7 +193,8 @@ def _representatives(crystals: Sequence[Crystal], ordered: Sequence[Crystal]) ->
     kinds = (pa.list_(pa.float64()), pa.list_(pa.string()), pa.list_(pa.float64()))
     own = (name.removeprefix("ordered_") for name in ORDERED)
     contents = [
-        each.cell_formula if not crystal.is_ordered else None for crystal, each in zip(crystals, ordered, strict=True)
+        each.cell_formula if each.is_ordered and not crystal.is_ordered else None
+        for crystal, each in zip(crystals, ordered, strict=True)
     ]
     columns = {
         name: pa.array([row.get(key) for row in rows], kind)

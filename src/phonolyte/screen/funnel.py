@@ -43,7 +43,7 @@ TABLE = (
 
 KEPT = (
     "material_id", "formula", "family", "n_atoms", "volume_per_atom_a3", "band_center_mev", "lower_mev", "upper_mev",
-    "in_domain", "n_orderings", "ordered_as", *PROPERTY_COLUMNS, "elements_low", "elements_high",
+    "in_domain", "n_orderings", "disordered", "ordered_as", *PROPERTY_COLUMNS, "elements_low", "elements_high",
 )  # fmt: skip
 """Columns of a part that the ranking needs."""
 
@@ -202,7 +202,7 @@ def write_screening(screening: Screening, criteria: Criteria, run: Run, learned:
     run.write_table("ranked.parquet", screening.table[list(TABLE)], csv=True, float_format="%.6g")
     run.write_json("funnel.json", funnel_record(screening, criteria))
     names = screening.table["material_id"].sort_index().tolist()
-    _write_crystals(screening.parts, names, run, disordered=bool(screening.table["ordered_as"].notna().any()))
+    _write_crystals(screening.parts, names, run, disordered=bool(screening.table["disordered"].any()))
     if learned is not None:
         _write_nearest(screening.parts, names, learned, run)
 

@@ -24,7 +24,7 @@ def find_repeats(table: pd.DataFrame, parts: Sequence[Part]) -> Any:
     Parameters
     ----------
     table
-        Rows of all crystals in the order of the input, with `material_id`, `formula`, `ordered_as`, `elements_low` and
+        Rows of all crystals in the order of the input, with `material_id`, `formula`, `disordered`, `elements_low` and
         `elements_high`.
     parts
         Described batches that they come from, with their fingerprints and crystals.
@@ -45,7 +45,7 @@ def find_repeats(table: pd.DataFrame, parts: Sequence[Part]) -> Any:
 
 def _comparable(table: pd.DataFrame) -> pd.Series:
     """What crystals that may be one have in common: the formula, or the elements of disordered ones."""
-    disordered = table["ordered_as"].notna()
+    disordered = table["disordered"]
     if not disordered.any():
         return table["formula"]
     elements = table["elements_low"].astype(str) + " " + table["elements_high"].astype(str)
