@@ -161,7 +161,7 @@ def _describe(
         "elements_high": np.array([element_mask(crystal)[1] for crystal in crystals], dtype=np.uint64),
         "fingerprint": _list_column([np.asarray(values) for values in run(fingerprint, crystals)]),
         "own_source": [crystal.source for crystal in crystals],
-        "disordered": [not crystal.is_ordered for crystal in crystals],
+        "disordered": np.array([not crystal.is_ordered for crystal in crystals], dtype=bool),
         **_representatives(crystals, ordered),
     }
     for name in PROPERTY_COLUMNS:
