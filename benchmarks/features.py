@@ -32,7 +32,7 @@ from matminer.featurizers.structure import (
 from pymatgen.core.structure import Structure
 from record import SHARED, keep
 
-from phonolyte.features import featurize
+from phonolyte.features import Magpie, featurize
 from phonolyte.structures import as_crystal
 
 REPEATS = 7
@@ -57,11 +57,11 @@ def main() -> None:
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else SHARED / "reference" / "structures.json"
     structures = [Structure.from_dict(record) for record in json.loads(path.read_text()).values()]
     crystals = [as_crystal(structure, material_id=str(i)) for i, structure in enumerate(structures)]
-    featurize(crystals, convention="matminer")  # compiled functions are loaded once in a process
+    featurize(crystals, sets=(Magpie("matminer"),))  # compiled functions are loaded once in a process
     ours = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        table, failures = featurize(crystals, convention="matminer")
+        table, failures = featurize(crystals, sets=(Magpie("matminer"),))
         ours.append(time.perf_counter() - start)
     assert not failures
 

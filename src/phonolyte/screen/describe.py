@@ -15,7 +15,7 @@ import pandas as pd
 from phonolyte.arrays import Floats
 from phonolyte.errors import Failure
 from phonolyte.features import featurize_orderings
-from phonolyte.features.magpie import mean_over_orderings
+from phonolyte.features.feature_sets import mean_over_orderings
 from phonolyte.models import BandCenterModel
 from phonolyte.models.nearest import Learned
 from phonolyte.runs.digest import digest_of

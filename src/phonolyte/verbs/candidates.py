@@ -129,7 +129,7 @@ def features(
     SettingsError
         For a file of another kind.
     """
-    from phonolyte.features import featurize
+    from phonolyte.features import Magpie, featurize
     from phonolyte.runs.records import write_csv, write_failure_table, write_parquet
 
     path = Path(file).expanduser() if file else None
@@ -139,7 +139,7 @@ def features(
         make_folder(path.parent)
     reading = read_inputs(inputs, executor)
     with open_workers(executor, threads=True) as threads, progress("Features", len(reading.crystals)) as advance:
-        table, failures = featurize(reading.crystals, convention=convention, executor=threads, progress=advance)
+        table, failures = featurize(reading.crystals, sets=(Magpie(convention),), executor=threads, progress=advance)
     formulas = {crystal.material_id: crystal.formula for crystal in reading.crystals}
     table.insert(0, "formula", [formulas[name] for name in table.index])
     lost = [*reading.failures, *failures]
