@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from crystals import TRICLINIC
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core.structure import Structure
@@ -15,14 +16,6 @@ from phonolyte.errors import StructureError
 from phonolyte.features import MagpieFeatures, feature_names, featurize
 from phonolyte.features.tessellation import tessellate
 from phonolyte.structures import Crystal, read
-
-TRICLINIC = Crystal.of(
-    "triclinic",
-    [[5.1, 0.2, -0.4], [1.3, 4.7, 0.3], [-0.6, 1.1, 6.2]],
-    ["Li", "P", "S", "S", "O", "Li", "Cl"],
-    [[0.02, 0.1, 0.05], [0.5, 0.45, 0.5], [0.3, 0.7, 0.25], [0.75, 0.2, 0.7],
-     [0.6, 0.75, 0.8], [0.1, 0.4, 0.7], [0.9, 0.8, 0.4]],
-)  # fmt: skip
 
 MAGPIE_DROPS_FACES = {
     ("mp-3748", "min_NeighDiff_shell1_NdValence"),

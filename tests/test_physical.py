@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from crystals import TRICLINIC
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,14 +11,6 @@ from phonolyte.features import Physical, PhysicalFeatures, featurize
 from phonolyte.features.physical import QUANTITIES, REFERENCE, WHOLE, logarithmic, physical_blocks, physical_names
 from phonolyte.features.springs import N_QUANTITIES, elemental_table
 from phonolyte.structures import Crystal
-
-TRICLINIC = Crystal.of(
-    "triclinic",
-    [[5.1, 0.2, -0.4], [1.3, 4.7, 0.3], [-0.6, 1.1, 6.2]],
-    ["Li", "P", "S", "S", "O", "Li", "Cl"],
-    [[0.02, 0.1, 0.05], [0.5, 0.45, 0.5], [0.3, 0.7, 0.25], [0.75, 0.2, 0.7],
-     [0.6, 0.75, 0.8], [0.1, 0.4, 0.7], [0.9, 0.8, 0.4]],
-)  # fmt: skip
 
 ROCK_SALT = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) / 2.0
 

@@ -10,6 +10,7 @@ from importlib.resources import files
 import numpy as np
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.errors import StructureError
 
 SYMBOLS = (
     "X H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb "
@@ -74,6 +75,36 @@ def common_oxidation_states() -> Ints:
     from pymatgen.core.periodic_table import Element
 
     return _state_table([Element(row["symbol"]).common_oxidation_states for row in _rows()])
+
+
+def require_elemental_data(numbers: Ints, table: Floats, names: Sequence[str], *, fix: str) -> None:
+    """Refuse elements that a table lacks values of.
+
+    Parameters
+    ----------
+    numbers
+        (n,) atomic numbers.
+    table
+        (Z + 1, m) elemental data; NaN where there is no value.
+    names
+        What the m columns are.
+    fix
+        What to do about it.
+
+    Raises
+    ------
+    StructureError
+        Names the first such element and what is missing.
+    """
+    for z in np.unique(numbers):
+        missing = np.flatnonzero(np.isnan(table[z]))
+        if len(missing):
+            raise StructureError(
+                f"no elemental data for {SYMBOLS[z]}",
+                why=f"{', '.join(names[i] for i in missing.tolist())} of {SYMBOLS[z]} is not tabulated",
+                fix=fix,
+                kind="MissingElementalData",
+            )
 
 
 def _state_table(states: Sequence[Sequence[str | float]]) -> Ints:

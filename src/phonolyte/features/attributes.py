@@ -58,9 +58,15 @@ def attributes(
     values[12:15] = warren_cowley(tessellation, classes, counts, matminer)
     _neighbour_differences(tessellation, classes, properties[elements], values[16:N_STRUCTURE])
     composition_attributes(elements, counts, properties, states, matminer, values[N_STRUCTURE:N_MAGPIE])
-    for i in range(N_ATTRIBUTES):
-        values[i] = np.round(values[i], DECIMALS) + 0.0  # no negative zeros
+    round_values(values)
     return values
+
+
+@njit(cache=True, nogil=True)
+def round_values(values: Floats) -> None:
+    """Round columns (m,) in place to :data:`DECIMALS`, without negative zeros."""
+    for i in range(len(values)):
+        values[i] = np.round(values[i], DECIMALS) + 0.0
 
 
 @njit(cache=True, nogil=True)

@@ -11,13 +11,12 @@ from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.elements import (
     ATOMIC_NUMBERS,
     PROPERTIES,
-    SYMBOLS,
     common_oxidation_states,
     imputed_property_table,
     magpie_oxidation_states,
     property_table,
+    require_elemental_data,
 )
-from phonolyte.errors import StructureError
 from phonolyte.features.attributes import (
     CAN_FORM_IONIC,
     N_COMPOSITION,
@@ -103,7 +102,8 @@ class Magpie:
         StructureError
             Names the element and what is missing.
         """
-        _require_elemental_data(crystal, self._elemental[0])
+        fix = "Leave the compound out (matminer's convention puts in the mean of all elements)."
+        require_elemental_data(crystal.numbers, self._elemental[0], PROPERTIES, fix=fix)
 
     def values(self, ordered: Crystal, given: Crystal) -> Floats:
         """Features (271,), or (273,), of one ordering of a crystal, with statistics of the true composition."""
@@ -125,15 +125,3 @@ def _composition(crystal: Crystal, properties: Floats, states: Ints, matminer: b
     values = np.empty(N_COMPOSITION)
     composition_attributes(elements, counts, properties, states, matminer, values)
     return values
-
-
-def _require_elemental_data(crystal: Crystal, properties: Floats) -> None:
-    for z in np.unique(crystal.numbers):
-        missing = np.flatnonzero(np.isnan(properties[z]))
-        if len(missing):
-            raise StructureError(
-                f"no elemental data for {SYMBOLS[z]}",
-                why=f"{', '.join(PROPERTIES[i] for i in missing)} of {SYMBOLS[z]} is not tabulated",
-                fix="Leave the compound out (matminer's convention puts in the mean of all elements).",
-                kind="MissingElementalData",
-            )

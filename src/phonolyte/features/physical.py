@@ -15,10 +15,12 @@ import numpy as np
 from numba import njit
 
 from phonolyte.arrays import Flags, Floats, Ints
-from phonolyte.chemistry.elements import SYMBOLS
+from phonolyte.chemistry.elements import require_elemental_data
 from phonolyte.dos.bonds import MEV
 from phonolyte.errors import StructureError
+from phonolyte.features.attributes import round_values
 from phonolyte.features.springs import (
+    ELEMENTAL,
     EV_PER_MDYN_A,
     LINDEMANN,
     N_QUANTITIES,
@@ -28,9 +30,6 @@ from phonolyte.features.springs import (
 )
 from phonolyte.structures import Crystal
 from phonolyte.units import G_CM3_PER_DALTON_A3, KB_EV_K
-
-DECIMALS = 10
-"""Columns are rounded to this many decimals, as Magpie's are."""
 
 GPA_PER_MDYN_A2 = 1000.0
 """One mdyn/angstrom^2 in GPa."""
@@ -194,8 +193,7 @@ def physical_values(
     whole[7] = MEV * (6.0 * math.pi**2 / volume) ** (1.0 / 3.0) * math.sqrt(bulk * volume / mass.mean())
     thermal = 3.0 * KB_EV_K * melting / EV_PER_MDYN_A
     whole[8] = MEV * math.sqrt(thermal / mass.mean()) / (LINDEMANN * volume ** (1.0 / 3.0))
-    for i in range(N_PHYSICAL):
-        values[i] = np.round(values[i], DECIMALS) + 0.0  # no negative zeros
+    round_values(values)
     return values
 
 
@@ -215,15 +213,7 @@ class Physical:
         StructureError
             Names the element.
         """
-        elemental = elemental_table()
-        for z in np.unique(crystal.numbers):
-            if np.isnan(elemental[z]).any():
-                raise StructureError(
-                    f"no elemental data for {SYMBOLS[z]}",
-                    why="radius, electronegativity or melting point is not tabulated",
-                    fix="Leave the compound out.",
-                    kind="MissingElementalData",
-                )
+        require_elemental_data(crystal.numbers, elemental_table(), ELEMENTAL, fix="Leave the compound out.")
 
     def values(self, ordered: Crystal, given: Crystal) -> Floats:
         """Columns (N_PHYSICAL,) of one ordering of a crystal.

@@ -40,6 +40,12 @@ FAINTEST = 1e-3
 TRANSVERSE = 0.1
 """Stiffness of a spring across its direction, relative to that along it."""
 
+ELEMENTAL = (
+    "mass", "bond-valence size", "bond-valence electronegativity", "covalent radius", "electronegativity",
+    "share in Badger's d", "melting point",
+)  # fmt: skip
+"""Columns of :func:`elemental_table`."""
+
 N_QUANTITIES = 30
 """Numbers that :func:`site_quantities` gives of each site."""
 

@@ -16,12 +16,12 @@ from numba import njit
 from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.elements import magpie_oxidation_states, property_table
 from phonolyte.features.attributes import (
-    DECIMALS,
     N_MAGPIE,
     N_PROPERTIES,
     N_STRUCTURE,
     composition_attributes,
     geometry,
+    round_values,
     warren_cowley,
 )
 from phonolyte.features.tessellation import Tessellation, tessellate
@@ -142,8 +142,7 @@ def _features(
         _differences(numbers[row], slot_of_kind, share, weight, properties, out[16:N_STRUCTURE])
         k = _merged(numbers[row], counts, elements, totals)
         composition_attributes(elements[:k], totals[:k], properties, states, False, out[N_STRUCTURE:])
-        for i in range(N_MAGPIE):
-            out[i] = np.round(out[i], DECIMALS) + 0.0
+        round_values(out)
     return values
 
 
