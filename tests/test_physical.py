@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from phonolyte.errors import StructureError
 from phonolyte.features import Physical, PhysicalFeatures, featurize
 from phonolyte.features.physical import QUANTITIES, REFERENCE, WHOLE, logarithmic, physical_blocks, physical_names
-from phonolyte.features.springs import N_QUANTITIES, elemental_table
+from phonolyte.features.springs import N_HARMONICS, N_QUANTITIES, ORDERS, eigenvalues, elemental_table, harmonics
 from phonolyte.structures import Crystal
 
 ROCK_SALT = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) / 2.0
@@ -124,6 +124,31 @@ def test_diamond_has_four_neighbours_at_the_corners_of_a_tetrahedron():
     assert table["mean_bond_order_3"] == pytest.approx(0.745**2, abs=1e-3)
     assert table["mean_bond_order_4"] == pytest.approx(0.509**2, abs=1e-3)
     assert table["mean_bond_order_6"] == pytest.approx(0.628**2, abs=1e-3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000))
+def test_products_of_harmonics_are_legendre_polynomials(seed: int):
+    rows = np.zeros((2, 10))
+    rows[:, 1:4] = np.random.default_rng(seed).normal(size=(2, 3))
+    rows[:, 1:4] /= np.linalg.norm(rows[:, 1:4], axis=1, keepdims=True)
+    angular = np.empty((2, N_HARMONICS))
+    for row in range(2):
+        harmonics(rows, row, angular)
+    cosine = rows[0, 1:4] @ rows[1, 1:4]
+    ends = np.cumsum([2 * order + 1 for order in ORDERS])
+    for order, products in zip(ORDERS, np.split(angular[0] * angular[1], ends[:-1]), strict=True):
+        expected = np.polynomial.Legendre.basis(order)(cosine)
+        assert products.sum() == pytest.approx(expected, abs=1e-13)
+
+
+@pytest.mark.parametrize("gap", [1.0, 1e-3, 1e-7, 1e-12, 0.0])
+@pytest.mark.parametrize("values", [(1.0, 1.0, 3.0), (1.0, 3.0, 3.0), (2.0, 2.0, 2.0)])
+def test_eigenvalues_are_exact_where_they_nearly_coincide(values: tuple[float, float, float], gap: float):
+    rotation, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))
+    exact = np.sort(np.array(values) + np.array([0.0, gap, 0.0]))
+    t = rotation @ np.diag(exact) @ rotation.T
+    assert eigenvalues(t[0, 0], t[1, 1], t[2, 2], t[0, 1], t[0, 2], t[1, 2]) == pytest.approx(exact, abs=5e-15)
 
 
 def test_names_blocks_and_logarithms_belong_together():

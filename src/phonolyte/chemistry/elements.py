@@ -96,6 +96,8 @@ def require_elemental_data(numbers: Ints, table: Floats, names: Sequence[str], *
     StructureError
         Names the first such element and what is missing.
     """
+    if not np.isnan(table[numbers]).any():
+        return
     for z in np.unique(numbers):
         missing = np.flatnonzero(np.isnan(table[z]))
         if len(missing):

@@ -9,6 +9,7 @@ and order of one crystal.
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,7 +130,8 @@ N_PHYSICAL = len(STATISTICS) * N_QUANTITIES + len(WHOLE)
 REFERENCE = "mean_axial_frequency_mev"
 """The column that follows the band center best (correlation of the logarithms 0.98): models learn the quotient."""
 
-_NEVER_ZERO = np.array([quantity.positive for quantity in QUANTITIES])
+NEVER_ZERO = np.array([quantity.positive for quantity in QUANTITIES])
+"""Whether the spread of each quantity of a site is relative to its mean."""
 
 
 def physical_names() -> list[str]:
@@ -171,30 +173,103 @@ def physical_values(
     never_zero
         (N_QUANTITIES,) whether the spread of a quantity is relative to its mean.
     """
+    elements = np.unique(numbers)
+    counts = np.bincount(np.searchsorted(elements, numbers))
     sites = site_quantities(lattice, frac_coords, numbers, elemental)
     values = np.empty(N_PHYSICAL)
-    for q in range(N_QUANTITIES):
-        column = sites[:, q].copy()
-        values[4 * q], values[4 * q + 2], values[4 * q + 3] = column.mean(), column.min(), column.max()
-        values[4 * q + 1] = column.std() / (values[4 * q] if never_zero[q] else 1.0)
-    n = len(numbers)
-    volume = abs(np.linalg.det(lattice)) / n
-    mass, radii = sites[:, 0].copy(), elemental[numbers, 3]
-    stiffness, melting = values[4 * STIFFNESS], elemental[numbers, 6].mean()
+    volume = abs(np.linalg.det(lattice)) / len(numbers)
+    crystal_columns(sites, np.ones(len(numbers)), elemental, elements, counts, volume, never_zero, values)
+    return values
+
+
+@njit(cache=True, nogil=True)
+def crystal_columns(
+    sites: Floats, copies: Floats, elemental: Floats, elements: Ints, counts: Ints, volume: float, never_zero: Flags,
+    values: Floats,
+) -> None:  # fmt: skip
+    """All columns of a crystal with n atoms, into `values` (N_PHYSICAL,).
+
+    Parameters
+    ----------
+    sites, copies
+        (k, N_QUANTITIES) quantities of each kind of site, and (k,) how many there are of it.
+    elemental
+        What :func:`phonolyte.features.springs.elemental_table` gives.
+    elements, counts
+        (s,) atomic numbers, and how many atoms there are of each; an element may stand there more than once.
+    volume
+        Volume an atom, angstrom^3.
+    never_zero
+        (N_QUANTITIES,) whether the spread of a quantity is relative to its mean.
+    """
+    n = copies.sum()
+    _site_statistics(sites, copies / n, never_zero, values)
+    mass = inverse_mass = root_mass = log_mass = radii = melting = 0.0
+    for t in range(len(elements)):
+        m, share = elemental[elements[t], 0], counts[t] / n
+        mass += share * m
+        inverse_mass += share / m
+        root_mass += share / math.sqrt(m)
+        log_mass += share * math.log(m)
+        radii += share * elemental[elements[t], 3] ** 3
+        melting += share * elemental[elements[t], 6]
+    stiffness = values[4 * STIFFNESS]
     bulk = stiffness / (18.0 * volume)
+    length = volume ** (1.0 / 3.0)
     whole = values[4 * N_QUANTITIES :]
     whole[0] = volume
-    whole[1] = mass.mean() / volume * G_CM3_PER_DALTON_A3
-    whole[2] = 4.0 / 3.0 * math.pi * (radii**3).mean() / volume
-    whole[3] = np.exp(np.log(mass).mean())
-    whole[4] = 1.0 / (1.0 / mass).mean()
-    whole[5] = (1.0 / np.sqrt(mass)).mean() ** -2.0
+    whole[1] = mass / volume * G_CM3_PER_DALTON_A3
+    whole[2] = 4.0 / 3.0 * math.pi * radii / volume
+    whole[3] = math.exp(log_mass)
+    whole[4] = 1.0 / inverse_mass
+    whole[5] = 1.0 / (root_mass * root_mass)
     whole[6] = bulk * GPA_PER_MDYN_A2
-    whole[7] = MEV * (6.0 * math.pi**2 / volume) ** (1.0 / 3.0) * math.sqrt(bulk * volume / mass.mean())
+    whole[7] = MEV * (6.0 * math.pi**2) ** (1.0 / 3.0) / length * math.sqrt(bulk * volume / mass)
     thermal = 3.0 * KB_EV_K * melting / EV_PER_MDYN_A
-    whole[8] = MEV * math.sqrt(thermal / mass.mean()) / (LINDEMANN * volume ** (1.0 / 3.0))
+    whole[8] = MEV * math.sqrt(thermal / mass) / (LINDEMANN * length)
     round_values(values)
-    return values
+
+
+@njit(cache=True, nogil=True)
+def _site_statistics(sites: Floats, weight: Floats, never_zero: Flags, values: Floats) -> None:
+    """Mean, spread, minimum and maximum of quantities (k, m) of kinds of sites, into `values`; NaN stays NaN."""
+    k, m = sites.shape
+    mean, square = np.zeros(m), np.zeros(m)
+    least, most = sites[0].copy(), sites[0].copy()
+    for i in range(k):
+        for q in range(m):
+            x = sites[i, q]
+            mean[q] += weight[i] * x
+            least[q] = x if x < least[q] else least[q]
+            most[q] = x if x > most[q] else most[q]
+    for i in range(k):
+        for q in range(m):
+            difference = sites[i, q] - mean[q]
+            square[q] += weight[i] * difference * difference
+    for q in range(m):
+        valid = mean[q] == mean[q]
+        values[4 * q] = mean[q]
+        values[4 * q + 1] = math.sqrt(square[q]) / (mean[q] if never_zero[q] else 1.0)
+        values[4 * q + 2] = least[q] if valid else np.nan
+        values[4 * q + 3] = most[q] if valid else np.nan
+
+
+class _Latest(threading.local):
+    """The crystal whose site quantities were computed last in a thread: several feature sets need them."""
+
+    crystal: Crystal | None = None
+    sites: Floats
+
+
+_LATEST = _Latest()
+
+
+def quantities_of_sites(crystal: Crystal) -> Floats:
+    """Quantities (n, N_QUANTITIES) of each site of an ordered crystal; NaN of a site without neighbours."""
+    if _LATEST.crystal is not crystal:
+        _LATEST.sites = site_quantities(crystal.lattice, crystal.frac_coords, crystal.numbers, elemental_table())
+        _LATEST.crystal = crystal
+    return _LATEST.sites
 
 
 class Physical:
@@ -223,8 +298,10 @@ class Physical:
         StructureError
             When an atom has no neighbours.
         """
-        lattice, frac_coords = ordered.lattice, ordered.frac_coords
-        row: Floats = physical_values(lattice, frac_coords, ordered.numbers, elemental_table(), _NEVER_ZERO)
+        elements, counts = np.unique(ordered.numbers, return_counts=True)
+        sites, volume = quantities_of_sites(ordered), ordered.volume_a3 / len(ordered)
+        row: Floats = np.empty(N_PHYSICAL)
+        crystal_columns(sites, np.ones(len(sites)), elemental_table(), elements, counts, volume, NEVER_ZERO, row)
         if not np.isfinite(row).all():
             raise StructureError(
                 "an atom has no neighbours",

@@ -13,6 +13,10 @@ from numba import njit
 
 from phonolyte.arrays import Floats, Ints
 
+CLOSE, FAR = 0.6, 1.3
+"""Widths of bins, in units of the spacing of atoms, with which the nearest atoms, and those within 5 to 8 angstrom, are
+listed fastest."""
+
 
 class Bins(NamedTuple):
     """Atoms of a reduced cell sorted into a grid of bins.
@@ -71,8 +75,8 @@ def reduce_lattice(lattice: Floats) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def bin_atoms(lattice: Floats, frac_coords: Floats) -> Bins:
-    """Sort the atoms of a cell into bins a few atomic spacings wide."""
+def bin_atoms(lattice: Floats, frac_coords: Floats, width: float = CLOSE) -> Bins:
+    """Sort the atoms of a cell into bins, `width` times the spacing of atoms wide."""
     n = len(frac_coords)
     cell = reduce_lattice(lattice)
     frac = (frac_coords @ lattice) @ np.linalg.inv(cell)
@@ -86,7 +90,7 @@ def bin_atoms(lattice: Floats, frac_coords: Floats) -> Bins:
     heights, shape = np.empty(3), np.empty(3, np.int64)
     for axis in range(3):
         height = volume / np.linalg.norm(np.cross(cell[(axis + 1) % 3], cell[(axis + 2) % 3]))
-        shape[axis] = max(1, int(height / (0.6 * spacing)))
+        shape[axis] = max(1, int(height / (width * spacing)))
         heights[axis] = height / shape[axis]
     flat = np.zeros(n, np.int64)
     for i in range(n):
@@ -102,6 +106,13 @@ def bin_atoms(lattice: Floats, frac_coords: Floats) -> Bins:
 @njit(cache=True, nogil=True)
 def neighbours_within(bins: Bins, atom: int, radius: float) -> Neighbours:
     """All periodic neighbours of one atom within `radius` (angstrom), nearest first, itself left out."""
+    near = list_neighbours(bins, atom, radius)
+    return _nearest_first(near.distance, near.vector, near.site, near.image)
+
+
+@njit(cache=True, nogil=True)
+def list_neighbours(bins: Bins, atom: int, radius: float) -> Neighbours:
+    """The same in the order of the bins, which takes half the time where there are many."""
     capacity, count = 128, 0
     distance = np.empty(capacity)
     vector = np.empty((capacity, 3))
@@ -142,7 +153,7 @@ def neighbours_within(bins: Bins, atom: int, radius: float) -> Neighbours:
                     site[count] = j
                     image[count, 0], image[count, 1], image[count, 2] = ia, ib, ic
                     count += 1
-    return _nearest_first(distance[:count], vector, site, image)
+    return Neighbours(distance[:count], vector[:count], site[:count], image[:count])
 
 
 @njit(cache=True, nogil=True)
