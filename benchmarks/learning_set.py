@@ -16,13 +16,13 @@ from record import SHARED, keep
 
 from phonolyte.chemistry.formulas import shares_of
 from phonolyte.learning_set import crystals_file
-from phonolyte.models.algorithms import pipeline
-from phonolyte.models.training import LearningSet, read_learning_set
+from phonolyte.models.algorithms import Fit, pipeline
+from phonolyte.models.compounds import LearningSet, read_learning_set
 from phonolyte.models.validation import folds
 from phonolyte.phonons.calibration import Calibration, cross_validated, scores
 
 SEED = 0
-FEATURES = "all"
+FIT = Fit("extra_trees", "all")
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def fitted(data: LearningSet, rows: np.ndarray) -> object:
-    model = pipeline("extra_trees", FEATURES, data.table, seed=SEED)
+    model = pipeline(FIT, data.table, seed=SEED)
     return model.fit(data.table.iloc[rows], data.target[rows])
 
 

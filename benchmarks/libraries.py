@@ -28,8 +28,8 @@ from phonolyte.barriers.hops import Hop, Network, components, find_hops
 from phonolyte.errors import MigrationError
 from phonolyte.forces.cells import primitive_cell
 from phonolyte.models import BandCenterModel
+from phonolyte.models.compounds import read_learning_set
 from phonolyte.models.nearest import Learned
-from phonolyte.models.training import read_learning_set
 from phonolyte.percolation.thresholds import thresholds
 from phonolyte.references import reference_compounds
 from phonolyte.virtual import BUILT_IN, Space, built_in_rules

@@ -117,7 +117,7 @@ def as_properties(path: Path) -> Outcome:
 
 
 def as_learning_set(path: Path) -> Outcome:
-    from phonolyte.models.training import read_learning_set
+    from phonolyte.models.compounds import read_learning_set
 
     read_learning_set(path)
     return None

@@ -299,7 +299,7 @@ def of_elements(runs: Path) -> Figure:
 
 def of_models(runs: Path) -> Figure:
     return figures.cross_validated_parity(
-        pd.read_parquet(runs / "model" / "cv_predictions.parquet"), ("extra_trees", "all")
+        pd.read_parquet(runs / "model" / "cv_predictions.parquet"), ("quotient", "physical")
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,23 +15,31 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import phonolyte
-from phonolyte.chemistry.elements import ATOMIC_NUMBERS
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 from phonolyte.chemistry.formulas import composition_of
 from phonolyte.errors import ModelError, SettingsError, TableError
 from phonolyte.features import feature_names
-from phonolyte.models import BandCenterModel
-from phonolyte.models.algorithms import FEATURE_SETS, SCAN, STUDY, regressor
+from phonolyte.features.feature_sets import named_sets
+from phonolyte.learning_set import crystals_file
+from phonolyte.models import BandCenterModel, quotient
+from phonolyte.models.algorithms import BEST, FEATURE_SETS, SCAN, STUDY, Fit, regressor
+from phonolyte.models.center import EMBEDDED
+from phonolyte.models.compounds import LearningSet, read_learning_set
 from phonolyte.models.domain import Domain, Intervals
 from phonolyte.models.nearest import Learned
 from phonolyte.models.selection import CorrelationSelector
-from phonolyte.models.training import LearningSet, read_learning_set, train
+from phonolyte.models.training import train
 from phonolyte.models.trees import TreeEnsemble
 from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics, n_folds
+from phonolyte.references import reference_compounds
 from phonolyte.runs.executors import ExecutorSettings
 from phonolyte.runs.run import read_record
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.screen import ScreenSettings
+from phonolyte.structures import read
 from phonolyte.train import TrainSettings
+
+TREE, FOREST = Fit("decision_tree", "all"), Fit("extra_trees", "all")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +99,7 @@ def test_what_is_no_tree_cannot_be_saved(learning_set: LearningSet):
         TreeEnsemble.of(Ridge().fit(learning_set.table, learning_set.target))
 
 
-@pytest.mark.parametrize("split", ["composition", "chemical_system"])
+@pytest.mark.parametrize("split", ["composition", "chemical_system", "cluster"])
 def test_relatives_share_a_fold(learning_set: LearningSet, split: str):
     groups = learning_set.groups[split]
     tested: list[int] = []
@@ -102,15 +111,15 @@ def test_relatives_share_a_fold(learning_set: LearningSet, split: str):
 
 def test_a_learning_set_of_one_composition_has_no_folds_by_composition(learning_set: LearningSet, tmp_path: Path):
     alike = replace(learning_set, formulas=["Li2O"] * 80, elements=[frozenset(("Li", "O"))] * 80)
-    train(alike, tmp_path, algorithms=("decision_tree",), feature_sets=("all",))
+    train(alike, tmp_path, fits=[TREE], final=TREE)
     scores = json.loads((tmp_path / "metrics.json").read_text())
-    assert [row["split"] for row in scores] == ["random", "representative"]
+    assert [row["split"] for row in scores] == ["random", "cluster", "representative"]
 
 
 def test_every_algorithm_of_the_scan_is_scored_in_mev(learning_set: LearningSet):
     scores = pd.DataFrame(metrics(cross_validate(
         learning_set.table, learning_set.target, learning_set.groups,
-        algorithms=SCAN, feature_sets=("all",), splits=("representative",),
+        fits=[Fit(algorithm, "all") for algorithm in SCAN], splits=("representative",),
     )))  # fmt: skip
     assert set(scores["algorithm"]) == set(SCAN)
     assert scores.set_index("algorithm").loc["linear", "mae_mev"] < 1.5
@@ -207,7 +216,7 @@ def test_the_nearest_compounds_are_four_by_the_distance_of_the_domain(learning_s
 
 
 def test_a_trained_model_is_read_back_and_has_its_card_and_metrics(learning_set: LearningSet, tmp_path: Path):
-    model = train(learning_set, tmp_path, algorithms=("extra_trees",), feature_sets=("all", "selected_in_fold"))
+    model = train(learning_set, tmp_path, fits=[FOREST, Fit("extra_trees", "selected_in_fold")], final=FOREST)
     again = BandCenterModel.load(tmp_path)
     expected = model.predict(learning_set.table, learning_set.elements)
     pd.testing.assert_frame_equal(again.predict(learning_set.table, learning_set.elements), expected, rtol=1e-6)
@@ -223,9 +232,7 @@ def test_a_trained_model_is_read_back_and_has_its_card_and_metrics(learning_set:
 
 
 def test_the_same_seed_gives_the_same_model(learning_set: LearningSet, tmp_path: Path):
-    one, two = (
-        train(learning_set, tmp_path / name, algorithms=("decision_tree",), feature_sets=("all",)) for name in "ab"
-    )
+    one, two = (train(learning_set, tmp_path / name, fits=[TREE], final=TREE) for name in "ab")
     assert one.fingerprint == two.fingerprint
 
 
@@ -253,7 +260,7 @@ def test_a_table_without_the_features_is_refused(learning_set: LearningSet):
 def test_too_few_compounds_are_refused(learning_set: LearningSet, tmp_path: Path):
     few = replace(learning_set, table=learning_set.table.iloc[:5], target=learning_set.target[:5])
     with pytest.raises(TableError, match="too few"):
-        train(few, tmp_path)
+        train(few, tmp_path, fits=[TREE], final=TREE)
 
 
 def as_table(learning_set: LearningSet) -> pd.DataFrame:
@@ -308,7 +315,7 @@ def test_features_in_matminer_s_convention_are_refused(learning_set: LearningSet
 def test_the_embedded_model_knows_its_learning_set(shared: Path):
     data, failures = read_learning_set(shared / "data" / "learning_set_1272.jsonl.gz")
     assert not failures
-    predicted = BandCenterModel.embedded().predict(data.table, data.elements)
+    predicted = BandCenterModel.embedded("study").predict(data.table, data.elements)
     # extra trees without bootstrap reproduce what they were fitted on
     np.testing.assert_allclose(predicted["band_center_mev"], data.target, atol=0.05)
     assert predicted["in_domain"].mean() > 0.98
@@ -539,7 +546,7 @@ def small_data(path: Path, n: int = 24) -> Path:
     return path
 
 
-QUICK = {"algorithm": "decision_tree", "compare": False}
+QUICK = {"recipe": "study", "algorithm": "decision_tree", "compare": False}
 TABLES_ALONE = OutputSettings(figures=False, report=False)
 ONE = ExecutorSettings(jobs=1)
 
@@ -601,3 +608,79 @@ def test_a_training_that_cannot_be_leaves_no_folder(tmp_path: Path):
     for change, message in (({"algorithm": "luck"}, "no algorithm 'luck'"), ({"features": "few"}, "feature set 'few'")):
         with pytest.raises(SettingsError, match=message):
             TrainSettings(**change)
+
+
+@pytest.fixture
+def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quotient, "BOOSTING", quotient.BOOSTING | {"n_estimators": 20})
+
+
+def own_data(path: Path, n: int = 40) -> Path:
+    """Crystals of the learning set that comes with Phonolyte."""
+    table = pd.read_parquet(crystals_file())
+    table.iloc[:: len(table) // n].to_parquet(path)
+    return path
+
+
+@pytest.mark.usefixtures("few_trees")
+@pytest.mark.parametrize("recipe", ["physical", "virtual"])
+def test_the_physical_recipe_learns_volumes_families_and_intervals(tmp_path: Path, recipe: str):
+    data = own_data(tmp_path / "data.parquet")
+    settings = TrainSettings(str(data), recipe=recipe, compare=False)
+    with ThreadPoolExecutor(1) as here:  # processes would not know of the few trees
+        result = phonolyte.train(settings, folder=tmp_path / "model", output=TABLES_ALONE, executor=here)
+    assert set(result.scores["algorithm"]) == {"quotient", "gaussian_process", "boosted_quotient"}
+    assert set(result.scores["split"]) == set(SPLITS)
+    model = BandCenterModel.load(tmp_path / "model")
+    assert model.fingerprint == result.model.fingerprint
+    assert model.cells is not None
+    assert model.families is not None
+    assert model.cells.rescale is (recipe == "virtual")
+    crystals = read(data).crystals[:4]
+    large = [replace(crystal, lattice=1.25 * crystal.lattice) for crystal in crystals]
+    known = replace(model, cells=replace(model.cells, elements=frozenset(SYMBOLS)))
+    usual, widened = known.predict_crystals(crystals), known.predict_crystals(large)
+    if recipe == "virtual":
+        np.testing.assert_allclose(widened["band_center_mev"], usual["band_center_mev"], rtol=1e-5)
+        assert set(widened["cell"]) == {"not known"}
+    else:
+        assert set(widened["cell"]) == {"large"}
+        assert (widened["band_center_mev"] < usual["band_center_mev"]).all()
+        relative = [(rows["upper_mev"] / rows["band_center_mev"]).to_numpy() for rows in (usual, widened)]
+        assert (relative[1] > relative[0] + 0.1).all()
+    card = (tmp_path / "model" / "card.md").read_text()
+    assert "Gaussian process" in card
+    assert "cluster left out" in " ".join(card.split())
+
+
+def test_the_physical_recipe_needs_crystals(learning_set: LearningSet, tmp_path: Path):
+    as_table(learning_set).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(TableError, match="choose the study's models with --recipe study"):
+        read_learning_set(tmp_path / "t.csv", sets=named_sets(BEST.set_names))
+
+
+def test_recipes_are_chosen_by_name_or_by_an_algorithm():
+    assert TrainSettings().chosen == "physical"
+    assert TrainSettings(algorithm="xgboost").final == Fit("xgboost", "all")
+    assert TrainSettings(features="selected").final == Fit("extra_trees", "selected")
+    assert len(TrainSettings().fits) == 5  # the study's four beside it
+    with pytest.raises(SettingsError, match="physical, virtual, study"):
+        TrainSettings(recipe="alchemy")
+    with pytest.raises(SettingsError, match="has its own algorithm"):
+        TrainSettings(recipe="virtual", algorithm="xgboost")
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_models_that_come_with_phonolyte_predict_known_compounds(name: str):
+    crystals = [c for c in reference_compounds().crystals if c.material_id in ("ref-Li2S", "ref-LiI", "ref-MgO")]
+    predicted = BandCenterModel.embedded(name).predict_crystals(crystals)
+    # NCrystal's library has 47.8 meV for MgO, phonons of DFT (10.1038/sdata.2018.65) 37.1 for Li2S
+    assert predicted.loc["ref-Li2S", "band_center_mev"] == pytest.approx(37.1, abs=1.5)
+    assert predicted.loc["ref-MgO", "band_center_mev"] == pytest.approx(47.8, abs=2.5)
+    assert predicted.loc["ref-LiI", "band_center_mev"] < predicted.loc["ref-Li2S", "band_center_mev"]
+    assert predicted["in_domain"].all()
+
+
+def test_there_is_no_other_embedded_model():
+    with pytest.raises(ModelError, match="physical, virtual, study"):
+        BandCenterModel.embedded("magic")

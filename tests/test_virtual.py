@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from crystals import TRICLINIC
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from phonolyte.chemistry.elements import SYMBOLS
@@ -15,14 +18,19 @@ from phonolyte.chemistry.ions import Ion
 from phonolyte.cli import app
 from phonolyte.errors import PhonolyteError, SettingsError
 from phonolyte.features import featurize
+from phonolyte.features.physical import NEVER_ZERO, physical_values
+from phonolyte.features.springs import elemental_table
 from phonolyte.models import BandCenterModel
+from phonolyte.models.center import EMBEDDED
 from phonolyte.references import ordered_model
 from phonolyte.runs.run import Run
 from phonolyte.structures import Crystal, read
 from phonolyte.virtual import (
     BUILT_IN,
     Evaluator,
+    Parent,
     ParentFeatures,
+    PhysicalOfParent,
     Rules,
     SlotRule,
     Space,
@@ -37,8 +45,10 @@ from phonolyte.virtual import (
     write_structures,
 )
 from phonolyte.virtual.parents import orbit_labels
+from phonolyte.virtual.physical import LEAST_SCALE
 from phonolyte.virtual.plausibility import Plausibility, _of_ion
 from phonolyte.virtual.rules import RuleFile
+from phonolyte.virtual.run import builder
 from phonolyte.virtual.stream import Evaluated, Tally, formulas
 
 PEROVSKITE = Crystal.of("CaTiO3", np.eye(3) * 3.9, ["Ca", "Ti", "O", "O", "O"],
@@ -47,7 +57,7 @@ PEROVSKITE = Crystal.of("CaTiO3", np.eye(3) * 3.9, ["Ca", "Ti", "O", "O", "O"],
 
 @pytest.fixture(scope="module")
 def model() -> BandCenterModel:
-    return BandCenterModel.embedded()
+    return BandCenterModel.embedded("virtual")
 
 
 def space_of(rules: Rules, crystal: Crystal = PEROVSKITE) -> Space:
@@ -79,6 +89,97 @@ def test_features_of_slots_by_orbit_and_of_pure_elements():
     numbers = np.array([[8, 16, 3, 15, 17], [16, 16, 3, 15, 16], [16, 16, 16, 16, 16], [34, 16, 11, 51, 35]])
     built, _ = featurize([parent.substituted(row, material_id=str(i)) for i, row in enumerate(numbers)])
     np.testing.assert_allclose(ParentFeatures.of(parent)(numbers), built.to_numpy(), rtol=0, atol=1.01e-10)
+
+
+def check_physical_columns(parent: Parent, numbers: np.ndarray, scale: np.ndarray) -> None:
+    """Compare with the built structures: equal but for the last digit of the rounding, or to 1e-10.
+
+    A compound in which an atom of the built structure is isolated has no columns.
+    """
+    columns = PhysicalOfParent.of(parent)(numbers, scale)
+    for row, elements, factor in zip(columns, numbers, scale.tolist(), strict=True):
+        built = parent.substituted(elements, scale=factor)
+        expected = physical_values(built.lattice, built.frac_coords, built.numbers, elemental_table(), NEVER_ZERO)
+        expected = expected if np.isfinite(expected).all() else np.full(len(expected), np.nan)
+        np.testing.assert_allclose(row, expected, rtol=1e-10, atol=1.01e-10)
+
+
+def random_elements(random: np.random.Generator, *shape: int) -> np.ndarray:
+    return random.choice(np.flatnonzero(np.isfinite(elemental_table()).all(axis=1)), shape)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_physical_columns_are_those_of_the_built_structures(name: str):
+    parent, random = parent_of(built_in(name)), np.random.default_rng(7)
+    numbers = random_elements(random, 60, len(parent.slots))
+    numbers[:8, 1] = numbers[:8, 0]  # one element on two slots
+    numbers[4:12, -1] = numbers[4:12, -2]
+    scale = random.uniform(0.85, 1.2, len(numbers))
+    assert np.isfinite(PhysicalOfParent.of(parent)(numbers, scale)).all()
+    check_physical_columns(parent, numbers, scale)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 8), st.integers(1, 3), st.floats(0.55, 1.5))
+def test_physical_columns_of_any_parent_are_those_of_the_built_structures(
+    seed: int, n_sites: int, n_slots: int, scale: float
+):
+    random = np.random.default_rng(seed)
+    lattice = np.eye(3) * 5.0 + random.uniform(-0.6, 0.6, (3, 3))
+    slots = random.integers(n_slots, size=n_sites)
+    grid = np.stack(np.meshgrid([0.0, 0.5], [0.0, 0.5], [0.0, 0.5]), axis=-1).reshape(8, 3)[:n_sites]
+    crystal = Crystal.of("random", lattice, ["Li"] * n_sites, grid + random.uniform(-0.08, 0.08, grid.shape))
+    parent = parent_of(crystal, {f"slot {slot}": np.flatnonzero(slots == slot).tolist() for slot in set(slots)})
+    numbers = random_elements(random, 2, len(parent.slots))
+    check_physical_columns(parent, numbers, np.array([scale, 1.0]))
+
+
+def test_physical_columns_of_slots_by_orbit_supercells_and_pure_elements():
+    orbits = parent_of(ordered_model("ref-Li6PS5Cl"), {"bridge": ["S 4d"], "rest": ["S 16e"]})
+    numbers = np.array([[8, 16, 3, 15, 17], [16, 16, 3, 15, 16], [16, 16, 16, 16, 16], [34, 16, 11, 51, 35]])
+    check_physical_columns(orbits, numbers, np.array([0.9, 1.0, 1.0, 1.1]))
+    supercell = parent_of(Crystal.from_ase(TRICLINIC.to_ase().repeat((2, 1, 1))))
+    assert len(PhysicalOfParent.of(supercell).copies) == len(TRICLINIC)  # as many kinds of sites as in one cell
+    check_physical_columns(supercell, np.array([[3, 15, 16, 8, 17], [11, 33, 34, 8, 8]]), np.array([1.0, 1.03]))
+
+
+def test_sites_that_differ_only_beyond_the_reach_in_the_parent_are_of_different_kinds():
+    chain = Crystal.of("chain", np.diag([3.0, 3.0, 30.0]), ["Li", "Li", "Li", "Na"],
+                       [[0, 0, 0], [0, 0, 0.1], [0, 0, 0.2], [0, 0, 0.5]])  # fmt: skip
+    check_physical_columns(parent_of(chain), np.array([[3, 35], [19, 9]]), np.array([1.0, LEAST_SCALE]))
+    assert len(PhysicalOfParent.of(parent_of(chain)).copies) == 4
+
+
+def test_sites_that_are_equal_but_for_a_small_shift_are_of_different_kinds():
+    shifted = PEROVSKITE.frac_coords.copy()
+    shifted[2, 2] += 1e-7
+    parent = parent_of(Crystal.of("nearly", PEROVSKITE.lattice, PEROVSKITE.numbers.tolist(), shifted))
+    assert len(PhysicalOfParent.of(parent_of(PEROVSKITE)).copies) == 3
+    assert len(PhysicalOfParent.of(parent).copies) == 4
+    check_physical_columns(parent, np.array([[20, 22, 8], [56, 40, 16]]), np.array([1.0, 1.2]))
+
+
+def test_compounds_with_an_isolated_atom_or_without_a_scale_have_no_physical_columns():
+    columns = PhysicalOfParent.of(parent_of(PEROVSKITE))
+    numbers, scale = np.tile([20, 22, 8], (8, 1)), np.array([1.0, 3.4, np.nan, np.inf, 0.0, -1.0, 0.59, 1.5])
+    rows = columns(numbers, scale)
+    np.testing.assert_array_equal(np.isfinite(rows).all(axis=1), [True, False, False, False, False, False, True, True])
+    np.testing.assert_array_equal(np.isnan(rows).all(axis=1), [False, True, True, True, True, True, False, False])
+    assert columns(numbers[:0], scale[:0]).shape == (0, 129)
+    lonely = PhysicalOfParent.of(parent_of(Crystal.of("lonely", np.eye(3) * 12.0, ["Na"], [[0, 0, 0]])))
+    assert np.isnan(lonely(np.array([[11]]), np.array([1.0]))).all()
+    assert np.isfinite(lonely(np.array([[11]]), np.array([0.5]))).all()
+
+
+def test_physical_columns_are_the_same_in_any_order_and_with_threads():
+    parent, random = parent_of(built_in("li3ps4")), np.random.default_rng(3)
+    numbers, scale = random_elements(random, 200, len(parent.slots)), random.uniform(0.9, 1.1, 200)
+    whole, order = PhysicalOfParent.of(parent)(numbers, scale), random.permutation(200)
+    np.testing.assert_array_equal(PhysicalOfParent.of(parent)(numbers[order], scale[order]), whole[order])
+    shared = PhysicalOfParent.of(parent)
+    with ThreadPoolExecutor(3) as executor:
+        parts = executor.map(shared, np.split(numbers, 8), np.split(scale, 8))
+    np.testing.assert_array_equal(np.concatenate(list(parts)), whole)
 
 
 def test_the_scheme_of_the_study_has_as_many_compounds():
@@ -297,6 +398,18 @@ def test_streaming_is_in_order_and_the_same_with_threads(model: BandCenterModel)
     np.testing.assert_array_equal(plain[0][1].in_domain[:3], predicted["in_domain"])
 
 
+@pytest.mark.parametrize("parent", ["argyrodite", "lgps"])
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_predictions_are_those_of_the_built_structures(name: str, parent: str):
+    model, space = BandCenterModel.embedded(name), Space.of(built_in_rules(parent))
+    streamed = Evaluator(space, model)(space.sample(24, seed=3))
+    build = builder(space, model)
+    built = model.predict_crystals([build(index) for index in streamed.index.tolist()])
+    np.testing.assert_allclose(streamed.center_mev, built["band_center_mev"], rtol=1e-5)
+    np.testing.assert_allclose(streamed.center_mev + streamed.half_width_mev, built["upper_mev"], rtol=1e-5)
+    np.testing.assert_array_equal(streamed.in_domain, built["in_domain"])
+
+
 def test_the_best_are_those_of_the_whole_list(model: BandCenterModel, tmp_path: Path):
     spaces = [Space.of(built_in_rules(name)) for name in ("li3ps4", "li2tio3")]
     everything = run_into(tmp_path / "all", spaces, model)
@@ -478,7 +591,7 @@ def test_a_name_does_not_lead_out_of_the_run_folder(model: BandCenterModel, tmp_
     folder = tmp_path / "deep" / "run"
     with Run(folder, "virtual") as run:
         result = run_virtual(run, [space], model)
-        write_structures(result, [space], run)
+        write_structures(result, [space], model, run)
     files = {path for path in tmp_path.rglob("*") if path.is_file()} - {tmp_path / "rules.toml"}
     assert all(folder in path.parents for path in files)
     assert len(list((folder / "structures").glob("*.cif"))) == len(result.best)

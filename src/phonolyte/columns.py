@@ -216,9 +216,11 @@ register(
     Column("prototype", "prototype", kind="choice", hint="Crystal whose elements were replaced."),
     # band centers
     Column("band_center_mev", "center", "meV", 1, hint="Total phonon band center: the mean phonon energy."),
+    Column("ion_center_mev", "center of the ion", "meV", 1, hint="Band center of the mobile ion alone."),
     Column("computed_mev", "computed", "meV", 1, hint="Center by computed phonons, calibrated where it can be."),
     Column("confirmed", "confirmed by", kind="choice", hint="Tiers whose results confirm the candidate."),
     Column("predicted_mev", "predicted", "meV", 1, hint="Center predicted by a fold that has not seen the compound."),
+    Column("spread_mev", "spread", "meV", 2, shown=False, hint="Standard deviation that the model itself states."),
     Column("error_mev", "error", "meV", 1, hint="Predicted less known."),
     Column("in_domain", "known kind", kind="flag", hint="Whether the model has learned from compounds like it."),
     # stability and gap, from a table of properties
@@ -251,6 +253,10 @@ register(
     *_hidden((
         Column("lower_mev", "from", "meV", 1, hint="Lower end of the 90 % interval."),
         Column("upper_mev", "to", "meV", 1, hint="Upper end of the 90 % interval."),
+        Column("ion_lower_mev", "ion from", "meV", 1, hint="Lower end of the 90 % interval of the ion's center."),
+        Column("ion_upper_mev", "ion to", "meV", 1, hint="Upper end of the 90 % interval of the ion's center."),
+        Column("cell", "cell", kind="choice", hint="Whether the volume is as that of crystals the model knows; a small "
+               "or large one widens the interval."),
         Column("passes", "candidate", kind="flag", hint="Whether it meets every criterion."),
         Column("reason", "rejected for", kind="text", hint="Value for which a criterion rejects it."),
         Column("rejected_by", "criterion", kind="choice", hint="First criterion that rejects it."),

@@ -8,19 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
+from phonolyte.chemistry.ions import MOBILE_IONS
 from phonolyte.dos import PhononDos
 from phonolyte.dos.table import read_densities
 from phonolyte.features import featurize
+from phonolyte.features.fractions import ElementFractions
+from phonolyte.features.ion_sites import IonSites
 from phonolyte.structures import Reading, read
 
 if TYPE_CHECKING:
     from phonolyte.models.domain import Domain
+    from phonolyte.models.ion import IonPairs
     from phonolyte.models.nearest import Learned
 
 DESCRIPTION = (
@@ -53,6 +59,33 @@ def crystals() -> Reading:
 def densities() -> Iterator[PhononDos]:
     """The densities of states, in total and of each element, one crystal at a time."""
     return read_densities(densities_file())
+
+
+ION_LENGTH = 0.991
+"""Lengths of today's cells of the Materials Project over those that the potential relaxes."""
+
+ION_FACTOR = 1.0448
+"""Centers of density functional theory over those of the potential: the common factor of its calibration."""
+
+
+def ion_pairs() -> IonPairs:
+    """Centers of the mobile ions in the relaxed crystals, to learn from.
+
+    Cells are scaled to those of today's Materials Project, and centers to density functional theory.
+    """
+    from phonolyte.models.ion import IonPairs
+
+    of_name = {dos.material_id: dos.element_centers_mev for dos in densities()}
+    scaled = [replace(crystal, lattice=ION_LENGTH * crystal.lattice) for crystal in crystals().crystals]
+    tables, centers = [], []
+    for ion in MOBILE_IONS:
+        chosen = [crystal for crystal in scaled if ion in of_name[crystal.material_id]]
+        table, _ = featurize(chosen, sets=(IonSites(ion), ElementFractions()))
+        tables.append(table)
+        centers.append([ION_FACTOR * of_name[str(name)][ion] for name in table.index])
+    systems = {crystal.material_id: "-".join(sorted(set(crystal.symbols))) for crystal in scaled}
+    joined = pd.concat(tables)
+    return IonPairs(joined, np.concatenate(centers), [systems[str(name)] for name in joined.index])
 
 
 def learned(domain: Domain, *, executor: Executor | None = None) -> Learned:

@@ -13,12 +13,14 @@ import pandas as pd
 from phonolyte import learning_set as own
 from phonolyte import make_callable
 from phonolyte.errors import Failure, SettingsError, TableError
+from phonolyte.features.feature_sets import named_sets
 from phonolyte.figures import data_figures, save_all, score_figures
 from phonolyte.figures.training import STEMS
 from phonolyte.models import BandCenterModel
-from phonolyte.models.algorithms import FEATURE_SETS, SCAN, STUDY
+from phonolyte.models.algorithms import BEST, FEATURE_SETS, SCAN, STUDY, Fit
+from phonolyte.models.compounds import LearningSet, read_learning_set
 from phonolyte.models.domain import CONFIDENCE
-from phonolyte.models.training import LearningSet, n_fits, read_learning_set
+from phonolyte.models.training import n_fits
 from phonolyte.models.training import train as fit_models
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
@@ -28,6 +30,9 @@ from phonolyte.structures.symmetry import crystal_system
 
 TABLES = ("cv_predictions.parquet", "held_out.parquet", "importances.csv")
 """Tables of a training."""
+
+RECIPES = ("physical", "virtual", "study")
+"""What is learned: the best model, the best one for crystals of unknown volume, or that of the founding study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,10 @@ class TrainSettings:
     data
         File to learn from; empty for the learning set that comes with Phonolyte.
     algorithm, features
-        Algorithm and feature set of the model that is kept.
+        Algorithm and feature set of the model that the recipe of the study keeps.
+    recipe
+        ``physical`` (process and boosted trees on physical columns), ``virtual`` (the same at predicted volumes), or
+        ``study`` (the founding study's models).
     compare
         Whether the study's other algorithms are cross-validated too.
     scan
@@ -56,23 +64,56 @@ class TrainSettings:
         "Default: the learning set that comes with Phonolyte.",
     ] = ""
     algorithm: Annotated[
-        str, "Algorithm of the model that is kept: extra_trees, gradient_boosting, xgboost, decision_tree."
-    ] = "extra_trees"
+        str,
+        "Algorithm of the recipe study: extra_trees (default), gradient_boosting, xgboost, decision_tree.",
+    ] = ""
     features: Annotated[
-        str, "Features of the model that is kept: all (271), or selected (those that do not repeat another)."
-    ] = "all"
+        str,
+        "Features of the recipe study: all (271, default), or selected (those that do not repeat another).",
+    ] = ""
+    recipe: Annotated[
+        str,
+        "physical: a Gaussian process and boosted trees on physical columns; virtual: the same at predicted volumes; "
+        "study: the founding study's models on Magpie's features. Default: physical; study where one of its options is "
+        "given.",
+    ] = ""
     compare: Annotated[bool, "Cross-validate the study's other algorithms, too."] = True
     scan: Annotated[bool, "Also cross-validate the usual scikit-learn regressors."] = False
     seed: Annotated[int, "Seed for folds and estimators."] = 0
     description: Annotated[str, "Sentence about the data, for the model card."] = ""
 
     def __post_init__(self) -> None:
-        if self.algorithm not in STUDY:
+        if self.recipe not in ("", *RECIPES):
+            raise SettingsError(f"there is no recipe {self.recipe!r}", fix=f"Choose among {', '.join(RECIPES)}.")
+        if self.algorithm not in ("", *STUDY):
             raise SettingsError(
                 f"there is no algorithm {self.algorithm!r} to keep", fix=f"Choose among {', '.join(STUDY)}."
             )
-        if self.features not in ("all", "selected"):
+        if self.features not in ("", "all", "selected"):
             raise SettingsError(f"there is no feature set {self.features!r} to keep", fix="Choose all or selected.")
+        if self.recipe in ("physical", "virtual") and (self.algorithm or self.features):
+            raise SettingsError(
+                f"the recipe {self.recipe} has its own algorithm and features",
+                fix="Leave --algorithm and --features out, or choose --recipe study.",
+            )
+
+    @property
+    def chosen(self) -> str:
+        """Recipe that is meant: that of the study where its algorithm or features are named."""
+        return self.recipe or ("study" if self.algorithm or self.features else "physical")
+
+    @property
+    def final(self) -> Fit:
+        """Algorithm and features of the model that is kept."""
+        return Fit(self.algorithm or "extra_trees", self.features or "all") if self.chosen == "study" else BEST
+
+    @property
+    def fits(self) -> list[Fit]:
+        """Algorithms and features that are cross-validated: the final one first."""
+        study = self.chosen == "study"
+        algorithms = [*(STUDY if self.compare else ()), *(SCAN if self.scan else ())]
+        feature_sets = FEATURE_SETS if study and self.compare else [self.final.features if study else "all"]
+        return list(dict.fromkeys([self.final, *(Fit(a, f) for f in feature_sets for a in algorithms)]))
 
     @property
     def file(self) -> Path:
@@ -152,15 +193,13 @@ def run_training(
         When there is too little to learn from.
     """
     settings = settings or TrainSettings()
-    data, failures = read_learning_set(settings.file, executor=threads)
+    fits, final = settings.fits, settings.final
+    data, failures = read_learning_set(settings.file, sets=named_sets(final.set_names), executor=threads)
     run.add_failures(failures)
-    algorithms = [*(STUDY if settings.compare else [settings.algorithm]), *(SCAN if settings.scan else ())]
-    feature_sets = FEATURE_SETS if settings.compare else [settings.features]
-    final = (settings.algorithm, settings.features)
-    with progress("Fits", n_fits(data, algorithms, feature_sets)) as advance:
+    with progress("Fits", n_fits(data, fits)) as advance:
         model = fit_models(
-            data, run.folder, algorithms=algorithms, feature_sets=feature_sets, final=final, seed=settings.seed,
-            description=settings.about, executor=executor, progress=advance,
+            data, run.folder, fits=fits, final=final, seed=settings.seed, description=settings.about,
+            rescale=settings.chosen == "virtual", executor=executor, progress=advance,
         )  # fmt: skip
     for name in ("model.json", "model.npz", "metrics.json", "card.md", "learned.parquet"):
         run.path(name)

@@ -1,4 +1,4 @@
-"""``phonolyte features``: the Magpie features of crystals as a table."""
+"""``phonolyte features``: features of crystals as a table."""
 
 from __future__ import annotations
 
@@ -23,13 +23,22 @@ def features(
     convention: Annotated[
         Literal["magpie", "matminer"], typer.Option(help="271 features, or matminer's 273.")
     ] = "magpie",
+    sets: Annotated[
+        str,
+        typer.Option(help="Feature sets, with commas: magpie, physical, elements, ion (of the mobile ion's sites)."),
+    ] = "magpie",
 ) -> None:
-    """Compute the Magpie features of crystals."""
+    """Compute features of crystals: Magpie's, physical ones, fractions of the elements."""
     from phonolyte import verbs
 
     load_kernels()
     table, failures, notes = verbs.features(
-        required(inputs, frame), file=output, convention=convention, executor=where, progress=bar
+        required(inputs, frame),
+        file=output,
+        convention=convention,
+        sets=sets.split(","),
+        executor=where,
+        progress=bar,
     )
     console().print(f"[bold]{len(table)}[/] crystals, {table.shape[1] - 1} features -> ", end="")
     console().out(str(output), highlight=False)

@@ -11,6 +11,7 @@ from phonolyte.cli.options import with_settings
 from phonolyte.cli.terminal import (
     FrameOption,
     Inputs,
+    ModelOption,
     Output,
     bar,
     console,
@@ -34,7 +35,7 @@ def screen(
     properties: Annotated[
         Path | None, typer.Option(help="CSV or Parquet: material_id, e_hull_ev (eV/atom), band_gap_ev (eV).")
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="Folder of a model. Default: the embedded one.")] = None,
+    model: ModelOption = None,
 ) -> None:
     """Rank crystals as candidates for solid electrolytes.
 

@@ -26,6 +26,10 @@ FrameOption = Annotated[
     Literal["first", "last", "all"] | None,
     typer.Option(help="Frames of trajectories to read. Default: all of extended XYZ, the last one of others."),
 ]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", help="Folder of a model; or physical (default) or study, which come with Phonolyte."),
+]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")]
 EngineName = Annotated[
     str,

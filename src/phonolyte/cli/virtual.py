@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from phonolyte.cli.options import with_settings
-from phonolyte.cli.terminal import Output, bar, console, finish, load_kernels, say
+from phonolyte.cli.terminal import ModelOption, Output, bar, console, finish, load_kernels, say
 from phonolyte.errors import SettingsError
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 
@@ -33,7 +33,7 @@ def virtual(
     structures: Annotated[
         Literal["none", "cif", "table"], typer.Option(help="Also write the best as CIF files or as a crystal table.")
     ] = "none",
-    model: Annotated[Path | None, typer.Option(help="Folder of a model. Default: the embedded one.")] = None,
+    model: ModelOption = None,
     output: Output = Path("out"),
 ) -> None:
     """Predict virtual compounds: other elements on the sites of known crystals, not relaxed.

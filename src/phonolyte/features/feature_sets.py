@@ -11,8 +11,11 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.arrays import Floats
-from phonolyte.errors import Failure, StructureError
+from phonolyte.errors import Failure, SettingsError, StructureError
+from phonolyte.features.fractions import ElementFractions
+from phonolyte.features.ion_sites import IonSites
 from phonolyte.features.magpie import Magpie
+from phonolyte.features.physical import Physical
 from phonolyte.structures import Crystal
 from phonolyte.structures.ordering import order
 
@@ -34,8 +37,34 @@ class FeatureSet(Protocol):
         """Columns (m,) of one ordering of a crystal, and the crystal as it was given: the same where it is ordered."""
 
 
-MAGPIE = (Magpie(),)
+MAGPIE: tuple[FeatureSet, ...] = (Magpie(),)
 """The feature sets of the founding study."""
+
+
+SETS: Mapping[str, FeatureSet] = {
+    "magpie": Magpie(), "physical": Physical(), "elements": ElementFractions(), "ion": IonSites(),
+}  # fmt: skip
+"""Feature sets by name."""
+
+PHYSICAL_NAMES = ("physical", "magpie", "elements")
+"""Names of the feature sets of the physical model, in the order of its columns."""
+
+PHYSICAL = tuple(SETS[name] for name in PHYSICAL_NAMES)
+"""The feature sets of the physical model."""
+
+
+def named_sets(names: Sequence[str]) -> tuple[FeatureSet, ...]:
+    """Feature sets by their names.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown name.
+    """
+    unknown = [name for name in names if name not in SETS]
+    if unknown:
+        raise SettingsError(f"there is no feature set {unknown[0][:40]!r}", fix=f"Choose among {', '.join(SETS)}.")
+    return tuple(SETS[name] for name in names)
 
 
 class Rows(NamedTuple):

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FEATURES = {"all": "all features", "selected": "selected features", "selected_in_fold": "selected in each fold"}
+FEATURES = {
+    "physical": "physical columns and Magpie's", "all": "all of Magpie's features", "selected": "selected features",
+    "selected_in_fold": "selected in each fold",
+}  # fmt: skip
 
 IN_A_ROW = 3
 """Panels side by side; four stand two by two."""

@@ -1,10 +1,12 @@
-"""The regressors: the four of the founding study, and the usual ones they were chosen from."""
+"""The regressors: the quotient model, the four of the founding study, and the usual ones they were chosen from."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, NamedTuple, Self
 
+import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     AdaBoostRegressor,
@@ -22,8 +24,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 from sklearn.tree import DecisionTreeRegressor
 
+from phonolyte.arrays import Floats
 from phonolyte.errors import SettingsError
+from phonolyte.features import feature_names
+from phonolyte.features.feature_sets import PHYSICAL_NAMES
+from phonolyte.models.quotient import QuotientModel
 from phonolyte.models.selection import CorrelationSelector
+from phonolyte.models.trees import TreeEnsemble
 
 STUDY = ("extra_trees", "gradient_boosting", "xgboost", "decision_tree")
 """The four algorithms of the study (XT, GB, XGB, DT), with default hyperparameters."""
@@ -38,6 +45,59 @@ FEATURE_SETS = ("all", "selected", "selected_in_fold")
 """All features; those that the selection leaves on the whole table (as the study did: the test compounds
 took part in the choice); those that it leaves on the training compounds of each fold."""
 
+PHYSICAL = "physical"
+"""All columns of the feature sets of the quotient model."""
+
+
+class Fit(NamedTuple):
+    """An algorithm, and the features it learns from."""
+
+    algorithm: str
+    features: str
+
+    @property
+    def set_names(self) -> tuple[str, ...]:
+        """Names of the feature sets that it needs."""
+        return PHYSICAL_NAMES if self.features == PHYSICAL else ("magpie",)
+
+
+BEST = Fit("quotient", PHYSICAL)
+"""The default model."""
+
+
+class QuotientRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """:class:`phonolyte.models.quotient.QuotientModel` as a scikit-learn estimator.
+
+    Parameters
+    ----------
+    random_state
+        Seed.
+
+    Attributes
+    ----------
+    model_
+        Fitted model.
+    feature_importances_
+        (m,) share of each column in the splits of the boosted trees.
+    """
+
+    name: ClassVar[str] = "quotient"
+
+    def __init__(self, *, random_state: int = 0) -> None:
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from columns (n, m), in the order of the feature sets, and band centers (n,) in meV."""
+        self.model_ = QuotientModel.fit(np.asarray(X, dtype=np.float64), np.asarray(y, float), seed=self.random_state)
+        trees = self.model_.trees
+        used = np.bincount(trees.feature[trees.left >= 0], minlength=np.shape(X)[1])
+        self.feature_importances_ = used / used.sum()
+        return self
+
+    def predict(self, X: Any) -> Floats:
+        """Band centers (n,) in meV."""
+        return self.model_.predict(np.asarray(X, dtype=np.float64)).center_mev
+
 
 def regressor(algorithm: str, *, seed: int = 0) -> Any:
     """An unfitted regressor with default hyperparameters.
@@ -45,13 +105,14 @@ def regressor(algorithm: str, *, seed: int = 0) -> Any:
     Raises
     ------
     SettingsError
-        For a name that is neither in :data:`STUDY` nor in :data:`SCAN`.
+        For an unknown name.
     """
     if algorithm == "xgboost":
         from xgboost import XGBRegressor  # a second to import: only where it is used
 
         return XGBRegressor(random_state=seed, n_jobs=1)
     makers: dict[str, Any] = {
+        "quotient": lambda: QuotientRegressor(random_state=seed),
         "extra_trees": lambda: ExtraTreesRegressor(random_state=seed),
         "gradient_boosting": lambda: GradientBoostingRegressor(random_state=seed),
         "decision_tree": lambda: DecisionTreeRegressor(random_state=seed),
@@ -73,27 +134,65 @@ def regressor(algorithm: str, *, seed: int = 0) -> Any:
     return makers[algorithm]()
 
 
-def pipeline(algorithm: str, features: str, table: pd.DataFrame, *, seed: int = 0) -> Pipeline:
+def columns_of(features: str, table: pd.DataFrame) -> list[str]:
+    """Columns of a table that one of the :data:`FEATURE_SETS`, or :data:`PHYSICAL`, is made of."""
+    return list(table.columns) if features == PHYSICAL else [name for name in feature_names() if name in table]
+
+
+def pipeline(fit: Fit, table: pd.DataFrame, *, seed: int = 0) -> Pipeline:
     """Selection, if any, and regressor.
 
     Parameters
     ----------
-    algorithm
-        A name in :data:`STUDY` or :data:`SCAN`.
-    features
-        One of :data:`FEATURE_SETS`.
+    fit
+        Algorithm and features.
     table
         All compounds (n, n_features): "selected" looks at the whole of it.
     seed
-        Of the regressor.
+        Seed for the regressor.
+
+    Raises
+    ------
+    SettingsError
+        For unknown features.
     """
-    model = regressor(algorithm, seed=seed)
-    if features == "all":
+    model = regressor(fit.algorithm, seed=seed)
+    if fit.features in ("all", PHYSICAL):
         return make_pipeline("passthrough", model)
-    if features == "selected":
+    if fit.features == "selected":
         names = CorrelationSelector().fit(table).get_feature_names_out()
         chosen = ColumnTransformer([("selected", "passthrough", list(names))], verbose_feature_names_out=False)
         return make_pipeline(chosen, model).set_output(transform="pandas")
-    if features == "selected_in_fold":
+    if fit.features == "selected_in_fold":
         return make_pipeline(CorrelationSelector(), model).set_output(transform="pandas")
-    raise SettingsError(f"there is no feature set {features!r}", fix=f"Choose among {', '.join(FEATURE_SETS)}.")
+    raise SettingsError(f"there is no feature set {fit.features!r}", fix=f"Choose among {', '.join(FEATURE_SETS)}.")
+
+
+def predictor_of(estimator: Any) -> TreeEnsemble | QuotientModel:
+    """Fitted regressor as plain arrays.
+
+    Raises
+    ------
+    ModelError
+        For one that cannot be saved.
+    """
+    return estimator.model_ if isinstance(estimator, QuotientRegressor) else TreeEnsemble.of(estimator)
+
+
+def predict_held_out(model: Pipeline, table: pd.DataFrame) -> dict[str, Floats]:
+    """Predictions (n,) of a fitted pipeline, meV.
+
+    Returns
+    -------
+    dict
+        ``center``, ``spread`` (NaN where it means nothing), and of the quotient model its two parts.
+    """
+    regressor, values = model[-1], model[:-1].transform(table)
+    if isinstance(regressor, QuotientRegressor):
+        predicted = regressor.model_.predict(np.asarray(values, dtype=np.float64))
+        parts = {"gaussian_process": predicted.process_mev, "boosted_quotient": predicted.boosted_mev}
+        return {"center": predicted.center_mev, "spread": predicted.deviation_mev, **parts}
+    center = regressor.predict(values)
+    if isinstance(regressor, ExtraTreesRegressor):
+        return {"center": center, "spread": TreeEnsemble.of(regressor).predict_with_spread(values)[1]}
+    return {"center": center, "spread": np.full(len(center), np.nan)}

@@ -30,9 +30,10 @@ def model_card(model: BandCenterModel, target: Floats) -> str:
 {facts["description"] or "A model of the total phonon band center."}
 
 - **Predicts** the total phonon band center in meV (the mean phonon energy, weighted by the density of states)
-  of a fully ordered crystal, from {len(model.features)} Magpie features.
-- **Algorithm**: {facts["algorithm"]}, default hyperparameters, seed {facts["seed"]},
-  feature set "{facts["feature_set"]}".
+  of a crystal, from {len(model.features)} features ({", ".join(model.set_names)}); of a disordered one, the mean over
+  its orderings.
+- **Algorithm**: {_algorithm(model)}; seed {facts["seed"]}, feature set "{facts["feature_set"]}".
+- **Geometry**: {facts["geometry"] or "cells as in the learning set"}.
 - **Learned from** {facts["n"]} compounds, {np.min(target):.1f} to {np.max(target):.1f} meV
   (mean {np.mean(target):.1f}, standard deviation {np.std(target):.1f});
   sha256 of the table {facts["data_sha256"] or "unknown"}.
@@ -42,11 +43,12 @@ def model_card(model: BandCenterModel, target: Floats) -> str:
 
 {_score_table(facts["scores"])}
 
-Ten-fold, mean ± standard deviation over the folds. Compounds of one composition (polymorphs), or of one
-chemical system, share a fold in the second and third row: the honest figures for a new material.
+Ten-fold, mean ± standard deviation over the folds. Compounds of one composition (polymorphs), of one chemical system,
+or of one cluster of similar compounds share a fold in the second to fourth row: the honest figures for a new material.
 
-- **{interval["confidence"]:.0%} intervals** held {interval["coverage"]:.1%} of compounds of unseen composition
-  (calibrated on one half, counted on the other); median width {interval["median_width_mev"]:.1f} meV.
+- **{interval["confidence"]:.0%} intervals** held {interval["coverage"]:.1%} of compounds with their
+  {interval["split"].replace("_", " ")} left out (calibrated on the other folds); median width
+  {interval["median_width_mev"]:.1f} meV.
 - **Domain**: mean absolute error {interval["mae_in_domain_mev"]:.2f} meV inside,
   {_or_none(interval["mae_out_of_domain_mev"])} meV for the {interval["n_out_of_domain"]} compounds outside.
 
@@ -54,8 +56,17 @@ chemical system, share a fold in the second and third row: the honest figures fo
 
 The band center is a proxy: within a family of compounds a soft lattice goes with mobile ions
 (10.1039/C7EE03364H), across families it does not order conductors, and there are series in which it points the
-wrong way. Metals have band centers too: look at the band gap. Disorder, defects and temperature are not in it.
+wrong way. Metals have band centers too: look at the band gap. Defects and temperature are not in it.
 """
+
+
+def _algorithm(model: BandCenterModel) -> str:
+    if model.provenance["algorithm"] == "quotient":
+        return (
+            "geometric mean of a Gaussian process and of boosted trees (XGBoost), both of the logarithm of the center "
+            "over a spring frequency; hyperparameters of the process by marginal likelihood"
+        )
+    return f"{model.provenance['algorithm']}, default hyperparameters"
 
 
 def _score_table(scores: list[dict[str, Any]]) -> str:

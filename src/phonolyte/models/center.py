@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,14 @@ from numpy.typing import NDArray
 
 from phonolyte.arrays import Floats, Ints, Matrix
 from phonolyte.errors import ModelError
-from phonolyte.features import feature_names, featurize_orderings
+from phonolyte.features import FeatureSet, featurize_orderings
+from phonolyte.features.feature_sets import named_sets
+from phonolyte.features.fractions import fraction_names
 from phonolyte.files import parse_json, read_arrays
+from phonolyte.models.cells import UNKNOWN, Cells
 from phonolyte.models.domain import Domain, Intervals
+from phonolyte.models.families import Families
+from phonolyte.models.quotient import QuotientModel
 from phonolyte.models.trees import TreeEnsemble, damaged
 from phonolyte.structures import Crystal, read
 
@@ -26,7 +31,9 @@ if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core.structure import Structure
 
-FORMAT = 1
+_T = TypeVar("_T")
+
+FORMAT = 2
 """Version of the files of a model; a reader of another version says how to refit."""
 
 NORMAL_90 = 1.6449
@@ -36,27 +43,69 @@ MANIFEST, ARRAYS = "model.json", "model.npz"
 REFIT = "Fit it again: phonolyte train --data TABLE -o FOLDER."
 
 
+EMBEDDED = {"physical": "model", "virtual": "virtual_model", "study": "study_model"}
+"""Models that come with Phonolyte, and their folders."""
+
+
+class Predictor(Protocol):
+    """What predicts the band center from an array of features."""
+
+    @property
+    def n_features(self) -> int:
+        """Fewest features that an array must have."""
+
+    def predict_with_spread(self, X: Any, /) -> tuple[Floats, Floats]:
+        """Center (n,) and its spread (n,), meV, from features (n, m)."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything as arrays, for ``numpy.savez``."""
+
+
+KINDS: Mapping[str, type[TreeEnsemble | QuotientModel]] = {"trees": TreeEnsemble, "quotient": QuotientModel}
+"""Predictors by the name that a manifest has for them."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class BandCenterModel:
     """Predicts the total phonon band center (meV) of crystals from their features.
 
     Attributes
     ----------
-    ensemble
-        The trees.
+    predictor
+        Trees, or a process and trees.
     features
         Names of the features they use, in order.
     intervals, domain
         How sure a prediction is.
     provenance
         Where it comes from: algorithm, settings, data, versions, scores.
+    set_names
+        Names of the feature sets that have these features.
+    families
+        Families of compounds that were learned; None for a model without fractions of elements.
+    cells
+        What it knows of volumes; None for a model that does not depend on them.
     """
 
-    ensemble: TreeEnsemble
+    predictor: TreeEnsemble | QuotientModel
     features: tuple[str, ...]
     intervals: Intervals
     domain: Domain
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    set_names: tuple[str, ...] = ("magpie",)
+    families: Families | None = None
+    cells: Cells | None = None
+
+    @property
+    def sets(self) -> tuple[FeatureSet, ...]:
+        """Feature sets that a crystal's prediction needs."""
+        sets = named_sets(self.set_names)
+        return sets if self.cells is None else self.cells.sets(sets)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns of its own feature sets."""
+        return [name for each in named_sets(self.set_names) for name in each.names]
 
     def predict(self, table: pd.DataFrame, elements: Sequence[Collection[str]]) -> pd.DataFrame:
         """Predict from a table of features.
@@ -72,7 +121,8 @@ class BandCenterModel:
         -------
         pandas.DataFrame
             Indexed as `table`: ``band_center_mev``, ``lower_mev`` and ``upper_mev`` (90 % interval, never
-            below zero), ``in_domain``.
+            below zero), ``in_domain``, and ``cell``: whether the volume is ``usual``, ``small``, ``large`` or
+            ``not known``. A cell that is too small or large widens the interval.
 
         Raises
         ------
@@ -86,17 +136,25 @@ class BandCenterModel:
                 why=f"for example {', '.join(missing[:3])}",
                 fix="Compute it with: phonolyte features INPUT -o TABLE.",
             )
-        center, spread = self.ensemble.predict_with_spread(table[list(self.features)])
-        half_width = self.intervals.half_width(spread)
+        center, spread = self.predictor.predict_with_spread(table[list(self.features)])
+        half_width, cell = self.intervals.half_width(spread), np.full(len(table), UNKNOWN, dtype=object)
+        if self.cells is not None:
+            cell, off = self.cells.compare(table, elements)
+            half_width = np.hypot(half_width, center * off)
         return pd.DataFrame(
             {
                 "band_center_mev": center,
                 "lower_mev": np.maximum(center - half_width, 0.0),
                 "upper_mev": center + half_width,
-                "in_domain": self.domain.contains(table, elements),
+                "in_domain": self._contains(table, elements),
+                "cell": cell,
             },
             index=table.index,
         )
+
+    def _contains(self, table: pd.DataFrame, elements: Sequence[Collection[str]]) -> Matrix:
+        inside = self.domain.contains(table, elements)
+        return inside if self.families is None else inside & self.families.contains(table[fraction_names()].to_numpy())
 
     def predict_array(self, values: Floats, numbers: Ints) -> tuple[Floats, Floats, Matrix]:
         """Predict from an array, for many compounds and without a table.
@@ -104,7 +162,7 @@ class BandCenterModel:
         Parameters
         ----------
         values
-            (n, 271) features, in the order of :func:`phonolyte.features.feature_names`.
+            (n, m) features, in the order of :attr:`columns`.
         numbers
             (n, s) atomic numbers; an element may come more than once.
 
@@ -113,14 +171,13 @@ class BandCenterModel:
         tuple
             Centers (n,) and half of the width (n,) of their 90 % intervals, in meV; whether each is in the domain (n,).
         """
-        column = {name: i for i, name in enumerate(feature_names())}
-        unknown = [name for name in (*self.features, *self.domain.features) if name not in column]
-        if unknown:
-            raise ModelError(f"the model looks at {unknown[0][:40]!r}", why="there is no such feature", fix=REFIT)
+        column = {name: i for i, name in enumerate(self.columns)}
         used = values if self.features == tuple(column) else values[:, [column[name] for name in self.features]]
-        center, spread = self.ensemble.predict_with_spread(used)
-        of_domain = values[:, [column[name] for name in self.domain.features]]
-        return center, self.intervals.half_width(spread), self.domain.contains_numbers(of_domain, numbers)
+        center, spread = self.predictor.predict_with_spread(used)
+        inside = self.domain.contains_numbers(values[:, [column[name] for name in self.domain.features]], numbers)
+        if self.families is not None:
+            inside &= self.families.contains(values[:, [column[name] for name in fraction_names()]])
+        return center, self.intervals.half_width(spread), inside
 
     def predict_crystals(self, crystals: Sequence[Crystal | Structure | Atoms]) -> pd.DataFrame:
         """Predict from crystals, also pymatgen's and ASE's; those that have no features are left out.
@@ -128,7 +185,7 @@ class BandCenterModel:
         The index is their `material_id`; one that comes twice is made unique as by :func:`phonolyte.structures.read`.
         """
         found = read(crystals).crystals
-        table = featurize_orderings(found).table
+        table = featurize_orderings(found, sets=self.sets).table
         symbols = {crystal.material_id: set(crystal.symbols) for crystal in found}
         return self.predict_orderings(table, [symbols[name] for name in table.index])
 
@@ -156,6 +213,7 @@ class BandCenterModel:
                 "lower_mev": np.maximum(center - width, 0.0),
                 "upper_mev": center + width,
                 "in_domain": groups["in_domain"].all(),
+                "cell": groups["cell"].first(),
                 "n_orderings": groups.size(),
             }
         )
@@ -163,11 +221,17 @@ class BandCenterModel:
     @property
     def fingerprint(self) -> str:
         """sha256 of what decides a prediction."""
-        digest = hashlib.sha256(repr((self.features, self.intervals)).encode())
-        arrays = {**self.ensemble.arrays(), **self.domain.arrays()}
+        digest = hashlib.sha256(repr((self.set_names, self.features, self.intervals)).encode())
+        digest.update(repr(self.cells.record() if self.cells else None).encode())
+        arrays = self._arrays()
         for name in sorted(arrays):
             digest.update(arrays[name].tobytes())
         return digest.hexdigest()
+
+    def _arrays(self) -> dict[str, Any]:
+        families = self.families.arrays() if self.families else {}
+        volumes = self.cells.volumes.arrays() if self.cells else {}
+        return {**self.predictor.arrays(), **self.domain.arrays(), **families, **volumes}
 
     def save(self, folder: str | Path) -> None:
         """Write ``model.json`` and ``model.npz`` (plain arrays, no pickle) into a folder."""
@@ -176,18 +240,17 @@ class BandCenterModel:
         manifest = {
             "format": FORMAT,
             "target": "total phonon band center, meV",
+            "kind": next(name for name, kind in KINDS.items() if isinstance(self.predictor, kind)),
+            "sets": list(self.set_names),
+            "families": self.families is not None,
+            "cells": self.cells.record() if self.cells else None,
             "features": list(self.features),
-            "intervals": {
-                "factor": self.intervals.factor,
-                "floor_mev": self.intervals.floor_mev,
-                "per_spread": self.intervals.per_spread,
-            },
+            "intervals": self.intervals.record(),
             "provenance": dict(self.provenance),
         }
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         with (folder / ARRAYS).open("wb") as stream:
-            arrays: dict[str, Any] = {**self.ensemble.arrays(), **self.domain.arrays()}
-            np.savez_compressed(stream, **arrays)
+            np.savez_compressed(stream, **self._arrays())
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -231,20 +294,61 @@ class BandCenterModel:
         ModelError
             When they do not belong together.
         """
-        ensemble, domain = TreeEnsemble.from_arrays(arrays), Domain.from_arrays(arrays)
-        names, provenance = manifest["features"], manifest["provenance"]
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise damaged("the list of features", "it is not a list of names")
-        if len(set(names)) < len(names) or len(names) < ensemble.n_features:
-            why = f"{MANIFEST} names {len(set(names))} features, and {ARRAYS} looks at {ensemble.n_features} or more"
+        predictor = _one_of(KINDS, manifest["kind"], "kind").from_arrays(arrays)
+        domain = Domain.from_arrays(arrays)
+        set_names, names, provenance = manifest["sets"], manifest["features"], manifest["provenance"]
+        for listed in (set_names, names):
+            if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+                raise damaged("the list of features", "it is not a list of names")
+        if len(set(names)) < len(names) or len(names) < predictor.n_features:
+            why = f"{MANIFEST} names {len(set(names))} features, and {ARRAYS} looks at {predictor.n_features} or more"
             raise damaged("the list of features", why)
         if not isinstance(provenance, dict):
             raise damaged("the provenance", "it is not a table")
         intervals = Intervals.from_record(manifest["intervals"])
-        return cls(ensemble, tuple(names), intervals, domain, provenance)
+        families = Families.from_arrays(arrays) if manifest["families"] else None
+        cells = None if manifest["cells"] is None else Cells.from_record(manifest["cells"], arrays)
+        model = cls(predictor, tuple(names), intervals, domain, provenance, tuple(set_names), families, cells)
+        model._check_columns()
+        return model
+
+    def _check_columns(self) -> None:
+        """Make sure that the feature sets have what the model looks at.
+
+        Raises
+        ------
+        ModelError
+            When they do not.
+        """
+        columns = set(self.columns)
+        unknown = [name for name in (*self.features, *self.domain.features) if name not in columns]
+        if unknown:
+            raise ModelError(f"the model looks at {unknown[0][:40]!r}", why="there is no such feature", fix=REFIT)
+        if self.families is not None and not columns.issuperset(fraction_names()):
+            raise damaged("the families", "the feature sets have no fractions of elements")
+        if isinstance(self.predictor, QuotientModel) and list(self.features) != self.columns:
+            raise damaged("the list of features", "it is not that of the feature sets")
 
     @classmethod
-    def embedded(cls) -> Self:
-        """The model that comes with Phonolyte, fitted on the 1272 compounds of the founding study."""
-        with as_file(files("phonolyte") / "data" / "model") as folder:
+    def embedded(cls, name: str = "physical") -> Self:
+        """A model that comes with Phonolyte.
+
+        Parameters
+        ----------
+        name
+            ``physical``; ``virtual``, which scales crystals to a predicted volume; or ``study``, that of the founding
+            study.
+
+        Raises
+        ------
+        ModelError
+            For another name.
+        """
+        with as_file(files("phonolyte") / "data" / _one_of(EMBEDDED, name, "name")) as folder:
             return cls.load(folder)
+
+
+def _one_of(known: Mapping[str, _T], name: Any, what: str) -> _T:
+    if name not in known:
+        raise damaged(f"the {what}", f"it is {str(name)[:40]!r}, and not one of {', '.join(known)}")
+    return known[name]

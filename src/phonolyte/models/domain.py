@@ -140,7 +140,9 @@ def _is_positive(matrix: Floats) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Conformal prediction intervals, center ± factor x (spread between the trees + floor), in meV.
+    """Conformal prediction intervals, center ± factor x (spread + floor), in meV.
+
+    The spread is that between the trees, or the standard deviation of a process.
 
     Calibrated on held-out compounds (10.1080/01621459.2017.1307116); an ensemble without a spread that means
     anything has ``per_spread`` 0 and intervals of one width.
@@ -149,6 +151,10 @@ class Intervals:
     factor: float
     floor_mev: float
     per_spread: float = 1.0
+
+    def record(self) -> dict[str, float]:
+        """Numbers for JSON."""
+        return {"factor": self.factor, "floor_mev": self.floor_mev, "per_spread": self.per_spread}
 
     @classmethod
     def from_record(cls, record: Any) -> Self:
@@ -168,17 +174,35 @@ class Intervals:
         return cls(*values)
 
     @classmethod
-    def calibrate(cls, residual_mev: Floats, spread_mev: Floats | None) -> Self:
-        """Learn from the residuals (n,) and spreads (n,) of compounds that each fit had not seen."""
+    def calibrate(
+        cls,
+        residual_mev: Floats,
+        spread_mev: Floats | None,
+        *,
+        floor_mev: float | None = None,
+        confidence: float = CONFIDENCE,
+    ) -> Self:
+        """Learn from compounds that each fit had not seen.
+
+        Parameters
+        ----------
+        residual_mev, spread_mev
+            (n,) error of each prediction, and its spread, where it has one.
+        floor_mev
+            What is added to the spread; default: its median.
+        confidence
+            Share of these compounds that the intervals cover.
+        """
         from crepes import ConformalRegressor
 
-        floor = 1.0 if spread_mev is None else float(np.median(spread_mev))
-        rule = cls(1.0, floor, 0.0 if spread_mev is None else 1.0)
+        if floor_mev is None:
+            floor_mev = 1.0 if spread_mev is None else float(np.median(spread_mev))
+        rule = cls(1.0, floor_mev, 0.0 if spread_mev is None else 1.0)
         spread = np.zeros_like(residual_mev) if spread_mev is None else spread_mev
         conformal = ConformalRegressor()
         conformal.fit(residual_mev, sigmas=rule.half_width(spread))
-        factor = float(conformal.predict_int(np.zeros(1), sigmas=np.ones(1), confidence=CONFIDENCE)[0, 1])
-        return cls(factor, floor, rule.per_spread)
+        factor = float(conformal.predict_int(np.zeros(1), sigmas=np.ones(1), confidence=confidence)[0, 1])
+        return cls(factor, floor_mev, rule.per_spread)
 
     def half_width(self, spread_mev: Floats) -> Floats:
         """Half of the interval's width (n,) in meV."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,90 +18,42 @@ from sklearn.inspection import permutation_importance
 
 from phonolyte import __version__
 from phonolyte.arrays import Floats, Ints
-from phonolyte.chemistry.formulas import composition_of
-from phonolyte.errors import Failure, StructureError, TableError
-from phonolyte.features import feature_names, featurize
-from phonolyte.files import as_number, as_numbers, column_names, plain_name, read_table
-from phonolyte.models.algorithms import FEATURE_SETS, STUDY, pipeline
+from phonolyte.errors import TableError
+from phonolyte.features import FeatureSet, Physical, feature_names, featurize
+from phonolyte.features.feature_sets import named_sets
+from phonolyte.features.fractions import fraction_names
+from phonolyte.models.algorithms import Fit, QuotientRegressor, columns_of, pipeline, predictor_of
 from phonolyte.models.card import model_card
+from phonolyte.models.cells import RARE, STEP, Cells, predict_left_out, scaled_to, well_learned
 from phonolyte.models.center import BandCenterModel
+from phonolyte.models.compounds import LearningSet
 from phonolyte.models.domain import CONFIDENCE, Domain, Intervals
+from phonolyte.models.families import Families
 from phonolyte.models.nearest import Learned
+from phonolyte.models.quotient import QuotientModel
 from phonolyte.models.selection import CorrelationSelector
 from phonolyte.models.trees import TreeEnsemble
 from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics, n_folds
-from phonolyte.structures import Crystal, read
-from phonolyte.structures.reading import input_files
-from phonolyte.structures.run_results import is_run
+from phonolyte.models.volume import VolumeModel
 
-TARGET = "band_center_mev"
-STAGE = "train"
+FLOOR_MEV = 1.5
+"""What is added to the process' deviation before it is scaled to an interval."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LearningSet:
-    """Compounds with known band centers: features (n, m), centers (n,) in meV, and what they are made of."""
-
-    table: pd.DataFrame
-    target: Floats
-    formulas: list[str]
-    elements: list[frozenset[str]]
-    sha256: str = ""
-    crystals: Sequence[Crystal] = ()
-    """The crystals themselves; none where a table of features was given."""
-
-    @property
-    def groups(self) -> pd.DataFrame:
-        """Columns ``composition`` and ``chemical_system``, for folds that keep relatives together."""
-        systems = ["-".join(sorted(symbols)) for symbols in self.elements]
-        return pd.DataFrame({"composition": self.formulas, "chemical_system": systems}, index=self.table.index)
-
-
-def read_learning_set(path: str | Path, *, executor: Executor | None = None) -> tuple[LearningSet, list[Failure]]:
-    """Read crystals with a ``band_center_mev`` each, a table of features that has that column, or a run of phonons.
-
-    Crystals that phonons have shown to be unstable are left out: what remains of such a center says less.
-
-    Raises
-    ------
-    TableError
-        When there is nothing to learn from.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise TableError(f"{path} does not exist", fix="Give the table to learn from.")
-    used = sorted(path.glob("*.parquet")) if is_run(path) else input_files([path])
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in used)).hexdigest()
-    features = _feature_table(path)
-    if features is not None:
-        return _from_features(features, path, digest)
-    reading = read(path, executor=executor)
-    labelled = [c for c in reading.crystals if _is_labelled(c)]
-    unlabelled = [_not_labelled(c) for c in reading.crystals if not _is_labelled(c)]
-    if len(labelled) < 2:
-        raise TableError(
-            f"{path.name} has {len(labelled)} compounds with a band center",
-            why=f"{len(reading.crystals)} crystals were read, and {TARGET!r} must be a number among their properties",
-            fix=f"Add {TARGET} (meV) to the records, or give a table of features that has it.",
-        )
-    table, failures = featurize(labelled, executor=executor)
-    by_id = {crystal.material_id: crystal for crystal in labelled}
-    kept = [by_id[name] for name in table.index]
-    target = np.array([_number(c.properties[TARGET]) for c in kept], dtype=float)
-    elements = [frozenset(c.symbols) for c in kept]
-    formulas = [c.formula for c in kept]
-    return LearningSet(table, target, formulas, elements, digest, kept), reading.failures + unlabelled + failures
+CLUSTER_CONFIDENCE = 0.92
+"""Share of the compounds of left-out clusters that the calibration covers: a little more than 90 %, since clusters
+differ more from each other than a sample of them shows."""
 
 
 def train(
     data: LearningSet,
     folder: str | Path,
     *,
-    algorithms: Sequence[str] = STUDY,
-    feature_sets: Sequence[str] = FEATURE_SETS,
-    final: tuple[str, str] = ("extra_trees", "all"),
+    fits: Sequence[Fit],
+    final: Fit,
     seed: int = 0,
     description: str = "",
+    geometry: str = "",
+    rescale: bool = False,
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> BandCenterModel:
@@ -111,20 +62,26 @@ def train(
     Parameters
     ----------
     data
-        The learning set.
+        Learning set.
     folder
-        Receives ``metrics.json``, ``cv_predictions.parquet``, ``held_out.parquet``, ``importances.csv``, the model,
-        ``learned.parquet`` and ``card.md``.
-    algorithms, feature_sets
-        What is cross-validated, over every split of :data:`phonolyte.models.validation.SPLITS`.
+        Folder that receives ``metrics.json``, ``cv_predictions.parquet``, ``held_out.parquet``, ``importances.csv``,
+        the model, ``learned.parquet`` and ``card.md``.
+    fits
+        Algorithms and features that are cross-validated, over every split of
+        :data:`phonolyte.models.validation.SPLITS`.
     final
-        Algorithm and feature set of the model that is kept.
+        Algorithm and features of the model that is kept; one of `fits`.
     seed
-        Of folds and estimators: the same seed gives the same files.
+        Seed for folds and estimators: the same seed gives the same files.
     description
-        A sentence about the data, for the card.
+        Sentence about the data, for the card.
+    geometry
+        Where the cells come from, for the card: a crystal that is predicted should have one of the same kind.
+    rescale
+        Whether the model is to scale crystals to a predicted volume first; compounds are then learned at volumes
+        that were predicted with their chemical systems left out.
     executor
-        Maps over the fits; use processes.
+        Executor of processes that maps over the fits.
     progress
         Called with the number of fits done since the last call; there are :func:`n_fits`.
     """
@@ -136,31 +93,36 @@ def train(
             why="ten folds need at least 20",
             fix="Give more data.",
         )
+    volumes = volumes_left_out(data) if "physical" in final.set_names else np.empty(0)
+    if rescale:
+        data = at_volumes(data, volumes, named_sets(final.set_names))
     predictions = cross_validate(
-        data.table, data.target, data.groups,
-        algorithms=algorithms, feature_sets=feature_sets, seed=seed, executor=executor, progress=progress,
-    )  # fmt: skip
+        data.table, data.target, data.groups, fits=fits, seed=seed, executor=executor, progress=progress
+    )
     scores = metrics(predictions)
-    intervals, held_out = _calibrate(data, final, seed=seed)
+    split = "cluster" if final.algorithm == QuotientRegressor.name else "composition"
+    split = split if n_folds(split, data.groups) else "random"
+    intervals, held_out = _calibrate(data, final, predictions, split, seed=seed)
     fitted = _fit(data, final, seed=seed)
     domain = _domain_of(data, np.arange(len(data.target)))
     provenance = {
-        "algorithm": final[0],
-        "feature_set": final[1],
+        "algorithm": final.algorithm,
+        "feature_set": final.features,
         "seed": seed,
         "n": len(data.target),
         "data_sha256": data.sha256,
         "description": description,
-        "versions": {
-            "phonolyte": __version__,
-            "scikit-learn": version("scikit-learn"),
-            "numpy": version("numpy"),
-        },
-        "interval": _interval_scores(held_out),
-        "scores": [row for row in scores if (row["algorithm"], row["features"]) == final],
+        "geometry": geometry,
+        "versions": {name: version(name) for name in ("scikit-learn", "numpy")} | {"phonolyte": __version__},
+        "interval": _interval_scores(held_out, split),
+        "scores": [row for row in scores if (row["algorithm"], row["features"]) == tuple(final)],
     }
-    names = tuple(fitted[:-1].get_feature_names_out(data.table.columns))
-    model = BandCenterModel(TreeEnsemble.of(fitted[-1]), names, intervals, domain, provenance)
+    names = tuple(fitted[:-1].get_feature_names_out(columns_of(final.features, data.table)))
+    predictor = predictor_of(fitted[-1])
+    cells = _cells_of(data, predictor, volumes, rescale=rescale)
+    model = BandCenterModel(
+        predictor, names, intervals, domain, provenance, final.set_names, _families_of(data, final), cells
+    )
     model.save(folder)
     Learned.of(domain, data.table, data.formulas, data.target).save(folder)
     (folder / "metrics.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
@@ -171,29 +133,30 @@ def train(
     return model
 
 
-def n_fits(data: LearningSet, algorithms: Sequence[str], feature_sets: Sequence[str]) -> int:
+def n_fits(data: LearningSet, fits: Sequence[Fit]) -> int:
     """Number of fits in :func:`train`'s cross-validation."""
-    return len(algorithms) * len(feature_sets) * sum(n_folds(split, data.groups) for split in SPLITS)
+    return len(fits) * sum(n_folds(split, data.groups) for split in SPLITS)
 
 
-def importances(data: LearningSet, final: tuple[str, str], *, seed: int = 0) -> pd.DataFrame:
-    """Importance of each feature: Gini, and by permutation on the held-out part of the representative split.
+def importances(data: LearningSet, final: Fit, *, seed: int = 0) -> pd.DataFrame:
+    """Importance of each feature: of the trees, and by permutation on the held-out part of the representative split.
 
     Returns
     -------
     pandas.DataFrame
         ``feature, gini, permutation_mev, permutation_std_mev``: the permutation importance is the rise of the
-        mean absolute error. Sorted by Gini importance, the largest first.
+        mean absolute error. Sorted by Gini importance (of boosted trees: gain), the largest first.
     """
     ((train_rows, test_rows),) = folds("representative", data.target, data.groups, seed=seed)
-    model = clone(pipeline(*final, data.table, seed=seed)).fit(data.table.iloc[train_rows], data.target[train_rows])
-    names = model[:-1].get_feature_names_out(data.table.columns)
-    transformed = model[:-1].transform(data.table.iloc[test_rows])
+    table = data.table[columns_of(final.features, data.table)]
+    model = clone(pipeline(final, table, seed=seed)).fit(table.iloc[train_rows], data.target[train_rows])
+    names = model[:-1].get_feature_names_out(table.columns)
+    transformed = model[:-1].transform(table.iloc[test_rows])
     permuted = permutation_importance(
         model[-1], transformed, data.target[test_rows],
         scoring="neg_mean_absolute_error", n_repeats=5, random_state=seed,
     )  # fmt: skip
-    table = pd.DataFrame(
+    importance = pd.DataFrame(
         {
             "feature": names,
             "gini": model[-1].feature_importances_,
@@ -201,11 +164,11 @@ def importances(data: LearningSet, final: tuple[str, str], *, seed: int = 0) -> 
             "permutation_std_mev": permuted.importances_std,
         }
     )
-    return table.sort_values("gini", ascending=False, ignore_index=True)
+    return importance.sort_values("gini", ascending=False, ignore_index=True)
 
 
 def held_out_table(held_out: pd.DataFrame, data: LearningSet) -> pd.DataFrame:
-    """Each compound as it was predicted with its composition left out, with the interval: ``held_out.parquet``.
+    """Each compound as it was predicted with its relatives left out, with the interval: ``held_out.parquet``.
 
     Returns
     -------
@@ -227,149 +190,130 @@ def held_out_table(held_out: pd.DataFrame, data: LearningSet) -> pd.DataFrame:
     )
 
 
-def _fit(data: LearningSet, final: tuple[str, str], *, seed: int, rows: Any = slice(None)) -> Any:
-    model = clone(pipeline(*final, data.table, seed=seed))
+def _fit(data: LearningSet, final: Fit, *, seed: int) -> Any:
+    table = data.table[columns_of(final.features, data.table)]
+    model = clone(pipeline(final, table, seed=seed))
     regressor = model[-1]
     if "n_jobs" in regressor.get_params():
         regressor.set_params(n_jobs=os.cpu_count())
-    return model.fit(data.table.iloc[rows], data.target[rows])
+    return model.fit(table, data.target)
 
 
-def _calibrate(data: LearningSet, final: tuple[str, str], *, seed: int) -> tuple[Intervals, pd.DataFrame]:
-    """Intervals from compounds whose composition no fit had seen: new compounds have new compositions."""
-    held_out = pd.DataFrame({"center": data.target, "predicted": np.nan, "spread": np.nan, "in_domain": False})
-    split = "composition" if n_folds("composition", data.groups) else "random"
+def _calibrate(
+    data: LearningSet, final: Fit, predictions: pd.DataFrame, split: str, *, seed: int
+) -> tuple[Intervals, pd.DataFrame]:
+    """Intervals from compounds that no fit had seen, and neither their relatives."""
+    of_final = (predictions[["algorithm", "features", "split"]] == (*final, split)).all(axis=1)
+    rows = predictions[of_final].set_index("material_id").loc[data.table.index]
+    held_out = pd.DataFrame(
+        {
+            "center": data.target, "predicted": rows["predicted_mev"].to_numpy(), "fold": rows["fold"].to_numpy(),
+            "spread": rows["spread_mev"].to_numpy(), "in_domain": False,
+        }
+    )  # fmt: skip
     for train_rows, test_rows in folds(split, data.target, data.groups, seed=seed):
-        model = _fit(data, final, seed=seed, rows=train_rows)
-        ensemble = TreeEnsemble.of(model[-1])
-        part = model[:-1].transform(data.table.iloc[test_rows])
-        held_out.loc[test_rows, ["predicted", "spread"]] = np.column_stack(ensemble.predict_with_spread(part))
-        inside = _domain_of(data, train_rows).contains(
-            data.table.iloc[test_rows], [data.elements[i] for i in test_rows]
-        )
+        table = data.table.iloc[test_rows]
+        inside = _domain_of(data, train_rows).contains(table, [data.elements[row] for row in test_rows])
+        families = _families_of(data, final, train_rows)
+        if families is not None:
+            inside &= families.contains(table[fraction_names()].to_numpy())
         held_out.loc[test_rows.tolist(), "in_domain"] = inside
-    residual = (held_out["center"] - held_out["predicted"]).to_numpy()
-    spread = held_out["spread"].to_numpy() if final[0] == "extra_trees" else None
-    intervals = Intervals.calibrate(residual, spread)
-    held_out["inside_half"] = _cross_coverage(residual, spread, seed=seed)
-    held_out["half_width"] = intervals.half_width(held_out["spread"].to_numpy())
+    intervals = _calibrated(held_out, final)
+    held_out["half_width"] = intervals.half_width(held_out["spread"].fillna(0.0).to_numpy())
+    held_out["inside"] = _cross_coverage(held_out, final)
     return intervals, held_out
+
+
+def _calibrated(held_out: pd.DataFrame, final: Fit) -> Intervals:
+    residual, spread = (held_out["center"] - held_out["predicted"]).to_numpy(), held_out["spread"].to_numpy()
+    if final.algorithm == QuotientRegressor.name:
+        return Intervals.calibrate(residual, spread, floor_mev=FLOOR_MEV, confidence=CLUSTER_CONFIDENCE)
+    return Intervals.calibrate(residual, None if np.isnan(spread).any() else spread)
 
 
 def _domain_of(data: LearningSet, rows: Ints) -> Domain:
     table = data.table.iloc[rows]
+    table = table[[name for name in feature_names() if name in table]]
     selected = table[CorrelationSelector().fit(table).get_feature_names_out()]
     return Domain.fit(selected, [data.elements[row] for row in rows])
 
 
-def _cross_coverage(residual: Floats, spread: Floats | None, *, seed: int) -> Any:
-    """Whether each compound lies inside an interval calibrated on the other half of the compounds."""
-    half = np.random.default_rng(seed).permutation(len(residual)) % 2 == 0
-    inside = np.zeros(len(residual), dtype=bool)
-    for one in (half, ~half):
-        rule = Intervals.calibrate(residual[one], None if spread is None else spread[one])
-        widths = rule.half_width(np.zeros((~one).sum()) if spread is None else spread[~one])
-        inside[~one] = np.abs(residual[~one]) <= widths
+def _families_of(data: LearningSet, final: Fit, rows: Any = slice(None)) -> Families | None:
+    if "elements" not in final.set_names:
+        return None
+    return Families.fit(data.table[fraction_names()].to_numpy()[rows])
+
+
+def volumes_left_out(data: LearningSet) -> Floats:
+    """Volume an atom (n,), cubic angstrom, of each compound, predicted with its chemical system left out.
+
+    There are none where compounds are not ordered crystals, or of a single system.
+    """
+    parts = list(folds("chemical_system", data.target, data.groups, seed=0))
+    if not data.all_ordered or not parts:
+        return np.empty(0)
+    return predict_left_out(data.crystals, parts)
+
+
+def at_volumes(data: LearningSet, volumes: Floats, sets: Sequence[FeatureSet]) -> LearningSet:
+    """The compounds at other volumes an atom (n,).
+
+    Raises
+    ------
+    TableError
+        When there are no volumes.
+    """
+    if not len(volumes):
+        raise TableError(
+            "volumes cannot be predicted",
+            why="compounds must be ordered crystals of more than one chemical system",
+            fix="Give such crystals, or leave the recipe out.",
+        )
+    crystals = [scaled_to(crystal, volume) for crystal, volume in zip(data.crystals, volumes, strict=True)]
+    table, failures = featurize(crystals, sets=sets)
+    if failures:
+        raise TableError(f"{failures[0].material_id} has no features at its predicted volume", why=failures[0].message)
+    return replace(data, table=table, crystals=crystals)
+
+
+def _cells_of(
+    data: LearningSet, predictor: TreeEnsemble | QuotientModel, volumes: Floats, *, rescale: bool
+) -> Cells | None:
+    """What the model knows of volumes, from those that were predicted."""
+    if not len(volumes) or not isinstance(predictor, QuotientModel):
+        return None
+    given = np.array([crystal.volume_a3 / len(crystal) for crystal in data.crystals])
+    low, high = np.quantile(np.log(given / volumes), (RARE, 1.0 - RARE)) if not rescale else (-1.0, 1.0)
+    centers = []
+    for factor in (1.0 - STEP, 1.0 + STEP):
+        larger = [scaled_to(crystal, factor * v) for crystal, v in zip(data.crystals, given, strict=True)]
+        physical, _ = featurize(larger, sets=(Physical(),))
+        table = data.table.assign(**{str(name): physical[name] for name in physical})
+        centers.append(predictor.predict_with_spread(table)[0])
+    slope = float(np.median(np.log(centers[1] / centers[0]))) / np.log((1.0 + STEP) / (1.0 - STEP))
+    volume_model = VolumeModel.fit(data.crystals)
+    return Cells(volume_model, rescale, float(low), float(high), float(slope), well_learned(data.elements))
+
+
+def _cross_coverage(held_out: pd.DataFrame, final: Fit) -> Any:
+    """Whether each compound lies inside an interval that is calibrated on the other folds."""
+    inside = np.zeros(len(held_out), dtype=bool)
+    for fold in held_out["fold"].unique():
+        here = (held_out["fold"] == fold).to_numpy()
+        widths = _calibrated(held_out[~here], final).half_width(held_out["spread"].fillna(0.0).to_numpy()[here])
+        inside[here] = (held_out["center"] - held_out["predicted"]).abs()[here] <= widths
     return inside
 
 
-def _interval_scores(held_out: pd.DataFrame) -> dict[str, Any]:
+def _interval_scores(held_out: pd.DataFrame, split: str) -> dict[str, Any]:
     error = (held_out["center"] - held_out["predicted"]).abs()
     inside = held_out["in_domain"]
     return {
         "confidence": CONFIDENCE,
-        "coverage": float(held_out["inside_half"].mean()),
+        "split": split,
+        "coverage": float(held_out["inside"].mean()),
         "median_width_mev": float(2 * held_out["half_width"].median()),
         "mae_in_domain_mev": float(error[inside].mean()),
         "mae_out_of_domain_mev": float(error[~inside].mean()) if (~inside).any() else None,
         "n_out_of_domain": int((~inside).sum()),
     }
-
-
-def _feature_table(path: Path) -> pd.DataFrame | None:
-    """A table that holds features already, or None."""
-    if not plain_name(path).endswith((".csv", ".tsv", ".parquet")):
-        return None
-    if not set(feature_names()[:16]) <= set(column_names(path)):
-        return None
-    return read_table(path)
-
-
-def _from_features(table: pd.DataFrame, path: Path, digest: str) -> tuple[LearningSet, list[Failure]]:
-    missing = {TARGET, "formula"} - set(table.columns)
-    if missing:
-        raise TableError(f"{path.name} lacks {' and '.join(sorted(missing))}", fix="Add them to the table of features.")
-    if set(feature_names("matminer")) <= set(table.columns):
-        raise TableError(
-            f"{path.name} has features in matminer's convention",
-            why="predictions compute Magpie's, which differ",
-            fix="Compute the table with: phonolyte features INPUT -o TABLE.",
-        )
-    names = [name for name in feature_names() if name in table]
-    if "material_id" in table:
-        table = table.set_index("material_id")
-    rows = (f"{path.name.partition('.')[0]}-{number}" for number in range(1, len(table) + 1))
-    table.index = pd.Index([name or row for name, row in zip(table.index.astype(str), rows, strict=True)])
-    table.index.name = "material_id"
-    repeated = table.index[table.index.duplicated()]
-    if len(repeated):
-        raise TableError(
-            f"{path.name} has more than one row of {len(repeated.unique())} materials",
-            why=f"for example {repeated[0]}",
-            fix="Keep one row a material.",
-        )
-    table, unreadable = _with_elements(table, path)
-    numbers = table[[*names, TARGET]].apply(as_numbers).replace([np.inf, -np.inf], np.nan)
-    usable = numbers.notna().all(axis=1)
-    failures = [
-        _no_center(str(name), table[TARGET][name], str(path))
-        if np.isnan(numbers[TARGET][name])
-        else _no_feature(str(name), str(numbers.loc[name].isna().idxmax()), str(path))
-        for name in table.index[~usable]
-    ]
-    kept = numbers[usable]
-    formulas, elements = table["formula"][usable].astype(str).tolist(), table["elements"][usable].tolist()
-    data = LearningSet(kept[names], kept[TARGET].to_numpy(float), formulas, elements, digest)
-    return data, unreadable + failures
-
-
-def _with_elements(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[Failure]]:
-    """The rows that have a formula, with a column of the elements in it."""
-    elements: list[frozenset[str] | None] = []
-    failures = []
-    for name, formula in table["formula"].astype(str).items():
-        try:
-            elements.append(frozenset(composition_of(formula)))
-        except StructureError as error:
-            elements.append(None)
-            failures.append(Failure(str(name), STAGE, error.kind, str(error), str(path)))
-    column = pd.Series(elements, index=table.index, dtype=object)
-    return table.assign(elements=column)[column.notna()], failures
-
-
-def _is_labelled(crystal: Crystal) -> bool:
-    """Whether a crystal has a center to learn from, and was not found to be unstable."""
-    properties = crystal.properties
-    return _number(properties.get(TARGET)) is not None and properties.get("stable") is not False
-
-
-def _not_labelled(crystal: Crystal) -> Failure:
-    if _number(crystal.properties.get(TARGET)) is None:
-        return _no_center(crystal.material_id, crystal.properties.get(TARGET), crystal.source)
-    message = "it has imaginary modes, and what remains of such a center says less. Leave it out."
-    return Failure(crystal.material_id, STAGE, "Unstable", message, crystal.source)
-
-
-def _no_center(name: str, value: Any, source: str) -> Failure:
-    message = f"there is no band center to learn from: {TARGET} is {value!r}. Give it in meV, or leave the record out."
-    return Failure(name, STAGE, "NoBandCenter", message, source)
-
-
-def _no_feature(name: str, column: str, source: str) -> Failure:
-    message = f"{column} is no finite number. Compute the features again, or leave the row out."
-    return Failure(name, STAGE, "MissingFeature", message, source)
-
-
-def _number(value: Any) -> float | None:
-    number = as_number(value)
-    return number if np.isfinite(number) else None

@@ -15,13 +15,13 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from sklearn.model_selection import GroupKFold, KFold, StratifiedShuffleSplit
 
 from phonolyte.arrays import Floats, Ints
-from phonolyte.models.algorithms import pipeline
+from phonolyte.models.algorithms import Fit, columns_of, pipeline, predict_held_out
 
-Split = Literal["random", "composition", "chemical_system", "representative"]
-SPLITS: tuple[Split, ...] = ("random", "composition", "chemical_system", "representative")
-"""How the compounds are split: at random (as the study did); with all polymorphs of one composition, or all
-compounds of one chemical system, in one fold (polymorphs leak otherwise); and one 80:20 split whose two parts
-have the same distribution of centers."""
+Split = Literal["random", "composition", "chemical_system", "cluster", "representative"]
+SPLITS: tuple[Split, ...] = ("random", "composition", "chemical_system", "cluster", "representative")
+"""How the compounds are split: at random (as the study did); with all polymorphs of one composition, all compounds of
+one chemical system, or all of one cluster of similar compounds, in one fold (relatives leak otherwise); and one 80:20
+split whose two parts have the same distribution of centers."""
 
 FOLDS = 10
 
@@ -29,8 +29,7 @@ FOLDS = 10
 class Fold(NamedTuple):
     """One fit of a cross-validation and what it is to be fitted and tested on."""
 
-    algorithm: str
-    features: str
+    fit: Fit
     split: str
     number: int
     train: Ints
@@ -55,7 +54,7 @@ def folds(split: str, target: Floats, groups: pd.DataFrame, *, seed: int) -> Ite
     target
         (n,) band centers in meV.
     groups
-        Columns ``composition`` and ``chemical_system``.
+        Columns ``composition``, ``chemical_system`` and ``cluster``.
     seed
         Of the shuffling.
     """
@@ -74,27 +73,25 @@ def cross_validate(
     target: Floats,
     groups: pd.DataFrame,
     *,
-    algorithms: Sequence[str],
-    feature_sets: Sequence[str],
+    fits: Sequence[Fit],
     splits: Sequence[str] = SPLITS,
     seed: int = 0,
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
-    """Fit and test every algorithm on every feature set over every split.
+    """Fit and test every algorithm on its features over every split.
 
     Returns
     -------
     pandas.DataFrame
         One row a held-out compound and fit: ``algorithm, features, split, fold, material_id,
-        band_center_mev, predicted_mev``.
+        band_center_mev, predicted_mev, spread_mev``; the spread is null where it means nothing.
     """
     plan = [
-        Fold(algorithm, features, split, number, train, test)
+        Fold(fit, split, number, train, test)
         for split in splits
         for number, (train, test) in enumerate(folds(split, target, groups, seed=seed))
-        for features in feature_sets
-        for algorithm in algorithms
+        for fit in fits
     ]
     jobs = [(fold, table, target, seed) for fold in plan]
     parts = []
@@ -107,21 +104,23 @@ def cross_validate(
 
 def _held_out(job: tuple[Fold, pd.DataFrame, Floats, int]) -> pd.DataFrame:
     fold, table, target, seed = job
-    model = clone(pipeline(fold.algorithm, fold.features, table, seed=seed))
+    table = table[columns_of(fold.fit.features, table)]
+    model = clone(pipeline(fold.fit, table, seed=seed))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # default hyperparameters are what is compared
         model.fit(table.iloc[fold.train], target[fold.train])
-    return pd.DataFrame(
-        {
-            "algorithm": fold.algorithm,
-            "features": fold.features,
-            "split": fold.split,
-            "fold": fold.number,
-            "material_id": table.index[fold.test],
-            "band_center_mev": target[fold.test],
-            "predicted_mev": model.predict(table.iloc[fold.test]),
-        }
-    )
+    predicted = predict_held_out(model, table.iloc[fold.test])
+    common = {
+        "features": fold.fit.features, "split": fold.split, "fold": fold.number,
+        "material_id": table.index[fold.test], "band_center_mev": target[fold.test],
+    }  # fmt: skip
+    names = [fold.fit.algorithm, *(name for name in predicted if name not in ("center", "spread"))]
+    parts = [
+        pd.DataFrame({"algorithm": name, **common, "predicted_mev": predicted["center" if at == 0 else name],
+                      "spread_mev": predicted["spread"] if at == 0 else np.nan})
+        for at, name in enumerate(names)
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
 
 
 def metrics(predictions: pd.DataFrame) -> list[dict[str, Any]]:

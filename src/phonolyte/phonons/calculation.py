@@ -87,7 +87,6 @@ class PhononCalculation(Calculation):
     sort_by: ClassVar = "band_center_mev"
     columns: ClassVar = (
         Column("calibrated_mev", "calibrated", "meV", 1, hint="Center from computed phonons, calibrated."),
-        Column("ion_center_mev", "center of the ion", "meV", 1, hint="Band center of the mobile ion alone."),
         Column("lowest_mode_mev", "lowest mode", "meV", 1, hint="Lowest mode; below zero: imaginary."),
         Column("highest_mode_mev", "highest mode", "meV", 1, hint="Highest mode."),
         Column("stable", "stable", kind="flag", hint="No imaginary mode beyond the tolerance."),

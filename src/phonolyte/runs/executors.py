@@ -141,7 +141,16 @@ class Processes(Executor):
         self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
     def _start(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._max_workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
+        return ProcessPoolExecutor(self._max_workers, mp_context=get_context("spawn"), initializer=_begin_worker)
+
+
+def _begin_worker() -> None:
+    """Make a worker one of many: it ends with its parent, and leaves other cores to other workers."""
+    import numpy  # noqa: F401 (its library of linear algebra must be there to be limited)
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1, user_api="blas")
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:

@@ -14,9 +14,14 @@ import pandas as pd
 
 from phonolyte.arrays import Floats
 from phonolyte.errors import Failure
-from phonolyte.features import featurize_orderings
+from phonolyte.features import FeatureSet, featurize_orderings
 from phonolyte.features.feature_sets import mean_over_orderings
+from phonolyte.features.fractions import ElementFractions
+from phonolyte.features.ion_sites import IonSites
 from phonolyte.models import BandCenterModel
+from phonolyte.models.cells import UNKNOWN
+from phonolyte.models.center import EMBEDDED, MANIFEST
+from phonolyte.models.ion import IonCenterModel
 from phonolyte.models.nearest import Learned
 from phonolyte.runs.digest import digest_of
 from phonolyte.runs.records import in_one_step
@@ -28,7 +33,7 @@ from phonolyte.structures.duplicates import fingerprint
 from phonolyte.structures.families import family
 from phonolyte.structures.reading import Skipped
 
-METHOD = 3
+METHOD = 4
 """Version of what is computed of a crystal: raise it when the same crystal gives another row."""
 
 CRYSTAL = ("lattice", "species", "frac_coords", *DISORDER)
@@ -37,26 +42,76 @@ CRYSTAL = ("lattice", "species", "frac_coords", *DISORDER)
 ORDERED = ("ordered_lattice", "ordered_species", "ordered_frac_coords")
 """Columns of a part that are the representative of a disordered crystal; null for an ordered one."""
 
-PREDICTED = ("band_center_mev", "lower_mev", "upper_mev", "in_domain")
+PREDICTED = ("band_center_mev", "lower_mev", "upper_mev", "ion_center_mev", "ion_lower_mev", "ion_upper_mev")
+"""Columns of numbers that models predict."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """A model that every worker loads by itself: its folder, or None for the embedded one."""
+    """Models that every worker loads by itself.
+
+    Attributes
+    ----------
+    folder
+        Folder of the model of the band center; None for one that comes with Phonolyte.
+    name
+        Name of that one.
+    mobile
+        Symbol of the mobile ion; ``any``: the first that a crystal has.
+    """
 
     folder: Path | None = None
+    name: str = "physical"
+    mobile: str = "any"
+
+    @classmethod
+    def from_option(cls, model: str | Path | None, *, default: str = "physical") -> ModelSource:
+        """The source that an option names: a folder, or one of the models that come with Phonolyte."""
+        if model is None:
+            return cls(name=default)
+        if str(model) in EMBEDDED and not Path(model).exists():
+            return cls(name=str(model))
+        return cls(Path(model).expanduser())
+
+    @property
+    def files(self) -> list[Path]:
+        """Files of a model that did not come with Phonolyte."""
+        return [self.folder / MANIFEST] if self.folder else []
 
     def load(self) -> Models:
         """Return the model and the compounds it has learned from; loaded once in a process."""
-        return _load_models(self.folder)
+        return replace(_load_models(self.folder, self.name), mobile=self.mobile)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Models:
-    """Model of the band center, and the compounds among which the nearest are looked up (None: they are not)."""
+    """Models that describe crystals.
+
+    Attributes
+    ----------
+    center
+        Model of the band center.
+    learned
+        Compounds among which the nearest are looked up; None: they are not.
+    ion
+        Model of the mobile ion's center; None: it is not predicted.
+    mobile
+        Symbol of the mobile ion; ``any``: the first that a crystal has.
+    """
 
     center: BandCenterModel
     learned: Learned | None = None
+    ion: IonCenterModel | None = None
+    mobile: str = "any"
+
+    @property
+    def sets(self) -> tuple[FeatureSet, ...]:
+        """Feature sets that the models need; those of the band center first."""
+        sets = self.center.sets
+        if self.ion is None:
+            return sets
+        elements = () if "elements" in self.center.set_names else (ElementFractions(),)
+        return (*sets, *elements, IonSites(self.mobile))
 
     def load(self) -> Models:
         """Return itself."""
@@ -65,7 +120,8 @@ class Models:
     @property
     def fingerprint(self) -> str:
         """Digest of what decides a row."""
-        return digest_of(METHOD, self.center.fingerprint, self.learned.fingerprint if self.learned else "")
+        learned, ion = (each.fingerprint if each else "" for each in (self.learned, self.ion))
+        return digest_of(METHOD, self.center.fingerprint, learned, ion, self.mobile)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,9 +203,11 @@ def _describe(
 
     crystals = reading.crystals
     places = [replace(crystal, material_id=str(place)) for place, crystal in enumerate(crystals)]  # names may repeat
-    described = featurize_orderings(places, executor=executor, progress=progress)
+    described = featurize_orderings(places, sets=models.sets, executor=executor, progress=progress)
     table = described.table
     predicted = models.center.predict_orderings(table, [set(crystals[int(row)].symbols) for row in table.index])
+    if models.ion is not None:
+        predicted = predicted.join(models.ion.predict(table))
     rows = predicted.index.astype(int).to_numpy()
     ordered = [described.representatives.get(str(place), crystal) for place, crystal in enumerate(crystals)]
     run = executor.map if executor else map
@@ -167,8 +225,9 @@ def _describe(
     for name in PROPERTY_COLUMNS:
         columns[name] = np.array([number_of(crystal.properties.get(name)) for crystal in crystals], dtype=float)
     spread = pd.DataFrame(index=range(len(crystals))).join(predicted.set_index(rows))
-    for name in PREDICTED[:3]:
-        columns[name] = spread[name].to_numpy(float)
+    for name in PREDICTED:
+        columns[name] = spread[name].to_numpy(float) if name in spread else np.full(len(crystals), np.nan)
+    columns["cell"] = spread["cell"].fillna(UNKNOWN).astype(str).tolist()
     columns["in_domain"] = spread["in_domain"].eq(True).to_numpy(bool)  # a crystal without features is outside
     columns["n_orderings"] = spread["n_orderings"].fillna(0).to_numpy(np.int64)
     if models.learned is not None:
@@ -276,15 +335,16 @@ def _read_finished(path: Path) -> Any:
         return None
 
 
-@lru_cache(maxsize=2)
-def _load_models(folder: Path | None) -> Models:
+@lru_cache(maxsize=4)
+def _load_models(folder: Path | None, name: str) -> Models:
     from phonolyte import learning_set
 
+    ion = IonCenterModel.embedded()
     if folder is None:
-        model = BandCenterModel.embedded()
-        return Models(model, learning_set.learned(model.domain))
+        model = BandCenterModel.embedded(name)
+        return Models(model, learning_set.learned(model.domain), ion)
     model = BandCenterModel.load(folder)
-    return Models(model, Learned.beside(folder, model.domain))
+    return Models(model, Learned.beside(folder, model.domain), ion)
 
 
 def positions_of(parts: Sequence[Part]) -> Floats:

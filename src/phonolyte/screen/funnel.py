@@ -34,16 +34,21 @@ from phonolyte.structures.run_results import CRYSTALS, ORDERINGS
 PARTS = ".parts"
 """Folder of a run with the described batches, while it is not finished."""
 
+OF_MODELS = (
+    "band_center_mev", "lower_mev", "upper_mev", "in_domain", "cell", "ion_center_mev", "ion_lower_mev",
+    "ion_upper_mev",
+)  # fmt: skip
+"""Columns that the models predict."""
+
 TABLE = (
-    "rank", "material_id", "formula", "ion", "family", "n_atoms", "volume_per_atom_a3", "duplicate_of",
-    "band_center_mev", "lower_mev", "upper_mev", "in_domain", "n_orderings", "ordered_as", *PROPERTY_COLUMNS, "passes",
-    "rejected_by", "reason",
+    "rank", "material_id", "formula", "ion", "family", "n_atoms", "volume_per_atom_a3", "duplicate_of", *OF_MODELS,
+    "n_orderings", "ordered_as", *PROPERTY_COLUMNS, "passes", "rejected_by", "reason",
 )  # fmt: skip
 """Columns of the ranked table."""
 
 KEPT = (
-    "material_id", "formula", "family", "n_atoms", "volume_per_atom_a3", "band_center_mev", "lower_mev", "upper_mev",
-    "in_domain", "n_orderings", "disordered", "ordered_as", *PROPERTY_COLUMNS, "elements_low", "elements_high",
+    "material_id", "formula", "family", "n_atoms", "volume_per_atom_a3", *OF_MODELS, "n_orderings", "disordered",
+    "ordered_as", *PROPERTY_COLUMNS, "elements_low", "elements_high",
 )  # fmt: skip
 """Columns of a part that the ranking needs."""
 
@@ -131,7 +136,8 @@ def rank_crystals(
         When the executor is lost.
     """
     batches = plan_batches(inputs)
-    models, criteria = models or ModelSource(), criteria or Criteria()
+    criteria = criteria or Criteria()
+    models = replace(models or ModelSource(), mobile=criteria.ion or "any")
     scratch = nullcontext(parts) if parts is not None or executor is None else TemporaryDirectory()
     with scratch as folder:
         described = _describe(batches, models, Path(folder) if folder else None, executor, threads, progress)

@@ -58,7 +58,7 @@ def screen(
     properties
         Table with `material_id`, `e_hull_ev` (eV/atom), `band_gap_ev` (eV), or its file.
     model
-        Folder of a model; default: the embedded one.
+        Folder of a model, or ``physical`` or ``study``, which come with Phonolyte; default: ``physical``.
     output
         What the folder receives besides tables.
     executor
@@ -81,10 +81,10 @@ def screen(
         For a model that cannot be loaded.
     """
     output, settings = output or OutputSettings(), settings or ScreenSettings()
-    source = ModelSource(Path(model).expanduser() if model else None)
+    source = ModelSource.from_option(model)
     models = source.load()
     known = read_properties(properties) if isinstance(properties, (str, Path)) else properties
-    used = [*list_files(inputs), *list_given(properties), *([Path(model) / "model.json"] if model else [])]
+    used = [*list_files(inputs), *list_given(properties), *source.files]
     record = {"inputs": list_names(inputs), "model": str(model or "embedded"), **plain_settings(settings)}
     opened = Run(folder, "screen", settings=record, inputs=used, cites=MODEL, **run_options(output))
     crystals = inputs if inputs is not None else reference_compounds()
@@ -100,10 +100,11 @@ def features(
     *,
     file: str | Path | None = None,
     convention: Literal["magpie", "matminer"] = "magpie",
+    sets: Sequence[str] = ("magpie",),
     executor: Where = None,
     progress: OpenBar = no_bar,
 ) -> FeatureTable:
-    """Compute the Magpie features of crystals.
+    """Compute features of crystals.
 
     Parameters
     ----------
@@ -114,6 +115,8 @@ def features(
         ``NAME.failures.parquet``. Default: nothing is written.
     convention
         Magpie's 271 features, or matminer's 273.
+    sets
+        Names of feature sets: ``magpie``, ``physical``, ``elements``, ``ion``.
     executor
         Executor of threads; default: on all cores.
     progress
@@ -127,11 +130,13 @@ def features(
     Raises
     ------
     SettingsError
-        For a file of another kind.
+        For a file of another kind, or an unknown feature set.
     """
     from phonolyte.features import Magpie, featurize
+    from phonolyte.features.feature_sets import named_sets
     from phonolyte.runs.records import write_csv, write_failure_table, write_parquet
 
+    chosen = [Magpie(convention) if isinstance(each, Magpie) else each for each in named_sets(list(sets))]
     path = Path(file).expanduser() if file else None
     if path is not None and (path.suffix not in (".parquet", ".csv") or path.is_dir()):
         raise SettingsError(f"{path.name} is not a table to write", fix="Name a file that ends with .parquet or .csv.")
@@ -139,7 +144,7 @@ def features(
         make_folder(path.parent)
     reading = read_inputs(inputs, executor)
     with open_workers(executor, threads=True) as threads, progress("Features", len(reading.crystals)) as advance:
-        table, failures = featurize(reading.crystals, sets=(Magpie(convention),), executor=threads, progress=advance)
+        table, failures = featurize(reading.crystals, sets=chosen, executor=threads, progress=advance)
     formulas = {crystal.material_id: crystal.formula for crystal in reading.crystals}
     table.insert(0, "formula", [formulas[name] for name in table.index])
     lost = [*reading.failures, *failures]
@@ -237,7 +242,8 @@ def virtual(
     from phonolyte.virtual.run import read_trend
 
     output = output or OutputSettings()
-    fitted = ModelSource(Path(model).expanduser() if model else None).load().center
+    source = ModelSource.from_option(model, default="virtual")
+    fitted = source.load().center
     spaces = spaces if spaces is not None else [Space.of(built_in_rules(name)) for name in BUILT_IN]
     crystals = read_inputs(known, executor).crystals if known else []
     if known and not crystals:
@@ -245,7 +251,7 @@ def virtual(
     record = {"parents": [space.parent.name for space in spaces], "top": top, "sample": sample, "seed": seed,
               "structures": structures, "known": list_names(known), "model": str(model or "embedded")}  # fmt: skip
     identity = (record, [space.digest for space in spaces], fitted.fingerprint)
-    used = [*inputs, *list_files(known), *([Path(model) / "model.json"] if model else [])]
+    used = [*inputs, *list_files(known), *source.files]
     opened = Run(folder, "virtual", settings=record, inputs=used, identity=identity, cites=(*MODEL, "hautier2011"),
                  **run_options(output))  # fmt: skip
     total = sum(min(len(space), sample or len(space)) for space in spaces)
@@ -258,7 +264,7 @@ def virtual(
             trend = read_trend(run.folder) if top is None else None
             save_all(virtual_figures(result.summary, slots=slots, compounds=trend), run.path("figures"), STEMS)
         if output.report:
-            run.write_crystals(best_crystals(result, spaces))
+            run.write_crystals(best_crystals(result, spaces, fitted))
         if structures != "none":
-            write_structures(result, spaces, run, as_table=structures == "table")
+            write_structures(result, spaces, fitted, run, as_table=structures == "table")
         return result

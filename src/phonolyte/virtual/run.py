@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from phonolyte.arrays import Ints
 from phonolyte.errors import ModelError, SettingsError
@@ -22,6 +23,7 @@ from phonolyte.runs.run import Run
 from phonolyte.structures import Crystal
 from phonolyte.virtual.space import Space
 from phonolyte.virtual.stream import HIGHEST_MEV, Evaluated, Evaluator, Tally, evaluate, table
+from phonolyte.virtual.volumes import VolumeOfParent
 
 PORTION = 2**20
 """Compounds between two writes."""
@@ -34,7 +36,7 @@ LISTED = 1000
 
 FOLDER, STATE = "virtual", ".virtual-state"
 
-METHOD = 1
+METHOD = 2
 """Version of what is computed of a compound: raise it when the same compound gets another row."""
 
 
@@ -98,7 +100,8 @@ def run_virtual(
     best, summaries, written = [], {}, set()
     for space in spaces:
         work = _Work(space, model, run.folder, top, space.sample(sample, seed=seed) if sample else range(len(space)))
-        tally, kept = work.done(executor, progress)
+        with threadpool_limits(1, user_api="blas"):  # the executor's threads have the cores
+            tally, kept = work.done(executor, progress)
         summaries[space.parent.name] = tally.summary()
         rows = table(kept, space)
         best.append(_marked(rows, space, kept.index, known))
@@ -120,12 +123,15 @@ def run_virtual(
     return VirtualResult(joined, record)
 
 
-def write_structures(result: VirtualResult, spaces: Sequence[Space], run: Run, *, as_table: bool = False) -> None:
+def write_structures(
+    result: VirtualResult, spaces: Sequence[Space], model: BandCenterModel, run: Run, *, as_table: bool = False
+) -> None:
     """Write the best compounds as ``structures/ID.cif``, or as the crystal table ``structures.parquet``.
 
-    They are not relaxed; cells are scaled by the sum of the radii of the ions where these are known.
+    They are not relaxed; cells have the volumes at which the model predicts, or, for a model that does not depend on
+    them, are scaled by the sum of the radii of the ions where these are known.
     """
-    crystals = best_crystals(result, spaces)
+    crystals = best_crystals(result, spaces, model)
     if as_table:
         run.write_crystals(crystals, "structures.parquet")
         return
@@ -136,11 +142,23 @@ def write_structures(result: VirtualResult, spaces: Sequence[Space], run: Run, *
             crystal.to_pymatgen().to(str(partial), fmt="cif")
 
 
-def best_crystals(result: VirtualResult, spaces: Sequence[Space]) -> list[Crystal]:
-    """The best compounds as crystals, in the order of their table; not relaxed."""
-    space_of = {space.parent.name: space for space in spaces}
+def best_crystals(result: VirtualResult, spaces: Sequence[Space], model: BandCenterModel) -> list[Crystal]:
+    """The best compounds as crystals, in the order of their table; not relaxed, at the volumes that the model uses."""
+    builders = {space.parent.name: builder(space, model) for space in spaces}
     names = result.best[["material_id", "prototype"]].itertuples(index=False)
-    return [space_of[prototype].crystal(int(name.rpartition("-")[2])) for name, prototype in names]
+    return [builders[prototype](int(name.rpartition("-")[2])) for name, prototype in names]
+
+
+def builder(space: Space, model: BandCenterModel) -> Callable[[int], Crystal]:
+    """Return what builds compounds by their numbers: not relaxed, at the volumes that the model uses."""
+    if model.cells is None:
+        return space.crystal
+    volume = VolumeOfParent.of(space.parent, model.cells.volumes)
+
+    def build(index: int) -> Crystal:
+        return volume.crystal(space.numbers(np.array([index]))[0], material_id=f"{space.parent.name}-{index}")
+
+    return build
 
 
 @dataclass(slots=True)

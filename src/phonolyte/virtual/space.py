@@ -93,7 +93,10 @@ class Space:
         return np.array(sorted(random.Random(seed).sample(range(len(self)), min(n, len(self)))), dtype=np.int64)
 
     def crystal(self, index: int) -> Crystal:
-        """A compound as a crystal: not relaxed, but scaled by the sum of the radii of its ions where they are known."""
+        """A compound as a crystal: not relaxed, but scaled by the sum of the radii of its ions where they are known.
+
+        At the volume that a model predicts: :meth:`phonolyte.virtual.volumes.VolumeOfParent.crystal`.
+        """
         numbers = self.numbers(np.array([index]))[0]
         radii = self._radius_a[np.arange(len(numbers)), numbers]
         old = self._parent_radius_a

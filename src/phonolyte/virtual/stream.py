@@ -14,9 +14,9 @@ import pandas as pd
 
 from phonolyte.arrays import Flags, Floats, Ints
 from phonolyte.chemistry.elements import SYMBOLS, electronegativity
-from phonolyte.features import feature_names
 from phonolyte.models import BandCenterModel
-from phonolyte.virtual.features import ParentFeatures, first_slot_with_the_same
+from phonolyte.virtual.compounds import CompoundFeatures
+from phonolyte.virtual.features import first_slot_with_the_same
 from phonolyte.virtual.plausibility import Plausibility
 from phonolyte.virtual.space import Space
 
@@ -155,13 +155,13 @@ class Tally:
 
 
 class Evaluator:
-    """Evaluates compounds of one space."""
+    """Evaluates compounds of one space, at the volumes that the model predicts for them."""
 
     def __init__(self, space: Space, model: BandCenterModel) -> None:
         self.space, self.model = space, model
-        self.features = ParentFeatures.of(space.parent)
+        self.features = CompoundFeatures.of(space.parent, model)
         self.plausibility = Plausibility(space)
-        self.mean_row = feature_names().index("mean_Row")
+        self.mean_row = model.columns.index("mean_Row")
 
     def __call__(self, indices: Ints) -> Evaluated:
         """What the rules allow of compounds with these numbers (n,), evaluated."""
@@ -174,7 +174,9 @@ class Evaluator:
         allowed = self.space.allowed(numbers, balanced)
         if not allowed.all():
             indices, numbers, balanced = indices[allowed], numbers[allowed], balanced[allowed]
-        values = self.features(numbers)
+        values, usable = self.features(numbers)
+        if not usable.all():
+            indices, numbers, balanced, values = indices[usable], numbers[usable], balanced[usable], values[usable]
         center, half_width, in_domain = self.model.predict_array(values, numbers)
         plausibility = self.plausibility(numbers, balanced)
         mean_row = values[:, self.mean_row].copy()

@@ -1,0 +1,68 @@
+"""What the mobile ion of a crystal feels: the mean of each site quantity over its sites, as a feature set."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from phonolyte.arrays import Floats
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, require_elemental_data
+from phonolyte.chemistry.ions import MOBILE_IONS
+from phonolyte.features.attributes import round_values
+from phonolyte.features.physical import QUANTITIES, quantities_of_sites
+from phonolyte.features.springs import ELEMENTAL, elemental_table
+from phonolyte.structures import Crystal
+
+NUMBER = "ion_number"
+"""Column with the atomic number of the ion; 0 where a crystal has none."""
+
+
+def ion_site_names() -> list[str]:
+    """Names of the columns: the ion's atomic number, and each quantity of its sites."""
+    return [NUMBER, *(f"ion_{quantity.name}" for quantity in QUANTITIES)]
+
+
+def mobile_ion(symbols: Collection[str], ion: str = "any") -> str:
+    """The mobile ion among the elements of a crystal: the first of :data:`MOBILE_IONS`, or the given one; or none."""
+    return next((symbol for symbol in (MOBILE_IONS if ion == "any" else (ion,)) if symbol in symbols), "")
+
+
+@dataclass(frozen=True, slots=True)
+class IonSites:
+    """Site quantities of the mobile ion, the mean over its sites.
+
+    Attributes
+    ----------
+    ion
+        Symbol of the ion; ``any``: the first of :data:`phonolyte.chemistry.ions.MOBILE_IONS` that a crystal has.
+    """
+
+    ion: str = "any"
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return ion_site_names()
+
+    def check(self, crystal: Crystal) -> None:
+        """Refuse a crystal with an element that lacks elemental data.
+
+        Raises
+        ------
+        StructureError
+            Names the element.
+        """
+        require_elemental_data(crystal.numbers, elemental_table(), ELEMENTAL, fix="Leave the compound out.")
+
+    def values(self, ordered: Crystal, given: Crystal) -> Floats:
+        """Columns (31,) of one ordering of a crystal; NaN where it has no such ion, or a site has no neighbours."""
+        row = np.full(1 + len(QUANTITIES), np.nan)
+        number = ATOMIC_NUMBERS.get(mobile_ion(set(given.symbols), self.ion), 0)
+        of_ion = ordered.numbers == number
+        row[0] = number if of_ion.any() else 0
+        if row[0]:
+            row[1:] = quantities_of_sites(ordered)[of_ion].mean(axis=0)
+            round_values(row)
+        return row

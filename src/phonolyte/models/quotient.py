@@ -1,0 +1,152 @@
+"""The band center as a spring frequency times a learned quotient: a Gaussian process, boosted trees and their mean.
+
+Both learn the natural logarithm of center / spring frequency, which varies by a tenth where the center varies by a
+factor of twenty. The process sees logarithms of the physical columns, Magpie's statistics of the composition and square
+roots of the element fractions; the trees see the physical columns and all of Magpie's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phonolyte.arrays import Floats, Ints
+from phonolyte.chemistry.elements import PROPERTIES
+from phonolyte.features.attributes import N_MAGPIE, N_STRUCTURE
+from phonolyte.features.feature_sets import PHYSICAL
+from phonolyte.features.physical import N_PHYSICAL, REFERENCE, logarithmic, physical_blocks, physical_names
+from phonolyte.models.likelihood import Term
+from phonolyte.models.process import GaussianProcess
+from phonolyte.models.trees import TreeEnsemble, damaged
+
+BLOCKS = ("springs", "moments", "bonds", "valence", "coordination", "angles", "masses", "scale", "elastic")
+"""Blocks of physical columns in the process; the trees have that of neighbours, too, which made the process worse."""
+
+TERMS = (
+    Term("rational_quadratic", BLOCKS), Term("linear", BLOCKS), Term("rational_quadratic", ("composition",)),
+    Term("rational_quadratic", ("elements",)),
+)  # fmt: skip
+"""Covariance of the process."""
+
+ROOT_FRACTION = 0.1
+"""Typical deviation of the square root of an element's fraction, by which these are divided."""
+
+BOOSTING = {
+    "n_estimators": 600, "learning_rate": 0.04, "max_depth": 5, "min_child_weight": 3.0, "subsample": 0.7,
+    "colsample_bytree": 0.3, "reg_lambda": 2.0,
+}  # fmt: skip
+"""Settings of the boosted trees, as usual for a thousand compounds; nothing is searched."""
+
+
+class Predictions(NamedTuple):
+    """Centers (n,): the mean of both models, the standard deviation of the process, and each model's own, meV."""
+
+    center_mev: Floats
+    deviation_mev: Floats
+    process_mev: Floats
+    boosted_mev: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QuotientModel:
+    """A Gaussian process and boosted trees of log(center / spring frequency).
+
+    Tables have the columns of :data:`phonolyte.features.feature_sets.PHYSICAL`, in their order.
+    """
+
+    process: GaussianProcess
+    trees: TreeEnsemble
+
+    @classmethod
+    def fit(cls, values: Floats, center_mev: Floats, *, seed: int = 0) -> Self:
+        """Learn from columns (n, m) and band centers (n,) of n crystals."""
+        from xgboost import XGBRegressor  # a second to import: only where it is used
+
+        target = np.log(center_mev / _reference_mev(values))
+        layout = {name: slice(*ends) for name, ends in _layout().items()}
+        process = GaussianProcess.fit(
+            _columns(values), target, layout=layout, terms=TERMS, fixed=("elements",), seed=seed
+        )
+        boosted = XGBRegressor(**BOOSTING, random_state=seed, n_jobs=1).fit(_seen_by_trees(values), target)
+        return cls(process, TreeEnsemble.of(boosted))
+
+    def predict(self, values: Floats) -> Predictions:
+        """Predict the band centers (n,) of n crystals from their columns (n, m)."""
+        reference = _reference_mev(values)
+        mean, deviation = self.process.predict(_columns(values))
+        process = reference * np.exp(mean)
+        boosted = reference * np.exp(self.trees.predict(_seen_by_trees(values)))
+        return Predictions(np.sqrt(process * boosted), process * deviation, process, boosted)
+
+    def predict_with_spread(self, values: Any) -> tuple[Floats, Floats]:
+        """Predict the band centers (n,) and their standard deviations (n,), meV."""
+        predictions = self.predict(np.asarray(values, dtype=np.float64))
+        return predictions.center_mev, predictions.deviation_mev
+
+    @property
+    def n_features(self) -> int:
+        """Fewest columns that a table must have."""
+        return sum(len(each.names) for each in PHYSICAL)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything as arrays, for ``numpy.savez``."""
+        return {**self.process.arrays(), **self.trees.arrays()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The inverse of :meth:`arrays`.
+
+        Raises
+        ------
+        ModelError
+            When one is missing, of another type or shape, or does not belong to the others.
+        """
+        process, trees = GaussianProcess.from_arrays(arrays), TreeEnsemble.from_arrays(arrays)
+        if len(process.standard.mean) != _columns_used()[0].size:
+            raise damaged("the process", f"it looks at {len(process.standard.mean)} columns")
+        if trees.n_features > N_PHYSICAL + N_MAGPIE:
+            raise damaged("a tree", f"it looks at column {trees.n_features}")
+        return cls(process, trees)
+
+
+def _reference_mev(values: Floats) -> Floats:
+    return values[:, physical_names().index(REFERENCE)]
+
+
+def _seen_by_trees(values: Floats) -> Floats:
+    return values[:, : N_PHYSICAL + N_MAGPIE]
+
+
+def _columns(values: Floats) -> Floats:
+    """Columns of the process: logarithms of positive quantities, and square roots of fractions."""
+    used, logs, roots = _columns_used()
+    columns = values[:, used]
+    columns[:, logs] = np.log(columns[:, logs])
+    columns[:, roots] = np.sqrt(columns[:, roots]) / ROOT_FRACTION
+    return columns
+
+
+@cache
+def _columns_used() -> tuple[Ints, Ints, slice]:
+    """Columns of the process; those among them whose logarithm, and those whose root is taken."""
+    of_block = np.array(physical_blocks())
+    physical = np.concatenate([np.flatnonzero(of_block == name) for name in BLOCKS])
+    statistics = N_PHYSICAL + N_STRUCTURE + 6 + np.arange(6 * len(PROPERTIES))
+    n = sum(len(each.names) for each in PHYSICAL)
+    used = np.concatenate([physical, statistics, np.arange(N_PHYSICAL + N_MAGPIE, n)])
+    return used, np.flatnonzero(logarithmic()[physical]), slice(len(physical) + len(statistics), len(used))
+
+
+@cache
+def _layout() -> dict[str, tuple[int, int]]:
+    """First and last column of each block in the process."""
+    sizes = {name: physical_blocks().count(name) for name in BLOCKS}
+    sizes["composition"] = 6 * len(PROPERTIES)
+    sizes["elements"] = len(PHYSICAL[-1].names)
+    ends = np.cumsum(list(sizes.values())).tolist()
+    return {name: (end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
