@@ -127,8 +127,8 @@ def confidence(contents: Contents) -> pd.DataFrame:
     sentences = {
         "": "There is no prediction for this compound.",
         "low": "Take the number as a guess: the model has learned from no compound like this one.",
-        "medium": "Fairly sure: such compounds are known to the model, but its trees disagree more than usual.",
-        "high": "Sure, for a model: it has learned from such compounds, and its trees agree as usual.",
+        "medium": "Fairly sure: such compounds are known to the model, but its interval is wider than usual.",
+        "high": "High confidence: the model has learned from such compounds, and its interval is as narrow as usual.",
     }
     sure = pd.Series(level).map(sentences).to_numpy(object)
     limit = contents.limits.get("band_center_mev")
@@ -143,6 +143,11 @@ def confidence(contents: Contents) -> pd.DataFrame:
             ],
             "",
         )
+    if "cell" in table:
+        cell = table["cell"].fillna("").astype(str).to_numpy(object)
+        unlike = [f" Its cell is unusually {size} for its elements, which widens the interval: check its volume."
+                  for size in ("small", "large")]  # fmt: skip
+        sure = sure + np.select([(cell == "small") & known, (cell == "large") & known], unlike, "")
     if "ordered_as" in table:
         disordered = table["ordered_as"].fillna("").astype(str).to_numpy(object) != ""
         sure = sure + np.where(
