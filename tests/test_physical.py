@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from crystals import TRICLINIC
@@ -175,3 +179,10 @@ def test_the_transformer_takes_pymatgen_and_ase_and_names_its_columns():
     table = PhysicalFeatures().fit_transform([TRICLINIC.to_pymatgen(), TRICLINIC.to_ase()])
     assert list(table.columns) == list(PhysicalFeatures().get_feature_names_out())
     np.testing.assert_allclose(*table.to_numpy(), rtol=1e-9, atol=1e-9)
+
+
+def test_the_page_of_features_is_that_of_the_code():
+    root = Path(__file__).parents[1]
+    script = f"import runpy; print(runpy.run_path({str(root / 'scripts' / 'features.py')!r})['page'](), end='')"
+    shown = subprocess.run([sys.executable, "-X", "utf8", "-c", script], capture_output=True, check=True)
+    assert (root / "docs" / "features.md").read_bytes() == shown.stdout
