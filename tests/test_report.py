@@ -374,6 +374,10 @@ NAMELESS = """() => {
 """What can be used, or says something, and has no accessible name."""
 
 
+SPEED_HINT = "Canvas2D: Multiple readback operations"
+"""What Chromium says of a drawing library that reads its canvas a second time, soon enough on a loaded machine."""
+
+
 class Opened:
     """A page in the browser, and what went wrong on it."""
 
@@ -383,12 +387,16 @@ class Opened:
         self.page = self.context.new_page()
         self.errors: list[str] = []
         self.requests: list[str] = []
-        self.page.on("console", lambda m: self.errors.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("dialog", lambda dialog: self.errors.append(f"dialog: {dialog.message}"))
         self.page.goto((run / PAGE).as_uri())
         self.page.wait_for_selector("html[data-ready]", state="attached")
+
+    def _note(self, message: Any) -> None:
+        if message.type in ("error", "warning") and not message.text.startswith(SPEED_HINT):
+            self.errors.append(message.text)
 
     def column(self, name: str) -> list[str]:
         """Cells of a column of the table that are drawn."""
