@@ -11,8 +11,8 @@ from crystals import TRICLINIC
 from phonolyte import learning_set
 from phonolyte.errors import ModelError, StructureError
 from phonolyte.features import Physical
-from phonolyte.models.cells import Cells, predict_left_out, scaled_to, well_learned
-from phonolyte.models.volume import PREDICTED, AtPredictedVolume, PredictedVolume, VolumeModel
+from phonolyte.models.cells import Cells, predict_left_out, well_learned
+from phonolyte.models.volume import PREDICTED, AtPredictedVolume, PredictedVolume, VolumeModel, scaled_to
 from phonolyte.structures import Crystal
 from phonolyte.virtual import BUILT_IN, built_in, parent_of
 from phonolyte.virtual.volumes import VolumeOfParent

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from phonolyte.arrays import Floats
-from phonolyte.chemistry.elements import ATOMIC_NUMBERS, require_elemental_data
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.chemistry.ions import MOBILE_IONS
 from phonolyte.features.attributes import round_values
-from phonolyte.features.physical import QUANTITIES, quantities_of_sites
-from phonolyte.features.springs import ELEMENTAL, elemental_table
+from phonolyte.features.physical import QUANTITIES, quantities_of_sites, require_springs
 from phonolyte.structures import Crystal
 
 NUMBER = "ion_number"
@@ -54,7 +53,7 @@ class IonSites:
         StructureError
             Names the element.
         """
-        require_elemental_data(crystal.numbers, elemental_table(), ELEMENTAL, fix="Leave the compound out.")
+        require_springs(crystal)
 
     def values(self, ordered: Crystal, given: Crystal) -> Floats:
         """Columns (31,) of one ordering of a crystal; NaN where it has no such ion, or a site has no neighbours."""

@@ -272,6 +272,17 @@ def quantities_of_sites(crystal: Crystal) -> Floats:
     return _LATEST.sites
 
 
+def require_springs(crystal: Crystal) -> None:
+    """Refuse a crystal with an element that lacks elemental data.
+
+    Raises
+    ------
+    StructureError
+        Names the element.
+    """
+    require_elemental_data(crystal.numbers, elemental_table(), ELEMENTAL, fix="Leave the compound out.")
+
+
 class Physical:
     """The physical columns as a feature set."""
 
@@ -288,7 +299,7 @@ class Physical:
         StructureError
             Names the element.
         """
-        require_elemental_data(crystal.numbers, elemental_table(), ELEMENTAL, fix="Leave the compound out.")
+        require_springs(crystal)
 
     def values(self, ordered: Crystal, given: Crystal) -> Floats:
         """Columns (N_PHYSICAL,) of one ordering of a crystal.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -80,8 +80,6 @@ class QuotientRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     feature_importances_
         (m,) share of each column in the splits of the boosted trees.
     """
-
-    name: ClassVar[str] = "quotient"
 
     def __init__(self, *, random_state: int = 0) -> None:
         self.random_state = random_state

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -130,8 +130,3 @@ def predict_left_out(crystals: Sequence[Crystal], folds: Sequence[tuple[Any, Any
         model = VolumeModel.fit([crystals[row] for row in train])
         volumes[test] = [model.volume_a3(crystals[row]) for row in test]
     return volumes
-
-
-def scaled_to(crystal: Crystal, volume_a3: float) -> Crystal:
-    """The crystal with another volume an atom, cubic angstrom."""
-    return replace(crystal, lattice=crystal.lattice * (volume_a3 * len(crystal) / crystal.volume_a3) ** (1.0 / 3.0))

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from phonolyte.features.feature_sets import named_sets
 from phonolyte.features.fractions import fraction_names
 from phonolyte.files import parse_json, read_arrays
 from phonolyte.models.cells import UNKNOWN, Cells
-from phonolyte.models.domain import Domain, Intervals
+from phonolyte.models.domain import Domain, Intervals, over_orderings
 from phonolyte.models.families import Families
 from phonolyte.models.quotient import QuotientModel
 from phonolyte.models.trees import TreeEnsemble, damaged
@@ -36,29 +36,12 @@ _T = TypeVar("_T")
 FORMAT = 2
 """Version of the files of a model; a reader of another version says how to refit."""
 
-NORMAL_90 = 1.6449
-"""Half of the width of the 90 % interval of a normal distribution, in standard deviations."""
-
 MANIFEST, ARRAYS = "model.json", "model.npz"
 REFIT = "Fit it again: phonolyte train --data TABLE -o FOLDER."
 
 
 EMBEDDED = {"physical": "model", "virtual": "virtual_model", "study": "study_model"}
 """Models that come with Phonolyte, and their folders."""
-
-
-class Predictor(Protocol):
-    """What predicts the band center from an array of features."""
-
-    @property
-    def n_features(self) -> int:
-        """Fewest features that an array must have."""
-
-    def predict_with_spread(self, X: Any, /) -> tuple[Floats, Floats]:
-        """Center (n,) and its spread (n,), meV, from features (n, m)."""
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything as arrays, for ``numpy.savez``."""
 
 
 KINDS: Mapping[str, type[TreeEnsemble | QuotientModel]] = {"trees": TreeEnsemble, "quotient": QuotientModel}
@@ -203,10 +186,8 @@ class BandCenterModel:
         if table.index.is_unique:
             return predicted.assign(n_orderings=1)
         half = predicted["upper_mev"] - predicted["band_center_mev"]
-        groups = predicted.assign(square=half**2).groupby(level=0, sort=False)
-        center = groups["band_center_mev"].mean()
-        spread = groups["band_center_mev"].std().fillna(0.0)
-        width = np.sqrt(groups["square"].mean() + (NORMAL_90 * spread) ** 2)
+        center, width = over_orderings(predicted["band_center_mev"], half)
+        groups = predicted.groupby(level=0, sort=False)
         return pd.DataFrame(
             {
                 "band_center_mev": center,

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ CLUSTERS = 50
 """Clusters of compounds."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class LearningSet:
     """Compounds with known band centers: features (n, m), centers (n,) in meV, and what they are made of."""
 
@@ -46,7 +47,7 @@ class LearningSet:
         """Whether the crystals are at hand, and none of them is disordered."""
         return bool(self.crystals) and all(crystal.is_ordered for crystal in self.crystals)
 
-    @property
+    @cached_property
     def groups(self) -> pd.DataFrame:
         """Columns ``composition``, ``chemical_system`` and ``cluster``, for folds that keep relatives together."""
         systems = ["-".join(sorted(symbols)) for symbols in self.elements]

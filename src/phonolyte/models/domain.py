@@ -138,6 +138,20 @@ def _is_positive(matrix: Floats) -> bool:
     return True
 
 
+NORMAL_90 = 1.6449
+"""Half of the width of the 90 % interval of a normal distribution, in standard deviations."""
+
+
+def over_orderings(center_mev: pd.Series, half_width_mev: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Center and half of the interval's width of each crystal, meV, from those of its orderings, whose index repeats.
+
+    The center is their mean; their spread is added to the width in quadrature, as that of a normal distribution.
+    """
+    centers = center_mev.groupby(level=0, sort=False)
+    squares = (half_width_mev**2).groupby(level=0, sort=False)
+    return centers.mean(), np.sqrt(squares.mean() + (NORMAL_90 * centers.std().fillna(0.0)) ** 2)
+
+
 @dataclass(frozen=True, slots=True)
 class Intervals:
     """Conformal prediction intervals, center ± factor x (spread + floor), in meV.

@@ -27,7 +27,7 @@ from phonolyte.features.fractions import fraction_names
 from phonolyte.features.ion_sites import NUMBER, ion_site_names
 from phonolyte.features.physical import QUANTITIES
 from phonolyte.files import parse_json, read_arrays
-from phonolyte.models.domain import Intervals
+from phonolyte.models.domain import Intervals, over_orderings
 from phonolyte.models.likelihood import Term
 from phonolyte.models.process import GaussianProcess
 from phonolyte.models.quotient import ROOT_FRACTION
@@ -118,11 +118,8 @@ class IonCenterModel:
             One row a crystal: ``ion_center_mev``, ``ion_lower_mev`` and ``ion_upper_mev`` (90 % interval).
         """
         center, deviation = self.predict_with_spread(table)
-        half = self.intervals.half_width(deviation)
-        each = pd.DataFrame({"center": center, "square": half**2}, index=table.index)
-        groups = each.groupby(level=0, sort=False)
-        mean = groups["center"].mean()
-        width = np.sqrt(groups["square"].mean() + (1.6449 * groups["center"].std().fillna(0.0)) ** 2)
+        half = pd.Series(self.intervals.half_width(deviation), index=table.index)
+        mean, width = over_orderings(pd.Series(center, index=table.index), half)
         return pd.DataFrame(
             {
                 "ion_center_mev": mean,

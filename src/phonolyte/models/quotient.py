@@ -68,9 +68,8 @@ class QuotientModel:
         from xgboost import XGBRegressor  # a second to import: only where it is used
 
         target = np.log(center_mev / _reference_mev(values))
-        layout = {name: slice(*ends) for name, ends in _layout().items()}
         process = GaussianProcess.fit(
-            _columns(values), target, layout=layout, terms=TERMS, fixed=("elements",), seed=seed
+            _columns(values), target, layout=_layout(), terms=TERMS, fixed=("elements",), seed=seed
         )
         boosted = XGBRegressor(**BOOSTING, random_state=seed, n_jobs=1).fit(_seen_by_trees(values), target)
         return cls(process, TreeEnsemble.of(boosted))
@@ -143,10 +142,10 @@ def _columns_used() -> tuple[Ints, Ints, slice]:
 
 
 @cache
-def _layout() -> dict[str, tuple[int, int]]:
-    """First and last column of each block in the process."""
+def _layout() -> dict[str, slice]:
+    """Columns of each block in the process."""
     sizes = {name: physical_blocks().count(name) for name in BLOCKS}
     sizes["composition"] = 6 * len(PROPERTIES)
     sizes["elements"] = len(PHYSICAL[-1].names)
     ends = np.cumsum(list(sizes.values())).tolist()
-    return {name: (end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
+    return {name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}

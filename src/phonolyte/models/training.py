@@ -22,9 +22,9 @@ from phonolyte.errors import TableError
 from phonolyte.features import FeatureSet, Physical, feature_names, featurize
 from phonolyte.features.feature_sets import named_sets
 from phonolyte.features.fractions import fraction_names
-from phonolyte.models.algorithms import Fit, QuotientRegressor, columns_of, pipeline, predictor_of
+from phonolyte.models.algorithms import BEST, Fit, columns_of, pipeline, predictor_of
 from phonolyte.models.card import model_card
-from phonolyte.models.cells import RARE, STEP, Cells, predict_left_out, scaled_to, well_learned
+from phonolyte.models.cells import RARE, STEP, Cells, predict_left_out, well_learned
 from phonolyte.models.center import BandCenterModel
 from phonolyte.models.compounds import LearningSet
 from phonolyte.models.domain import CONFIDENCE, Domain, Intervals
@@ -34,7 +34,7 @@ from phonolyte.models.quotient import QuotientModel
 from phonolyte.models.selection import CorrelationSelector
 from phonolyte.models.trees import TreeEnsemble
 from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics, n_folds
-from phonolyte.models.volume import VolumeModel
+from phonolyte.models.volume import VolumeModel, scaled_to
 
 FLOOR_MEV = 1.5
 """What is added to the process' deviation before it is scaled to an interval."""
@@ -100,7 +100,7 @@ def train(
         data.table, data.target, data.groups, fits=fits, seed=seed, executor=executor, progress=progress
     )
     scores = metrics(predictions)
-    split = "cluster" if final.algorithm == QuotientRegressor.name else "composition"
+    split = "cluster" if final.algorithm == BEST.algorithm else "composition"
     split = split if n_folds(split, data.groups) else "random"
     intervals, held_out = _calibrate(data, final, predictions, split, seed=seed)
     fitted = _fit(data, final, seed=seed)
@@ -226,7 +226,7 @@ def _calibrate(
 
 def _calibrated(held_out: pd.DataFrame, final: Fit) -> Intervals:
     residual, spread = (held_out["center"] - held_out["predicted"]).to_numpy(), held_out["spread"].to_numpy()
-    if final.algorithm == QuotientRegressor.name:
+    if final.algorithm == BEST.algorithm:
         return Intervals.calibrate(residual, spread, floor_mev=FLOOR_MEV, confidence=CLUSTER_CONFIDENCE)
     return Intervals.calibrate(residual, None if np.isnan(spread).any() else spread)
 

@@ -172,6 +172,11 @@ class VolumeModel:
         return cls(shift, valence, float(factor))
 
 
+def scaled_to(crystal: Crystal, volume_a3: float) -> Crystal:
+    """The crystal with another volume an atom, cubic angstrom."""
+    return replace(crystal, lattice=crystal.lattice * (volume_a3 * len(crystal) / crystal.volume_a3) ** (1.0 / 3.0))
+
+
 class PredictedVolume:
     """The predicted volume an atom, cubic angstrom, as a feature set of one column."""
 
@@ -214,10 +219,10 @@ class AtPredictedVolume:
         StructureError
             When there is no volume to predict, or the other set has no features.
         """
-        scale = (self.volumes.volume_a3(ordered) * len(ordered) / ordered.volume_a3) ** (1.0 / 3.0)
-        if not math.isfinite(scale):
+        volume = self.volumes.volume_a3(ordered)
+        if not math.isfinite(volume):
             raise StructureError("its volume cannot be predicted", fix="Leave the compound out.", kind="NoVolume")
-        return self.other.values(replace(ordered, lattice=scale * ordered.lattice), given)
+        return self.other.values(scaled_to(ordered, volume), given)
 
 
 def _group_valences() -> Floats:
