@@ -259,6 +259,23 @@ def _contacts(lattice: Floats, frac_coords: Floats) -> tuple[Ints, Floats, Ints]
 
 
 @njit(cache=True, nogil=True)
+def site_valence(valence: Floats, s: float, ds: float, a: float, da: float) -> tuple[float, float]:
+    """Valence of a site, and its derivative by x, from those of its element (2,) as cation and as anion.
+
+    `s` is the sum of its bond valences, `a` the part as anion, `ds` and `da` are their derivatives.
+    """
+    anion = a / max(s, 1e-300)
+    value = valence[0] * (1.0 - anion) + valence[1] * anion
+    return value, (valence[1] - valence[0]) * (da - anion * ds) / max(s, 1e-300)
+
+
+@njit(cache=True, nogil=True)
+def newton_step(total: float, slope: float, wanted: float, wanted_slope: float) -> float:
+    """Newton's step of x, angstrom, toward equal logarithms of both sums."""
+    return -math.log(total / wanted) / (slope / total - wanted_slope / wanted)
+
+
+@njit(cache=True, nogil=True)
 def _sums(c: Contacts, numbers: Ints, x: float, pairs: Floats, polarity: Floats, valence: Floats) -> tuple[
     float, float, float, float
 ]:  # fmt: skip
@@ -275,11 +292,11 @@ def _sums(c: Contacts, numbers: Ints, x: float, pairs: Floats, polarity: Floats,
             ds += change
             a += bond * polarity[own, other]
             da += change * polarity[own, other]
-        anion = a / max(s, 1e-300)
+        v, dv = site_valence(valence[own], s, ds, a, da)
         total += c.share[kind] * s
         slope += c.share[kind] * ds
-        wanted += c.share[kind] * (valence[own, 0] * (1.0 - anion) + valence[own, 1] * anion)
-        wanted_slope += c.share[kind] * (valence[own, 1] - valence[own, 0]) * (da - anion * ds) / max(s, 1e-300)
+        wanted += c.share[kind] * v
+        wanted_slope += c.share[kind] * dv
     return total, slope, wanted, wanted_slope
 
 
@@ -291,7 +308,7 @@ def _solve(c: Contacts, numbers: Ints, pairs: Floats, polarity: Floats, valence:
         total, slope, wanted, wanted_slope = _sums(c, numbers, x, pairs, polarity, valence)
         if not (total > 0.0 and wanted > 0.0):
             return np.nan
-        step = -math.log(total / wanted) / (slope / total - wanted_slope / wanted)
+        step = newton_step(total, slope, wanted, wanted_slope)
         x = max(x + min(max(step, -LONGEST_STEP_A), LONGEST_STEP_A), 0.1)
         if abs(step) < TOLERANCE_A:
             return x

@@ -15,7 +15,16 @@ from numba import njit
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.features.springs import SOFTNESS_A
-from phonolyte.models.volume import LONGEST_STEP_A, MOST_STEPS, START_A, TOLERANCE_A, VolumeModel, contacts_of
+from phonolyte.models.volume import (
+    LONGEST_STEP_A,
+    MOST_STEPS,
+    START_A,
+    TOLERANCE_A,
+    VolumeModel,
+    contacts_of,
+    newton_step,
+    site_valence,
+)
 from phonolyte.structures import Crystal
 from phonolyte.virtual.parents import Parent
 
@@ -111,7 +120,7 @@ def _solve(p: Sums, numbers: Ints, factors: Floats, polarity: Floats, valence: F
             total, slope, wanted, wanted_slope = _add_up(p, numbers[row], x, factors, polarity, valence)
             if not (total > 0.0 and wanted > 0.0):
                 break
-            step = -math.log(total / wanted) / (slope / total - wanted_slope / wanted)
+            step = newton_step(total, slope, wanted, wanted_slope)
             x += min(max(step, -LONGEST_STEP_A), LONGEST_STEP_A)
             if not GRID_A <= x < GRID_A + GRID_STEP_A * (GRID_POINTS - 1):
                 break
@@ -146,9 +155,9 @@ def _add_up(
             ds += change
             a += bond * polarity[own, other]
             da += change * polarity[own, other]
-        anion = a / max(s, 1e-300)
+        v, dv = site_valence(valence[own], s, ds, a, da)
         total += p.share[kind] * s
         slope += p.share[kind] * ds
-        wanted += p.share[kind] * (valence[own, 0] * (1.0 - anion) + valence[own, 1] * anion)
-        wanted_slope += p.share[kind] * (valence[own, 1] - valence[own, 0]) * (da - anion * ds) / max(s, 1e-300)
+        wanted += p.share[kind] * v
+        wanted_slope += p.share[kind] * dv
     return total, slope, wanted, wanted_slope
