@@ -37,6 +37,7 @@ from phonolyte.virtual import (
     VirtualResult,
     built_in,
     built_in_rules,
+    choose_spaces,
     default_rules,
     evaluate,
     parent_of,
@@ -182,10 +183,27 @@ def test_physical_columns_are_the_same_in_any_order_and_with_threads():
     np.testing.assert_array_equal(np.concatenate(list(parts)), whole)
 
 
-def test_the_scheme_of_the_study_has_as_many_compounds():
-    counts = {name: len(Space.of(built_in_rules(name))) for name in BUILT_IN}
-    assert sum(counts.values()) >= 230_136
-    assert max(counts, key=lambda name: counts[name]) == "nasicon"
+def test_lithium_stays_and_there_are_as_many_compounds_as_in_the_study():
+    spaces = choose_spaces()
+    assert [space.parent.name for space in spaces] == list(BUILT_IN)
+    assert {tuple(space.slots["Li"]) for space in spaces} == {("Li",)}
+    assert sum(map(len, spaces)) >= 230_136
+
+
+def test_another_ion_or_any_takes_the_place_of_lithium():
+    (sodium,), (anything,) = choose_spaces(["nasicon"], ion="Na"), choose_spaces(["nasicon"], ion="any")
+    assert sodium.slots["Li"] == ["Na"]
+    assert len(sodium) == len(choose_spaces(["nasicon"])[0])
+    assert len(anything) == 12 * len(sodium)
+
+
+def test_a_list_of_a_file_stands_for_its_elements(tmp_path: Path):
+    file = tmp_path / "rules.toml"
+    file.write_text('prototype = "li3ps4"\nlists.halogens = ["F", "Cl"]\nslots.S = ["S", "halogens"]\n')
+    assert read_rules(file).rules.slots[0].elements == ("S", "F", "Cl")
+    file.write_text('prototype = "li3ps4"\nlists = 3\nslots.S = ["S"]\n')
+    with pytest.raises(SettingsError, match="lists is 3"):
+        read_rules(file)
 
 
 def test_numbers_of_compounds_are_decoded_and_sampled():
@@ -411,12 +429,12 @@ def test_predictions_are_those_of_the_built_structures(name: str, parent: str):
 
 
 def test_the_best_are_those_of_the_whole_list(model: BandCenterModel, tmp_path: Path):
-    spaces = [Space.of(built_in_rules(name)) for name in ("li3ps4", "li2tio3")]
+    spaces = choose_spaces(["li3ps4", "li2tio3"])
     everything = run_into(tmp_path / "all", spaces, model)
     best = run_into(tmp_path / "best", spaces, model, top=25)
     whole = pd.concat(pd.read_parquet(path) for path in sorted((tmp_path / "all" / "virtual").glob("*.parquet")))
-    assert len(whole) == 3920 + 5616 == everything.summary["total"]["compounds"]
-    assert everything.best["prototype"].value_counts().to_dict() == {"li3ps4": 1000, "li2tio3": 1000}
+    assert len(whole) == sum(map(len, spaces)) == everything.summary["total"]["compounds"]
+    assert everything.best["prototype"].value_counts().to_dict() == {"li3ps4": 864, "li2tio3": 864}
     for space in spaces:
         of_space = whole[whole["prototype"] == space.parent.name].sort_values("score_mev", kind="stable").head(25)
         kept = best.best[best.best["prototype"] == space.parent.name]
@@ -430,8 +448,8 @@ def test_the_best_are_those_of_the_whole_list(model: BandCenterModel, tmp_path: 
 
 
 def test_a_killed_run_goes_on(model: BandCenterModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("phonolyte.virtual.run.PORTION", 1024)
-    spaces = [Space.of(built_in_rules("li3ps4"))]
+    monkeypatch.setattr("phonolyte.virtual.run.PORTION", 256)
+    spaces = choose_spaces(["li3ps4"])
     run_into(tmp_path / "whole", spaces, model, top=50)
     calls = 0
 
@@ -445,8 +463,8 @@ def test_a_killed_run_goes_on(model: BandCenterModel, tmp_path: Path, monkeypatc
         run_into(tmp_path / "killed", spaces, model, top=50, progress=dies)
     done: list[int] = []
     run_into(tmp_path / "killed", spaces, model, top=50, progress=done.append)
-    assert done[0] == 2048
-    assert sum(done) == 3920
+    assert done[0] == 512
+    assert sum(done) == len(spaces[0])
     for name in ("best.csv", "summary.json", "virtual/li3ps4-00000.parquet"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
 

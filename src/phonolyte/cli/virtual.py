@@ -23,7 +23,9 @@ def virtual(
     ] = None,
     parent: Annotated[Path | None, typer.Option(help="File with the crystal whose elements are replaced.")] = None,
     rules: Annotated[Path | None, typer.Option(help="TOML file: slots, their elements, charges, radii.")] = None,
-    ion: Annotated[str | None, typer.Option(help="Only this mobile ion. Default: all of the rules.")] = None,
+    ion: Annotated[
+        str | None, typer.Option(help="Mobile ion, or any of the rules. Default: Li in built-in parents, else any.")
+    ] = None,
     top: Annotated[int | None, typer.Option(help="Keep this many of each parent, by score. Default: all.")] = None,
     sample: Annotated[int | None, typer.Option(help="Look at this many of each parent, at random.")] = None,
     seed: Annotated[int, typer.Option(help="Seed for the sample.")] = 0,
@@ -38,7 +40,7 @@ def virtual(
 ) -> None:
     """Predict virtual compounds: other elements on the sites of known crystals, not relaxed.
 
-    Without options: the six prototypes of the founding study with long lists of elements.
+    Without options: the six prototypes of the founding study, lithium kept, with long lists of elements.
     """
     from phonolyte import verbs
     from phonolyte.summary import virtual_tables

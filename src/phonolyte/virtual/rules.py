@@ -25,7 +25,10 @@ Charge = Literal["balanced", "free"]
 WIDEST = 1.45
 """Without a list, a slot takes ions whose radius differs from the parent's by this factor at most."""
 
-KEYS = ("prototype", "parent", "name", "ion", "charge", "exclude", "radius_window", "electronegativity_order", "slots")
+KEYS = (
+    "prototype", "parent", "name", "ion", "charge", "exclude", "radius_window", "electronegativity_order", "lists",
+    "slots",
+)  # fmt: skip
 SLOT_KEYS = ("sites", "elements", "mobile")
 
 
@@ -183,7 +186,9 @@ def built_in_rules(name: str) -> RuleFile:
     """
     crystal = built_in(name)
     text = (files("phonolyte") / "data" / "virtual.toml").read_text(encoding="utf-8")
-    return _rule_file({"charge": "free", **tomllib.loads(text)[name.lower()], "name": name.lower()}, Path(), crystal)
+    record = tomllib.loads(text)
+    own = {"charge": "free", "lists": record["lists"], **record[name.lower()], "name": name.lower()}
+    return _rule_file(own, Path(), crystal)
 
 
 def _rule_file(record: Mapping[str, Any], base: Path, crystal: Crystal | None) -> RuleFile:
@@ -194,8 +199,12 @@ def _rule_file(record: Mapping[str, Any], base: Path, crystal: Crystal | None) -
     slots = record.get("slots", {})
     if not isinstance(slots, Mapping):
         raise SettingsError(f"slots is {slots!r}", fix="Write a table for each slot: [slots.NAME].")
+    lists = record.get("lists", {})
+    if not isinstance(lists, Mapping):
+        raise SettingsError(f"lists is {lists!r}", fix="Write a table of lists of elements: [lists].")
+    lists = {name: _words(elements, f"list {name}") for name, elements in lists.items()}
     rules = Rules(
-        slots=tuple(_slot_rule(slot, table) for slot, table in slots.items()),
+        slots=tuple(_slot_rule(slot, table, lists) for slot, table in slots.items()),
         charge=record.get("charge", "balanced"),
         exclude=frozenset(_words(record.get("exclude", []), "exclude")),
         radius_window=value_as(float, record.get("radius_window", 0.0), "radius_window"),
@@ -229,7 +238,7 @@ def one_crystal(path: Path) -> Crystal:
     return reading.crystals[0]
 
 
-def _slot_rule(name: str, table: Any) -> SlotRule:
+def _slot_rule(name: str, table: Any, lists: Mapping[str, Sequence[str]]) -> SlotRule:
     if isinstance(table, list):
         table = {"elements": table}
     if not isinstance(table, Mapping):
@@ -238,9 +247,10 @@ def _slot_rule(name: str, table: Any) -> SlotRule:
     if table.get("elements") == []:
         raise SettingsError(f"slot {name} has no elements", fix="Name some, or leave the key out for all that fit.")
     sites = table.get("sites", ())
+    words = _words(table.get("elements", []), f"elements of slot {name}")
     return SlotRule(
         name,
-        tuple(_words(table.get("elements", []), f"elements of slot {name}")),
+        tuple(element for word in words for element in lists.get(word, (word,))),
         tuple(_words([sites] if isinstance(sites, (str, int)) else sites, f"sites of slot {name}", numbers=True)),
         value_as(bool, table.get("mobile", False), f"mobile of slot {name}"),
     )

@@ -23,6 +23,9 @@ from phonolyte.virtual.parents import BUILT_IN, Parent, built_in
 from phonolyte.virtual.perovskite import Framework
 from phonolyte.virtual.rules import RuleFile, Rules, built_in_rules, default_rules, one_crystal, read_rules
 
+OWN_ION = "Li"
+"""Mobile ion of the built-in parents."""
+
 MOST = 2**62
 """Compounds that can be numbered."""
 
@@ -199,7 +202,7 @@ def choose_spaces(
     rules
         TOML file of rules.
     ion
-        The only mobile ion.
+        Mobile ion; ``any`` for all that the rules name. Default: lithium in built-in parents, else all.
 
     Raises
     ------
@@ -217,6 +220,7 @@ def choose_spaces(
         files = [default_rules(one_crystal(parent))]
     else:
         files = [built_in_rules(name) for name in prototypes or BUILT_IN]
-    if ion:
+        ion = ion or OWN_ION
+    if ion and ion != "any":
         files = [replace(file, rules=file.rules.with_ion(ion)) for file in files]
     return [Space.of(file) for file in files]
