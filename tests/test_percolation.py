@@ -9,14 +9,14 @@ import pytest
 from ase.build import bulk, make_supercell
 from typer.testing import CliRunner
 
-from phonolyte.chemistry.charges import with_oxidation_states
 from phonolyte.cli import app
 from phonolyte.errors import StructureError
 from phonolyte.forces.cells import primitive_cell
 from phonolyte.percolation import PercolationCalculation, PercolationSettings, compute_percolation
 from phonolyte.percolation.bond_valence import Framework, free_radii, site_energies
 from phonolyte.percolation.calculation import read_map
-from phonolyte.percolation.site_energies import _framework, empty_sites
+from phonolyte.percolation.framework import framework_of
+from phonolyte.percolation.site_energies import empty_sites
 from phonolyte.percolation.thresholds import thresholds
 from phonolyte.references import reference_compounds
 from phonolyte.runs.campaign import run_campaign
@@ -68,7 +68,7 @@ def test_percolation_does_not_depend_on_the_choice_of_the_cell():
     ("crystal", "ion", "settings", "kind"),
     [
         (COPPER, "Li", PercolationSettings(), "NoMobileIon"),
-        (COPPER, "Cu", PercolationSettings(), "NoOxidationStates"),
+        (COPPER, "Cu", PercolationSettings(), "NoParameters"),
         (REFERENCES["ref-Li3P"], "Li", PercolationSettings(), "NoParameters"),
         (SULFIDE, "Li", PercolationSettings(limit_atoms=2), "TooLarge"),
     ],
@@ -127,16 +127,15 @@ def test_energies_and_levels_are_those_that_bvlain_finds(name: str):
     from bvlain import Lain
 
     cell = compute_percolation(REFERENCES[name], "Li").crystal
-    charged, _ = with_oxidation_states(cell.to_pymatgen(), name)
+    charged = cell.to_pymatgen()
+    framework, _, states, _ = framework_of(cell, "Li")
+    charged.add_oxidation_state_by_element(states)
     lain = Lain(verbose=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         lain.read_structure(charged, oxi_check=False)
         energies = lain.bvse_distribution(mobile_ion="Li1+", r_cut=6.0, resolution=0.3, k=250)
         oracle = lain.percolation_barriers(encut=5.0)
-    rest = [site for site in charged if site.specie.symbol != "Li"]
-    ions = [(site.specie.symbol, float(site.specie.oxi_state)) for site in rest]
-    framework = Framework(cell.lattice, np.array([site.frac_coords for site in rest]), ions, np.ones(len(rest)))
     inside = energies[:-1, :-1, :-1]  # its far faces repeat the near ones
     found = site_energies(framework, ("Li", 1), inside.shape, 6.0)
     low = inside < inside.min() + 5.0
@@ -185,7 +184,7 @@ def test_ions_pass_sites_that_they_share_where_some_are_empty(lithium: float, is
     positions = [[0, 0, 0], *([[0.25] * 3] * 2), [0.75] * 3]
     crystal = Crystal.of("shared", SULFIDE.lattice, ["S", "Li", "Al", "Li"], positions,
                          occupancies=[1.0, lithium, aluminum, rest])  # fmt: skip
-    framework, _, _ = _framework(crystal, "Li", crystal)
+    framework, _, _, _ = framework_of(crystal, "Li")
     assert ("Al" in {symbol for symbol, _ in framework.ions}) != is_open
 
 
