@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from math import log
 
-from phonolyte.chemistry.elements import ATOMIC_NUMBERS, NO_STATE, common_oxidation_states
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, NO_STATE, common_oxidation_states, electronegativity
 from phonolyte.errors import MigrationError, StructureError
 
 FILE, COMPOSITION = "file", "composition"
@@ -14,6 +14,9 @@ FILE, COMPOSITION = "file", "composition"
 
 MIXED = 0.25
 """How likely two states of one element are by the product of their shares, beside one state each of all elements."""
+
+BESIDE_OXYGEN, REDUCED = 2.3, 0.02
+"""Beside oxygen, an element with a lower electronegativity than this is rarely negative: by this factor."""
 
 MOBILE_CHARGES = {"Cu": 1}
 """Charges of mobile ions whose most common oxidation state is another."""
@@ -87,8 +90,9 @@ def balance_states(atoms: Mapping[str, float]) -> dict[str, float] | None:
     """
     if len(atoms) < 2 or not all(state_shares(symbol) for symbol in atoms):
         return None
-    choices = [choice for symbol in atoms for choice in _with_two_states(atoms, symbol)]
-    if 0 in (sums := _likeliest(atoms)):
+    shares = _shares_in(atoms)
+    choices = [choice for symbol in atoms for choice in _with_two_states(atoms, shares, symbol)]
+    if 0 in (sums := _likeliest(atoms, shares)):
         choices.append(sums[0])
     return max(choices, key=lambda choice: choice[0])[1] if choices else None
 
@@ -111,20 +115,35 @@ def balance_nearly(atoms: Mapping[str, float], tolerance: float) -> dict[str, fl
     if len(atoms) < 2 or not all(state_shares(symbol) for symbol in atoms):
         return None
     near = []
-    for charge, (likelihood, states) in _likeliest(atoms).items():
+    for charge, (likelihood, states) in _likeliest(atoms, _shares_in(atoms)).items():
         positive = sum(atoms[symbol] * state for symbol, state in states.items() if state > 0)
         if positive and abs(charge) / 1000 <= tolerance * positive:
             near.append((likelihood, -abs(charge), states))
     return max(near, key=lambda each: each[:2])[2] if near else None
 
 
-def _likeliest(atoms: Mapping[str, float]) -> dict[int, tuple[float, dict[str, float]]]:
+def _shares_in(atoms: Mapping[str, float]) -> dict[str, dict[int, float]]:
+    """Shares of the states of each element of a composition, lower for what is hardly an anion beside oxygen."""
+    shares = {symbol: state_shares(symbol) for symbol in atoms}
+    if "O" not in atoms:
+        return shares
+    return {
+        symbol: {state: share * (REDUCED if state < 0 else 1.0) for state, share in of_element.items()}
+        if electronegativity(symbol) < BESIDE_OXYGEN
+        else of_element
+        for symbol, of_element in shares.items()
+    }
+
+
+def _likeliest(
+    atoms: Mapping[str, float], shares: Mapping[str, Mapping[int, float]]
+) -> dict[int, tuple[float, dict[str, float]]]:
     """For each charge of the composition, in thousandths, the logarithm of the likelihood of the likeliest states."""
     sums: dict[int, tuple[float, dict[str, float]]] = {0: (0.0, {})}
     for symbol, amount in atoms.items():
         longer: dict[int, tuple[float, dict[str, float]]] = {}
         for charge, (likelihood, states) in sums.items():
-            for state, share in state_shares(symbol).items():
+            for state, share in shares[symbol].items():
                 total, value = charge + round(1000 * amount * state), likelihood + log(share)
                 if total not in longer or value > longer[total][0]:
                     longer[total] = (value, {**states, symbol: float(state)})
@@ -132,16 +151,18 @@ def _likeliest(atoms: Mapping[str, float]) -> dict[int, tuple[float, dict[str, f
     return sums
 
 
-def _with_two_states(atoms: Mapping[str, float], symbol: str) -> Iterator[tuple[float, dict[str, float]]]:
+def _with_two_states(
+    atoms: Mapping[str, float], shares: Mapping[str, Mapping[int, float]], symbol: str
+) -> Iterator[tuple[float, dict[str, float]]]:
     """States with two of the same sign for one element, its mean, and the logarithm of their likelihood."""
     others = {other: amount for other, amount in atoms.items() if other != symbol}
-    shares = state_shares(symbol)
-    for charge, (likelihood, states) in _likeliest(others).items():
+    own = shares[symbol]
+    for charge, (likelihood, states) in _likeliest(others, shares).items():
         mean = -charge / 1000 / atoms[symbol]
-        below = max((state for state in shares if state < mean), default=None)
-        above = min((state for state in shares if state > mean), default=None)
+        below = max((state for state in own if state < mean), default=None)
+        above = min((state for state in own if state > mean), default=None)
         if below is not None and above is not None and below * above > 0:
-            yield likelihood + log(MIXED * shares[below] * shares[above]), {**states, symbol: mean}
+            yield likelihood + log(MIXED * own[below] * own[above]), {**states, symbol: mean}
 
 
 def leave_neutral(states: Mapping[str, float], atoms: Mapping[str, float], tolerance: float) -> bool:
