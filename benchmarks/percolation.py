@@ -23,7 +23,7 @@ import json
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from record import RESULTS, SHARED, keep
 from scipy.stats import spearmanr
 
 from phonolyte.arrays import Floats
-from phonolyte.errors import PhonolyteError
+from phonolyte.errors import StructureError
 from phonolyte.figures import center_against_barrier, save
 from phonolyte.models import BandCenterModel
 from phonolyte.percolation import PercolationSettings, compute_percolation
@@ -90,7 +90,7 @@ def main() -> None:
 def drawn(n: int) -> list[Crystal]:
     """Crystals of all compounds in an order by chance, of which the first so many are taken."""
     table = pd.read_parquet(STRUCTURES).sample(frac=1.0, random_state=SEED)
-    return [Crystal.from_row(row) for row in islice(table.to_dict("records"), n)]
+    return [Crystal.from_row(dict(row)) for _, row in islice(table.iterrows(), n)]
 
 
 def resume(
@@ -144,7 +144,7 @@ def with_whole_anions(crystals: Iterable[Crystal]) -> Iterator[Crystal]:
             cell = reduced_cell(crystal)
             framework, charge, states, _ = framework_of(cell, "Li")
             site_energies(framework, ("Li", charge), (1, 1, 1), 1.0)
-        except PhonolyteError:
+        except StructureError:
             continue
         if all(state > 0 or state.is_integer() for state in states.values()):
             yield cell
@@ -161,7 +161,7 @@ def compute_both(cell: Crystal, settings: PercolationSettings) -> Row:
     return {"bvlain": theirs, "phonolyte": ours, "energies": float(np.abs(energies - field)[low].max())}
 
 
-def with_bvlain(cell: Crystal, states: dict[str, float], settings: PercolationSettings) -> tuple[Row, Floats]:
+def with_bvlain(cell: Crystal, states: Mapping[str, float], settings: PercolationSettings) -> tuple[Row, Floats]:
     from bvlain import Lain
 
     structure = cell.to_pymatgen().add_oxidation_state_by_element(dict(states))
@@ -219,7 +219,7 @@ def compute_one(crystal: Crystal, settings: PercolationSettings) -> Row:
     try:
         found = compute_percolation(crystal, "Li", settings)
         row = {"barriers": found.barriers_ev, "radii": found.radii_a, "mean_charges": found.mean_charges}
-    except PhonolyteError as error:
+    except StructureError as error:
         row = {"error": error.kind, "has_partners": "bond-valence parameters for Li1+" in str(error)}
     return row | {"seconds": time.process_time() - start}
 
