@@ -87,10 +87,10 @@ def main() -> None:
         report(options.run, options.picked)
 
 
-def drawn(n: int) -> list[Crystal]:
-    """Crystals of all compounds in an order by chance, of which the first so many are taken."""
+def drawn() -> Iterator[Crystal]:
+    """Crystals of all compounds in an order by chance."""
     table = pd.read_parquet(STRUCTURES).sample(frac=1.0, random_state=SEED)
-    return [Crystal.from_row(dict(row)) for _, row in islice(table.iterrows(), n)]
+    return (Crystal.from_row(dict(row)) for _, row in table.iterrows())
 
 
 def resume(
@@ -110,8 +110,8 @@ def resume(
 
 def peers(out: Path, n: int, settings: PercolationSettings) -> None:
     warnings.simplefilter("ignore")
-    comparable = islice(with_whole_anions(drawn(21755)), n)
-    compute_both(next(with_whole_anions(drawn(50))), settings)  # compiles
+    comparable = islice(with_whole_anions(drawn()), n)
+    compute_both(next(with_whole_anions(drawn())), settings)  # compiles
     rows = resume(out, comparable, lambda crystal: compute_both(crystal, settings))
     both = [row for row in rows if "bvlain" in row]
     record: dict[str, Any] = {
@@ -193,8 +193,8 @@ def with_phonolyte(cell: Crystal, shape: tuple[int, ...], cutoff_a: float) -> tu
 
 
 def screen(out: Path, n: int, settings: PercolationSettings) -> None:
-    compute_percolation(drawn(1)[0], "Li", settings)  # compiles
-    rows = resume(out, drawn(n), lambda crystal: compute_one(crystal, settings))
+    compute_percolation(next(drawn()), "Li", settings)  # compiles
+    rows = resume(out, islice(drawn(), n), lambda crystal: compute_one(crystal, settings))
     seconds = pd.Series([row["seconds"] for row in rows])
     errors = Counter(row["error"] for row in rows if "error" in row)
     anions = [row for row in rows if row.get("error") != "NoParameters" or row["has_partners"]]
