@@ -43,7 +43,7 @@ TABLES = 256
 """Tables of energies that are held in memory, 130 kB each."""
 
 MOSTLY = 0.5
-"""Share of the ions of an element that parameters have to be known for, where its mean charge is between two."""
+"""Share of the ions of an element that parameters or radii have to be known for, where its mean charge is between two."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,19 +206,25 @@ def _covalent_radius(element: str) -> float:
 
 @cache
 def _ionic_radius(element: str, charge: float) -> float:
-    """Shannon's ionic radius, angstrom, of ions with a mean charge; 0 where there is none."""
-    shares = {state: share for state, share in _whole(charge).items() if _whole_radius(element, state)}
-    return sum(share * _whole_radius(element, state) for state, share in shares.items()) / (sum(shares.values()) or 1.0)
+    """Shannon's ionic radius, angstrom, between those of the charges that he has; 0 where there is none near."""
+    radii = {state: radius for state, radius in _shannon(element).items() if state * charge > 0}
+    if not radii or not min(radii) - MOSTLY <= charge <= max(radii) + MOSTLY:
+        return 0.0
+    states = sorted(radii)
+    return float(np.interp(charge, states, [radii[state] for state in states]))
 
 
 @cache
-def _whole_radius(element: str, charge: int) -> float:
-    """Shannon's ionic radius, angstrom, the mean over coordination numbers and spins; 0 where there is none."""
+def _shannon(element: str) -> dict[int, float]:
+    """Shannon's ionic radius of each charge, angstrom, the mean over coordination numbers and spins."""
     from pymatgen.core.periodic_table import Element
 
-    known = (Element(element).data.get("Shannon radii") or {}).get(str(charge), {})
-    radii = [entry["ionic_radius"] for by_spin in known.values() for entry in by_spin.values()]
-    return float(np.mean(radii)) if radii else 0.0
+    table = Element(element).data.get("Shannon radii") or {}
+    entries = {
+        int(charge): [entry["ionic_radius"] for by_spin in by_number.values() for entry in by_spin.values()]
+        for charge, by_number in table.items()
+    }
+    return {charge: float(np.mean(radii)) for charge, radii in entries.items()}
 
 
 @cache
