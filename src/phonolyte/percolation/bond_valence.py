@@ -43,7 +43,7 @@ TABLES = 256
 """Tables of energies that are held in memory, 130 kB each."""
 
 MOSTLY = 0.5
-"""Share of the ions of an element that parameters or radii have to be known for, where its mean charge is between two."""
+"""Share of the ions of an element that parameters or radii have to be known for, where they have a mean charge."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
