@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.special import erfc
 from typer.testing import CliRunner
 
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.cli import app
 from phonolyte.errors import StructureError
 from phonolyte.forces.cells import primitive_cell
@@ -213,6 +214,17 @@ def test_free_radii_reach_as_far_as_there_is_room():
     free = free_radii(Framework(np.eye(3) * 7.0, np.zeros((1, 3)), [("F", -1.0)], np.ones(1)), (4, 4, 4))
     assert free is not None
     assert free[2, 2, 0] == pytest.approx(7.0 / np.sqrt(2) - 1.3, abs=0.02)
+
+
+def test_every_element_has_radii_of_its_charges_or_none():
+    positions, weights = np.zeros((1, 3)), np.ones(1)
+    known = {
+        symbol
+        for symbol in ATOMIC_NUMBERS
+        if free_radii(Framework(np.eye(3) * 5, positions, [(symbol, 3.0)], weights), (2, 2, 2)) is not None
+    }
+    assert {"Eu", "Fe", "Al", "Sb"} <= known  # pymatgen's entry of Eu has a line without a charge
+    assert known.isdisjoint({"Li", "He", "Sn", "Lr"})
 
 
 def test_radii_are_distances_from_spheres():

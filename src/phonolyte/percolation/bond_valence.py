@@ -223,6 +223,7 @@ def _shannon(element: str) -> dict[int, float]:
     entries = {
         int(charge): [entry["ionic_radius"] for by_spin in by_number.values() for entry in by_spin.values()]
         for charge, by_number in table.items()
+        if charge  # europium has a line without one
     }
     return {charge: float(np.mean(radii)) for charge, radii in entries.items()}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from phonolyte.errors import Failure, StructureError
+from phonolyte.errors import Failure
 from phonolyte.percolation.site_energies import PercolationSettings, compute_percolation
 from phonolyte.structures import Crystal
 
@@ -69,6 +69,6 @@ def _try_each(crystals: Sequence[Crystal], ion: str, settings: PercolationSettin
     for crystal in crystals:
         try:
             outcomes.append(compute_percolation(crystal, ion, settings).row())
-        except StructureError as error:
+        except Exception as error:  # one bad crystal costs one row
             outcomes.append(Failure.of(error, material_id=crystal.material_id, stage=STAGE, source=crystal.source))
     return outcomes
