@@ -1,22 +1,33 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.build import bulk, make_supercell
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import erfc
 from typer.testing import CliRunner
 
-from phonolyte.chemistry.charges import with_oxidation_states
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.cli import app
 from phonolyte.errors import StructureError
 from phonolyte.forces.cells import primitive_cell
-from phonolyte.percolation import PercolationCalculation, PercolationSettings, compute_percolation
-from phonolyte.percolation.bond_valence import Framework, free_radii, site_energies
+from phonolyte.percolation import (
+    COARSE,
+    PercolationCalculation,
+    PercolationSettings,
+    compute_percolation,
+    percolation_table,
+)
+from phonolyte.percolation.bond_valence import Framework, free_radii, parameters, site_energies
 from phonolyte.percolation.calculation import read_map
-from phonolyte.percolation.site_energies import _framework, empty_sites
+from phonolyte.percolation.framework import framework_of
+from phonolyte.percolation.site_energies import empty_sites
 from phonolyte.percolation.thresholds import thresholds
 from phonolyte.references import reference_compounds
 from phonolyte.runs.campaign import run_campaign
@@ -68,7 +79,7 @@ def test_percolation_does_not_depend_on_the_choice_of_the_cell():
     ("crystal", "ion", "settings", "kind"),
     [
         (COPPER, "Li", PercolationSettings(), "NoMobileIon"),
-        (COPPER, "Cu", PercolationSettings(), "NoOxidationStates"),
+        (COPPER, "Cu", PercolationSettings(), "NoParameters"),
         (REFERENCES["ref-Li3P"], "Li", PercolationSettings(), "NoParameters"),
         (SULFIDE, "Li", PercolationSettings(limit_atoms=2), "TooLarge"),
     ],
@@ -122,27 +133,98 @@ def test_a_path_that_comes_back_two_cells_on_percolates():
     assert thresholds(field)[0] == 0.4
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10**6), st.tuples(*[st.integers(1, 7)] * 3), st.floats(0.0, 1.0))
+def test_levels_do_not_depend_on_origin_and_axes_and_those_above_a_limit_are_infinite(
+    seed: int, shape: tuple[int, int, int], highest: float
+):
+    field = np.random.default_rng(seed).random(shape)
+    levels = thresholds(field)
+    assert (np.diff(levels) >= 0).all()
+    assert thresholds(np.roll(field, (1, 2, 3), (0, 1, 2))).tolist() == levels.tolist()
+    assert thresholds(field.transpose(2, 0, 1)[::-1]).tolist() == levels.tolist()
+    assert thresholds(np.tile(field, (2, 1, 1))).tolist() == levels.tolist()
+    assert thresholds(field, highest).tolist() == np.where(levels <= highest, levels, np.inf).tolist()
+
+
 @pytest.mark.parametrize("name", ["ref-Li2CO3", "ref-LiFePO4", "ref-LiCoO2"])
 def test_energies_and_levels_are_those_that_bvlain_finds(name: str):
     from bvlain import Lain
 
     cell = compute_percolation(REFERENCES[name], "Li").crystal
-    charged, _ = with_oxidation_states(cell.to_pymatgen(), name)
+    charged = cell.to_pymatgen()
+    framework, _, states, _ = framework_of(cell, "Li")
+    charged.add_oxidation_state_by_element(states)
     lain = Lain(verbose=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         lain.read_structure(charged, oxi_check=False)
         energies = lain.bvse_distribution(mobile_ion="Li1+", r_cut=6.0, resolution=0.3, k=250)
         oracle = lain.percolation_barriers(encut=5.0)
-    rest = [site for site in charged if site.specie.symbol != "Li"]
-    ions = [(site.specie.symbol, float(site.specie.oxi_state)) for site in rest]
-    framework = Framework(cell.lattice, np.array([site.frac_coords for site in rest]), ions, np.ones(len(rest)))
     inside = energies[:-1, :-1, :-1]  # its far faces repeat the near ones
     found = site_energies(framework, ("Li", 1), inside.shape, 6.0)
     low = inside < inside.min() + 5.0
     assert found[low] == pytest.approx(inside[low], abs=1e-3)
     levels = thresholds(found - found.min())
     assert [level if level < 5.0 else np.inf for level in levels] == pytest.approx(tuple(oracle.values()), abs=0.011)
+
+
+def random_framework(seed: int) -> Framework:
+    """Oxide and phosphorus ions anywhere in an oblique cell smaller than the distance at which they are felt."""
+    chance = np.random.default_rng(seed)
+    lattice = np.diag([4.0, 5.0, 6.0]) + chance.uniform(-1.0, 1.0, (3, 3))
+    ions = [("O", -2.0), ("P", 5.0), ("O", -2.0)]
+    return Framework(lattice, chance.random((3, 3)), ions, np.array([1.0, 0.5, 0.25]))
+
+
+def distances_to(framework: Framework, point: tuple[int, int, int], shape: tuple[int, int, int]) -> np.ndarray:
+    """Distances (n, images) of a point of the grid from all images of each ion."""
+    steps = np.array(list(np.ndindex(9, 9, 9))) - 4
+    apart = np.array(point) / shape - framework.positions[:, None] - steps[None]
+    return np.linalg.norm(apart @ framework.lattice, axis=-1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_energies_are_the_sum_over_all_images(seed: int):
+    """Li+ and O2-: parameters of softBV; Li+ and P5+: screened repulsion with 14.4 eV A, periods 2 and 3."""
+    framework, shape, cutoff_a = random_framework(seed), (5, 6, 7), 7.0
+    energies = site_energies(framework, ("Li", 1), shape, cutoff_a)
+    r_min, alpha, depth = parameters()["Li", 1, "O", -2]
+    length = 0.74 * (1.28 + 1.07)
+    for point in ((0, 0, 0), (4, 5, 6), (2, 1, 3)):
+        r = distances_to(framework, point, shape)
+        morse = 0.5 * depth * ((np.exp(alpha * (r_min - r)) - 1.0) ** 2 - 1.0)
+        pairs = np.where([[True], [False], [True]], morse, 14.4 * 5 / np.sqrt(6) / r * erfc(r / length))
+        expected = framework.weights @ np.where(r <= cutoff_a, pairs, 0.0).sum(axis=1)
+        assert energies[point] == pytest.approx(expected, rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_free_radii_are_the_distance_from_the_nearest_sphere_of_all_images(seed: int):
+    framework, shape = random_framework(seed), (5, 6, 7)
+    free = free_radii(framework, shape)
+    assert free is not None
+    for point in ((0, 0, 0), (4, 5, 6), (2, 1, 3)):
+        radii = np.array([1.38, 0.32, 1.38])[:, None]  # means of Shannon's over coordination numbers
+        assert free[point] == pytest.approx((distances_to(framework, point, shape) - radii).min(), abs=0.01)
+
+
+def test_free_radii_reach_as_far_as_there_is_room():
+    """One ion in a wide cell: its sphere is 5 A from the points that are farthest, more than is looked at first."""
+    free = free_radii(Framework(np.eye(3) * 7.0, np.zeros((1, 3)), [("F", -1.0)], np.ones(1)), (4, 4, 4))
+    assert free is not None
+    assert free[2, 2, 0] == pytest.approx(7.0 / np.sqrt(2) - 1.3, abs=0.02)
+
+
+def test_every_element_has_radii_of_its_charges_or_none():
+    positions, weights = np.zeros((1, 3)), np.ones(1)
+    known = {
+        symbol
+        for symbol in ATOMIC_NUMBERS
+        if free_radii(Framework(np.eye(3) * 5, positions, [(symbol, 3.0)], weights), (2, 2, 2)) is not None
+    }
+    assert {"Eu", "Fe", "Al", "Sb"} <= known  # pymatgen's entry of Eu has a line without a charge
+    assert known.isdisjoint({"Li", "He", "Sn", "Lr"})
 
 
 def test_radii_are_distances_from_spheres():
@@ -178,6 +260,70 @@ def test_occupancies_of_the_mobile_ion_do_not_matter():
     assert found.barriers_ev == pytest.approx(full.barriers_ev, abs=0.02)
 
 
+def test_percolation_does_not_depend_on_the_origin():
+    phosphate = REFERENCES["ref-LiFePO4"]
+    moved = replace(phosphate, frac_coords=(phosphate.frac_coords + np.array([0.14, 0.29, 0.41])) % 1.0)
+    levels = [compute_percolation(each, "Li", primitive=True).barriers_ev for each in (phosphate, moved)]
+    assert levels[0] == pytest.approx(levels[1], abs=0.02, rel=0.02)
+
+
+def test_mean_charges_repel_as_the_mean_and_attract_by_the_parameters_that_there_are():
+    iron, shape = [("Fe", charge) for charge in (2.0, 3.0, 2.5)], (6, 6, 6)
+    two, three, mean = (
+        site_energies(Framework(np.eye(3) * 4.0, np.zeros((1, 3)), [ion], np.ones(1)), ("Li", 1), shape, 8.0)
+        for ion in iron
+    )
+    assert mean == pytest.approx((two + three) / 2)
+    oxide, nearly = (
+        site_energies(Framework(np.eye(3) * 4.0, np.zeros((1, 3)), [("O", q)], np.ones(1)), ("Li", 1), shape, 8.0)
+        for q in (-2.0, -1.8)
+    )
+    assert nearly.tolist() == oxide.tolist()
+    for charge in (-1.0, -1.4, -3.0):
+        oxygen = Framework(np.eye(3) * 4.0, np.zeros((1, 3)), [("O", charge)], np.ones(1))
+        with pytest.raises(StructureError, match="no bond-valence parameters for Li1\\+ beside O"):
+            site_energies(oxygen, ("Li", 1), shape, 8.0)
+
+
+def test_states_of_the_file_come_before_those_of_the_composition():
+    places, settings = [[0, 0, 0], [0.25] * 3, [0.5] * 3], PercolationSettings(resolution_a=1.0)
+    for copper, (source, state) in ((1.0, ("file", 1.0)), (2.0, ("composition", 1.0))):  # with 2+ it is not neutral
+        states = {"Li": 1.0, "S": -2.0, "Cu": copper}
+        crystal = Crystal.of("salt", np.eye(3) * 5.0, ["S", "Li", "Cu"], places, oxidation_states=states)
+        found = compute_percolation(crystal, "Li", settings)
+        assert (found.oxidation, found.states["Cu"], found.row()["mean_charges"]) == (source, state, "")
+
+
+def test_elements_with_several_charges_are_named():
+    spinel = REFERENCES["ref-LiMn2O4"]
+    framework, charge, states, source = framework_of(spinel, "Li")
+    assert (charge, states["Mn"], source) == (1, 3.5, "composition")
+    assert ("Mn", 3.5) in framework.ions
+    assert compute_percolation(spinel, "Li", COARSE).row()["mean_charges"] == "Mn +3.5"
+
+
+@pytest.mark.parametrize("name", ["ref-LiBH4", "ref-Li3Sb-Fm-3m"])
+def test_what_softbv_has_nothing_for_is_a_kind_of_its_own(name: str):
+    with pytest.raises(StructureError, match="softBV has Li with Br, Cl, F, I, N, O, S, Se, Te") as error:
+        compute_percolation(REFERENCES[name], "Li")
+    assert error.value.kind == "NoParameters"
+
+
+def test_a_table_has_one_row_a_crystal_and_the_rest_as_failures():
+    crystals = [REFERENCES["ref-LiF"], COPPER, REFERENCES["ref-Li3P"], SULFIDE] * 20  # more than a group
+    crystals = [replace(crystal, material_id=f"{n}") for n, crystal in enumerate(crystals)]
+    counts: list[int] = []
+    with ThreadPoolExecutor(2) as executor:
+        table, failures = percolation_table(crystals, "Li", executor=executor, progress=counts.append)
+    assert sum(counts) == len(table) + len(failures) == 80
+    assert table.index.tolist() == [f"{n}" for n in range(80) if n % 4 in (0, 3)]
+    assert {failure.error for failure in failures} == {"NoMobileIon", "NoParameters"}
+    alone = compute_percolation(SULFIDE, "Li", COARSE).row()
+    for column in ("barrier_1d_ev", "barrier_3d_ev", "radius_1d_a", "radius_3d_a"):
+        assert table.loc["3", column] == alone[column]
+    assert percolation_table([], "Li")[0].empty
+
+
 @pytest.mark.parametrize(("lithium", "is_open"), [(0.6, True), (0.9, False), (0.1, False)])
 def test_ions_pass_sites_that_they_share_where_some_are_empty(lithium: float, is_open: bool):
     """Aluminum on a tenth of the sites of lithium; on all that lithium leaves; on most of them."""
@@ -185,7 +331,7 @@ def test_ions_pass_sites_that_they_share_where_some_are_empty(lithium: float, is
     positions = [[0, 0, 0], *([[0.25] * 3] * 2), [0.75] * 3]
     crystal = Crystal.of("shared", SULFIDE.lattice, ["S", "Li", "Al", "Li"], positions,
                          occupancies=[1.0, lithium, aluminum, rest])  # fmt: skip
-    framework, _, _ = _framework(crystal, "Li", crystal)
+    framework, _, _, _ = framework_of(crystal, "Li")
     assert ("Al" in {symbol for symbol, _ in framework.ions}) != is_open
 
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from math import log
-from typing import TYPE_CHECKING
 
-from phonolyte.chemistry.elements import ATOMIC_NUMBERS, NO_STATE, common_oxidation_states
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, NO_STATE, common_oxidation_states, electronegativity
 from phonolyte.errors import MigrationError, StructureError
 
-if TYPE_CHECKING:
-    from pymatgen.core.structure import Structure
-
-FILE, COMPOSITION, BOND_VALENCE = "file", "composition", "bond valence"
+FILE, COMPOSITION = "file", "composition"
 """Where oxidation states come from."""
 
-RARE = 0.03
-"""Share of a state in the ICSD below which bond valences are preferred to the composition."""
+MIXED = 0.25
+"""How likely two states of one element are by the product of their shares, beside one state each of all elements."""
 
-NEUTRAL = 0.01
-"""Charge an atom up to which a crystal is neutral, in elementary charges."""
+BESIDE_OXYGEN, REDUCED = 2.3, 0.02
+"""Beside oxygen, an element with a lower electronegativity than this is rarely negative: by this factor."""
 
 MOBILE_CHARGES = {"Cu": 1}
 """Charges of mobile ions whose most common oxidation state is another."""
@@ -70,37 +64,19 @@ def _occurrences() -> dict[str, dict[int, float]]:
 
 @cache
 def state_shares(symbol: str) -> dict[int, float]:
-    """Share of each oxidation state among the charged sites of an element in the ICSD, the most common first."""
-    counts = _occurrences().get(symbol, {})
+    """Share of each oxidation state among the charged sites of an element in the ICSD, the most common first.
+
+    The common states of an element that pymatgen does not count, such as platinum and gold, have equal shares.
+    """
+    counts = _occurrences().get(symbol) or {state: 1.0 for state in common_states(symbol) if state}
     total = sum(counts.values())
     return {state: counts[state] / total for state in sorted(counts, key=lambda state: (-counts[state], state))}
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """Oxidation states that make a composition neutral.
+def balance_states(atoms: Mapping[str, float]) -> dict[str, float] | None:
+    """The likeliest oxidation states that make a composition neutral, by the product of their shares in the ICSD.
 
-    Attributes
-    ----------
-    states
-        State of each element; the mean of two where one element has several.
-    rarest
-        Smallest share in the ICSD of a state that is used.
-    """
-
-    states: Mapping[str, float]
-    rarest: float
-
-    @property
-    def is_single(self) -> bool:
-        """Whether each element has one state."""
-        return all(float(state).is_integer() for state in self.states.values())
-
-
-def balance_states(atoms: Mapping[str, float]) -> Balance | None:
-    """The likeliest oxidation states of a composition, as products of their shares in the ICSD.
-
-    Where one state an element does not balance, two of one element do: ``Fe3O4`` gives Fe 8/3.
+    Two states of one element count where they are likelier than one of each: ``Fe3O4`` has Fe 8/3, ``LiMn2O4`` Mn 3.5.
 
     Parameters
     ----------
@@ -109,19 +85,19 @@ def balance_states(atoms: Mapping[str, float]) -> Balance | None:
 
     Returns
     -------
-    Balance or None
-        None where nothing balances.
+    dict or None
+        State of each element, the mean of two where it has two; None where nothing balances.
     """
     if len(atoms) < 2 or not all(state_shares(symbol) for symbol in atoms):
         return None
-    exact = _likeliest(atoms).get(0)
-    if exact is not None:
-        return Balance(exact[1], min(state_shares(symbol)[int(state)] for symbol, state in exact[1].items()))
-    mixed = [balance for symbol in atoms for balance in _with_two_states(atoms, symbol)]
-    return max(mixed, key=lambda pair: pair[0])[1] if mixed else None
+    shares = _shares_in(atoms)
+    choices = [choice for symbol in atoms for choice in _with_two_states(atoms, shares, symbol)]
+    if 0 in (sums := _likeliest(atoms, shares)):
+        choices.append(sums[0])
+    return max(choices, key=lambda choice: choice[0])[1] if choices else None
 
 
-def balance_nearly(atoms: Mapping[str, float], tolerance: float) -> Balance | None:
+def balance_nearly(atoms: Mapping[str, float], tolerance: float) -> dict[str, float] | None:
     """The likeliest whole states, one an element, that leave a composition of refined occupancies nearly neutral.
 
     Parameters
@@ -133,29 +109,41 @@ def balance_nearly(atoms: Mapping[str, float], tolerance: float) -> Balance | No
 
     Returns
     -------
-    Balance or None
-        None where no states come so near.
+    dict or None
+        State of each element; None where no states come so near.
     """
     if len(atoms) < 2 or not all(state_shares(symbol) for symbol in atoms):
         return None
     near = []
-    for charge, (likelihood, states) in _likeliest(atoms).items():
+    for charge, (likelihood, states) in _likeliest(atoms, _shares_in(atoms)).items():
         positive = sum(atoms[symbol] * state for symbol, state in states.items() if state > 0)
         if positive and abs(charge) / 1000 <= tolerance * positive:
             near.append((likelihood, -abs(charge), states))
-    if not near:
-        return None
-    states = max(near, key=lambda each: each[:2])[2]
-    return Balance(states, min(state_shares(symbol)[int(state)] for symbol, state in states.items()))
+    return max(near, key=lambda each: each[:2])[2] if near else None
 
 
-def _likeliest(atoms: Mapping[str, float]) -> dict[int, tuple[float, dict[str, float]]]:
+def _shares_in(atoms: Mapping[str, float]) -> dict[str, dict[int, float]]:
+    """Shares of the states of each element of a composition, lower for what is hardly an anion beside oxygen."""
+    shares = {symbol: state_shares(symbol) for symbol in atoms}
+    if "O" not in atoms:
+        return shares
+    return {
+        symbol: {state: share * (REDUCED if state < 0 else 1.0) for state, share in of_element.items()}
+        if electronegativity(symbol) < BESIDE_OXYGEN
+        else of_element
+        for symbol, of_element in shares.items()
+    }
+
+
+def _likeliest(
+    atoms: Mapping[str, float], shares: Mapping[str, Mapping[int, float]]
+) -> dict[int, tuple[float, dict[str, float]]]:
     """For each charge of the composition, in thousandths, the logarithm of the likelihood of the likeliest states."""
     sums: dict[int, tuple[float, dict[str, float]]] = {0: (0.0, {})}
     for symbol, amount in atoms.items():
         longer: dict[int, tuple[float, dict[str, float]]] = {}
         for charge, (likelihood, states) in sums.items():
-            for state, share in state_shares(symbol).items():
+            for state, share in shares[symbol].items():
                 total, value = charge + round(1000 * amount * state), likelihood + log(share)
                 if total not in longer or value > longer[total][0]:
                     longer[total] = (value, {**states, symbol: float(state)})
@@ -163,89 +151,50 @@ def _likeliest(atoms: Mapping[str, float]) -> dict[int, tuple[float, dict[str, f
     return sums
 
 
-def _with_two_states(atoms: Mapping[str, float], symbol: str) -> Iterator[tuple[float, Balance]]:
-    """Balances in which one element has two states of the same sign, with the logarithm of their likelihood."""
+def _with_two_states(
+    atoms: Mapping[str, float], shares: Mapping[str, Mapping[int, float]], symbol: str
+) -> Iterator[tuple[float, dict[str, float]]]:
+    """States with two of the same sign for one element, its mean, and the logarithm of their likelihood."""
     others = {other: amount for other, amount in atoms.items() if other != symbol}
-    shares = state_shares(symbol)
-    for charge, (likelihood, states) in _likeliest(others).items():
+    own = shares[symbol]
+    for charge, (likelihood, states) in _likeliest(others, shares).items():
         mean = -charge / 1000 / atoms[symbol]
-        below = max((state for state in shares if state < mean), default=None)
-        above = min((state for state in shares if state > mean), default=None)
-        if below is None or above is None or below * above < 0:
-            continue
-        rarest = min(shares[below], shares[above], *(state_shares(o)[int(states[o])] for o in others))
-        yield likelihood + log(shares[below] * shares[above]), Balance({**states, symbol: mean}, rarest)
+        below = max((state for state in own if state < mean), default=None)
+        above = min((state for state in own if state > mean), default=None)
+        if below is not None and above is not None and below * above > 0:
+            yield likelihood + log(MIXED * own[below] * own[above]), {**states, symbol: mean}
 
 
-def with_oxidation_states(
-    structure: Structure, name: str, stated: Mapping[str, float] | None = None
-) -> tuple[Structure, str]:
-    """Decorate a structure with oxidation states: those of its file, else by composition, else by bond valences.
+def leave_neutral(states: Mapping[str, float], atoms: Mapping[str, float], tolerance: float) -> bool:
+    """Whether oxidation states, one an element, make a composition neutral.
 
     Parameters
     ----------
-    structure
-        Fully ordered.
-    name
-        Name of the material in an error message.
-    stated
-        States that its file gives, an element; they count where they balance.
+    states
+        State of each element.
+    atoms
+        Atoms of each element.
+    tolerance
+        Charge that may be left, as a share of the charge of the cations.
+    """
+    if not set(atoms) <= set(states):
+        return False
+    charges = [states[symbol] * amount for symbol, amount in atoms.items()]
+    return abs(sum(charges)) <= tolerance * sum(charge for charge in charges if charge > 0)
 
-    Returns
-    -------
-    tuple
-        The decorated structure, and :data:`FILE`, :data:`COMPOSITION` or :data:`BOND_VALENCE`.
+
+def single_charge(states: Mapping[str, float], ion: str) -> int:
+    """Charge of an ion by the oxidation states of a crystal, in elementary charges.
 
     Raises
     ------
     StructureError
-        When no oxidation states balance.
+        When it has none, or a broken one: the mean of several.
     """
-    atoms = {str(symbol): float(amount) for symbol, amount in structure.composition.get_el_amt_dict().items()}
-    if (
-        stated
-        and set(stated) == set(atoms)
-        and abs(sum(atoms[s] * stated[s] for s in atoms)) < NEUTRAL * len(structure)
-    ):
-        return structure.add_oxidation_state_by_element(dict(stated)), FILE
-    balance = balance_states(atoms)
-    is_certain = balance is not None and balance.is_single and balance.rarest >= RARE
-    by_bonds = None if is_certain else _by_bond_valence(structure)
-    if by_bonds is not None:
-        return by_bonds, BOND_VALENCE
-    if balance is None:
+    charge = states.get(ion, 0.0)
+    if not charge or not float(charge).is_integer():
         raise StructureError(
-            f"{name} has no oxidation states that balance",
-            why="neither its composition nor its bond valences give any",
-            fix="Use --method neb, which needs none.",
-            kind="NoOxidationStates",
-        )
-    return structure.add_oxidation_state_by_element(dict(balance.states)), COMPOSITION
-
-
-def _by_bond_valence(structure: Structure) -> Structure | None:
-    from pymatgen.analysis.bond_valence import BVAnalyzer
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return BVAnalyzer(forbidden_species=["O-", "P3-"]).get_oxi_state_decorated_structure(structure)
-        except ValueError:
-            return None
-
-
-def single_charge(structure: Structure, ion: str) -> int:
-    """Charge of an ion in a decorated structure, in elementary charges.
-
-    Raises
-    ------
-    StructureError
-        When its sites have several charges, none, or a broken one.
-    """
-    charges = sorted({float(site.specie.oxi_state or 0.0) for site in structure if site.specie.symbol == ion})
-    if len(charges) != 1 or not charges[0] or not charges[0].is_integer():
-        shown = ", ".join(f"{charge:+g}" for charge in charges)
-        raise StructureError(
-            f"{ion} has no single charge", why=f"its sites have {shown}", fix="Name another ion.", kind="MixedCharges"
-        )
-    return int(charges[0])
+            f"{ion} has no single charge", why=f"it is {charge:+.3g} in the mean", fix="Name another ion.",
+            kind="MixedCharges",
+        )  # fmt: skip
+    return int(charge)

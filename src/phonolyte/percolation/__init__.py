@@ -2,11 +2,14 @@
 
 from phonolyte.percolation.calculation import PercolationCalculation, PercolationLimits
 from phonolyte.percolation.site_energies import Percolation, PercolationSettings, compute_percolation
+from phonolyte.percolation.table import COARSE, percolation_table
 
 __all__ = [
+    "COARSE",
     "Percolation",
     "PercolationCalculation",
     "PercolationLimits",
     "PercolationSettings",
     "compute_percolation",
+    "percolation_table",
 ]

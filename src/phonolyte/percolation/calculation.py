@@ -77,6 +77,13 @@ class PercolationCalculation(Calculation):
         Column("radius_3d_a", "3D radius", "Å", 2, shown=False, hint="Largest sphere that passes in three dimensions."),
         Column("ion_charge", "charge", "e", 0, shown=False, hint="Charge of the mobile ion."),
         Column("oxidation", "charges by", kind="choice", shown=False, hint="Where the oxidation states are from."),
+        Column(
+            "mean_charges",
+            "mean charges",
+            kind="text",
+            shown=False,
+            hint="Elements with several charges, and the mean.",
+        ),
         Column("percolation_ev", "site energies", "eV", 2, hint="Barrier by bond-valence site energies."),
     )
     facts: ClassVar = ("barrier_ev", "barrier_1d_ev", "barrier_2d_ev", "barrier_3d_ev", "dimensions", "engine")
@@ -94,7 +101,7 @@ class PercolationCalculation(Calculation):
     top: ClassVar = 50
     needs_engine: ClassVar = False
     takes_disorder: ClassVar = True
-    method: ClassVar = 2
+    method: ClassVar = 3
 
     @classmethod
     def for_study(

@@ -11,14 +11,12 @@ import numpy as np
 from scipy.ndimage import minimum_filter
 
 from phonolyte.arrays import Floats
-from phonolyte.chemistry.charges import COMPOSITION, single_charge, with_oxidation_states
 from phonolyte.errors import SettingsError, StructureError
-from phonolyte.percolation.bond_valence import Framework, free_radii, site_energies
+from phonolyte.percolation.bond_valence import free_radii, site_energies
+from phonolyte.percolation.framework import check_partners, framework_of
 from phonolyte.percolation.thresholds import thresholds
 from phonolyte.structures import Crystal
 from phonolyte.structures.crystal import wrap
-from phonolyte.structures.filling import likely_states
-from phonolyte.structures.sites import is_full, sites_of
 from phonolyte.structures.symmetry import primitive_crystal
 
 if TYPE_CHECKING:
@@ -36,9 +34,6 @@ MOST_ORBITS = 2
 
 ONE_SITE_A, OWN_SITE_A, FRAMEWORK_A = 1.0, 1.2, 1.5
 """Minima nearer than this to each other are one; nearer to a site of the ion, or another atom, they are not empty."""
-
-SITES_JOIN = 0.3116
-"""Share of the sites of a simple cubic lattice from which on they join into paths (10.1103/PhysRevE.57.230)."""
 
 JOINED_EV = 0.02
 """Barriers of more dimensions that are no higher than this above the lowest are of the same network: what a grid of
@@ -89,7 +84,9 @@ class Percolation:
         Radius of the largest sphere that passes between the ionic spheres of the framework in one, two and three
         dimensions; None where ionic radii are unknown.
     oxidation
-        Where the charges are from: ``"bond valence"`` or ``"composition"``.
+        Where the charges are from: ``"file"`` or ``"composition"``.
+    states
+        Oxidation state of each element, the mean where its ions have several.
     energies_ev
         On the periodic grid, (nx, ny, nz); the best site has zero.
     seconds
@@ -102,6 +99,7 @@ class Percolation:
     barriers_ev: tuple[float, float, float]
     radii_a: tuple[float, float, float] | None
     oxidation: str
+    states: Mapping[str, float]
     energies_ev: Floats = field(repr=False)
     seconds: float
 
@@ -114,6 +112,12 @@ class Percolation:
     def dimensions(self) -> int:
         """In how many dimensions the ion moves at that energy; 0 where it does not."""
         return sum(barrier <= self.barrier_ev + JOINED_EV < np.inf for barrier in self.barriers_ev)
+
+    @property
+    def mean_charges(self) -> str:
+        """Elements whose ions have several charges, with the mean: ``"Fe +2.67"``; empty where none has."""
+        mean = {symbol: state for symbol, state in self.states.items() if not float(state).is_integer()}
+        return ", ".join(f"{symbol} {state:+.3g}" for symbol, state in mean.items())
 
     def row(self) -> dict[str, Any]:
         """What a table shows of it; a barrier above the highest is empty."""
@@ -131,6 +135,7 @@ class Percolation:
             **{f"barrier_{n}d_ev": barrier for n, barrier in enumerate(barriers, 1)},
             **{f"radius_{n}d_a": radius for n, radius in enumerate(radii, 1)},
             "oxidation": self.oxidation,
+            "mean_charges": self.mean_charges,
             "n_atoms": len(self.crystal),
             "seconds": self.seconds,
         }
@@ -163,11 +168,8 @@ def compute_percolation(
     """
     settings = settings or PercolationSettings()
     start = time.perf_counter()
-    if ion not in crystal.symbols:
-        raise StructureError(
-            f"{crystal.material_id} has no {ion}", fix="Name the mobile ion of this crystal.", kind="NoMobileIon"
-        )
-    cell = _niggli(crystal) if primitive else _niggli(primitive_crystal(crystal))
+    check_partners(crystal, ion)
+    cell = _niggli(crystal) if primitive else reduced_cell(crystal)
     if len(cell) > settings.limit_atoms:
         raise StructureError(
             f"the primitive cell of {crystal.material_id} has {len(cell)} atoms",
@@ -175,60 +177,24 @@ def compute_percolation(
             fix="Raise the limit of atoms, and allow minutes.",
             kind="TooLarge",
         )
-    framework, charge, oxidation = _framework(cell, ion, crystal)
+    framework, charge, states, source = framework_of(cell, ion)
     nx, ny, nz = np.ceil(np.linalg.norm(cell.lattice, axis=1) / settings.resolution_a).astype(int).tolist()
     shape = (nx, ny, nz)
     energies = site_energies(framework, (ion, charge), shape, settings.cutoff_a)
-    energies = energies - energies.min()
+    energies -= energies.min()
     room = free_radii(framework, shape)
-    one, two, three = (level if level <= settings.highest_ev else np.inf for level in thresholds(energies))
+    one, two, three = thresholds(energies, settings.highest_ev)
     return Percolation(
         crystal=cell,
         ion=ion,
         charge=charge,
         barriers_ev=(float(one), float(two), float(three)),
         radii_a=None if room is None else _radii(room),
-        oxidation=oxidation,
+        oxidation=source,
+        states=states,
         energies_ev=energies,
         seconds=time.perf_counter() - start,
     )
-
-
-def _framework(cell: Crystal, ion: str, crystal: Crystal) -> tuple[Framework, int, str]:
-    """The ions among which one moves, its charge, and where the charges are from."""
-    if cell.is_ordered:
-        charged, oxidation = with_oxidation_states(cell.to_pymatgen(), crystal.material_id, crystal.oxidation_states)
-        ions = [(site.specie.symbol, float(site.specie.oxi_state or 0.0)) for site in charged]
-        charge = single_charge(charged, ion)
-        others = [place for place, (symbol, _) in enumerate(ions) if symbol != ion]
-        framework = Framework(
-            cell.lattice, cell.frac_coords[others], [ions[place] for place in others], np.ones(len(others))
-        )
-        return framework, charge, oxidation
-    sites = sites_of(cell)
-    states = likely_states(sites)
-    charge = int(states.get(ion, 0.0))
-    if not charge:
-        raise StructureError(f"{ion} of {crystal.material_id} has no charge", kind="NoOxidationStates")
-    rest = [
-        (place, symbol, part)
-        for place, share in enumerate(sites.shares)
-        if not _is_open(share, ion)
-        for symbol, part in share.items()
-        if symbol != ion
-    ]
-    positions = sites.positions[np.array([place for place, _, _ in rest], dtype=int)]
-    ions = [(symbol, states.get(symbol, 0.0)) for _, symbol, _ in rest]
-    return Framework(cell.lattice, positions, ions, np.array([part for _, _, part in rest])), charge, COMPOSITION
-
-
-def _is_open(share: Mapping[str, float], ion: str) -> bool:
-    """Whether a mobile ion passes sites that it shares with others: some are empty, and those without others join.
-
-    An average of the others would block every such site, where in the crystal the ion passes between them.
-    """
-    others = sum(part for symbol, part in share.items() if symbol != ion)
-    return ion in share and not is_full(share) and 1.0 - others >= SITES_JOIN
 
 
 def empty_sites(cell: Atoms, ion: str, settings: PercolationSettings | None = None) -> Floats:
@@ -304,6 +270,11 @@ def _is_empty(cell: Atoms, places: Sequence[Floats], ion: str) -> bool:
     return bool((distances > np.where(cell.symbols == ion, OWN_SITE_A, FRAMEWORK_A)).all())
 
 
+def reduced_cell(crystal: Crystal) -> Crystal:
+    """The primitive cell in Niggli's form; of a disordered crystal that of its average."""
+    return _niggli(primitive_crystal(crystal))
+
+
 def _niggli(crystal: Crystal) -> Crystal:
     """The same cell in Niggli's form, whose edges are short: the grid is as even as it can be."""
     import spglib
@@ -317,5 +288,5 @@ def _niggli(crystal: Crystal) -> Crystal:
 
 def _radii(room: Floats) -> tuple[float, float, float]:
     """Of the largest spheres that pass in one, two and three dimensions; 0 where none does."""
-    one, two, three = (max(-level, 0.0) for level in thresholds(-room))
-    return float(one), float(two), float(three)
+    one, two, three = (max(-level, 0.0) for level in thresholds(-room, 0.0).tolist())
+    return one, two, three

@@ -30,8 +30,8 @@ def likely_states(sites: Sites) -> dict[str, float]:
     """
     counts = sites.counts
     whole = {element: round(amount, 3) for element, amount in counts.items() if amount > 5e-4}
-    balance = balance_nearly(whole, NEARLY) or balance_states(whole)
-    if balance is None and NONMETALS & set(whole):
+    states = balance_nearly(whole, NEARLY) or balance_states(whole)
+    if states is None and NONMETALS & set(whole):
         listed = " ".join(f"{element}{amount:.4g}" for element, amount in whole.items())
         raise StructureError(
             "its occupancies are not neutral",
@@ -39,7 +39,7 @@ def likely_states(sites: Sites) -> dict[str, float]:
             fix="Check the occupancies; ions may be missing.",
             kind="NotNeutral",
         )
-    return dict(balance.states) if balance else {}
+    return states or {}
 
 
 def fill_sites(
