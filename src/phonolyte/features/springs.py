@@ -22,7 +22,7 @@ from numba import njit
 from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, PROPERTIES, property_table
 from phonolyte.dos.bonds import BADGER_MDYN_A2, CLOSEST_APPROACH_A, CORE_RADIUS_A, MEV
-from phonolyte.structures.neighbours import FAR, Neighbours, bin_atoms, list_neighbours
+from phonolyte.structures.neighbours import Pairs, bin_atoms, list_pairs
 from phonolyte.units import KB_EV_K
 
 REACH_A = 6.5
@@ -74,6 +74,12 @@ HIGHEST = max(ORDERS)
 N_HARMONICS = sum(2 * order + 1 for order in ORDERS)
 _START = np.array([sum(2 * o + 1 for o in ORDERS if o < order) if order in ORDERS else -1
                    for order in range(HIGHEST + 1)])  # fmt: skip
+_M, _ORDER = np.arange(HIGHEST + 1.0)[:, None], np.arange(HIGHEST + 1.0)
+_WIDTH = np.where(_M < _ORDER, _ORDER**2 - _M**2, np.inf)
+_RISE = (2.0 * _ORDER - 1.0) / np.sqrt(_WIDTH)
+_FALL = np.sqrt(np.maximum((_ORDER - 1.0) ** 2 - _M**2, 0.0) / _WIDTH)
+_SECTORAL = np.sqrt(1.0 - 0.5 / np.maximum(_ORDER, 1.0))
+"""Factors of the recursions of associated Legendre polynomials, normalised as Schmidt does."""
 
 
 @cache
@@ -191,63 +197,67 @@ def site_quantities(lattice: Floats, frac_coords: Floats, numbers: Ints, element
     species_of_site = np.searchsorted(elements, numbers)
     properties = elemental[elements]
     species = Species(np.arange(len(elements)), properties, pair_table(properties))
-    bins = bin_atoms(lattice, frac_coords, FAR)
-    values, sums = np.empty((n, N_QUANTITIES)), np.zeros((n, len(elements), N_SUMS))
-    first, last = np.empty((n, len(elements)), np.int64), np.empty((n, len(elements)), np.int64)
-    shortest, reach = np.empty(n), np.zeros((n, n))
+    pairs = list_pairs(bin_atoms(lattice, frac_coords), REACH_A)
+    values, sums, reach = np.empty((n, N_QUANTITIES)), np.zeros((n, len(elements), N_SUMS)), np.zeros((n, n))
+    _add_pairs(pairs, species_of_site, sums, reach)
+    shells, first, last = _close_shells(pairs, species_of_site, species)
+    shares, shortest = np.empty(len(shells.distance)), np.empty(n)
+    hoppe_weights(species_of_site, 1.0, species, shells, first, last, shares, shortest)
     for i in range(n):
-        near = list_neighbours(bins, i, REACH_A)
-        _add_neighbours(i, near, species_of_site, sums, reach)
-        shells = _close_shells(i, near, species_of_site, species, first, last)
-        shares = np.empty(len(shells.distance))
-        hoppe_weights(i, i + 1, species_of_site, 1.0, species, shells, first, last, shares, shortest)
         for t in range(len(elements)):
             for f in range(first[i, t], last[i, t]):
                 if shares[f] > FAINTEST:
                     harmonics(shells.shape, f, shells.harmonics)
-        quantities(i, i + 1, species_of_site, 1.0, species, sums, shells, first, last, shares, shortest, values)
+    quantities(species_of_site, 1.0, species, sums, shells, first, last, shares, shortest, values)
     neighbour_frequencies(species_of_site, species, reach, values)
     return values
 
 
 @njit(cache=True, nogil=True)
-def _add_neighbours(i: int, near: Neighbours, species_of_site: Ints, sums: Floats, reach: Floats) -> None:
-    """Add the neighbours of site `i`, each as a shell, to the lattice sums (n, s, 15) and to `reach` (n, n)."""
+def _add_pairs(pairs: Pairs, species_of_site: Ints, sums: Floats, reach: Floats) -> None:
+    """Add both atoms of each pair, as a shell of the other, to the lattice sums (n, s, 15) and to `reach` (n, n)."""
     shape = np.empty((1, N_SHAPE))
-    for f in range(len(near.distance)):
-        j, d = near.site[f], near.distance[f]
-        shell_shape(near.vector, f, d, shape, 0)
+    for f in range(len(pairs.distance)):
+        i, j, d = pairs.first[f], pairs.second[f], pairs.distance[f]
+        shell_shape(pairs.vector, f, d, shape, 0)
         reach[i, j] += add_shell(sums, i, species_of_site[j], d, shape, 0)
+        _invert(shape, 0)
+        reach[j, i] += add_shell(sums, j, species_of_site[i], d, shape, 0)
 
 
 @njit(cache=True, nogil=True)
-def _close_shells(i: int, near: Neighbours, species_of_site: Ints, species: Species, first: Ints, last: Ints) -> Shells:
-    """Each neighbour of site `i` that can have a weight as a shell, nearest first, without the harmonics.
-
-    Sets the ranges `first` and `last` (n, s).
-    """
-    z, m = species.element[species_of_site[i]], len(near.distance)
-    relative = np.empty(m)
+def _close_shells(pairs: Pairs, species_of_site: Ints, species: Species) -> tuple[Shells, Ints, Ints]:
+    """Each neighbour that can have a weight as a shell, without the harmonics, and the ranges of the sites (n, s)."""
+    n, m = len(species_of_site), len(pairs.distance)
+    relative, least = np.empty(m), np.full(n, np.inf)
     for f in range(m):
-        other = species.element[species_of_site[near.site[f]]]
-        relative[f] = near.distance[f] * species.pairs[z, other, 1]
-    close = np.flatnonzero(relative <= NEGLIGIBLE * LONGEST_MEAN * relative.min()) if m else np.empty(0, np.int64)
-    close = close[np.argsort(near.distance[close])]
-    first[i] = 0
-    for j in near.site[close]:
-        for t in range(species_of_site[j] + 1, first.shape[1]):
-            first[i, t] += 1
-    last[i] = first[i]
-    n = len(close)
-    shells = Shells(np.empty(n), np.empty((n, N_SHAPE)), np.empty((n, N_HARMONICS)))
-    for k in range(n):
-        f = close[k]
-        t = species_of_site[near.site[f]]
-        at = last[i, t]
-        last[i, t] += 1
-        shells.distance[at] = near.distance[f]
-        shell_shape(near.vector, f, near.distance[f], shells.shape, at)
-    return shells
+        i, j = pairs.first[f], pairs.second[f]
+        z, other = species.element[species_of_site[i]], species.element[species_of_site[j]]
+        relative[f] = pairs.distance[f] * species.pairs[z, other, 1]
+        least[i], least[j] = min(least[i], relative[f]), min(least[j], relative[f])
+    counts = np.zeros(n * len(species.element) + 1, np.int64)
+    for f in range(m):
+        for here, there in ((pairs.first[f], pairs.second[f]), (pairs.second[f], pairs.first[f])):
+            if relative[f] <= NEGLIGIBLE * LONGEST_MEAN * least[here]:
+                counts[here * len(species.element) + species_of_site[there] + 1] += 1
+    first = np.cumsum(counts)[:-1].reshape(n, len(species.element))
+    last, k = first.copy(), counts.sum()
+    shells, end = Shells(np.empty(k), np.empty((k, N_SHAPE)), np.empty((k, N_HARMONICS))), np.empty(k, np.int64)
+    for f in range(m):
+        for side, here, there in ((0, pairs.first[f], pairs.second[f]), (1, pairs.second[f], pairs.first[f])):
+            if relative[f] <= NEGLIGIBLE * LONGEST_MEAN * least[here]:
+                t = species_of_site[there]
+                at = last[here, t]
+                while at > first[here, t] and shells.distance[at - 1] > pairs.distance[f]:
+                    shells.distance[at], end[at] = shells.distance[at - 1], end[at - 1]
+                    at -= 1
+                shells.distance[at], end[at] = pairs.distance[f], 2 * f + side
+                last[here, t] += 1
+    for at in range(k):
+        shell_shape(pairs.vector, end[at] // 2, shells.distance[at], shells.shape, at)
+        if end[at] % 2 == 1:
+            _invert(shells.shape, at)
+    return shells, first, last
 
 
 @njit(cache=True, nogil=True)
@@ -260,6 +270,13 @@ def shell_shape(vector: Floats, f: int, distance: float, shape: Floats, at: int)
     shape[at, 0], shape[at, 1], shape[at, 2], shape[at, 3] = 1.0, x, y, z
     shape[at, 4], shape[at, 5], shape[at, 6] = x * x, y * y, z * z
     shape[at, 7], shape[at, 8], shape[at, 9] = x * y, x * z, y * z
+
+
+@njit(cache=True, nogil=True)
+def _invert(shape: Floats, at: int) -> None:
+    """Describe the shell in row `at` of `shape` as it is seen from the other end."""
+    for axis in range(1, 4):
+        shape[at, axis] = -shape[at, axis]
 
 
 @njit(cache=True, nogil=True)
@@ -288,15 +305,15 @@ def add_shell(sums: Floats, i: int, t: int, distance: float, shape: Floats, f: i
 
 @njit(cache=True, nogil=True)
 def hoppe_weights(
-    begin: int, end: int, species_of_site: Ints, scale: float, species: Species, shells: Shells, first: Ints,
-    last: Ints, shares: Floats, shortest: Floats,
+    species_of_site: Ints, scale: float, species: Species, shells: Shells, first: Ints, last: Ints, shares: Floats,
+    shortest: Floats,
 ) -> None:  # fmt: skip
-    """Hoppe's weight of a neighbour in each close shell of the sites from `begin` to `end`.
+    """Hoppe's weight of a neighbour in each close shell of n sites, or kinds of sites.
 
     Parameters
     ----------
-    begin, end, species_of_site
-        Sites, and species of each site, (n,).
+    species_of_site
+        (n,) species of each site.
     scale
         Factor on the distances of the shells.
     species
@@ -309,7 +326,7 @@ def hoppe_weights(
         (n,) shortest relative length of each site, which is set; infinite without shells.
     """
     n_species = len(species.element)
-    for i in range(begin, end):
+    for i in range(len(species_of_site)):
         z = species.element[species_of_site[i]]
         least = np.inf
         for t in range(n_species):
@@ -345,15 +362,15 @@ def _hoppe(ratio: float) -> float:
 
 @njit(cache=True, nogil=True)
 def quantities(
-    begin: int, end: int, species_of_site: Ints, scale: float, species: Species, sums: Floats, shells: Shells,
-    first: Ints, last: Ints, shares: Floats, shortest: Floats, values: Floats,
+    species_of_site: Ints, scale: float, species: Species, sums: Floats, shells: Shells, first: Ints, last: Ints,
+    shares: Floats, shortest: Floats, values: Floats,
 ) -> None:  # fmt: skip
-    """Quantities of the sites from `begin` to `end`, into `values` (n, 30), but for the frequency of their neighbours.
+    """Quantities of n sites, or kinds of sites, into `values` (n, 30), but for the frequency of their neighbours.
 
     Parameters
     ----------
-    begin, end, species_of_site
-        Sites, and species of each site, (n,).
+    species_of_site
+        (n,) species of each site.
     scale
         Factor on the distances of the shells.
     species
@@ -365,7 +382,7 @@ def quantities(
         whose weight is above :data:`FAINTEST` are needed.
     """
     n_species, direction = len(species.element), np.empty(N_HARMONICS)
-    for i in range(begin, end):
+    for i in range(len(species_of_site)):
         if not shortest[i] < np.inf:
             for q in range(N_QUANTITIES):
                 values[i, q] = np.nan
@@ -514,12 +531,11 @@ def harmonics(shape: Floats, f: int, values: Floats) -> None:
         if m > 0:
             cosine, sine = x * cosine - y * sine, x * sine + y * cosine
         if m > 1:
-            sectoral *= math.sqrt(1.0 - 0.5 / m)
+            sectoral *= _SECTORAL[m]
         before, now = 0.0, sectoral
         for order in range(m, HIGHEST + 1):
             if order > m:
-                last = math.sqrt((order - 1.0) ** 2 - m * m)
-                before, now = now, ((2.0 * order - 1.0) * z * now - last * before) / math.sqrt(order * order - m * m)
+                before, now = now, _RISE[m, order] * z * now - _FALL[m, order] * before
             at = _START[order]
             if at >= 0 and m == 0:
                 values[f, at] = now

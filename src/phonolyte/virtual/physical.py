@@ -301,11 +301,11 @@ def _columns(
         factor, species = scale[row], Species(numbers[row], elemental, pairs)
         _evaluate(cell.coefficients, (factor - cell.middle) / cell.half, work)
         _add_shells(cell.inner, cell.outer, factor, near, sums, reach, last)
-        hoppe_weights(0, k, slot_of_kind, factor, species, shells, first, last, shares, shortest)
+        hoppe_weights(slot_of_kind, factor, species, shells, first, last, shares, shortest)
         if shortest.max() == np.inf:
             columns[row] = np.nan
             continue
-        quantities(0, k, slot_of_kind, factor, species, sums, shells, first, last, shares, shortest, values)
+        quantities(slot_of_kind, factor, species, sums, shells, first, last, shares, shortest, values)
         neighbour_frequencies(slot_of_kind, species, reach, values)
         crystal_columns(values, copies, elemental, numbers[row], counts, volume * factor**3, never_zero, columns[row])
     return columns
