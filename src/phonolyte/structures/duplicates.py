@@ -9,7 +9,7 @@ average structures: composition, volume, and how near each element has each othe
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from functools import cache
 from typing import TYPE_CHECKING
@@ -69,7 +69,7 @@ def find_duplicates(
     duplicate_of: list[str | None] = [None] * len(crystals)
     for members in shared:
         own = np.stack([print_of[i] for i in members])
-        for place, first in _repeated(lambda i, m=members: crystals[m[i]], own, tolerance):  # type: ignore[misc]
+        for place, first in _repeated([crystals[i] for i in members], own, tolerance):
             duplicate_of[members[place]] = crystals[members[first]].material_id
     return duplicate_of
 
@@ -91,24 +91,30 @@ def fingerprint(crystal: Crystal) -> Floats:
     return _average_fingerprint(crystal)
 
 
-def match_repeats(crystal: Callable[[int], Crystal], prints: Floats) -> Iterator[tuple[int, int]]:
-    """Yield places of crystals of one composition that repeat an earlier one, with the place of the first.
+def match_repeats(crystals: Sequence[Crystal], prints: Floats) -> list[tuple[int, int]]:
+    """Return the places of crystals of one composition that repeat an earlier one, with the place of the first.
 
     Parameters
     ----------
-    crystal
-        Gives the crystal at a place; called only where fingerprints do not decide.
+    crystals
+        Crystals (n); not needed where fingerprints decide.
     prints
         Fingerprints (n, m), as :func:`fingerprint` gives them.
     """
-    yield from _repeated(crystal, prints, TOLERANCE)
+    return list(_repeated(crystals, prints, TOLERANCE))
 
 
-def _repeated(crystal: Callable[[int], Crystal], table: Floats, tolerance: float) -> Iterator[tuple[int, int]]:
-    reduced = cache(lambda place: _reduced(crystal(place)))
+def is_undecided(prints: Floats) -> bool:
+    """Whether the fingerprints (n, m) of two crystals leave open if they are one."""
+    differences = [np.abs(prints[place + 1 :] - own).max(axis=1) for place, own in enumerate(prints[:-1])]
+    return any(((each > IDENTICAL) & (each <= TOLERANCE)).any() for each in differences)
+
+
+def _repeated(crystals: Sequence[Crystal], table: Floats, tolerance: float) -> Iterator[tuple[int, int]]:
+    reduced = cache(lambda place: _reduced(crystals[place]))
 
     def match(first: int, place: int) -> bool:
-        return not crystal(place).is_ordered or _match(reduced(first), reduced(place))
+        return not crystals[place].is_ordered or _match(reduced(first), reduced(place))
 
     firsts = [0]
     for place in range(1, len(table)):
