@@ -27,7 +27,7 @@ from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.elements import PROPERTIES, SYMBOLS, property_table
 from phonolyte.errors import StructureError
 from phonolyte.features import FeatureSet
-from phonolyte.features.springs import SOFTNESS_A, bond_valence_length, elemental_table
+from phonolyte.features.elemental import SOFTNESS_A, bond_valence_length, elemental_table
 from phonolyte.models.trees import damaged
 from phonolyte.structures import Crystal
 from phonolyte.structures.neighbours import Distances, bin_atoms, list_distances, list_pairs
