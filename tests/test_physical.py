@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from phonolyte.errors import StructureError
 from phonolyte.features import Physical, PhysicalFeatures, featurize
+from phonolyte.features.elemental import elemental_table
 from phonolyte.features.physical import QUANTITIES, REFERENCE, WHOLE, logarithmic, physical_blocks, physical_names
-from phonolyte.features.springs import N_HARMONICS, N_QUANTITIES, ORDERS, eigenvalues, elemental_table, harmonics
+from phonolyte.features.shells import N_HARMONICS, ORDERS, harmonics
+from phonolyte.features.springs import N_QUANTITIES, eigenvalues
 from phonolyte.structures import Crystal
 
 ROCK_SALT = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) / 2.0
@@ -102,7 +104,7 @@ def test_spring_frequency_of_rock_salt_is_the_sum_over_its_neighbours():
 def test_a_bond_of_the_tabulated_length_has_one_valence_unit(cation: str, anion: str, length: float):
     """R0 of Brese and O'Keeffe (10.1107/S0108768190011041), which the elements' parameters meet to 0.07 angstrom."""
     from phonolyte.chemistry.elements import ATOMIC_NUMBERS
-    from phonolyte.features.springs import bond_valence_length
+    from phonolyte.features.elemental import bond_valence_length
 
     a, b = (elemental_table()[ATOMIC_NUMBERS[symbol], 1:3] for symbol in (cation, anion))
     assert bond_valence_length(*a, *b) == pytest.approx(length, abs=0.07)

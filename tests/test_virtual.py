@@ -18,8 +18,8 @@ from phonolyte.chemistry.ions import Ion
 from phonolyte.cli import app
 from phonolyte.errors import PhonolyteError, SettingsError
 from phonolyte.features import featurize
+from phonolyte.features.elemental import elemental_table
 from phonolyte.features.physical import NEVER_ZERO, physical_values
-from phonolyte.features.springs import elemental_table
 from phonolyte.models import BandCenterModel
 from phonolyte.models.center import EMBEDDED
 from phonolyte.references import ordered_model

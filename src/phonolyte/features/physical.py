@@ -20,15 +20,8 @@ from phonolyte.chemistry.elements import require_elemental_data
 from phonolyte.dos.bonds import MEV
 from phonolyte.errors import StructureError
 from phonolyte.features.attributes import round_values
-from phonolyte.features.springs import (
-    ELEMENTAL,
-    EV_PER_MDYN_A,
-    LINDEMANN,
-    N_QUANTITIES,
-    REACH_A,
-    elemental_table,
-    site_quantities,
-)
+from phonolyte.features.elemental import ELEMENTAL, elemental_table
+from phonolyte.features.springs import EV_PER_MDYN_A, LINDEMANN, N_QUANTITIES, REACH_A, site_quantities
 from phonolyte.structures import Crystal
 from phonolyte.units import G_CM3_PER_DALTON_A3, KB_EV_K
 
@@ -169,7 +162,7 @@ def physical_values(
     lattice, frac_coords, numbers
         (3, 3) angstrom, (n, 3) and (n,) atomic numbers.
     elemental
-        What :func:`phonolyte.features.springs.elemental_table` gives.
+        What :func:`phonolyte.features.elemental.elemental_table` gives.
     never_zero
         (N_QUANTITIES,) whether the spread of a quantity is relative to its mean.
     """
@@ -194,7 +187,7 @@ def crystal_columns(
     sites, copies
         (k, N_QUANTITIES) quantities of each kind of site, and (k,) how many there are of it.
     elemental
-        What :func:`phonolyte.features.springs.elemental_table` gives.
+        What :func:`phonolyte.features.elemental.elemental_table` gives.
     elements, counts
         (s,) atomic numbers, and how many atoms there are of each; an element may stand there more than once.
     volume

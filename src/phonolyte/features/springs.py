@@ -13,26 +13,30 @@ of their parent.
 from __future__ import annotations
 
 import math
-from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from phonolyte.arrays import Floats, Ints
-from phonolyte.chemistry.elements import ATOMIC_NUMBERS, PROPERTIES, property_table
-from phonolyte.dos.bonds import BADGER_MDYN_A2, CLOSEST_APPROACH_A, CORE_RADIUS_A, MEV
-from phonolyte.structures.neighbours import FAR, Neighbours, bin_atoms, list_neighbours
+from phonolyte.dos.bonds import BADGER_MDYN_A2, CLOSEST_APPROACH_A, MEV
+from phonolyte.features.elemental import SOFTNESS_A, TRANSVERSE, Species, pair_table
+from phonolyte.features.shells import (
+    FAINTEST,
+    N_HARMONICS,
+    N_SHAPE,
+    ORDERS,
+    Shells,
+    close_shells,
+    harmonics,
+    hoppe_weights,
+    invert,
+    shell_shape,
+)
+from phonolyte.structures.neighbours import Pairs, bin_atoms, list_pairs
 from phonolyte.units import KB_EV_K
 
 REACH_A = 6.5
 """How far springs reach."""
-
-SOFTNESS_A = 0.37
-"""Distance over which a bond valence falls by a factor of e (10.1021/ja00009a002)."""
-
-GORDY_MDYN_A = 1.67
-"""Gordy's rule k = 1.67 N (x_i x_j / d^2)^(3/4), bond order N, electronegativities x (10.1063/1.1724138)."""
 
 EV_PER_MDYN_A = 6.241509
 """One millidyne angstrom in eV."""
@@ -40,137 +44,11 @@ EV_PER_MDYN_A = 6.241509
 LINDEMANN = 0.1
 """Amplitude at the melting point over the length of a bond (Lindemann's criterion)."""
 
-FAINTEST = 1e-3
-"""Least weight of a bond that counts in angles."""
-
-NEGLIGIBLE = 1.75
-"""Relative length, over that which Hoppe's weights refer to, from which on they are below 1e-12 and left out."""
-
-LONGEST_MEAN = 1.5
-"""Bound of the weighted mean of relative lengths, in units of the shortest: weights beyond 1.3 are below 0.03."""
-
-TRANSVERSE = 0.1
-"""Stiffness of a spring across its direction, relative to that along it."""
-
-ELEMENTAL = (
-    "mass", "bond-valence size", "bond-valence electronegativity", "covalent radius", "electronegativity",
-    "share in Badger's d", "melting point",
-)  # fmt: skip
-"""Columns of :func:`elemental_table`."""
-
 N_QUANTITIES = 30
 """Numbers that :func:`site_quantities` gives of each site."""
 
 N_SUMS = 15
 """Lattice sums of a site over its neighbours of one species."""
-
-N_SHAPE = 10
-"""Numbers that describe the directions of the neighbours in a shell: :func:`shell_shape`."""
-
-ORDERS = (2, 3, 4, 6)
-"""Orders of the Legendre polynomials between bonds."""
-
-HIGHEST = max(ORDERS)
-N_HARMONICS = sum(2 * order + 1 for order in ORDERS)
-_START = np.array([sum(2 * o + 1 for o in ORDERS if o < order) if order in ORDERS else -1
-                   for order in range(HIGHEST + 1)])  # fmt: skip
-
-
-@cache
-def elemental_table() -> Floats:
-    """What the springs need to know of each element, (Z + 1, 7); NaN where there is no value.
-
-    Mass (u), size (angstrom) and electronegativity of bond valences, covalent radius (angstrom), electronegativity,
-    share in Badger's d (angstrom), melting point (K).
-
-    Size and electronegativity of the bond valences: O'Keeffe and Brese (10.1021/ja00009a002). Four elements of the
-    fifth and sixth row, the noble gases and most actinides are not in their table: straight lines through those that
-    are, over the covalent radius (10.1039/b801115j) and Pauling's electronegativity, stand in.
-    """
-    from pymatgen.analysis.bond_valence import BV_PARAMS
-
-    properties = property_table()
-    mass, radius, pauling, row, melting = (
-        properties[:, PROPERTIES.index(name)]
-        for name in ("AtomicWeight", "CovalentRadius", "Electronegativity", "Row", "MeltingT")
-    )
-    size, hold = np.full(len(mass), np.nan), np.full(len(mass), np.nan)
-    for element, parameters in BV_PARAMS.items():
-        z = ATOMIC_NUMBERS.get(element.symbol)
-        if z is not None:
-            size[z], hold[z] = parameters["r"], parameters["c"]
-    radius = radius / 100.0
-    core = np.append(CORE_RADIUS_A, np.nan)[np.where(np.isnan(row), -1, row).astype(int)]
-    columns = mass, _completed(size, radius), _completed(hold, pauling), radius, pauling, core, melting
-    return np.column_stack(columns)
-
-
-def _completed(values: Floats, guide: Floats) -> Floats:
-    """Values whose gaps are filled from a straight line over `guide`."""
-    both = ~np.isnan(values) & ~np.isnan(guide)
-    slope, offset = np.polyfit(guide[both], values[both], 1)
-    return np.where(np.isnan(values), slope * guide + offset, values)
-
-
-@njit(cache=True, nogil=True)
-def bond_valence_length(size_i: float, hold_i: float, size_j: float, hold_j: float) -> float:
-    """Length of a bond of one valence unit, angstrom: equation 2 of O'Keeffe and Brese (10.1021/ja00009a002)."""
-    difference = math.sqrt(hold_i) - math.sqrt(hold_j)
-    return size_i + size_j - size_i * size_j * difference * difference / (hold_i * size_i + hold_j * size_j)
-
-
-@cache
-def element_pairs() -> Floats:
-    """What springs need to know of each pair of elements, (Z + 1, Z + 1, 8): :func:`pair_table` of all elements."""
-    pairs: Floats = pair_table(elemental_table())
-    return pairs
-
-
-@njit(cache=True, nogil=True)
-def pair_table(properties: Floats) -> Floats:
-    """What springs need to know of each pair of e elements with properties (e, 7), (e, e, 8).
-
-    exp(R0 / 0.37), 1 over the sum of covalent radii, Badger's d, factor of Gordy's k, difference of
-    electronegativities, 1 / m_a + 1 / m_b, ln m_b, and the factor of the squares of k in the fourth moment.
-    """
-    n = len(properties)
-    pairs = np.empty((n, n, 8))
-    transverse = 1.0 + 2.0 * TRANSVERSE + 3.0 * TRANSVERSE * TRANSVERSE
-    for a in range(n):
-        for b in range(n):
-            x, y = properties[a], properties[b]
-            valence = math.exp(bond_valence_length(x[1], x[2], y[1], y[2]) / SOFTNESS_A)
-            gordy = valence * GORDY_MDYN_A * (x[4] * y[4]) ** 0.75
-            pairs[a, b, 0] = valence
-            pairs[a, b, 1] = 1.0 / (x[3] + y[3])
-            pairs[a, b, 2] = x[5] + y[5]
-            pairs[a, b, 3] = gordy
-            pairs[a, b, 4] = abs(x[4] - y[4])
-            pairs[a, b, 5] = 1.0 / x[0] + 1.0 / y[0]
-            pairs[a, b, 6] = math.log(y[0])
-            pairs[a, b, 7] = gordy * gordy * transverse / (x[0] * y[0])
-    return pairs
-
-
-class Species(NamedTuple):
-    """Species of a crystal: `element` (s,) is the row of each in `properties` (e, 7) and `pairs` (e, e, 8)."""
-
-    element: Ints
-    properties: Floats
-    pairs: Floats
-
-
-class Shells(NamedTuple):
-    """Shells of neighbours: those of one species that are equally far from a site, one or more.
-
-    `distance` (m,), `shape` (m, 10) as :func:`shell_shape` gives it, and `harmonics` (m, 34), those of
-    :func:`harmonics` summed over the shell. The shells of a site are given as ranges `first` to `last` (s,), one for
-    each species, in which distances increase.
-    """
-
-    distance: Floats
-    shape: Floats
-    harmonics: Floats
 
 
 @njit(cache=True, nogil=True)
@@ -184,82 +62,39 @@ def site_quantities(lattice: Floats, frac_coords: Floats, numbers: Ints, element
     lattice, frac_coords, numbers
         (3, 3) angstrom, (n, 3) and (n,) atomic numbers.
     elemental
-        What :func:`elemental_table` gives.
+        What :func:`phonolyte.features.elemental.elemental_table` gives.
     """
     n = len(numbers)
     elements = np.unique(numbers)
     species_of_site = np.searchsorted(elements, numbers)
     properties = elemental[elements]
     species = Species(np.arange(len(elements)), properties, pair_table(properties))
-    bins = bin_atoms(lattice, frac_coords, FAR)
-    values, sums = np.empty((n, N_QUANTITIES)), np.zeros((n, len(elements), N_SUMS))
-    first, last = np.empty((n, len(elements)), np.int64), np.empty((n, len(elements)), np.int64)
-    shortest, reach = np.empty(n), np.zeros((n, n))
+    pairs = list_pairs(bin_atoms(lattice, frac_coords), REACH_A)
+    values, sums, reach = np.empty((n, N_QUANTITIES)), np.zeros((n, len(elements), N_SUMS)), np.zeros((n, n))
+    _add_pairs(pairs, species_of_site, sums, reach)
+    shells, first, last = close_shells(pairs, species_of_site, species)
+    shares, shortest = np.empty(len(shells.distance)), np.empty(n)
+    hoppe_weights(species_of_site, 1.0, species, shells, first, last, shares, shortest)
     for i in range(n):
-        near = list_neighbours(bins, i, REACH_A)
-        _add_neighbours(i, near, species_of_site, sums, reach)
-        shells = _close_shells(i, near, species_of_site, species, first, last)
-        shares = np.empty(len(shells.distance))
-        hoppe_weights(i, i + 1, species_of_site, 1.0, species, shells, first, last, shares, shortest)
         for t in range(len(elements)):
             for f in range(first[i, t], last[i, t]):
                 if shares[f] > FAINTEST:
                     harmonics(shells.shape, f, shells.harmonics)
-        quantities(i, i + 1, species_of_site, 1.0, species, sums, shells, first, last, shares, shortest, values)
+    quantities(species_of_site, 1.0, species, sums, shells, first, last, shares, shortest, values)
     neighbour_frequencies(species_of_site, species, reach, values)
     return values
 
 
 @njit(cache=True, nogil=True)
-def _add_neighbours(i: int, near: Neighbours, species_of_site: Ints, sums: Floats, reach: Floats) -> None:
-    """Add the neighbours of site `i`, each as a shell, to the lattice sums (n, s, 15) and to `reach` (n, n)."""
+def _add_pairs(pairs: Pairs, species_of_site: Ints, sums: Floats, reach: Floats) -> None:
+    """Add both atoms of each pair, as a shell of the other, to the lattice sums (n, s, 15) and to `reach` (n, n)."""
     shape = np.empty((1, N_SHAPE))
-    for f in range(len(near.distance)):
-        j, d = near.site[f], near.distance[f]
-        shell_shape(near.vector, f, d, shape, 0)
+    for f in range(len(pairs.distance)):
+        i, j, d = pairs.first[f], pairs.second[f], pairs.distance[f]
+        shell_shape(pairs.vector, f, d, shape, 0)
         reach[i, j] += add_shell(sums, i, species_of_site[j], d, shape, 0)
-
-
-@njit(cache=True, nogil=True)
-def _close_shells(i: int, near: Neighbours, species_of_site: Ints, species: Species, first: Ints, last: Ints) -> Shells:
-    """Each neighbour of site `i` that can have a weight as a shell, nearest first, without the harmonics.
-
-    Sets the ranges `first` and `last` (n, s).
-    """
-    z, m = species.element[species_of_site[i]], len(near.distance)
-    relative = np.empty(m)
-    for f in range(m):
-        other = species.element[species_of_site[near.site[f]]]
-        relative[f] = near.distance[f] * species.pairs[z, other, 1]
-    close = np.flatnonzero(relative <= NEGLIGIBLE * LONGEST_MEAN * relative.min()) if m else np.empty(0, np.int64)
-    close = close[np.argsort(near.distance[close])]
-    first[i] = 0
-    for j in near.site[close]:
-        for t in range(species_of_site[j] + 1, first.shape[1]):
-            first[i, t] += 1
-    last[i] = first[i]
-    n = len(close)
-    shells = Shells(np.empty(n), np.empty((n, N_SHAPE)), np.empty((n, N_HARMONICS)))
-    for k in range(n):
-        f = close[k]
-        t = species_of_site[near.site[f]]
-        at = last[i, t]
-        last[i, t] += 1
-        shells.distance[at] = near.distance[f]
-        shell_shape(near.vector, f, near.distance[f], shells.shape, at)
-    return shells
-
-
-@njit(cache=True, nogil=True)
-def shell_shape(vector: Floats, f: int, distance: float, shape: Floats, at: int) -> None:
-    """Describe neighbour `f` as a shell in row `at` of `shape`.
-
-    With its unit vector r they are its count, r, and xx, yy, zz, xy, xz, yz of r r^T: they add up in a shell.
-    """
-    x, y, z = vector[f, 0] / distance, vector[f, 1] / distance, vector[f, 2] / distance
-    shape[at, 0], shape[at, 1], shape[at, 2], shape[at, 3] = 1.0, x, y, z
-    shape[at, 4], shape[at, 5], shape[at, 6] = x * x, y * y, z * z
-    shape[at, 7], shape[at, 8], shape[at, 9] = x * y, x * z, y * z
+        invert(shape, 0)
+        reach[j, i] += add_shell(sums, j, species_of_site[i], d, shape, 0)
 
 
 @njit(cache=True, nogil=True)
@@ -287,73 +122,16 @@ def add_shell(sums: Floats, i: int, t: int, distance: float, shape: Floats, f: i
 
 
 @njit(cache=True, nogil=True)
-def hoppe_weights(
-    begin: int, end: int, species_of_site: Ints, scale: float, species: Species, shells: Shells, first: Ints,
-    last: Ints, shares: Floats, shortest: Floats,
-) -> None:  # fmt: skip
-    """Hoppe's weight of a neighbour in each close shell of the sites from `begin` to `end`.
-
-    Parameters
-    ----------
-    begin, end, species_of_site
-        Sites, and species of each site, (n,).
-    scale
-        Factor on the distances of the shells.
-    species
-        All species.
-    shells, first, last
-        Shells of the sites, and their ranges (n, s); `last` is set to the first shell that is not close.
-    shares
-        (m,) weights, of which those of close shells are set.
-    shortest
-        (n,) shortest relative length of each site, which is set; infinite without shells.
-    """
-    n_species = len(species.element)
-    for i in range(begin, end):
-        z = species.element[species_of_site[i]]
-        least = np.inf
-        for t in range(n_species):
-            if first[i, t] < last[i, t]:
-                relative = scale * shells.distance[first[i, t]] * species.pairs[z, species.element[t], 1]
-                least = min(least, relative)
-        shortest[i] = least
-        top = bottom = 0.0
-        for t in range(n_species):  # weighted mean of relative lengths, to which the weights refer
-            inverse = scale * species.pairs[z, species.element[t], 1] / least
-            for f in range(first[i, t], last[i, t]):
-                relative = shells.distance[f] * inverse
-                if relative > NEGLIGIBLE:
-                    break
-                weight = shells.shape[f, 0] * _hoppe(relative)
-                top += weight * relative
-                bottom += weight
-        for t in range(n_species):
-            f = first[i, t]
-            if f < last[i, t]:
-                inverse = scale * species.pairs[z, species.element[t], 1] / least * bottom / top
-                while f < last[i, t] and shells.distance[f] * inverse <= NEGLIGIBLE:
-                    shares[f] = _hoppe(shells.distance[f] * inverse)
-                    f += 1
-                last[i, t] = f
-
-
-@njit(cache=True, nogil=True)
-def _hoppe(ratio: float) -> float:
-    cube = ratio * ratio * ratio
-    return math.exp(1.0 - cube * cube)
-
-
-@njit(cache=True, nogil=True)
 def quantities(
-    begin: int, end: int, species_of_site: Ints, scale: float, species: Species, sums: Floats, shells: Shells,
-    first: Ints, last: Ints, shares: Floats, shortest: Floats, values: Floats,
+    species_of_site: Ints, scale: float, species: Species, sums: Floats, shells: Shells, first: Ints, last: Ints,
+    shares: Floats, shortest: Floats, values: Floats,
 ) -> None:  # fmt: skip
-    """Quantities of the sites from `begin` to `end`, into `values` (n, 30), but for the frequency of their neighbours.
+    """Quantities of n sites, or kinds of sites, into `values` (n, 30), but for the frequency of their neighbours.
 
     Parameters
     ----------
-    begin, end, species_of_site
-        Sites, and species of each site, (n,).
+    species_of_site
+        (n,) species of each site.
     scale
         Factor on the distances of the shells.
     species
@@ -365,7 +143,7 @@ def quantities(
         whose weight is above :data:`FAINTEST` are needed.
     """
     n_species, direction = len(species.element), np.empty(N_HARMONICS)
-    for i in range(begin, end):
+    for i in range(len(species_of_site)):
         if not shortest[i] < np.inf:
             for q in range(N_QUANTITIES):
                 values[i, q] = np.nan
@@ -498,30 +276,3 @@ def _deviator(
     """Components of a symmetric tensor without its trace, in an orthonormal basis."""
     root = math.sqrt(2.0)
     return (xx - yy) / root, (2.0 * zz - xx - yy) / math.sqrt(6.0), root * xy, root * xz, root * yz
-
-
-@njit(cache=True, nogil=True)
-def harmonics(shape: Floats, f: int, values: Floats) -> None:
-    """Real spherical harmonics of the orders 2, 3, 4 and 6 of the unit vector in row `f` of `shape`.
-
-    They go into row `f` of `values` (m, 34), normalised so that the sum of products of those of one order of two
-    vectors is the Legendre polynomial of the cosine between them (Schmidt's). The square of their sum over bonds is
-    thus the sum over pairs of bonds.
-    """
-    x, y, z = shape[f, 1], shape[f, 2], shape[f, 3]
-    cosine, sine, sectoral = 1.0, 0.0, 1.0
-    for m in range(HIGHEST + 1):
-        if m > 0:
-            cosine, sine = x * cosine - y * sine, x * sine + y * cosine
-        if m > 1:
-            sectoral *= math.sqrt(1.0 - 0.5 / m)
-        before, now = 0.0, sectoral
-        for order in range(m, HIGHEST + 1):
-            if order > m:
-                last = math.sqrt((order - 1.0) ** 2 - m * m)
-                before, now = now, ((2.0 * order - 1.0) * z * now - last * before) / math.sqrt(order * order - m * m)
-            at = _START[order]
-            if at >= 0 and m == 0:
-                values[f, at] = now
-            elif at >= 0:
-                values[f, at + 2 * m - 1], values[f, at + 2 * m] = cosine * now, sine * now

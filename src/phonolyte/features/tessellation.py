@@ -141,8 +141,8 @@ def _face(near: Neighbours, j: int, half_width: float, polygon: Floats) -> tuple
     for m in range(4):
         polygon[0, m] = half_width if m in (1, 2) else -half_width
         polygon[1, m] = half_width if m > 1 else -half_width
-    corners = 4
-    reach = math.sqrt(2.0 * half_width * half_width + half * half)
+    corners, width = 4, 2.0 * half_width * half_width
+    reach = math.sqrt(width + half * half)
     for k in range(len(near.distance)):
         if 0.5 * near.distance[k] >= reach:  # farther bisectors cannot touch the polygon
             break
@@ -152,12 +152,17 @@ def _face(near: Neighbours, j: int, half_width: float, polygon: Floats) -> tuple
         a = ux * x + uy * y + uz * z
         b = vx * x + vy * y + vz * z
         c = 0.5 * (near.distance[k] * near.distance[k] - nx * x - ny * y - nz * z)
+        if c * c >= (a * a + b * b) * width:  # the whole polygon is on one side
+            if c < 0.0:
+                return 0.0, 0.0
+            continue
         clipped = _clip(polygon, corners, a, b, c)
         if clipped == 0:
             return 0.0, 0.0
         if clipped > 0:
             corners = clipped
-            reach = math.sqrt(_farthest_squared(polygon, corners) + half * half)
+            width = _farthest_squared(polygon, corners)
+            reach = math.sqrt(width + half * half)
     return _area(polygon, corners), reach
 
 

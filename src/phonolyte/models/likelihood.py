@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from scipy.linalg import cho_solve, lapack
-from scipy.optimize import minimize
 
 from phonolyte.arrays import Floats
 
@@ -98,6 +97,8 @@ class Likelihood:
 
     def climb(self, start: Floats, most_steps: int) -> Floats:
         """Logarithms of the hyperparameters (p,) where L-BFGS ends."""
+        from scipy.optimize import minimize  # predictions start sooner without
+
         end = minimize(
             self.loss, start, jac=True, method="L-BFGS-B", bounds=[BOUNDS] * len(start),
             options={"maxiter": most_steps, "ftol": 1e-6},

@@ -22,6 +22,9 @@ FILE = "learned.parquet"
 NEIGHBOURS = 4
 """Nearest compounds that a screen keeps of each crystal."""
 
+ROWS = 512
+"""Crystals whose distances to all compounds are held at once."""
+
 COLUMNS = ("material_id", "formula", "band_center_mev")
 
 
@@ -51,14 +54,10 @@ class Learned:
 
     def nearest(self, features: pd.DataFrame, *, n: int = NEIGHBOURS) -> tuple[Ints, Floats]:
         """Positions in the table (m, n) of the nearest compounds to each of m crystals, and their distances (m, n)."""
-        from sklearn.neighbors import NearestNeighbors  # a screen without neighbours starts sooner
-
-        n = min(n, len(self.points))
-        if features.empty:
-            return np.empty((0, n), np.int64), np.empty((0, n))
-        search = NearestNeighbors(n_neighbors=n, algorithm="brute").fit(self.points)  # trees are slower at d = 63
-        distances, places = search.kneighbors(_whitened(self.domain, features))
-        return places, distances
+        n, points = min(n, len(self.points)), _whitened(self.domain, features)
+        parts = [_nearest(points[i : i + ROWS], self.points, n) for i in range(0, len(points), ROWS)]
+        places, distances = ([part[k] for part in parts] for k in (0, 1))
+        return np.vstack([np.empty((0, n), np.int64), *places]), np.vstack([np.empty((0, n)), *distances])
 
     def named(self, material_ids: Sequence[str] | pd.Series, places: Ints, distances: Floats) -> pd.DataFrame:
         """What :meth:`nearest` found of m crystals as a table, a row each neighbour, the nearest first.
@@ -111,6 +110,15 @@ class Learned:
         if not len(known) or not np.isfinite(points).all() or known["band_center_mev"].isna().any():
             raise _damaged(folder, "it holds no points, or one that is not finite")
         return cls(domain, known, points) if points.shape[1] == len(domain.features) else None
+
+
+def _nearest(points: Floats, learned: Floats, n: int) -> tuple[Ints, Floats]:
+    """Places (m, n) of the learned points nearest to each of m points, the first one first, and distances (m, n)."""
+    squares = (learned * learned).sum(axis=1) - 2.0 * points @ learned.T
+    places = np.sort(np.argpartition(squares, n - 1, axis=1)[:, :n], axis=1)
+    distances = np.linalg.norm(points[:, None] - learned[places], axis=2)
+    order = np.argsort(distances, axis=1, kind="stable")
+    return np.take_along_axis(places, order, axis=1), np.take_along_axis(distances, order, axis=1)
 
 
 def _damaged(folder: Path, why: str) -> ModelError:

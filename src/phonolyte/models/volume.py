@@ -27,10 +27,10 @@ from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.elements import PROPERTIES, SYMBOLS, property_table
 from phonolyte.errors import StructureError
 from phonolyte.features import FeatureSet
-from phonolyte.features.springs import SOFTNESS_A, bond_valence_length, elemental_table
+from phonolyte.features.elemental import SOFTNESS_A, bond_valence_length, elemental_table
 from phonolyte.models.trees import damaged
 from phonolyte.structures import Crystal
-from phonolyte.structures.neighbours import FAR, bin_atoms, list_neighbours
+from phonolyte.structures.neighbours import Distances, bin_atoms, list_distances, list_pairs
 
 REACH = 2.4
 """How far contacts reach, in units of (V / n)^(1/3); farther ones have next to no valence."""
@@ -244,18 +244,10 @@ def _lengths(elemental: Floats) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _contacts(lattice: Floats, frac_coords: Floats) -> tuple[Ints, Floats, Ints]:
+def _contacts(lattice: Floats, frac_coords: Floats) -> Distances:
     n = len(frac_coords)
-    bins = bin_atoms(lattice / (abs(np.linalg.det(lattice)) / n) ** (1.0 / 3.0), frac_coords, FAR)
-    near = [list_neighbours(bins, i, REACH) for i in range(n)]
-    start = np.zeros(n + 1, np.int64)
-    for i in range(n):
-        start[i + 1] = start[i] + len(near[i].distance)
-    distance, site = np.empty(start[-1]), np.empty(start[-1], np.int64)
-    for i in range(n):
-        distance[start[i] : start[i + 1]] = near[i].distance
-        site[start[i] : start[i + 1]] = near[i].site
-    return start, distance, site
+    bins = bin_atoms(lattice / (abs(np.linalg.det(lattice)) / n) ** (1.0 / 3.0), frac_coords)
+    return list_distances(list_pairs(bins, REACH), n)
 
 
 @njit(cache=True, nogil=True)

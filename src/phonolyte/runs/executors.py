@@ -252,3 +252,13 @@ def map_unordered(
                         "a worker was lost several times", why=why, fix="Run again with fewer jobs."
                     ) from error
                 queue.append(number)
+
+
+def map_tasks(
+    function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], executor: Executor | None
+) -> Iterator[tuple[int, T]]:
+    """Yield the same as :func:`map_unordered`; without an executor this process does the tasks, in order."""
+    if executor is not None:
+        yield from map_unordered(function, tasks, executor)
+    else:
+        yield from ((number, function(*task)) for number, task in enumerate(tasks))

@@ -142,7 +142,7 @@ def rank_crystals(
     with scratch as folder:
         described = _describe(batches, models, Path(folder) if folder else None, executor, threads, progress)
         reading_notes = inputs.notes if isinstance(inputs, Reading) else []
-        return _rank(described, criteria, properties, reading_notes, in_memory=parts is None)
+        return _rank(described, criteria, properties, reading_notes, executor, in_memory=parts is None)
 
 
 def _describe(
@@ -166,13 +166,14 @@ def _describe(
 
 
 def _rank(
-    parts: list[Part], criteria: Criteria, properties: pd.DataFrame | None, notes: Sequence[str], *, in_memory: bool
-) -> Screening:
+    parts: list[Part], criteria: Criteria, properties: pd.DataFrame | None, notes: Sequence[str],
+    executor: Executor | None, *, in_memory: bool,
+) -> Screening:  # fmt: skip
     table = pd.concat([part.load(KEPT).to_pandas() for part in parts], ignore_index=True) if parts else _empty()
     names, renamed = unique_names(table["material_id"].astype(str))
     table["material_id"] = names
     failures = [failure for part in parts for failure in part.failures]
-    table["duplicate_of"] = find_repeats(table, parts)
+    table["duplicate_of"] = find_repeats(table, parts, executor)
     table = with_properties(table, properties)
     table, funnel = apply_criteria(table, criteria)
     n_read, n_bad = len(table), sum(part.n_unreadable for part in parts)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.runs.executors import map_tasks
 from phonolyte.screen.describe import CRYSTAL, Part, positions_of
 from phonolyte.structures import Crystal
 from phonolyte.structures.crystal_table import records_of
-from phonolyte.structures.duplicates import TOLERANCE, match_repeats
+from phonolyte.structures.duplicates import TOLERANCE, is_undecided, match_repeats
 
 
-def find_repeats(table: pd.DataFrame, parts: Sequence[Part]) -> Any:
+def find_repeats(table: pd.DataFrame, parts: Sequence[Part], executor: Executor | None = None) -> Any:
     """Return for each row the `material_id` of the first crystal it repeats, or None.
 
     Only crystals of one composition (disordered ones: of the same elements) whose atomic spacings are within the
@@ -28,19 +30,38 @@ def find_repeats(table: pd.DataFrame, parts: Sequence[Part]) -> Any:
         `elements_high`.
     parts
         Described batches that they come from, with their fingerprints and crystals.
+    executor
+        Processes that compare crystals where fingerprints do not decide.
     """
     store = _Store(parts)
     names = table["material_id"].to_numpy(object)
     repeats = np.full(len(table), None, dtype=object)
     codes, _ = pd.factorize(_comparable(table))
+    chains: list[Ints] = []
+    tasks: list[tuple[list[Crystal], Floats]] = []
     for rows in _groups(codes):
         prints = store.fingerprints(rows)
         for near in _near_in_spacing(prints):
             members = np.sort(near)
-            pairs = match_repeats(lambda i, m=members, r=rows: store.crystal(int(r[m[i]])), prints[members])  # type: ignore[misc]
-            for place, first in pairs:
-                repeats[rows[members[place]]] = names[rows[members[first]]]
+            chain, undecided = rows[members], is_undecided(prints[members])
+            chains.append(chain)
+            tasks.append(([store.crystal(row) for row in chain.tolist()] if undecided else [], prints[members]))
+    for number, pairs in _compare(tasks, executor):
+        for place, first in pairs:
+            repeats[chains[number][place]] = names[chains[number][first]]
     return repeats
+
+
+def _compare(
+    tasks: Sequence[tuple[list[Crystal], Floats]], executor: Executor | None
+) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Yield the number of each chain, and its places that repeat an earlier one; processes do those with crystals."""
+    decided = [number for number, (crystals, _) in enumerate(tasks) if not crystals]
+    rest = [number for number, (crystals, _) in enumerate(tasks) if crystals]
+    for number in decided:
+        yield number, match_repeats(*tasks[number])
+    for place, pairs in map_tasks(match_repeats, [tasks[number] for number in rest], executor):
+        yield rest[place], pairs
 
 
 def _comparable(table: pd.DataFrame) -> pd.Series:

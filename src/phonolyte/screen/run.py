@@ -7,14 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from phonolyte.arrays import Ints
 from phonolyte.figures import save_all, screen_figures
 from phonolyte.figures.screen import STEMS
+from phonolyte.runs.executors import map_tasks
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
 from phonolyte.screen.criteria import Criteria
-from phonolyte.screen.describe import CRYSTAL, Models, ModelSource
+from phonolyte.screen.describe import CRYSTAL, Models, ModelSource, Part, positions_of
 from phonolyte.screen.funnel import PARTS, Screening, rank_crystals, write_screening
 from phonolyte.screen.settings import ScreenSettings
 from phonolyte.structures.batches import plan_batches
@@ -71,18 +74,18 @@ def run_screen(
         run.add_note(note)
     write_screening(screening, settings.criteria, run, models.load().learned)
     if figures:
-        draw_screen(screening, settings.criteria, run.path("figures"))
+        draw_screen(screening, settings.criteria, run.path("figures"), executor)
     remove_parts(run.folder)
     return screening
 
 
-def draw_screen(screening: Screening, criteria: Criteria, folder: Path) -> None:
-    """Draw the figures of a screen."""
+def draw_screen(screening: Screening, criteria: Criteria, folder: Path, executor: Executor | None = None) -> None:
+    """Draw the figures of a screen; the executor's processes find the symmetry of the candidates."""
     table = screening.table
     if len(table) > MOST_DRAWN:
         table = table[table["passes"].astype(bool)]
     table = table.assign(elements=pd.Series(screening.elements_of(table), index=table.index, dtype=object))
-    table["crystal_system"] = pd.Series(candidate_systems(screening))
+    table["crystal_system"] = pd.Series(candidate_systems(screening, executor))
     steps = [asdict(step) for step in screening.funnel]
     drawn = screen_figures(
         table, steps, ion=criteria.ion, max_center_mev=criteria.max_center_mev, max_e_hull_ev=criteria.max_e_hull_ev
@@ -90,18 +93,24 @@ def draw_screen(screening: Screening, criteria: Criteria, folder: Path) -> None:
     save_all(drawn, folder, STEMS)
 
 
-def candidate_systems(screening: Screening) -> dict[int, str]:
+def candidate_systems(screening: Screening, executor: Executor | None = None) -> dict[int, str]:
     """Return the crystal systems of the candidates, by their place in the input."""
-    passed = screening.table.index[screening.table["passes"].astype(bool)]
-    wanted, systems, start = set(passed.tolist()), {}, 0
-    for part in screening.parts:
-        here = [place for place in range(start, start + part.n_read) if place in wanted]
-        if here:
-            table = part.load(CRYSTAL).take([place - start for place in here])
-            for place, (_, make) in zip(here, records_of(table), strict=True):
-                systems[place] = crystal_system(make(""))
-        start += part.n_read
-    return systems
+    candidates = np.sort(screening.table.index[screening.table["passes"].astype(bool)].to_numpy(int))
+    starts = positions_of(screening.parts)
+    of_part = np.split(candidates, np.searchsorted(candidates, starts[1:-1]))
+    tasks = [
+        (part, places - start)
+        for part, places, start in zip(screening.parts, of_part, starts[:-1], strict=True)
+        if len(places)
+    ]
+    found = dict(map_tasks(crystal_systems, tasks, executor))
+    systems = [system for number in range(len(tasks)) for system in found[number]]
+    return dict(zip(candidates.tolist(), systems, strict=True))
+
+
+def crystal_systems(part: Part, places: Ints) -> list[str]:
+    """Return the crystal systems of some crystals of a part."""
+    return [crystal_system(make("")) for _, make in records_of(part.load(CRYSTAL).take(places))]
 
 
 def remove_parts(folder: Path) -> None:

@@ -11,7 +11,7 @@ from phonolyte.structures.crystal_table import count_rows, is_crystal_table, rea
 from phonolyte.structures.reading import Reading, expand, failure_of, from_object, read_file
 from phonolyte.structures.run_results import results_beside, with_results
 
-SIZE = 2000
+SIZE = 1000
 """Crystals of a batch."""
 
 FILES = 500

@@ -9,7 +9,7 @@ average structures: composition, volume, and how near each element has each othe
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from functools import cache
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from numba import njit
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.structures.crystal import Crystal
-from phonolyte.structures.neighbours import bin_atoms, neighbours_within
+from phonolyte.structures.neighbours import Pairs, bin_atoms, list_distances, list_neighbours, list_pairs
 from phonolyte.structures.sites import EXCLUSION_A
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def find_duplicates(
     duplicate_of: list[str | None] = [None] * len(crystals)
     for members in shared:
         own = np.stack([print_of[i] for i in members])
-        for place, first in _repeated(lambda i, m=members: crystals[m[i]], own, tolerance):  # type: ignore[misc]
+        for place, first in _repeated([crystals[i] for i in members], own, tolerance):
             duplicate_of[members[place]] = crystals[members[first]].material_id
     return duplicate_of
 
@@ -91,24 +91,30 @@ def fingerprint(crystal: Crystal) -> Floats:
     return _average_fingerprint(crystal)
 
 
-def match_repeats(crystal: Callable[[int], Crystal], prints: Floats) -> Iterator[tuple[int, int]]:
-    """Yield places of crystals of one composition that repeat an earlier one, with the place of the first.
+def match_repeats(crystals: Sequence[Crystal], prints: Floats) -> list[tuple[int, int]]:
+    """Return the places of crystals of one composition that repeat an earlier one, with the place of the first.
 
     Parameters
     ----------
-    crystal
-        Gives the crystal at a place; called only where fingerprints do not decide.
+    crystals
+        Crystals (n); not needed where fingerprints decide.
     prints
         Fingerprints (n, m), as :func:`fingerprint` gives them.
     """
-    yield from _repeated(crystal, prints, TOLERANCE)
+    return list(_repeated(crystals, prints, TOLERANCE))
 
 
-def _repeated(crystal: Callable[[int], Crystal], table: Floats, tolerance: float) -> Iterator[tuple[int, int]]:
-    reduced = cache(lambda place: _reduced(crystal(place)))
+def is_undecided(prints: Floats) -> bool:
+    """Whether the fingerprints (n, m) of two crystals leave open if they are one."""
+    differences = [np.abs(prints[place + 1 :] - own).max(axis=1) for place, own in enumerate(prints[:-1])]
+    return any(((each > IDENTICAL) & (each <= TOLERANCE)).any() for each in differences)
+
+
+def _repeated(crystals: Sequence[Crystal], table: Floats, tolerance: float) -> Iterator[tuple[int, int]]:
+    reduced = cache(lambda place: _reduced(crystals[place]))
 
     def match(first: int, place: int) -> bool:
-        return not crystal(place).is_ordered or _match(reduced(first), reduced(place))
+        return not crystals[place].is_ordered or _match(reduced(first), reduced(place))
 
     firsts = [0]
     for place in range(1, len(table)):
@@ -150,7 +156,7 @@ def _average_nearness(lattice: Floats, frac_coords: Floats, classes: Ints, share
     closeness = np.zeros((len(amounts), len(amounts), len(WIDTHS)))
     for atom in range(len(classes)):
         own = classes[atom]
-        near = neighbours_within(bins, atom, REACH * spacing)
+        near = list_neighbours(bins, atom, REACH * spacing)
         for k in range(len(near.distance)):
             other, x = near.site[k], near.distance[k] / spacing
             if x > REACH or (near.distance[k] < EXCLUSION_A and min(shares[atom], shares[other]) < 1.0):
@@ -169,23 +175,32 @@ def _fingerprint(lattice: Floats, frac_coords: Floats, numbers: Ints) -> Floats:
     counts = np.bincount(classes)
     spacing = (abs(np.linalg.det(lattice)) / n) ** (1 / 3)
     bins = bin_atoms(lattice, frac_coords)
+    pairs = list_pairs(bins, REACH * spacing)
+    near = list_distances(pairs, n)
     distances = np.zeros((len(elements), NEAREST))
-    closeness = np.zeros((len(elements), len(elements), len(WIDTHS)))
     for atom in range(n):
         own = classes[atom]
+        nearest = np.sort(near.distance[near.start[atom] : near.start[atom + 1]])
         radius = REACH * spacing
-        near = neighbours_within(bins, atom, radius)
-        while len(near.distance) < NEAREST:
+        while len(nearest) < NEAREST:
             radius *= 1.5
-            near = neighbours_within(bins, atom, radius)
+            nearest = np.sort(list_neighbours(bins, atom, radius).distance)
         for k in range(NEAREST):
-            distances[own, k] += near.distance[k] / spacing / counts[own]
-        for k in range(len(near.distance)):
-            x = near.distance[k] / spacing
-            if x > REACH:
-                break
-            # a cosine brings the sum to zero smoothly where the neighbours end
-            edge = 0.5 * (1.0 + np.cos(np.pi * x / REACH)) / counts[own]
-            for w, width in enumerate(WIDTHS):
-                closeness[own, classes[near.site[k]], w] += edge * np.exp(-((x / width) ** 2))
+            distances[own, k] += nearest[k] / spacing / counts[own]
+    closeness = _closeness(pairs, classes, counts, spacing)
     return np.concatenate((np.array([np.log(spacing)]), distances.ravel(), closeness.ravel()))
+
+
+@njit(cache=True, nogil=True)
+def _closeness(pairs: Pairs, classes: Ints, counts: Ints, spacing: float) -> Floats:
+    """How near an atom of each of k elements has each other one, (k, k, 2), from the pairs within reach."""
+    closeness = np.zeros((len(counts), len(counts), len(WIDTHS)))
+    for f in range(len(pairs.distance)):
+        a, b, x = classes[pairs.first[f]], classes[pairs.second[f]], pairs.distance[f] / spacing
+        # a cosine brings the sum to zero smoothly where the neighbours end
+        edge = 0.5 * (1.0 + np.cos(np.pi * min(x / REACH, 1.0)))
+        for w, width in enumerate(WIDTHS):
+            share = edge * np.exp(-((x / width) ** 2))
+            closeness[a, b, w] += share / counts[a]
+            closeness[b, a, w] += share / counts[b]
+    return closeness

@@ -47,6 +47,6 @@ def _is_center_of_an_oxoanion(crystal: Crystal, z: int) -> bool:
         near = neighbours_within(bins, int(atom), 2.6)
         others = crystal.numbers[near.site]
         bonded = near.distance < BOND_STRETCH * (radius[z] + radius[others])
-        if (bonded & np.isin(others, (8, 9)) & (electronegativity[others] > electronegativity[z])).any():
+        if (bonded & ((others == 8) | (others == 9)) & (electronegativity[others] > electronegativity[z])).any():
             return True
     return False

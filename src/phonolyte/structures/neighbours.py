@@ -13,9 +13,8 @@ from numba import njit
 
 from phonolyte.arrays import Floats, Ints
 
-CLOSE, FAR = 0.6, 1.3
-"""Widths of bins, in units of the spacing of atoms, with which the nearest atoms, and those within 5 to 8 angstrom, are
-listed fastest."""
+WIDTH = 1.2
+"""Width of bins, in units of the spacing of atoms, with which neighbours within 5 to 8 angstrom are listed fastest."""
 
 
 class Bins(NamedTuple):
@@ -47,6 +46,26 @@ class Neighbours(NamedTuple):
     image: Ints
 
 
+class Pairs(NamedTuple):
+    """Pairs of atoms, each once: `first` (m,), `second` (m,), `distance` (m,), `vector` (m, 3) from first to second.
+
+    An atom is paired with its own images, too: with one of each two opposite ones.
+    """
+
+    first: Ints
+    second: Ints
+    distance: Floats
+    vector: Floats
+
+
+class Distances(NamedTuple):
+    """Distances from each of n atoms in compressed-row form: `start` (n + 1,), `distance` (m,), `site` (m,)."""
+
+    start: Ints
+    distance: Floats
+    site: Ints
+
+
 @njit(cache=True, nogil=True)
 def reduce_lattice(lattice: Floats) -> Floats:
     """Reduce a lattice (3, 3) until no vector shortens by adding a combination of the two others.
@@ -75,8 +94,8 @@ def reduce_lattice(lattice: Floats) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def bin_atoms(lattice: Floats, frac_coords: Floats, width: float = CLOSE) -> Bins:
-    """Sort the atoms of a cell into bins, `width` times the spacing of atoms wide."""
+def bin_atoms(lattice: Floats, frac_coords: Floats) -> Bins:
+    """Sort the atoms of a cell into bins."""
     n = len(frac_coords)
     cell = reduce_lattice(lattice)
     frac = (frac_coords @ lattice) @ np.linalg.inv(cell)
@@ -90,7 +109,7 @@ def bin_atoms(lattice: Floats, frac_coords: Floats, width: float = CLOSE) -> Bin
     heights, shape = np.empty(3), np.empty(3, np.int64)
     for axis in range(3):
         height = volume / np.linalg.norm(np.cross(cell[(axis + 1) % 3], cell[(axis + 2) % 3]))
-        shape[axis] = max(1, int(height / (width * spacing)))
+        shape[axis] = max(1, int(height / (WIDTH * spacing)))
         heights[axis] = height / shape[axis]
     flat = np.zeros(n, np.int64)
     for i in range(n):
@@ -118,29 +137,25 @@ def list_neighbours(bins: Bins, atom: int, radius: float) -> Neighbours:
     vector = np.empty((capacity, 3))
     site = np.empty(capacity, np.int64)
     image = np.empty((capacity, 3), np.int64)
-    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
-    for axis in range(3):
-        low[axis] = math.floor(bins.place[atom, axis] - radius / bins.heights[axis])
-        high[axis] = math.floor(bins.place[atom, axis] + radius / bins.heights[axis])
+    _, low, high = _bins_around(bins, atom, radius)
     shape, cell, limit = bins.shape, bins.lattice, radius * radius
     for a in range(low[0], high[0] + 1):
         ia, ba = a // shape[0], a % shape[0]
         for b in range(low[1], high[1] + 1):
             ib, bb = b // shape[1], b % shape[1]
-            for c in range(low[2], high[2] + 1):
-                ic, bc = c // shape[2], c % shape[2]
+            row = (ba * shape[1] + bb) * shape[2]
+            for ic in range(low[2] // shape[2], high[2] // shape[2] + 1):  # bins of one image stand in a row
                 dx = ia * cell[0, 0] + ib * cell[1, 0] + ic * cell[2, 0] - bins.cart[atom, 0]
                 dy = ia * cell[0, 1] + ib * cell[1, 1] + ic * cell[2, 1] - bins.cart[atom, 1]
                 dz = ia * cell[0, 2] + ib * cell[1, 2] + ic * cell[2, 2] - bins.cart[atom, 2]
                 home = ia == 0 and ib == 0 and ic == 0
-                which = (ba * shape[1] + bb) * shape[2] + bc
-                for slot in range(bins.start[which], bins.start[which + 1]):
+                begin = bins.start[row + max(low[2] - ic * shape[2], 0)]
+                end = bins.start[row + min(high[2] - ic * shape[2] + 1, shape[2])]
+                for slot in range(begin, end):
                     j = bins.order[slot]
-                    if home and j == atom:
-                        continue
                     x, y, z = bins.cart[j, 0] + dx, bins.cart[j, 1] + dy, bins.cart[j, 2] + dz
                     square = x * x + y * y + z * z
-                    if square > limit:
+                    if square > limit or (home and j == atom):
                         continue
                     if count == capacity:
                         capacity *= 2
@@ -154,6 +169,74 @@ def list_neighbours(bins: Bins, atom: int, radius: float) -> Neighbours:
                     image[count, 0], image[count, 1], image[count, 2] = ia, ib, ic
                     count += 1
     return Neighbours(distance[:count], vector[:count], site[:count], image[:count])
+
+
+@njit(cache=True, nogil=True)
+def _bins_around(bins: Bins, atom: int, radius: float) -> tuple[Ints, Ints, Ints]:
+    """The bin of an atom, and the first and the last one within `radius` along each axis, (3,) each."""
+    own, low, high = np.empty(3, np.int64), np.empty(3, np.int64), np.empty(3, np.int64)
+    for axis in range(3):
+        own[axis] = min(int(bins.place[atom, axis]), bins.shape[axis] - 1)
+        low[axis] = math.floor(bins.place[atom, axis] - radius / bins.heights[axis])
+        high[axis] = math.floor(bins.place[atom, axis] + radius / bins.heights[axis])
+    return own, low, high
+
+
+@njit(cache=True, nogil=True)
+def list_pairs(bins: Bins, radius: float) -> Pairs:
+    """Every pair of atoms within `radius` (angstrom) once: from each atom, those in its own bin and the ones after."""
+    capacity, count = 64 * len(bins.cart), 0
+    first, second = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
+    distance, vector = np.empty(capacity), np.empty((capacity, 3))
+    shape, cell, limit = bins.shape, bins.lattice, radius * radius
+    for at in range(len(bins.cart)):
+        i = bins.order[at]
+        own, low, high = _bins_around(bins, i, radius)
+        for a in range(own[0], high[0] + 1):
+            ia, ba = a // shape[0], a % shape[0]
+            for b in range(own[1] if a == own[0] else low[1], high[1] + 1):
+                ib, bb = b // shape[1], b % shape[1]
+                row = (ba * shape[1] + bb) * shape[2]
+                begins_here = a == own[0] and b == own[1]
+                least = own[2] if begins_here else low[2]
+                for ic in range(least // shape[2], high[2] // shape[2] + 1):
+                    dx = ia * cell[0, 0] + ib * cell[1, 0] + ic * cell[2, 0] - bins.cart[i, 0]
+                    dy = ia * cell[0, 1] + ib * cell[1, 1] + ic * cell[2, 1] - bins.cart[i, 1]
+                    dz = ia * cell[0, 2] + ib * cell[1, 2] + ic * cell[2, 2] - bins.cart[i, 2]
+                    begin = bins.start[row + max(least - ic * shape[2], 0)]
+                    end = bins.start[row + min(high[2] - ic * shape[2] + 1, shape[2])]
+                    if begins_here and ic == 0:
+                        begin = at + 1
+                    if count + end - begin > capacity:
+                        capacity = 2 * (count + end - begin)
+                        first, second = grown(first, capacity), grown(second, capacity)
+                        distance, vector = grown(distance, capacity), grown(vector, capacity)
+                    for slot in range(begin, end):
+                        j = bins.order[slot]
+                        x, y, z = bins.cart[j, 0] + dx, bins.cart[j, 1] + dy, bins.cart[j, 2] + dz
+                        square = x * x + y * y + z * z
+                        if square <= limit:
+                            first[count], second[count], distance[count] = i, j, math.sqrt(square)
+                            vector[count, 0], vector[count, 1], vector[count, 2] = x, y, z
+                            count += 1
+    return Pairs(first[:count], second[:count], distance[:count], vector[:count])
+
+
+@njit(cache=True, nogil=True)
+def list_distances(pairs: Pairs, n: int) -> Distances:
+    """Pairs of n atoms as distances from each of both."""
+    start = np.zeros(n + 1, np.int64)
+    for f in range(len(pairs.distance)):
+        start[pairs.first[f] + 1] += 1
+        start[pairs.second[f] + 1] += 1
+    start = np.cumsum(start)
+    end = start[:-1].copy()
+    distance, site = np.empty(start[-1]), np.empty(start[-1], np.int64)
+    for f in range(len(pairs.distance)):
+        for here, there in ((pairs.first[f], pairs.second[f]), (pairs.second[f], pairs.first[f])):
+            distance[end[here]], site[end[here]] = pairs.distance[f], there
+            end[here] += 1
+    return Distances(start, distance, site)
 
 
 @njit(cache=True, nogil=True)

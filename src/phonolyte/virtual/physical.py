@@ -17,23 +17,16 @@ import numpy as np
 from numba import njit
 
 from phonolyte.arrays import Flags, Floats, Ints
+from phonolyte.features.elemental import Species, element_pairs, elemental_table
 from phonolyte.features.physical import N_PHYSICAL, NEVER_ZERO, crystal_columns, physical_values
+from phonolyte.features.shells import N_HARMONICS, N_SHAPE, Shells, harmonics, hoppe_weights, shell_shape
 from phonolyte.features.springs import (
-    N_HARMONICS,
     N_QUANTITIES,
-    N_SHAPE,
     N_SUMS,
     REACH_A,
-    Shells,
-    Species,
     add_shell,
-    element_pairs,
-    elemental_table,
-    harmonics,
-    hoppe_weights,
     neighbour_frequencies,
     quantities,
-    shell_shape,
     site_quantities,
 )
 from phonolyte.structures.neighbours import Neighbours, bin_atoms, neighbours_within
@@ -59,7 +52,7 @@ SAME_DISTANCE_A = 1e-10
 
 
 class Neighbourhood(NamedTuple):
-    """Shells of neighbours around each kind of site, as in :class:`phonolyte.features.springs.Shells`.
+    """Shells of neighbours around each kind of site, as in :class:`phonolyte.features.shells.Shells`.
 
     `start` (k, s) and `stop` (k, s) are the ranges of those of each kind of site in each slot, `kind` (m,) the kind of
     the sites in each shell.
@@ -301,11 +294,11 @@ def _columns(
         factor, species = scale[row], Species(numbers[row], elemental, pairs)
         _evaluate(cell.coefficients, (factor - cell.middle) / cell.half, work)
         _add_shells(cell.inner, cell.outer, factor, near, sums, reach, last)
-        hoppe_weights(0, k, slot_of_kind, factor, species, shells, first, last, shares, shortest)
+        hoppe_weights(slot_of_kind, factor, species, shells, first, last, shares, shortest)
         if shortest.max() == np.inf:
             columns[row] = np.nan
             continue
-        quantities(0, k, slot_of_kind, factor, species, sums, shells, first, last, shares, shortest, values)
+        quantities(slot_of_kind, factor, species, sums, shells, first, last, shares, shortest, values)
         neighbour_frequencies(slot_of_kind, species, reach, values)
         crystal_columns(values, copies, elemental, numbers[row], counts, volume * factor**3, never_zero, columns[row])
     return columns

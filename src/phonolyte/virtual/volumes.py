@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from phonolyte.arrays import Floats, Ints
-from phonolyte.features.springs import SOFTNESS_A
+from phonolyte.features.elemental import SOFTNESS_A
 from phonolyte.models.volume import (
     LONGEST_STEP_A,
     MOST_STEPS,
