@@ -236,8 +236,8 @@ def compare(coarse: Path, fine: Path) -> None:
             finite = np.isfinite(a) & np.isfinite(b)
             record[f"{name}_{d + 1}d"] = {
                 "one_has_none": int((np.isfinite(a) != np.isfinite(b)).sum()),
-                "mean": round(float((a - b)[finite].mean()), 4),
-                "difference": quantiles(pd.Series(np.abs(a - b)[finite])),
+                "mean": round(float((a[finite] - b[finite]).mean()), 4),
+                "difference": quantiles(pd.Series(np.abs(a[finite] - b[finite]))),
                 "spearman": round(float(spearmanr(a[finite], b[finite]).statistic), 4),
             }
     keep_section(f"{coarse.stem}_against_{fine.stem}", record)

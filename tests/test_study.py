@@ -47,7 +47,7 @@ def test_each_candidate_says_where_it_stopped_and_counts_add_up(tmp_path: Path):
     found = follow(CRYSTALS, tmp_path)
     stopped = found.table.set_index("material_id")["stopped"]
     assert set(stopped.index) == {"ref-Cu2O", "ref-CuCl", "copper"}  # the oxide of lithium has no copper
-    assert stopped["copper"].startswith("percolation: failed, copper has no oxidation states")
+    assert stopped["copper"].startswith("percolation: failed, copper has no element with bond-valence parameters")
     assert stopped["ref-CuCl"].startswith("phonons: failed")
     assert stopped["ref-Cu2O"].startswith("barriers: ")
     for step in found.steps:

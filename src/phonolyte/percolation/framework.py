@@ -35,7 +35,7 @@ def check_partners(crystal: Crystal, ion: str) -> None:
     others = set(crystal.symbols) - {ion}
     if not partners(ion) & others:
         raise StructureError(
-            f"there are no bond-valence parameters for {ion} beside {', '.join(sorted(others)) or 'itself'}",
+            f"{crystal.material_id} has no element with bond-valence parameters beside {ion}",
             why=f"softBV has {ion} with {', '.join(sorted(partners(ion))) or 'nothing'}",
             fix="Use --method neb.",
             kind="NoParameters",
