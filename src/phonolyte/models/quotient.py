@@ -114,7 +114,12 @@ class QuotientModel:
 
 
 def _reference_mev(values: Floats) -> Floats:
-    return values[:, physical_names().index(REFERENCE)]
+    return values[:, _reference_column()]
+
+
+@cache
+def _reference_column() -> int:
+    return physical_names().index(REFERENCE)
 
 
 def _seen_by_trees(values: Floats) -> Floats:
