@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg import cho_solve, cholesky, qr, solve_triangular
+from scipy.linalg.blas import dtrmm
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.models.covariance import Singles, means
@@ -76,7 +77,7 @@ class GaussianProcess:
     weights
         (n,) inverse covariance times standardised target.
     root
-        (b, b) root of the matrix that learning takes from the variance.
+        (b, b) root of the matrix that learning takes from the variance, lower triangular.
     noise
         Variance of the noise.
     target
@@ -145,7 +146,7 @@ class GaussianProcess:
         mean, scale = float(target.mean()), float(target.std())
         noisy = covariance + (noise + JITTER) * np.eye(len(order))
         weights = cho_solve((cholesky(noisy, lower=True), True), (target[order] - mean) / scale)
-        root = _root(covariance[:b], noise + JITTER)
+        root = _triangular(_root(covariance[:b], noise + JITTER))
         slope, basis = linear * (values.T @ weights), values[:b].T
         return cls(
             standard, variances, starts, metric, projection, np.ascontiguousarray(points),
@@ -161,18 +162,28 @@ class GaussianProcess:
     def _predict(self, columns: Floats) -> Floats:
         values = self.standard.apply(columns)
         squared, used = values * values, np.flatnonzero(self.linear)
-        coordinates = values @ self.projection
+        coordinates = self._project(values)
         known = np.add.reduceat(coordinates * coordinates, self.starts[:-1], axis=1)
         beyond = np.maximum(squared @ self.metric - known, 0.0)  # along directions that no learned point has
         mean, near = means(
             coordinates.astype(np.float32), beyond.astype(np.float32), self.points, self.weights.astype(np.float32),
             len(self.root), self.variances, self.starts,
         )  # fmt: skip
-        explained = (near + (values[:, used] * self.linear[used]) @ self.basis[used]) @ self.root
+        near += (values[:, used] * self.linear[used]) @ self.basis[used]
+        explained = dtrmm(1.0, self.root, near.T, lower=1, trans_a=1)  # root.T @ near.T
         prior = self.variances.sum() + squared @ self.linear
-        variance = np.maximum(prior - np.einsum("ij,ij->i", explained, explained), 0.0) + self.noise
+        variance = np.maximum(prior - np.einsum("ji,ji->i", explained, explained), 0.0) + self.noise
         center, scale = self.target
         return np.array([center + scale * (mean + values @ self.slope), scale * np.sqrt(variance)])
+
+    def _project(self, values: Floats) -> Floats:
+        """Coordinates (m, R) of standardised columns (m, d): each term looks at a part of them."""
+        coordinates = np.empty((len(values), self.starts[-1]))
+        for metric, first, end in zip(self.metric.T, self.starts[:-1], self.starts[1:], strict=True):
+            used = np.flatnonzero(metric)
+            span = slice(used[0], used[-1] + 1)
+            np.matmul(values[:, span], self.projection[span, first:end], out=coordinates[:, first:end])
+        return coordinates
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What the process learned, for ``numpy.savez``."""
@@ -206,6 +217,7 @@ class GaussianProcess:
         if negative or not all((np.asarray(value) > 0).all() for value in positive):
             raise damaged("the process", "a scale, a length or a variance is not positive")
         points = np.ascontiguousarray(values.pop("points"), dtype=np.float32)
+        values["root"] = _triangular(values["root"])
         return cls(
             Standard(mean, scale), starts=starts, points=points, noise=noise, target=(target[0], target[1]), **values
         )
@@ -294,3 +306,9 @@ def _root(covariance: Floats, noise: float) -> Floats:
     values, vectors = np.linalg.eigh(learned @ learned.T / noise)
     share = vectors * np.sqrt(np.maximum(values, 0.0) / (1.0 + np.maximum(values, 0.0)))
     return np.asarray(solve_triangular(factor, share, lower=True, trans="T"))
+
+
+def _triangular(root: Floats) -> Floats:
+    """Lower triangular root (b, b) of the same matrix, in Fortran's order: half as much to multiply."""
+    lower = qr(root.T, mode="r")[0].T if np.triu(root, 1).any() else root
+    return np.asfortranarray(lower)
