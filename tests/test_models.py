@@ -649,7 +649,8 @@ def test_the_physical_recipe_learns_volumes_families_and_intervals(tmp_path: Pat
     settings = TrainSettings(str(data), recipe=recipe, compare=False)
     with ThreadPoolExecutor(1) as here:  # processes would not know of the few trees
         result = phonolyte.train(settings, folder=tmp_path / "model", output=TABLES_ALONE, executor=here)
-    assert set(result.scores["algorithm"]) == {"quotient", "gaussian_process", "boosted_quotient"}
+    quotient = {"physical": "quotient", "virtual": "coarse_quotient"}[recipe]
+    assert set(result.scores["algorithm"]) == {quotient, "gaussian_process", "boosted_quotient"}
     assert set(result.scores["split"]) == set(SPLITS)
     model = BandCenterModel.load(tmp_path / "model")
     assert model.fingerprint == result.model.fingerprint

@@ -23,7 +23,7 @@ from phonolyte.models.likelihood import JITTER, Term, by_term, search_hyperparam
 from phonolyte.models.trees import damaged
 
 FAINTEST = 1e-2
-"""Directions in which the learned compounds differ by less, root mean square in units of the length, are left out."""
+"""Default of the difference, root mean square in units of the length, from which on directions count."""
 
 BASIS = 256
 """Basis points of the variance."""
@@ -101,7 +101,7 @@ class GaussianProcess:
     @classmethod
     def fit(
         cls, columns: Floats, target: Floats, *, layout: Layout, terms: Sequence[Term], fixed: Sequence[str] = (),
-        seed: int = 0,
+        faintest: float = FAINTEST, seed: int = 0,
     ) -> Self:  # fmt: skip
         """Fit with the hyperparameters that maximise the marginal likelihood.
 
@@ -117,6 +117,9 @@ class GaussianProcess:
             Parts of the covariance.
         fixed
             Blocks whose columns have their scale already, and are not standardised.
+        faintest
+            Directions in which the learned points differ by less, root mean square in units of the length, are left
+            out.
         seed
             Seed for the sample on which the search starts.
         """
@@ -127,15 +130,16 @@ class GaussianProcess:
         scaled = (target - target.mean()) / target.std()
         blocks = {name: values[:, where] for name, where in layout.items()}
         logs = search_hyperparameters(blocks, scaled, terms=terms, seed=seed)
-        return cls._condition(standard, values, target, layout, terms, logs)
+        return cls._condition(standard, values, target, layout, terms, logs, faintest)
 
     @classmethod
     def _condition(
-        cls, standard: Standard, values: Floats, target: Floats, layout: Layout, terms: Sequence[Term], logs: Floats
-    ) -> Self:
+        cls, standard: Standard, values: Floats, target: Floats, layout: Layout, terms: Sequence[Term], logs: Floats,
+        faintest: float,
+    ) -> Self:  # fmt: skip
         """The process with these hyperparameters (logarithms), conditioned on standardised columns and a target."""
         metric, variances, linear = _unfolded(values.shape[1], layout, terms, logs)
-        projections = [_directions(values, squares) for squares in metric.T]
+        projections = [_directions(values, squares, faintest) for squares in metric.T]
         starts = np.concatenate(([0], np.cumsum([p.shape[1] for p in projections])))
         projection = np.hstack(projections).astype(np.float32).astype(np.float64)
         points = np.ascontiguousarray((values @ projection).T, dtype=np.float32)
@@ -272,12 +276,12 @@ def _covariance(points: Singles, variances: Floats, starts: Ints) -> Floats:
     return total
 
 
-def _directions(values: Floats, squares: Floats) -> Floats:
+def _directions(values: Floats, squares: Floats, faintest: float) -> Floats:
     """Projection (d, r) of standardised columns (n, d) on the directions in which they differ, in units of lengths."""
     lengths = np.sqrt(squares)
     used = np.flatnonzero(lengths)
     _, sizes, directions = np.linalg.svd(values[:, used] * lengths[used], full_matrices=False)
-    kept = directions[sizes > max(FAINTEST * np.sqrt(len(values)), 1e-9 * sizes[0])]
+    kept = directions[sizes > max(faintest * np.sqrt(len(values)), 1e-9 * sizes[0])]
     projection = np.zeros((len(squares), max(len(kept), 1)))
     projection[used] = (kept if len(kept) else directions[:1]).T * lengths[used, None]
     return projection
