@@ -33,7 +33,7 @@ from phonolyte.features.feature_sets import PHYSICAL
 from phonolyte.features.fractions import ElementFractions
 from phonolyte.features.ion_sites import IonSites, mobile_ion
 from phonolyte.learning_set import ion_pairs
-from phonolyte.models.algorithms import BEST, STUDY, Fit
+from phonolyte.models.algorithms import BEST, STUDY, VIRTUAL, Fit
 from phonolyte.models.compounds import LearningSet, read_learning_set
 from phonolyte.models.domain import Intervals
 from phonolyte.models.ion import IonCenterModel
@@ -100,8 +100,8 @@ def virtual(data: LearningSet, seed: int) -> dict[str, Any]:
     predicted = volumes_left_out(data)
     given = np.array([crystal.volume_a3 / len(crystal) for crystal in data.crystals])
     scaled = at_volumes(data, predicted, PHYSICAL)
-    rows = left_out(scaled, "chemical_system", seed)
-    own = scores(rows[rows["algorithm"] == BEST.algorithm], data)
+    rows = left_out(scaled, "chemical_system", seed, (VIRTUAL,))
+    own = scores(rows[rows["algorithm"] == VIRTUAL.algorithm], data)
     return own | {"volume_mae_percent": rounded(100 * np.abs(np.log(given / predicted)).mean())}
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from phonolyte.features.feature_sets import named_sets
 from phonolyte.learning_set import ion_pairs
-from phonolyte.models.algorithms import BEST, FEATURE_SETS, STUDY, Fit
+from phonolyte.models.algorithms import BEST, FEATURE_SETS, STUDY, VIRTUAL, Fit
 from phonolyte.models.center import EMBEDDED
 from phonolyte.models.compounds import read_learning_set
 from phonolyte.models.ion_training import train_ion
@@ -60,8 +60,8 @@ def main() -> None:
 
 def embed(name: str, path: str) -> None:
     study = name == "study"
-    final = Fit("extra_trees", "all") if study else BEST
-    fits = [Fit(algorithm, features) for features in FEATURE_SETS for algorithm in STUDY] if study else [BEST]
+    final = {"physical": BEST, "virtual": VIRTUAL, "study": Fit("extra_trees", "all")}[name]
+    fits = [Fit(algorithm, features) for features in FEATURE_SETS for algorithm in STUDY] if study else [final]
     data, failures = read_learning_set(path, sets=named_sets(final.set_names))
     assert not failures, failures
     with tempfile.TemporaryDirectory() as scratch, ProcessPoolExecutor(mp_context=get_context("spawn")) as executor:

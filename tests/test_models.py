@@ -28,6 +28,7 @@ from phonolyte.models.compounds import LearningSet, read_learning_set
 from phonolyte.models.domain import Domain, Intervals
 from phonolyte.models.nearest import Learned
 from phonolyte.models.selection import CorrelationSelector
+from phonolyte.models.shallow import MOST_LEAVES, ShallowTrees, count_leaves, sum_leaves
 from phonolyte.models.training import train
 from phonolyte.models.trees import TreeEnsemble
 from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics, n_folds
@@ -92,6 +93,25 @@ def test_trees_as_arrays_predict_as_their_library_does(learning_set: LearningSet
     again = TreeEnsemble.from_arrays(ensemble.arrays())
     np.testing.assert_allclose(ensemble.predict(fresh), expected, rtol=2e-6)
     np.testing.assert_allclose(again.predict(fresh), expected, rtol=2e-6)
+
+
+@pytest.mark.parametrize("n", [0, 1, 63, 65, 500])
+def test_splits_that_strike_out_leaves_lead_where_a_walk_does(learning_set: LearningSet, n: int):
+    forest = ExtraTreesRegressor(n_estimators=20, max_leaf_nodes=MOST_LEAVES, random_state=0)
+    ensemble = TreeEnsemble.of(forest.fit(learning_set.table, learning_set.target))
+    assert isinstance(ensemble.packed, ShallowTrees)
+    assert count_leaves(ensemble.left, ensemble.right).max() == MOST_LEAVES
+    rows = np.random.default_rng(2).normal(size=(n, 12)).astype(np.float32)
+    rows[::7, 3], rows[::5, 4], rows[::3, 5] = np.nan, np.inf, -np.inf
+    expected = np.zeros((2, n))
+    for row in range(n):
+        for root in ensemble.roots:
+            node = root
+            while ensemble.left[node] >= 0:
+                right = rows[row, ensemble.feature[node]] > ensemble.threshold[node]
+                node = (ensemble.right if right else ensemble.left)[node]
+            expected[:, row] += ensemble.value[node], ensemble.value[node] ** 2
+    np.testing.assert_allclose(sum_leaves(rows, ensemble.packed), expected, rtol=1e-13)
 
 
 def test_what_is_no_tree_cannot_be_saved(learning_set: LearningSet):
@@ -629,7 +649,8 @@ def test_the_physical_recipe_learns_volumes_families_and_intervals(tmp_path: Pat
     settings = TrainSettings(str(data), recipe=recipe, compare=False)
     with ThreadPoolExecutor(1) as here:  # processes would not know of the few trees
         result = phonolyte.train(settings, folder=tmp_path / "model", output=TABLES_ALONE, executor=here)
-    assert set(result.scores["algorithm"]) == {"quotient", "gaussian_process", "boosted_quotient"}
+    quotient = {"physical": "quotient", "virtual": "coarse_quotient"}[recipe]
+    assert set(result.scores["algorithm"]) == {quotient, "gaussian_process", "boosted_quotient"}
     assert set(result.scores["split"]) == set(SPLITS)
     model = BandCenterModel.load(tmp_path / "model")
     assert model.fingerprint == result.model.fingerprint

@@ -96,6 +96,15 @@ def test_fewer_points_in_the_basis_give_a_wider_deviation_and_the_same_mean(monk
     assert (few.predict(new)[1] > 1.02 * whole.predict(new)[1]).any()
 
 
+def test_faint_directions_are_left_out_and_hardly_matter():
+    (columns, target), (new, truth) = toy(90), toy(40, seed=1)
+    columns[:, 8], new[:, 8] = columns[:, 7] + 0.01 * columns[:, 8], new[:, 7] + 0.01 * new[:, 8]
+    whole = GaussianProcess.fit(columns, target, layout=LAYOUT, terms=TERMS, faintest=0.0)
+    coarse = GaussianProcess.fit(columns, target, layout=LAYOUT, terms=TERMS, faintest=0.02)
+    assert coarse.starts[-1] < whole.starts[-1]
+    assert np.abs(coarse.predict(new)[0] - whole.predict(new)[0]).max() < 0.1 * truth.std()
+
+
 def test_a_row_is_predicted_alike_alone_and_among_others():
     columns, target = toy(50)
     fitted = GaussianProcess.fit(columns, target, layout=LAYOUT, terms=TERMS)

@@ -17,7 +17,7 @@ from phonolyte.features.feature_sets import named_sets
 from phonolyte.figures import data_figures, save_all, score_figures
 from phonolyte.figures.training import STEMS
 from phonolyte.models import BandCenterModel
-from phonolyte.models.algorithms import BEST, FEATURE_SETS, SCAN, STUDY, Fit
+from phonolyte.models.algorithms import BEST, FEATURE_SETS, SCAN, STUDY, VIRTUAL, Fit
 from phonolyte.models.compounds import LearningSet, read_learning_set
 from phonolyte.models.domain import CONFIDENCE
 from phonolyte.models.training import n_fits
@@ -105,7 +105,8 @@ class TrainSettings:
     @property
     def final(self) -> Fit:
         """Algorithm and features of the model that is kept."""
-        return Fit(self.algorithm or "extra_trees", self.features or "all") if self.chosen == "study" else BEST
+        of_study = Fit(self.algorithm or "extra_trees", self.features or "all")
+        return {"physical": BEST, "virtual": VIRTUAL}.get(self.chosen, of_study)
 
     @property
     def fits(self) -> list[Fit]:

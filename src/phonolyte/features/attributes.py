@@ -66,7 +66,7 @@ def attributes(
 def round_values(values: Floats) -> None:
     """Round columns (m,) in place to :data:`DECIMALS`, without negative zeros."""
     for i in range(len(values)):
-        values[i] = np.round(values[i], DECIMALS) + 0.0
+        values[i] = np.rint(values[i] * 10.0**DECIMALS) / 10.0**DECIMALS + 0.0
 
 
 @njit(cache=True, nogil=True)

@@ -28,6 +28,7 @@ from phonolyte.arrays import Floats
 from phonolyte.errors import SettingsError
 from phonolyte.features import feature_names
 from phonolyte.features.feature_sets import PHYSICAL_NAMES
+from phonolyte.models.process import FAINTEST
 from phonolyte.models.quotient import QuotientModel
 from phonolyte.models.selection import CorrelationSelector
 from phonolyte.models.trees import TreeEnsemble
@@ -64,12 +65,21 @@ class Fit(NamedTuple):
 BEST = Fit("quotient", PHYSICAL)
 """The default model."""
 
+VIRTUAL = Fit("coarse_quotient", PHYSICAL)
+"""The model of virtual compounds."""
+
+COARSE = 2e-2
+"""Directions in which the learned compounds differ by less, in units of the length, are left out of the process of
+virtual compounds: a third fewer coordinates. At predicted volumes that costs nothing, at given ones 1 % in error."""
+
 
 class QuotientRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """:class:`phonolyte.models.quotient.QuotientModel` as a scikit-learn estimator.
 
     Parameters
     ----------
+    faintest
+        Smallest difference, in units of the length, of directions in the process.
     random_state
         Seed.
 
@@ -81,12 +91,15 @@ class QuotientRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         (m,) share of each column in the splits of the boosted trees.
     """
 
-    def __init__(self, *, random_state: int = 0) -> None:
+    def __init__(self, *, faintest: float = FAINTEST, random_state: int = 0) -> None:
+        self.faintest = faintest
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from columns (n, m), in the order of the feature sets, and band centers (n,) in meV."""
-        self.model_ = QuotientModel.fit(np.asarray(X, dtype=np.float64), np.asarray(y, float), seed=self.random_state)
+        self.model_ = QuotientModel.fit(
+            np.asarray(X, dtype=np.float64), np.asarray(y, float), faintest=self.faintest, seed=self.random_state
+        )
         trees = self.model_.trees
         used = np.bincount(trees.feature[trees.left >= 0], minlength=np.shape(X)[1])
         self.feature_importances_ = used / used.sum()
@@ -111,6 +124,7 @@ def regressor(algorithm: str, *, seed: int = 0) -> Any:
         return XGBRegressor(random_state=seed, n_jobs=1)
     makers: dict[str, Any] = {
         "quotient": lambda: QuotientRegressor(random_state=seed),
+        "coarse_quotient": lambda: QuotientRegressor(faintest=COARSE, random_state=seed),
         "extra_trees": lambda: ExtraTreesRegressor(random_state=seed),
         "gradient_boosting": lambda: GradientBoostingRegressor(random_state=seed),
         "decision_tree": lambda: DecisionTreeRegressor(random_state=seed),

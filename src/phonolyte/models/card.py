@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phonolyte.arrays import Floats
+from phonolyte.models.quotient import QuotientModel
 
 if TYPE_CHECKING:
     from phonolyte.models.center import BandCenterModel
@@ -61,7 +62,7 @@ wrong way. Metals have band centers too: look at the band gap. Defects and tempe
 
 
 def _algorithm(model: BandCenterModel) -> str:
-    if model.provenance["algorithm"] == "quotient":
+    if isinstance(model.predictor, QuotientModel):
         return (
             "geometric mean of a Gaussian process and of boosted trees (XGBoost), both of the logarithm of the center "
             "over a spring frequency; hyperparameters of the process by marginal likelihood"

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -88,7 +89,7 @@ class BandCenterModel:
     @property
     def columns(self) -> list[str]:
         """Names of all columns of its own feature sets."""
-        return [name for each in named_sets(self.set_names) for name in each.names]
+        return _columns(self.set_names)
 
     def predict(self, table: pd.DataFrame, elements: Sequence[Collection[str]]) -> pd.DataFrame:
         """Predict from a table of features.
@@ -154,12 +155,10 @@ class BandCenterModel:
         tuple
             Centers (n,) and half of the width (n,) of their 90 % intervals, in meV; whether each is in the domain (n,).
         """
-        column = {name: i for i, name in enumerate(self.columns)}
-        used = values if self.features == tuple(column) else values[:, [column[name] for name in self.features]]
-        center, spread = self.predictor.predict_with_spread(used)
-        inside = self.domain.contains_numbers(values[:, [column[name] for name in self.domain.features]], numbers)
+        center, spread = self.predictor.predict_with_spread(values[:, _places(self.set_names, self.features)])
+        inside = self.domain.contains_numbers(values[:, _places(self.set_names, self.domain.features)], numbers)
         if self.families is not None:
-            inside &= self.families.contains(values[:, [column[name] for name in fraction_names()]])
+            inside &= self.families.contains(values[:, _places(self.set_names, tuple(fraction_names()))])
         return center, self.intervals.half_width(spread), inside
 
     def predict_crystals(self, crystals: Sequence[Crystal | Structure | Atoms]) -> pd.DataFrame:
@@ -327,6 +326,18 @@ class BandCenterModel:
         """
         with as_file(files("phonolyte") / "data" / _one_of(EMBEDDED, name, "name")) as folder:
             return cls.load(folder)
+
+
+def _columns(set_names: Sequence[str]) -> list[str]:
+    return [name for each in named_sets(set_names) for name in each.names]
+
+
+@cache
+def _places(set_names: tuple[str, ...], names: tuple[str, ...]) -> Ints | slice:
+    """Places of some columns among those of feature sets; a slice where they follow each other."""
+    place = {name: i for i, name in enumerate(_columns(set_names))}
+    places = np.array([place[name] for name in names])
+    return slice(places[0], places[-1] + 1) if (np.diff(places) == 1).all() else places
 
 
 def _one_of(known: Mapping[str, _T], name: Any, what: str) -> _T:

@@ -54,27 +54,29 @@ def means(
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def _squares(group: Singles, beyond: Singles, points: Singles, first: int, end: int, squares: Singles) -> None:
-    """Squared distances (4, n) of four new points in the coordinates of one term, two coordinates at once."""
+    """Squared distances (4, n) of four new points in the coordinates of one term, four coordinates at once."""
     a, b, c, d = squares[0], squares[1], squares[2], squares[3]
     for i in range(points.shape[1]):
         a[i], b[i], c[i], d[i] = beyond[0], beyond[1], beyond[2], beyond[3]
-    for k in range(first, end - 1, 2):
-        p, q = points[k], points[k + 1]
+    for k in range(first, end - 3, 4):
+        p, q, r, s = points[k], points[k + 1], points[k + 2], points[k + 3]
         a0, b0, c0, d0 = group[0, k], group[1, k], group[2, k], group[3, k]
         a1, b1, c1, d1 = group[0, k + 1], group[1, k + 1], group[2, k + 1], group[3, k + 1]
+        a2, b2, c2, d2 = group[0, k + 2], group[1, k + 2], group[2, k + 2], group[3, k + 2]
+        a3, b3, c3, d3 = group[0, k + 3], group[1, k + 3], group[2, k + 3], group[3, k + 3]
         for i in range(points.shape[1]):
-            x, y = p[i], q[i]
-            a[i] += (a0 - x) * (a0 - x) + (a1 - y) * (a1 - y)
-            b[i] += (b0 - x) * (b0 - x) + (b1 - y) * (b1 - y)
-            c[i] += (c0 - x) * (c0 - x) + (c1 - y) * (c1 - y)
-            d[i] += (d0 - x) * (d0 - x) + (d1 - y) * (d1 - y)
-    if (end - first) % 2:
-        p = points[end - 1]
+            x, y, z, u = p[i], q[i], r[i], s[i]
+            a[i] = a[i] + (a0 - x) * (a0 - x) + (a1 - y) * (a1 - y) + (a2 - z) * (a2 - z) + (a3 - u) * (a3 - u)
+            b[i] = b[i] + (b0 - x) * (b0 - x) + (b1 - y) * (b1 - y) + (b2 - z) * (b2 - z) + (b3 - u) * (b3 - u)
+            c[i] = c[i] + (c0 - x) * (c0 - x) + (c1 - y) * (c1 - y) + (c2 - z) * (c2 - z) + (c3 - u) * (c3 - u)
+            d[i] = d[i] + (d0 - x) * (d0 - x) + (d1 - y) * (d1 - y) + (d2 - z) * (d2 - z) + (d3 - u) * (d3 - u)
+    for k in range(end - (end - first) % 4, end):
+        p = points[k]
         for i in range(points.shape[1]):
-            a[i] += (group[0, end - 1] - p[i]) ** 2
-            b[i] += (group[1, end - 1] - p[i]) ** 2
-            c[i] += (group[2, end - 1] - p[i]) ** 2
-            d[i] += (group[3, end - 1] - p[i]) ** 2
+            a[i] += (group[0, k] - p[i]) ** 2
+            b[i] += (group[1, k] - p[i]) ** 2
+            c[i] += (group[2, k] - p[i]) ** 2
+            d[i] += (group[3, k] - p[i]) ** 2
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "arcp"}, error_model="numpy")

@@ -101,22 +101,42 @@ def family_keys(fractions: Floats) -> tuple[Ints, Ints]:
 def _family_keys(fractions: Floats, strength: Floats, anions: Ints, kinds: Ints) -> tuple[Ints, Ints]:
     n = len(fractions)
     formulas, mixtures = np.empty(n, np.int64), np.empty(n, np.int64)
+    elements, counts = np.empty(fractions.shape[1], np.int64), np.empty(fractions.shape[1], np.int64)
     for row in range(n):
-        elements = np.flatnonzero(fractions[row])
-        anion = elements[np.argmax(strength[elements])]
-        others = elements[elements != anion]
+        amounts, m = fractions[row], 0
+        anion = -1
+        for z in range(len(amounts)):
+            if amounts[z] != 0.0:
+                elements[m] = z
+                m += 1
+                anion = z if anion < 0 or strength[z] > strength[anion] else anion
         mixture = 0
-        for z in others:
-            mixture += 1 << 4 * kinds[z]  # at most 15 of a kind are told apart
+        for z in elements[:m]:
+            if z != anion:
+                mixture += 1 << 4 * kinds[z]  # at most 15 of a kind are told apart
         mixtures[row] = mixture << 4 | anions[anion]
         formulas[row] = LONG
-        for n_atoms in range(1, LONGEST_FORMULA + 1):
-            amounts = fractions[row, elements] * n_atoms
-            if np.abs(amounts - np.rint(amounts)).max() < TOLERANCE and len(others) <= MOST_OTHERS:
-                counts = np.sort(np.rint(fractions[row, others] * n_atoms).astype(np.int64))
-                formulas[row] = _packed(counts, anions[anion] << 4 | round(fractions[row, anion] * n_atoms))
-                break
+        n_atoms = _formula_unit(amounts, elements[:m]) if m - 1 <= MOST_OTHERS else 0
+        if n_atoms > 0:
+            k = 0
+            for z in elements[:m]:
+                if z != anion:
+                    counts[k] = round(amounts[z] * n_atoms)
+                    k += 1
+            formulas[row] = _packed(np.sort(counts[:k]), anions[anion] << 4 | round(amounts[anion] * n_atoms))
     return formulas, mixtures
+
+
+@njit(cache=True, nogil=True)
+def _formula_unit(amounts: Floats, elements: Ints) -> int:
+    """Atoms in the shortest formula with whole numbers of these elements; 0 where it is too long."""
+    for n_atoms in range(1, LONGEST_FORMULA + 1):
+        whole = True
+        for z in elements:
+            whole &= abs(amounts[z] * n_atoms - np.rint(amounts[z] * n_atoms)) < TOLERANCE
+        if whole:
+            return n_atoms
+    return 0
 
 
 @njit(cache=True, nogil=True)

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg import cho_solve, cholesky, qr, solve_triangular
+from scipy.linalg.blas import dtrmm
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.models.covariance import Singles, means
@@ -22,7 +23,7 @@ from phonolyte.models.likelihood import JITTER, Term, by_term, search_hyperparam
 from phonolyte.models.trees import damaged
 
 FAINTEST = 1e-2
-"""Directions in which the learned compounds differ by less, root mean square in units of the length, are left out."""
+"""Default of the difference, root mean square in units of the length, from which on directions count."""
 
 BASIS = 256
 """Basis points of the variance."""
@@ -76,7 +77,7 @@ class GaussianProcess:
     weights
         (n,) inverse covariance times standardised target.
     root
-        (b, b) root of the matrix that learning takes from the variance.
+        (b, b) root of the matrix that learning takes from the variance, lower triangular.
     noise
         Variance of the noise.
     target
@@ -100,7 +101,7 @@ class GaussianProcess:
     @classmethod
     def fit(
         cls, columns: Floats, target: Floats, *, layout: Layout, terms: Sequence[Term], fixed: Sequence[str] = (),
-        seed: int = 0,
+        faintest: float = FAINTEST, seed: int = 0,
     ) -> Self:  # fmt: skip
         """Fit with the hyperparameters that maximise the marginal likelihood.
 
@@ -116,6 +117,9 @@ class GaussianProcess:
             Parts of the covariance.
         fixed
             Blocks whose columns have their scale already, and are not standardised.
+        faintest
+            Directions in which the learned points differ by less, root mean square in units of the length, are left
+            out.
         seed
             Seed for the sample on which the search starts.
         """
@@ -126,15 +130,16 @@ class GaussianProcess:
         scaled = (target - target.mean()) / target.std()
         blocks = {name: values[:, where] for name, where in layout.items()}
         logs = search_hyperparameters(blocks, scaled, terms=terms, seed=seed)
-        return cls._condition(standard, values, target, layout, terms, logs)
+        return cls._condition(standard, values, target, layout, terms, logs, faintest)
 
     @classmethod
     def _condition(
-        cls, standard: Standard, values: Floats, target: Floats, layout: Layout, terms: Sequence[Term], logs: Floats
-    ) -> Self:
+        cls, standard: Standard, values: Floats, target: Floats, layout: Layout, terms: Sequence[Term], logs: Floats,
+        faintest: float,
+    ) -> Self:  # fmt: skip
         """The process with these hyperparameters (logarithms), conditioned on standardised columns and a target."""
         metric, variances, linear = _unfolded(values.shape[1], layout, terms, logs)
-        projections = [_directions(values, squares) for squares in metric.T]
+        projections = [_directions(values, squares, faintest) for squares in metric.T]
         starts = np.concatenate(([0], np.cumsum([p.shape[1] for p in projections])))
         projection = np.hstack(projections).astype(np.float32).astype(np.float64)
         points = np.ascontiguousarray((values @ projection).T, dtype=np.float32)
@@ -145,7 +150,7 @@ class GaussianProcess:
         mean, scale = float(target.mean()), float(target.std())
         noisy = covariance + (noise + JITTER) * np.eye(len(order))
         weights = cho_solve((cholesky(noisy, lower=True), True), (target[order] - mean) / scale)
-        root = _root(covariance[:b], noise + JITTER)
+        root = _triangular(_root(covariance[:b], noise + JITTER))
         slope, basis = linear * (values.T @ weights), values[:b].T
         return cls(
             standard, variances, starts, metric, projection, np.ascontiguousarray(points),
@@ -161,18 +166,28 @@ class GaussianProcess:
     def _predict(self, columns: Floats) -> Floats:
         values = self.standard.apply(columns)
         squared, used = values * values, np.flatnonzero(self.linear)
-        coordinates = values @ self.projection
+        coordinates = self._project(values)
         known = np.add.reduceat(coordinates * coordinates, self.starts[:-1], axis=1)
         beyond = np.maximum(squared @ self.metric - known, 0.0)  # along directions that no learned point has
         mean, near = means(
             coordinates.astype(np.float32), beyond.astype(np.float32), self.points, self.weights.astype(np.float32),
             len(self.root), self.variances, self.starts,
         )  # fmt: skip
-        explained = (near + (values[:, used] * self.linear[used]) @ self.basis[used]) @ self.root
+        near += (values[:, used] * self.linear[used]) @ self.basis[used]
+        explained = dtrmm(1.0, self.root, near.T, lower=1, trans_a=1)  # root.T @ near.T
         prior = self.variances.sum() + squared @ self.linear
-        variance = np.maximum(prior - np.einsum("ij,ij->i", explained, explained), 0.0) + self.noise
+        variance = np.maximum(prior - np.einsum("ji,ji->i", explained, explained), 0.0) + self.noise
         center, scale = self.target
         return np.array([center + scale * (mean + values @ self.slope), scale * np.sqrt(variance)])
+
+    def _project(self, values: Floats) -> Floats:
+        """Coordinates (m, R) of standardised columns (m, d): each term looks at a part of them."""
+        coordinates = np.empty((len(values), self.starts[-1]))
+        for metric, first, end in zip(self.metric.T, self.starts[:-1], self.starts[1:], strict=True):
+            used = np.flatnonzero(metric)
+            span = slice(used[0], used[-1] + 1)
+            np.matmul(values[:, span], self.projection[span, first:end], out=coordinates[:, first:end])
+        return coordinates
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What the process learned, for ``numpy.savez``."""
@@ -206,6 +221,7 @@ class GaussianProcess:
         if negative or not all((np.asarray(value) > 0).all() for value in positive):
             raise damaged("the process", "a scale, a length or a variance is not positive")
         points = np.ascontiguousarray(values.pop("points"), dtype=np.float32)
+        values["root"] = _triangular(values["root"])
         return cls(
             Standard(mean, scale), starts=starts, points=points, noise=noise, target=(target[0], target[1]), **values
         )
@@ -260,12 +276,12 @@ def _covariance(points: Singles, variances: Floats, starts: Ints) -> Floats:
     return total
 
 
-def _directions(values: Floats, squares: Floats) -> Floats:
+def _directions(values: Floats, squares: Floats, faintest: float) -> Floats:
     """Projection (d, r) of standardised columns (n, d) on the directions in which they differ, in units of lengths."""
     lengths = np.sqrt(squares)
     used = np.flatnonzero(lengths)
     _, sizes, directions = np.linalg.svd(values[:, used] * lengths[used], full_matrices=False)
-    kept = directions[sizes > max(FAINTEST * np.sqrt(len(values)), 1e-9 * sizes[0])]
+    kept = directions[sizes > max(faintest * np.sqrt(len(values)), 1e-9 * sizes[0])]
     projection = np.zeros((len(squares), max(len(kept), 1)))
     projection[used] = (kept if len(kept) else directions[:1]).T * lengths[used, None]
     return projection
@@ -294,3 +310,9 @@ def _root(covariance: Floats, noise: float) -> Floats:
     values, vectors = np.linalg.eigh(learned @ learned.T / noise)
     share = vectors * np.sqrt(np.maximum(values, 0.0) / (1.0 + np.maximum(values, 0.0)))
     return np.asarray(solve_triangular(factor, share, lower=True, trans="T"))
+
+
+def _triangular(root: Floats) -> Floats:
+    """Lower triangular root (b, b) of the same matrix, in Fortran's order: half as much to multiply."""
+    lower = qr(root.T, mode="r")[0].T if np.triu(root, 1).any() else root
+    return np.asfortranarray(lower)

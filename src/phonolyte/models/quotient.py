@@ -21,7 +21,7 @@ from phonolyte.features.attributes import N_MAGPIE, N_STRUCTURE
 from phonolyte.features.feature_sets import PHYSICAL
 from phonolyte.features.physical import N_PHYSICAL, REFERENCE, logarithmic, physical_blocks, physical_names
 from phonolyte.models.likelihood import Term
-from phonolyte.models.process import GaussianProcess
+from phonolyte.models.process import FAINTEST, GaussianProcess
 from phonolyte.models.trees import TreeEnsemble, damaged
 
 BLOCKS = ("springs", "moments", "bonds", "valence", "coordination", "angles", "masses", "scale", "elastic")
@@ -63,13 +63,16 @@ class QuotientModel:
     trees: TreeEnsemble
 
     @classmethod
-    def fit(cls, values: Floats, center_mev: Floats, *, seed: int = 0) -> Self:
-        """Learn from columns (n, m) and band centers (n,) of n crystals."""
+    def fit(cls, values: Floats, center_mev: Floats, *, faintest: float = FAINTEST, seed: int = 0) -> Self:
+        """Learn from columns (n, m) and band centers (n,) of n crystals.
+
+        `faintest` is that of :meth:`phonolyte.models.process.GaussianProcess.fit`.
+        """
         from xgboost import XGBRegressor  # a second to import: only where it is used
 
         target = np.log(center_mev / _reference_mev(values))
         process = GaussianProcess.fit(
-            _columns(values), target, layout=_layout(), terms=TERMS, fixed=("elements",), seed=seed
+            _columns(values), target, layout=_layout(), terms=TERMS, fixed=("elements",), faintest=faintest, seed=seed
         )
         boosted = XGBRegressor(**BOOSTING, random_state=seed, n_jobs=1).fit(_seen_by_trees(values), target)
         return cls(process, TreeEnsemble.of(boosted))
@@ -114,7 +117,12 @@ class QuotientModel:
 
 
 def _reference_mev(values: Floats) -> Floats:
-    return values[:, physical_names().index(REFERENCE)]
+    return values[:, _reference_column()]
+
+
+@cache
+def _reference_column() -> int:
+    return physical_names().index(REFERENCE)
 
 
 def _seen_by_trees(values: Floats) -> Floats:

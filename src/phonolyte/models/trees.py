@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.errors import ModelError
+from phonolyte.models.shallow import MOST_LEAVES, ShallowTrees, count_leaves, pack_shallow, sum_leaves
 
 _ROWS_PER_TASK = 1024
 
@@ -49,16 +50,18 @@ class TreeEnsemble:
     value: Floats
     base: float
     weight: float
-    packed: tuple[Ints, NDArray[np.float32], Floats] = field(init=False, repr=False)
+    packed: tuple[Ints, NDArray[np.float32], Floats] | ShallowTrees = field(init=False, repr=False)
+    """Nodes for compiled code."""
     n_features: int = field(init=False)
     """Fewest features that a table must have."""
 
     def __post_init__(self) -> None:
         check_trees(self)  # compiled code follows the links wherever they lead
         object.__setattr__(self, "n_features", int(self.feature[self.left >= 0].max(initial=0)) + 1)
-        object.__setattr__(
-            self, "packed", _pack(self.roots, self.feature, self.threshold, self.left, self.right, self.value)
-        )
+        nodes = self.roots, self.feature, self.threshold, self.left, self.right, self.value
+        count = count_leaves(self.left, self.right)
+        packed = pack_shallow(*nodes, count) if count.max() <= MOST_LEAVES else _pack(*nodes)
+        object.__setattr__(self, "packed", packed)
 
     @classmethod
     def of(cls, estimator: Any) -> Self:
@@ -166,6 +169,8 @@ class TreeEnsemble:
         return self.base + self.weight * total, spread
 
     def _sums(self, part: NDArray[np.float32]) -> Floats:
+        if isinstance(self.packed, ShallowTrees):
+            return np.asarray(sum_leaves(part, self.packed))
         return np.asarray(_leaf_sums(part, self.roots, *self.packed))
 
     def arrays(self) -> dict[str, NDArray[Any]]:

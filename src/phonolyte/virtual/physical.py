@@ -10,6 +10,7 @@ the equations of real crystals, with the nearest neighbours of a kind as shells.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
@@ -64,17 +65,18 @@ class Neighbourhood(NamedTuple):
     shells: Shells
 
 
-class Cell(NamedTuple):
-    """Lattice sums in a range of the factor on lengths.
+class Cells(NamedTuple):
+    """Lattice sums in c ranges of the factor on lengths.
 
-    `middle` and `half` are center and half width of the range; `coefficients` (DEGREE + 1, k * s * 15 + k * k) are
-    those of powers of (factor - middle) / half, first for the lattice sums of each kind over each slot, then for the
-    first of them over the sites of each kind. `inner` and `outer` (k, s) are the ends of the shells that are within
-    reach for all factors, and for any.
+    `number` (c,) are the ranges, ascending; `middle` and `half` (c,) their centers and half widths. `coefficients`
+    (c, DEGREE + 1, k * s * 15 + k * k) are those of powers of (factor - middle) / half, first for the lattice sums of
+    each kind over each slot, then for the first of them over the sites of each kind. `inner` and `outer` (c, k, s) are
+    the ends of the shells that are within reach for all factors, and for any.
     """
 
-    middle: float
-    half: float
+    number: Ints
+    middle: Floats
+    half: Floats
     coefficients: Floats
     inner: Ints
     outer: Ints
@@ -98,7 +100,8 @@ class PhysicalOfParent:
     slot_of_kind: Ints
     copies: Floats
     neighbourhood: Neighbourhood = field(repr=False)
-    cell_of: dict[int, Cell] = field(default_factory=dict, repr=False)
+    latest: list[Cells] = field(repr=False)
+    """The ranges that were met so far."""
 
     @classmethod
     def of(cls, parent: Parent) -> Self:
@@ -107,7 +110,8 @@ class PhysicalOfParent:
         kind_of_site = _kinds(parent)
         _, first, copies = np.unique(kind_of_site, return_index=True, return_counts=True)
         neighbourhood = _neighbourhood(parent, first, kind_of_site)
-        return cls(parent, slot_of_site[first], copies.astype(float), neighbourhood)
+        none = Cells._make(values[:0] for values in _cells([0], neighbourhood))
+        return cls(parent, slot_of_site[first], copies.astype(float), neighbourhood, [none])
 
     def __call__(self, numbers: Ints, scale: Floats) -> Floats:
         """Columns (n, 129) of n compounds; NaN where an atom has no neighbours, or the scale is not positive.
@@ -120,26 +124,29 @@ class PhysicalOfParent:
             (n,) factors on the lengths of the parent; those below :data:`LEAST_SCALE` take as long as a real crystal.
         """
         scale, columns = np.asarray(scale, dtype=float), np.full((len(numbers), N_PHYSICAL), np.nan)
-        regular = (scale >= LEAST_SCALE) & np.isfinite(scale)
-        cells = np.full(len(numbers), np.iinfo(np.int64).max)
-        cells[regular] = np.floor(np.log(scale[regular]) / WIDTH)
-        order = np.argsort(cells, kind="stable")[: int(regular.sum())]
-        for rows in np.split(order, np.flatnonzero(np.diff(cells[order])) + 1):
-            if len(rows):
-                columns[rows] = self._columns(int(cells[rows[0]]), numbers[rows], scale[rows])
+        rows = np.flatnonzero((scale >= LEAST_SCALE) & np.isfinite(scale))
+        number = np.floor(np.log(scale[rows]) / WIDTH).astype(np.int64)
+        order = np.argsort(number, kind="stable")  # coefficients of a range stay in the cache
+        cells = self._cells_with(number)
+        _fill_columns(
+            columns, rows[order], np.searchsorted(cells.number, number[order]), numbers.astype(np.int64), scale, cells,
+            self.neighbourhood, self.slot_of_kind, self.copies, self.parent.counts, self._volume_a3, elemental_table(),
+            element_pairs(), NEVER_ZERO,
+        )  # fmt: skip
         for row in np.flatnonzero((scale > 0.0) & (scale < LEAST_SCALE)):
             columns[row] = self._built(numbers[row], float(scale[row]))
         return columns
 
-    def _columns(self, cell: int, numbers: Ints, scale: Floats) -> Floats:
-        """Columns (n, 129) of compounds in one range of the factor."""
-        if cell not in self.cell_of:
-            self.cell_of[cell] = _cell(cell, self.neighbourhood)
-        columns: Floats = _columns(
-            numbers.astype(np.int64), scale, self.cell_of[cell], self.neighbourhood, self.slot_of_kind, self.copies,
-            self.parent.counts, self._volume_a3, elemental_table(), element_pairs(), NEVER_ZERO,
-        )  # fmt: skip
-        return columns
+    def _cells_with(self, number: Ints) -> Cells:
+        """All ranges so far, those with the numbers (n,) among them; another thread may have met others meanwhile."""
+        cells = self.latest[0]
+        new = np.setdiff1d(number, cells.number)
+        if len(new):
+            both = zip(cells, _cells(new.tolist(), self.neighbourhood), strict=True)
+            joined = [np.concatenate(values) for values in both]
+            order = np.argsort(joined[0])
+            cells = self.latest[0] = Cells._make(values[order] for values in joined)
+        return cells
 
     def _built(self, numbers: Ints, scale: float) -> Floats:
         """Columns (129,) of one compound, from its structure."""
@@ -224,17 +231,19 @@ def _directions(vector: Floats, distance: Floats) -> tuple[Floats, Floats]:
     return shape, angular
 
 
-def _cell(cell: int, near: Neighbourhood) -> Cell:
-    """Fit the lattice sums in a range of the factor at Chebyshev's points."""
-    low, high = math.exp(cell * WIDTH), math.exp((cell + 1) * WIDTH)
-    middle, half = 0.5 * (low + high), 0.5 * (high - low)
-    margin = 1e-9  # a factor or a distance may be off by rounding
-    inner = _ends(near, (1.0 - margin) * REACH_A / high)
-    outer = _ends(near, (1.0 + margin) * REACH_A / low)
+def _cells(numbers: Sequence[int], near: Neighbourhood) -> Cells:
+    """Fit the lattice sums in ranges of the factor at Chebyshev's points."""
     points = np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1))
-    samples = _lattice_sums(middle + half * points, near, inner)
-    coefficients = np.linalg.solve(np.vander(points, increasing=True), samples)
-    return Cell(middle, half, coefficients, inner, outer)
+    vandermonde = np.vander(points, increasing=True)
+    margin = 1e-9  # a factor or a distance may be off by rounding
+    cells = []
+    for number in numbers:
+        low, high = math.exp(number * WIDTH), math.exp((number + 1) * WIDTH)
+        middle, half = 0.5 * (low + high), 0.5 * (high - low)
+        inner, outer = _ends(near, (1.0 - margin) * REACH_A / high), _ends(near, (1.0 + margin) * REACH_A / low)
+        samples = _lattice_sums(middle + half * points, near, inner)
+        cells.append((number, middle, half, np.linalg.solve(vandermonde, samples), inner, outer))
+    return Cells._make(np.array(values) for values in zip(*cells, strict=True))
 
 
 def _ends(near: Neighbourhood, radius: float) -> Ints:
@@ -278,30 +287,28 @@ def _add_shells(
 
 
 @njit(cache=True, nogil=True)
-def _columns(
-    numbers: Ints, scale: Floats, cell: Cell, near: Neighbourhood, slot_of_kind: Ints, copies: Floats, counts: Ints,
-    volume: float, elemental: Floats, pairs: Floats, never_zero: Flags,
-) -> Floats:  # fmt: skip
-    n, n_slots = numbers.shape
-    k = len(copies)
-    columns = np.empty((n, N_PHYSICAL))
+def _fill_columns(
+    columns: Floats, rows: Ints, places: Ints, numbers: Ints, scale: Floats, cells: Cells, near: Neighbourhood,
+    slot_of_kind: Ints, copies: Floats, counts: Ints, volume: float, elemental: Floats, pairs: Floats,
+    never_zero: Flags,
+) -> None:  # fmt: skip
+    """Fill in the columns (n, 129) of some rows, whose factors are in the cells at these places."""
+    k, n_slots = len(copies), numbers.shape[1]
     values = np.empty((k, N_QUANTITIES))
-    work = np.empty(cell.coefficients.shape[1])
+    work = np.empty(cells.coefficients.shape[2])
     sums, reach = _split(work, k, n_slots)
     shells, first, last = near.shells, near.start, np.empty((k, n_slots), np.int64)
     shares, shortest = np.empty(len(near.kind)), np.empty(k)
-    for row in range(n):
+    for row, cell in zip(rows, places):  # noqa: B905, numba knows no strict
         factor, species = scale[row], Species(numbers[row], elemental, pairs)
-        _evaluate(cell.coefficients, (factor - cell.middle) / cell.half, work)
-        _add_shells(cell.inner, cell.outer, factor, near, sums, reach, last)
+        _evaluate(cells.coefficients[cell], (factor - cells.middle[cell]) / cells.half[cell], work)
+        _add_shells(cells.inner[cell], cells.outer[cell], factor, near, sums, reach, last)
         hoppe_weights(slot_of_kind, factor, species, shells, first, last, shares, shortest)
-        if shortest.max() == np.inf:
-            columns[row] = np.nan
-            continue
-        quantities(slot_of_kind, factor, species, sums, shells, first, last, shares, shortest, values)
-        neighbour_frequencies(slot_of_kind, species, reach, values)
-        crystal_columns(values, copies, elemental, numbers[row], counts, volume * factor**3, never_zero, columns[row])
-    return columns
+        if shortest.max() < np.inf:
+            quantities(slot_of_kind, factor, species, sums, shells, first, last, shares, shortest, values)
+            neighbour_frequencies(slot_of_kind, species, reach, values)
+            volume_a3 = volume * factor**3
+            crystal_columns(values, copies, elemental, numbers[row], counts, volume_a3, never_zero, columns[row])
 
 
 @njit(cache=True, nogil=True)
