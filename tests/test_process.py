@@ -180,3 +180,22 @@ def test_a_saved_model_predicts_the_same_and_a_damaged_one_is_refused(crystals: 
     for damage in (columns, {"feature": arrays["feature"] + 1000}, {"process_points": None}):
         with pytest.raises(ModelError):
             QuotientModel.from_arrays({**arrays, **damage})
+
+
+def test_modes_are_columns_of_their_own(crystals: tuple[np.ndarray, np.ndarray]):
+    values, center = crystals
+    random = np.random.default_rng(5)
+    mean = center * np.exp(0.02 * random.normal(size=len(center)))  # nearly the center itself
+    modes = np.column_stack([values, mean, 1.2 * mean, np.full(len(center), 16.0)])
+    learned, new = np.arange(len(center)) % 4 > 0, np.arange(len(center)) % 4 == 0
+    plain, better = (QuotientModel.fit(table[learned], center[learned]) for table in (values, modes))
+    assert better.n_features == plain.n_features + 3
+    assert len(better.importances) == better.n_features
+    assert better.importances.sum() == pytest.approx(1.0)
+    errors = [
+        np.abs(model.predict(table[new]).process_mev - center[new]).mean()
+        for model, table in ((plain, values), (better, modes))
+    ]
+    assert errors[1] < 0.7 * errors[0]
+    again = QuotientModel.from_arrays(better.arrays()).predict(modes)
+    np.testing.assert_allclose(again.center_mev, better.predict(modes).center_mev, rtol=1e-6)

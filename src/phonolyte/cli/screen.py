@@ -9,6 +9,7 @@ import typer
 
 from phonolyte.cli.options import with_settings
 from phonolyte.cli.terminal import (
+    EngineOptions,
     FrameOption,
     Inputs,
     ModelOption,
@@ -17,9 +18,12 @@ from phonolyte.cli.terminal import (
     console,
     finish,
     load_kernels,
+    open_named,
     say,
     with_frame,
 )  # fmt: skip
+from phonolyte.errors import SettingsError
+from phonolyte.forces.engines import engine_options
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 from phonolyte.screen.settings import ScreenSettings
 
@@ -36,6 +40,11 @@ def screen(
         Path | None, typer.Option(help="CSV or Parquet: material_id, e_hull_ev (eV/atom), band_gap_ev (eV).")
     ] = None,
     model: ModelOption = None,
+    relax_with: Annotated[
+        str | None,
+        typer.Option(help="Engine that relaxes the crystals first (seconds each); the model of relaxed cells is used."),
+    ] = None,
+    option: EngineOptions = None,
 ) -> None:
     """Rank crystals as candidates for solid electrolytes.
 
@@ -43,10 +52,13 @@ def screen(
     """
     from phonolyte import verbs
 
+    if option and not relax_with:
+        raise SettingsError("--option is for the engine of --relax-with", fix="Name the engine, or leave it out.")
     load_kernels()
+    engine = open_named(relax_with, engine_options(option or [])) if relax_with else None
     result = verbs.screen(
         with_frame(inputs or [], frame) or None, folder=output, settings=criteria, properties=properties, model=model,
-        output=writes, executor=where, progress=bar,
+        relax_with=engine, output=writes, executor=where, progress=bar,
     )  # fmt: skip
     show_screening(result, output)
     finish(result.failures, nothing=result.table.empty, folder=output)
@@ -64,4 +76,8 @@ def show_screening(result: object, folder: Path) -> None:
         terminal.print(candidates_table(result))
     unjudged = f", not judged by {' and '.join(result.unjudged)} (unknown)" if result.unjudged else ""
     say(f"{result.n_ranked} candidates of {result.funnel[0].kept} materials{unjudged} -> {folder}/ranked.csv")
-    terminal.print("[dim]The band center is a proxy for ion mobility within a family, not a conductivity.[/]")
+    if "p_conductor" in result.table and result.table["p_conductor"].notna().any():
+        terminal.print("[dim]P: probability of 1e-4 S/cm or more at room temperature; σ: predicted; 3D: barrier of "
+                       "percolation, which is a hint and not a calculation.[/]")  # fmt: skip
+    else:
+        terminal.print("[dim]The band center is a hint, and not a conductivity.[/]")

@@ -28,7 +28,9 @@ FrameOption = Annotated[
 ]
 ModelOption = Annotated[
     str | None,
-    typer.Option("--model", help="Folder of a model; or physical, virtual or study, which come with Phonolyte."),
+    typer.Option(
+        "--model", help="Folder of a model; or physical, relaxed, virtual or study, which come with Phonolyte."
+    ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")]
 EngineName = Annotated[

@@ -15,6 +15,7 @@ from phonolyte.errors import Failure, SettingsError, StructureError
 from phonolyte.features.fractions import ElementFractions
 from phonolyte.features.ion_sites import IonSites
 from phonolyte.features.magpie import Magpie
+from phonolyte.features.modes import Modes
 from phonolyte.features.physical import Physical
 from phonolyte.structures import Crystal
 from phonolyte.structures.ordering import order
@@ -43,6 +44,7 @@ MAGPIE: tuple[FeatureSet, ...] = (Magpie(),)
 
 SETS: Mapping[str, FeatureSet] = {
     "magpie": Magpie(), "physical": Physical(), "elements": ElementFractions(), "ion": IonSites(),
+    "modes": Modes(),
 }  # fmt: skip
 """Feature sets by name."""
 

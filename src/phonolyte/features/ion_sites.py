@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,9 +36,12 @@ class IonSites:
     ----------
     ion
         Symbol of the ion; ``any``: the first of :data:`phonolyte.chemistry.ions.MOBILE_IONS` that a crystal has.
+    scale
+        Factor on all lengths: cells that an engine relaxed are scaled to those that a model learned.
     """
 
     ion: str = "any"
+    scale: float = 1.0
 
     @property
     def names(self) -> list[str]:
@@ -62,6 +65,7 @@ class IonSites:
         of_ion = ordered.numbers == number
         row[0] = number if of_ion.any() else 0
         if row[0]:
-            row[1:] = quantities_of_sites(ordered)[of_ion].mean(axis=0)
+            scaled = ordered if self.scale == 1.0 else replace(ordered, lattice=self.scale * ordered.lattice)
+            row[1:] = quantities_of_sites(scaled)[of_ion].mean(axis=0)
             round_values(row)
         return row

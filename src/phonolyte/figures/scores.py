@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FEATURES = {
-    "physical": "physical columns and Magpie's", "all": "all of Magpie's features", "selected": "selected features",
-    "selected_in_fold": "selected in each fold",
+    "physical": "physical columns and Magpie's", "modes": "the same and modes", "all": "all of Magpie's features",
+    "selected": "selected features", "selected_in_fold": "selected in each fold",
 }  # fmt: skip
 
 IN_A_ROW = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -46,8 +47,11 @@ FEATURE_SETS = ("all", "selected", "selected_in_fold")
 """All features; those that the selection leaves on the whole table (as the study did: the test compounds
 took part in the choice); those that it leaves on the training compounds of each fold."""
 
-PHYSICAL = "physical"
-"""All columns of the feature sets of the quotient model."""
+PHYSICAL, WITH_MODES = "physical", "modes"
+"""All columns of the feature sets of the quotient model; the same and the modes of relaxed crystals."""
+
+SETS_OF: Mapping[str, tuple[str, ...]] = {PHYSICAL: PHYSICAL_NAMES, WITH_MODES: (*PHYSICAL_NAMES, "modes")}
+"""Names of the feature sets of features; others have Magpie's."""
 
 
 class Fit(NamedTuple):
@@ -59,11 +63,14 @@ class Fit(NamedTuple):
     @property
     def set_names(self) -> tuple[str, ...]:
         """Names of the feature sets that it needs."""
-        return PHYSICAL_NAMES if self.features == PHYSICAL else ("magpie",)
+        return SETS_OF.get(self.features, ("magpie",))
 
 
 BEST = Fit("quotient", PHYSICAL)
 """The default model."""
+
+RELAXED = Fit("quotient", WITH_MODES)
+"""The model of crystals that an engine has relaxed."""
 
 VIRTUAL = Fit("coarse_quotient", PHYSICAL)
 """The model of virtual compounds."""
@@ -100,9 +107,7 @@ class QuotientRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.model_ = QuotientModel.fit(
             np.asarray(X, dtype=np.float64), np.asarray(y, float), faintest=self.faintest, seed=self.random_state
         )
-        trees = self.model_.trees
-        used = np.bincount(trees.feature[trees.left >= 0], minlength=np.shape(X)[1])
-        self.feature_importances_ = used / used.sum()
+        self.feature_importances_ = self.model_.importances
         return self
 
     def predict(self, X: Any) -> Floats:
@@ -147,8 +152,8 @@ def regressor(algorithm: str, *, seed: int = 0) -> Any:
 
 
 def columns_of(features: str, table: pd.DataFrame) -> list[str]:
-    """Columns of a table that one of the :data:`FEATURE_SETS`, or :data:`PHYSICAL`, is made of."""
-    return list(table.columns) if features == PHYSICAL else [name for name in feature_names() if name in table]
+    """Columns of a table that one of the :data:`FEATURE_SETS`, or of :data:`SETS_OF`, is made of."""
+    return list(table.columns) if features in SETS_OF else [name for name in feature_names() if name in table]
 
 
 def pipeline(fit: Fit, table: pd.DataFrame, *, seed: int = 0) -> Pipeline:
@@ -169,7 +174,7 @@ def pipeline(fit: Fit, table: pd.DataFrame, *, seed: int = 0) -> Pipeline:
         For unknown features.
     """
     model = regressor(fit.algorithm, seed=seed)
-    if fit.features in ("all", PHYSICAL):
+    if fit.features in ("all", *SETS_OF):
         return make_pipeline("passthrough", model)
     if fit.features == "selected":
         names = CorrelationSelector().fit(table).get_feature_names_out()

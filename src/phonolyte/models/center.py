@@ -41,7 +41,10 @@ MANIFEST, ARRAYS = "model.json", "model.npz"
 REFIT = "Fit it again: phonolyte train --data TABLE -o FOLDER."
 
 
-EMBEDDED = {"physical": "model", "virtual": "virtual_model", "study": "study_model"}
+RELAXED_MODEL, RELAXED_BY = "relaxed", "dpa4"
+"""Name of the model of relaxed cells, and of the engine that relaxed what it has learned."""
+
+EMBEDDED = {"physical": "model", RELAXED_MODEL: "relaxed_model", "virtual": "virtual_model", "study": "study_model"}
 """Models that come with Phonolyte, and their folders."""
 
 
@@ -316,8 +319,8 @@ class BandCenterModel:
         Parameters
         ----------
         name
-            ``physical``; ``virtual``, which scales crystals to a predicted volume; or ``study``, that of the founding
-            study.
+            ``physical``; ``relaxed``, for cells that the engine dpa4 has relaxed; ``virtual``, which scales crystals to
+            a predicted volume; or ``study``, that of the founding study.
 
         Raises
         ------

@@ -19,6 +19,7 @@ from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.elements import PROPERTIES
 from phonolyte.features.attributes import N_MAGPIE, N_STRUCTURE
 from phonolyte.features.feature_sets import PHYSICAL
+from phonolyte.features.modes import MODES
 from phonolyte.features.physical import N_PHYSICAL, REFERENCE, logarithmic, physical_blocks, physical_names
 from phonolyte.models.likelihood import Term
 from phonolyte.models.process import FAINTEST, GaussianProcess
@@ -27,11 +28,23 @@ from phonolyte.models.trees import TreeEnsemble, damaged
 BLOCKS = ("springs", "moments", "bonds", "valence", "coordination", "angles", "masses", "scale", "elastic")
 """Blocks of physical columns in the process; the trees have that of neighbours, too, which made the process worse."""
 
+SEEN = N_PHYSICAL + N_MAGPIE
+"""Columns that the trees see, but those of modes."""
+
+N_COLUMNS = sum(len(each.names) for each in PHYSICAL)
+"""Columns of a table without modes."""
+
 TERMS = (
     Term("rational_quadratic", BLOCKS), Term("linear", BLOCKS), Term("rational_quadratic", ("composition",)),
     Term("rational_quadratic", ("elements",)),
 )  # fmt: skip
 """Covariance of the process."""
+
+MODES_BLOCK = "modes"
+"""Block of the modes of a small supercell, where an engine has computed them."""
+
+LOWEST_MODE_MEV = 1.0
+"""Means of modes below this, of unstable crystals, count as this."""
 
 ROOT_FRACTION = 0.1
 """Typical deviation of the square root of an element's fraction, by which these are divided."""
@@ -56,7 +69,8 @@ class Predictions(NamedTuple):
 class QuotientModel:
     """A Gaussian process and boosted trees of log(center / spring frequency).
 
-    Tables have the columns of :data:`phonolyte.features.feature_sets.PHYSICAL`, in their order.
+    Tables have the columns of :data:`phonolyte.features.feature_sets.PHYSICAL`, in their order, and those of
+    :class:`phonolyte.features.modes.Modes` behind them, or not.
     """
 
     process: GaussianProcess
@@ -72,8 +86,9 @@ class QuotientModel:
 
         target = np.log(center_mev / _reference_mev(values))
         process = GaussianProcess.fit(
-            _columns(values), target, layout=_layout(), terms=TERMS, fixed=("elements",), faintest=faintest, seed=seed
-        )
+            _columns(values), target, layout=_layout(values.shape[1]), terms=_terms(values.shape[1]),
+            fixed=("elements",), faintest=faintest, seed=seed,
+        )  # fmt: skip
         boosted = XGBRegressor(**BOOSTING, random_state=seed, n_jobs=1).fit(_seen_by_trees(values), target)
         return cls(process, TreeEnsemble.of(boosted))
 
@@ -92,8 +107,15 @@ class QuotientModel:
 
     @property
     def n_features(self) -> int:
-        """Fewest columns that a table must have."""
-        return sum(len(each.names) for each in PHYSICAL)
+        """Columns that a table must have."""
+        return N_COLUMNS + len(self.process.standard.mean) - _columns_used()[0].size
+
+    @property
+    def importances(self) -> Floats:
+        """Share of each column (m,) in the splits of the boosted trees."""
+        splits = np.bincount(self.trees.feature[self.trees.left >= 0], minlength=SEEN + self.n_features - N_COLUMNS)
+        unseen = np.zeros(N_COLUMNS - SEEN, dtype=splits.dtype)
+        return np.asarray(np.concatenate([splits[:SEEN], unseen, splits[SEEN:]]) / splits.sum())
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything as arrays, for ``numpy.savez``."""
@@ -109,9 +131,10 @@ class QuotientModel:
             When one is missing, of another type or shape, or does not belong to the others.
         """
         process, trees = GaussianProcess.from_arrays(arrays), TreeEnsemble.from_arrays(arrays)
-        if len(process.standard.mean) != _columns_used()[0].size:
+        extra = len(process.standard.mean) - _columns_used()[0].size
+        if extra not in (0, len(MODES)):
             raise damaged("the process", f"it looks at {len(process.standard.mean)} columns")
-        if trees.n_features > N_PHYSICAL + N_MAGPIE:
+        if trees.n_features > SEEN + extra:
             raise damaged("a tree", f"it looks at column {trees.n_features}")
         return cls(process, trees)
 
@@ -126,7 +149,7 @@ def _reference_column() -> int:
 
 
 def _seen_by_trees(values: Floats) -> Floats:
-    return values[:, : N_PHYSICAL + N_MAGPIE]
+    return _with_modes(values[:, :SEEN], values)
 
 
 def _columns(values: Floats) -> Floats:
@@ -135,7 +158,22 @@ def _columns(values: Floats) -> Floats:
     columns = values[:, used]
     columns[:, logs] = np.log(columns[:, logs])
     columns[:, roots] = np.sqrt(columns[:, roots]) / ROOT_FRACTION
-    return columns
+    return _with_modes(columns, values)
+
+
+def _with_modes(columns: Floats, values: Floats) -> Floats:
+    """Columns with the logarithms of the modes over the spring frequency, and of their atoms, where these are known."""
+    if values.shape[1] == N_COLUMNS:
+        return columns
+    modes = np.maximum(values[:, N_COLUMNS:-1], LOWEST_MODE_MEV) / _reference_mev(values)[:, None]
+    return np.hstack([columns, np.log(modes), np.log(values[:, -1:])])
+
+
+def _terms(n_columns: int) -> tuple[Term, ...]:
+    """Covariance of the process of tables with so many columns."""
+    if n_columns == N_COLUMNS:
+        return TERMS
+    return tuple(Term(term.kind, (*term.blocks, MODES_BLOCK)) if term.blocks == BLOCKS else term for term in TERMS)
 
 
 @cache
@@ -144,16 +182,17 @@ def _columns_used() -> tuple[Ints, Ints, slice]:
     of_block = np.array(physical_blocks())
     physical = np.concatenate([np.flatnonzero(of_block == name) for name in BLOCKS])
     statistics = N_PHYSICAL + N_STRUCTURE + 6 + np.arange(6 * len(PROPERTIES))
-    n = sum(len(each.names) for each in PHYSICAL)
-    used = np.concatenate([physical, statistics, np.arange(N_PHYSICAL + N_MAGPIE, n)])
+    used = np.concatenate([physical, statistics, np.arange(SEEN, N_COLUMNS)])
     return used, np.flatnonzero(logarithmic()[physical]), slice(len(physical) + len(statistics), len(used))
 
 
 @cache
-def _layout() -> dict[str, slice]:
-    """Columns of each block in the process."""
+def _layout(n_columns: int) -> dict[str, slice]:
+    """Columns of each block in the process of tables with so many columns."""
     sizes = {name: physical_blocks().count(name) for name in BLOCKS}
     sizes["composition"] = 6 * len(PROPERTIES)
     sizes["elements"] = len(PHYSICAL[-1].names)
+    if n_columns > N_COLUMNS:
+        sizes[MODES_BLOCK] = n_columns - N_COLUMNS
     ends = np.cumsum(list(sizes.values())).tolist()
     return {name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}

@@ -22,7 +22,7 @@ from phonolyte.errors import TableError
 from phonolyte.features import FeatureSet, Physical, feature_names, featurize
 from phonolyte.features.feature_sets import named_sets
 from phonolyte.features.fractions import fraction_names
-from phonolyte.models.algorithms import PHYSICAL, Fit, columns_of, pipeline, predictor_of
+from phonolyte.models.algorithms import SETS_OF, Fit, columns_of, pipeline, predictor_of
 from phonolyte.models.card import model_card
 from phonolyte.models.cells import RARE, STEP, Cells, predict_left_out, well_learned
 from phonolyte.models.center import BandCenterModel
@@ -100,7 +100,7 @@ def train(
         data.table, data.target, data.groups, fits=fits, seed=seed, executor=executor, progress=progress
     )
     scores = metrics(predictions)
-    split = "cluster" if final.features == PHYSICAL else "composition"
+    split = "cluster" if final.features in SETS_OF else "composition"
     split = split if n_folds(split, data.groups) else "random"
     intervals, held_out = _calibrate(data, final, predictions, split, seed=seed)
     fitted = _fit(data, final, seed=seed)
@@ -226,7 +226,7 @@ def _calibrate(
 
 def _calibrated(held_out: pd.DataFrame, final: Fit) -> Intervals:
     residual, spread = (held_out["center"] - held_out["predicted"]).to_numpy(), held_out["spread"].to_numpy()
-    if final.features == PHYSICAL:
+    if final.features in SETS_OF:
         return Intervals.calibrate(residual, spread, floor_mev=FLOOR_MEV, confidence=CLUSTER_CONFIDENCE)
     return Intervals.calibrate(residual, None if np.isnan(spread).any() else spread)
 

@@ -200,11 +200,37 @@ def compute_phonons(crystal: Crystal, engine: Engine, settings: PhononSettings |
             symprec_a=settings.symprec_a, check=clock.check,
         )  # fmt: skip
 
-    def net_forces(phonon: Phonopy) -> Floats:
-        cells = [atoms_of(cell) for cell in phonon.supercells_with_displacements]
-        return np.array(_forces(cells, engine, clock)) - forces_at_rest(phonon, engine)
+    def forces(phonon: Phonopy) -> Floats:
+        return net_forces(phonon, engine, clock)
 
-    return replace(phonons_from(crystal, primitive, net_forces, settings), seconds=clock.seconds)
+    return replace(phonons_from(crystal, primitive, forces, settings), seconds=clock.seconds)
+
+
+def net_forces(phonon: Phonopy, engine: Engine, clock: Clock) -> Floats:
+    """Forces (displacements, n, 3) in eV/angstrom on displaced supercells, those at rest taken off."""
+    cells = [atoms_of(cell) for cell in phonon.supercells_with_displacements]
+    return np.array(_forces(cells, engine, clock)) - forces_at_rest(phonon, engine)
+
+
+def commensurate_modes(primitive: Atoms, engine: Engine, settings: PhononSettings, clock: Clock) -> Floats:
+    """Modes (q points, 3 n) of a relaxed crystal at the wave vectors that fit into its supercell, meV.
+
+    Nothing is interpolated, so that small supercells do. Imaginary ones are negative.
+
+    Raises
+    ------
+    PhononError
+        When the time limit is reached.
+    EngineError
+        When the engine fails.
+    MissingExtraError
+        Without phonopy.
+    """
+    require_phonopy()
+    phonon = displaced(primitive, settings)
+    phonon.forces = net_forces(phonon, engine, clock)
+    _produce_force_constants(phonon, settings)
+    return _commensurate(phonon) * MEV_PER_THZ
 
 
 def phonons_from(
@@ -327,14 +353,17 @@ def spectrum(phonon: Phonopy, settings: PhononSettings) -> Spectrum:
         dict(zip(shares, per_mev.T, strict=True)),
         n_atoms=float(len(symbols)),
     )
-    return Spectrum(dos, low * MEV_PER_THZ, (x, y, z), _lowest_commensurate(phonon) * MEV_PER_THZ, high * MEV_PER_THZ)
+    return Spectrum(
+        dos, low * MEV_PER_THZ, (x, y, z), float(_commensurate(phonon).min()) * MEV_PER_THZ, high * MEV_PER_THZ
+    )
 
 
-def _lowest_commensurate(phonon: Phonopy) -> float:
+def _commensurate(phonon: Phonopy) -> Floats:
+    """Frequencies (q points, modes) at the wave vectors that fit into the supercell, THz."""
     from phonopy.harmonic.dynmat_to_fc import get_commensurate_points
 
     phonon.run_qpoints(get_commensurate_points(phonon.supercell_matrix))
-    return float(phonon.qpoints.frequencies.min())
+    return np.asarray(phonon.qpoints.frequencies)
 
 
 def element_shares(eigenvectors: Matrix, symbols: Sequence[str]) -> dict[str, Floats]:

@@ -17,7 +17,7 @@ from phonolyte.chemistry.ions import MOBILE_IONS
 from phonolyte.errors import SettingsError, StructureError
 from phonolyte.impedance.overview import summarize_spectra
 from phonolyte.report.evidence import add_evidence
-from phonolyte.runs.records import FAILURE_COLUMNS
+from phonolyte.runs.records import FAILURE_COLUMNS, RELAXED
 from phonolyte.runs.run import read_record, require_format
 from phonolyte.structures.run_results import CRYSTALS, ORDERINGS
 from phonolyte.study import STEPS, TO_THE_END
@@ -80,7 +80,7 @@ class Contents:
     @property
     def crystals_file(self) -> Path | None:
         """The crystal table of the run, if it kept one."""
-        for name in (CRYSTALS, "relaxed.parquet"):
+        for name in (CRYSTALS, RELAXED):
             if (self.folder / name).is_file():
                 return self.folder / name
         return None
@@ -151,7 +151,7 @@ def read_run(folder: str | Path) -> Contents:
         table, runs = _main_table(folder, kind), _runs_of_tiers(folder, kind)
         computed = _computed(runs, kind, table)
         if kind == "ranked" and "rank" in table:
-            table = add_evidence(table, computed)
+            table = add_evidence(table, computed, _json(folder / "funnel.json").get("criteria", {}))
     except (OSError, ValueError, KeyError) as error:
         raise SettingsError(f"the tables of {folder} cannot be read", why=str(error), fix="Run it again.") from None
     if "material_id" not in table and "formula" in table:

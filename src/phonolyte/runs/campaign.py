@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from phonolyte.errors import EngineError, Failure, PhonolyteError, SettingsError, first_line
 from phonolyte.runs.calculation import Calculation, WaitingError
 from phonolyte.runs.executors import IN_FLIGHT, n_workers
-from phonolyte.runs.records import ITEMS, Record, file_name, read_json, write_json
+from phonolyte.runs.records import ITEMS, RELAXED, Record, file_name, read_json, write_json
 from phonolyte.structures import Crystal
 from phonolyte.structures.ordering import representative
 from phonolyte.structures.run_results import ORDERINGS
@@ -360,7 +360,7 @@ def _collect(
         run.write_rows(file, [row for record in records for row in record.tables.get(file, ())])
     relaxed = [record.crystal for record in records if record.crystal is not None]
     if relaxed:
-        run.write_crystals(relaxed, "relaxed.parquet")
+        run.write_crystals(relaxed, RELAXED)
     orderings = [record.ordering for record in records if record.ordering is not None]
     if orderings:
         run.write_crystals(orderings, ORDERINGS)

@@ -11,6 +11,9 @@ FILE = "cite.bib"
 MODEL = ("jaafreh2024", "muy2018", "petretto2018", "jain2013", "ward2016", "ward2017")
 """Keys of the band center, its features and its learning set."""
 
+CONDUCTION = ("therrien2025", "chen2019")
+"""Keys of measured conductivities, and of percolation."""
+
 ENGINES = {
     "dpa4": ("wang2018",),
     "sevennet": ("park2024",),

@@ -27,6 +27,9 @@ Row = Mapping[str, Any]
 ITEMS = "items"
 """Folder of a run folder with the record of each crystal."""
 
+RELAXED = "relaxed.parquet"
+"""Crystal table of a run folder with the crystals that were computed, where they were relaxed."""
+
 FAILURES = "failures.parquet"
 FAILURE_COLUMNS = ("material_id", "stage", "error", "message", "source")
 

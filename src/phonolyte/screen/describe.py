@@ -18,6 +18,7 @@ from phonolyte.features import FeatureSet, featurize_orderings
 from phonolyte.features.feature_sets import mean_over_orderings
 from phonolyte.features.fractions import ElementFractions
 from phonolyte.features.ion_sites import IonSites
+from phonolyte.learning_set import ION_LENGTH
 from phonolyte.models import BandCenterModel
 from phonolyte.models.cells import UNKNOWN
 from phonolyte.models.center import EMBEDDED, MANIFEST
@@ -111,7 +112,8 @@ class Models:
         if self.ion is None:
             return sets
         elements = () if "elements" in self.center.set_names else (ElementFractions(),)
-        return (*sets, *elements, IonSites(self.mobile))
+        relaxed = "modes" in self.center.set_names
+        return (*sets, *elements, IonSites(self.mobile, ION_LENGTH if relaxed else 1.0))
 
     def load(self) -> Models:
         """Return itself."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pandas as pd
 
 from phonolyte.errors import Failure, SettingsError
+from phonolyte.models.center import RELAXED_BY, RELAXED_MODEL
 from phonolyte.references import reference_compounds
-from phonolyte.runs.citations import MODEL
+from phonolyte.relaxation import relax_crystals
+from phonolyte.runs.citations import CONDUCTION, MODEL
 from phonolyte.runs.executors import open_executor
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run, make_folder, plain_settings
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.screen import ModelSource, Screening, ScreenSettings, read_properties
 from phonolyte.screen.run import run_screen
+from phonolyte.structures import Reading
 from phonolyte.train import Training, TrainSettings, run_training
 from phonolyte.verbs.opening import (
     Where,
@@ -24,13 +27,16 @@ from phonolyte.verbs.opening import (
     list_files,
     list_given,
     list_names,
+    most_workers,
     open_both,
     open_workers,
+    opened_engine,
     read_inputs,
     run_options,
 )
 
 if TYPE_CHECKING:
+    from phonolyte.forces import Engine
     from phonolyte.virtual import Space, VirtualResult
 
 
@@ -41,6 +47,8 @@ def screen(
     settings: ScreenSettings | None = None,
     properties: str | Path | pd.DataFrame | None = None,
     model: str | Path | None = None,
+    relax_with: str | Engine | None = None,
+    options: Mapping[str, Any] | None = None,
     output: OutputSettings | None = None,
     executor: Where = None,
     progress: OpenBar = no_bar,
@@ -58,7 +66,11 @@ def screen(
     properties
         Table with `material_id`, `e_hull_ev` (eV/atom), `band_gap_ev` (eV), or its file.
     model
-        Folder of a model, or ``physical`` or ``study``, which come with Phonolyte; default: ``physical``.
+        Folder of a model, or ``physical``, ``relaxed`` or ``study``, which come with Phonolyte; default: ``relaxed``
+        for crystals that are relaxed, else ``physical``.
+    relax_with, options
+        Engine that relaxes the crystals first, or its name (or ``MODULE:CLASS`` of an ASE calculator) and its options;
+        default: they are taken as they are. What does not relax is a failure.
     output
         What the folder receives besides tables.
     executor
@@ -81,18 +93,34 @@ def screen(
         For a model that cannot be loaded.
     """
     output, settings = output or OutputSettings(), settings or ScreenSettings()
-    source = ModelSource.from_option(model)
+    engine = opened_engine(relax_with, options) if relax_with is not None else None
+    source = ModelSource.from_option(model, default="relaxed" if engine else "physical")
     models = source.load()
     known = read_properties(properties) if isinstance(properties, (str, Path)) else properties
     used = [*list_files(inputs), *list_given(properties), *source.files]
     record = {"inputs": list_names(inputs), "model": str(model or "embedded"), **plain_settings(settings)}
-    opened = Run(folder, "screen", settings=record, inputs=used, cites=MODEL, **run_options(output))
+    if engine:
+        record |= {"relax_with": engine.name, "provenance": dict(engine.provenance)}
+    cites = (*MODEL, *CONDUCTION, *([engine.name] if engine else []))
     crystals = inputs if inputs is not None else reference_compounds()
-    with opened as run, open_both(executor, count_batches(crystals)) as (processes, threads):
-        return run_screen(
-            run, crystals, settings, models=source if processes else models, properties=known, figures=output.figures,
-            executor=processes, threads=threads, progress=progress,
-        )  # fmt: skip
+    with Run(folder, "screen", settings=record, inputs=used, engine=engine, cites=cites, **run_options(output)) as run:
+        if engine:
+            crystals = _relax_first(crystals, engine, run, executor, progress)
+            if source.name == RELAXED_MODEL and engine.name != RELAXED_BY:
+                run.add_note(
+                    f"the model of relaxed cells has learned cells by {RELAXED_BY}, and these are by {engine.name}"
+                )
+        with open_both(executor, count_batches(crystals)) as (processes, threads):
+            return run_screen(
+                run, crystals, settings, models=source if processes else models, properties=known,
+                figures=output.figures, executor=processes, threads=threads, progress=progress,
+            )  # fmt: skip
+
+
+def _relax_first(inputs: Any, engine: Engine, run: Run, executor: Where, progress: OpenBar) -> Reading:
+    reading = read_inputs(inputs, executor)
+    with open_workers(executor, most=most_workers(engine, len(reading.crystals))) as workers:
+        return relax_crystals(reading, engine, run, executor=workers, progress=progress)
 
 
 def features(
@@ -238,13 +266,13 @@ def virtual(
     """
     from phonolyte.figures import save_all, virtual_figures
     from phonolyte.figures.virtual import STEMS
-    from phonolyte.virtual import BUILT_IN, Space, best_crystals, built_in_rules, run_virtual, write_structures
+    from phonolyte.virtual import best_crystals, choose_spaces, run_virtual, write_structures
     from phonolyte.virtual.run import read_trend
 
     output = output or OutputSettings()
     source = ModelSource.from_option(model, default="virtual")
     fitted = source.load().center
-    spaces = spaces if spaces is not None else [Space.of(built_in_rules(name)) for name in BUILT_IN]
+    spaces = spaces if spaces is not None else choose_spaces()
     crystals = read_inputs(known, executor).crystals if known else []
     if known and not crystals:
         raise SettingsError("--known gives no crystal", fix="Name files or tables of known materials.")

@@ -23,7 +23,9 @@ from phonolyte.verbs.opening import (
     Where,
     list_files,
     list_names,
+    most_workers,
     open_workers,
+    opened_engine,
     read_inputs,
     run_options,
 )
@@ -77,7 +79,9 @@ def phonons(
     """
     from phonolyte.phonons import PhononCalculation, PhononSettings
 
-    calculation = PhononCalculation(_opened(engine, options), settings or PhononSettings(), ion, calibration, converge)
+    calculation = PhononCalculation(
+        opened_engine(engine, options), settings or PhononSettings(), ion, calibration, converge
+    )
     return calculate(calculation, inputs, folder=folder, output=output, executor=executor, progress=progress)
 
 
@@ -150,7 +154,7 @@ def barriers(
     """
     from phonolyte.barriers import BarrierCalculation, NebSettings
 
-    calculation = BarrierCalculation(ion, _opened(engine, options), settings or NebSettings())
+    calculation = BarrierCalculation(ion, opened_engine(engine, options), settings or NebSettings())
     return calculate(calculation, inputs, folder=folder, output=output, executor=executor, progress=progress)
 
 
@@ -189,12 +193,8 @@ def diffuse(
     """
     from phonolyte.dynamics import DynamicsCalculation, DynamicsSettings
 
-    calculation = DynamicsCalculation(ion, _opened(engine, options), settings or DynamicsSettings())
+    calculation = DynamicsCalculation(ion, opened_engine(engine, options), settings or DynamicsSettings())
     return calculate(calculation, inputs, folder=folder, output=output, executor=executor, progress=progress)
-
-
-def _opened(engine: str | Engine, options: Mapping[str, Any] | None) -> Engine:
-    return engine if isinstance(engine, Engine) else open_engine(engine, **dict(options or {}))
 
 
 def calculate(
@@ -240,8 +240,7 @@ def calculate(
             run.add_note(note)
         if reading.crystals:
             run.write_crystals(reading.crystals)
-        most = min(len(reading.crystals), getattr(engine, "max_workers", None) or len(reading.crystals))
-        with open_workers(executor, most=most) as workers:
+        with open_workers(executor, most=most_workers(engine, len(reading.crystals))) as workers:
             return _compute(calculation, reading, run, workers, output, progress)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from phonolyte.errors import SettingsError
+from phonolyte.forces import Engine, open_engine
 from phonolyte.report import PAGE, write_report
 from phonolyte.runs.executors import ExecutorSettings, open_executor
 from phonolyte.runs.run import Run
@@ -42,6 +43,16 @@ def write_own_report(run: Run) -> None:
         run.path(PAGE)
     except SettingsError as error:  # there is no table to report on
         run.add_note(f"there is no report: {error.what}")
+
+
+def opened_engine(engine: str | Engine, options: Mapping[str, Any] | None) -> Engine:
+    """Return the engine that is given, or open the one of that name with its options."""
+    return engine if isinstance(engine, Engine) else open_engine(engine, **dict(options or {}))
+
+
+def most_workers(engine: object, n_crystals: int) -> int:
+    """Return the most processes that a calculation of so many crystals can use; some engines allow few."""
+    return min(n_crystals, getattr(engine, "max_workers", None) or n_crystals)
 
 
 @contextmanager

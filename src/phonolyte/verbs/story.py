@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from phonolyte.forces import Engine, open_engine
 from phonolyte.references import reference_compounds
-from phonolyte.runs.citations import MODEL
+from phonolyte.runs.citations import CONDUCTION, MODEL
 from phonolyte.runs.executors import open_executor
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run, plain_settings
@@ -141,4 +141,4 @@ def _study_cites(plan: StudySettings) -> tuple[str, ...]:
 
     tiers = plan.follow.tiers if plan.follow else ()
     engine = (plan.follow.engine,) if plan.follow else ()
-    return (*MODEL, *(key for tier in tiers for key in find_tier(tier).cites), *engine)
+    return (*MODEL, *CONDUCTION, *(key for tier in tiers for key in find_tier(tier).cites), *engine)
