@@ -14,9 +14,9 @@ import phonolyte
 PACKAGE = Path(phonolyte.__file__).parent
 ORDER = (
     "errors", "arrays", "units", "chemistry", "files", "settings", "columns", "structures", "dos", "features", "runs",
-    "figures", "drawing", "impedance", "sources", "models", "references", "learning_set", "train", "prototypes",
-    "virtual", "screen", "forces", "percolation", "phonons", "barriers", "dynamics", "tiers", "study", "report",
-    "summary", "verbs", "cli", "__main__",
+    "figures", "drawing", "impedance", "sources", "percolation", "models", "measured", "references", "learning_set",
+    "train", "prototypes", "virtual", "screen", "forces", "phonons", "relaxation", "barriers", "dynamics", "tiers",
+    "study", "report", "summary", "verbs", "cli", "__main__",
 )  # fmt: skip
 """The modules; each may import those before it."""
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from phonolyte.percolation import (
     PercolationCalculation,
     PercolationSettings,
     compute_percolation,
-    percolation_table,
 )
 from phonolyte.percolation.bond_valence import Framework, free_radii, parameters, site_energies
 from phonolyte.percolation.calculation import read_map
@@ -307,21 +305,6 @@ def test_what_softbv_has_nothing_for_is_a_kind_of_its_own(name: str):
     with pytest.raises(StructureError, match="softBV has Li with Br, Cl, F, I, N, O, S, Se, Te") as error:
         compute_percolation(REFERENCES[name], "Li")
     assert error.value.kind == "NoParameters"
-
-
-def test_a_table_has_one_row_a_crystal_and_the_rest_as_failures():
-    crystals = [REFERENCES["ref-LiF"], COPPER, REFERENCES["ref-Li3P"], SULFIDE] * 20  # more than a group
-    crystals = [replace(crystal, material_id=f"{n}") for n, crystal in enumerate(crystals)]
-    counts: list[int] = []
-    with ThreadPoolExecutor(2) as executor:
-        table, failures = percolation_table(crystals, "Li", executor=executor, progress=counts.append)
-    assert sum(counts) == len(table) + len(failures) == 80
-    assert table.index.tolist() == [f"{n}" for n in range(80) if n % 4 in (0, 3)]
-    assert {failure.error for failure in failures} == {"NoMobileIon", "NoParameters"}
-    alone = compute_percolation(SULFIDE, "Li", COARSE).row()
-    for column in ("barrier_1d_ev", "barrier_3d_ev", "radius_1d_a", "radius_3d_a"):
-        assert table.loc["3", column] == alone[column]
-    assert percolation_table([], "Li")[0].empty
 
 
 @pytest.mark.parametrize(("lithium", "is_open"), [(0.6, True), (0.9, False), (0.1, False)])

@@ -38,6 +38,8 @@ class Column:
         Whether the table of a page shows it; all are on the card.
     hint
         Meaning, in a sentence.
+    high_is_good
+        Whether a ranking by it has the high values first.
     """
 
     key: str
@@ -47,6 +49,7 @@ class Column:
     kind: Kind = "number"
     shown: bool = True
     hint: str = ""
+    high_is_good: bool = False
 
 
 _REGISTRY: dict[str, Column] = {}
@@ -225,7 +228,7 @@ register(
     Column("in_domain", "known kind", kind="flag", hint="Whether the model has learned from compounds like it."),
     # stability and gap, from a table of properties
     Column("e_hull_ev", "e_hull", "eV/atom", 3, hint="Energy above the convex hull: 0 is stable."),
-    Column("band_gap_ev", "gap", "eV", 2, hint="Electronic band gap."),
+    Column("band_gap_ev", "gap", "eV", 2, hint="Electronic band gap.", high_is_good=True),
     # tiers share these
     Column("method", "method", kind="choice", hint="Method of the calculation."),
     Column("engine", "engine", kind="choice", hint="Source of energies and forces."),
@@ -242,7 +245,13 @@ register(
     Column("mean_Row", "mean row", digits=2, hint="Mean row of the elements in the periodic table."),
     Column("tolerance_factor", "tolerance", digits=3, hint="Goldschmidt's tolerance factor of a perovskite."),
     Column("charge_balanced", "charges", kind="flag", hint="Whether the charges add up to zero."),
-    Column("plausibility", "plausibility", digits=-2, hint="Charges, radii and known substitutions; 1 is best."),
+    Column(
+        "plausibility",
+        "plausibility",
+        digits=-2,
+        hint="Charges, radii and known substitutions; 1 is best.",
+        high_is_good=True,
+    ),
     Column("score_mev", "score", "meV", 1, hint="Upper end of the interval, plus 5 meV a power of ten less plausible."),
     Column("barrier_dimensions", "in", "D", 0, hint="Dimensions of the paths with the computed barrier."),
     # cutoffs

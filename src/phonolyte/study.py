@@ -211,7 +211,7 @@ def _read_follow(table: dict[str, Any], screen: ScreenSettings) -> tuple[FollowS
     """Settings of ``[follow]``: its own, ``TIER_top``, the limits of tiers, and a table ``[follow.TIER]`` of each."""
     own = {setting.name for setting in settings_of(FollowSettings)}
     follow = resolve(FollowSettings, table={k: v for k, v in table.items() if k in own}, where="follow")
-    shared = asdict(screen)
+    shared = {name: value for name, value in asdict(screen.criteria).items() if value is not None}
     plans, known = [], own | set(TIERS)
     for name in follow.tiers:
         tier = find_tier(name)

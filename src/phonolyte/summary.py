@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -53,45 +54,48 @@ def funnel_table(result: Screening) -> Table:
 
 
 def candidates_table(result: Screening) -> Table:
-    """The first candidates of each ion with their band center, its 90 % interval and what else is known."""
+    """The first candidates of each ion with what ranks them and what else is known."""
     passed = result.table[result.table["passes"].astype(bool)]
     ions = passed["ion"].nunique()
     shown = passed.groupby("ion", sort=False).head(max(SHOWN // ions, FEWEST_OF_ION))
     title = f"First {len(shown)} candidates" if ions < 2 else f"First candidates of each of {ions} mobile ions"
     table = _table(title, tight=True)
     if not shown["in_domain"].astype(bool).all():
-        table.caption = "* unlike the compounds that the model learned from"
-    table.add_column("rank", justify="right", no_wrap=True)
-    table.add_column("material", no_wrap=True, max_width=18)
-    table.add_column("formula", no_wrap=True, max_width=18)
+        table.caption = "* center unlike those that the model learned from"
+    keys = [key for key in OF_CANDIDATES if key in shown and shown[key].notna().any()]
+    columns = [replace(column(key), label=SHORT.get(key, column(key).label)) for key in keys]
+    rows = shown.to_dict("records")
+    cells = [[_cell(row[each.key], each) + _mark(row, each) for row in rows] for each in columns]
+    table.add_column("rank", justify="right", width=max(4, len(str(len(passed)))))
+    for name in ("material", "formula"):
+        table.add_column(name, overflow="ellipsis", max_width=16)  # names are cut, numbers are not
     if ions > 1:
-        table.add_column("ion", no_wrap=True)
-    table.add_column("family", no_wrap=True)
-    table.add_column("center", justify="right", no_wrap=True)
-    table.add_column("90 %", justify="right", no_wrap=True)
-    known = [(column, name) for column, name in (("e_hull_ev", "e_hull"), ("band_gap_ev", "gap"))
-             if shown[column].notna().any()]  # fmt: skip
-    for _, name in known:
-        table.add_column(name, justify="right", no_wrap=True)
-    units = [
-        *[""] * (5 if ions > 1 else 4),
-        "meV",
-        "meV",
-        *("eV/atom" if column == "e_hull_ev" else "eV" for column, _ in known),
-    ]
-    table.add_row(*units, style="dim")
-    for row in shown.to_dict("records"):
-        table.add_row(
-            str(row["rank"]),
-            Text(str(row["material_id"])),
-            Text(str(row["formula"])),
-            *([str(row["ion"])] if ions > 1 else []),
-            str(row["family"]),
-            f"{row['band_center_mev']:.1f}" + (" " if row["in_domain"] else "*"),
-            f"{row['lower_mev']:.0f} - {row['upper_mev']:.0f}",
-            *("-" if row[column] != row[column] else f"{row[column]:.2f}" for column, _ in known),
-        )
+        table.add_column("ion", width=3)
+    for each, own in zip(columns, cells, strict=True):
+        table.add_column(each.label, justify="right", width=max(map(len, (each.label, each.unit, *own))))
+    table.add_row(*[""] * (4 if ions > 1 else 3), *(each.unit for each in columns), style="dim")
+    for row, *own in zip(rows, *cells, strict=True):
+        names = [Text(str(row[key])) for key in ("material_id", "formula", "ion")[: 3 if ions > 1 else 2]]
+        table.add_row(str(row["rank"]), *names, *own)
     return table
+
+
+def _mark(row: Mapping[Any, Any], column: Column) -> str:
+    """A star behind a center outside of the domain of the model."""
+    return "" if column.key != "band_center_mev" else " " if row["in_domain"] else "*"
+
+
+OF_CANDIDATES = (
+    "score", "p_conductor", "sigma_predicted_s_cm", "measured_sigma_s_cm", "barrier_3d_ev", "band_center_mev",
+    "e_hull_ev", "band_gap_ev",
+)  # fmt: skip
+"""Columns of candidates in a terminal."""
+
+SHORT = {
+    "p_conductor": "P", "sigma_predicted_s_cm": "σ", "measured_sigma_s_cm": "measured", "barrier_3d_ev": "3D",
+    "band_gap_ev": "gap",
+}  # fmt: skip
+"""Headings of columns in a narrow table."""
 
 
 def orderings_table(table: pd.DataFrame) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 
@@ -32,6 +33,16 @@ ANIONS = {
     "Sb": (-3, 2.20), "Bi": (-3, 2.30), "C": (-4, 1.60), "Si": (-4, 2.10), "Ge": (-4, 2.10), "Sn": (-4, 2.25),
 }  # fmt: skip
 """Charge and radius (angstrom): Shannon's, and for the anions he has none of those that give known bond lengths."""
+
+SIMPLE_ANIONS = ("O", "S", "Se", "Te", "F", "Cl", "Br", "I", "N")
+"""Elements that are anions in nearly all of their compounds with metals."""
+
+
+def simple_anions(symbols: Collection[str]) -> frozenset[str]:
+    """The anions among the elements of a compound; without any of :data:`SIMPLE_ANIONS` the most electronegative."""
+    present = frozenset(symbols) & set(SIMPLE_ANIONS)
+    return present or frozenset({max(sorted(symbols), key=electronegativity)})
+
 
 CATIONS = (
     "Li+1 Na+1 K+1 Rb+1 Cs+1 Cu+1 Ag+1 Tl+1 Au+1 Be+2 Mg+2 Ca+2 Sr+2 Ba+2 Zn+2 Cd+2 Hg+2 Sn+2 Pb+2 Ge+2 Pd+2 Pt+2 "

@@ -1,8 +1,7 @@
 """Percolation of the mobile ion through its bond-valence site energies."""
 
 from phonolyte.percolation.calculation import PercolationCalculation, PercolationLimits
-from phonolyte.percolation.site_energies import Percolation, PercolationSettings, compute_percolation
-from phonolyte.percolation.table import COARSE, percolation_table
+from phonolyte.percolation.site_energies import COARSE, Percolation, PercolationSettings, compute_percolation
 
 __all__ = [
     "COARSE",
@@ -11,5 +10,4 @@ __all__ = [
     "PercolationLimits",
     "PercolationSettings",
     "compute_percolation",
-    "percolation_table",
 ]

@@ -67,6 +67,10 @@ class PercolationSettings:
                 raise SettingsError(f"{name} is {value}", fix="Give a positive number.")
 
 
+COARSE = PercolationSettings(resolution_a=0.3, cutoff_a=8.0)
+"""Grid for screens: a quarter of the time, barriers within 0.02 eV (median) and 0.09 eV (95 %) of the default's."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Percolation:
     """What bond-valence site energies say of the paths of an ion.

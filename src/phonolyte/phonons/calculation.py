@@ -43,12 +43,12 @@ class PhononLimits:
     Attributes
     ----------
     max_center_mev
-        Highest band center, calibrated where it can be, of a candidate that goes on, meV.
+        Highest band center, calibrated where it can be, of a candidate that goes on, meV; None for any.
     stable
         Whether dynamically unstable crystals go no further. Ordered models of disordered conductors are often unstable.
     """
 
-    max_center_mev: Annotated[float, "Highest computed band center of a candidate that goes on, meV."] = 40.0
+    max_center_mev: Annotated[float | None, "Highest computed band center of a candidate that goes on, meV."] = None
     stable: Annotated[bool, "Whether unstable crystals go no further."] = False
 
 
@@ -207,7 +207,7 @@ class PhononCalculation(Calculation):
         """Reject what is not soft, and what is unstable where that is required."""
         calibrated = row["calibrated_mev"]
         center = float(row["band_center_mev"] if pd.isna(calibrated) else calibrated)
-        if center > limits.max_center_mev:
+        if limits.max_center_mev is not None and center > limits.max_center_mev:
             return f"a band center of {center:.1f} meV"
         if limits.stable and not row["stable"]:
             return f"unstable, a mode at {row['lowest_mode_mev']:.1f} meV"
@@ -215,8 +215,10 @@ class PhononCalculation(Calculation):
 
     @property
     def criterion(self) -> str:
-        """The highest center."""
-        return f"a center of at most {self.limits.max_center_mev:g} meV{', stable' if self.limits.stable else ''}"
+        """The highest center, and stability."""
+        highest = self.limits.max_center_mev
+        wanted = ["any center" if highest is None else f"a center of at most {highest:g} meV"]
+        return ", ".join([*wanted, *(["stable"] if self.limits.stable else [])])
 
     @classmethod
     def headline(cls, table: pd.DataFrame) -> str:

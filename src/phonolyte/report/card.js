@@ -1,6 +1,6 @@
 // The card of one material: prediction, crystal, what it was learned from, what was computed, how sure, what next.
 
-const NOT_FACTS = new Set(["material_id", "formula", "rank", "band_center_mev", "lower_mev", "upper_mev", "passes", "reason", "rejected_by", "in_domain", "level", "sure", "mobile_ion", "steps"]);
+const NOT_FACTS = new Set(["p_conductor", "sigma_predicted_s_cm", "sigma_lower_s_cm", "sigma_upper_s_cm", "measured_sigma_s_cm", "measured_at_most", "measured_doi", "sigma_basis", "material_id", "formula", "rank", "band_center_mev", "lower_mev", "upper_mev", "passes", "reason", "rejected_by", "in_domain", "level", "sure", "mobile_ion", "steps"]);
 
 class Card {
   constructor(table, { crystals, orderings, closed, step }) {
@@ -42,7 +42,7 @@ class Card {
 
   parts(row) {
     const { table } = this;
-    return [this.head(row), this.prediction(row), this.crystalBox(row), this.sure(row), this.nearest(row), ...this.computed(row), this.facts(row), this.next(row), ...this.images(row)];
+    return [this.head(row), this.conductivity(row), this.prediction(row), this.crystalBox(row), this.sure(row), this.nearest(row), ...this.computed(row), this.facts(row), this.next(row), ...this.images(row)];
   }
 
   head(row) {
@@ -57,6 +57,17 @@ class Card {
       el("button", { class: "plain", type: "button", id: "close", "aria-label": "Close the card", title: "Close (Escape)", on: { click: () => this.close() } }, "✕"));
   }
 
+  /** The predicted conductivity, with what was measured, where there is one. */
+  conductivity(row) {
+    const { table } = this;
+    if (Number.isNaN(table.number("p_conductor", row))) return null;
+    const text = (key) => table.text(key, row), measured = text("measured_sigma_s_cm"), doi = text("measured_doi");
+    return el("div", {},
+      el("div", { class: "big" }, el("b", {}, `${text("sigma_predicted_s_cm")} S/cm`), `predicted, ${text("sigma_lower_s_cm")} to ${text("sigma_upper_s_cm")} nine times out of ten`),
+      el("p", {}, el("b", {}, text("p_conductor")), " is the probability of 1e-4 S/cm or more at room temperature."),
+      measured === "–" ? null : el("p", {}, "Measured: ", el("b", {}, `${table.flag("measured_at_most", row) === 1 ? "at most " : ""}${measured} S/cm`), ", ", el("a", { href: `https://doi.org/${encodeURI(doi)}`, rel: "noopener" }, doi)));
+  }
+
   prediction(row) {
     const { table } = this;
     const center = table.number("band_center_mev", row);
@@ -64,7 +75,7 @@ class Card {
     const has = table.has("lower_mev"), level = table.has("level") ? table.text("level", row) : "";
     const [low, high] = has ? [table.number("lower_mev", row), table.number("upper_mev", row)] : [NaN, NaN];
     return el("div", {},
-      el("div", { class: "big" }, el("b", {}, `${center.toFixed(1)} meV`), has ? `${low.toFixed(1)} to ${high.toFixed(1)}, nine times out of ten` : table.header.center),
+      el("div", { class: "big" }, el("b", {}, `${center.toFixed(1)} meV`), has ? `band center, ${low.toFixed(1)} to ${high.toFixed(1)} nine times out of ten` : table.header.center),
       has ? this.interval(center, low, high) : null,
       level ? el("p", {}, el("span", { class: `chip ${level}` }, `confidence ${level}`)) : null);
   }

@@ -9,15 +9,19 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.arrays import Flags
+from phonolyte.settings import settings_of
 from phonolyte.tiers import find_tier
 
 
-def add_evidence(table: pd.DataFrame, computed: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def add_evidence(
+    table: pd.DataFrame, computed: Mapping[str, pd.DataFrame], criteria: Mapping[str, Any]
+) -> pd.DataFrame:
     """Judge the candidates of a screen by what was computed of them.
 
-    A candidate that a tier rules out, by the limits that a study has unless its file says others, is one no longer, and
-    the reason names the tier. Of the others, within a mobile ion, those with imaginary modes come last, those that more
-    tiers have confirmed first, and then those with the lower center, computed where there is one.
+    A candidate that a tier rules out, by the criteria of the screen and else by the limits that a study has unless its
+    file says others, is one no longer, and the reason names the tier. Of the others, within a mobile ion, those with
+    imaginary modes come last, and those that more tiers have confirmed first. Then they keep their order by
+    probability; a screen without one orders by center, the computed one where there is one.
 
     Parameters
     ----------
@@ -25,6 +29,8 @@ def add_evidence(table: pd.DataFrame, computed: Mapping[str, pd.DataFrame]) -> p
         Ranked table of a screen.
     computed
         Tables of tiers by their names, indexed by `material_id`.
+    criteria
+        Criteria of the screen by name.
 
     Returns
     -------
@@ -32,7 +38,7 @@ def add_evidence(table: pd.DataFrame, computed: Mapping[str, pd.DataFrame]) -> p
         The table in its new order, with ``computed_mev`` and ``confirmed`` (tiers that confirm a candidate).
     """
     ids = table["material_id"].astype(str)
-    verdicts = {name: _verdicts(name, results, ids) for name, results in computed.items()}
+    verdicts = {name: _verdicts(name, results, ids, criteria) for name, results in computed.items()}
     if not any(verdicts.values()):
         return table
     table = table.assign(computed_mev=ids.map(_centers(computed)).to_numpy(float))
@@ -51,26 +57,30 @@ def add_evidence(table: pd.DataFrame, computed: Mapping[str, pd.DataFrame]) -> p
 
 def _ordered(table: pd.DataFrame, unstable: Flags) -> pd.DataFrame:
     ions = {ion: place for place, ion in enumerate(dict.fromkeys(table["ion"]))} if "ion" in table else {}
+    has_probability = "p_conductor" in table and table["p_conductor"].notna().any()
     keys = pd.DataFrame(
         {
             "out": ~table["passes"].astype(bool),
             "ion": table["ion"].map(ions) if ions else 0,
             "unstable": unstable,
             "confirmed": -table["confirmed"].map(lambda names: len(names.split(", ")) if names else 0),
-            "center": table["computed_mev"].fillna(table["band_center_mev"]),
+            "rest": range(len(table)) if has_probability else table["computed_mev"].fillna(table["band_center_mev"]),
         },
         index=table.index,
     )
-    order = keys.sort_values(["out", "ion", "unstable", "confirmed", "center"], kind="stable").index
+    order = keys.sort_values(["out", "ion", "unstable", "confirmed", "rest"], kind="stable").index
     table = table.loc[order].reset_index(drop=True)
     table["rank"] = pd.Series(np.arange(1, len(table) + 1), dtype="Int64").where(table["passes"].astype(bool))
     return table
 
 
-def _verdicts(tier: str, results: pd.DataFrame, ids: pd.Series) -> dict[str, str]:
+def _verdicts(tier: str, results: pd.DataFrame, ids: pd.Series, criteria: Mapping[str, Any]) -> dict[str, str]:
     """Why each material is ruled out by a tier; empty where it is not."""
     kind = find_tier(tier)
-    limits: Any = kind.limits_kind() if kind.limits_kind else None
+    limits: Any = None
+    if kind.limits_kind:
+        names = {setting.name for setting in settings_of(kind.limits_kind)}
+        limits = kind.limits_kind(**{name: value for name, value in criteria.items() if name in names})
     shared = results[results.index.astype(str).isin(set(ids))]
     rows = shared.to_dict("records")
     return {

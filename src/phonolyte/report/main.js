@@ -20,6 +20,7 @@ function best(table, open) {
   if (!rows.length) return;
   const value = (row) => {
     const low = table.number("lower_mev", row), center = table.text("band_center_mev", row);
+    if (!Number.isNaN(table.number("p_conductor", row))) return [el("b", {}, `${table.text("sigma_predicted_s_cm", row)}`), ` S/cm, P ${table.text("p_conductor", row)}`];
     if (table.header.best_by) return [el("b", {}, `${table.text(table.header.best_by, row)} `), table.of.get(table.header.best_by).unit];
     if (!Number.isNaN(table.number("barrier_ev", row))) return [el("b", {}, center), ` meV, barrier ${table.text("barrier_ev", row)} eV`];
     return [el("b", {}, center), Number.isNaN(low) ? " meV" : ` meV, ${Math.round(low)} to ${Math.round(table.number("upper_mev", row))}`];

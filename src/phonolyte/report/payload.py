@@ -32,7 +32,7 @@ NOUNS = {
 HEADINGS = {"best": "The best, prototype by prototype", "known": "Known and predicted"}
 
 AXES = {
-    "ranked": (("band_center_mev",), ("e_hull_ev", "band_gap_ev", "volume_per_atom_a3")),
+    "ranked": (("barrier_3d_ev", "band_center_mev"), ("p_conductor", "e_hull_ev", "band_gap_ev", "volume_per_atom_a3")),
     "best": (("mean_Row",), ("band_center_mev",)),
     "known": (("band_center_mev",), ("predicted_mev",)),
     "spectra": (("temperature_k",), ("sigma_s_cm", "resistance_ohm")),
@@ -140,7 +140,7 @@ def _toggles(contents: Contents) -> list[list[Any]]:
 
 def _views(contents: Contents) -> dict[str, list[float]]:
     """Where the scatter looks at first: what matters, without the far tails; a double click shows all."""
-    views = {}
+    views = {"barrier_3d_ev": [0.0, 2.0], "p_conductor": [0.0, 1.0]} if contents.kind == "ranked" else {}
     limits = contents.limits
     if contents.kind == "ranked" and "band_center_mev" in limits:
         views["band_center_mev"] = [0.0, max(2.5 * limits["band_center_mev"], 10.0)]

@@ -22,10 +22,13 @@ from phonolyte.errors import Failure, TableError
 from phonolyte.models import BandCenterModel
 from phonolyte.models.nearest import Learned
 from phonolyte.runs.executors import map_unordered
+from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
+from phonolyte.screen.conduction import COLUMNS, Which, add_conduction, conduction_notes
 from phonolyte.screen.criteria import UNKNOWN, Criteria, Step, apply_criteria, mobile_ions
 from phonolyte.screen.describe import CRYSTAL, ORDERED, Models, ModelSource, Part, describe_batch, symbols_of
 from phonolyte.screen.properties import PROPERTY_COLUMNS, notes_on_join, with_properties
+from phonolyte.screen.ranking import SCORE, Ranking
 from phonolyte.screen.repeats import find_repeats
 from phonolyte.structures.batches import Batch, plan_batches
 from phonolyte.structures.reading import Reading, Skipped, notes_on_skipped, renamed_note, unique_names
@@ -101,11 +104,13 @@ def rank_crystals(
     *,
     models: Models | ModelSource | None = None,
     criteria: Criteria | None = None,
+    ranking: Ranking | None = None,
+    percolation: Which = "none",
     properties: pd.DataFrame | None = None,
     parts: Path | None = None,
     executor: Executor | None = None,
     threads: Executor | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: OpenBar = no_bar,
 ) -> Screening:
     """Rank crystals as candidates for solid electrolytes.
 
@@ -117,6 +122,10 @@ def rank_crystals(
         Models; default: the embedded one.
     criteria
         What a candidate must be; default: as the study, plus a band gap.
+    ranking
+        What orders the candidates of one ion; default: the band center.
+    percolation
+        Crystals whose percolation and conductivity are added: the candidates, all, or none.
     properties
         Table indexed by `material_id`; columns ``e_hull_ev`` (eV/atom) and ``band_gap_ev`` (eV) serve criteria.
     parts
@@ -126,12 +135,14 @@ def rank_crystals(
     threads
         Executor of threads that map over the crystals of a batch, where this process does the work.
     progress
-        Called with the number of crystals done since the last call.
+        Opens a bar.
 
     Raises
     ------
     TableError
         When `properties` know none of the crystals.
+    SettingsError
+        For a ranking by a column that the table does not have.
     EngineError
         When the executor is lost.
     """
@@ -139,10 +150,21 @@ def rank_crystals(
     criteria = criteria or Criteria()
     models = replace(models or ModelSource(), mobile=criteria.ion or "any")
     scratch = nullcontext(parts) if parts is not None or executor is None else TemporaryDirectory()
-    with scratch as folder:
-        described = _describe(batches, models, Path(folder) if folder else None, executor, threads, progress)
-        reading_notes = inputs.notes if isinstance(inputs, Reading) else []
-        return _rank(described, criteria, properties, reading_notes, executor, in_memory=parts is None)
+    with scratch as name:
+        folder = Path(name) if name else None
+        with progress("Screening", sum(batch.size for batch in batches)) as advance:
+            described = _describe(batches, models, folder, executor, threads, advance)
+        table, funnel, failures, notes = _judge(described, criteria, properties, executor)
+        if percolation != "none":
+            wanted = table["passes"].to_numpy(bool) | (percolation == "all")
+            table = add_conduction(table, described, wanted, folder=folder, executor=executor, progress=progress)
+            notes += conduction_notes(table)
+        table = _ordered(table, ranking or Ranking("band_center_mev"))
+        if parts is None and described and described[0].path is not None:  # the folder goes
+            described = [replace(part, path=None, table=part.load()) for part in described]
+        notes = [*(inputs.notes if isinstance(inputs, Reading) else ()), *notes]
+        skipped = [file for part in described for file in part.skipped]
+        return Screening(table, funnel, failures, notes, described, skipped)
 
 
 def _describe(
@@ -165,10 +187,10 @@ def _describe(
     return [found[number] for number in range(len(batches))]
 
 
-def _rank(
-    parts: list[Part], criteria: Criteria, properties: pd.DataFrame | None, notes: Sequence[str],
-    executor: Executor | None, *, in_memory: bool,
-) -> Screening:  # fmt: skip
+def _judge(
+    parts: list[Part], criteria: Criteria, properties: pd.DataFrame | None, executor: Executor | None
+) -> tuple[pd.DataFrame, list[Step], list[Failure], list[str]]:
+    """Table in the order of the input with what the criteria say, the funnel, failures, and notes."""
     table = pd.concat([part.load(KEPT).to_pandas() for part in parts], ignore_index=True) if parts else _empty()
     names, renamed = unique_names(table["material_id"].astype(str))
     table["material_id"] = names
@@ -176,6 +198,7 @@ def _rank(
     table["duplicate_of"] = find_repeats(table, parts, executor)
     table = with_properties(table, properties)
     table, funnel = apply_criteria(table, criteria)
+    table["ion"], table["order"] = mobile_ions(table, criteria.ion)
     n_read, n_bad = len(table), sum(part.n_unreadable for part in parts)
     n_failed = len(failures) - n_bad
     first = [
@@ -183,18 +206,24 @@ def _rank(
         Step("readable", "the structure can be read", True, n_bad, 0, n_read),
         Step("features", "features can be computed", True, n_failed, 0, n_read - n_failed),
     ]
-    table["ion"], order = mobile_ions(table, criteria.ion)
-    table = table.assign(order=order).sort_values(
-        ["passes", "order", "band_center_mev"], ascending=[False, True, True], kind="stable"
-    )  # candidates of one ion stand together: a soft K halide says nothing about a Li sulfide
-    ranks = pd.Series(range(1, len(table) + 1), index=table.index, dtype="Int64").where(table["passes"])
-    table.insert(0, "rank", ranks)
     skipped = [file for part in parts for file in part.skipped]
     renamed_notes = [renamed_note(renamed)] if renamed else []
-    all_notes = [*notes, *renamed_notes, *notes_on_skipped(skipped), *notes_on_join(names, properties)]
-    if in_memory and parts and parts[0].path is not None:  # the folder goes
-        parts = [replace(part, path=None, table=part.load()) for part in parts]
-    return Screening(table, [*first, *funnel], failures, all_notes, parts, skipped)
+    notes = [*renamed_notes, *notes_on_skipped(skipped), *notes_on_join(names, properties)]
+    return table, [*first, *funnel], failures, notes
+
+
+def _ordered(table: pd.DataFrame, ranking: Ranking) -> pd.DataFrame:
+    """The table in the order of a ranking, with the rank of the candidates.
+
+    Candidates of one ion stand together: a soft K halide says nothing about a Li sulfide.
+    """
+    if ranking.weights:
+        candidates = table[table["passes"].astype(bool)]
+        table = table.assign(**{SCORE: pd.Series(ranking.score(candidates), index=candidates.index)})
+    table = table.iloc[ranking.places(table, (~table["passes"].to_numpy(bool), table["order"].to_numpy()))]
+    ranks = pd.Series(range(1, len(table) + 1), index=table.index, dtype="Int64").where(table["passes"])
+    table.insert(0, "rank", ranks)
+    return table
 
 
 def _empty() -> pd.DataFrame:
@@ -206,7 +235,8 @@ def write_screening(screening: Screening, criteria: Criteria, run: Run, learned:
 
     Where there are disordered crystals, ``orderings.parquet`` has their ordered representatives.
     """
-    run.write_table("ranked.parquet", screening.table[list(TABLE)], csv=True, float_format="%.6g")
+    columns = [name for name in (*TABLE[:4], SCORE, *COLUMNS, *TABLE[4:]) if name in screening.table]
+    run.write_table("ranked.parquet", screening.table[columns], csv=True, float_format="%.6g")
     run.write_json("funnel.json", funnel_record(screening, criteria))
     names = screening.table["material_id"].sort_index().tolist()
     _write_crystals(screening.parts, names, run, disordered=bool(screening.table["disordered"].any()))
@@ -226,7 +256,8 @@ class FunnelRecord:
     failures: int
     out_of_domain_candidates: int
     caveat: str = (
-        "The band center is a proxy: within a family a soft lattice goes with mobile ions; it is not a conductivity."
+        "Nothing here is a measurement but what is called so: probabilities were tested on relatives of measured "
+        "compounds, and percolation and the band center are hints."
     )
 
 

@@ -20,7 +20,6 @@ from phonolyte.screen.criteria import Criteria
 from phonolyte.screen.describe import CRYSTAL, Models, ModelSource, Part, positions_of
 from phonolyte.screen.funnel import PARTS, Screening, rank_crystals, write_screening
 from phonolyte.screen.settings import ScreenSettings
-from phonolyte.structures.batches import plan_batches
 from phonolyte.structures.crystal_table import records_of
 from phonolyte.structures.symmetry import crystal_system
 
@@ -62,12 +61,10 @@ def run_screen(
         Opens a bar.
     """
     settings, models = settings or ScreenSettings(), models or ModelSource()
-    total = sum(batch.size for batch in plan_batches(inputs))
-    with progress("Screening", total) as advance:
-        screening = rank_crystals(
-            inputs, models=models, criteria=settings.criteria, properties=properties, parts=run.path(PARTS),
-            executor=executor, threads=threads, progress=advance,
-        )  # fmt: skip
+    screening = rank_crystals(
+        inputs, models=models, criteria=settings.criteria, ranking=settings.ranking, percolation=settings.percolation,
+        properties=properties, parts=run.path(PARTS), executor=executor, threads=threads, progress=progress,
+    )  # fmt: skip
     run.add_failures(screening.failures)
     run.add_skipped(screening.skipped)
     for note in screening.notes:

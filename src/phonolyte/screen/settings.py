@@ -3,18 +3,49 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from phonolyte.errors import SettingsError
 from phonolyte.screen.criteria import CRITERIA, Criteria
+from phonolyte.screen.ranking import Ranking
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a screen requires and ranks by, unless it is given.
+
+    Attributes
+    ----------
+    max_center_mev, max_e_hull_ev, min_gap_ev
+        As :class:`Criteria` has them.
+    no_likely_metal
+        Whether intermetallic compounds without a known gap are ruled out.
+    rank_by
+        Column that orders the candidates.
+    """
+
+    max_center_mev: float | None
+    max_e_hull_ev: float
+    min_gap_ev: float | None
+    no_likely_metal: bool
+    rank_by: str
+
+
+RECIPES = {
+    "conductors": Recipe(None, 0.05, 1.0, True, "p_conductor"),
+    "study": Recipe(40.0, 0.05, None, False, "band_center_mev"),
+}
+"""Recipes by name: stable insulators by the probability that they conduct, and the funnel of the founding study."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScreenSettings:
-    """Criteria of a screen.
+    """Criteria of a screen, and what it ranks by.
 
     Attributes
     ----------
+    recipe
+        ``conductors``, or ``study``: defaults of the rest.
     ion
         Mobile ion, an element symbol, or ``any``.
     max_center_mev
@@ -25,13 +56,31 @@ class ScreenSettings:
         Smallest band gap, eV.
     without
         Names of criteria that are left out.
+    percolation
+        Crystals whose percolation is computed: ``candidates``, ``all`` or ``none``.
+    rank_by
+        Column that orders the candidates, the good values first.
+    weights
+        Columns and weights, whose weighted sum of ranks orders the candidates instead.
     """
 
+    recipe: Annotated[
+        Literal["conductors", "study"],
+        "conductors: stable insulators, by the probability that they conduct; study: the founding study's funnel, "
+        "soft crystals by band center.",
+    ] = "conductors"
     ion: Annotated[str, "Mobile ion: Li, Na, K, Mg, Ca, Zn, Ag, ... or any."] = "any"
-    max_center_mev: Annotated[float, "Largest band center, meV."] = 40.0
-    max_e_hull_ev: Annotated[float, "Largest energy above the hull, eV/atom."] = 0.05
-    min_gap_ev: Annotated[float, "Smallest band gap, eV."] = 1.0
+    max_center_mev: Annotated[float | None, "Largest band center, meV. Default: 40 in the study's recipe."] = None
+    max_e_hull_ev: Annotated[float | None, "Largest energy above the hull, eV/atom. Default: 0.05."] = None
+    min_gap_ev: Annotated[float | None, "Smallest band gap, eV. Default: 1, but in the study's recipe."] = None
     without: Annotated[tuple[str, ...], f"Criterion to leave out: {', '.join(CRITERIA)}."] = ()
+    percolation: Annotated[
+        Literal["candidates", "all", "none"], "Crystals whose percolation is computed (30 ms each)."
+    ] = "candidates"
+    rank_by: Annotated[str, "Column that orders the candidates. Default: p_conductor; study: band_center_mev."] = ""
+    weights: Annotated[
+        tuple[tuple[str, float], ...], "Weight of a column: candidates are ordered by the weighted sum of ranks."
+    ] = ()
 
     @property
     def criteria(self) -> Criteria:
@@ -47,12 +96,28 @@ class ScreenSettings:
             raise SettingsError(
                 f"there is no criterion {sorted(unknown)[0]!r}", fix=f"Choose among {', '.join(CRITERIA)}."
             )
+        own = RECIPES[self.recipe]
+
+        def bound(name: str, given: float | None, default: float | None) -> float | None:
+            return None if name in self.without else default if given is None else given
+
         return Criteria(
             ion=None if "ion" in self.without else self.ion,
-            max_center_mev=None if "band_center" in self.without else self.max_center_mev,
-            max_e_hull_ev=None if "e_hull" in self.without else self.max_e_hull_ev,
-            min_gap_ev=None if "band_gap" in self.without else self.min_gap_ev,
-            no_likely_metal="likely_metal" not in self.without,
+            max_center_mev=bound("band_center", self.max_center_mev, own.max_center_mev),
+            max_e_hull_ev=bound("e_hull", self.max_e_hull_ev, own.max_e_hull_ev),
+            min_gap_ev=bound("band_gap", self.min_gap_ev, own.min_gap_ev),
+            no_likely_metal=own.no_likely_metal and "likely_metal" not in self.without,
             no_radioactive="stable_elements" not in self.without,
             unique="unique" not in self.without,
         )
+
+    @property
+    def ranking(self) -> Ranking:
+        """What orders the candidates.
+
+        Raises
+        ------
+        SettingsError
+            For a column that is not a number.
+        """
+        return Ranking(self.rank_by or RECIPES[self.recipe].rank_by, self.weights)

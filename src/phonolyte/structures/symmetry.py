@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
+
+from phonolyte.arrays import Floats, Ints
+from phonolyte.chemistry.ions import simple_anions
 from phonolyte.structures.crystal import Crystal
 from phonolyte.structures.sites import sites_of
 
@@ -20,13 +24,13 @@ def crystal_system(crystal: Crystal) -> str:
 
     That of a disordered crystal is the one of its average structure: sites with the same occupancies are equal.
     """
-    import spglib
+    number = crystal_group(crystal)
+    return system_of(number) if number else "unknown"
 
-    try:
-        found = spglib.get_symmetry_dataset(sites_of(crystal).spglib_cell, symprec=TOLERANCE_A)
-    except Exception:  # newer versions raise an error of their own where older ones give None
-        found = None
-    return system_of(found.number) if found else "unknown"
+
+def crystal_group(crystal: Crystal, *, tolerance_a: float = TOLERANCE_A) -> int:
+    """Space group by its number; 0 where spglib finds none. Of a disordered crystal that of its average structure."""
+    return _group(sites_of(crystal).spglib_cell, tolerance_a)
 
 
 def primitive_crystal(crystal: Crystal) -> Crystal:
@@ -44,6 +48,38 @@ def primitive_crystal(crystal: Crystal) -> Crystal:
         crystal.material_id, cell.lattice, symbols, cell.positions[list(places)], occupancies=occupancies,
         properties=crystal.properties, source=crystal.source, oxidation_states=crystal.oxidation_states,
     )  # fmt: skip
+
+
+def framework_group(crystal: Crystal, ion: str, *, tolerance_a: float) -> int:
+    """Space group, by its number, of the average framework around a mobile ion; 0 where spglib finds none.
+
+    Sites that hold the ion alone are left out, and the others are anions or not. An ordered model of a disordered
+    crystal, whose atoms are near where the average structure has them, has the group of that structure.
+
+    Parameters
+    ----------
+    crystal
+        Ordered or disordered.
+    ion
+        Symbol of the mobile ion.
+    tolerance_a
+        Distance within which atoms are where symmetry has them, angstrom.
+    """
+    sites = sites_of(crystal)
+    anions = simple_anions(crystal.symbols)
+    kept = [place for place, share in enumerate(sites.shares) if set(share) - {ion}]
+    kinds = [1 + (2 * sum(sites.shares[i].get(a, 0.0) for a in anions) > sum(sites.shares[i].values())) for i in kept]
+    return _group((sites.lattice, sites.positions[kept], np.array(kinds)), tolerance_a)
+
+
+def _group(cell: tuple[Floats, Floats, Ints], tolerance_a: float) -> int:
+    import spglib
+
+    try:
+        found = spglib.get_symmetry_dataset(cell, symprec=tolerance_a)
+    except Exception:  # newer versions raise an error of their own where older ones give None
+        found = None
+    return int(found.number) if found else 0
 
 
 def system_of(space_group: int) -> str:

@@ -1,0 +1,117 @@
+"""Make the table of measured conductivities, and fit the model of the conductivity that comes with the package.
+
+Usage: python scripts/measured.py OBELIX
+
+OBELIX is a folder with ``train.csv`` and ``train_cifs.tar.gz`` of OBELiX (F. Therrien et al., 10.1039/D5DD00441A, CC BY
+4.0). The table has what its rows and crystals say; the crystals themselves stay where they are.
+"""
+
+from __future__ import annotations
+
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from phonolyte.chemistry.formulas import composition_of
+from phonolyte.chemistry.ions import simple_anions
+from phonolyte.errors import PhonolyteError
+from phonolyte.features.conduction import open_share
+from phonolyte.measured import ION, folder, learning_columns
+from phonolyte.models.conductivity import ConductivityModel
+from phonolyte.percolation import COARSE, compute_percolation
+from phonolyte.structures import Crystal, read
+
+HEAD = """\
+# Lithium conductivities at room temperature: the training split of OBELiX, F. Therrien et al., Digital Discovery
+# (2025), https://doi.org/10.1039/D5DD00441A, CC BY 4.0. Changes: bounds have a column of their own, names of families
+# are made one and blanks filled from the nearest composition, volumes are an anion, and the barrier of percolation and
+# the share of partly empty lithium sites were computed from its crystals.
+"""
+
+FAMILIES = {
+    "argyrodite": "argyrodites", "cholorides": "halides", "chlorides": "halides", "fluorides": "halides",
+    "nitride": "nitrides", "boron nitride": "nitrides", "nitridosilicates": "nitrides", "LIPON": "nitrides",
+    "garnet-like": "garnet", "thio-phosphate": "thio-LISICON", "Chalcogenidotetrelates": "thio-LISICON",
+    "pyrophosphate": "phosphates", "diphosphate": "phosphates", "Tavorite": "phosphates",
+    "fluorophosphates": "phosphates", "layered": "sulfides",
+}  # fmt: skip
+"""Names of OBELiX that stand for one family."""
+
+
+def main() -> None:
+    source = Path(sys.argv[1])
+    rows = pd.read_csv(source / "train.csv")
+    with tempfile.TemporaryDirectory() as scratch:
+        with tarfile.open(source / "train_cifs.tar.gz") as archive:
+            archive.extractall(scratch, filter="data")
+        crystals = {Path(each.source).stem: each for each in read(scratch).crystals}
+    table = pd.DataFrame([_row(row, crystals.get(str(row["ID"]))) for row in rows.to_dict("records")])
+    table["family"] = _filled(table)
+    folder().mkdir(exist_ok=True)
+    with (folder() / "measured.csv").open("w", encoding="utf-8") as stream:
+        stream.write(HEAD)
+        table.to_csv(stream, index=False, float_format="%.6g")
+    print(table.describe().T.to_string())
+    model = ConductivityModel.fit(ION, **learning_columns(pd.read_csv(folder() / "measured.csv", comment="#")))
+    model.save(folder().parent / "conductivity_model")
+
+
+def _row(row: dict[str, object], crystal: Crystal | None) -> dict[str, object]:
+    formula, text = str(row["Reduced Composition"]).replace(" ", ""), str(row["Ionic conductivity (S cm-1)"])
+    whole = dict(composition_of(str(row["True Composition"])))
+    anions = simple_anions(composition_of(formula))
+    n_anions = sum(whole.get(symbol, 0.0) for symbol in anions)
+    volume = _volume_a3(row) / n_anions if n_anions else np.nan
+    if crystal is not None:  # some cells of the table have another number of formula units
+        volume = crystal.volume_a3 / sum(crystal.amounts.get(symbol, 0.0) for symbol in anions)
+    return {
+        "id": row["ID"],
+        "formula": formula,
+        "sigma_s_cm": float(text.strip().lstrip("<")),
+        "at_most": text.strip().startswith("<"),
+        "space_group": row["Space group #"],
+        "volume_per_anion_a3": volume,
+        "family": row["Family"],
+        "doi": row["DOI"],
+        "barrier_3d_ev": _barrier_ev(crystal),
+        "open_share": np.nan
+        if crystal is None or ION not in crystal.symbols
+        else np.nan_to_num(open_share(crystal, ION)),
+        "disordered": None if crystal is None else not crystal.is_ordered,
+    }
+
+
+def _barrier_ev(crystal: Crystal | None) -> float:
+    if crystal is None:
+        return np.nan
+    try:
+        return compute_percolation(crystal, ION, COARSE).barriers_ev[2]
+    except PhonolyteError as error:
+        print(crystal.material_id, crystal.formula, str(error)[:100])
+        return np.nan
+
+
+def _volume_a3(row: dict[str, object]) -> float:
+    from ase.geometry import cellpar_to_cell
+
+    return float(abs(np.linalg.det(cellpar_to_cell([row[name] for name in ("a", "b", "c", "alpha", "beta", "gamma")]))))
+
+
+def _filled(table: pd.DataFrame) -> list[str]:
+    """Families, blanks filled from the nearest composition that has one."""
+    from phonolyte.features.conduction import root_fractions
+
+    names = table["family"].str.strip().replace(FAMILIES)
+    roots = np.array([root_fractions(composition_of(formula)) for formula in table["formula"]])
+    known = np.flatnonzero(names.notna())
+    for row in np.flatnonzero(names.isna()):
+        names[row] = names[known[((roots[known] - roots[row]) ** 2).sum(axis=1).argmin()]]
+    return names.tolist()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
+
+from phonolyte import verbs
+from phonolyte.errors import ModelError, SettingsError
+from phonolyte.features.conduction import DESCRIPTORS, ionic_descriptors, open_share
+from phonolyte.measured import folder, learning_columns, measured
+from phonolyte.models.conductivity import PRIOR, ConductivityModel
+from phonolyte.references import ordered_model, reference_compound
+from phonolyte.runs.executors import ExecutorSettings
+from phonolyte.runs.settings import OutputSettings
+from phonolyte.screen import ScreenSettings, conduction
+from phonolyte.screen.conduction import BARRIERS, NO_DATA, PREDICTED
+from phonolyte.screen.ranking import Ranking
+from phonolyte.structures import Crystal
+from phonolyte.structures.symmetry import framework_group
+
+TABLES, HERE = OutputSettings(figures=False, report=False), ExecutorSettings(jobs=1)
+CORNERS = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+SALT = Crystal.of("salt", np.eye(3) * 5.64, ["Na"] * 4 + ["Cl"] * 4, [*CORNERS, *(CORNERS + 0.5)])
+PHOSPHIDE = Crystal.of("phosphide", np.eye(3) * 5.6, ["Li"] * 4 + ["P"] * 4, [*CORNERS, *(CORNERS + 0.5)])
+
+
+@pytest.fixture(scope="module")
+def columns() -> dict[str, object]:
+    return learning_columns(measured().table)
+
+
+def subset(columns: dict, rows: np.ndarray) -> dict:
+    numbers = {name: values[rows] for name, values in columns["numbers"].items()}
+    return {"numbers": numbers, **{name: values[rows] for name, values in columns.items() if name != "numbers"}}
+
+
+def predict(model: ConductivityModel, columns: dict):
+    return model.predict(columns["numbers"], columns["descriptors"], columns["roots"])
+
+
+def test_every_measurement_has_its_paper_and_its_license():
+    table = measured().table
+    assert len(table) == 478
+    assert table["doi"].notna().all()
+    assert table["family"].notna().all()
+    assert int(table["at_most"].sum()) == 29
+    assert "CC BY 4.0" in (folder() / "measured.csv").read_text()[:300]
+
+
+@pytest.mark.parametrize(
+    ("name", "sigma"),
+    [("ref-Li10GeP2S12", 1.2e-2), ("ref-Li6PS5Cl", 1.3e-3), ("ref-Li3N", 5.8e-4), ("ref-Li3PS4-Pmn2_1", 2.6e-7)],
+)
+def test_a_compound_that_was_measured_has_its_conductivity(name: str, sigma: float):
+    match = measured().match(reference_compound(name))
+    assert match is not None
+    assert match.sigma_s_cm == pytest.approx(sigma, rel=0.05)
+    assert match.doi.startswith("10.")
+
+
+def test_an_ordered_model_has_the_measurement_of_the_disordered_crystal():
+    match = measured().match(ordered_model("ref-Li10GeP2S12"))
+    assert match is not None
+    assert match.sigma_s_cm == pytest.approx(1.2e-2, rel=0.05)
+
+
+def test_tetragonal_and_cubic_llzo_are_two_compounds():
+    tetragonal = measured().match(ordered_model("ref-Li7La3Zr2O12"))
+    cubic = measured().match(reference_compound("ref-Li6.26Al0.24La3Zr2O12"))
+    assert tetragonal is not None
+    assert tetragonal.sigma_s_cm == pytest.approx(1.63e-6)
+    assert cubic is not None
+    assert cubic.sigma_s_cm == pytest.approx(3.1e-4, rel=0.05)
+
+
+def test_a_formula_alone_is_not_a_match():
+    lgps = reference_compound("ref-Li10GeP2S12")
+    wide = Crystal.of("wide", 1.1 * lgps.lattice, lgps.symbols, lgps.frac_coords, occupancies=lgps.occupancies)
+    assert measured().match(wide) is None  # a third more volume
+    heavier = [symbol.replace("Ge", "Pb") for symbol in lgps.symbols]
+    other = Crystal.of("other", lgps.lattice, heavier, lgps.frac_coords, occupancies=lgps.occupancies)
+    assert measured().match(other) is None
+    assert measured().match(SALT) is None
+
+
+def test_the_framework_of_an_ordered_model_has_the_group_of_the_average():
+    assert framework_group(reference_compound("ref-Li6PS5Cl"), "Li", tolerance_a=0.15) == 216
+    assert framework_group(ordered_model("ref-Li10GeP2S12"), "Li", tolerance_a=0.5) == 137
+
+
+def test_descriptors_are_those_of_the_ions():
+    crystal = reference_compound("ref-Li3PS4-Pmn2_1")
+    amounts = {symbol: float(n) for symbol, n in crystal.amounts.items()}
+    values = dict(zip(DESCRIPTORS, ionic_descriptors(amounts, crystal.volume_a3, "Li"), strict=True))
+    assert values["anion_radius_a"] == 1.84  # Shannon's S2-
+    assert values["anion_charge"] == 2.0
+    assert values["framework_charge"] == 5.0
+    assert values["framework_radius_a"] == 0.38  # P5+ with six neighbours
+    assert values["ions_per_anion"] == 0.75
+    assert values["packing"] == pytest.approx(4 / 3 * np.pi * 1.84**3 * amounts["S"] / crystal.volume_a3)
+    doubled = ionic_descriptors({symbol: 2 * n for symbol, n in amounts.items()}, 2 * crystal.volume_a3, "Li")
+    np.testing.assert_allclose(doubled, list(values.values()))
+
+
+def test_occupancies_count_where_they_were_refined():
+    assert open_share(reference_compound("ref-Li6PS5Cl"), "Li") == 1.0
+    assert np.isnan(open_share(ordered_model("ref-Li6PS5Cl"), "Li"))
+
+
+def test_the_embedded_model_is_that_of_the_table(columns: dict):
+    fitted, embedded = ConductivityModel.fit("Li", **columns), ConductivityModel.embedded()
+    for own, other in zip(predict(fitted, columns), predict(embedded, columns), strict=True):
+        np.testing.assert_allclose(own, other, atol=1e-6)
+
+
+def test_left_out_sets_of_elements_are_predicted_as_stated(columns: dict):
+    n, groups = len(columns["log_sigma"]), columns["groups"]
+    found = np.empty((3, n))
+    for train, test in GroupKFold(10, shuffle=True, random_state=0).split(np.arange(n), groups=groups):
+        model = ConductivityModel.fit("Li", **subset(columns, train))
+        predicted = predict(model, subset(columns, test))
+        found[:, test] = predicted.log_sigma, predicted.p_conductor, (predicted.lower + predicted.upper) / 2
+    assert spearmanr(found[0], columns["log_sigma"])[0] > 0.78
+    assert roc_auc_score(columns["log_sigma"] >= -4, found[1]) > 0.88
+
+
+def test_a_lower_barrier_never_makes_a_worse_conductor(columns: dict):
+    rows = np.arange(0, 478, 25)
+    some, model = subset(columns, rows), ConductivityModel.embedded()
+    easier = {**some, "numbers": {**some["numbers"], "barrier_3d_ev": some["numbers"]["barrier_3d_ev"] - 0.1}}
+    assert (predict(model, easier).log_sigma > predict(model, some).log_sigma).all()
+    assert (predict(model, easier).p_conductor >= predict(model, some).p_conductor).all()
+
+
+def test_far_from_what_was_measured_the_score_counts_more(columns: dict):
+    model = ConductivityModel.embedded()
+    far = {**columns, "descriptors": columns["descriptors"] + 5 * columns["descriptors"].std(axis=0)}
+    assert (predict(model, columns).weight > 0.99).mean() > 0.85
+    assert np.isclose(predict(model, far).weight, PRIOR.least).mean() > 0.9
+    predicted = predict(model, far)
+    assert ((predicted.lower < predicted.upper) & (predicted.p_conductor >= 0) & (predicted.p_conductor <= 1)).all()
+    assert (predicted.upper - predicted.lower).mean() > (lambda p: p.upper - p.lower)(predict(model, columns)).mean()
+
+
+def test_a_damaged_model_is_refused(tmp_path: Path):
+    ConductivityModel.embedded().save(tmp_path)
+    again = ConductivityModel.load(tmp_path)
+    assert again.refined.level == ConductivityModel.embedded().refined.level
+    (tmp_path / "model.npz").write_bytes(b"not arrays")
+    with pytest.raises(ModelError):
+        ConductivityModel.load(tmp_path)
+    (tmp_path / "model.json").write_text('{"format": 99}')
+    with pytest.raises(ModelError, match="format"):
+        ConductivityModel.load(tmp_path)
+
+
+CRYSTALS = [reference_compound("ref-Li6PS5Cl"), reference_compound("ref-Li3PS4-Pmn2_1"), SALT, PHOSPHIDE]
+
+
+def screen(folder: Path, **settings: object) -> pd.DataFrame:
+    given = {"without": ("e_hull", "band_gap", "likely_metal"), **settings}
+    result = verbs.screen(CRYSTALS, folder=folder, settings=ScreenSettings(**given), output=TABLES, executor=HERE)
+    return result.table.set_index("material_id")
+
+
+def test_conductors_come_first_and_what_is_not_known_is_said(tmp_path: Path):
+    table = screen(tmp_path / "run")
+    assert table.index[0] == "ref-Li6PS5Cl"
+    assert table["percolation"].to_dict() == {
+        "ref-Li6PS5Cl": "computed", "ref-Li3PS4-Pmn2_1": "computed", "phosphide": "no parameters", "salt": "computed",
+    }  # fmt: skip
+    assert table.loc["salt", "sigma_basis"] == NO_DATA
+    assert np.isnan(table.loc["salt", "p_conductor"])
+    assert table.loc["salt", "barrier_3d_ev"] > 0
+    assert table.loc["phosphide", [*BARRIERS, *PREDICTED[:-1]]].isna().all()
+    assert table.loc["ref-Li6PS5Cl", "measured_sigma_s_cm"] == pytest.approx(1.3e-3)
+    notes = (tmp_path / "run" / "run.toml").read_text()
+    assert "1 no parameters" in notes
+    written = pd.read_parquet(tmp_path / "run" / "ranked.parquet")
+    assert {"p_conductor", "measured_doi", "sigma_basis"} <= set(written)
+
+
+def test_the_recipe_of_the_study_cuts_and_ranks_by_center(tmp_path: Path):
+    table = screen(tmp_path / "run", recipe="study", percolation="none")
+    assert "p_conductor" not in table
+    ranked = table[table["passes"] & (table["ion"] == "Li")]
+    assert ranked["band_center_mev"].is_monotonic_increasing
+    study = ScreenSettings(recipe="study").criteria
+    assert (study.max_center_mev, study.max_e_hull_ev, study.min_gap_ev, study.no_likely_metal) == (
+        40.0,
+        0.05,
+        None,
+        False,
+    )
+    conductors = ScreenSettings().criteria
+    assert (conductors.max_center_mev, conductors.min_gap_ev) == (None, 1.0)
+
+
+def test_percolation_of_all_includes_what_is_rejected(tmp_path: Path):
+    rejected = screen(tmp_path / "some", ion="Na")
+    assert (rejected.loc[rejected.index != "salt", "percolation"] == "not computed").all()
+    everything = screen(tmp_path / "all", ion="Li", max_center_mev=1.0, percolation="all")
+    assert not everything["passes"].any()
+    assert everything.loc["ref-Li6PS5Cl", "percolation"] == "computed"
+
+
+def test_any_column_and_weights_may_rank(tmp_path: Path):
+    by_volume = screen(tmp_path / "volume", rank_by="volume_per_atom_a3", ion="Li")
+    assert by_volume["volume_per_atom_a3"].is_monotonic_increasing
+    weights = (("barrier_3d_ev", 1.0), ("volume_per_atom_a3", -2.0))
+    weighted = screen(tmp_path / "weights", weights=weights, ion="Li")
+    assert weighted["score"].dropna().is_monotonic_decreasing
+    # of three crystals: the shares of those that each is better than, the lowest barrier and the smallest volume best
+    candidates = weighted[weighted["passes"]]
+    values = candidates.dropna(subset="score")
+    expected = (-values["barrier_3d_ev"]).rank() / 2 - 2 * (-candidates["volume_per_atom_a3"]).rank()[values.index] / 3
+    np.testing.assert_allclose(values["score"], expected)
+
+
+@pytest.mark.parametrize("name", ["nonsense", "formula"])
+def test_a_ranking_needs_a_column_of_numbers(name: str):
+    with pytest.raises(SettingsError, match=name):
+        Ranking(name)
+
+
+def test_a_column_that_a_screen_lacks_is_refused(tmp_path: Path):
+    with pytest.raises(SettingsError, match="no column 'lowest_mode_mev'"):
+        screen(tmp_path / "run", rank_by="lowest_mode_mev")
+
+
+def test_finished_portions_are_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from phonolyte.screen.conduction import Task, describe_conduction
+    from phonolyte.screen.describe import ModelSource, describe_batch
+    from phonolyte.structures import Reading
+    from phonolyte.structures.batches import plan_batches
+
+    (batch,) = plan_batches(Reading(crystals=CRYSTALS))
+    task = Task(describe_batch(batch, ModelSource()), (0, 3), ("Li", "Li"))
+    first = describe_conduction(task, conduction.COARSE, tmp_path)
+    monkeypatch.setattr(conduction, "compute_percolation", lambda *_: pytest.fail("computed again"))
+    pd.testing.assert_frame_equal(describe_conduction(task, conduction.COARSE, tmp_path), first)
+
+
+def test_one_bad_crystal_costs_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    real = conduction.compute_percolation
+
+    def breaks(crystal: Crystal, ion: str, settings: object):
+        if "Cl" in crystal.symbols and "P" in crystal.symbols:
+            raise ZeroDivisionError
+        return real(crystal, ion, settings)
+
+    monkeypatch.setattr(conduction, "compute_percolation", breaks)
+    table = screen(tmp_path / "run")
+    assert table.loc["ref-Li6PS5Cl", "percolation"] == "failed"
+    assert table.loc["ref-Li3PS4-Pmn2_1", "percolation"] == "computed"
