@@ -255,6 +255,13 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any]):
         DynamicsSettings(**settings)
 
 
+def test_a_quick_look_is_one_short_run():
+    quick = DynamicsSettings(seed=4).shorten()
+    assert (quick.temperatures_k, quick.time_ps, quick.settle_ps, quick.seed) == ((1000.0,), 5.0, 1.0, 4)
+    result = CliRunner().invoke(app, ["migrate", "x.cif", "--quick"])
+    assert "--quick does not go with --method bvse" in str(result.exception or result.output)
+
+
 def test_the_command_computes_tabulates_and_draws(tmp_path: Path):
     write(tmp_path / "copper.cif", bulk("Cu", cubic=True))
     arguments = ["migrate", str(tmp_path / "copper.cif"), "--method", "md", "--engine", "emt", "--ion", "Cu",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -83,3 +86,22 @@ def test_figures_know_nothing_of_what_computes_their_tables():
 def test_every_module_has_its_place():
     names = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
     assert names - {"__init__"} == set(ORDER)
+
+
+def test_what_pymatgen_gives_comes_with_the_base_installation():
+    """It is split into several distributions: each module that is imported must be in one that is required."""
+    required = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {re.match(r"[\w.-]+", requirement).group() for requirement in required}
+    names |= {"pymatgen-core"} if "pymatgen" in names else set()  # which it requires
+    owners = {str(file): name for name in ("pymatgen", "pymatgen-core") for file in distribution(name).files or ()}
+    modules = {
+        node.module
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pymatgen.")
+    }
+    assert len(modules) > 5
+    for module in modules:
+        path = module.replace(".", "/")
+        owner = owners.get(f"{path}.py") or owners.get(f"{path}/__init__.py")
+        assert owner in names, module

@@ -21,7 +21,7 @@ from phonolyte.cli.terminal import (
     required,
 )
 from phonolyte.cli.tier import check_cluster, run_here, run_on_cluster
-from phonolyte.dynamics.trajectory import DynamicsSettings
+from phonolyte.dynamics.trajectory import MD, DynamicsSettings
 from phonolyte.errors import SettingsError
 from phonolyte.percolation.site_energies import PercolationSettings
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
@@ -52,6 +52,13 @@ def migrate(
         ),
     ] = False,
     slurm_header: SlurmHeader = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help="One run of 5 ps at 1000 K: minutes, displacements only, for questions of doping.",
+            rich_help_panel=MD,
+        ),
+    ] = False,
 ) -> None:  # fmt: skip
     """Compute how an ion moves: by percolation of site energies, nudged elastic bands, or molecular dynamics."""
     from phonolyte.barriers import BarrierCalculation
@@ -61,6 +68,8 @@ def migrate(
     from phonolyte.percolation import PercolationCalculation
 
     given, options, command = required(inputs, frame), engine_options(option or []), f"migrate --method {method}"
+    if quick and method != "md":
+        raise SettingsError(f"--quick does not go with --method {method}", fix="Add --method md.")
     if (cluster or slurm_header) and method != "neb":
         raise SettingsError(f"--cluster does not go with --method {method}", fix="Leave it out.")
     if method == "bvse":
@@ -75,4 +84,5 @@ def migrate(
     elif method == "neb":
         run_here(BarrierCalculation(ion, source, hops), given, output, writes, where, bar, command)
     else:
+        dynamics = dynamics.shorten() if quick else dynamics
         run_here(DynamicsCalculation(ion, source, dynamics), given, output, writes, where, bar, command)

@@ -78,15 +78,15 @@ class DynamicsCalculation(Calculation):
         Column("barrier_high_ev", "barrier to", "eV", 2, shown=False, hint="Upper end of the 95 % interval."),
         Column("n_ion_hops", "hops", hint="Hops of ions that were counted."),
         Column("time_ps", "time", "ps", 1, shown=False, hint="Time of each run."),
-        Column("msd_a2", "MSD", "Å²", 2, shown=False, hint="Mean square displacement over the run."),
+        Column("msd_a2", "MSD", "Å²", 2, hint="Mean square displacement over a run, the hottest one."),
         Column("diffusivity_cm2_s", "D", "cm²/s", -2, hint="Self-diffusivity."),
         Column("diffusivity_low_cm2_s", "D from", "cm²/s", -2, shown=False, hint="Lower end of the 95 % interval."),
         Column("diffusivity_high_cm2_s", "D to", "cm²/s", -2, shown=False, hint="Upper end of the 95 % interval."),
         Column("below_cm2_s", "D below", "cm²/s", -2, shown=False, hint="Bound where hops were too few."),
         Column("sigma_s_cm", "σ", "S/cm", -2, hint="Conductivity at the temperature."),
     )
-    facts: ClassVar = (*ACTIVATION, "n_ion_hops", "engine")
-    terminal: ClassVar = ("barrier_ev", "barrier_low_ev", "barrier_high_ev", "n_ion_hops", "sigma_25c_s_cm")
+    facts: ClassVar = (*ACTIVATION, "n_ion_hops", "msd_a2", "engine")
+    terminal: ClassVar = ("barrier_ev", "barrier_low_ev", "barrier_high_ev", "n_ion_hops", "msd_a2", "sigma_25c_s_cm")
     axes: ClassVar = ("barrier_ev", "sigma_25c_s_cm")
     images: ClassVar = {"diffusivity": "Diffusion"}
     cites: ClassVar = ("mccluskey2024", "larsen2017")
@@ -145,6 +145,7 @@ class DynamicsCalculation(Calculation):
             "engine": self.engine.name,
             "ion": self.ion,
             "n_ion_hops": sum(row["n_ion_hops"] for row in rows),
+            "msd_a2": rows[-1]["msd_a2"],
             "supercell_atoms": len(cell),
             "time_ps": settings.time_ps,
             "ion_charge": charge,
