@@ -15,6 +15,7 @@ from phonolyte.features.conduction import DESCRIPTORS, ionic_descriptors, open_s
 from phonolyte.measured import folder, learning_columns, measured
 from phonolyte.models.conductivity import PRIOR, ConductivityModel
 from phonolyte.references import ordered_model, reference_compound
+from phonolyte.report.conduction import conduction_words
 from phonolyte.runs.executors import ExecutorSettings
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.screen import ScreenSettings, conduction
@@ -258,3 +259,17 @@ def test_one_bad_crystal_costs_one_row(tmp_path: Path, monkeypatch: pytest.Monke
     table = screen(tmp_path / "run")
     assert table.loc["ref-Li6PS5Cl", "percolation"] == "failed"
     assert table.loc["ref-Li3PS4-Pmn2_1", "percolation"] == "computed"
+
+
+def test_words_say_what_was_measured_and_what_a_number_rests_on():
+    row = {"sigma_basis": conduction.NEAR, "measured_sigma_s_cm": 1.2e-2, "measured_at_most": False,
+           "percolation": "computed", "barrier_3d_ev": 0.3, "barrier_1d_ev": 0.25}  # fmt: skip
+    said = conduction_words(row)
+    assert said.startswith("Measured at room temperature: 0.012 S/cm. Compounds like it were measured")
+    assert "For it: paths in three dimensions open at 0.30 eV" in said
+    bound = conduction_words({**row, "measured_at_most": True, "sigma_basis": conduction.FAR, "barrier_3d_ev": 1.5})
+    assert "at most 0.012 S/cm" in bound
+    assert "Nothing like it was measured" in bound
+    assert "Against it: paths in three dimensions open at 1.50 eV, and in one alone at 0.25 eV" in bound
+    assert "no path" in conduction_words({**row, "percolation": conduction.NO_PATH})
+    assert conduction_words({"sigma_basis": None}) == ""

@@ -656,7 +656,7 @@ def screened(folder: Path) -> Path:
         Crystal.of(name, np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) * edge / 2, ["Li", anion], [[0, 0, 0], [0.5] * 3])
         for name, anion, edge in (("lii", "I", 6.0), ("libr", "Br", 5.5), ("lif", "F", 4.03))
     ]
-    settings = ScreenSettings(max_center_mev=100.0)
+    settings = ScreenSettings(recipe="study", max_center_mev=100.0)
     verbs.screen(Reading(crystals=crystals), folder=folder, settings=settings, output=OutputSettings(figures=False))
     return folder
 

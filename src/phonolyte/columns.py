@@ -146,7 +146,7 @@ def first_of(columns: Sequence[Column], *keys: str) -> str:
 
 def format_value(value: object, column: Column) -> str:
     """Return a value with its unit as text; a dash where there is none."""
-    if value is None or value != value or str(value) == "<NA>":
+    if value is None or str(value) == "<NA>" or value != value:
         return "–"
     if column.kind == "flag":
         return "yes" if value else "no"

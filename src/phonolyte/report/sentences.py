@@ -160,7 +160,7 @@ def confidence(contents: Contents) -> pd.DataFrame:
         )
     if "computed_mev" in table:
         level, sure = _computed_confidence(table, level, sure)
-    if "sigma_basis" in table:
+    if "sigma_basis" in table and contents.settings.get("recipe") != "study":
         words = [conduction_words({str(key): value for key, value in row.items()}) for row in table.to_dict("records")]
         sure = np.array(
             [f"{own} Of the center: {old}" if own else old for own, old in zip(words, sure, strict=True)], object
