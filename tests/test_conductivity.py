@@ -9,17 +9,18 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
-from phonolyte import verbs
+from phonolyte import conduction, verbs
+from phonolyte.conduction import BARRIERS, NO_DATA, PREDICTED
 from phonolyte.errors import ModelError, SettingsError
 from phonolyte.features.conduction import DESCRIPTORS, ionic_descriptors, open_share
 from phonolyte.measured import folder, learning_columns, measured
 from phonolyte.models.conductivity import PRIOR, ConductivityModel
+from phonolyte.percolation import COARSE
 from phonolyte.references import ordered_model, reference_compound
 from phonolyte.report.conduction import conduction_words
 from phonolyte.runs.executors import ExecutorSettings
 from phonolyte.runs.settings import OutputSettings
-from phonolyte.screen import ScreenSettings, conduction
-from phonolyte.screen.conduction import BARRIERS, NO_DATA, PREDICTED
+from phonolyte.screen import ScreenSettings
 from phonolyte.screen.ranking import Ranking
 from phonolyte.structures import Crystal
 from phonolyte.structures.symmetry import framework_group
@@ -235,16 +236,16 @@ def test_a_column_that_a_screen_lacks_is_refused(tmp_path: Path):
 
 
 def test_finished_portions_are_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from phonolyte.screen.conduction import Task, describe_conduction
+    from phonolyte.screen.conduction import Task, describe_task
     from phonolyte.screen.describe import ModelSource, describe_batch
     from phonolyte.structures import Reading
     from phonolyte.structures.batches import plan_batches
 
     (batch,) = plan_batches(Reading(crystals=CRYSTALS))
     task = Task(describe_batch(batch, ModelSource()), (0, 3), ("Li", "Li"))
-    first = describe_conduction(task, conduction.COARSE, tmp_path)
+    first = describe_task(task, COARSE, tmp_path)
     monkeypatch.setattr(conduction, "compute_percolation", lambda *_: pytest.fail("computed again"))
-    pd.testing.assert_frame_equal(describe_conduction(task, conduction.COARSE, tmp_path), first)
+    pd.testing.assert_frame_equal(describe_task(task, COARSE, tmp_path), first)
 
 
 def test_one_bad_crystal_costs_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

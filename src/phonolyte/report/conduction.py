@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.columns import column, format_value
-from phonolyte.screen.conduction import BETWEEN, FAR, NEAR, NO_DATA, NO_PATH, NO_PERCOLATION
+from phonolyte.conduction import BETWEEN, FAR, NEAR, NO_DATA, NO_PATH, NO_PERCOLATION
 
 LEVELS = {NEAR: "high", BETWEEN: "medium", FAR: "low"}
 """Confidence by what a probability rests on."""

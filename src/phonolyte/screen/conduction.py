@@ -16,16 +16,10 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.arrays import Flags, Ints
-from phonolyte.columns import Column, register
-from phonolyte.errors import PhonolyteError
-from phonolyte.features.conduction import ionic_descriptors, open_share, root_fractions
-from phonolyte.measured import ION, measured
-from phonolyte.models.conductivity import PRIOR, ConductivityModel
-from phonolyte.percolation import COARSE, PercolationSettings, compute_percolation
-from phonolyte.runs.digest import digest_of
+from phonolyte.conduction import COLUMNS, KINDS, NO_PATH, NOT_COMPUTED, PATH, STATUS, describe_conduction
+from phonolyte.percolation import COARSE, PercolationSettings
 from phonolyte.runs.executors import map_tasks
 from phonolyte.runs.progress import OpenBar, no_bar
-from phonolyte.runs.records import in_one_step
 from phonolyte.screen.describe import CRYSTAL, Part, positions_of
 from phonolyte.structures import Crystal
 from phonolyte.structures.crystal_table import records_of
@@ -33,47 +27,8 @@ from phonolyte.structures.crystal_table import records_of
 Which = Literal["candidates", "all", "none"]
 """Crystals of a screen that are described."""
 
-METHOD = 1
-"""Version of what is computed: raise it when the same crystal gives another row."""
-
 PORTION = 64
 """Crystals of a task: about two seconds."""
-
-BARRIERS = ("barrier_1d_ev", "barrier_2d_ev", "barrier_3d_ev", "radius_1d_a", "radius_2d_a", "radius_3d_a")
-MEASURED = ("measured_sigma_s_cm", "measured_at_most", "measured_doi")
-STATUS, BASIS = "percolation", "sigma_basis"
-PREDICTED = ("p_conductor", "sigma_predicted_s_cm", "sigma_lower_s_cm", "sigma_upper_s_cm", "sigma_distance", BASIS)
-COLUMNS = (STATUS, *BARRIERS, *PREDICTED, *MEASURED)
-"""Columns that are added to the table of a screen."""
-
-NEAR, BETWEEN, FAR = "relatives were measured", "distant relatives were measured", "no relatives were measured"
-NO_PERCOLATION, NO_DATA = "no percolation, no prediction", "no measured data for this ion"
-
-PATH, NO_PATH, NOT_COMPUTED = "computed", "no path", "not computed"
-KINDS = {
-    "NoParameters": "no parameters", "NoOxidationStates": "no charges", "MixedCharges": "no charges",
-    "TooLarge": "too large",
-}  # fmt: skip
-"""Status by the kind of the error; any other is ``failed``."""
-
-register(
-    Column("percolation", "percolation", kind="choice", shown=False, hint="Whether bond-valence percolation could be "
-           "computed, and why not: no parameters beside these ions, no charges that balance, too large."),
-    Column("p_conductor", "P", digits=2, hint="Probability of 1e-4 S/cm or more at room temperature; tested "
-           "with sets of elements and clusters of compositions left out.", high_is_good=True),
-    Column("sigma_predicted_s_cm", "pred. σ", "S/cm", -2, hint="Predicted conductivity at room temperature.",
-           high_is_good=True),
-    Column("sigma_lower_s_cm", "σ from", "S/cm", -2, shown=False, hint="Lower end of the 90 % interval."),
-    Column("sigma_upper_s_cm", "σ to", "S/cm", -2, shown=False, hint="Upper end of the 90 % interval."),
-    Column("sigma_distance", "distance to measured", digits=2, shown=False, hint="Distance to the nearest measured "
-           "compounds, in standard deviations of descriptors."),
-    Column("sigma_basis", "σ by", kind="choice", shown=False, hint="Whether relatives were measured: the learned model "
-           "counts near them, percolation and the size of the anions far from them."),
-    Column("measured_sigma_s_cm", "meas. σ", "S/cm", -2, hint="Conductivity measured at room temperature, of the "
-           "compound with this composition and structure.", high_is_good=True),
-    Column("measured_at_most", "at most", kind="flag", shown=False, hint="Whether the measured one is an upper bound."),
-    Column("measured_doi", "measured in", kind="text", shown=False, hint="Paper with the measurement."),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +79,7 @@ def add_conduction(
     tasks, placed = _tasks(rows, table["ion"].to_numpy(object), parts)
     frames: list[pd.DataFrame] = []
     with progress("Percolation", len(rows)) as advance:
-        for number, found in map_tasks(describe_conduction, [(task, settings, folder) for task in tasks], executor):
+        for number, found in map_tasks(describe_task, [(task, settings, folder) for task in tasks], executor):
             frames.append(found.set_index(placed[number]))
             advance(len(found))
     joined = pd.concat(frames) if frames else pd.DataFrame(columns=list(COLUMNS))
@@ -162,76 +117,6 @@ def conduction_notes(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def describe_conduction(task: Task, settings: PercolationSettings, folder: Path | None = None) -> pd.DataFrame:
+def describe_task(task: Task, settings: PercolationSettings, folder: Path | None = None) -> pd.DataFrame:
     """Describe the crystals of a task, one row each; runs in a worker."""
-    crystals = task.crystals
-    identity = [values for crystal in crystals for values in crystal.identity]
-    path = folder / f"conduction-{digest_of(METHOD, settings, task.ions, identity)[:24]}.parquet" if folder else None
-    if path is not None and (finished := _read_finished(path)) is not None:
-        return finished
-    found = pd.DataFrame(
-        [_percolation(crystal, ion, settings) for crystal, ion in zip(crystals, task.ions, strict=True)]
-    )
-    found = found.assign(**_predicted(crystals, task.ions, found), **_measured(crystals, task.ions))
-    found = found[list(COLUMNS)]
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with in_one_step(path) as partial:
-            found.to_parquet(partial, index=False)
-    return found
-
-
-def _predicted(crystals: Sequence[Crystal], ions: Sequence[str], found: pd.DataFrame) -> dict[str, Any]:
-    """Columns of the conductivity model, empty for ions without measured data and where nothing percolates."""
-    model = ConductivityModel.embedded()
-    columns: dict[str, Any] = {name: np.full(len(crystals), np.nan) for name in PREDICTED[:-1]}
-    of_ion = np.array([ion == model.ion for ion in ions])
-    basis = np.where(of_ion, NO_PERCOLATION, NO_DATA).astype(object)
-    rows = np.flatnonzero(of_ion & found[STATUS].isin((PATH, NO_PATH)).to_numpy()).tolist()
-    if len(rows):
-        chosen = [crystals[row] for row in rows]
-        described = np.array([ionic_descriptors(_present(each), each.volume_a3, model.ion) for each in chosen])
-        numbers = {
-            "barrier_3d_ev": found["barrier_3d_ev"].to_numpy(float)[rows],
-            "anion_radius_a": described[:, 0],
-            "open_share": np.array([open_share(each, model.ion) for each in chosen]),
-        }
-        result = model.predict(numbers, described, np.array([root_fractions(_present(each)) for each in chosen]))
-        values = (result.p_conductor, *(10.0**each for each in (result.log_sigma, result.lower, result.upper)))
-        for name, value in zip(PREDICTED, (*values, result.distance), strict=False):
-            columns[name][rows] = value
-        basis[rows] = np.select([result.distance <= PRIOR.near, result.distance < PRIOR.far], [NEAR, BETWEEN], FAR)
-    return {**columns, BASIS: basis}
-
-
-def _present(crystal: Crystal) -> dict[str, float]:
-    return {symbol: float(amount) for symbol, amount in crystal.amounts.items() if amount}
-
-
-def _measured(crystals: Sequence[Crystal], ions: Sequence[str]) -> dict[str, Any]:
-    matches = [measured().match(each) if ion == ION else None for each, ion in zip(crystals, ions, strict=True)]
-    return {
-        "measured_sigma_s_cm": [match.sigma_s_cm if match else np.nan for match in matches],
-        "measured_at_most": pd.array([match.at_most if match else None for match in matches], dtype="boolean"),
-        "measured_doi": pd.array([match.doi if match else None for match in matches], dtype="str"),
-    }
-
-
-def _percolation(crystal: Crystal, ion: str, settings: PercolationSettings) -> dict[str, Any]:
-    nothing: dict[str, Any] = dict.fromkeys(BARRIERS, np.nan)
-    try:
-        found = compute_percolation(crystal, ion, settings).row()
-    except PhonolyteError as error:
-        return {STATUS: KINDS.get(getattr(error, "kind", ""), "failed"), **nothing}
-    except Exception:  # one bad crystal must not stop a screen
-        return {STATUS: "failed", **nothing}
-    status = PATH if np.isfinite(found["barrier_3d_ev"]) else NO_PATH
-    return {STATUS: status, **{name: float(found[name]) for name in BARRIERS}}
-
-
-def _read_finished(path: Path) -> pd.DataFrame | None:
-    """A portion that an earlier run finished; one that a crash left unreadable is computed again."""
-    try:
-        return pd.read_parquet(path) if path.is_file() else None
-    except (OSError, ValueError):
-        return None
+    return describe_conduction(task.crystals, task.ions, settings, folder)

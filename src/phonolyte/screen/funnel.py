@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phonolyte.conduction import COLUMNS
 from phonolyte.errors import Failure, TableError
 from phonolyte.models import BandCenterModel
 from phonolyte.models.nearest import Learned
 from phonolyte.runs.executors import map_unordered
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
-from phonolyte.screen.conduction import COLUMNS, Which, add_conduction, conduction_notes
+from phonolyte.screen.conduction import Which, add_conduction, conduction_notes
 from phonolyte.screen.criteria import UNKNOWN, Criteria, Step, apply_criteria, mobile_ions
 from phonolyte.screen.describe import CRYSTAL, ORDERED, Models, ModelSource, Part, describe_batch, symbols_of
 from phonolyte.screen.properties import PROPERTY_COLUMNS, notes_on_join, with_properties
