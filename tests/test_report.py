@@ -244,6 +244,7 @@ def test_commands_write_the_page_unless_told_not_to(tmp_path: Path):
     page = tmp_path / "out" / PAGE
     assert not page.exists()
     assert "one page" in invoke(*arguments)
+    assert "of the best percolation was computed" in summary(read_run(tmp_path / "out"))[1]
     first = page.read_bytes()
     page.unlink()
     invoke("report", tmp_path / "out")

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +17,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from phonolyte.chemistry.elements import SYMBOLS
-from phonolyte.chemistry.ions import Ion
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
+from phonolyte.chemistry.ions import Ion, nearest_ions
 from phonolyte.cli import app
+from phonolyte.conduction import describe_conduction
 from phonolyte.errors import PhonolyteError, SettingsError
 from phonolyte.features import featurize
+from phonolyte.features.conduction import _states_of, ionic_descriptors
 from phonolyte.features.elemental import elemental_table
 from phonolyte.features.physical import NEVER_ZERO, physical_values
 from phonolyte.models import BandCenterModel
 from phonolyte.models.center import EMBEDDED
+from phonolyte.percolation import COARSE
 from phonolyte.references import ordered_model
+from phonolyte.runs.progress import OpenBar
 from phonolyte.runs.run import Run
 from phonolyte.structures import Crystal, read
 from phonolyte.virtual import (
@@ -45,6 +53,7 @@ from phonolyte.virtual import (
     run_virtual,
     write_structures,
 )
+from phonolyte.virtual.conduction import ConductionOfParent
 from phonolyte.virtual.parents import orbit_labels
 from phonolyte.virtual.physical import LEAST_SCALE
 from phonolyte.virtual.plausibility import Plausibility, _of_ion
@@ -68,6 +77,16 @@ def space_of(rules: Rules, crystal: Crystal = PEROVSKITE) -> Space:
 def run_into(folder: Path, spaces: list[Space], model: BandCenterModel, **more: Any) -> VirtualResult:
     with Run(folder, "virtual") as run:
         return run_virtual(run, spaces, model, **more)
+
+
+def bars(**advances: Callable[[int], None]) -> OpenBar:
+    """Open bars whose functions are given by their labels."""
+
+    @contextmanager
+    def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+        yield advances[label]
+
+    return bar
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -351,7 +370,7 @@ def test_more_than_twenty_million_compounds_are_not_all_written(model: BandCente
     space = space_of(Rules(slots, charge="free"))
     assert len(space) == 20_511_149
     with pytest.raises(SettingsError, match="at most 20,000,000 are written"):
-        run_into(tmp_path, [space], model, progress=lambda _: pytest.fail("it has begun"))
+        run_into(tmp_path, [space], model, progress=bars(Compounds=lambda _: pytest.fail("it has begun")))
 
 
 def test_a_space_that_cannot_be_numbered_is_refused():
@@ -371,24 +390,116 @@ def evaluated(
     return Evaluated(
         index=np.arange(n), numbers=numbers, center_mev=np.array(center_mev), half_width_mev=np.full(n, half_width_mev),
         in_domain=flags, balanced=np.full(n, True), mean_row=np.full(n, 2.0), plausibility=np.full(n, plausibility),
+        log_sigma=np.full(n, -3.0),
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("plausibility", "in_domain", "score_mev"),
+    ("plausibility", "in_domain", "score_mev", "score_log_sigma"),
     [
-        (1.0, True, 34.0),  # the upper end of the interval
-        (0.1, True, 39.0),  # 5 meV for a power of ten
-        (0.01, True, 44.0),
-        (0.01, False, 49.0),  # and 5 meV outside the domain
-        (0.0, True, 94.0),  # at most twelve powers
+        (1.0, True, 34.0, -3.0),  # the upper end of the interval, and the estimate
+        (0.1, True, 39.0, -4.0),  # 5 meV and a decade for a power of ten
+        (0.01, True, 44.0, -5.0),
+        (0.01, False, 49.0, -6.0),  # and 5 meV and a decade outside the domain
+        (0.0, True, 94.0, -15.0),  # at most twelve powers
     ],
 )
-def test_a_score_adds_five_mev_for_each_power_of_ten_of_plausibility(
-    plausibility: float, in_domain: bool, score_mev: float
+def test_a_score_adds_five_mev_or_a_decade_for_each_power_of_ten_of_plausibility(
+    plausibility: float, in_domain: bool, score_mev: float, score_log_sigma: float
 ):
     found = evaluated([30.0], plausibility=plausibility, in_domain=in_domain)
     assert found.score_mev == pytest.approx([score_mev])
+    assert found.score_log_sigma == pytest.approx([score_log_sigma])
+
+
+def test_compounds_without_an_estimate_come_last_in_the_order_of_the_study():
+    found = replace(evaluated([30.0, 20.0, 60.0, 50.0]), log_sigma=np.array([np.nan, np.nan, -5.0, -4.0]))
+    assert found.best(4, "conductors").index.tolist() == [3, 2, 1, 0]
+    assert found.best(3, "conductors").index.tolist() == [3, 2, 1]
+    assert found.best(4, "study").index.tolist() == [1, 0, 3, 2]
+
+
+@pytest.mark.parametrize("name", ["argyrodite", "nasicon", "lgps"])
+def test_descriptors_of_conduction_are_those_of_the_compositions(name: str):
+    space = choose_spaces([name])[0]
+    slots, counts = space.parent.slots, space.parent.counts
+    numbers = space.numbers(space.sample(20_000, seed=5))
+    numbers = np.vstack([[[ATOMIC_NUMBERS[slot.element] for slot in slots]], numbers])
+    numbers = numbers[space.balanced(numbers)]
+    volume_a3, compared = np.linspace(12.0, 25.0, len(numbers)), 0
+    values = ConductionOfParent.of(space).descriptors(numbers, volume_a3)
+    for row, found, volume in zip(numbers.tolist(), values, volume_a3.tolist(), strict=True):
+        amounts, states = Counter(), set()
+        for z, slot in zip(row, slots, strict=True):
+            amounts[SYMBOLS[z]] += len(slot.sites)
+            ion = nearest_ions(slot.ion.charge).get(SYMBOLS[z])
+            states.add((SYMBOLS[z], ion and ion.charge))
+        if states == set(_states_of(tuple(sorted(amounts.items()))).items()):
+            np.testing.assert_allclose(found, ionic_descriptors(amounts, volume * counts.sum(), "Li"), atol=1e-6)
+            compared += 1
+    assert compared > 100
+
+
+@pytest.mark.parametrize("name", ["argyrodite", "garnet"])
+def test_the_estimate_of_a_parent_is_what_the_model_predicts_for_it(name: str, model: BandCenterModel):
+    space = choose_spaces([name])[0]
+    evaluator = Evaluator(space, model)
+    own = [list(candidates).index(ATOMIC_NUMBERS[slot.element])
+           for candidates, slot in zip(space.candidates, space.parent.slots, strict=True)]  # fmt: skip
+    index = int(np.ravel_multi_index(own, [len(candidates) for candidates in space.candidates]))
+    found = evaluator(np.array([index]))
+    crystal = builder(space, model)(index)
+    assert crystal.formula == space.parent.crystal.formula
+    row = describe_conduction([crystal], ["Li"], COARSE).iloc[0]
+    # the percolation barrier alone differs: that of the parent, or that at the predicted volume
+    assert found.log_sigma[0] == pytest.approx(np.log10(row["sigma_predicted_s_cm"]), abs=0.4)
+
+
+def test_estimates_are_for_lithium_and_for_parents_of_lithium(model: BandCenterModel):
+    sodium, anything = (choose_spaces(["li3ps4"], ion=ion)[0] for ion in ("Na", "any"))
+    assert np.isnan(Evaluator(sodium, model)(np.arange(50)).log_sigma).all()
+    found = Evaluator(anything, model)(anything.sample(2000, seed=1))
+    lithium = found.numbers[:, [slot.name for slot in anything.parent.slots].index("Li")] == 3
+    assert np.isfinite(found.log_sigma).tolist() == lithium.tolist()
+    assert lithium.any()
+    for other in (space_of(Rules()), Space.of(default_rules(ordered_model("ref-NaCl")))):
+        assert ConductionOfParent.of(other) is None
+    assert np.isnan(Evaluator(choose_spaces(["li3ps4"])[0], model, recipe="study")(np.arange(50)).log_sigma).all()
+
+
+def test_the_best_are_followed_and_come_in_the_order_of_probability_and_plausibility(
+    model: BandCenterModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("phonolyte.virtual.followed.FOLLOWED", 12)
+    spaces = choose_spaces(["li3ps4", "li2tio3"])
+    with ThreadPoolExecutor(2) as executor:
+        best = run_into(tmp_path / "run", spaces, model, top=30, executor=executor).best
+    followed = best[best["percolation"] != "not computed"]
+    assert followed["prototype"].value_counts().to_dict() == {"li3ps4": 12, "li2tio3": 12}
+    merit = (followed["p_conductor"] * followed["plausibility"]).dropna()
+    assert merit.index.tolist() == list(range(len(merit)))
+    assert merit.is_monotonic_decreasing
+    assert len(merit) > 12
+    rest = best.iloc[len(merit) :]
+    assert rest["score_log_sigma"].is_monotonic_decreasing
+    built = builder(spaces[0], model)
+    row = followed[followed["formula"] == "Li3PSe4"].iloc[0]
+    again = describe_conduction([built(int(row["material_id"].rpartition("-")[2]))], ["Li"], COARSE).iloc[0]
+    assert row["p_conductor"] == pytest.approx(again["p_conductor"])
+    assert row["barrier_3d_ev"] == pytest.approx(again["barrier_3d_ev"])
+    monkeypatch.setattr("phonolyte.conduction.compute_percolation", lambda *_: pytest.fail("computed again"))
+    pd.testing.assert_frame_equal(run_into(tmp_path / "run", spaces, model, top=30).best, best)
+
+
+def test_the_recipe_of_the_study_is_by_band_center_and_another_result(model: BandCenterModel, tmp_path: Path):
+    spaces = choose_spaces(["li3ps4"])
+    study = run_into(tmp_path, spaces, model, top=40, recipe="study")
+    assert study.summary["recipe"] == "study"
+    assert study.best["score_mev"].is_monotonic_increasing
+    assert not {"p_conductor", "score_log_sigma"} & set(study.best)
+    conductors = run_into(tmp_path, spaces, model, top=40)
+    assert conductors.best["p_conductor"].notna().any()
+    assert set(conductors.best["material_id"]) != set(study.best["material_id"])
 
 
 def test_a_tally_counts_up_to_forty_mev_as_soft_and_keeps_a_histogram_to_two_hundred():
@@ -436,8 +547,9 @@ def test_the_best_are_those_of_the_whole_list(model: BandCenterModel, tmp_path: 
     assert len(whole) == sum(map(len, spaces)) == everything.summary["total"]["compounds"]
     assert everything.best["prototype"].value_counts().to_dict() == {"li3ps4": 864, "li2tio3": 864}
     for space in spaces:
-        of_space = whole[whole["prototype"] == space.parent.name].sort_values("score_mev", kind="stable").head(25)
-        kept = best.best[best.best["prototype"] == space.parent.name]
+        of_space = whole[whole["prototype"] == space.parent.name]
+        of_space = of_space.sort_values("score_log_sigma", ascending=False, kind="stable").head(25)
+        kept = best.best[best.best["prototype"] == space.parent.name].sort_values("score_log_sigma", ascending=False)
         assert kept["material_id"].tolist() == of_space["material_id"].tolist()
     assert best.summary["total"] == everything.summary["total"]
     assert best.best["rank"].tolist() == list(range(1, 51))
@@ -460,11 +572,14 @@ def test_a_killed_run_goes_on(model: BandCenterModel, tmp_path: Path, monkeypatc
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_into(tmp_path / "killed", spaces, model, top=50, progress=dies)
+        run_into(tmp_path / "killed", spaces, model, top=50, progress=bars(Compounds=dies))
     done: list[int] = []
-    run_into(tmp_path / "killed", spaces, model, top=50, progress=done.append)
+    followed: list[int] = []
+    bar = bars(Compounds=done.append, Percolation=followed.append)
+    run_into(tmp_path / "killed", spaces, model, top=50, progress=bar)
     assert done[0] == 512
     assert sum(done) == len(spaces[0])
+    assert sum(followed) == 50
     for name in ("best.csv", "summary.json", "virtual/li3ps4-00000.parquet"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
 
@@ -512,6 +627,8 @@ def test_bad_rules_are_told(model: BandCenterModel, tmp_path: Path):
         space_of(Rules((SlotRule("Ca", ("Sr",)),), exclude=frozenset({"Sr"})))
     with pytest.raises(SettingsError, match="no compound at all"):
         run_into(tmp_path, [space_of(Rules((SlotRule("Ca", ("F", "Cl")),)))], model)
+    with pytest.raises(SettingsError, match="no recipe 'softest'"):
+        run_into(tmp_path, [space_of(Rules())], model, recipe="softest")
     with pytest.raises(SettingsError, match="in the slots"):
         parent_of(PEROVSKITE, {"one": ["O"], "two": [2]})
     with pytest.raises(SettingsError, match="gaps"):

@@ -253,10 +253,14 @@ register(
         high_is_good=True,
     ),
     Column("score_mev", "score", "meV", 1, hint="Upper end of the interval, plus 5 meV a power of ten less plausible."),
+    Column("sigma_estimate_s_cm", "est. σ", "S/cm", -2, hint="Predicted conductivity by composition, predicted volume "
+           "and the percolation barrier of the parent.", high_is_good=True),
+    Column("score_log_sigma", "log score", "decades", 2, hint="Logarithm of the estimated conductivity, less one for "
+           "each power of ten less plausible and for what is unlike the model's compounds.", high_is_good=True),
     Column("barrier_dimensions", "in", "D", 0, hint="Dimensions of the paths with the computed barrier."),
     # cutoffs
     Column("recommended", "recommended", kind="flag", hint="The cheapest setting within the tolerance."),
-)
+)  # fmt: skip
 
 register(
     *_hidden((

@@ -338,19 +338,50 @@ def virtual_tables(result: VirtualResult) -> Iterator[Table]:
             f"{of['mean_center_mev']:.1f}", "-" if r is None else f"{r:.2f}",
         )  # fmt: skip
     yield counts
-    best = _table(
+    yield _best_conductors(result.best) if result.summary["recipe"] == "conductors" else _best_of_study(result.best)
+
+
+def _best_conductors(best: pd.DataFrame) -> Table:
+    """The best virtual compounds by probability and plausibility; those not followed have an estimate alone."""
+    table = _table(
+        "The best by probability that they conduct, times plausibility",
+        caption="P: of 1e-4 S/cm or more at room temperature; ~ by the parent's percolation\n"
+        "* unlike what the model of the center knows",
+    )
+    _add_columns(table, "", "formula", "prototype", "P", "S/cm", "center", "plausible")
+    for row in best.head(SHOWN).to_dict("records"):
+        followed = pd.notna(row.get("p_conductor"))
+        sigma = row["sigma_predicted_s_cm"] if followed else row["sigma_estimate_s_cm"]
+        table.add_row(
+            str(row["rank"]), Text(row["formula"]), Text(row["prototype"]),
+            f"{row['p_conductor']:.2f}" if followed else "-",
+            "-" if pd.isna(sigma) else f"{'' if followed else '~'}{sigma:.1e}", _center(row),
+            f"{row['plausibility']:.1e}",
+        )  # fmt: skip
+    return table
+
+
+def _best_of_study(best: pd.DataFrame) -> Table:
+    """The best virtual compounds by band center and plausibility."""
+    table = _table(
         "The best by score",
         caption="score: upper end of the interval + 5 meV a power of ten less plausible\n* unlike what the model knows",
     )
-    for name, side in (("", "right"), ("formula", "left"), ("prototype", "left"), ("center", "right"),
-                       ("90 %", "right"), ("plausible", "right"), ("score", "right")):  # fmt: skip
-        best.add_column(name, justify="right" if side == "right" else "left", no_wrap=True)
-    for row in result.best.head(SHOWN).to_dict("records"):
-        center = f"{row['band_center_mev']:.1f}" + (" " if row["in_domain"] else "*")
+    _add_columns(table, "", "formula", "prototype", "center", "90 %", "plausible", "score")
+    for row in best.head(SHOWN).to_dict("records"):
         interval = f"{row['lower_mev']:.0f} - {row['upper_mev']:.0f}"
-        best.add_row(str(row["rank"]), Text(row["formula"]), Text(row["prototype"]), center, interval,
-                     f"{row['plausibility']:.1e}", f"{row['score_mev']:.1f}")  # fmt: skip
-    yield best
+        table.add_row(str(row["rank"]), Text(row["formula"]), Text(row["prototype"]), _center(row), interval,
+                      f"{row['plausibility']:.1e}", f"{row['score_mev']:.1f}")  # fmt: skip
+    return table
+
+
+def _add_columns(table: Table, *names: str) -> None:
+    for name in names:
+        table.add_column(name, justify="left" if name in ("formula", "prototype") else "right", no_wrap=True)
+
+
+def _center(row: Mapping[Any, Any]) -> str:
+    return f"{row['band_center_mev']:.1f}" + (" " if row["in_domain"] else "*")
 
 
 def sources_tables() -> Iterator[Table]:

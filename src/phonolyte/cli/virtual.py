@@ -29,6 +29,12 @@ def virtual(
     top: Annotated[int | None, typer.Option(help="Keep this many of each parent, by score. Default: all.")] = None,
     sample: Annotated[int | None, typer.Option(help="Look at this many of each parent, at random.")] = None,
     seed: Annotated[int, typer.Option(help="Seed for the sample.")] = 0,
+    recipe: Annotated[
+        Literal["conductors", "study"],
+        typer.Option(
+            help="conductors: by predicted conductivity and plausibility; study: by band center and plausibility."
+        ),
+    ] = "conductors",
     known: Annotated[
         list[str] | None, typer.Option(help="Known crystals: the best that are among them are marked.")
     ] = None,
@@ -52,8 +58,8 @@ def virtual(
     spaces = choose_spaces(prototype or [], parent=parent, rules=rules, ion=ion)
     load_kernels()
     result = verbs.virtual(
-        spaces, folder=output, top=top, sample=sample, seed=seed, known=known, structures=structures, model=model,
-        inputs=[path for path in (parent, rules) if path], output=writes, executor=where, progress=bar,
+        spaces, folder=output, top=top, sample=sample, seed=seed, recipe=recipe, known=known, structures=structures,
+        model=model, inputs=[path for path in (parent, rules) if path], output=writes, executor=where, progress=bar,
     )  # fmt: skip
     for table in virtual_tables(result):
         console().print(table)

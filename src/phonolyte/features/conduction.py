@@ -54,7 +54,7 @@ def ionic_descriptors(amounts: Mapping[str, float], volume_a3: float, ion: str) 
     framework = {symbol: amount for symbol, amount in amounts.items() if states[symbol] >= 0 and symbol != ion}
     n_anions = sum(anions.values())
     weights = list(anions.values())
-    radii = [_anion_radius_a(symbol) for symbol in anions]
+    radii = [anion_radius_a(symbol) for symbol in anions]
     spheres = sum(4 / 3 * math.pi * r**3 * n for r, n in zip(radii, weights, strict=True))
     return np.array([
         *_spread(radii, weights), np.average([electronegativity(symbol) for symbol in anions], weights=weights),
@@ -86,7 +86,7 @@ def _of_framework(framework: Mapping[str, float], states: Mapping[str, float]) -
         return NO_FRAMEWORK
     weights = list(framework.values())
     columns = (
-        [_cation_radius_a(symbol, states[symbol]) for symbol in framework],
+        [cation_radius_a(symbol, states[symbol]) for symbol in framework],
         [states[symbol] for symbol in framework],
         [electronegativity(symbol) for symbol in framework],
     )
@@ -98,11 +98,13 @@ def _spread(values: Sequence[float], weights: Sequence[float]) -> tuple[float, f
     return float(mean), float(np.sqrt(np.average((np.asarray(values) - mean) ** 2, weights=weights)))
 
 
-def _anion_radius_a(symbol: str) -> float:
+def anion_radius_a(symbol: str) -> float:
+    """Radius of an element as an anion, angstrom."""
     return ANIONS[symbol][1] if symbol in ANIONS else UNKNOWN_ANION_A
 
 
-def _cation_radius_a(symbol: str, state: float) -> float:
+def cation_radius_a(symbol: str, state: float) -> float:
+    """Radius of an element as a cation with the charge that is nearest to a state, angstrom."""
     known = nearest_ions(max(round(state), 1)).get(symbol)
     if known is not None:
         return known.radius_a

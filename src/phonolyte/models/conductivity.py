@@ -242,9 +242,11 @@ class GatedModel:
         """Predictions of n compounds by both parts."""
         own = Compounds(x.score, _standard(x.descriptors, self.mean, self.scale), x.roots)
         score = self.slopes[0] + x.score @ self.slopes[1:]
-        process = self.level + PRIOR.slope * x.score.sum(axis=1) + _covariance(own, self.learned) @ self.weights
-        squares = np.sort(_squares(own.descriptors, self.learned.descriptors), axis=1)[:, : PRIOR.neighbours]
-        distance = np.sqrt(squares.mean(axis=1))
+        squares = _squares(own.descriptors, self.learned.descriptors)
+        process = (
+            self.level + PRIOR.slope * x.score.sum(axis=1) + _covariance(own, self.learned, squares) @ self.weights
+        )
+        distance = np.sqrt(_mean_of_least(squares, PRIOR.neighbours))
         weight = 1.0 - (1.0 - PRIOR.least) * np.clip((distance - PRIOR.near) / (PRIOR.far - PRIOR.near), 0.0, 1.0)
         return Parts(weight * process + (1.0 - weight) * score, score, process, weight, distance)
 
@@ -409,16 +411,41 @@ def _standard(descriptors: Floats, mean: Floats, scale: Floats) -> Floats:
 
 
 def _squares(a: Floats, b: Floats) -> Floats:
-    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2.0 * a @ b.T
-    return np.asarray(np.maximum(squares, 0.0))
+    squares = a @ (-2.0 * b.T)  # one array, changed in place: the rest is in the cache
+    squares += (a**2).sum(axis=1)[:, None]
+    squares += (b**2).sum(axis=1)
+    return np.asarray(np.maximum(squares, 0.0, out=squares))
 
 
-def _covariance(a: Compounds, b: Compounds) -> Floats:
-    """Covariance (n, m) of the process, but noise."""
-    far = PRIOR.far_variance * np.exp(-_squares(a.descriptors, b.descriptors) / (2.0 * PRIOR.far_length**2))
-    r = np.sqrt(3.0 * _squares(a.roots, b.roots) + 1e-12) / PRIOR.near_length
-    near = PRIOR.near_variance * (1.0 + r) * np.exp(-r)
-    return np.asarray(far + near + PRIOR.level_variance + PRIOR.slope_deviation**2 * a.score @ b.score.T)
+def _mean_of_least(values: Floats, n: int) -> Floats:
+    """Mean of the n least of each row, for few of them: a tenth of the time of a sort."""
+    left, rows = values.copy(), np.arange(len(values))
+    n = min(n, values.shape[1])
+    total = np.zeros(len(values))
+    for _ in range(n):
+        least = left.argmin(axis=1)
+        total += left[rows, least]
+        left[rows, least] = np.inf
+    return total / n
+
+
+def _covariance(a: Compounds, b: Compounds, squares: Floats | None = None) -> Floats:
+    """Covariance (n, m) of the process, but noise; `squares` are those of the descriptors, where they are known."""
+    squares = _squares(a.descriptors, b.descriptors) if squares is None else squares
+    covariance = np.exp(squares * (-0.5 / PRIOR.far_length**2))
+    covariance *= PRIOR.far_variance
+    r = _squares(a.roots, b.roots)
+    r *= 3.0
+    r += 1e-12
+    np.sqrt(r, out=r)
+    r /= PRIOR.near_length
+    near = np.exp(-r)
+    r += 1.0
+    near *= r
+    near *= PRIOR.near_variance
+    covariance += near
+    covariance += PRIOR.level_variance + PRIOR.slope_deviation**2 * a.score @ b.score.T
+    return np.asarray(covariance)
 
 
 def _below_bounds(above: NDArray[Any], bounds: Flags, inverse: NDArray[Any]) -> Floats:

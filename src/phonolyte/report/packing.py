@@ -59,7 +59,7 @@ def packed_columns(table: pd.DataFrame, columns: Sequence[Column]) -> tuple[list
             arrays[column.key] = rounded.astype("<f4")
         elif column.kind == "flag":
             known = values.notna().to_numpy()
-            arrays[column.key] = np.where(known, values.fillna(False).astype(bool).to_numpy(), 2).astype("u1")
+            arrays[column.key] = np.where(known, values.astype("boolean").fillna(False).to_numpy(bool), 2).astype("u1")
         elif column.kind == "choice":
             codes, names = pd.factorize(values.astype(object).where(values.notna(), ""))
             arrays[column.key] = codes.astype("u1" if len(names) < 256 else "<u2" if len(names) < 65536 else "<u4")

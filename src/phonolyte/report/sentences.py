@@ -304,14 +304,36 @@ def _of_arrived(table: pd.DataFrame) -> str:
 def _of_virtual(contents: Contents) -> list[str]:
     total, best = contents.records["summary"]["total"], contents.table.iloc[0]
     share = total["charge_balanced"] / total["compounds"] if total["compounds"] else 0.0
+    unlikely = f"Most cannot exist: charges add up to zero in {total['charge_balanced']:,} ({share:.0%})."
+    last = "None is relaxed, and few were ever made: a map of where to look, not a list of materials."
+    if contents.records["summary"].get("recipe") == "conductors":
+        return [*_of_virtual_conductors(contents.table), unlikely, last]
     return [
         f"The best by score is {best['formula']} ({best['prototype']}): a predicted center of "
         f"{best['band_center_mev']:.1f} meV ({best['lower_mev']:.0f} to {best['upper_mev']:.0f}), plausibility "
         f"{best['plausibility']:.2g}.",
-        f"Most cannot exist: charges add up to zero in {total['charge_balanced']:,} ({share:.0%}). The rank goes by "
-        "the upper end of the interval, and adds 5 meV for each power of ten that a compound is less plausible.",
-        "None is relaxed, and few were ever made: a map of where to look, not a list of materials.",
+        f"{unlikely} The rank goes by the upper end of the interval, and adds 5 meV for each power of ten that a "
+        "compound is less plausible.",
+        last,
     ]
+
+
+def _of_virtual_conductors(table: pd.DataFrame) -> list[str]:
+    """The first compounds, how they came to be first, and which of the best were measured."""
+    best, order = table.iloc[0], "estimated conductivity, less a decade for each power of ten less plausible"
+    name = f"{best['formula']} ({best['prototype']})"
+    if pd.isna(best.get("p_conductor")):
+        return [f"First comes {name}, plausibility {best['plausibility']:.2g}. The order is that of the {order}."]
+    followed = table["p_conductor"].notna()
+    measured = int(table["measured_sigma_s_cm"].notna().sum())
+    return [
+        f"First comes {name}: with a probability of {best['p_conductor']:.2f} it reaches 1e-4 S/cm at room "
+        f"temperature, plausibility {best['plausibility']:.2g}, a center of {best['band_center_mev']:.1f} meV.",
+        f"All were ordered by {order}. For {followed.sum():,} of the best percolation was computed, and the product of "
+        "probability and plausibility puts these first.",
+        f"{measured:,} of them have the composition and structure of compounds that were measured: the model knows "
+        "them, so that they show where the list is right, and do not test it." if measured else "",
+    ]  # fmt: skip
 
 
 def _of_spectra(contents: Contents) -> list[str]:

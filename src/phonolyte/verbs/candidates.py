@@ -37,7 +37,7 @@ from phonolyte.verbs.opening import (
 
 if TYPE_CHECKING:
     from phonolyte.forces import Engine
-    from phonolyte.virtual import Space, VirtualResult
+    from phonolyte.virtual import Recipe, Space, VirtualResult
 
 
 def screen(
@@ -232,6 +232,7 @@ def virtual(
     top: int | None = None,
     sample: int | None = None,
     seed: int = 0,
+    recipe: Recipe = "conductors",
     known: Any = None,
     structures: str = "none",
     model: str | Path | None = None,
@@ -250,6 +251,9 @@ def virtual(
         Run folder.
     top, sample, seed
         Number of compounds that are kept, and looked at, of each parent (default: all), and the seed for the sample.
+    recipe
+        ``conductors``: by estimated conductivity and plausibility, and the first 200 of each parent by the probability
+        that they conduct; ``study``: by band center and plausibility.
     known
         Known crystals: the best that are among them are marked.
     structures
@@ -277,16 +281,18 @@ def virtual(
     if known and not crystals:
         raise SettingsError("--known gives no crystal", fix="Name files or tables of known materials.")
     record = {"parents": [space.parent.name for space in spaces], "top": top, "sample": sample, "seed": seed,
-              "structures": structures, "known": list_names(known), "model": str(model or "embedded")}  # fmt: skip
+              "recipe": recipe, "structures": structures, "known": list_names(known),
+              "model": str(model or "embedded")}  # fmt: skip
     identity = (record, [space.digest for space in spaces], fitted.fingerprint)
     used = [*inputs, *list_files(known), *source.files]
-    opened = Run(folder, "virtual", settings=record, inputs=used, identity=identity, cites=(*MODEL, "hautier2011"),
+    cites = (*MODEL, *(CONDUCTION if recipe == "conductors" else ()), "hautier2011")
+    opened = Run(folder, "virtual", settings=record, inputs=used, identity=identity, cites=cites,
                  **run_options(output))  # fmt: skip
-    total = sum(min(len(space), sample or len(space)) for space in spaces)
-    with opened as run, open_workers(executor, threads=True) as threads, progress("Compounds", total) as advance:
+    with opened as run, open_workers(executor, threads=True) as threads:
         result = run_virtual(
-            run, spaces, fitted, top=top, sample=sample, seed=seed, known=crystals, executor=threads, progress=advance
-        )
+            run, spaces, fitted, top=top, sample=sample, seed=seed, recipe=recipe, known=crystals, executor=threads,
+            progress=progress,
+        )  # fmt: skip
         if output.figures:
             slots = {space.parent.name: space.slots for space in spaces}
             trend = read_trend(run.folder) if top is None else None

@@ -9,7 +9,6 @@ from typing import Self
 import numpy as np
 
 from phonolyte.arrays import Flags, Floats, Ints
-from phonolyte.chemistry.elements import SYMBOLS
 from phonolyte.errors import ModelError
 from phonolyte.models import BandCenterModel
 from phonolyte.virtual.features import ParentFeatures
@@ -61,25 +60,37 @@ class CompoundFeatures:
         volume = VolumeOfParent.of(parent, model.cells.volumes)
         return cls(parent, model.set_names, magpie, PhysicalOfParent.of(parent), volume)
 
-    def __call__(self, numbers: Ints) -> tuple[Floats, Flags]:
-        """Features (n, m) of n compounds with atomic numbers (n, s) on the slots, and which of them have all (n,)."""
-        parts: dict[str, Callable[[Ints], Floats]] = {
-            "magpie": self.magpie, "elements": self._fractions, "physical": self._physical,
-        }  # fmt: skip
-        values = np.hstack([parts[name](numbers) for name in self.set_names])
+    def volume_a3(self, numbers: Ints) -> Floats | None:
+        """Predicted volume an atom (n,) of compounds (n, s); None for a model that does not know volumes."""
+        return None if self.volume is None else self.volume(numbers)
+
+    def __call__(self, numbers: Ints, volume_a3: Floats | None = None) -> tuple[Floats, Flags]:
+        """Features of compounds.
+
+        Parameters
+        ----------
+        numbers
+            Atomic numbers (n, s) on the slots.
+        volume_a3
+            Their volumes an atom (n,), as :meth:`volume_a3` gives them; default: they are predicted.
+
+        Returns
+        -------
+        tuple
+            Features (n, m), and which compounds have all of them (n,).
+        """
+        volume_a3 = self.volume_a3(numbers) if volume_a3 is None else volume_a3
+        parts: dict[str, Callable[[], Floats]] = {
+            "magpie": lambda: self.magpie(numbers),
+            "elements": lambda: self.parent.fractions(numbers)[:, 1:],
+            "physical": lambda: self._physical(numbers, volume_a3),
+        }
+        values = np.hstack([parts[name]() for name in self.set_names])
         usable = np.isfinite(values[:, 0]) if self.physical else np.ones(len(values), dtype=bool)
         return values, usable
 
-    def _physical(self, numbers: Ints) -> Floats:
+    def _physical(self, numbers: Ints, volume_a3: Floats | None) -> Floats:
         assert self.physical is not None
-        assert self.volume is not None
+        assert volume_a3 is not None
         crystal = self.parent.crystal
-        scale = (self.volume(numbers) * len(crystal) / crystal.volume_a3) ** (1.0 / 3.0)
-        return self.physical(numbers, scale)
-
-    def _fractions(self, numbers: Ints) -> Floats:
-        fractions = np.zeros((len(numbers), len(SYMBOLS) - 1))
-        rows, share = np.arange(len(numbers)), self.parent.counts / self.parent.counts.sum()
-        for slot in range(numbers.shape[1]):
-            fractions[rows, numbers[:, slot] - 1] += share[slot]
-        return fractions
+        return self.physical(numbers, (volume_a3 * len(crystal) / crystal.volume_a3) ** (1.0 / 3.0))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phonolyte.arrays import Ints
-from phonolyte.chemistry.elements import ATOMIC_NUMBERS
+from phonolyte.arrays import Floats, Ints
+from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS
 from phonolyte.chemistry.ions import Ion
 from phonolyte.chemistry.neutrality import neutral_ions
 from phonolyte.errors import SettingsError
@@ -75,6 +75,14 @@ class Parent:
     def counts(self) -> Ints:
         """Sites of each slot, (s,)."""
         return np.array([len(slot.sites) for slot in self.slots])
+
+    def fractions(self, numbers: Ints) -> Floats:
+        """Fractions of the elements (n, Z + 1) of compounds with atomic numbers (n, s) on the slots."""
+        fractions = np.zeros((len(numbers), len(SYMBOLS)))
+        rows, share = np.arange(len(numbers)), self.counts / self.counts.sum()
+        for slot in range(numbers.shape[1]):
+            fractions[rows, numbers[:, slot]] += share[slot]
+        return fractions
 
     def substituted(self, numbers: Sequence[int] | Ints, *, material_id: str = "", scale: float = 1.0) -> Crystal:
         """The crystal with other elements.

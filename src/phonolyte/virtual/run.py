@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,13 @@ from phonolyte.arrays import Ints
 from phonolyte.errors import ModelError, SettingsError
 from phonolyte.files import parse_json, read_arrays
 from phonolyte.models import BandCenterModel
+from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.records import file_name, in_one_step, write_parquet
 from phonolyte.runs.run import Run
 from phonolyte.structures import Crystal
+from phonolyte.virtual.followed import choose_followed, describe_followed, order_followed
 from phonolyte.virtual.space import Space
-from phonolyte.virtual.stream import HIGHEST_MEV, Evaluated, Evaluator, Tally, evaluate, table
+from phonolyte.virtual.stream import HIGHEST_MEV, Evaluated, Evaluator, Recipe, Tally, evaluate, table
 from phonolyte.virtual.volumes import VolumeOfParent
 
 PORTION = 2**20
@@ -36,7 +38,7 @@ LISTED = 1000
 
 FOLDER, STATE = "virtual", ".virtual-state"
 
-METHOD = 2
+METHOD = 3
 """Version of what is computed of a compound: raise it when the same compound gets another row."""
 
 
@@ -56,9 +58,10 @@ def run_virtual(
     top: int | None = None,
     sample: int | None = None,
     seed: int = 0,
+    recipe: Recipe = "conductors",
     known: Sequence[Crystal] = (),
     executor: Executor | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: OpenBar = no_bar,
 ) -> VirtualResult:
     """Evaluate spaces and write what is kept.
 
@@ -76,18 +79,23 @@ def run_virtual(
         Look at this many of each space, at random; all unless given.
     seed
         Seed for the sample.
+    recipe
+        ``conductors``: by estimated conductivity and plausibility, and the best of these by the probability that they
+        conduct; ``study``: by band center and plausibility.
     known
         Crystals that are known: compounds with their formula and structure are marked.
     executor
         Maps over blocks of compounds; use threads.
     progress
-        Called with the number of compounds done since the last call.
+        Opens a bar.
 
     Raises
     ------
     SettingsError
-        When more would be written than is sensible, or the rules allow no compound at all.
+        When more would be written than is sensible, the rules allow no compound at all, or for an unknown recipe.
     """
+    if recipe not in get_args(Recipe):
+        raise SettingsError(f"there is no recipe {recipe!r}", fix=f"Choose among {', '.join(get_args(Recipe))}.")
     if top is None and sum(min(len(space), sample or len(space)) for space in spaces) > MOST_KEPT:
         raise SettingsError(
             f"the rules span {sum(map(len, spaces)):,} compounds",
@@ -98,27 +106,32 @@ def run_virtual(
     parts.mkdir(exist_ok=True)
     run.path(STATE)
     best, summaries, written = [], {}, set()
-    for space in spaces:
-        work = _Work(space, model, run.folder, top, space.sample(sample, seed=seed) if sample else range(len(space)))
-        with threadpool_limits(1, user_api="blas"):  # the executor's threads have the cores
-            tally, kept = work.done(executor, progress)
-        summaries[space.parent.name] = tally.summary()
-        rows = table(kept, space)
-        best.append(_marked(rows, space, kept.index, known))
-        written |= set(work.files)
-        names = f"{FOLDER}/{file_name(space.parent.name)}-*.parquet"
-        run.describe_table(names, rows, free=[slot.name for slot in space.parent.slots])
+    count = sum(min(len(space), sample or len(space)) for space in spaces)
+    with progress("Compounds", count) as advance:
+        for space in spaces:
+            indices = space.sample(sample, seed=seed) if sample else range(len(space))
+            work = _Work(space, model, run.folder, top, indices, recipe)
+            with threadpool_limits(1, user_api="blas"):  # the executor's threads have the cores
+                tally, kept = work.done(executor, advance)
+            summaries[space.parent.name] = tally.summary()
+            rows = table(kept, space, recipe)
+            best.append(_marked(rows, space, kept.index, known))
+            written |= set(work.files)
+            names = f"{FOLDER}/{file_name(space.parent.name)}-*.parquet"
+            run.describe_table(names, rows, free=[slot.name for slot in space.parent.slots])
     for path in parts.glob("*.parquet"):
         if path.name not in written:  # of an earlier run with other rules
             path.unlink()
     for space in spaces:
         if not summaries[space.parent.name]["compounds"]:
             raise _nothing(space)
-    joined = pd.concat(best, ignore_index=True).sort_values(["score_mev", "material_id"], ignore_index=True)
+    joined = _ordered(pd.concat(best, ignore_index=True), recipe)
+    if recipe == "conductors":
+        joined = _with_followed(joined, spaces, model, folder=run.path(STATE), executor=executor, progress=progress)
     joined.insert(0, "rank", joined.index + 1)
     slots = {slot.name for space in spaces for slot in space.parent.slots}
     run.write_table("best.csv", joined, free=slots)
-    record = {"total": _total(summaries), "prototypes": summaries}
+    record = {"recipe": recipe, "total": _total(summaries), "prototypes": summaries}
     run.write_json("summary.json", record)
     return VirtualResult(joined, record)
 
@@ -144,8 +157,12 @@ def write_structures(
 
 def best_crystals(result: VirtualResult, spaces: Sequence[Space], model: BandCenterModel) -> list[Crystal]:
     """The best compounds as crystals, in the order of their table; not relaxed, at the volumes that the model uses."""
+    return _built(result.best, spaces, model)
+
+
+def _built(best: pd.DataFrame, spaces: Sequence[Space], model: BandCenterModel) -> list[Crystal]:
     builders = {space.parent.name: builder(space, model) for space in spaces}
-    names = result.best[["material_id", "prototype"]].itertuples(index=False)
+    names = best[["material_id", "prototype"]].itertuples(index=False)
     return [builders[prototype](int(name.rpartition("-")[2])) for name, prototype in names]
 
 
@@ -161,6 +178,33 @@ def builder(space: Space, model: BandCenterModel) -> Callable[[int], Crystal]:
     return build
 
 
+def _ordered(best: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """The best of all prototypes as one table, in the order of a recipe."""
+    if recipe == "study":
+        return best.sort_values(["score_mev", "material_id"], ignore_index=True)
+    by = ["score_log_sigma", "score_mev", "material_id"]
+    return best.sort_values(by, ascending=[False, True, True], na_position="last", ignore_index=True)
+
+
+def _with_followed(
+    best: pd.DataFrame,
+    spaces: Sequence[Space],
+    model: BandCenterModel,
+    *,
+    folder: Path,
+    executor: Executor | None,
+    progress: OpenBar,
+) -> pd.DataFrame:
+    """Follow the best of each prototype, and put them first."""
+    rows = choose_followed(best)
+    if not rows:
+        return best
+    crystals = _built(best.loc[rows], spaces, model)
+    with threadpool_limits(1, user_api="blas"):
+        found = describe_followed(crystals, folder=folder, executor=executor, progress=progress)
+    return order_followed(best, found.set_axis(pd.Index(rows)))
+
+
 @dataclass(slots=True)
 class _Work:
     """One space on its way through the portions."""
@@ -170,28 +214,28 @@ class _Work:
     folder: Path
     top: int | None
     indices: Ints | range
+    recipe: Recipe
     files: list[str] = field(default_factory=list)
 
-    def done(self, executor: Executor | None, progress: Callable[[int], None] | None) -> tuple[Tally, Evaluated]:
+    def done(self, executor: Executor | None, advance: Callable[[int], None]) -> tuple[Tally, Evaluated]:
         """Counts over the space, and its best compounds; portions that are done are not done again."""
         digest, limit = self._digest(), self.top or LISTED
         first, tally, kept = self._resumed(digest)
-        if progress and first:
-            progress(min(first * PORTION, len(self.indices)))
-        evaluator = Evaluator(self.space, self.model)
+        if first:
+            advance(min(first * PORTION, len(self.indices)))
+        evaluator = Evaluator(self.space, self.model, recipe=self.recipe)
         for number in range(first, -(-len(self.indices) // PORTION)):
             found = []
             for given, part in evaluate(
                 evaluator, self.indices[number * PORTION : (number + 1) * PORTION], executor=executor
             ):
                 tally.add(given, part)
-                found.append(part.best(limit) if self.top else part)
+                found.append(part.best(limit, self.recipe) if self.top else part)
                 if len(found) > 64 and self.top:
-                    found = [Evaluated.joined(found).best(limit)]
-                if progress:
-                    progress(given)
+                    found = [Evaluated.joined(found).best(limit, self.recipe)]
+                advance(given)
             portion = Evaluated.joined(found)
-            kept = Evaluated.joined([kept, portion]).best(limit) if kept else portion.best(limit)
+            kept = (Evaluated.joined([kept, portion]) if kept else portion).best(limit, self.recipe)
             if not self.top:
                 self._write(portion, number)
             self._save(digest, number + 1, tally, kept)
@@ -206,7 +250,7 @@ class _Work:
         return f"{file_name(self.space.parent.name)}-{number:05d}.parquet"
 
     def _write(self, found: Evaluated, number: int) -> None:
-        write_parquet(table(found, self.space), self.folder / FOLDER / self._file(number))
+        write_parquet(table(found, self.space, self.recipe), self.folder / FOLDER / self._file(number))
         self.files.append(self._file(number))
 
     @property
@@ -232,7 +276,9 @@ class _Work:
 
     def _digest(self) -> str:
         """What decides the result."""
-        digest = hashlib.sha256(repr((METHOD, self.model.fingerprint, self.space.digest, self.top)).encode())
+        digest = hashlib.sha256(
+            repr((METHOD, self.recipe, self.model.fingerprint, self.space.digest, self.top)).encode()
+        )
         digest.update(repr(self.indices).encode() if isinstance(self.indices, range) else self.indices.tobytes())
         return digest.hexdigest()
 

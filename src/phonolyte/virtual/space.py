@@ -100,12 +100,16 @@ class Space:
 
         At the volume that a model predicts: :meth:`phonolyte.virtual.volumes.VolumeOfParent.crystal`.
         """
-        numbers = self.numbers(np.array([index]))[0]
-        radii = self._radius_a[np.arange(len(numbers)), numbers]
-        old = self._parent_radius_a
-        ratio = float((self.parent.counts * radii).sum() / (self.parent.counts * old).sum())
+        numbers = self.numbers(np.array([index]))
         name = f"{self.parent.name}-{index}"
-        return self.parent.substituted(numbers, material_id=name, scale=ratio if np.isfinite(ratio) else 1.0)
+        return self.parent.substituted(numbers[0], material_id=name, scale=float(self.scale(numbers)[0]))
+
+    def scale(self, numbers: Ints) -> Floats:
+        """Factor (n,) on the lengths of the parent by the sums of the radii of the ions; 1 where one is not known."""
+        counts = self.parent.counts
+        radii = self._radius_a[np.arange(numbers.shape[1]), numbers]
+        ratio = (counts * radii).sum(axis=1) / (counts * self._parent_radius_a).sum()
+        return np.where(np.isfinite(ratio), ratio, 1.0)
 
     def balanced(self, numbers: Ints) -> Flags:
         """Whether charges of the parent's signs, one for each slot, add up to zero in n compounds (n, s)."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,13 @@ from phonolyte.arrays import Flags, Floats, Ints
 from phonolyte.chemistry.elements import SYMBOLS, electronegativity
 from phonolyte.models import BandCenterModel
 from phonolyte.virtual.compounds import CompoundFeatures
+from phonolyte.virtual.conduction import ConductionOfParent
 from phonolyte.virtual.features import first_slot_with_the_same
 from phonolyte.virtual.plausibility import Plausibility
 from phonolyte.virtual.space import Space
+
+Recipe = Literal["conductors", "study"]
+"""What compounds are ranked by: predicted conductivity and plausibility, or the founding study's band center."""
 
 BLOCK = 1024
 """Compounds whose features are made at once: they stay in the cache."""
@@ -29,6 +33,12 @@ BLOCKS_PER_TASK = 8
 PRICE_MEV = 5.0
 """What the score adds for each power of ten that a compound is less plausible than its parent, and for one unlike those
 that the model has learned from."""
+
+LEAST_PLAUSIBILITY = 1e-12
+"""A lower one counts as this."""
+
+BEHIND = 1e6
+"""What puts compounds without a predicted conductivity behind those with one."""
 
 KEPT_BYTES = 30 * 2**20
 """Memory that a process keeps when it is freed: a block needs less, and to get it anew took a tenth of the time."""
@@ -55,6 +65,8 @@ class Evaluated:
         (n,) mean row of the elements in the periodic table.
     plausibility
         (n,) between 0 and 1.
+    log_sigma
+        (n,) log10 of the predicted conductivity in S/cm, at the parent's percolation barrier; NaN for none.
     """
 
     index: Ints
@@ -65,15 +77,32 @@ class Evaluated:
     balanced: Flags
     mean_row: Floats
     plausibility: Floats
+    log_sigma: Floats
 
     def __len__(self) -> int:
         return len(self.index)
 
     @property
+    def doubt(self) -> Floats:
+        """Powers of ten (n,) less plausible than the parent, and one for what is unlike the compounds learned from."""
+        return np.asarray(-np.log10(np.maximum(self.plausibility, LEAST_PLAUSIBILITY)) + ~self.in_domain)
+
+    @property
     def score_mev(self) -> Floats:
-        """What compounds are ranked by, (n,): the upper end of the interval, plus the price of being far-fetched."""
-        doubt = -np.log10(np.maximum(self.plausibility, 1e-12)) + ~self.in_domain
-        return np.asarray(self.center_mev + self.half_width_mev + PRICE_MEV * doubt)
+        """Score (n,) of the study's recipe, the lowest first: upper end of the interval and price of doubt."""
+        return np.asarray(self.center_mev + self.half_width_mev + PRICE_MEV * self.doubt)
+
+    @property
+    def score_log_sigma(self) -> Floats:
+        """Score (n,) of conductors, the highest first: decades of the predicted conductivity, less those of doubt."""
+        return np.asarray(self.log_sigma - self.doubt)
+
+    def cost(self, recipe: Recipe) -> Floats:
+        """Number (n,) that orders compounds, the lowest first; without a predicted conductivity the study's."""
+        if recipe == "study":
+            return self.score_mev
+        score = self.score_log_sigma
+        return np.where(np.isfinite(score), -score, BEHIND + self.score_mev)
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -84,15 +113,15 @@ class Evaluated:
         """Some of them."""
         return type(self)(*(getattr(self, f.name)[rows] for f in fields(self)))
 
-    def best(self, n: int) -> Self:
-        """The n of lowest score, the best first; of equals the one that comes first in the space."""
-        score = self.score_mev
+    def best(self, n: int, recipe: Recipe) -> Self:
+        """The n best of a recipe, the best first; of equals the one that comes first in the space."""
+        cost = self.cost(recipe)
         if n < len(self):
-            kept = np.argpartition(score, n - 1)[:n]
-            kept = np.flatnonzero(score <= score[kept].max())
+            kept = np.argpartition(cost, n - 1)[:n]
+            kept = np.flatnonzero(cost <= cost[kept].max())
         else:
             kept = np.arange(len(self))
-        return self.taken(kept[np.lexsort((self.index[kept], score[kept]))][:n])
+        return self.taken(kept[np.lexsort((self.index[kept], cost[kept]))][:n])
 
 
 @dataclass(slots=True)
@@ -158,12 +187,23 @@ class Tally:
 
 
 class Evaluator:
-    """Evaluates compounds of one space, at the volumes that the model predicts for them."""
+    """Evaluates compounds of one space, at the volumes that the model predicts for them.
 
-    def __init__(self, space: Space, model: BandCenterModel) -> None:
+    Parameters
+    ----------
+    space
+        Its compounds.
+    model
+        Model of the band center.
+    recipe
+        Whether conductivities are predicted, too.
+    """
+
+    def __init__(self, space: Space, model: BandCenterModel, *, recipe: Recipe = "conductors") -> None:
         self.space, self.model = space, model
         self.features = CompoundFeatures.of(space.parent, model)
         self.plausibility = Plausibility(space)
+        self.conduction = ConductionOfParent.of(space) if recipe == "conductors" else None
         self.mean_row = model.columns.index("mean_Row")
         _keep_freed_memory()
 
@@ -178,13 +218,24 @@ class Evaluator:
         allowed = self.space.allowed(numbers, balanced)
         if not allowed.all():
             indices, numbers, balanced = indices[allowed], numbers[allowed], balanced[allowed]
-        values, usable = self.features(numbers)
+        volume_a3 = self.features.volume_a3(numbers)
+        values, usable = self.features(numbers, volume_a3)
+        log_sigma = self._log_sigma(numbers, volume_a3)
         if not usable.all():
             indices, numbers, balanced, values = indices[usable], numbers[usable], balanced[usable], values[usable]
+            log_sigma = log_sigma[usable]
         center, half_width, in_domain = self.model.predict_array(values, numbers)
         plausibility = self.plausibility(numbers, balanced)
         mean_row = values[:, self.mean_row].copy()
-        return Evaluated(indices, numbers, center, half_width, in_domain, balanced, mean_row, plausibility)
+        return Evaluated(indices, numbers, center, half_width, in_domain, balanced, mean_row, plausibility, log_sigma)
+
+    def _log_sigma(self, numbers: Ints, volume_a3: Floats | None) -> Floats:
+        if self.conduction is None:
+            return np.full(len(numbers), np.nan)
+        if volume_a3 is None:
+            parent = self.space.parent.crystal
+            volume_a3 = self.space.scale(numbers) ** 3 * parent.volume_a3 / len(parent)
+        return self.conduction(numbers, volume_a3)
 
 
 def _keep_freed_memory() -> None:
@@ -232,8 +283,8 @@ def _in_order(
         yield n, future.result()
 
 
-def table(found: Evaluated, space: Space) -> pd.DataFrame:
-    """Compounds as a table, with formulas and the symbols on the slots."""
+def table(found: Evaluated, space: Space, recipe: Recipe) -> pd.DataFrame:
+    """Compounds as a table, with formulas, the symbols on the slots, and what a recipe ranks by."""
     symbols = np.array(SYMBOLS, dtype=object)[found.numbers]
     factor = space.tolerance_factor(found.numbers)
     columns: dict[str, Any] = {
@@ -251,6 +302,8 @@ def table(found: Evaluated, space: Space) -> pd.DataFrame:
         "plausibility": found.plausibility,
         "score_mev": found.score_mev,
     }
+    if recipe == "conductors":
+        columns |= {"sigma_estimate_s_cm": 10.0**found.log_sigma, "score_log_sigma": found.score_log_sigma}
     return pd.DataFrame(columns)
 
 
