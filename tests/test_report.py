@@ -360,7 +360,7 @@ A_POINT_APART = """() => {
   const apart = (i) => points.every(([u, v], j) => i === j || Math.hypot(points[i][0] - u, points[i][1] - v) > 15);
   const i = [...trace.x.keys()].find((i) => inside(xaxis, trace.x[i]) && inside(yaxis, trace.y[i]) && apart(i));
   const box = plot.getBoundingClientRect();
-  return { center: trace.x[i], hull: trace.y[i],
+  return { barrier: trace.x[i], p: trace.y[i],
     x: box.x + xaxis._offset + points[i][0], y: box.y + yaxis._offset + points[i][1] };
 }"""
 """Where in the scatter is a point that has no other near it, and its values."""
@@ -486,7 +486,7 @@ def test_a_click_in_the_scatter_opens_the_card(opened: Opened, table: pd.DataFra
     opened.page.locator("#tip").wait_for(state="visible")
     opened.page.mouse.click(found["x"], found["y"])
     opened.page.locator("#card-title").wait_for(state="visible")
-    off = (table["band_center_mev"] - found["center"]).abs() + (table["e_hull_ev"] - found["hull"]).abs()
+    off = (table["barrier_3d_ev"] - found["barrier"]).abs() + (table["p_conductor"] - found["p"]).abs()
     assert table.loc[off.idxmin(), "material_id"] in opened.page.locator("#card .who").inner_text()
     assert opened.page.locator("#window .row.active").count() == 1
 
@@ -657,7 +657,7 @@ def screened(folder: Path) -> Path:
         Crystal.of(name, np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) * edge / 2, ["Li", anion], [[0, 0, 0], [0.5] * 3])
         for name, anion, edge in (("lii", "I", 6.0), ("libr", "Br", 5.5), ("lif", "F", 4.03))
     ]
-    settings = ScreenSettings(recipe="study", max_center_mev=100.0)
+    settings = ScreenSettings(recipe="study", max_center_mev=50.0)
     verbs.screen(Reading(crystals=crystals), folder=folder, settings=settings, output=OutputSettings(figures=False))
     return folder
 

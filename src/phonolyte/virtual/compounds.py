@@ -48,6 +48,11 @@ class CompoundFeatures:
         ModelError
             When it needs a volume, and cannot predict one.
         """
+        if "modes" in model.set_names:
+            raise ModelError(
+                "the model needs relaxed crystals", why="virtual compounds are not relaxed",
+                fix="Choose --model virtual, physical or study.",
+            )  # fmt: skip
         magpie = ParentFeatures.of(parent)
         if "physical" not in model.set_names:
             return cls(parent, model.set_names, magpie)
