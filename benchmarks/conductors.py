@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/conductors.py RUN CRYSTALS.parquet
 
-RUN is a folder of phonolyte screen CRYSTALS.parquet --ion Li --percolation all. The model of the conductivity is fitted
+RUN is a folder of phonolyte screen CRYSTALS.parquet --ion Li. The model of the conductivity is fitted
 again without the set of elements of each conductor, and without its family; its place is that of its probability among
 the candidates of the screen.
 """
@@ -22,6 +22,7 @@ from phonolyte.chemistry.formulas import composition_of
 from phonolyte.features.conduction import ionic_descriptors, root_fractions
 from phonolyte.measured import learning_columns, measured
 from phonolyte.models.conductivity import ConductivityModel
+from phonolyte.percolation import COARSE, compute_percolation
 from phonolyte.structures import Crystal, read
 
 CONDUCTORS = {
@@ -46,6 +47,7 @@ def main() -> None:
     record: dict[str, Any] = {"candidates": int(ranked["passes"].sum())}
     for name, (material_id, family) in CONDUCTORS.items():
         crystal, row = of_name[material_id], ranked.loc[material_id]
+        barrier_ev = compute_percolation(crystal, "Li", COARSE).barriers_ev[2]
         own = "-".join(sorted(set(crystal.symbols)))
         other = elements != own
         learned = {
@@ -53,8 +55,8 @@ def main() -> None:
         }  # fmt: skip
         record[name] = {
             "material_id": material_id, "rejected_by": row["rejected_by"] or None,
-            "barrier_3d_ev": round(float(row["barrier_3d_ev"]), 3),
-            **{kind: place(crystal, float(row["barrier_3d_ev"]), taken(columns, np.flatnonzero(rows)), ranked)
+            "barrier_3d_ev": round(barrier_ev, 3),
+            **{kind: place(crystal, barrier_ev, taken(columns, np.flatnonzero(rows)), ranked)
                for kind, rows in learned.items()},
         }  # fmt: skip
         print(name, record[name], flush=True)

@@ -230,6 +230,13 @@ def test_a_ranking_needs_a_column_of_numbers(name: str):
         Ranking(name)
 
 
+def test_a_screen_without_percolation_ranks_by_center(tmp_path: Path):
+    table = screen(tmp_path / "run", percolation="none", ion="Li")
+    assert table.loc[table["passes"], "band_center_mev"].is_monotonic_increasing
+    with pytest.raises(SettingsError, match=r"no column 'p_conductor'. Choose among .*band_center_mev"):
+        screen(tmp_path / "again", percolation="none", rank_by="p_conductor")
+
+
 def test_a_column_that_a_screen_lacks_is_refused(tmp_path: Path):
     with pytest.raises(SettingsError, match="no column 'lowest_mode_mev'"):
         screen(tmp_path / "run", rank_by="lowest_mode_mev")

@@ -63,6 +63,7 @@ def candidates_table(result: Screening) -> Table:
     if not shown["in_domain"].astype(bool).all():
         table.caption = "* center unlike those that the model learned from"
     keys = [key for key in OF_CANDIDATES if key in shown and shown[key].notna().any()]
+    keys = [key for key in keys if key not in OF_TABLES or "p_conductor" not in keys]
     columns = [replace(column(key), label=SHORT.get(key, column(key).label)) for key in keys]
     rows = shown.to_dict("records")
     cells = [[_cell(row[each.key], each) + _mark(row, each) for row in rows] for each in columns]
@@ -90,6 +91,9 @@ OF_CANDIDATES = (
     "e_hull_ev", "band_gap_ev",
 )  # fmt: skip
 """Columns of candidates in a terminal."""
+
+OF_TABLES = ("e_hull_ev", "band_gap_ev")
+"""Those that leave no room for names beside a probability; every candidate meets their criteria."""
 
 SHORT = {
     "p_conductor": "P", "sigma_predicted_s_cm": "σ", "measured_sigma_s_cm": "measured", "barrier_3d_ev": "3D",

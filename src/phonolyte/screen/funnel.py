@@ -147,6 +147,8 @@ def rank_crystals(
     EngineError
         When the executor is lost.
     """
+    ranking = ranking or Ranking("band_center_mev")
+    ranking.check([*TABLE, *(COLUMNS if percolation != "none" else ())])
     batches = plan_batches(inputs)
     criteria = criteria or Criteria()
     models = replace(models or ModelSource(), mobile=criteria.ion or "any")
@@ -160,7 +162,7 @@ def rank_crystals(
             wanted = table["passes"].to_numpy(bool) | (percolation == "all")
             table = add_conduction(table, described, wanted, folder=folder, executor=executor, progress=progress)
             notes += conduction_notes(table)
-        table = _ordered(table, ranking or Ranking("band_center_mev"))
+        table = _ordered(table, ranking)
         if parts is None and described and described[0].path is not None:  # the folder goes
             described = [replace(part, path=None, table=part.load()) for part in described]
         notes = [*(inputs.notes if isinstance(inputs, Reading) else ()), *notes]

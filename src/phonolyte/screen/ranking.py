@@ -45,14 +45,21 @@ class Ranking:
             if not np.isfinite(weight):
                 raise SettingsError(f"the weight of {key} is {weight}", fix="Give a number.")
 
-    def score(self, table: pd.DataFrame) -> Floats:
-        """Weighted sum (n,) of each row; NaN where a value is unknown.
+    def check(self, columns: Sequence[str]) -> None:
+        """Refuse a ranking by a column that a screen with these columns does not have.
 
         Raises
         ------
         SettingsError
-            For a column that the table does not have.
+            Names the column.
         """
+        for key in [key for key, _ in self.weights] or [self.by]:
+            if key not in columns:
+                numbers = [name for name in columns if _is_number(name)]
+                raise SettingsError(f"this screen has no column {key!r}", fix=f"Choose among {', '.join(numbers)}.")
+
+    def score(self, table: pd.DataFrame) -> Floats:
+        """Weighted sum (n,) of each row; NaN where a value is unknown."""
         total = np.zeros(len(table))
         for key, weight in self.weights:
             total += weight * _values(table, key).rank(pct=True).to_numpy(float)
@@ -76,8 +83,6 @@ class Ranking:
 
 def _values(table: pd.DataFrame, key: str) -> pd.Series:
     """Values of a column, high where they are good."""
-    if key not in table:
-        raise SettingsError(f"this screen has no column {key!r}", fix=f"Choose among {', '.join(_numbers(table))}.")
     values = table[key].astype(float)
     return values if _number_column(key).high_is_good else -values
 
@@ -87,10 +92,10 @@ def _number_column(key: str) -> Column:
         known = column(key)
     except TableError:
         raise SettingsError(f"there is no column {key!r} to rank by", fix="See docs/columns.md.") from None
-    if known.kind not in ("number", "flag"):
+    if not _is_number(key):
         raise SettingsError(f"{key} is not a number to rank by", fix="Name a column of numbers.")
     return known
 
 
-def _numbers(table: pd.DataFrame) -> list[str]:
-    return [str(key) for key in table if pd.api.types.is_numeric_dtype(table[key]) and key not in ("rank", "order")]
+def _is_number(key: str) -> bool:
+    return column(key).kind in ("number", "flag") and key != "rank"

@@ -120,4 +120,5 @@ class ScreenSettings:
         SettingsError
             For a column that is not a number.
         """
-        return Ranking(self.rank_by or RECIPES[self.recipe].rank_by, self.weights)
+        usual = "band_center_mev" if self.percolation == "none" else RECIPES[self.recipe].rank_by
+        return Ranking(self.rank_by or usual, self.weights)
