@@ -131,6 +131,12 @@ def pictures() -> Iterator[Picture]:
         "Their energies above the hull against their centers; candidates lie below and left of the dashed lines.",
         of_hull,
     )
+    yield Picture(
+        "gallery-conductivity",
+        "conductivity_against_barrier",
+        "Predicted and measured conductivities of candidates against their barrier of percolation.",
+        of_conductivity,
+    )
     yield Picture("gallery-volumes", "center_against_volume", "Center against volume per atom.", of_volumes)
     yield Picture("gallery-kinds", "kinds", "Families and crystal systems of the candidates.", of_kinds)
     yield Picture(
@@ -276,6 +282,11 @@ def of_volumes(runs: Path) -> Figure:
     return figures.center_against_volume(ranked(runs), max_center_mev=40.0)
 
 
+def of_conductivity(runs: Path) -> Figure:
+    table = ranked(runs)
+    return figures.conductivity_against_barrier(table[table["passes"]])
+
+
 def of_kinds(runs: Path) -> Figure:
     table = ranked(runs)
     found = table[table["passes"]]
@@ -285,7 +296,7 @@ def of_kinds(runs: Path) -> Figure:
     return figures.kinds(found.assign(crystal_system=found["material_id"].map(systems)))
 
 
-OF_SCREEN = (of_funnel, of_centers, of_families, of_hull, of_volumes, of_kinds)
+OF_SCREEN = (of_funnel, of_centers, of_families, of_hull, of_conductivity, of_volumes, of_kinds)
 """Pictures that need that screen."""
 
 

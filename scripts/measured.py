@@ -32,6 +32,22 @@ HEAD = """\
 # the share of partly empty lithium sites were computed from its crystals.
 """
 
+CARD = """\
+# Model card: conductivity of lithium ions at room temperature
+
+- **Predicts** log10 of the conductivity (S/cm), a 90 % interval, and the probability of 1e-4 S/cm or more.
+- **Algorithm**: a score, linear in the barrier of percolation in three dimensions, the radius of the anions and, for
+  crystals with refined occupancies, the share of partly empty lithium sites; a Gaussian process with that score as its
+  mean, over descriptors of ions and cell and the composition; the distance to measured compounds decides between them.
+  Hyperparameters are fixed. Intervals and probabilities are residuals of left-out compounds.
+- **Learned from** {n} measurements, {bounds} of them upper bounds: the training split of OBELiX, F. Therrien et al.,
+  Digital Discovery (2025), https://doi.org/10.1039/D5DD00441A, CC BY 4.0. 254 have a crystal; the others borrow barrier
+  and occupancies from alike compositions. The model holds descriptors and logarithms of these measurements.
+- **How good it is**: `docs/conductivity.md` has every split and how reliable the probabilities are.
+- **What it is not**: a measurement. Far from measured compounds it is percolation and the size of the anions; of ordered
+  crystals it does not know the disorder; defects, grain boundaries and electrons are not in it.
+"""
+
 FAMILIES = {
     "argyrodite": "argyrodites", "cholorides": "halides", "chlorides": "halides", "fluorides": "halides",
     "nitride": "nitrides", "boron nitride": "nitrides", "nitridosilicates": "nitrides", "LIPON": "nitrides",
@@ -57,7 +73,9 @@ def main() -> None:
         table.to_csv(stream, index=False, float_format="%.6g")
     print(table.describe().T.to_string())
     model = ConductivityModel.fit(ION, **learning_columns(pd.read_csv(folder() / "measured.csv", comment="#")))
-    model.save(folder().parent / "conductivity_model")
+    target = folder().parent / "conductivity_model"
+    model.save(target)
+    (target / "card.md").write_text(CARD.format(n=len(table), bounds=int(table["at_most"].sum())), encoding="utf-8")
 
 
 def _row(row: dict[str, object], crystal: Crystal | None) -> dict[str, object]:

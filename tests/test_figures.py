@@ -22,6 +22,7 @@ from phonolyte.figures import (
     center_against_volume,
     center_histogram,
     center_histograms,
+    conductivity_against_barrier,
     cross_validated_parity,
     diffusion_arrhenius,
     element_counts,
@@ -461,6 +462,21 @@ def ranked(n: int, passes: bool) -> pd.DataFrame:
     """A ranked table of compounds of lithium and of sodium, without energies above the hull."""
     elements = [frozenset({("Li", "Na")[i % 2], "O"}) for i in range(n)]
     return compounds(n).assign(passes=passes, elements=elements, e_hull_ev=np.nan)
+
+
+def test_measured_conductivities_are_rings_with_a_line_to_what_is_predicted():
+    table = compounds(4).assign(barrier_3d_ev=[0.3, 0.5, 0.7, np.nan], sigma_predicted_s_cm=[1e-3, 1e-5, 1e-6, 1e-7],
+                                measured_sigma_s_cm=[2e-3, np.nan, np.nan, 1e-9])  # fmt: skip
+    (axes,) = conductivity_against_barrier(table).axes
+    (rings,) = (line for line in axes.get_lines() if line.get_marker() == "o")
+    np.testing.assert_allclose(rings.get_xydata(), [[0.3, 2e-3]])
+    (points, lines) = axes.collections
+    assert sorted(points.get_offsets()[:, 0].tolist()) == [0.3, 0.5, 0.7]
+    np.testing.assert_allclose(lines.get_segments()[0][:, 1], [1e-3, 2e-3])
+    assert axes.get_yscale() == "log"
+    drawn = screen_figures(ranked(4, True).assign(**table[["barrier_3d_ev", "sigma_predicted_s_cm",
+                                                           "measured_sigma_s_cm"]]), STEPS)  # fmt: skip
+    assert "screen_conductivity" in drawn
 
 
 def test_a_screen_has_the_figures_that_show_something_and_an_earlier_run_leaves_none(tmp_path: Path):

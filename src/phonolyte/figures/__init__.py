@@ -7,6 +7,7 @@ from phonolyte.figures.captions import CAPTIONS, caption_of
 from phonolyte.figures.compounds import (
     center_against_volume,
     center_histogram,
+    conductivity_against_barrier,
     family_centers,
     hull_against_center,
     kinds,
@@ -34,6 +35,7 @@ __all__ = [
     "center_against_volume",
     "center_histogram",
     "center_histograms",
+    "conductivity_against_barrier",
     "cross_validated_parity",
     "data_figures",
     "diffusion_arrhenius",

@@ -14,6 +14,8 @@ CAPTIONS: dict[str, str] = {
     "hull_center": "Energy above the hull against the predicted band center, for all compounds and for those near the "
     "hull; candidates lie below and left of the dashed limits.",
     "screen_volumes": "Predicted band center against the volume per atom: within a family, wider cells are softer.",
+    "screen_conductivity": "Predicted conductivity of the candidates against their barrier of percolation in three "
+    "dimensions; rings are measured values, with a line to what is predicted, the dashed line 1e-4 S/cm.",
     "candidates_kinds": "Families and crystal systems of the candidates.",
     "candidates_elements": "How many candidates hold each element.",
     # followed

@@ -41,6 +41,9 @@ WIDTHS_MEV = (0.5, 1.0, 2.0, 2.5, 5.0, 10.0, 20.0, 50.0)
 SHOWN_SHARE = 0.97
 """Share of the compounds that is within the axis of the energy above the hull."""
 
+LEAST_S_CM, CONDUCTOR_S_CM, WIDEST_EV = 1e-11, 1e-4, 3.0
+"""Lowest conductivity that is drawn, that of a conductor, and the widest barrier."""
+
 LABELS_APART, LABELS_RIGHT = 0.07, 45.0
 """Least distance of two labels, as a share of the axis, and how far right of their points they stand, in pixels."""
 
@@ -226,6 +229,37 @@ def center_against_volume(
         _volume_axis(axes, known["volume_per_atom_a3"])
         marked = known[known["material_id"].isin(named)] if len(named) else known.iloc[:0]
         _name_series(axes, marked)
+        _family_legend(figure, known["family"])
+    return figure
+
+
+def conductivity_against_barrier(table: pd.DataFrame) -> Figure:
+    """Predicted conductivity against the barrier of percolation, by family; measured ones as rings above and below.
+
+    Parameters
+    ----------
+    table
+        With `barrier_3d_ev`, `sigma_predicted_s_cm`, `measured_sigma_s_cm` (S/cm) and `family`.
+    """
+    from matplotlib import rc_context
+
+    known = finite(table, "barrier_3d_ev", "sigma_predicted_s_cm")
+    measured = finite(known, "measured_sigma_s_cm")
+    with rc_context(STYLE):
+        figure = new_figure(3.8, 3.3)
+        axes = figure.subplots()
+        _scatter(axes, known["barrier_3d_ev"], known["sigma_predicted_s_cm"], known["family"])
+        x, predicted, value = (
+            measured[name].to_numpy(float) for name in ("barrier_3d_ev", "sigma_predicted_s_cm", "measured_sigma_s_cm")
+        )
+        value = np.maximum(value, LEAST_S_CM)
+        axes.vlines(x, predicted, value, color=INK, lw=0.5, alpha=0.5, zorder=3)
+        axes.plot(x, value, "o", ms=4, mfc="none", mec=INK, mew=0.8, zorder=4, label=f"measured ({len(measured)})")
+        axes.set(xlabel="Percolation barrier in 3D (eV)", ylabel="Conductivity at 25 °C (S/cm)", yscale="log")
+        axes.set(xlim=(0.0, WIDEST_EV), ylim=(LEAST_S_CM / 2, None))
+        limit_line(axes, y=CONDUCTOR_S_CM)
+        if len(measured):
+            axes.legend(loc="upper right")
         _family_legend(figure, known["family"])
     return figure
 

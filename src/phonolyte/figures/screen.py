@@ -12,6 +12,7 @@ from phonolyte.chemistry.ions import MOBILE_IONS
 from phonolyte.figures.compounds import (
     center_against_volume,
     center_histogram,
+    conductivity_against_barrier,
     family_centers,
     hull_against_center,
     kinds,
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
 
 STEMS = (
-    "funnel", "screen_centers", "screen_families", "hull_center", "screen_volumes", "candidates_kinds",
-    "candidates_elements",
+    "funnel", "screen_centers", "screen_families", "hull_center", "screen_volumes", "screen_conductivity",
+    "candidates_kinds", "candidates_elements",
 )  # fmt: skip
 """Files of :func:`screen_figures`."""
 
@@ -123,6 +124,8 @@ def screen_figures(
         drawn["screen_volumes"] = center_against_volume(table, max_center_mev=max_center_mev)
     if (table["e_hull_ev"].notna() & table["band_center_mev"].notna()).any():
         drawn["hull_center"] = hull_against_center(table, max_center_mev=max_center_mev, max_e_hull_ev=max_e_hull_ev)
+    if "sigma_predicted_s_cm" in candidates and candidates["sigma_predicted_s_cm"].notna().any():
+        drawn["screen_conductivity"] = conductivity_against_barrier(candidates)
     if len(candidates):
         drawn["candidates_kinds"] = kinds(candidates)
         drawn["candidates_elements"] = periodic_table(
