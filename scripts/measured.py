@@ -44,8 +44,8 @@ CARD = """\
   Digital Discovery (2025), https://doi.org/10.1039/D5DD00441A, CC BY 4.0. 254 have a crystal; the others borrow barrier
   and occupancies from alike compositions. The model holds descriptors and logarithms of these measurements.
 - **How good it is**: `docs/conductivity.md` has every split and how reliable the probabilities are.
-- **What it is not**: a measurement. Far from measured compounds it is percolation and the size of the anions; of ordered
-  crystals it does not know the disorder; defects, grain boundaries and electrons are not in it.
+- **What it is not**: a measurement. Far from measured compounds it is percolation and the size of the anions; it does
+  not know the disorder of ordered crystals; defects, grain boundaries and electrons are not in it.
 """
 
 FAMILIES = {
