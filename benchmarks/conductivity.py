@@ -42,9 +42,17 @@ def main() -> None:
             for name, chosen in rows.items()
         } | {"reliability": reliability(found, table)}
         print(split, {name: record[split]["all"][name]["rho"] for name in ORDERED_BY}, flush=True)
-    barrier = -table["barrier_3d_ev"].to_numpy(float)
-    record["percolation_3d"] = scores(barrier, table, rows["with a barrier"])
+    for name in ALONE:
+        own = scores(-table[name].clip(upper=NO_PATH).to_numpy(float), table, rows["all"])
+        record[name] = {key: value for key, value in own.items() if key != "mae"}
     keep("conductivity", record)
+
+
+NO_PATH = 1e3
+"""What the barrier of a crystal without a path counts as, eV."""
+
+ALONE = ("barrier_1d_ev", "barrier_3d_ev", "band_center_mev")
+"""Columns that order by themselves, low values first; nothing is learned from conductivities."""
 
 
 ORDERED_BY = ("gated", "ordered", "score", "process", "trees")

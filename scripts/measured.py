@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import tarfile
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from phonolyte.chemistry.ions import simple_anions
 from phonolyte.errors import PhonolyteError
 from phonolyte.features.conduction import open_share
 from phonolyte.measured import ION, folder, learning_columns
+from phonolyte.models import BandCenterModel
 from phonolyte.models.conductivity import ConductivityModel
 from phonolyte.percolation import COARSE, compute_percolation
 from phonolyte.structures import Crystal, read
@@ -28,8 +30,8 @@ from phonolyte.structures import Crystal, read
 HEAD = """\
 # Lithium conductivities at room temperature: the training split of OBELiX, F. Therrien et al., Digital Discovery
 # (2025), https://doi.org/10.1039/D5DD00441A, CC BY 4.0. Changes: bounds have a column of their own, names of families
-# are made one and blanks filled from the nearest composition, volumes are an anion, and the barrier of percolation and
-# the share of partly empty lithium sites were computed from its crystals.
+# are made one and blanks filled from the nearest composition, volumes are an anion, and barriers of percolation, the
+# share of partly empty lithium sites and band centers were computed from its crystals.
 """
 
 CARD = """\
@@ -67,6 +69,10 @@ def main() -> None:
         crystals = {Path(each.source).stem: each for each in read(scratch).crystals}
     table = pd.DataFrame([_row(row, crystals.get(str(row["ID"]))) for row in rows.to_dict("records")])
     table["family"] = _filled(table)
+    centers = BandCenterModel.embedded().predict_crystals(
+        [replace(c, material_id=name) for name, c in crystals.items()]
+    )
+    table["band_center_mev"] = table["id"].map(centers["band_center_mev"])
     folder().mkdir(exist_ok=True)
     with (folder() / "measured.csv").open("w", encoding="utf-8") as stream:
         stream.write(HEAD)
@@ -95,7 +101,7 @@ def _row(row: dict[str, object], crystal: Crystal | None) -> dict[str, object]:
         "volume_per_anion_a3": volume,
         "family": row["Family"],
         "doi": row["DOI"],
-        "barrier_3d_ev": _barrier_ev(crystal),
+        **dict(zip(("barrier_1d_ev", "barrier_3d_ev"), _barriers_ev(crystal), strict=True)),
         "open_share": np.nan
         if crystal is None or ION not in crystal.symbols
         else np.nan_to_num(open_share(crystal, ION)),
@@ -103,14 +109,16 @@ def _row(row: dict[str, object], crystal: Crystal | None) -> dict[str, object]:
     }
 
 
-def _barrier_ev(crystal: Crystal | None) -> float:
+def _barriers_ev(crystal: Crystal | None) -> tuple[float, float]:
+    """Barriers of percolation in one and three dimensions."""
     if crystal is None:
-        return np.nan
+        return np.nan, np.nan
     try:
-        return compute_percolation(crystal, ION, COARSE).barriers_ev[2]
+        one, _, three = compute_percolation(crystal, ION, COARSE).barriers_ev
+        return one, three
     except PhonolyteError as error:
         print(crystal.material_id, crystal.formula, str(error)[:100])
-        return np.nan
+        return np.nan, np.nan
 
 
 def _volume_a3(row: dict[str, object]) -> float:
