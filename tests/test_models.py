@@ -685,7 +685,7 @@ def test_recipes_are_chosen_by_name_or_by_an_algorithm():
     assert TrainSettings(algorithm="xgboost").final == Fit("xgboost", "all")
     assert TrainSettings(features="selected").final == Fit("extra_trees", "selected")
     assert len(TrainSettings().fits) == 5  # the study's four beside it
-    with pytest.raises(SettingsError, match="physical, relaxed, virtual, study"):
+    with pytest.raises(SettingsError, match="physical, virtual, study"):
         TrainSettings(recipe="alchemy")
     with pytest.raises(SettingsError, match="has its own algorithm"):
         TrainSettings(recipe="virtual", algorithm="xgboost")
