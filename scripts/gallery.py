@@ -336,9 +336,9 @@ def of_importances(runs: Path) -> Figure:
 
 
 def of_substitutions(runs: Path) -> Figure:
-    from phonolyte.virtual import BUILT_IN, Space, built_in_rules
+    from phonolyte.virtual import choose_spaces
 
-    return figures.substitution_table({name: Space.of(built_in_rules(name)).slots for name in BUILT_IN})
+    return figures.substitution_table({space.parent.name: space.slots for space in choose_spaces()})
 
 
 def of_virtual(runs: Path) -> Figure:
