@@ -8,8 +8,10 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
+from typer.testing import CliRunner
 
 from phonolyte import conduction, verbs
+from phonolyte.cli import app
 from phonolyte.conduction import BARRIERS, NO_DATA, PREDICTED
 from phonolyte.errors import ModelError, SettingsError
 from phonolyte.features.conduction import DESCRIPTORS, ionic_descriptors, open_share
@@ -235,6 +237,16 @@ def test_a_screen_without_percolation_ranks_by_center(tmp_path: Path):
     assert table.loc[table["passes"], "band_center_mev"].is_monotonic_increasing
     with pytest.raises(SettingsError, match=r"no column 'p_conductor'. Choose among .*band_center_mev"):
         screen(tmp_path / "again", percolation="none", rank_by="p_conductor")
+
+
+def test_a_ranking_that_makes_no_sense_leaves_no_folder(tmp_path: Path):
+    for arguments, message in (
+        (["--rank-by", "nonsense"], "no column 'nonsense'"),
+        (["--weights", "P=x"], "NAME=VALUE"),
+    ):
+        result = CliRunner().invoke(app, ["screen", *arguments, "-o", str(tmp_path / "run")])
+        assert message in str(result.exception or result.output)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_column_that_a_screen_lacks_is_refused(tmp_path: Path):

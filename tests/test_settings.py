@@ -106,9 +106,9 @@ def test_a_table_of_options_stays_as_it_is():
         ("row", 3, "Give 3 numbers"),
         ("many", [1, "x"], "Give a list"),
         ("many", 3, "Give a list"),
-        ("pairs", ["a"], "Give a list"),
-        ("pairs", ["a=b"], "Give a list"),
-        ("pairs", [3], "Give a list"),
+        ("pairs", ["a"], "Give NAME=VALUE"),
+        ("pairs", ["a=b"], "Give NAME=VALUE"),
+        ("pairs", [3], "Give NAME=VALUE"),
     ],
 )
 def test_a_value_of_another_type_is_refused_with_its_name(name: str, value: object, fix: str):
