@@ -65,14 +65,15 @@ def main() -> None:
 
 def place(crystal: Crystal, barrier_ev: float, learned: dict[str, Any], ranked: pd.DataFrame) -> dict[str, float]:
     """Probability of a crystal by what is left, and its place among the candidates."""
-    amounts = {symbol: float(n) for symbol, n in crystal.amounts.items() if n}
-    described = ionic_descriptors(amounts, crystal.volume_a3, "Li")
+    described = ionic_descriptors(crystal.amounts, crystal.volume_a3, "Li")
     numbers = {
         "barrier_3d_ev": np.array([barrier_ev]),
         "anion_radius_a": described[:1],
         "open_share": np.array([np.nan]),
     }
-    found = ConductivityModel.fit("Li", **learned).predict(numbers, described[None], root_fractions(amounts)[None])
+    found = ConductivityModel.fit("Li", **learned).predict(
+        numbers, described[None], root_fractions(crystal.amounts)[None]
+    )
     p = float(found.p_conductor[0])
     others = ranked[ranked["passes"] & (ranked.index != crystal.material_id)]["p_conductor"]
     return {"p": round(p, 3), "log_sigma": round(float(found.log_sigma[0]), 2), "place": 1 + int((others > p).sum())}

@@ -6,13 +6,15 @@ portion, and each portion is a file, so that a killed run goes on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from phonolyte.arrays import Ints
 from phonolyte.columns import Column, register
 from phonolyte.errors import PhonolyteError
 from phonolyte.features.conduction import ionic_descriptors, open_share, root_fractions
@@ -20,6 +22,8 @@ from phonolyte.measured import ION, measured
 from phonolyte.models.conductivity import PRIOR, ConductivityModel
 from phonolyte.percolation import PercolationSettings, compute_percolation
 from phonolyte.runs.digest import digest_of
+from phonolyte.runs.executors import map_tasks
+from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.records import in_one_step
 from phonolyte.structures import Crystal
 
@@ -93,6 +97,42 @@ def describe_conduction(
     return found
 
 
+def gather_portions(
+    describe: Callable[..., pd.DataFrame],
+    tasks: Sequence[tuple[Any, ...]],
+    rows: Sequence[Ints],
+    *,
+    executor: Executor | None = None,
+    progress: OpenBar = no_bar,
+) -> pd.DataFrame:
+    """Describe portions of crystals, and return one row of :data:`COLUMNS` each, by the row that each is for.
+
+    Parameters
+    ----------
+    describe
+        Describes a portion from a task.
+    tasks, rows
+        Tasks, and the rows of a table that each is for.
+    executor
+        Executor of the tasks; default: one after the other.
+    progress
+        Opens a bar.
+    """
+    frames: list[pd.DataFrame] = []
+    with progress("Percolation", sum(map(len, rows))) as advance:
+        for number, found in map_tasks(describe, tasks, executor):
+            frames.append(found.set_index(rows[number]))
+            advance(len(found))
+    return pd.concat(frames) if frames else pd.DataFrame(columns=list(COLUMNS))
+
+
+def join_conduction(table: pd.DataFrame, described: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with the columns of the rows that are described, by their index in it."""
+    joined = pd.concat([table, described.reindex(table.index)], axis=1)
+    joined[STATUS] = joined[STATUS].fillna(NOT_COMPUTED)
+    return joined
+
+
 def _predicted(crystals: Sequence[Crystal], ions: Sequence[str], found: pd.DataFrame) -> dict[str, Any]:
     """Columns of the conductivity model, empty for ions without measured data and where nothing percolates."""
     model = ConductivityModel.embedded()
@@ -102,22 +142,18 @@ def _predicted(crystals: Sequence[Crystal], ions: Sequence[str], found: pd.DataF
     rows = np.flatnonzero(of_ion & found[STATUS].isin((PATH, NO_PATH)).to_numpy()).tolist()
     if len(rows):
         chosen = [crystals[row] for row in rows]
-        described = np.array([ionic_descriptors(_present(each), each.volume_a3, model.ion) for each in chosen])
+        described = np.array([ionic_descriptors(each.amounts, each.volume_a3, model.ion) for each in chosen])
         numbers = {
             "barrier_3d_ev": found["barrier_3d_ev"].to_numpy(float)[rows],
             "anion_radius_a": described[:, 0],
             "open_share": np.array([open_share(each, model.ion) for each in chosen]),
         }
-        result = model.predict(numbers, described, np.array([root_fractions(_present(each)) for each in chosen]))
+        result = model.predict(numbers, described, np.array([root_fractions(each.amounts) for each in chosen]))
         values = (result.p_conductor, *(10.0**each for each in (result.log_sigma, result.lower, result.upper)))
         for name, value in zip(PREDICTED, (*values, result.distance), strict=False):
             columns[name][rows] = value
         basis[rows] = np.select([result.distance <= PRIOR.near, result.distance < PRIOR.far], [NEAR, BETWEEN], FAR)
     return {**columns, BASIS: basis}
-
-
-def _present(crystal: Crystal) -> dict[str, float]:
-    return {symbol: float(amount) for symbol, amount in crystal.amounts.items() if amount}
 
 
 def _measured(crystals: Sequence[Crystal], ions: Sequence[str]) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class Measured:
 
     def _alike(self, crystal: Crystal) -> pd.DataFrame:
         """Rows whose composition and volume are those of a crystal."""
-        amounts = {symbol: amount for symbol, amount in crystal.amounts.items() if amount}
+        amounts = crystal.amounts
         total = sum(amounts.values())
         places = [
             row
@@ -146,8 +146,7 @@ def learning_columns(table: pd.DataFrame) -> dict[str, Any]:
     descriptors = np.array([ionic_descriptors(own, volume, ION) for own, volume in zip(amounts, volumes, strict=True)])
     roots = np.array([root_fractions(own) for own in amounts])
     apart = _dissimilarity(descriptors, roots, table["space_group"].to_numpy(int))
-    barriers = table["barrier_3d_ev"].to_numpy(float)
-    barriers = np.where(np.isinf(barriers), HIGHEST_EV, np.minimum(barriers, HIGHEST_EV))
+    barriers = np.minimum(table["barrier_3d_ev"].to_numpy(float), HIGHEST_EV)
     elements = ["-".join(sorted(own)) for own in amounts]
     return {
         "numbers": {

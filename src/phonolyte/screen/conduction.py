@@ -16,9 +16,8 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.arrays import Flags, Ints
-from phonolyte.conduction import COLUMNS, KINDS, NO_PATH, NOT_COMPUTED, PATH, STATUS, describe_conduction
+from phonolyte.conduction import KINDS, NO_PATH, PATH, STATUS, describe_conduction, gather_portions, join_conduction
 from phonolyte.percolation import COARSE, PercolationSettings
-from phonolyte.runs.executors import map_tasks
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.screen.describe import CRYSTAL, Part, positions_of
 from phonolyte.structures import Crystal
@@ -77,15 +76,10 @@ def add_conduction(
     """
     rows = np.flatnonzero(wanted & (table["ion"] != "").to_numpy())
     tasks, placed = _tasks(rows, table["ion"].to_numpy(object), parts)
-    frames: list[pd.DataFrame] = []
-    with progress("Percolation", len(rows)) as advance:
-        for number, found in map_tasks(describe_task, [(task, settings, folder) for task in tasks], executor):
-            frames.append(found.set_index(placed[number]))
-            advance(len(found))
-    joined = pd.concat(frames) if frames else pd.DataFrame(columns=list(COLUMNS))
-    added = joined.reindex(np.arange(len(table))).set_axis(table.index)
-    added[STATUS] = added[STATUS].fillna(NOT_COMPUTED)
-    return pd.concat([table, added], axis=1)
+    described = gather_portions(
+        describe_task, [(task, settings, folder) for task in tasks], placed, executor=executor, progress=progress
+    )
+    return join_conduction(table, described)
 
 
 def _tasks(rows: Ints, ions: Any, parts: Sequence[Part]) -> tuple[list[Task], list[Ints]]:

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from phonolyte.conduction import COLUMNS, NOT_COMPUTED, STATUS, describe_conduction
+from phonolyte.conduction import describe_conduction, gather_portions, join_conduction
 from phonolyte.models.conductivity import ConductivityModel
 from phonolyte.percolation import COARSE
-from phonolyte.runs.executors import map_tasks
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.structures import Crystal
 
@@ -52,12 +51,8 @@ def describe_followed(
     ion, starts = ConductivityModel.embedded().ion, range(0, len(crystals), PORTION)
     portions = [crystals[start : start + PORTION] for start in starts]
     tasks = [(portion, (ion,) * len(portion), COARSE, folder) for portion in portions]
-    frames: list[pd.DataFrame] = []
-    with progress("Percolation", len(crystals)) as advance:
-        for number, found in map_tasks(describe_conduction, tasks, executor):
-            frames.append(found.set_index(np.arange(starts[number], starts[number] + len(found))))
-            advance(len(found))
-    return pd.concat(frames).sort_index() if frames else pd.DataFrame(columns=list(COLUMNS))
+    rows = [np.arange(start, min(start + PORTION, len(crystals))) for start in starts]
+    return gather_portions(describe_conduction, tasks, rows, executor=executor, progress=progress).sort_index()
 
 
 def order_followed(best: pd.DataFrame, followed: pd.DataFrame) -> pd.DataFrame:
@@ -70,8 +65,7 @@ def order_followed(best: pd.DataFrame, followed: pd.DataFrame) -> pd.DataFrame:
     followed
         Columns of the followed rows, by their index in it.
     """
-    joined = pd.concat([best, followed.reindex(best.index)], axis=1)
-    joined[STATUS] = joined[STATUS].fillna(NOT_COMPUTED)
+    joined = join_conduction(best, followed)
     merit = (joined["p_conductor"].astype(float) * joined["plausibility"]).sort_values(
         ascending=False, kind="stable", na_position="last"
     )
