@@ -22,8 +22,8 @@ from phonolyte.phonons.workflow import PhononSettings, commensurate_modes, requi
 from phonolyte.runs.calculation import Calculation, NextStep
 from phonolyte.runs.campaign import run_campaign
 from phonolyte.runs.progress import OpenBar, no_bar
-from phonolyte.runs.records import RELAXED, Record
-from phonolyte.structures import Crystal, Reading, read
+from phonolyte.runs.records import Record
+from phonolyte.structures import Crystal, Reading
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -111,11 +111,6 @@ class RelaxationCalculation(Calculation):
         return {"engine": self.engine.name, "provenance": dict(self.engine.provenance), "settings": tolerances}
 
     @property
-    def engine_used(self) -> Engine:
-        """The engine."""
-        return self.engine
-
-    @property
     def limit_s(self) -> float | None:
         """Seconds for one crystal."""
         return self.settings.limit_s
@@ -196,11 +191,10 @@ def relax_crystals(
         outcome = run_campaign(
             RelaxationCalculation(engine), reading.crystals, run, executor=executor, progress=advance
         )
-    file = run.folder / RELAXED
     modes = {row["material_id"]: {name: float(row[name]) for name in MODES} for row in outcome.table.to_dict("records")}
     relaxed = [
         replace(crystal, properties={**own.properties, **modes[crystal.material_id]}, source=own.source)
-        for crystal in (read(file).crystals if modes else ())
+        for crystal in outcome.crystals
         if (own := crystals.get(crystal.material_id)) is not None
     ]
     return replace(reading, crystals=relaxed, failures=[*reading.failures, *outcome.failures])

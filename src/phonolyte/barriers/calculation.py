@@ -117,11 +117,6 @@ class BarrierCalculation(Calculation):
             self.engine.with_charge(self.settings.charge)
 
     @property
-    def engine_used(self) -> Engine:
-        """The engine."""
-        return self.engine
-
-    @property
     def limit_s(self) -> float | None:
         """Seconds for one hop."""
         return self.settings.limit_s

@@ -113,11 +113,6 @@ class DynamicsCalculation(Calculation):
         check_ion(self.ion)
         require_kinisi()
 
-    @property
-    def engine_used(self) -> Engine:
-        """The engine."""
-        return self.engine
-
     def compute(self, crystal: Crystal, folder: Path, earlier: Record | None = None) -> Record:
         """Run the temperatures one after the other, and fit their diffusivities."""
         from ase.build import make_supercell

@@ -159,11 +159,6 @@ class PhononCalculation(Calculation):
             self.calibration.check(self.engine)
 
     @property
-    def engine_used(self) -> Engine:
-        """The engine."""
-        return self.engine
-
-    @property
     def limit_s(self) -> float | None:
         """Seconds for one crystal."""
         return self.settings.limit_s

@@ -173,8 +173,8 @@ class Calculation(Protocol):
 
     @property
     def engine_used(self) -> Provenance | None:
-        """Engine of the calculation, None where it needs none."""
-        return None
+        """Engine of the calculation, its field `engine`; None where it needs none."""
+        return getattr(self, "engine", None)
 
     @property
     def limit_s(self) -> float | None:

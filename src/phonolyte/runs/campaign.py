@@ -84,6 +84,8 @@ class Outcome:
         Names of crystals that the deadline left out.
     n_earlier
         Rows of `table` that are of an earlier run with other crystals.
+    crystals
+        Crystals that were computed, where the calculation keeps them: those of the rows of `table`.
     """
 
     table: pd.DataFrame
@@ -91,6 +93,7 @@ class Outcome:
     waiting: dict[str, WaitingError] = field(default_factory=dict)
     not_reached: Sequence[str] = ()
     n_earlier: int = 0
+    crystals: Sequence[Crystal] = ()
 
     @property
     def notes(self) -> list[str]:
@@ -365,7 +368,7 @@ def _collect(
     if orderings:
         run.write_crystals(orderings, ORDERINGS)
     run.add_failures(failures)
-    return Outcome(table, failures, waiting, left, len(earlier))
+    return Outcome(table, failures, waiting, left, len(earlier), relaxed)
 
 
 def _earlier(calculation: Calculation, current: set[Path], folder: Path) -> list[Record]:
