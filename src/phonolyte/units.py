@@ -45,3 +45,6 @@ ZERO_C_K: float = constants.zero_Celsius
 
 ROOM_K = ZERO_C_K + 25.0
 """The one room temperature of all results: 25 C, 298.15 K."""
+
+CONDUCTOR_S_CM = 1e-4
+"""Conductivity at room temperature from which on a compound counts as a conductor, S/cm."""

@@ -21,6 +21,7 @@ from phonolyte.figures.style import (
     say_nothing,
     with_subscripts,
 )
+from phonolyte.units import CONDUCTOR_S_CM
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,8 +42,8 @@ WIDTHS_MEV = (0.5, 1.0, 2.0, 2.5, 5.0, 10.0, 20.0, 50.0)
 SHOWN_SHARE = 0.97
 """Share of the compounds that is within the axis of the energy above the hull."""
 
-LEAST_S_CM, CONDUCTOR_S_CM, WIDEST_EV = 1e-11, 1e-4, 3.0
-"""Lowest conductivity that is drawn, that of a conductor, and the widest barrier."""
+LEAST_S_CM, WIDEST_EV = 1e-11, 3.0
+"""Lowest conductivity and widest barrier that are drawn."""
 
 LABELS_APART, LABELS_RIGHT = 0.07, 45.0
 """Least distance of two labels, as a share of the axis, and how far right of their points they stand, in pixels."""

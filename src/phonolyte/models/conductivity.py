@@ -10,6 +10,7 @@ missed by when relatives were left out, at that distance.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -25,8 +26,9 @@ from phonolyte.arrays import Flags, Floats, Ints
 from phonolyte.errors import ModelError
 from phonolyte.files import parse_json, read_arrays
 from phonolyte.models.trees import damaged
+from phonolyte.units import CONDUCTOR_S_CM
 
-CONDUCTOR = -4.0
+CONDUCTOR = math.log10(CONDUCTOR_S_CM)
 """Decimal logarithm of the conductivity, S/cm, from which on a compound conducts."""
 
 FORMAT = 1

@@ -16,7 +16,7 @@ from phonolyte.report.conduction import conduction_words, levels
 from phonolyte.report.contents import Contents, arrived
 from phonolyte.runs.calculation import NextStep
 from phonolyte.tiers import TIERS, all_tiers, deciding_column, find_tier
-from phonolyte.units import ROOM_K
+from phonolyte.units import CONDUCTOR_S_CM, ROOM_K
 
 CAVEAT = (
     "A probability is not a measurement: it was tested on compounds whose relatives were measured, and far from them "
@@ -35,9 +35,6 @@ def caveat_of(kind: str) -> str:
     """Return what must be known of the numbers of a kind of run."""
     return OF_SPECTRA if kind == "spectra" else CAVEAT
 
-
-CONDUCTOR_S_CM = 1e-4
-"""Conductivity from which on a compound counts as a conductor, S/cm."""
 
 WIDE = 1.5
 """An interval that is so many times as wide as the one in the middle is wide."""

@@ -82,6 +82,9 @@ class ScreenSettings:
         tuple[tuple[str, float], ...], "Weight of a column: candidates are ordered by the weighted sum of ranks."
     ] = ()
 
+    def __post_init__(self) -> None:
+        _ = self.criteria, self.ranking  # which refuse what makes no sense
+
     @property
     def criteria(self) -> Criteria:
         """Criteria that these settings mean.

@@ -93,7 +93,6 @@ def screen(
         For a model that cannot be loaded.
     """
     output, settings = output or OutputSettings(), settings or ScreenSettings()
-    settings.criteria, settings.ranking  # noqa: B018, what makes no sense is refused before a folder is there
     engine = opened_engine(relax_with, options) if relax_with is not None else None
     source = ModelSource.from_option(model, default="relaxed" if engine else "physical")
     models = source.load()
