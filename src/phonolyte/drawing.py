@@ -1,4 +1,4 @@
-"""Figures of the crystals of a campaign, into the folder of each."""
+"""Figures of a campaign: of the crystals, into the folder of each, and of all together."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from phonolyte.runs.progress import Advance
 from phonolyte.runs.records import checksum, folder_of, read_json, write_json
 from phonolyte.runs.run import Run
 
+FIGURES = "figures"
+"""Folder of a run folder with the figures of all crystals together."""
+
 DRAWN = ".drawn"
 """File of a crystal with the digest of what its figures were drawn from, and the checksum of each."""
 
@@ -26,10 +29,12 @@ def draw_figures(
     calculation: Calculation, table: pd.DataFrame, run: Run, *, executor: Executor | None = None,
     progress: Advance | None = None,
 ) -> None:  # fmt: skip
-    """Draw the figures of every crystal of a table (PNG and PDF); those that are up to date stay.
+    """Draw the figures of every crystal of a table (PNG and PDF), those that are up to date stay, and those of all.
 
     A figure that cannot be drawn costs a note, and no material.
     """
+    for stem, figure in calculation.overview(table.sort_values(calculation.sort_by)).items():
+        save(figure, run.path(FIGURES) / stem, ("png", "pdf"))
     draw = partial(draw_crystal, calculation, run.folder)
     rows = table.to_dict("records")
     lost = []

@@ -11,6 +11,7 @@ Every error says what happened, why, and what to do about it::
     ├── EngineError        an engine fails, or gives no usable energies and forces
     │   ├── PhononError    phonons of one crystal cannot be computed
     │   └── MigrationError paths of the mobile ion of one crystal cannot be found or computed
+    ├── StabilityError     competing phases of a crystal are not at hand, or make no sense
     ├── SpectrumError      an impedance spectrum cannot be read or used
     ├── SourceError        a source of data cannot be reached, or gives what cannot be used
     ├── SettingsError      an option or a settings file makes no sense
@@ -80,6 +81,14 @@ class PhononError(EngineError):
 
 class MigrationError(EngineError):
     """Paths of the mobile ion of one crystal cannot be found or computed; `kind` names the reason in one word."""
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", kind: str = "") -> None:
+        super().__init__(what, why=why, fix=fix)
+        self.kind = kind or type(self).__name__
+
+
+class StabilityError(PhonolyteError):
+    """Competing phases of a crystal are not at hand, or make no sense; `kind` names the reason in one word."""
 
     def __init__(self, what: str, *, why: str = "", fix: str = "", kind: str = "") -> None:
         super().__init__(what, why=why, fix=fix)

@@ -331,6 +331,7 @@ def _run_tier(
     opened = Run(folder, calculation.name, settings=calculation.decides(), identity=calculation.name,
                  engine=calculation.engine_used, cites=calculation.cites)  # fmt: skip
     with opened as own, _open(open_tier, len(crystals)) as executor:
+        calculation = calculation.prepare(crystals, own, executor=executor, progress=progress)
         with progress(f"{calculation.title} (atoms)", sum(map(len, crystals))) as advance:
             outcome = run_campaign(calculation, crystals, own, executor=executor, deadline=deadline, progress=advance)
         if figures and len(outcome.table):

@@ -11,6 +11,7 @@ from phonolyte.runs.calculation import Calculation
 
 TIERS = {
     "percolation": "phonolyte.percolation.calculation:PercolationCalculation",
+    "stability": "phonolyte.stability.calculation:StabilityCalculation",
     "phonons": "phonolyte.phonons.calculation:PhononCalculation",
     "barriers": "phonolyte.barriers.calculation:BarrierCalculation",
     "dynamics": "phonolyte.dynamics.calculation:DynamicsCalculation",

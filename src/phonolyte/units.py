@@ -28,6 +28,9 @@ KBAR_EV_A3: float = 1e8 * 1e-30 / constants.e
 G_CM3_PER_DALTON_A3: float = constants.value("atomic mass constant") * 1e27
 """Density of one dalton in a cubic angstrom, g/cm^3."""
 
+KJ_MOL_PER_EV: float = constants.e * constants.N_A / 1e3
+"""One eV for each of a mole of formula units, kJ/mol."""
+
 MEV_PER_THZ: float = constants.h * 1e12 / constants.e * 1e3
 """Energy of a phonon of 1 THz, meV."""
 

@@ -38,6 +38,7 @@ COMMANDS = {
     "features": Entry("features", "features", FIND, "Compute the Magpie features of crystals."),
     "study": Entry("study", "study", FIND, "Run the whole story from a TOML file: learn, screen, follow the best."),
     "order": Entry("order", "order", FOLLOW, "Order disordered crystals into arrangements of whole atoms."),
+    "stability": Entry("stability", "stability", FOLLOW, "Compute energy above the hull, window, and reactions."),
     "phonons": Entry("phonons", "phonons", FOLLOW, "Compute phonons: band centers, lowest mode, stability."),
     "migrate": Entry("migrate", "migrate", FOLLOW, "Compute how an ion moves: percolation, barriers, diffusion."),
     "cutoffs": Entry("cutoffs", "cutoffs", FOLLOW, "Find the cutoffs of Quantum ESPRESSO that a force needs."),

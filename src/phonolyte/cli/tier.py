@@ -70,7 +70,7 @@ def run_here(
     outcome = verbs.calculate(
         calculation, inputs, folder=folder, command=command, output=writes, executor=where, progress=progress
     )
-    show(calculation, outcome, folder)
+    show(type(calculation), outcome, folder)
     finish(list(outcome.failures), nothing=outcome.table.empty, folder=folder)
 
 
@@ -88,16 +88,16 @@ def run_on_cluster(
         progress=bar,
     )  # fmt: skip
     notes = write_jobs(folder, outcome.waiting, script)
-    show(calculation, outcome, folder)
+    show(type(calculation), outcome, folder)
     finish(list(outcome.failures), nothing=outcome.table.empty and not notes, folder=folder, notes=notes)
 
 
-def show(calculation: Calculation, outcome: Outcome, folder: Path) -> None:
+def show(calculation: type[Calculation], outcome: Outcome, folder: Path) -> None:
     """Show the table of a tier."""
     from phonolyte.summary import calculation_table
 
     if len(outcome.table):
-        console().print(calculation_table(type(calculation), outcome.table))
+        console().print(calculation_table(calculation, outcome.table))
     n = len(outcome.table) - outcome.n_earlier
     total = n + len(outcome.failures) + len(outcome.waiting) + len(outcome.not_reached)
     say(f"{n} of {total} crystals -> {folder}/{calculation.table}")

@@ -18,6 +18,8 @@ CAPTIONS: dict[str, str] = {
     "dimensions; rings are measured values, with a line to what is predicted, the dashed line 1e-4 S/cm.",
     "candidates_kinds": "Families and crystal systems of the candidates.",
     "candidates_elements": "How many candidates hold each element.",
+    # tiers
+    "windows": "Electrochemical windows of the first crystals, with the 90 % intervals of both ends.",
     # followed
     "followed_percolation": "Percolation barriers of bond-valence site energies against the band centers of the "
     "candidates that were followed.",

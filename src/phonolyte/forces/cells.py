@@ -80,6 +80,28 @@ def relax(
     PhononError
         When forces stay above the threshold.
     """
+    relaxed, converged = relax_steps(
+        atoms, engine, fmax_ev_a=fmax_ev_a, max_steps=max_steps, symprec_a=symprec_a, check=check
+    )
+    if not converged:
+        raise PhononError(
+            "the relaxation does not converge",
+            why=f"forces stay above {fmax_ev_a:g} eV/angstrom after {max_steps} steps",
+            fix="Allow more steps, start from a better structure, or try another engine.",
+        )
+    return relaxed
+
+
+def relax_steps(
+    atoms: Atoms,
+    engine: Engine,
+    *,
+    fmax_ev_a: float,
+    max_steps: int,
+    symprec_a: float = SYMPREC_A,
+    check: Callable[[], None] = lambda: None,
+) -> tuple[Atoms, bool]:
+    """Relax as :func:`relax`; return the last cell, and whether forces are below the threshold."""
     from ase.constraints import FixSymmetry
     from ase.filters import FrechetCellFilter
     from ase.optimize import BFGS
@@ -92,14 +114,9 @@ def relax(
         optimizer = BFGS(FrechetCellFilter(atoms), logfile=None)
         for _ in optimizer.irun(fmax=fmax_ev_a, steps=max_steps):
             check()
-    if not optimizer.converged(optimizer.optimizable.get_gradient()):
-        raise PhononError(
-            "the relaxation does not converge",
-            why=f"forces stay above {fmax_ev_a:g} eV/angstrom after {max_steps} steps",
-            fix="Allow more steps, start from a better structure, or try another engine.",
-        )
+    converged = bool(optimizer.converged(optimizer.optimizable.get_gradient()))
     atoms.set_constraint()
-    return atoms
+    return atoms, converged
 
 
 def relaxed_energy(atoms: Atoms, engine: Engine, *, fmax_ev_a: float = 0.05, max_steps: int = 100) -> float:

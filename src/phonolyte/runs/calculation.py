@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from phonolyte.columns import Column, register
 from phonolyte.errors import PhonolyteError
 from phonolyte.runs.digest import digest_of
+from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.records import Record, Row
 from phonolyte.structures.ordering import METHOD as ORDERING
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from phonolyte.runs.run import Run
     from phonolyte.structures import Crystal
 
 
@@ -171,6 +175,22 @@ class Calculation(Protocol):
     def check(self) -> None:
         """Raise what concerns every crystal (a missing extra, an engine that cannot do it) before any is computed."""
 
+    def prepare(
+        self, crystals: Sequence[Crystal], run: Run, *, executor: Executor | None = None, progress: OpenBar = no_bar
+    ) -> Calculation:
+        """Return the calculation as it is for these crystals, after what all of them need has been computed.
+
+        Parameters
+        ----------
+        crystals
+            Crystals that will be computed.
+        run
+            Open run folder.
+        executor, progress
+            Executor of processes, and what opens a bar.
+        """
+        return self
+
     @property
     def engine_used(self) -> Provenance | None:
         """Engine of the calculation, its field `engine`; None where it needs none."""
@@ -232,6 +252,11 @@ class Calculation(Protocol):
     def pictures(cls, row: Row) -> Mapping[str, str]:
         """Return the figures of a crystal that a card shows: stem of the file -> caption."""
         return cls.images
+
+    @classmethod
+    def overview(cls, table: pd.DataFrame) -> Mapping[str, Figure]:
+        """Return the figures of many crystals (stem of the file -> figure), the first row the best."""
+        return {}
 
     def draw(self, row: Row, run: Path) -> Mapping[str, Figure]:
         """Return the figures of a crystal (stem of the file -> figure) from what the run folder has of it."""

@@ -5,7 +5,16 @@
 
 from phonolyte.verbs.arrangements import Orderings, order
 from phonolyte.verbs.candidates import FeatureTable, features, screen, train, virtual
-from phonolyte.verbs.following import CutoffScan, barriers, calculate, cutoffs, diffuse, percolate, phonons
+from phonolyte.verbs.following import (
+    CutoffScan,
+    barriers,
+    calculate,
+    cutoffs,
+    diffuse,
+    percolate,
+    phonons,
+    stability,
+)
 from phonolyte.verbs.measured import impedance
 from phonolyte.verbs.story import StudyResult, study
 
@@ -24,6 +33,7 @@ __all__ = [
     "percolate",
     "phonons",
     "screen",
+    "stability",
     "study",
     "train",
     "virtual",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from phonolyte.percolation import PercolationSettings
     from phonolyte.phonons import PhononSettings
     from phonolyte.phonons.calibration import Calibration
+    from phonolyte.stability import StabilitySettings
 
 
 def phonons(
@@ -117,6 +118,48 @@ def percolate(
 
     wanted = (output or OutputSettings()).figures
     calculation = PercolationCalculation(ion, settings or PercolationSettings(), maps=wanted)
+    return calculate(calculation, inputs, folder=folder, output=output, executor=executor, progress=progress)
+
+
+def stability(
+    inputs: Any,
+    *,
+    ion: str = "Li",
+    engine: str | Engine = "dpa4",
+    options: Mapping[str, Any] | None = None,
+    settings: StabilitySettings | None = None,
+    folder: str | Path = "out",
+    output: OutputSettings | None = None,
+    executor: Where = None,
+    progress: OpenBar = no_bar,
+) -> Outcome:
+    """Compute the energy above the hull, the electrochemical window, and reactions with electrodes and moisture.
+
+    Parameters
+    ----------
+    inputs
+        Crystals, as :func:`screen` takes them.
+    ion
+        Mobile element.
+    engine, options
+        As :func:`phonons` takes them.
+    settings
+        How stability is computed, with which competing phases. Of an engine without energies in the package they are
+        computed first, from the crystals of the package, into ``competing/`` of the run folder.
+    folder, output, executor, progress
+        As :func:`screen` takes them; executors need processes.
+
+    Returns
+    -------
+    Outcome
+        Table of ``stability.parquet`` and failures, together one row a crystal; ``reactions.parquet`` has one row a
+        mixture.
+    """
+    from phonolyte.stability import StabilityCalculation, StabilitySettings
+
+    calculation = StabilityCalculation.from_settings(
+        ion, opened_engine(engine, options), settings or StabilitySettings()
+    )
     return calculate(calculation, inputs, folder=folder, output=output, executor=executor, progress=progress)
 
 
@@ -241,7 +284,8 @@ def calculate(
         if reading.crystals:
             run.write_crystals(reading.crystals)
         with open_workers(executor, most=most_workers(engine, len(reading.crystals))) as workers:
-            return _compute(calculation, reading, run, workers, output, progress)
+            ready = calculation.prepare(reading.crystals, run, executor=workers, progress=progress)
+            return _compute(ready, reading, run, workers, output, progress)
 
 
 def _compute(

@@ -1,0 +1,178 @@
+"""Competing phases from the energies of their crystals."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
+
+from phonolyte.errors import StabilityError
+from phonolyte.runs.campaign import run_campaign
+from phonolyte.runs.progress import OpenBar, no_bar
+from phonolyte.runs.run import Run
+from phonolyte.stability.corrections import corrected_shares, published_corrections
+from phonolyte.stability.energies import EnergyCalculation, EnergySettings
+from phonolyte.stability.molecules import molecules
+from phonolyte.stability.phases import CompetingPhases, Phase, with_hull_energies
+from phonolyte.stability.shipped import CRYSTALS, phases_folder, shipped_systems
+from phonolyte.structures import Crystal, read
+
+if TYPE_CHECKING:
+    from phonolyte.forces import Engine
+
+FOLDER = "competing"
+"""Folder of a run folder with competing phases that were computed there."""
+
+
+def compute_phases(
+    references: References,
+    engine: Engine,
+    run: Run,
+    *,
+    settings: EnergySettings | None = None,
+    executor: Executor | None = None,
+    progress: OpenBar = no_bar,
+) -> CompetingPhases:
+    """Compute the energies of crystals, each a file in a run folder of its own, and return them as competing phases.
+
+    Parameters
+    ----------
+    references
+        Crystals, those of the elements among them.
+    engine
+        Source of energies.
+    run
+        Open run folder, in which :data:`FOLDER` is made.
+    settings
+        How energies are computed; default: of the cells as they are.
+    executor, progress
+        Executor of processes, and what opens a bar.
+
+    Raises
+    ------
+    StabilityError
+        When an element has no crystal.
+    """
+    calculation, crystals = EnergyCalculation(engine, settings or EnergySettings(static=True)), references.crystals
+    folder = run.path(FOLDER)
+    opened = Run(folder, calculation.name, settings=calculation.decides(), identity=calculation.key, engine=engine)
+    with opened as own, progress("Competing phases (atoms)", sum(map(len, crystals))) as advance:
+        outcome = run_campaign(calculation, crystals, own, executor=executor, progress=advance)
+    if outcome.failures:
+        run.add_note(f"{len(outcome.failures)} competing phases could not be computed, such as "
+                     f"{outcome.failures[0].material_id}: the hull may be too high there")  # fmt: skip
+    provenance = {"engine": engine.name, **engine.provenance, "n_failed": len(outcome.failures)}
+    phases = phases_from_energies(
+        outcome.table, crystals, corrections=published_corrections(), provenance=provenance, systems=references.systems
+    )  # fmt: skip
+    phases.save(folder)
+    return phases
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class References:
+    """Crystals whose energies become those of competing phases.
+
+    Attributes
+    ----------
+    crystals
+        Ordered crystals.
+    systems
+        Chemical systems that they cover whole.
+    """
+
+    crystals: Sequence[Crystal]
+    systems: Sequence[frozenset[str]]
+
+    @classmethod
+    def read(cls, source: str, elements: Iterable[frozenset[str]]) -> Self:
+        """Read those of a file or folder, or those of the package, that consist of one of the sets of elements.
+
+        A source of the user is taken to have all phases of the chemical systems of its crystals.
+
+        Raises
+        ------
+        ReadError
+            When the source cannot be read.
+        """
+        there = [each for each in read([source or str(phases_folder() / CRYSTALS)]).crystals if each.is_ordered]
+        systems = largest_systems(frozenset(e.symbols) for e in there) if source else shipped_systems()
+        wanted = set(elements)
+        needed = [each for each in there if any(frozenset(each.symbols) <= own for own in wanted)]
+        return cls(needed, [own for own in wanted if any(own <= system for system in systems)])
+
+
+def phases_from_energies(
+    table: pd.DataFrame, crystals: Iterable[Crystal], *, corrections: Mapping[str, float],
+    provenance: Mapping[str, Any], systems: Collection[frozenset[str]],
+) -> CompetingPhases:  # fmt: skip
+    """Return competing phases from the energies of their crystals and the measured molecules of the package.
+
+    Parameters
+    ----------
+    table
+        `material_id` and `energy_ev_atom`, by one engine.
+    crystals
+        Ordered crystals, among them those of the table.
+    corrections
+        Energy of each kind of corrected atom, eV.
+    provenance
+        Engine, weights, source of the crystals.
+    systems
+        Chemical systems that the crystals cover whole.
+
+    Raises
+    ------
+    StabilityError
+        When an element has no crystal.
+    """
+    energies = dict(zip(table["material_id"].astype(str), table["energy_ev_atom"].astype(float), strict=True))
+    ordered = [crystal for crystal in crystals if crystal.material_id in energies]
+    elements = element_energies(ordered, energies)
+    bare = CompetingPhases((), tuple(systems), elements, corrections)
+    solids = [
+        Phase(each.material_id, each.formula, bare.formation_ev_atom(
+            energies[each.material_id], each.amounts, corrected_shares(each)
+        ))
+        for each in ordered
+    ]  # fmt: skip
+    known = {symbol for system in systems for symbol in system}
+    measured = [phase for phase in (molecule.phase for molecule in molecules()) if phase.elements <= known]
+    further = {phase.elements for phase in measured}
+    whole = (*systems, *(own for own in further if not any(own <= system for system in systems)))
+    phases = with_hull_energies([*solids, *measured], whole)
+    return CompetingPhases(phases, whole, elements, corrections, provenance=provenance)
+
+
+def element_energies(crystals: Iterable[Crystal], energies: Mapping[str, float]) -> dict[str, float]:
+    """Return the lowest energy of each element, eV/atom.
+
+    Raises
+    ------
+    StabilityError
+        When an element has no crystal.
+    """
+    lowest: dict[str, float] = {}
+    present: set[str] = set()
+    for crystal in crystals:
+        symbols = frozenset(crystal.symbols)
+        present |= symbols
+        if len(symbols) == 1:
+            (symbol,) = symbols
+            lowest[symbol] = min(energies[crystal.material_id], lowest.get(symbol, float("inf")))
+    if present - set(lowest):
+        missing = sorted(present - set(lowest))
+        raise StabilityError(
+            f"no crystal of the element {missing[0]} is among the competing phases",
+            why="formation energies start from the elements", fix=f"Add crystals of {', '.join(missing)}.",
+        )  # fmt: skip
+    return dict(sorted(lowest.items()))
+
+
+def largest_systems(systems: Iterable[frozenset[str]]) -> list[frozenset[str]]:
+    """Return the chemical systems that are not part of another one."""
+    distinct = set(systems)
+    return sorted((s for s in distinct if not any(s < other for other in distinct)), key=sorted)
