@@ -18,7 +18,14 @@ from phonolyte.chemistry.charges import (
     single_charge,
     state_shares,
 )
-from phonolyte.chemistry.elements import ATOMIC_NUMBERS, NO_STATE, common_oxidation_states, magpie_oxidation_states
+from phonolyte.chemistry.costs import element_costs, price_usd_kg, scarcest_elements
+from phonolyte.chemistry.elements import (
+    ATOMIC_NUMBERS,
+    NO_STATE,
+    SYMBOLS,
+    common_oxidation_states,
+    magpie_oxidation_states,
+)
 from phonolyte.chemistry.formulas import composition_of, shares_of
 from phonolyte.chemistry.ions import (
     EXCLUDED,
@@ -269,3 +276,57 @@ def test_a_mobile_ion_has_one_charge_or_is_refused():
     for states in ({"Cu": 1.5, "S": -2.0}, {"S": -2.0}):
         with pytest.raises(StructureError, match="no single charge"):
             single_charge(states, "Cu")
+
+
+# Costs
+
+
+def amounts_of(*formulas: str) -> np.ndarray:
+    """Atoms of each element by atomic number, a row a formula."""
+    amounts = np.zeros((len(formulas), len(SYMBOLS)))
+    for row, formula in zip(amounts, formulas, strict=True):
+        for symbol, amount in composition_of(formula).items():
+            row[ATOMIC_NUMBERS[symbol]] = amount
+    return amounts
+
+
+def test_a_compound_costs_what_the_masses_of_its_elements_do():
+    """By hand: 6.94, 30.974, 32.06, 22.990, 35.45, 72.630 g/mol; 81.4, 2.69, 0.0926, 2.57, 0.082, 914 USD/kg."""
+    thiophosphate = (3 * 6.94 * 81.4 + 30.974 * 2.69 + 4 * 32.06 * 0.0926) / (3 * 6.94 + 30.974 + 4 * 32.06)
+    salt = (22.990 * 2.57 + 35.45 * 0.082) / (22.990 + 35.45)
+    lgps = (10 * 6.94 * 81.4 + 72.630 * 914 + 2 * 30.974 * 2.69 + 12 * 32.06 * 0.0926) / (
+        10 * 6.94 + 72.630 + 2 * 30.974 + 12 * 32.06
+    )
+    prices = price_usd_kg(amounts_of("Li3PS4", "NaCl", "Li10GeP2S12", "Ge"))
+    assert prices == pytest.approx([thiophosphate, salt, lgps, 914], rel=1e-3)
+
+
+@given(st.dictionaries(st.sampled_from(["Li", "Na", "P", "S", "Cl", "Zr", "O"]), st.floats(0.01, 30), min_size=1))
+@settings(deadline=None)
+def test_a_price_is_that_of_no_amount_and_lies_between_its_elements(amounts: dict[str, float]):
+    row = np.zeros((1, len(SYMBOLS)))
+    for symbol, amount in amounts.items():
+        row[0, ATOMIC_NUMBERS[symbol]] = amount
+    price = price_usd_kg(row)[0]
+    own = element_costs("price_usd_kg")[[ATOMIC_NUMBERS[symbol] for symbol in amounts]]
+    assert own.min() * (1 - 1e-9) <= price <= own.max() * (1 + 1e-9)
+    assert price_usd_kg(7 * row)[0] == pytest.approx(price)
+
+
+def test_an_element_without_a_price_leaves_the_compound_without_one():
+    prices = price_usd_kg(amounts_of("Ra2O", "Li2O", "LiAt", "Rn"))
+    assert np.isnan(prices).tolist() == [True, False, True, True]
+
+
+def test_the_scarcest_element_is_the_one_the_crust_has_least_of():
+    symbols, abundance = scarcest_elements(amounts_of("Li7La3Zr2O12", "Li10GeP2S12", "Li3InCl6", "NaCl", "LiTcO4"))
+    assert symbols == ["Li", "Ge", "In", "Cl", "Tc"]
+    assert abundance[:4].tolist() == [20, 1.5, 0.25, 145]  # CRC Handbook of Chemistry and Physics, mg/kg
+    assert np.isnan(abundance[4])  # technetium does not occur there
+
+
+def test_every_stable_element_has_a_price_and_an_abundance():
+    stable = [z for symbol, z in ATOMIC_NUMBERS.items() if symbol not in RADIOACTIVE]
+    for name in ("price_usd_kg", "abundance_mg_kg"):
+        assert (element_costs(name)[stable] > 0).all()
+        assert np.isnan(element_costs(name)[ATOMIC_NUMBERS["At"]])

@@ -210,6 +210,10 @@ def test_a_screen_ranks_disordered_crystals_and_keeps_their_orderings(tmp_path: 
     assert table.loc["mixed", "n_orderings"] == len(order(MIXED))
     assert table.loc["mixed", "ordered_as"] == representative(MIXED).cell_formula
     assert table.loc["whole", "ordered_as"] is None
+    masses = {"Na": 0.5 * 22.990, "Mg": 0.25 * 24.305, "Cl": 35.45}
+    prices = {"Na": 2.57, "Mg": 2.32, "Cl": 0.082}  # USD/kg
+    expected = sum(mass * prices[symbol] for symbol, mass in masses.items()) / sum(masses.values())
+    assert table.loc["mixed", "price_usd_kg"] == pytest.approx(expected, rel=1e-3)
     assert table.loc["bad", "ordered_as"] is None
     assert [(failure.material_id, failure.error) for failure in result.failures] == [("bad", "NotNeutral")]
     kept = {crystal.material_id: crystal for crystal in read(tmp_path / "run").crystals}

@@ -100,7 +100,7 @@ def judged(criteria: Criteria, *, elements: list[set[str]] | None = None, **colu
         "material_id": [f"m{i}" for i in range(len(sets))], "duplicate_of": None,
         "elements_low": np.array([sum(2**z for z in of_one if z < 64) for of_one in numbers], np.uint64),
         "elements_high": np.array([sum(2 ** (z - 64) for z in of_one if z >= 64) for of_one in numbers], np.uint64),
-        **({"band_center_mev": 30.0, "e_hull_ev": 0.0, "band_gap_ev": 5.0} | columns),
+        **({"band_center_mev": 30.0, "e_hull_ev": 0.0, "band_gap_ev": 5.0, "price_usd_kg": 9.0} | columns),
     })  # fmt: skip
     return apply_criteria(table, criteria)[0]
 
@@ -119,6 +119,31 @@ def test_the_criteria_of_the_study_include_their_bounds():
     assert judged(Criteria(), band_center_mev=[39.9, 40.0, 40.1])["passes"].tolist() == [True, True, False]
     assert judged(Criteria(), e_hull_ev=[0.049, 0.05, 0.051])["passes"].tolist() == [True, True, False]
     assert judged(Criteria(), band_gap_ev=[0.99, 1.0, 1.01])["passes"].tolist() == [False, True, True]
+
+
+def test_a_price_may_be_limited_and_is_not_by_default():
+    """LiI: (6.94 x 81.4 + 126.904 x 35) / 133.84 = 37.4 USD/kg; LiF: 23.1."""
+    table = rank_crystals(READING).table.set_index("material_id")
+    assert table.loc["lithium-iodide", "price_usd_kg"] == pytest.approx(37.41, abs=0.01)
+    assert table.loc["lithium-iodide", ["scarcest_element", "scarcest_mg_kg"]].tolist() == ["I", 0.45]
+    assert np.isnan(table.loc["radium", "price_usd_kg"])
+    dear = [10.0, 10.1, np.nan]
+    assert judged(Criteria(), price_usd_kg=dear)["passes"].all()
+    limited = judged(Criteria(max_price_usd_kg=10), price_usd_kg=dear)
+    assert limited["passes"].tolist() == [True, False, False]
+    assert limited["reason"].tolist()[1:] == ["price of the elements 10.1 USD/kg", "price of the elements unknown"]
+    loose = Criteria(ion=None, max_center_mev=None, min_gap_ev=None, no_radioactive=False, max_price_usd_kg=30)
+    result = rank_crystals(READING, criteria=loose)
+    step = next(step for step in result.funnel if step.name == "price")
+    assert (step.rejected, step.missing) == (3, 1)  # two of LiI, LiAg; radium
+    assert result.table.set_index("material_id").loc["lithium-fluoride", "passes"]
+
+
+def test_prices_that_no_crystal_has_are_not_asked_and_said():
+    radium = Reading(crystals=[crystal for crystal in LIBRARY if crystal.material_id == "radium"])
+    result = rank_crystals(radium, criteria=Criteria(ion=None, no_radioactive=False, max_price_usd_kg=30))
+    assert result.unjudged == ["price"]
+    assert next(step for step in result.funnel if step.name == "price").note.endswith("element without a price")
 
 
 def test_eight_elements_are_mobile_ions():
@@ -363,6 +388,8 @@ def test_bad_criteria_are_refused():
         Criteria(ion="Xx")
     with pytest.raises(SettingsError, match="max_center_mev is nan"):
         Criteria(max_center_mev=float("nan"))
+    with pytest.raises(SettingsError, match="max_price_usd_kg is inf"):
+        Criteria(max_price_usd_kg=float("inf"))
 
 
 def test_the_summary_fits_a_narrow_terminal():
@@ -402,13 +429,15 @@ def test_the_command_without_arguments_ranks_the_reference_compounds(tmp_path: P
 
 
 def test_options_environment_file_and_default_come_in_this_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "s.toml").write_text("[screen]\nion = 'Na'\nmax_center_mev = 50\nmin_gap_ev = 2\n")
+    text = "[screen]\nion = 'Na'\nmax_center_mev = 50\nmin_gap_ev = 2\nmax_price_usd_kg = 80\n"
+    (tmp_path / "s.toml").write_text(text)
     monkeypatch.setenv("PHONOLYTE_MAX_CENTER_MEV", "45")
-    run("screen", "--settings", tmp_path / "s.toml", "--ion", "Zn", "-o", tmp_path / "run")
+    run("screen", "--settings", tmp_path / "s.toml", "--ion", "Zn", "--max-usd-kg", 70, "-o", tmp_path / "run")
     criteria = json.loads((tmp_path / "run" / "funnel.json").read_text())["criteria"]
     assert criteria["ion"] == "Zn"
     assert criteria["max_center_mev"] == 45
     assert criteria["min_gap_ev"] == 2
+    assert criteria["max_price_usd_kg"] == 70
     assert criteria["max_e_hull_ev"] == 0.05
 
 

@@ -285,6 +285,12 @@ register(
         Column("deviation", "deviation", digits=4, hint="Half the sum of how far the shares of the elements are off."),
         Column("shortest_a", "shortest", "Å", 2, hint="Shortest distance between two atoms."),
         Column("volume_per_atom_a3", "volume", "Å³/atom", 2, hint="Volume per atom."),
+        Column("price_usd_kg", "price", "USD/kg", -3, hint="Price of the elements in a kilogram of the compound, by "
+               "Wikipedia's list of about December 2024 (through mendeleev); empty where an element has none."),
+        Column("scarcest_mg_kg", "its abundance", "mg/kg", -3, hint="Abundance of the scarcest element in the Earth's "
+               "crust, by the CRC Handbook of 2014 (through mendeleev); empty where it has none.", high_is_good=True),
+        Column("scarcest_element", "scarcest element", kind="choice", hint="Element of the compound that is rarest in "
+               "the Earth's crust; what has no abundance there is rarer than all else."),
         Column("known_as", "known as", kind="text", hint="Known crystal with this formula and structure."),
         Column("seconds", "time", "s", hint="Wall time of the calculation."),
         Column("why", "remark", kind="text", hint="What else is to be known, or why there is no value."),

@@ -95,7 +95,10 @@ class Contents:
     def limits(self) -> dict[str, float]:
         """The criteria that are numbers, by the column they judge."""
         criteria = self.records.get("funnel", {}).get("criteria", {})
-        named = {"max_center_mev": "band_center_mev", "max_e_hull_ev": "e_hull_ev", "min_gap_ev": "band_gap_ev"}
+        named = {
+            "max_center_mev": "band_center_mev", "max_e_hull_ev": "e_hull_ev", "min_gap_ev": "band_gap_ev",
+            "max_price_usd_kg": "price_usd_kg",
+        }  # fmt: skip
         found = {column: criteria.get(name) for name, column in named.items()}
         return {column: float(value) for column, value in found.items() if value is not None}
 

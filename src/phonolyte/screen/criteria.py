@@ -19,12 +19,18 @@ RADIOACTIVE = ("Tc", "Pm", *SYMBOLS[SYMBOLS.index("Po") :])
 UNKNOWN = "no crystal's value is known (give it with --properties)"
 """Note of a criterion that could not be applied."""
 
+NO_PRICE = "every crystal has an element without a price"
+"""Note of the criterion of the price, where it could not be applied."""
+
+UNJUDGED = (UNKNOWN, NO_PRICE)
+"""Notes of criteria that could not be applied, whatever the reason."""
+
 NONMETALS = ("H", "C", "N", "O", "F", "P", "S", "Cl", "As", "Se", "Br", "Te", "I")
 """Elements one of which insulating compounds have, with few exceptions. Of 18,590 Li compounds of the Materials Project
 with a known band gap 1,528 have none of them: 89 % of those are metals, and 23 have a gap of 1 eV or more, as 8,545 of
 all have."""
 
-CRITERIA = ("ion", "stable_elements", "e_hull", "likely_metal", "band_gap", "band_center", "unique")
+CRITERIA = ("ion", "stable_elements", "e_hull", "likely_metal", "band_gap", "band_center", "price", "unique")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ class Criteria:
         Largest energy above the convex hull in eV/atom; 0.05 is the study's.
     min_gap_ev
         Smallest band gap in eV: an electrolyte must not conduct electrons.
+    max_price_usd_kg
+        Largest price of the elements, USD per kg of the compound.
     no_likely_metal
         Whether elements and intermetallic compounds are ruled out where no band gap is known.
     no_radioactive
@@ -53,6 +61,7 @@ class Criteria:
     max_center_mev: float | None = 40.0
     max_e_hull_ev: float | None = 0.05
     min_gap_ev: float | None = 1.0
+    max_price_usd_kg: float | None = None
     no_likely_metal: bool = True
     no_radioactive: bool = True
     unique: bool = True
@@ -60,7 +69,7 @@ class Criteria:
     def __post_init__(self) -> None:
         if self.ion is not None and self.ion != "any" and self.ion not in ATOMIC_NUMBERS:
             raise SettingsError(f"there is no element {self.ion!r}", fix="Give a symbol such as Li, or any.")
-        for name in ("max_center_mev", "max_e_hull_ev", "min_gap_ev"):
+        for name in ("max_center_mev", "max_e_hull_ev", "min_gap_ev", "max_price_usd_kg"):
             value = getattr(self, name)
             if value is not None and not np.isfinite(value):
                 raise SettingsError(f"{name} is {value}", fix="Give a number.")
@@ -86,8 +95,8 @@ class Step:
 def apply_criteria(table: pd.DataFrame, criteria: Criteria) -> tuple[pd.DataFrame, list[Step]]:
     """Add ``passes``, ``rejected_by`` and ``reason`` to a table of predictions, and count each step.
 
-    The table has `material_id`, `band_center_mev`, `e_hull_ev`, `band_gap_ev`, `duplicate_of`, and the elements as the
-    bits of `elements_low` (Z up to 63) and `elements_high` (Z - 64).
+    The table has `material_id`, `band_center_mev`, `e_hull_ev`, `band_gap_ev`, `price_usd_kg`, `duplicate_of`, and the
+    elements as the bits of `elements_low` (Z up to 63) and `elements_high` (Z - 64).
 
     A material without the property that a criterion asks for does not pass, and is counted as missing; a
     property that the whole table lacks leaves its criterion out, and the step says so.
@@ -136,6 +145,9 @@ def _judges(table: pd.DataFrame, criteria: Criteria) -> list[Judge]:
     e_hull = _bounded(table, "e_hull", "e_hull_ev", criteria.max_e_hull_ev, "energy above hull", "eV/atom")
     gap = _bounded(table, "band_gap", "band_gap_ev", criteria.min_gap_ev, "band gap", "eV", least=True)
     center = _bounded(table, "band_center", "band_center_mev", criteria.max_center_mev, "band center", "meV")
+    price = _bounded(
+        table, "price", "price_usd_kg", criteria.max_price_usd_kg, "price of the elements", "USD/kg", unknown=NO_PRICE
+    )
     return [
         lambda _: _has_ion(table, ions),
         lambda _: _stable_elements(table, applied=criteria.no_radioactive),
@@ -143,6 +155,7 @@ def _judges(table: pd.DataFrame, criteria: Criteria) -> list[Judge]:
         lambda _: _likely_metal(table, applied=criteria.no_likely_metal),
         lambda _: gap,
         lambda _: center,
+        lambda _: price,
         lambda alive: _unique(table, alive, applied=criteria.unique),
     ]
 
@@ -220,7 +233,15 @@ def _unique(table: pd.DataFrame, alive: Flags, *, applied: bool) -> _Verdict:
 
 
 def _bounded(
-    table: pd.DataFrame, name: str, column: str, bound: float | None, what: str, unit: str, *, least: bool = False
+    table: pd.DataFrame,
+    name: str,
+    column: str,
+    bound: float | None,
+    what: str,
+    unit: str,
+    *,
+    least: bool = False,
+    unknown: str = UNKNOWN,
 ) -> _Verdict:
     values = table[column].to_numpy(float)
     missing = np.isnan(values)
@@ -228,7 +249,7 @@ def _bounded(
     rule = what if bound is None else f"{what} {sign} {bound:g} {unit}"
     holds, note = None, "left out"
     if bound is not None and missing.all() and len(values):
-        note = UNKNOWN
+        note = unknown
     elif bound is not None:
         holds = (values >= bound) if least else (values <= bound)
     return _Verdict(name, rule, holds, missing, lambda i: _shortfall(what, values[i], unit), note)

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.arrays import Floats
+from phonolyte.chemistry.costs import price_usd_kg, scarcest_elements
+from phonolyte.chemistry.elements import SYMBOLS
 from phonolyte.errors import Failure
 from phonolyte.features import FeatureSet, featurize_orderings
 from phonolyte.features.feature_sets import mean_over_orderings
@@ -34,7 +36,7 @@ from phonolyte.structures.duplicates import fingerprint
 from phonolyte.structures.families import family
 from phonolyte.structures.reading import Skipped
 
-METHOD = 4
+METHOD = 5
 """Version of what is computed of a crystal: raise it when the same crystal gives another row."""
 
 CRYSTAL = ("lattice", "species", "frac_coords", *DISORDER)
@@ -216,6 +218,7 @@ def _describe(
     columns: dict[str, Any] = {
         "n_atoms": np.array([round(crystal.n_atoms) for crystal in crystals], dtype=np.int64),
         "volume_per_atom_a3": np.array([crystal.volume_a3 / crystal.n_atoms for crystal in crystals]),
+        **_costs(crystals),
         "family": list(run(family, ordered)),
         "elements_low": np.array([element_mask(crystal)[0] for crystal in crystals], dtype=np.uint64),
         "elements_high": np.array([element_mask(crystal)[1] for crystal in crystals], dtype=np.uint64),
@@ -241,6 +244,15 @@ def _describe(
     for name, values in columns.items():
         part = part.append_column(name, values if isinstance(values, pa.Array) else pa.array(values))
     return part
+
+
+def _costs(crystals: Sequence[Crystal]) -> dict[str, Any]:
+    """Columns of what the elements of crystals cost, and of the rarest one."""
+    amounts = np.zeros((len(crystals), len(SYMBOLS)))
+    for row, crystal in zip(amounts, crystals, strict=True):
+        np.add.at(row, crystal.numbers, 1.0 if crystal.occupancies is None else crystal.occupancies)
+    symbols, abundance = scarcest_elements(amounts)
+    return {"price_usd_kg": price_usd_kg(amounts), "scarcest_mg_kg": abundance, "scarcest_element": symbols}
 
 
 def _representatives(crystals: Sequence[Crystal], ordered: Sequence[Crystal]) -> dict[str, Any]:
@@ -294,8 +306,6 @@ def element_mask(crystal: Crystal) -> tuple[int, int]:
 
 def symbols_of(low: int, high: int) -> frozenset[str]:
     """Symbols of the elements whose bits are set."""
-    from phonolyte.chemistry.elements import SYMBOLS
-
     return frozenset(SYMBOLS[z] for z in range(1, len(SYMBOLS)) if (low >> z if z < 64 else high >> (z - 64)) & 1)
 
 

@@ -26,7 +26,7 @@ from phonolyte.runs.executors import map_unordered
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
 from phonolyte.screen.conduction import Which, add_conduction, conduction_notes
-from phonolyte.screen.criteria import UNKNOWN, Criteria, Step, apply_criteria, mobile_ions
+from phonolyte.screen.criteria import UNJUDGED, Criteria, Step, apply_criteria, mobile_ions
 from phonolyte.screen.describe import CRYSTAL, ORDERED, Models, ModelSource, Part, describe_batch, symbols_of
 from phonolyte.screen.properties import PROPERTY_COLUMNS, notes_on_join, with_properties
 from phonolyte.screen.ranking import SCORE, Ranking
@@ -44,15 +44,18 @@ OF_MODELS = (
 )  # fmt: skip
 """Columns that the models predict."""
 
+OF_ELEMENTS = ("price_usd_kg", "scarcest_element", "scarcest_mg_kg")
+"""Columns of what the elements cost, and of the rarest one."""
+
 TABLE = (
-    "rank", "material_id", "formula", "ion", "family", "n_atoms", "volume_per_atom_a3", "duplicate_of", *OF_MODELS,
-    "n_orderings", "ordered_as", *PROPERTY_COLUMNS, "passes", "rejected_by", "reason",
+    "rank", "material_id", "formula", "ion", "family", "n_atoms", "volume_per_atom_a3", *OF_ELEMENTS, "duplicate_of",
+    *OF_MODELS, "n_orderings", "ordered_as", *PROPERTY_COLUMNS, "passes", "rejected_by", "reason",
 )  # fmt: skip
 """Columns of the ranked table."""
 
 KEPT = (
-    "material_id", "formula", "family", "n_atoms", "volume_per_atom_a3", *OF_MODELS, "n_orderings", "disordered",
-    "ordered_as", *PROPERTY_COLUMNS, "elements_low", "elements_high",
+    "material_id", "formula", "family", "n_atoms", "volume_per_atom_a3", *OF_ELEMENTS, *OF_MODELS, "n_orderings",
+    "disordered", "ordered_as", *PROPERTY_COLUMNS, "elements_low", "elements_high",
 )  # fmt: skip
 """Columns of a part that the ranking needs."""
 
@@ -93,7 +96,7 @@ class Screening:
     @property
     def unjudged(self) -> list[str]:
         """Names of the criteria that could not be applied, since no crystal has the property."""
-        return [step.name for step in self.funnel if not step.applied and step.note == UNKNOWN]
+        return [step.name for step in self.funnel if not step.applied and step.note in UNJUDGED]
 
     def elements_of(self, rows: pd.DataFrame) -> list[frozenset[str]]:
         """Return the element symbols of some rows of the table."""
