@@ -26,7 +26,7 @@ from phonolyte.cli import app
 from phonolyte.dos.table import read_densities
 from phonolyte.errors import SettingsError, SourceError
 from phonolyte.sources import MaterialsProject, fetch, materials_project, web
-from phonolyte.sources.materials_project import api_key
+from phonolyte.sources.connection import api_key
 
 KEY = "S3cretS3cretS3cretS3cretS3cret42"
 COMMAND = [sys.executable, "-c", "from phonolyte.cli import main; main()"]
