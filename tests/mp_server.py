@@ -1,8 +1,9 @@
 """A server shaped like the Materials Project's, made of mp-api's own document models, and like its public store.
 
-The REST part answers ``heartbeat``, ``materials/summary`` and ``materials/phonon`` with paging as the real one has it;
-the store speaks as much of S3 as reading a Delta table needs. It is a process of its own, since deltalake keeps the
-interpreter to itself while it reads. ``/control`` sets faults, one a request, and tells what was asked.
+The REST part answers ``heartbeat``, ``materials/summary``, ``materials/phonon`` and ``materials/thermo`` with paging as
+the real one has it; the store speaks as much of S3 as reading Delta tables needs. It is a process of its own, since
+deltalake keeps the interpreter to itself while it reads. ``/control`` sets faults, one a request, and tells what was
+asked.
 """
 
 from __future__ import annotations
@@ -19,19 +20,27 @@ from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 from urllib.request import urlopen
 
 VERSION = "2026.09.15"
-BUCKET, PREFIX = "materialsproject-parsed", "phonon/electronic-structure/dos"
+DENSITIES = "materialsproject-parsed/phonon/electronic-structure/dos"
+DIAGRAMS = "materialsproject-build/objects/phase-diagrams"
+"""Delta tables in the store: bucket and prefix."""
+
+KINDS = ("summary", "phonon", "thermo")
 
 
 class State:
     """What the server has, what it is to do wrong, and what it was asked."""
 
     def __init__(self, folder: Path) -> None:
-        self.summary, self.phonons = (json.loads((folder / f"{n}.json").read_text()) for n in ("summary", "phonons"))
+        self.documents = {f"/materials/{kind}/": _documents_of(folder / f"{kind}.json") for kind in KINDS}
         self.store = folder / "store"
         self.version = VERSION
         self.faults: list[str] = []
         self.asked: list[str] = []
         self.keys: set[str] = set()
+
+
+def _documents_of(file: Path) -> list[dict[str, Any]]:
+    return json.loads(file.read_text()) if file.is_file() else []  # type: ignore[no-any-return]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -46,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
-        if url.path.startswith(f"/{BUCKET}"):
+        if url.path.startswith("/materialsproject-"):
             self._store(body=True)
             return
         query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
@@ -58,12 +67,11 @@ class Handler(BaseHTTPRequestHandler):
             self._json({"status": "OK", "version": "0.87.3", "db_version": self.state.version,
                         "access_controlled_batch_ids": ["gnome_r2scan_statics"]})  # fmt: skip
             return
-        if url.path in ("/materials/summary/", "/materials/phonon/"):
+        if url.path in self.state.documents:
             self.state.keys.add(self.headers.get("x-api-key", ""))
             fault = self.state.faults.pop(0) if self.state.faults else ""
             if not self._fault(fault):
-                kind = self.state.summary if "summary" in url.path else self.state.phonons
-                self._documents(kind, query, cut=fault == "cut")
+                self._documents(self.state.documents[url.path], query, cut=fault == "cut")
             return
         self._json({"detail": "Not Found"}, status=404)
 
@@ -120,12 +128,12 @@ class Handler(BaseHTTPRequestHandler):
     def _store(self, *, body: bool) -> None:
         url = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        name = unquote(url.path).removeprefix(f"/{BUCKET}").lstrip("/")
+        name = unquote(url.path).strip("/")
         if "list-type" in query:
-            self._listing(query)
+            self._listing(name, query)
             return
-        path = self.state.store / name.removeprefix(PREFIX).lstrip("/")
-        if not name.startswith(PREFIX) or not path.is_file():
+        path = self.state.store / name
+        if not path.is_file():
             raw = b"<Error><Code>NoSuchKey</Code></Error>"
             self._bytes(raw, status=404, body=body, **{"Content-Type": "application/xml"})
             return
@@ -140,9 +148,10 @@ class Handler(BaseHTTPRequestHandler):
         headers["Content-Range"] = f"bytes {start}-{end}/{len(raw)}"
         self._bytes(raw[start : end + 1], status=206, body=body, **headers)
 
-    def _listing(self, query: dict[str, str]) -> None:
-        files = sorted(path for path in self.state.store.rglob("*") if path.is_file())
-        keys = [(f"{PREFIX}/{path.relative_to(self.state.store).as_posix()}", path) for path in files]
+    def _listing(self, bucket: str, query: dict[str, str]) -> None:
+        root = self.state.store / bucket
+        files = sorted(path for path in root.rglob("*") if path.is_file())
+        keys = [(path.relative_to(root).as_posix(), path) for path in files]
         wanted = [(key, path) for key, path in keys if key.startswith(query.get("prefix", ""))]
         wanted = [(key, path) for key, path in wanted if key > query.get("start-after", "")]
         contents = "".join(
@@ -151,7 +160,7 @@ class Handler(BaseHTTPRequestHandler):
             for key, path in wanted
         )
         self._bytes(
-            f"<ListBucketResult><Name>{BUCKET}</Name><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>".encode(),
+            f"<ListBucketResult><Name>{bucket}</Name><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>".encode(),
             **{"Content-Type": "application/xml"},
         )
 
@@ -176,8 +185,12 @@ def _stored_id(identifier: str) -> str:
 def _fits(document: dict[str, Any], query: dict[str, str]) -> bool:
     elements = set(filter(None, query.get("elements", "").split(",")))
     identifiers = set(map(_stored_id, filter(None, query.get("identifiers", "").split(","))))
+    systems = set(filter(None, query.get("chemsys", "").split(",")))
+    types = set(filter(None, query.get("thermo_types", "").split(",")))
     return (
         elements <= set(document.get("elements") or elements)
+        and (not systems or document.get("chemsys") in systems)
+        and (not types or document.get("thermo_type") in types)
         and (not identifiers or document.get("identifier") in identifiers)
         and ("has_props" not in query or document.get("has_props", {}).get(query["has_props"], False))
         and ("batch_id_not_eq" not in query or document.get("batch_id") != query["batch_id_not_eq"])

@@ -26,7 +26,7 @@ from phonolyte.cli import app
 from phonolyte.dos.table import read_densities
 from phonolyte.errors import SettingsError, SourceError
 from phonolyte.sources import MaterialsProject, fetch, materials_project, web
-from phonolyte.sources.materials_project import api_key
+from phonolyte.sources.connection import api_key
 
 KEY = "S3cretS3cretS3cretS3cretS3cret42"
 COMMAND = [sys.executable, "-c", "from phonolyte.cli import main; main()"]
@@ -77,7 +77,7 @@ def write_documents(folder: Path) -> None:
     summary.append({**summary[-3], "material_id": "mp-9003", "batch_id": "gnome_r2scan_statics"})
     (folder / "summary.json").write_text(json.dumps(summary))
     task = PhononBSDOSTask(identifier="mp-2", structure=salt(1), last_updated="2026-01-01T00:00:00")
-    (folder / "phonons.json").write_text(json.dumps([task.model_dump(mode="json") | {"identifier": "aaaaaaac"}]))
+    (folder / "phonon.json").write_text(json.dumps([task.model_dump(mode="json") | {"identifier": "aaaaaaac"}]))
 
 
 def write_store(folder: Path) -> None:
@@ -98,7 +98,7 @@ def write_store(folder: Path) -> None:
         )  # fmt: skip
         data = dos.model_dump(mode="json") if number != 3 else None
         rows.append({"identifier": str(AlphaID(number + 1, padlen=8)), "phonon_method": "pheasy", "dos": data})
-    write_deltalake(folder / "store", pa.Table.from_pylist(rows, schema=schema))
+    write_deltalake(folder / "store" / mp_server.DENSITIES, pa.Table.from_pylist(rows, schema=schema))
 
 
 @pytest.fixture(scope="module")

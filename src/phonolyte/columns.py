@@ -229,6 +229,12 @@ register(
     # stability and gap, from a table of properties
     Column("e_hull_ev", "e_hull", "eV/atom", 3, hint="Energy above the convex hull: 0 is stable."),
     Column("band_gap_ev", "gap", "eV", 2, hint="Electronic band gap.", high_is_good=True),
+    Column("formation_ev_atom", "formation", "eV/atom", 3, hint="Energy of formation from the elements."),
+    Column("uncorrected_energy_ev_atom", "uncorrected", "eV/atom", 4, hint="Energy without corrections."),
+    Column("thermo_type", "functionals", kind="choice", hint="Type of the energies; those of different types do not "
+           "go together."),
+    Column("chemical_system", "system", kind="choice", hint="Elements, in the order of the alphabet."),
+    Column("n_phases", "phases", hint="Phases of a chemical system and of its subsystems."),
     # tiers share these
     Column("method", "method", kind="choice", hint="Method of the calculation."),
     Column("engine", "engine", kind="choice", hint="Source of energies and forces."),
@@ -331,7 +337,8 @@ register(
         Column("force_ev_a", "force", "eV/Å", 4, hint="Force of the displaced atom."),
         Column("force_error", "force error", digits=4, hint="Relative error of the force against the highest setting."),
         Column("element", "element", kind="choice", hint="Element whose force is worst."),
-        Column("energy_ev_atom", "energy", "eV/atom", 4, hint="Energy of the crystal at rest."),
+        Column("energy_ev_atom", "energy", "eV/atom", 4, hint="Energy of the crystal at rest; of a "
+               "database, with its corrections."),
         Column("energy_error_mev_atom", "energy error", "meV/atom", 2, hint="Error of the energy per atom."),
     ))
 )  # fmt: skip

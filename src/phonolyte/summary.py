@@ -398,7 +398,7 @@ def sources_tables() -> Iterator[Table]:
         table.add_column("name", no_wrap=True)
         table.add_column("what")
         table.add_column("licence")
-    sets.add_row("mp", "Materials Project: structures, phonons (with a key)", "CC BY 4.0; GNoME: CC BY-NC 4.0")
+    sets.add_row("mp", "Materials Project: structures, phonons, entries (with a key)", "CC BY 4.0; GNoME: CC BY-NC 4.0")
     for name, data in datasets().items():
         sets.add_row(name, data.title, data.licence)
     sets.add_row("folder PATH", "your own crystals and densities of states", "yours")

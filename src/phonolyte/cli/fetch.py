@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from phonolyte.chemistry.ions import check_ion
-from phonolyte.cli.terminal import console, escape, finish
+from phonolyte.cli.terminal import console, escape, finish, say
 from phonolyte.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -32,9 +32,22 @@ Anew = Annotated[bool, typer.Option("--anew", help="Ask again, though the folder
 def mp(
     ion: Annotated[str, typer.Option(help="Element that the materials contain, or any.")] = "Li",
     what: Annotated[
-        Literal["structures", "phonons"],
-        typer.Option(help="All structures, or those with phonons and their densities of states."),
+        Literal["structures", "phonons", "entries"],
+        typer.Option(
+            help="All structures, those with phonons and their densities of states, or the energies of all phases of "
+            "chemical systems, for hulls."
+        ),
     ] = "structures",
+    chemical_systems: Annotated[
+        str, typer.Option(help="Of entries: Li-P-S-Cl,Li-La-Zr-O, each with all its subsystems.")
+    ] = "",
+    systems_of: Annotated[
+        str, typer.Option(help="Of entries: crystals, or a table of formulas, whose systems with the ion are fetched.")
+    ] = "",
+    thermo_type: Annotated[
+        Literal["GGA_GGA+U", "R2SCAN", "GGA_GGA+U_R2SCAN"],
+        typer.Option(help="Of entries: type of the energies. The last one, mixed, is for one chemical system."),
+    ] = "GGA_GGA+U",
     gnome: Annotated[
         bool, typer.Option("--gnome", help="Materials of GNoME, too (CC BY-NC 4.0: not for commercial use).")
     ] = False,
@@ -43,11 +56,35 @@ def mp(
     anew: Anew = False,
 ) -> None:
     """From the Materials Project; the key is MP_API_KEY or pymatgen's setting."""
-    from phonolyte.sources import MaterialsProject
+    from phonolyte.sources import MaterialsProject, MaterialsProjectPhases
 
     if ion != "any":
         check_ion(ion)
-    fetched(MaterialsProject(ion=ion, what=what, gnome=gnome), output, offline=offline, anew=anew)
+    source: Source
+    if what == "entries":
+        systems = (*filter(None, chemical_systems.split(",")), *_systems_of(systems_of, ion))
+        source = MaterialsProjectPhases(systems=systems, thermo_type=thermo_type, gnome=gnome)
+    elif chemical_systems or systems_of:
+        raise SettingsError(
+            f"chemical systems do not apply to {what}",
+            why=f"--what {what} takes all materials with the ion",
+            fix="Add --what entries.",
+        )
+    else:
+        source = MaterialsProject(ion=ion, what=what, gnome=gnome)
+    fetched(source, output, offline=offline, anew=anew)
+
+
+def _systems_of(source: str, ion: str) -> tuple[str, ...]:
+    """Chemical systems of the materials of an input, with a note on those that cannot be used."""
+    from phonolyte.sources.systems import systems_of
+
+    if not source:
+        return ()
+    systems, failures = systems_of(source, ion=ion)
+    if failures:
+        say(f"{len(failures)} materials of {source} are left out. {failures[0].material_id}: {failures[0].message}")
+    return systems
 
 
 @fetch.command()
@@ -174,11 +211,12 @@ def fetched(source: Source, output: Path, *, offline: bool = False, anew: bool =
     console().print(
         f"Properties -> {escape(output)}/properties.parquet and .csv: {_known(tables.known)}", highlight=False
     )
-    finish(tables.failures, nothing=not tables.n_crystals, folder=output, notes=result.notes)
+    nothing = not (tables.n_crystals or tables.known.get("energy_ev_atom"))
+    finish(tables.failures, nothing=nothing, folder=output, notes=result.notes)
 
 
 def _known(known: dict[str, int]) -> str:
-    shown = ("e_hull_ev", "band_gap_ev", "icsd_ids", "band_center_mev", "sigma_s_cm")
+    shown = ("energy_ev_atom", "e_hull_ev", "band_gap_ev", "icsd_ids", "band_center_mev", "sigma_s_cm")
     return ", ".join(f"{name} of {known[name]:,}" for name in shown if known.get(name)) or "formulas only"
 
 

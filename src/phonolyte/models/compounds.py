@@ -15,6 +15,7 @@ import pandas as pd
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.formulas import composition_of
+from phonolyte.chemistry.systems import system_of
 from phonolyte.errors import Failure, StructureError, TableError
 from phonolyte.features import FeatureSet, feature_names, featurize
 from phonolyte.features.feature_sets import MAGPIE
@@ -50,7 +51,7 @@ class LearningSet:
     @cached_property
     def groups(self) -> pd.DataFrame:
         """Columns ``composition``, ``chemical_system`` and ``cluster``, for folds that keep relatives together."""
-        systems = ["-".join(sorted(symbols)) for symbols in self.elements]
+        systems = [system_of(symbols) for symbols in self.elements]
         columns = {"composition": self.formulas, "chemical_system": systems, "cluster": clusters(self.table)}
         return pd.DataFrame(columns, index=self.table.index)
 

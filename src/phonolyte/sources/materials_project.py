@@ -7,25 +7,21 @@ Here those of a whole page are read at once, since each reading has to go throug
 
 from __future__ import annotations
 
-import os
-import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from phonolyte.dos import PhononDos
-from phonolyte.errors import MissingExtraError, PhonolyteError, SettingsError, SourceError
+from phonolyte.errors import SourceError
 from phonolyte.runs.citations import bibtex
+from phonolyte.sources.connection import Connection
 from phonolyte.sources.entry import Entry, Page, crystal_from_dict
 from phonolyte.units import MEV_PER_THZ
 
-T = TypeVar("T")
-
-HEARTBEAT, SUMMARY, PHONON = "heartbeat", "materials/summary", "materials/phonon"
+SUMMARY, PHONON = "materials/summary", "materials/phonon"
 STORE = "s3://materialsproject-parsed/phonon/electronic-structure/dos/"
 
 FIELDS = ("material_id", "structure", "energy_above_hull", "band_gap", "is_metal", "database_IDs")
@@ -91,10 +87,7 @@ class MaterialsProject:
 
     def version(self) -> str:
         """Version of the database."""
-        version = str(self._rester.db_version or "")
-        if not version:
-            raise self._error(HEARTBEAT, "it does not tell the version of its database")
-        return version
+        return self._server.version()
 
     def pages(self, after: str) -> Iterator[Page]:
         """One page a request; `next` is the number and the size of the following one.
@@ -113,27 +106,12 @@ class MaterialsProject:
             number += 1
 
     @cached_property
-    def _key(self) -> str:
-        return api_key()
-
-    @cached_property
-    def _rester(self) -> Any:
-        from phonolyte.sources.web import make_patient
-
-        client = _import_client().MPRester
-
-        def connect() -> Any:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about deprecated attributes, and about an experimental version
-                return client(self._key, endpoint=self.endpoint, use_document_model=False, mute_progress_bars=True)
-
-        rester = self._ask(HEARTBEAT, connect)
-        make_patient(rester.session)  # which all endpoints share; of its own it gives up at 500 and at a broken body
-        return rester
+    def _server(self) -> Connection:
+        return Connection(self.endpoint)
 
     def _count(self) -> int:
         criteria = {**self._criteria(), "_fields": "material_id", "_limit": 1}
-        return int(self._ask(SUMMARY, lambda: self._rester.materials.summary.count(criteria)))
+        return int(self._server.ask(SUMMARY, lambda: self._server.rester.materials.summary.count(criteria)))
 
     def _criteria(self) -> dict[str, Any]:
         """What the materials must have, as the server spells it."""
@@ -148,19 +126,21 @@ class MaterialsProject:
     def _documents(self, number: int, size: int) -> list[dict[str, Any]]:
         """One page of the summary."""
         fields = PHONON_FIELDS if self.phonons else FIELDS
-        documents = self._ask(
+        documents = self._server.ask(
             SUMMARY,
-            lambda: self._rester.materials.summary.search(
+            lambda: self._server.rester.materials.summary.search(
                 elements=None if self.ion == "any" else [self.ion], has_props=["phonon"] if self.phonons else None,
                 include_gnome=self.gnome, deprecated=False, fields=list(fields), chunk_size=size, num_chunks=1,
                 _page=number, _sort_fields="material_id",
             ),
         )  # fmt: skip
         if not documents:
-            raise self._error(SUMMARY, f"page {number} is empty, though more materials were announced")
+            raise self._server.error(SUMMARY, f"page {number} is empty, though more materials were announced")
         for name in ("material_id", "structure"):
             if not any(document.get(name) for document in documents):
-                raise self._error(SUMMARY, f"no material on page {number} has a field {name!r}: its schema has changed")
+                raise self._server.error(
+                    SUMMARY, f"no material on page {number} has a field {name!r}: its schema has changed"
+                )
         return list(documents)
 
     def _page(self, documents: Sequence[dict[str, Any]], following: str, total: int) -> Page:
@@ -195,7 +175,7 @@ class MaterialsProject:
                 continue  # becomes a failure where its entry is made
         if not wanted:
             return {}
-        found = self._ask(STORE, lambda: _read_store(wanted))
+        found = self._server.ask(STORE, lambda: _read_store(wanted))
         bare = [identifier for identifier, dos in found.items() if not dos.get("structure")]
         return found | self._with_structures({identifier: found[identifier] for identifier in bare})
 
@@ -203,85 +183,14 @@ class MaterialsProject:
         """Densities with the cells of their calculations, which tell the element of each projection."""
         if not densities:
             return {}
-        documents = self._ask(
+        documents = self._server.ask(
             PHONON,
-            lambda: self._rester.materials.phonon.search(
+            lambda: self._server.rester.materials.phonon.search(
                 identifiers=list(densities), fields=["identifier", "structure"]
             ),
         )
         cells = {_stored_id(str(document.get("identifier"))): document.get("structure") for document in documents}
         return {name: {**dos, "structure": cells.get(name)} for name, dos in densities.items()}
-
-    def _ask(self, endpoint: str, ask: Callable[[], T]) -> T:
-        """What the server answers; what remains after the patience of the session is repeated here.
-
-        That is an answer that cannot be understood, the public store, and the heartbeat, which goes past the session.
-        """
-        from requests.exceptions import RequestException
-
-        from phonolyte.sources.web import in_words, persist
-
-        final: tuple[type[Exception], ...] = (PhonolyteError, _import_client().core.MPRestError)
-        if endpoint != HEARTBEAT:
-            final += (RequestException,)
-        try:
-            return persist(ask, may_pass=lambda error: not isinstance(error, final))
-        except PhonolyteError:
-            raise
-        except Exception as error:  # mp-api lets through whatever its libraries raise
-            why = in_words(error, secret=self._key)
-            why = "it answers with null instead of data" if "NoneType" in why else why
-            raise self._error(endpoint, why) from None
-
-    def _error(self, endpoint: str, why: str) -> SourceError:
-        """An error that says which endpoint of which version of the database it was."""
-        rester = self.__dict__.get("_rester")
-        version = getattr(rester, "db_version", "") or "unknown"
-        fix = "Give the same command again later: it goes on where it is."
-        if "status code 401" in why or "status code 403" in why:
-            fix = "Check the key (MP_API_KEY): materialsproject.org/api shows it."
-        elif "limits the rate" in why:
-            fix = "Wait some minutes; the same command goes on where it is."
-        return SourceError(
-            "the Materials Project gives no usable answer",
-            why=f"endpoint {endpoint}, database version {version}: {why}", fix=fix,
-        )  # fmt: skip
-
-
-def api_key() -> str:
-    """The key: ``MP_API_KEY``, else pymatgen's setting ``PMG_MAPI_KEY``. It is handed to mp-api and to nobody else.
-
-    Raises
-    ------
-    SettingsError
-        When there is none, or it cannot be one.
-    """
-    from pymatgen.core import SETTINGS
-
-    key = str(os.environ.get("MP_API_KEY") or SETTINGS.get("PMG_MAPI_KEY") or "").strip()
-    if not key:
-        raise SettingsError(
-            "there is no key for the Materials Project",
-            why="neither MP_API_KEY nor PMG_MAPI_KEY in pymatgen's settings is set",
-            fix="Get one at materialsproject.org/api, and set MP_API_KEY. Without a key: phonolyte fetch optimade.",
-        )
-    if not re.fullmatch(r"[A-Za-z0-9]{32}", key):  # anything else would be refused, and shown, by the HTTP library
-        raise SettingsError(
-            "the key for the Materials Project cannot be one",
-            why=f"it has {len(key)} characters, and must have 32 letters and digits",
-            fix="Copy it again from materialsproject.org/api.",
-        )
-    return key
-
-
-def _import_client() -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of libraries about each other
-            import mp_api.client.core
-    except ImportError:
-        raise MissingExtraError("mp-api is not installed", fix="pip install 'phonolyte[mp]'") from None
-    return mp_api.client
 
 
 def _properties(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from phonolyte.errors import SourceError
 from phonolyte.runs.run import Run, read_record
+from phonolyte.sources.entries import write_systems
 from phonolyte.sources.entry import Source
 from phonolyte.sources.journal import FOLDER, Journal
 from phonolyte.sources.tables import ASKED, Tables, write_tables
@@ -53,7 +54,8 @@ def fetch(
         With its question.
     folder
         The run folder: receives ``crystals.parquet``, ``properties.parquet`` (and ``.csv``), ``dos.parquet``,
-        ``failures.parquet``, ``run.toml`` and ``cite.bib``.
+        ``failures.parquet``, ``run.toml`` and ``cite.bib``; of chemical systems, ``systems.csv`` names those that came
+        whole.
     offline
         Never open a connection.
     anew
@@ -99,6 +101,9 @@ def _fetch_into(run: Run, source: Source, progress: Progress | None) -> Fetched:
         run.path(name)
     tables = write_tables(journal.pages(), run.folder, phonons=source.phonons, provenance=provenance)
     run.add_failures(tables.failures)
+    systems = source.question.get("chemical_systems", ())
+    if systems:
+        write_systems(run, systems, tables.failures)
     journal.close()
     return Fetched(journal.version, journal.fetched, tables)
 
