@@ -24,8 +24,7 @@ import pandas as pd
 
 from phonolyte import verbs
 from phonolyte.forces import open_engine
-from phonolyte.forces.engines import engine_options
-from phonolyte.phonons.calibration import IDENTITY
+from phonolyte.forces.engines import IDENTITY, engine_options
 from phonolyte.runs.executors import ExecutorSettings
 from phonolyte.runs.records import write_crystals
 from phonolyte.runs.settings import OutputSettings
@@ -34,7 +33,7 @@ from phonolyte.stability.accuracy import error_interval, hull_errors, left_out_c
 from phonolyte.stability.assessment import NORMAL_90
 from phonolyte.stability.corrections import published_corrections
 from phonolyte.stability.energies import EnergyCalculation, EnergySettings
-from phonolyte.stability.reference import largest_systems, phases_from_energies
+from phonolyte.stability.reference import phases_from_energies, whole_systems
 from phonolyte.stability.shipped import CRYSTALS, SYSTEMS, phases_folder, shipped_systems
 from phonolyte.structures import read
 
@@ -50,7 +49,7 @@ def main() -> None:
 def take_crystals(phases: str, li_structures: str) -> None:
     """Write crystals and systems into the package, small cells first."""
     crystals = list(read([phases]).crystals)
-    systems = largest_systems(frozenset(crystal.symbols) for crystal in crystals)
+    systems = whole_systems(crystals)
     known = {crystal.material_id for crystal in crystals}
     crystals += [
         crystal

@@ -37,6 +37,9 @@ ENGINES = {
 DEVICES = ("cpu", "cuda")
 """Where potentials of machine learning compute."""
 
+IDENTITY = ("weights_sha256", "model")
+"""What of an engine's provenance makes it another engine."""
+
 KEPT = 8
 """Engines of other processes that a worker keeps; each may hold weights of 100 MB."""
 
@@ -115,6 +118,12 @@ class Engine:
     def options(self) -> Mapping[str, object] | None:
         """Options it was opened with; None when it was not opened by name or import path."""
         return self.opening.options if self.opening else None
+
+    def is_known_by(self, record: Mapping[str, Any]) -> bool:
+        """Whether a record (`engine`, and what of :data:`IDENTITY` it has) was made with this engine and weights."""
+        return record.get("engine") == self.name and all(
+            record.get(name) == self.provenance.get(name) for name in IDENTITY
+        )
 
     def opened_by(self, opening: Opening) -> Engine:
         """The same engine, which travels by how it was opened."""

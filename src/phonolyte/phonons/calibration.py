@@ -17,6 +17,7 @@ from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.chemistry.formulas import shares_of
 from phonolyte.errors import ModelError, TableError
 from phonolyte.files import as_number, as_numbers, parse_json, read_table
+from phonolyte.forces.engines import IDENTITY
 from phonolyte.runs.records import checksum
 from phonolyte.settings import read_toml, section
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from phonolyte.forces import Engine
 
 FEWEST = 10
-IDENTITY = ("weights_sha256", "model")
-"""What of an engine's provenance makes it another engine."""
-
 RIDGE = 1.0
 """Strength of the pull of an element's factor towards the common one, in compounds."""
 
@@ -85,9 +83,7 @@ class Calibration:
         """The one that comes with Phonolyte for this engine with these weights, or None."""
         for path in sorted(shipped_folder().glob("*.json")):
             rule = cls.load(path)
-            if rule.provenance.get("engine") == engine.name and all(
-                rule.provenance.get(name) == engine.provenance.get(name) for name in IDENTITY
-            ):
+            if engine.is_known_by(rule.provenance):
                 return rule
         return None
 

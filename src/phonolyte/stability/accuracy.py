@@ -51,10 +51,12 @@ def error_interval(errors_ev: Floats, *, coverage: float = 0.9) -> tuple[float, 
 def left_out_coverage(errors: pd.DataFrame) -> float:
     """Return the share of errors within the interval of those of all other chemical systems, of the same kind."""
     inside = np.zeros(len(errors), bool)
-    for (kind, system), rows in errors.groupby(["kind", "system"]).groups.items():
-        others = errors[(errors["kind"] == kind) & (errors["system"] != system)]
-        low, high = error_interval(others["error_ev"].to_numpy(float))
-        inside[rows] = errors.loc[rows, "error_ev"].between(low, high)
+    kinds, systems = (errors[name].to_numpy(str) for name in ("kind", "system"))
+    values = errors["error_ev"].to_numpy(float)
+    for kind, system in sorted({(str(k), str(s)) for k, s in zip(kinds, systems, strict=True)}):
+        alike, own = kinds == kind, systems == system
+        low, high = error_interval(values[alike & ~own])
+        inside |= alike & own & (values >= low) & (values <= high)
     return float(inside.mean())
 
 

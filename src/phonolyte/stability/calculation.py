@@ -24,7 +24,7 @@ from phonolyte.stability.assessment import WATER, assess
 from phonolyte.stability.corrections import corrected_shares
 from phonolyte.stability.energies import EnergySettings, compute_energy, decisions
 from phonolyte.stability.phases import RECORD, CompetingPhases, Phase
-from phonolyte.stability.reference import References, compute_phases
+from phonolyte.stability.reference import References, compute_phases, entries_as_phases, is_fetch
 from phonolyte.stability.rows import assessment_row, empty_row, energy_row, reaction_rows
 from phonolyte.stability.shipped import shipped_phases
 from phonolyte.structures import Crystal
@@ -47,13 +47,17 @@ class StabilitySettings(EnergySettings):
     Attributes
     ----------
     competing
-        Folder with the phases that crystals compete with; empty for those that come with the package for the engine.
+        Phases that crystals compete with: a folder with their energies, that of ``fetch mp --what entries``, or
+        crystals of whole chemical systems; empty for those that come with the package.
     against
         Formulas of cathodes and other materials that crystals are brought into contact with; moisture and the metal are
         among them without being named.
     """
 
-    competing: Annotated[str, "Folder with competing phases. Default: those of the package."] = ""
+    competing: Annotated[
+        str,
+        "Competing phases: a folder of their energies, a fetch of entries, or crystals. Default: those of the package.",
+    ] = ""
     against: Annotated[
         tuple[str, ...], "Material in contact with the crystal, such as LiCoO2; repeat it. Default: LiCoO2, LiFePO4."
     ] = ()
@@ -193,9 +197,13 @@ class StabilityCalculation(Calculation):
     def prepare(
         self, crystals: Sequence[Crystal], run: Run, *, executor: Executor | None = None, progress: OpenBar = no_bar
     ) -> StabilityCalculation:
-        """Compute the energies of competing phases where this engine has none, from crystals of the same elements."""
+        """Take the energies of a fetch, or compute those of crystals of the same elements, where there are none."""
         if self.competing is not None:
             return self
+        named = Path(self.settings.competing).expanduser()
+        if self.settings.competing and is_fetch(named):
+            fetched = entries_as_phases(named, crystals, self.engine, self.settings)
+            return replace(self, competing=fetched.without_unstable())
         references = References.read(self.settings.competing, (frozenset(crystal.symbols) for crystal in crystals))
         computed = compute_phases(references, self.engine, run, executor=executor, progress=progress)
         return replace(self, competing=computed.without_unstable())

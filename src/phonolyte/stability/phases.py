@@ -15,7 +15,6 @@ import pandas as pd
 
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.chemistry.formulas import composition_of
-from phonolyte.columns import Column, register
 from phonolyte.errors import PhonolyteError, StabilityError
 from phonolyte.files import as_number, as_numbers, parse_json, read_table
 from phonolyte.runs.digest import digest_of
@@ -36,11 +35,6 @@ HUBBARD = frozenset({"V", "Cr", "Mn", "Fe", "Co", "Ni", "Mo", "W"})
 
 KEPT = 64
 """Phase diagrams that a process keeps."""
-
-register(
-    Column("formation_ev_atom", "formation", "eV/atom", 3, shown=False,
-           hint="Formation energy from the elements, with corrections for anions and transition metals."),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
+from phonolyte.chemistry.formulas import shares_of
+from phonolyte.chemistry.systems import largest_systems, system_of
 from phonolyte.errors import StabilityError
+from phonolyte.forces.cells import Clock
 from phonolyte.runs.campaign import run_campaign
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
+from phonolyte.sources.entries import SYSTEMS, Entries, read_entries
 from phonolyte.stability.corrections import corrected_shares, published_corrections
-from phonolyte.stability.energies import EnergyCalculation, EnergySettings
+from phonolyte.stability.energies import EnergyCalculation, EnergySettings, compute_energy
 from phonolyte.stability.molecules import molecules
 from phonolyte.stability.phases import CompetingPhases, Phase, with_hull_energies
-from phonolyte.stability.shipped import CRYSTALS, phases_folder, shipped_systems
+from phonolyte.stability.shipped import CRYSTALS, phases_folder, shipped_phases, shipped_systems
 from phonolyte.structures import Crystal, read
 
 if TYPE_CHECKING:
@@ -72,6 +77,11 @@ def compute_phases(
     return phases
 
 
+def is_fetch(folder: Path) -> bool:
+    """Whether a folder has energies of whole chemical systems that were fetched."""
+    return (folder / SYSTEMS).is_file()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class References:
     """Crystals whose energies become those of competing phases.
@@ -99,7 +109,7 @@ class References:
             When the source cannot be read.
         """
         there = [each for each in read([source or str(phases_folder() / CRYSTALS)]).crystals if each.is_ordered]
-        systems = largest_systems(frozenset(e.symbols) for e in there) if source else shipped_systems()
+        systems = whole_systems(there) if source else shipped_systems()
         wanted = set(elements)
         needed = [each for each in there if any(frozenset(each.symbols) <= own for own in wanted)]
         return cls(needed, [own for own in wanted if any(own <= system for system in systems)])
@@ -172,7 +182,78 @@ def element_energies(crystals: Iterable[Crystal], energies: Mapping[str, float])
     return dict(sorted(lowest.items()))
 
 
-def largest_systems(systems: Iterable[frozenset[str]]) -> list[frozenset[str]]:
-    """Return the chemical systems that are not part of another one."""
-    distinct = set(systems)
-    return sorted((s for s in distinct if not any(s < other for other in distinct)), key=sorted)
+def whole_systems(crystals: Iterable[Crystal]) -> list[frozenset[str]]:
+    """Return the chemical systems of crystals that are not part of another one."""
+    return elements_of(largest_systems(system_of(crystal.symbols) for crystal in crystals))
+
+
+def elements_of(systems: Iterable[str]) -> list[frozenset[str]]:
+    """Return the elements of chemical systems by their names."""
+    return [frozenset(name.split("-")) for name in systems]
+
+
+def entries_as_phases(
+    folder: Path, crystals: Iterable[Crystal], engine: Engine, settings: EnergySettings
+) -> CompetingPhases:
+    """Return the energies of a fetch as competing phases of crystals whose energies an engine gives.
+
+    The energies of the elements by the engine are those of the package, or are computed from the crystals of the fetch.
+
+    Raises
+    ------
+    TableError
+        When the table of the fetch makes no sense.
+    StabilityError
+        When an element has no crystal, or no chemical system is known to be whole.
+    """
+    entries = read_entries(folder)
+    shipped = shipped_phases(engine)
+    elements = dict(shipped.elements_ev_atom) if shipped else {}
+    wanted = {symbol for crystal in crystals for symbol in crystal.symbols if entries.covers({symbol})}
+    missing = wanted - set(elements)
+    if missing:
+        pure = [each for each in read([str(folder)]).crystals if each.is_ordered and set(each.symbols) <= missing]
+        alone = [each for each in pure if len(set(each.symbols)) == 1]
+        clock = Clock(settings.limit_s * max(len(alone), 1), "the elements")
+        energies = {each.material_id: compute_energy(each, engine, settings, clock).energy_ev_atom for each in alone}
+        elements |= element_energies(alone, energies)
+    return phases_from_entries(entries, elements)
+
+
+def phases_from_entries(entries: Entries, elements_ev_atom: Mapping[str, float]) -> CompetingPhases:
+    """Return competing phases from energies of a database, each counted from the elements of that database.
+
+    Parameters
+    ----------
+    entries
+        Energies with their corrections, and the chemical systems that they cover whole.
+    elements_ev_atom
+        Energy of each element by the engine of the crystals that will be compared, eV/atom.
+
+    Raises
+    ------
+    StabilityError
+        When no chemical system is known to be whole.
+    """
+    if not entries.systems:
+        raise StabilityError(
+            "it is not known which chemical systems the energies cover whole",
+            why="there is no systems.csv beside them",
+            fix="Give the folder that phonolyte fetch mp --what entries made.",
+        )  # fmt: skip
+    rows = list(zip(*(entries.table[name] for name in ("material_id", "formula", "energy_ev_atom")), strict=True))
+    lowest: dict[str, float] = {}
+    for _, formula, energy in rows:
+        if len(shares := shares_of(str(formula))) == 1:
+            (symbol,) = shares
+            lowest[symbol] = min(float(energy), lowest.get(symbol, float("inf")))
+    bare = CompetingPhases((), (), lowest)
+    phases = [
+        Phase(str(name), str(formula), bare.formation_ev_atom(float(energy), shares_of(str(formula)), {}))
+        for name, formula, energy in rows
+    ]
+    systems = elements_of(entries.systems)
+    return CompetingPhases(
+        with_hull_energies(phases, systems), tuple(systems), elements_ev_atom, published_corrections(),
+        provenance={"source": "energies of a database"},
+    )  # fmt: skip

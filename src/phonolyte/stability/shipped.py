@@ -12,7 +12,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phonolyte.phonons.calibration import IDENTITY
 from phonolyte.stability.phases import RECORD, CompetingPhases
 
 if TYPE_CHECKING:
@@ -37,10 +36,7 @@ def shipped_phases(engine: Engine) -> CompetingPhases | None:
     """Return the competing phases of the package by this engine with these weights; None where there are none."""
     for record in sorted(phases_folder().glob(f"*/{RECORD}")):
         competing = _loaded(record.parent)
-        known = competing.provenance
-        if known.get("engine") == engine.name and all(
-            known.get(name) == engine.provenance.get(name) for name in IDENTITY
-        ):
+        if engine.is_known_by(competing.provenance):
             return competing
     return None
 
