@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from phonolyte import verbs
+from phonolyte.chemistry.systems import largest_systems, system_of
 from phonolyte.forces import open_engine
 from phonolyte.forces.engines import IDENTITY, engine_options
 from phonolyte.runs.executors import ExecutorSettings
@@ -33,7 +34,7 @@ from phonolyte.stability.accuracy import error_interval, hull_errors, left_out_c
 from phonolyte.stability.assessment import NORMAL_90
 from phonolyte.stability.corrections import published_corrections
 from phonolyte.stability.energies import EnergyCalculation, EnergySettings
-from phonolyte.stability.reference import phases_from_energies, whole_systems
+from phonolyte.stability.reference import elements_of, phases_from_energies
 from phonolyte.stability.shipped import CRYSTALS, SYSTEMS, phases_folder, shipped_systems
 from phonolyte.structures import read
 
@@ -49,7 +50,7 @@ def main() -> None:
 def take_crystals(phases: str, li_structures: str) -> None:
     """Write crystals and systems into the package, small cells first."""
     crystals = list(read([phases]).crystals)
-    systems = whole_systems(crystals)
+    systems = elements_of(largest_systems(system_of(crystal.symbols) for crystal in crystals))
     known = {crystal.material_id for crystal in crystals}
     crystals += [
         crystal

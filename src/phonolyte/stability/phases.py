@@ -201,7 +201,8 @@ class CompetingPhases:
         return min(same, key=lambda phase: phase.formation_ev_atom, default=None)
 
     def save(self, folder: Path) -> None:
-        """Write table and record into a folder."""
+        """Write table and record into a folder, which is made."""
+        folder.mkdir(parents=True, exist_ok=True)
         write_parquet(pd.DataFrame(
             [(p.name, p.formula, p.formation_ev_atom, p.e_hull_ev) for p in self.phases],
             columns=["material_id", "formula", "formation_ev_atom", "e_hull_ev"],

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self
 import pandas as pd
 
 from phonolyte.chemistry.formulas import shares_of
-from phonolyte.chemistry.systems import largest_systems, system_of
 from phonolyte.errors import StabilityError
 from phonolyte.forces.cells import Clock
 from phonolyte.runs.campaign import run_campaign
@@ -69,6 +68,7 @@ def compute_phases(
     if outcome.failures:
         run.add_note(f"{len(outcome.failures)} competing phases could not be computed, such as "
                      f"{outcome.failures[0].material_id}: the hull may be too high there")  # fmt: skip
+    run.add_note(f"the hull is made of {len(outcome.table):,} phases, and is as complete as they are")
     provenance = {"engine": engine.name, **engine.provenance, "n_failed": len(outcome.failures)}
     phases = phases_from_energies(
         outcome.table, crystals, corrections=published_corrections(), provenance=provenance, systems=references.systems
@@ -101,7 +101,7 @@ class References:
     def read(cls, source: str, elements: Iterable[frozenset[str]]) -> Self:
         """Read those of a file or folder, or those of the package, that consist of one of the sets of elements.
 
-        A source of the user is taken to have all phases of the chemical systems of its crystals.
+        A source of the user is taken to have all phases of the elements that it has crystals of.
 
         Raises
         ------
@@ -109,7 +109,8 @@ class References:
             When the source cannot be read.
         """
         there = [each for each in read([source or str(phases_folder() / CRYSTALS)]).crystals if each.is_ordered]
-        systems = whole_systems(there) if source else shipped_systems()
+        pure = frozenset(each.symbols[0] for each in there if len(set(each.symbols)) == 1)
+        systems = [pure] if source else shipped_systems()
         wanted = set(elements)
         needed = [each for each in there if any(frozenset(each.symbols) <= own for own in wanted)]
         return cls(needed, [own for own in wanted if any(own <= system for system in systems)])
@@ -180,11 +181,6 @@ def element_energies(crystals: Iterable[Crystal], energies: Mapping[str, float])
             why="formation energies start from the elements", fix=f"Add crystals of {', '.join(missing)}.",
         )  # fmt: skip
     return dict(sorted(lowest.items()))
-
-
-def whole_systems(crystals: Iterable[Crystal]) -> list[frozenset[str]]:
-    """Return the chemical systems of crystals that are not part of another one."""
-    return elements_of(largest_systems(system_of(crystal.symbols) for crystal in crystals))
 
 
 def elements_of(systems: Iterable[str]) -> list[frozenset[str]]:
