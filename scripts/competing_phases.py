@@ -19,7 +19,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from phonolyte import verbs
@@ -31,7 +30,6 @@ from phonolyte.runs.records import write_crystals
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.settings import read_toml
 from phonolyte.stability.accuracy import error_interval, hull_errors, left_out_coverage, voltage_errors
-from phonolyte.stability.assessment import NORMAL_90
 from phonolyte.stability.corrections import published_corrections
 from phonolyte.stability.energies import EnergyCalculation, EnergySettings
 from phonolyte.stability.reference import elements_of, phases_from_energies
@@ -91,12 +89,16 @@ def build(run: str, name: str, li_table: str) -> None:
     errors = hull_errors(phases, known)
     intervals = {str(kind): error_interval(rows["error_ev"].to_numpy(float)) for kind, rows in errors.groupby("kind")}
     voltages = voltage_errors(phases)
-    sigma = float(np.quantile((voltages["error_v"] / voltages["sigma_v"]).abs(), 0.9)) / NORMAL_90
-    phases = replace(phases, hull_errors_ev=intervals, sigma_ev_atom=sigma)
+    voltage_error = float(voltages["error_v"].abs().quantile(0.9))
+    phases = replace(phases, hull_errors_ev=intervals, voltage_error_v=voltage_error)
     record = {
         "hull": {str(kind): describe(rows) for kind, rows in errors.groupby("kind")},
         "coverage_left_out_systems": left_out_coverage(errors),
-        "voltages": {"n": len(voltages), "mae_v": float(voltages["error_v"].abs().mean()), "sigma_ev_atom": sigma},
+        "voltages": {
+            "n": len(voltages),
+            "mae_v": float(voltages["error_v"].abs().mean()),
+            "within_90_v": voltage_error,
+        },
     }
     replace(phases, provenance={**provenance, "errors": record}).save(phases_folder() / name)
     print(json.dumps(record, indent=1))

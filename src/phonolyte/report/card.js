@@ -171,8 +171,30 @@ class Card {
 
   computed(row) {
     const found = this.table.header.computed[this.table.text("material_id", row)];
-    return Object.entries(found ?? {}).map(([title, { facts, dos }]) =>
-      el("div", {}, el("h3", {}, title), dos ? this.dos(dos) : null, el("dl", {}, facts.map(([label, value]) => [el("dt", {}, label), el("dd", {}, value)]))));
+    return Object.entries(found ?? {}).map(([title, { facts, dos, window }]) =>
+      el("div", {}, el("h3", {}, title), dos ? this.dos(dos) : null, ...(window ? this.window(window) : []), el("dl", {}, facts.map(([label, value]) => [el("dt", {}, label), el("dd", {}, value)]))));
+  }
+
+  /** The electrochemical window as a bar, with the intervals of its ends, and in words. */
+  window({ low, high, ends, most, ion, words }) {
+    const node = (name, attributes, ...children) => {
+      const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+      for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+      made.append(...children);
+      return made;
+    };
+    const width = 420, at = (voltage) => (voltage / most) * width, [from, to] = [low, high].map(at);
+    const whisker = (a, b) => a === null || b === null || b <= a ? [] : [node("line", { x1: at(a), x2: at(b), y1: 22, y2: 22, stroke: colour("--ink"), "stroke-width": 1.2 })];
+    const label = (x, text, anchor) => node("text", { x, y: 8, "text-anchor": anchor }, text);
+    const wide = to - from > 90;
+    return [node("svg", { class: "dos window", viewBox: `0 0 ${width} 46`, role: "img", "aria-label": `Electrochemical window from ${low.toFixed(2)} to ${high.toFixed(2)} V against ${ion}` },
+      node("rect", { x: 0, y: 14, width, height: 16, fill: colour("--line") }),
+      node("rect", { x: from, y: 14, width: Math.max(to - from, 2), height: 16, fill: colour("--accent") }),
+      ...whisker(ends[0], ends[1]), ...whisker(ends[2], ends[3]),
+      ...(wide ? [label(from, `${low.toFixed(2)} V`, from < 30 ? "start" : "middle"), label(to, `${high.toFixed(2)} V`, to > width - 30 ? "end" : "middle")]
+        : [label(Math.min(Math.max((from + to) / 2, 50), width - 50), `${low.toFixed(2)} to ${high.toFixed(2)} V`, "middle")]),
+      node("text", { x: 0, y: 43 }, "0"), node("text", { x: width, y: 43, "text-anchor": "end" }, `${most} V against ${ion}`)),
+    ...words.map((text) => el("p", {}, formula(text)))];
   }
 
   /** The density of states, with its center. */

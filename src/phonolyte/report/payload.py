@@ -20,6 +20,7 @@ from phonolyte.report.card import facts_of, nearest_of, steps_of
 from phonolyte.report.contents import Contents, arrived, names_of
 from phonolyte.report.packing import Array, packed, packed_columns
 from phonolyte.report.sentences import caveat_of, confidence
+from phonolyte.report.window import window_of
 from phonolyte.runs.records import file_name
 from phonolyte.tiers import TIERS, find_tier
 
@@ -173,13 +174,15 @@ def _best(contents: Contents) -> list[int]:
 
 
 def _computed(contents: Contents) -> dict[str, dict[str, Any]]:
-    """What was computed of a material, by its name: labels and values, and densities of states."""
+    """What was computed of a material, by its name: labels and values, densities of states, windows."""
     found: dict[str, dict[str, Any]] = _processes(contents)
     for method, table in contents.computed.items():
         for i, (name, row) in enumerate(zip(table.index, table.to_dict("records"), strict=True)):
             part: dict[str, Any] = {"facts": facts_of(method, {str(key): value for key, value in row.items()})}
             if method == "phonons" and i < MOST_DOS:
                 part["dos"] = _dos(contents, str(name), row)
+            if "oxidation_v" in row:
+                part["window"] = window_of({str(key): value for key, value in row.items()})
             found.setdefault(str(name), {})[find_tier(method).title] = part
     return found
 

@@ -75,8 +75,7 @@ def voltage_errors(competing: CompetingPhases) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `compound`, `doi`, `end`, `published_v`, `voltage_v`, `error_v`, and `sigma_v`: the standard deviation of the
-        voltage for an error of 1 eV/atom of each phase. Ends that both put at 0 V are left out.
+        `compound`, `doi`, `end`, `published_v`, `voltage_v` and `error_v`. Ends that both put at 0 V are left out.
     """
     rows = []
     for known in published_windows().to_dict("records"):
@@ -88,6 +87,6 @@ def voltage_errors(competing: CompetingPhases) -> pd.DataFrame:
         for end in ("reduction", "oxidation"):
             limit, published = getattr(window, end), float(known[f"{end}_v"])
             if limit.voltage_v or published:
-                rows.append((formula, known["doi"], end, published, limit.voltage_v, limit.sigma_v))
-    table = pd.DataFrame(rows, columns=["compound", "doi", "end", "published_v", "voltage_v", "sigma_v"])
+                rows.append((formula, known["doi"], end, published, limit.voltage_v))
+    table = pd.DataFrame(rows, columns=["compound", "doi", "end", "published_v", "voltage_v"])
     return table.assign(error_v=table["voltage_v"] - table["published_v"])

@@ -15,9 +15,6 @@ REACTIVE_EV = 0.05
 
 WATER = "H2O"
 
-NORMAL_90 = 1.645
-"""Half width of the central 90 % of a normal distribution, in standard deviations."""
-
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
@@ -90,12 +87,6 @@ def assess(phase: Phase, competing: CompetingPhases, ion: str, partners: Sequenc
         {formula: react(competing, phase, partner) for formula, partner in known.items() if partner is not None},
         [formula for formula, partner in known.items() if partner is None],
     )  # fmt: skip
-
-
-def voltage_interval(voltage_v: float, sigma_v: float, competing: CompetingPhases) -> tuple[float, float]:
-    """Return the 90 % interval of a voltage, V, from the error of the energies of the phases that decide it."""
-    half = NORMAL_90 * sigma_v * competing.sigma_ev_atom
-    return max(voltage_v - half, 0.0), voltage_v + half
 
 
 def text_of(products: Mapping[str, float]) -> str:

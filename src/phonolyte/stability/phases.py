@@ -92,9 +92,8 @@ class CompetingPhases:
         Energy of each element by the engine, from which formation energies of crystals are computed, eV/atom.
     corrections
         Energy of each kind of corrected atom, eV (:mod:`phonolyte.stability.corrections`).
-    sigma_ev_atom
-        Standard deviation of the error of a formation energy next to phases it competes with, eV/atom; NaN where it has
-        not been measured.
+    voltage_error_v
+        Difference from published voltages that 90 % are within, V; NaN where it has not been measured.
     hull_errors_ev
         Errors of an energy above the hull (known less computed) between which 90 % lie, eV/atom: of compounds of
         metals with a Hubbard U in their oxides (``hubbard``), and of all others (``other``); empty where not measured.
@@ -106,7 +105,7 @@ class CompetingPhases:
     systems: tuple[frozenset[str], ...]
     elements_ev_atom: Mapping[str, float] = field(default_factory=dict)
     corrections: Mapping[str, float] = field(default_factory=dict)
-    sigma_ev_atom: float = math.nan
+    voltage_error_v: float = math.nan
     hull_errors_ev: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -116,7 +115,7 @@ class CompetingPhases:
         return digest_of(
             sorted((phase.formula, round(phase.formation_ev_atom, 9)) for phase in self.phases if phase.may_be_stable),
             sorted(sorted(system) for system in self.systems),
-            sorted(self.elements_ev_atom.items()), sorted(self.corrections.items()), self.sigma_ev_atom,
+            sorted(self.elements_ev_atom.items()), sorted(self.corrections.items()), self.voltage_error_v,
             {name: list(pair) for name, pair in self.hull_errors_ev.items()},
         )  # fmt: skip
 
@@ -194,6 +193,10 @@ class CompetingPhases:
         low, high = self.hull_errors_ev.get(error_class(elements), (math.nan, math.nan))
         return (math.nan if math.isnan(low) else max(e_hull_ev + low, 0.0)), e_hull_ev + high
 
+    def voltage_interval_v(self, voltage_v: float) -> tuple[float, float]:
+        """Return the 90 % interval of a voltage, V; NaN where errors have not been measured."""
+        return max(voltage_v - self.voltage_error_v, min(voltage_v, 0.0)), voltage_v + self.voltage_error_v
+
     def phase_of(self, formula: str) -> Phase | None:
         """Return the phase of lowest energy with a composition; None where there is none."""
         wanted = _fractions(formula)
@@ -230,7 +233,7 @@ class CompetingPhases:
                 tuple(_system(text) for text in record["systems"]),
                 _numbers(record["elements_ev_atom"]),
                 _numbers(record["corrections"]),
-                as_number(record["sigma_ev_atom"]),
+                as_number(record["voltage_error_v"]),
                 {str(name)[:20]: (as_number(a), as_number(b)) for name, (a, b) in record["hull_errors_ev"].items()},
                 dict(record["provenance"]),
             )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from phonolyte.runs.records import Row
-from phonolyte.stability.assessment import WATER, Assessment, text_of, voltage_interval
+from phonolyte.stability.assessment import WATER, Assessment, text_of
 from phonolyte.stability.energies import Energy
 from phonolyte.stability.phases import CompetingPhases
 from phonolyte.structures import Crystal
@@ -85,7 +85,7 @@ def _window_columns(assessment: Assessment, competing: CompetingPhases) -> dict[
     for name, beyond in (("reduction", "reduces_to"), ("oxidation", "oxidizes_to")):
         limit = getattr(window, name) if window else None
         voltage = limit.voltage_v if limit and math.isfinite(limit.voltage_v) else math.nan
-        low, high = voltage_interval(voltage, limit.sigma_v, competing) if limit else (math.nan, math.nan)
+        low, high = competing.voltage_interval_v(voltage) if voltage > 0 else (voltage, voltage)
         columns |= {f"{name}_v": voltage, f"{name}_lower_v": low, f"{name}_upper_v": high}
         columns[beyond] = text_of(limit.products) if limit else ""
     columns["metal_reaction_ev"] = window.metal_reaction_ev if window else math.nan

@@ -57,13 +57,10 @@ class Limit:
         Voltage against the metal, V; infinite where no ion is left to give off.
     products
         Products beyond it; empty where there is no limit.
-    sigma_v
-        Standard deviation of the voltage for an error of 1 eV/atom of each phase, V.
     """
 
     voltage_v: float
     products: Products = field(default_factory=dict)
-    sigma_v: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +131,9 @@ def electrochemical_window(diagram: PhaseDiagram, phase: Phase, ion: str, charge
     metal = _metal_reaction(stages[0], phase, n_atoms, diagram)
     if not resting:  # between two stages: the composition is in equilibrium at one voltage only
         below = max(i for i, stage in enumerate(stages) if stage.uptake > 0)
-        limit = _limit(stages[below], stages[below + 1], charge)
-        return Window(
-            Limit(limit.voltage_v, stages[below].products, limit.sigma_v),
-            Limit(limit.voltage_v, stages[below + 1].products, limit.sigma_v), *metal,
-        )  # fmt: skip
+        voltage = _limit(stages[below], stages[below + 1], charge).voltage_v
+        reduction, oxidation = (Limit(voltage, stages[i].products) for i in (below, below + 1))
+        return Window(reduction, oxidation, *metal)
     first, last = resting[0], resting[-1]
     reduction = Limit(0.0) if first == 0 else _limit(stages[first - 1], stages[first], charge)
     oxidation = Limit(math.inf) if last == len(stages) - 1 else _limit(
@@ -189,14 +184,7 @@ def _limit(lithiated: _Stage, delithiated: _Stage, charge: int, *, beyond: Produ
     """Voltage at which one stage turns into the other, by their energies: the metal's is zero."""
     ions = lithiated.uptake - delithiated.uptake
     voltage = -(lithiated.energy_ev - delithiated.energy_ev) / ions / charge
-    formulas = {*lithiated.products, *delithiated.products}
-    changes = (
-        (lithiated.products.get(f, 0.0) - delithiated.products.get(f, 0.0)) * sum(composition_of(f).values())
-        for f in formulas
-        if len(composition_of(f)) > 1  # elements have no error: formation energies start from them
-    )
-    spread = math.sqrt(sum(change**2 for change in changes)) / ions / charge
-    return Limit(voltage, lithiated.products if beyond is None else beyond, spread)
+    return Limit(voltage, lithiated.products if beyond is None else beyond)
 
 
 def _metal_reaction(stage: _Stage, phase: Phase, n_atoms: float, diagram: PhaseDiagram) -> tuple[float, Products]:
