@@ -34,6 +34,7 @@ from phonolyte.screen import (
     repeats,
 )
 from phonolyte.screen.criteria import NONMETALS, apply_criteria
+from phonolyte.screen.properties import read_properties, with_properties
 from phonolyte.structures import Crystal, Reading, batches, read
 from phonolyte.structures.crystal_table import crystal_table
 from phonolyte.summary import candidates_table, funnel_table
@@ -515,3 +516,24 @@ def test_columns_of_other_things_are_refused(tmp_path: Path, value: object):
     pd.DataFrame({"material_id": ["a"], "e_hull_ev": [value]}).to_parquet(tmp_path / "p.parquet")
     with pytest.raises(TableError, match="e_hull_ev of a is"):
         read_properties(tmp_path / "p.parquet")
+
+
+def test_voltages_are_judged_where_a_table_of_stability_has_them():
+    known = judged(Criteria(min_oxidation_v=2.0, max_reduction_v=1.0), oxidation_v=[2.5, 1.9, 2.5, None])
+    assert known["rejected_by"].tolist() == ["", "oxidation", "", "oxidation"]
+    assert known["reason"].tolist()[1::2] == ["oxidation 1.9 V", "oxidation unknown"]
+    both = judged(Criteria(max_reduction_v=1.0), reduction_v=[0.0, 1.7, 1.0, None])
+    assert both["passes"].tolist() == [True, False, True, False]
+
+
+def test_properties_may_have_voltages(tmp_path: Path):
+    table = pd.DataFrame({"material_id": ["lithium-iodide"], "oxidation_v": [2.8], "e_hull_ev": [0.0]})
+    table.to_csv(tmp_path / "stability.csv", index=False)
+    properties = read_properties(tmp_path / "stability.csv")
+    assert properties.loc["lithium-iodide", "oxidation_v"] == 2.8
+    joined = with_properties(
+        pd.DataFrame({"material_id": ["lithium-iodide", "x"], "e_hull_ev": [1.0, 1.0]}), properties
+    )
+    assert joined["oxidation_v"].tolist()[0] == 2.8
+    assert np.isnan(joined["oxidation_v"].tolist()[1])
+    assert joined["e_hull_ev"].tolist() == [0.0, 1.0]

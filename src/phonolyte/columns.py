@@ -235,6 +235,10 @@ register(
            "go together."),
     Column("chemical_system", "system", kind="choice", hint="Elements, in the order of the alphabet."),
     Column("n_phases", "phases", hint="Phases of a chemical system and of its subsystems."),
+    # electrochemical windows, from a tier or a table of properties
+    Column("reduction_v", "reduction", "V", 2, hint="Voltage against the metal below which it takes up ions."),
+    Column("oxidation_v", "oxidation", "V", 2, hint="Voltage against the metal above which it gives off ions.",
+           high_is_good=True),
     # tiers share these
     Column("method", "method", kind="choice", hint="Method of the calculation."),
     Column("engine", "engine", kind="choice", hint="Source of energies and forces."),

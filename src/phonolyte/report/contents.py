@@ -97,7 +97,7 @@ class Contents:
         criteria = self.records.get("funnel", {}).get("criteria", {})
         named = {
             "max_center_mev": "band_center_mev", "max_e_hull_ev": "e_hull_ev", "min_gap_ev": "band_gap_ev",
-            "max_price_usd_kg": "price_usd_kg",
+            "max_price_usd_kg": "price_usd_kg", "max_reduction_v": "reduction_v", "min_oxidation_v": "oxidation_v",
         }  # fmt: skip
         found = {column: criteria.get(name) for name, column in named.items()}
         return {column: float(value) for column, value in found.items() if value is not None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,12 @@ UNKNOWN = "no crystal's value is known (give it with --properties)"
 NO_PRICE = "every crystal has an element without a price"
 """Note of the criterion of the price, where it could not be applied."""
 
-UNJUDGED = (UNKNOWN, NO_PRICE)
+NO_WINDOW = "no crystal's window is known (give stability.parquet with --properties)"
+"""Note of the criteria of voltages, where they could not be applied."""
+
+VOLTAGES = ("max_reduction_v", "min_oxidation_v")
+
+UNJUDGED = (UNKNOWN, NO_PRICE, NO_WINDOW)
 """Notes of criteria that could not be applied, whatever the reason."""
 
 NONMETALS = ("H", "C", "N", "O", "F", "P", "S", "Cl", "As", "Se", "Br", "Te", "I")
@@ -30,7 +36,10 @@ NONMETALS = ("H", "C", "N", "O", "F", "P", "S", "Cl", "As", "Se", "Br", "Te", "I
 with a known band gap 1,528 have none of them: 89 % of those are metals, and 23 have a gap of 1 eV or more, as 8,545 of
 all have."""
 
-CRITERIA = ("ion", "stable_elements", "e_hull", "likely_metal", "band_gap", "band_center", "price", "unique")
+CRITERIA = (
+    "ion", "stable_elements", "e_hull", "likely_metal", "band_gap", "band_center", "reduction", "oxidation", "price",
+    "unique",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,9 @@ class Criteria:
         Largest energy above the convex hull in eV/atom; 0.05 is the study's.
     min_gap_ev
         Smallest band gap in eV: an electrolyte must not conduct electrons.
+    max_reduction_v, min_oxidation_v
+        Highest reduction and lowest oxidation voltage against the metal of the ion, V, as ``phonolyte stability``
+        computes them.
     max_price_usd_kg
         Largest price of the elements, USD per kg of the compound.
     no_likely_metal
@@ -61,6 +73,8 @@ class Criteria:
     max_center_mev: float | None = 40.0
     max_e_hull_ev: float | None = 0.05
     min_gap_ev: float | None = 1.0
+    max_reduction_v: float | None = None
+    min_oxidation_v: float | None = None
     max_price_usd_kg: float | None = None
     no_likely_metal: bool = True
     no_radioactive: bool = True
@@ -69,7 +83,7 @@ class Criteria:
     def __post_init__(self) -> None:
         if self.ion is not None and self.ion != "any" and self.ion not in ATOMIC_NUMBERS:
             raise SettingsError(f"there is no element {self.ion!r}", fix="Give a symbol such as Li, or any.")
-        for name in ("max_center_mev", "max_e_hull_ev", "min_gap_ev", "max_price_usd_kg"):
+        for name in ("max_center_mev", "max_e_hull_ev", "min_gap_ev", *VOLTAGES, "max_price_usd_kg"):
             value = getattr(self, name)
             if value is not None and not np.isfinite(value):
                 raise SettingsError(f"{name} is {value}", fix="Give a number.")
@@ -145,9 +159,17 @@ def _judges(table: pd.DataFrame, criteria: Criteria) -> list[Judge]:
     e_hull = _bounded(table, "e_hull", "e_hull_ev", criteria.max_e_hull_ev, "energy above hull", "eV/atom")
     gap = _bounded(table, "band_gap", "band_gap_ev", criteria.min_gap_ev, "band gap", "eV", least=True)
     center = _bounded(table, "band_center", "band_center_mev", criteria.max_center_mev, "band center", "meV")
+    reduction = _bounded(
+        table, "reduction", "reduction_v", criteria.max_reduction_v, "reduction", "V", unknown=NO_WINDOW
+    )
+    oxidation = _bounded(
+        table, "oxidation", "oxidation_v", criteria.min_oxidation_v, "oxidation", "V", least=True, unknown=NO_WINDOW
+    )
     price = _bounded(
         table, "price", "price_usd_kg", criteria.max_price_usd_kg, "price of the elements", "USD/kg", unknown=NO_PRICE
     )
+    bounds = (criteria.max_reduction_v, criteria.min_oxidation_v, criteria.max_price_usd_kg)
+    on_request = [each for each, bound in zip((reduction, oxidation, price), bounds, strict=True) if bound is not None]
     return [
         lambda _: _has_ion(table, ions),
         lambda _: _stable_elements(table, applied=criteria.no_radioactive),
@@ -155,9 +177,14 @@ def _judges(table: pd.DataFrame, criteria: Criteria) -> list[Judge]:
         lambda _: _likely_metal(table, applied=criteria.no_likely_metal),
         lambda _: gap,
         lambda _: center,
-        lambda _: price,
+        *(partial(_given, verdict) for verdict in on_request),
         lambda alive: _unique(table, alive, applied=criteria.unique),
     ]
+
+
+def _given(verdict: _Verdict, _: Flags) -> _Verdict:
+    """The verdict itself: it does not depend on which materials are still in the funnel."""
+    return verdict
 
 
 def _has_ion(table: pd.DataFrame, ions: Sequence[str | None]) -> _Verdict:
@@ -243,7 +270,7 @@ def _bounded(
     least: bool = False,
     unknown: str = UNKNOWN,
 ) -> _Verdict:
-    values = table[column].to_numpy(float)
+    values = table[column].to_numpy(float) if column in table else np.full(len(table), np.nan)
     missing = np.isnan(values)
     sign = "at least" if least else "at most"
     rule = what if bound is None else f"{what} {sign} {bound:g} {unit}"

@@ -28,7 +28,7 @@ from phonolyte.runs.run import Run
 from phonolyte.screen.conduction import Which, add_conduction, conduction_notes
 from phonolyte.screen.criteria import UNJUDGED, Criteria, Step, apply_criteria, mobile_ions
 from phonolyte.screen.describe import CRYSTAL, ORDERED, Models, ModelSource, Part, describe_batch, symbols_of
-from phonolyte.screen.properties import PROPERTY_COLUMNS, notes_on_join, with_properties
+from phonolyte.screen.properties import PROPERTY_COLUMNS, VOLTAGE_COLUMNS, notes_on_join, with_properties
 from phonolyte.screen.ranking import SCORE, Ranking
 from phonolyte.screen.repeats import find_repeats
 from phonolyte.structures.batches import Batch, plan_batches
@@ -49,7 +49,7 @@ OF_ELEMENTS = ("price_usd_kg", "scarcest_element", "scarcest_mg_kg")
 
 TABLE = (
     "rank", "material_id", "formula", "ion", "family", "n_atoms", "volume_per_atom_a3", *OF_ELEMENTS, "duplicate_of",
-    *OF_MODELS, "n_orderings", "ordered_as", *PROPERTY_COLUMNS, "passes", "rejected_by", "reason",
+    *OF_MODELS, "n_orderings", "ordered_as", *PROPERTY_COLUMNS, *VOLTAGE_COLUMNS, "passes", "rejected_by", "reason",
 )  # fmt: skip
 """Columns of the ranked table."""
 
@@ -151,7 +151,8 @@ def rank_crystals(
         When the executor is lost.
     """
     ranking = ranking or Ranking("band_center_mev")
-    ranking.check([*TABLE, *(COLUMNS if percolation != "none" else ())])
+    unknown = [name for name in VOLTAGE_COLUMNS if properties is None or name not in properties]
+    ranking.check([*(name for name in TABLE if name not in unknown), *(COLUMNS if percolation != "none" else ())])
     batches = plan_batches(inputs)
     criteria = criteria or Criteria()
     models = replace(models or ModelSource(), mobile=criteria.ion or "any")

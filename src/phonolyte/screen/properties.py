@@ -15,6 +15,9 @@ from phonolyte.structures.run_results import OF_CRITERIA
 
 PROPERTY_COLUMNS = OF_CRITERIA
 
+VOLTAGE_COLUMNS = ("reduction_v", "oxidation_v")
+"""Columns that only a table of properties has, one of ``phonolyte stability``; a screen has them where it is given."""
+
 
 def read_properties(path: str | Path) -> pd.DataFrame:
     """Read a table of properties (CSV or Parquet), indexed by `material_id`; the names of mp-api are understood.
@@ -33,7 +36,7 @@ def read_properties(path: str | Path) -> pd.DataFrame:
             fix="Name the column that identifies the materials.",
         )
     table = table.rename(columns={theirs: ours for theirs, ours in PROPERTY_NAMES.items() if ours not in table})
-    columns = [column for column in PROPERTY_COLUMNS if column in table]
+    columns = [column for column in (*PROPERTY_COLUMNS, *VOLTAGE_COLUMNS) if column in table]
     if not columns:
         raise TableError(f"{path.name} has none of {', '.join(PROPERTY_COLUMNS)}", fix="Name the columns so.")
     table = table[["material_id", *columns]].copy()
@@ -77,6 +80,9 @@ def with_properties(table: pd.DataFrame, properties: pd.DataFrame | None) -> pd.
     for column in PROPERTY_COLUMNS:
         if properties is not None and column in properties:
             table[column] = table["material_id"].map(properties[column]).fillna(table[column])
+    for column in VOLTAGE_COLUMNS:
+        if properties is not None and column in properties:
+            table[column] = table["material_id"].map(properties[column])
     return table
 
 

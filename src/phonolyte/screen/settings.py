@@ -54,6 +54,8 @@ class ScreenSettings:
         Largest energy above the hull, eV/atom.
     min_gap_ev
         Smallest band gap, eV.
+    max_reduction_v, min_oxidation_v
+        Highest reduction and lowest oxidation voltage, V, of a table of ``phonolyte stability``.
     max_price_usd_kg
         Largest price of the elements, USD per kg of the compound.
     without
@@ -75,6 +77,12 @@ class ScreenSettings:
     max_center_mev: Annotated[float | None, "Largest band center, meV. Default: 40 in the study's recipe."] = None
     max_e_hull_ev: Annotated[float | None, "Largest energy above the hull, eV/atom. Default: 0.05."] = None
     min_gap_ev: Annotated[float | None, "Smallest band gap, eV. Default: 1, but in the study's recipe."] = None
+    max_reduction_v: Annotated[
+        float | None, "Highest reduction voltage, V, known from --properties. Default: no limit."
+    ] = None
+    min_oxidation_v: Annotated[
+        float | None, "Lowest oxidation voltage, V, known from --properties. Default: no limit."
+    ] = None
     max_price_usd_kg: Annotated[
         float | None, "Largest price of the elements, USD/kg. Default: no limit.", "--max-usd-kg"
     ] = None
@@ -114,6 +122,8 @@ class ScreenSettings:
             max_center_mev=bound("band_center", self.max_center_mev, own.max_center_mev),
             max_e_hull_ev=bound("e_hull", self.max_e_hull_ev, own.max_e_hull_ev),
             min_gap_ev=bound("band_gap", self.min_gap_ev, own.min_gap_ev),
+            max_reduction_v=bound("reduction", self.max_reduction_v, None),
+            min_oxidation_v=bound("oxidation", self.min_oxidation_v, None),
             max_price_usd_kg=bound("price", self.max_price_usd_kg, None),
             no_likely_metal=own.no_likely_metal and "likely_metal" not in self.without,
             no_radioactive="stable_elements" not in self.without,
