@@ -34,7 +34,7 @@ from phonolyte.screen import (
     repeats,
 )
 from phonolyte.screen.criteria import NONMETALS, apply_criteria
-from phonolyte.screen.properties import read_properties, with_properties
+from phonolyte.screen.properties import with_properties
 from phonolyte.structures import Crystal, Reading, batches, read
 from phonolyte.structures.crystal_table import crystal_table
 from phonolyte.summary import candidates_table, funnel_table
