@@ -55,7 +55,7 @@ class FollowSettings:
     engine: Annotated[str, "Source of energies and forces."] = "dpa4"
     options: Mapping[str, Any] | tuple[str, ...] = ()
     budget_h: Annotated[float, "Hours for all tiers together."] = 1.0
-    tiers: Annotated[tuple[str, ...], "Tiers in their order."] = ("percolation", "phonons", "barriers")
+    tiers: Annotated[tuple[str, ...], "Tiers in their order."] = ("percolation", "stability", "phonons", "barriers")
 
     def __post_init__(self) -> None:
         if not self.budget_h > 0:
