@@ -46,7 +46,8 @@ def test_the_settings_are_settings(tmp_path: Path):
     study = read_study(tmp_path / "study.toml")
     assert study.follow is not None
     assert study.follow.budget_h == 8
-    assert [(plan.name, plan.top) for plan in study.plans] == [("percolation", 200), ("phonons", 30), ("barriers", 5)]
+    tops = {"percolation": 200, "stability": 100, "phonons": 30, "barriers": 5}
+    assert {plan.name: plan.top for plan in study.plans} == tops
     assert study.plans[0].limits.max_barrier_ev == 0.5
     assert study.plans[2].settings.images == 7
 

@@ -17,6 +17,7 @@ from phonolyte.percolation.calculation import PercolationLimits
 from phonolyte.phonons import PhononCalculation, PhononSettings
 from phonolyte.references import reference_compounds
 from phonolyte.runs.run import Run
+from phonolyte.stability import StabilityLimits
 from phonolyte.structures import Crystal
 from phonolyte.study import STEPS, Followed, FollowSettings, follow_candidates, read_study
 
@@ -109,8 +110,9 @@ def test_a_tier_has_settings_and_limits_of_its_own(tmp_path: Path):
         "[screen]\nmax_center_mev = 30\n[follow]\nmax_barrier_ev = 0.2\nphonons_top = 7\nstable = true\n"
         "[follow.barriers]\nimages = 3\n",
     )
-    percolation, phonons, barriers = read_study(file).plans
+    percolation, stability, phonons, barriers = read_study(file).plans
     assert percolation.limits == PercolationLimits(0.2)
+    assert stability.limits == StabilityLimits(max_e_hull_ev=0.05)  # the screen's
     assert (phonons.top, phonons.limits.max_center_mev, phonons.limits.stable) == (7, 30.0, True)
     assert (barriers.top, barriers.settings, barriers.limits) == (3, NebSettings(images=3), None)
 
@@ -124,7 +126,7 @@ def test_the_ion_to_follow_is_that_of_the_screen(tmp_path: Path):
     assert read_study(settings_file(tmp_path, "[screen]\nion = 'Na'\n[follow]\n")).ion == "Na"
     assert read_study(settings_file(tmp_path, "[screen]\nion = 'Na'\n[follow]\nion = 'Li'\n")).ion == "Li"
     assert read_study(settings_file(tmp_path, "[follow]\n")).ion == "Li"
-    assert FollowSettings().tiers == ("percolation", "phonons", "barriers")
+    assert FollowSettings().tiers == ("percolation", "stability", "phonons", "barriers")
 
 
 def test_the_study_follows_its_best(tmp_path: Path):
