@@ -49,7 +49,7 @@ def test_the_settings_are_settings(tmp_path: Path):
     tops = {"percolation": 200, "stability": 100, "phonons": 30, "barriers": 5}
     assert {plan.name: plan.top for plan in study.plans} == tops
     assert study.plans[0].limits.max_barrier_ev == 0.5
-    assert study.plans[2].settings.images == 7
+    assert study.plans[3].settings.images == 7
 
 
 def test_the_rules_are_rules(tmp_path: Path):
