@@ -17,12 +17,18 @@ from pymatgen.core import Composition, Lattice, Structure
 from run_folder import content
 from typer.testing import CliRunner
 
+from phonolyte import verbs
 from phonolyte.chemistry.systems import largest_systems, parse_system, subsystems
 from phonolyte.cli import app
 from phonolyte.errors import SettingsError, SourceError, TableError
+from phonolyte.forces import open_engine
+from phonolyte.runs.executors import ExecutorSettings
+from phonolyte.runs.settings import OutputSettings
 from phonolyte.sources import MaterialsProjectPhases, fetch, phases, read_entries, web
 from phonolyte.sources.entries import Entries
 from phonolyte.sources.systems import systems_of
+from phonolyte.stability import StabilitySettings
+from phonolyte.structures import Crystal
 
 KEY = "S3cretS3cretS3cretS3cretS3cret42"
 SYSTEM = "Cl-Li-P-S"
@@ -193,6 +199,29 @@ def test_the_table_gives_the_hull_of_the_database(server: mp_server.Server, tmp_
 def hull_entries(table: pd.DataFrame) -> list[PDEntry]:
     rows = zip(table["material_id"], table["formula"], table["energy_ev_atom"], strict=True)
     return [PDEntry(formula, Composition(formula).num_atoms * energy, name) for name, formula, energy in rows]
+
+
+def test_stability_takes_the_energies_of_a_fetch(server: mp_server.Server, tmp_path: Path):
+    fetch(source(server), tmp_path / "mp")
+    engine = open_engine("ase.calculators.lj:LennardJones", epsilon=0.1, sigma=2.0)
+    crystal = Crystal.from_pymatgen(in_a_row("Li2S"), material_id="own")
+    outcome = verbs.stability(
+        [crystal], engine=engine, settings=StabilitySettings(static=True, competing=str(tmp_path / "mp")),
+        folder=tmp_path / "run", output=OutputSettings(figures=False, report=False), executor=ExecutorSettings(jobs=1),
+    )  # fmt: skip
+    (row,) = outcome.table.to_dict("records")
+
+    def energy(formula: str) -> float:
+        atoms = in_a_row(formula).to_ase_atoms()
+        atoms.calc = engine.calculator
+        return atoms.get_potential_energy() / len(atoms)
+
+    own = energy("Li2S") - (2 * energy("Li") + energy("S8")) / 3 + CORRECTIONS["S"] / 3
+    assert row["formation_ev_atom"] == pytest.approx(own, abs=1e-6)
+    # Li2S of the database: -4.0 with its correction, from elements at -1.91 and -4.13 eV/atom
+    known = -4.0 + CORRECTIONS["S"] / 3 - (2 * -1.91 - 4.13) / 3
+    assert row["decomposition_ev"] == pytest.approx(own - known, abs=1e-6)
+    assert row["not_covered"] != ""  # cathodes and water are not in the fetch
 
 
 def test_several_systems_share_their_elements(server: mp_server.Server, tmp_path: Path):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phonolyte import verbs
-from phonolyte.errors import StabilityError
+from phonolyte.errors import SettingsError, StabilityError
 from phonolyte.figures.stability import reaction_energies, window_chart
 from phonolyte.forces import Engine, open_engine
 from phonolyte.runs.executors import ExecutorSettings
@@ -319,6 +319,24 @@ def test_a_crystal_of_another_system_is_a_row_that_says_so(emt: Engine, referenc
     row = rows.loc["foreign"].to_dict()
     assert judge(row, StabilityLimits()) == ""
     assert "Ag" in judge(row, StabilityLimits(min_oxidation_v=2.0))
+
+
+def test_a_source_without_crystals_is_refused(emt: Engine, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    for source in ("empty", "missing"):
+        with pytest.raises(StabilityError, match=f"{source} has no competing phases"):
+            compute([ALLOY], emt, tmp_path / source, tmp_path / f"run-{source}")
+
+
+def test_without_any_phase_of_the_package_nothing_is_covered(emt: Engine, tmp_path: Path):
+    outcome = verbs.stability([ALLOY], ion="Cu", engine=emt, folder=tmp_path / "run", output=TABLES, executor=HERE)
+    assert outcome.table["not_covered"].tolist() == ["Au, Cu"]
+
+
+@pytest.mark.parametrize("wrong", [{"fmax_ev_a": 0.0}, {"limit_s": -1.0}, {"against": ("Foo",)}])
+def test_settings_that_make_no_sense_are_refused(wrong: dict):
+    with pytest.raises(SettingsError):
+        StabilitySettings(**wrong)
 
 
 @pytest.mark.parametrize(

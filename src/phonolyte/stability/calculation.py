@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.chemistry.charges import mobile_charge
+from phonolyte.chemistry.formulas import composition_of
 from phonolyte.chemistry.ions import check_ion
 from phonolyte.columns import Column
+from phonolyte.errors import SettingsError, StructureError
 from phonolyte.forces.cells import Clock
 from phonolyte.runs.calculation import Calculation, NextStep
 from phonolyte.runs.progress import OpenBar, no_bar
@@ -61,6 +63,14 @@ class StabilitySettings(EnergySettings):
     against: Annotated[
         tuple[str, ...], "Material in contact with the crystal, such as LiCoO2; repeat it. Default: LiCoO2, LiFePO4."
     ] = ()
+
+    def __post_init__(self) -> None:
+        EnergySettings.__post_init__(self)
+        for formula in self.against:
+            try:
+                composition_of(formula)
+            except StructureError as error:
+                raise SettingsError(f"against: {error.what}", why=error.why, fix=error.fix) from None
 
 
 @dataclass(frozen=True, slots=True)

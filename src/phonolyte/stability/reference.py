@@ -55,11 +55,15 @@ def compute_phases(
     executor, progress
         Executor of processes, and what opens a bar.
 
+    Without a crystal the result covers nothing.
+
     Raises
     ------
     StabilityError
         When an element has no crystal.
     """
+    if not references.crystals:
+        return CompetingPhases((), ())
     calculation, crystals = EnergyCalculation(engine, settings or EnergySettings(static=True)), references.crystals
     folder = run.path(FOLDER)
     opened = Run(folder, calculation.name, settings=calculation.decides(), identity=calculation.key, engine=engine)
@@ -105,10 +109,17 @@ class References:
 
         Raises
         ------
-        ReadError
-            When the source cannot be read.
+        StabilityError
+            When the source has no ordered crystal.
         """
-        there = [each for each in read([source or str(phases_folder() / CRYSTALS)]).crystals if each.is_ordered]
+        reading = read([source or str(phases_folder() / CRYSTALS)])
+        there = [each for each in reading.crystals if each.is_ordered]
+        if not there:
+            raise StabilityError(
+                f"{source} has no competing phases",
+                why=reading.failures[0].message if reading.failures else "it has no ordered crystal",
+                fix="Give a folder with their energies, a fetch of entries, or crystals.",
+            )
         pure = frozenset(each.symbols[0] for each in there if len(set(each.symbols)) == 1)
         systems = [pure] if source else shipped_systems()
         wanted = set(elements)
