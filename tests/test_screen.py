@@ -66,7 +66,8 @@ def test_each_material_is_rejected_by_the_first_criterion_it_fails():
         "lithium-iodide": "", "again": "unique", "lithium-fluoride": "band_center", "salt": "ion",
         "unstable": "e_hull", "metal": "band_gap", "unknown": "band_gap", "radium": "ion", "helium": "features",
     }  # fmt: skip
-    assert [step.name for step in result.funnel][3:] == list(CRITERIA)
+    on_request = {"reduction", "oxidation", "price"}  # which nobody limits here
+    assert [step.name for step in result.funnel][3:] == [name for name in CRITERIA if name not in on_request]
     assert verdict.loc["again", "reason"] == "the same crystal as lithium-iodide"
     assert verdict.loc["unstable", "reason"] == "energy above hull 0.2 eV/atom"
     assert verdict.loc["unknown", "reason"] == "band gap unknown"

@@ -19,6 +19,7 @@ CAPTIONS: dict[str, str] = {
     "candidates_kinds": "Families and crystal systems of the candidates.",
     "candidates_elements": "How many candidates hold each element.",
     # tiers
+    "reactions": "Energy that mixtures of the crystal with cathodes and water gain, against the share of the crystal.",
     "windows": "Electrochemical windows of the first crystals, with the 90 % intervals of both ends.",
     # followed
     "followed_percolation": "Percolation barriers of bond-valence site energies against the band centers of the "
