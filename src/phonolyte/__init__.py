@@ -5,9 +5,9 @@ Each verb of the command line is a function here, with typed settings and a type
     phonolyte.screen(["my_cifs/"], folder="run/")
     phonolyte.phonons(["best/*.cif"], engine="dpa4", ion="Li", folder="phonons/")
 
-The verbs are `read`, `order`, `features`, `train`, `screen`, `virtual`, `percolate`, `phonons`, `barriers`, `diffuse`,
-`impedance` and `study`; :mod:`phonolyte.verbs` documents them. Packages of the same names hold their parts. Nothing is
-imported before it is used.
+The verbs are `read`, `order`, `features`, `train`, `screen`, `virtual`, `percolate`, `phonons`, `elastic`, `barriers`,
+`diffuse`, `impedance` and `study`; :mod:`phonolyte.verbs` documents them. Packages of the same names hold their parts.
+Nothing is imported before it is used.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ VERBS = {
             "virtual",
             "percolate",
             "phonons",
+            "elastic",
             "barriers",
             "diffuse",
             "impedance",
@@ -40,7 +41,7 @@ VERBS = {
 }
 """Verb -> module that has its function."""
 
-CALLABLE = ("features", "train", "screen", "virtual", "phonons", "barriers", "impedance", "study")
+CALLABLE = ("features", "train", "screen", "virtual", "phonons", "elastic", "barriers", "impedance", "study")
 """Verbs that packages have the name of: those modules can be called."""
 
 

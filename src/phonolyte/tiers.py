@@ -12,6 +12,7 @@ from phonolyte.runs.calculation import Calculation
 TIERS = {
     "percolation": "phonolyte.percolation.calculation:PercolationCalculation",
     "phonons": "phonolyte.phonons.calculation:PhononCalculation",
+    "elastic": "phonolyte.elastic.calculation:ElasticCalculation",
     "barriers": "phonolyte.barriers.calculation:BarrierCalculation",
     "dynamics": "phonolyte.dynamics.calculation:DynamicsCalculation",
 }

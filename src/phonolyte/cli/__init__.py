@@ -39,6 +39,7 @@ COMMANDS = {
     "study": Entry("study", "study", FIND, "Run the whole story from a TOML file: learn, screen, follow the best."),
     "order": Entry("order", "order", FOLLOW, "Order disordered crystals into arrangements of whole atoms."),
     "phonons": Entry("phonons", "phonons", FOLLOW, "Compute phonons: band centers, lowest mode, stability."),
+    "elastic": Entry("elastic", "elastic", FOLLOW, "Compute elastic moduli: bulk, shear, Young's, Poisson's ratio."),
     "migrate": Entry("migrate", "migrate", FOLLOW, "Compute how an ion moves: percolation, barriers, diffusion."),
     "cutoffs": Entry("cutoffs", "cutoffs", FOLLOW, "Find the cutoffs of Quantum ESPRESSO that a force needs."),
     "impedance": Entry("impedance", "impedance", MEASURE, "Turn measured spectra into conductivities."),

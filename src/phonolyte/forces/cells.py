@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable
 from itertools import permutations, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -82,24 +82,47 @@ def relax(
     """
     from ase.constraints import FixSymmetry
     from ase.filters import FrechetCellFilter
-    from ase.optimize import BFGS
 
     atoms = atoms.copy()
     atoms.calc = engine.calculator
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         atoms.set_constraint(FixSymmetry(atoms, symprec=symprec_a))
-        optimizer = BFGS(FrechetCellFilter(atoms), logfile=None)
-        for _ in optimizer.irun(fmax=fmax_ev_a, steps=max_steps):
-            check()
+        _minimize(FrechetCellFilter(atoms), fmax_ev_a, max_steps, check)
+    atoms.set_constraint()
+    return atoms
+
+
+def relax_positions(
+    atoms: Atoms,
+    engine: Engine,
+    *,
+    fmax_ev_a: float = 1e-3,
+    max_steps: int = 300,
+    check: Callable[[], None] = lambda: None,
+) -> Atoms:
+    """Relax positions in a cell that stays, with no symmetry imposed; parameters and errors as of :func:`relax`."""
+    atoms = atoms.copy()
+    atoms.calc = engine.calculator
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _minimize(atoms, fmax_ev_a, max_steps, check)
+    return atoms
+
+
+def _minimize(target: Any, fmax_ev_a: float, max_steps: int, check: Callable[[], None]) -> None:
+    """Move atoms, or what a filter makes of them, until no force is above the threshold."""
+    from ase.optimize import BFGS
+
+    optimizer = BFGS(target, logfile=None)
+    for _ in optimizer.irun(fmax=fmax_ev_a, steps=max_steps):
+        check()
     if not optimizer.converged(optimizer.optimizable.get_gradient()):
         raise PhononError(
             "the relaxation does not converge",
             why=f"forces stay above {fmax_ev_a:g} eV/angstrom after {max_steps} steps",
             fix="Allow more steps, start from a better structure, or try another engine.",
         )
-    atoms.set_constraint()
-    return atoms
 
 
 def relaxed_energy(atoms: Atoms, engine: Engine, *, fmax_ev_a: float = 0.05, max_steps: int = 100) -> float:

@@ -39,7 +39,7 @@ KEPT_CRYSTALS = ("crystal", "ordering")
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~+-]{0,99}")
 _PART = re.compile(r"\..+\.[^/]+-[0-9]+-[0-9a-f]{6}\.partial")
 _RESERVED = re.compile(
-    r"(?i)(items|dos|jobs|figures|virtual|structures|model|percolation|phonons|barriers|dynamics|stability|neb|con|nul|aux"
+    r"(?i)(items|dos|jobs|figures|virtual|structures|model|percolation|phonons|elastic|barriers|dynamics|stability|neb|con|nul|aux"
     r"|prn)(\..*)?|.*\.(parquet|csv|toml|json|html|bib|lock|part|partial|yaml|md|npz|log)"
 )
 """Names of a run folder that are not those of a crystal, and names that Windows keeps for devices."""

@@ -5,7 +5,7 @@
 
 from phonolyte.verbs.arrangements import Orderings, order
 from phonolyte.verbs.candidates import FeatureTable, features, screen, train, virtual
-from phonolyte.verbs.following import CutoffScan, barriers, calculate, cutoffs, diffuse, percolate, phonons
+from phonolyte.verbs.following import CutoffScan, barriers, calculate, cutoffs, diffuse, elastic, percolate, phonons
 from phonolyte.verbs.measured import impedance
 from phonolyte.verbs.story import StudyResult, study
 
@@ -18,6 +18,7 @@ __all__ = [
     "calculate",
     "cutoffs",
     "diffuse",
+    "elastic",
     "features",
     "impedance",
     "order",
