@@ -11,18 +11,18 @@ side instead (Ahmad and Viswanathan, 10.1103/PhysRevLett.119.056003).
 from __future__ import annotations
 
 METALS_GPA = {"Li": 4.2, "Na": 3.3, "K": 1.3, "Mg": 17.0}
-"""Shear moduli of the polycrystalline metals at room temperature, GPa.
+"""Shear moduli of the polycrystalline metals at room temperature, GPa, as WebElements (https://www.webelements.com) has
+them; that of lithium is also the one of Deng et al. (10.1149/2.0061602jes).
 
-They are those of Samsonov's Handbook of the Physicochemical Properties of the Elements (10.1007/978-1-4684-6066-7).
-That of lithium, which is very anisotropic, is measured and computed between 2.8 and 4.3: Masias et al.
-(10.1007/s10853-018-2971-3) have 2.8, Monroe and Newman took 3.4.
+Lithium is very anisotropic, and reports differ: Masias et al. (10.1007/s10853-018-2971-3) measured 2.8, Monroe and
+Newman took 3.4.
 """
 
 SHEAR_RATIO = 2.0
 """Least shear modulus of a separator that suppresses roughness, over that of the metal (10.1149/1.1850854)."""
 
 
-def shear_ratio(shear_gpa: float, ion: str | None) -> float:
+def shear_ratio(shear_gpa: float, ion: str) -> float:
     """Return a shear modulus over that of the metal of an ion; NaN for a metal that is not listed."""
     return shear_gpa / METALS_GPA[ion] if ion in METALS_GPA else float("nan")
 
