@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from phonolyte.forces import Engine
 
-SHARES = (-1.0, -0.5, 0.5, 1.0)
-"""Strains of each component, as shares of the largest one."""
+SHARES = (0.5, -0.5, 1.0, -1.0)
+"""Strains of each component, as shares of the largest one, in the order in which they are computed."""
 
 COMPONENTS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """Components of the strain, in Voigt's order."""
@@ -144,15 +144,15 @@ def compute_elastic(crystal: Crystal, engine: Engine, settings: ElasticSettings 
     )  # fmt: skip
     relaxed = Crystal.from_ase(primitive, material_id=crystal.material_id, properties=crystal.properties)
     rotations = point_group(relaxed, settings.symprec_a)
-    strains = needed_strains(rotations, settings.strain)
-    rest = _stress_gpa(primitive, engine)
-    stresses = np.array([strained_stress_gpa(primitive, each, engine, settings, clock) for each in strains]) - rest
-    stiffness, residual = fit_stiffness(np.array(strains), stresses, rotations)
+    directions = needed_strains(rotations, settings.strain)
+    strains = np.concatenate(directions)
+    stresses = np.concatenate([strained_stresses_gpa(primitive, each, engine, settings, clock) for each in directions])
+    stiffness, residual = fit_stiffness(strains, stresses - _stress_gpa(primitive, engine), rotations)
     return ElasticResult(relaxed, stiffness, residual, len(strains), clock.seconds)
 
 
-def needed_strains(rotations: Floats, largest: float) -> Sequence[Any]:
-    """Return the strains that a crystal must be put under.
+def needed_strains(rotations: Floats, largest: float) -> Sequence[Floats]:
+    """Return the strains that a crystal must be put under, by their direction.
 
     A component is left out where the images of the others under the symmetry make it up, and the negative strains of
     one where they are images of the positive ones: stress is linear in the strain, and both turn with the crystal.
@@ -167,11 +167,11 @@ def needed_strains(rotations: Floats, largest: float) -> Sequence[Any]:
     Returns
     -------
     Sequence
-        Green-Lagrange strains (3, 3), pymatgen's.
+        Of each direction the Green-Lagrange strains (n, 3, 3).
     """
     from pymatgen.analysis.elasticity.strain import Strain
 
-    spanned, strains = np.zeros((1, 9)), []
+    spanned, directions = np.zeros((1, 9)), []
     for component in COMPONENTS:
         unit = np.asarray(Strain.from_index_amount(component, 1.0))
         if np.abs(unit.ravel() - unit.ravel() @ np.linalg.pinv(spanned, ALIKE) @ spanned).max() < ALIKE:
@@ -179,28 +179,38 @@ def needed_strains(rotations: Floats, largest: float) -> Sequence[Any]:
         images = images_of(unit[None], rotations)
         spanned = np.vstack([spanned, images.reshape(-1, 9)])
         both = np.abs(images + unit).max(axis=(1, 2)).min() < ALIKE
-        strains += [Strain.from_index_amount(component, share * largest) for share in SHARES if share > 0 or not both]
-    return strains
+        shares = np.array([share for share in SHARES if share > 0 or not both])
+        directions.append(largest * shares[:, None, None] * unit)
+    return directions
 
 
-def strained_stress_gpa(
-    primitive: Atoms, strain: Any, engine: Engine, settings: ElasticSettings, clock: Clock
+def strained_stresses_gpa(
+    primitive: Atoms, strains: Floats, engine: Engine, settings: ElasticSettings, clock: Clock
 ) -> Floats:
-    """Return the second Piola-Kirchhoff stress (3, 3) in GPa under a strain, positive where the crystal is pulled.
+    """Return stresses (n, 3, 3) in GPa under strains of one direction, positive where the crystal is pulled.
 
-    It is the one whose product with the Green-Lagrange strain is energy by volume at rest.
+    They are second Piola-Kirchhoff stresses: their product with the Green-Lagrange strain (n, 3, 3) is energy by volume
+    at rest. Ions start where they would be if they moved in proportion to the strain.
     """
+    from pymatgen.analysis.elasticity.strain import Strain
     from pymatgen.analysis.elasticity.stress import Stress
 
-    clock.check()
-    deformation = strain.get_deformation_matrix(shape="symmetric")
-    cell = primitive.copy()
-    cell.set_cell(primitive.cell.array @ np.asarray(deformation).T, scale_atoms=True)
-    if settings.relax_ions:
-        cell = relax_positions(
-            cell, engine, fmax_ev_a=settings.fmax_ev_a, max_steps=settings.max_steps, check=clock.check
-        )
-    return np.asarray(Stress(_stress_gpa(cell, engine)).piola_kirchoff_2(deformation))
+    rest = primitive.get_scaled_positions(wrap=False)
+    stresses, per_strain = [], np.zeros_like(rest)
+    for strain in strains:
+        clock.check()
+        size = np.vdot(strain, strains[0]) / np.vdot(strains[0], strains[0])
+        deformation = Strain(strain).get_deformation_matrix(shape="symmetric")
+        cell = primitive.copy()
+        cell.set_cell(primitive.cell.array @ np.asarray(deformation).T)
+        cell.set_scaled_positions(rest + size * per_strain)
+        if settings.relax_ions:
+            cell = relax_positions(
+                cell, engine, fmax_ev_a=settings.fmax_ev_a, max_steps=settings.max_steps, check=clock.check
+            )
+            per_strain = (cell.get_scaled_positions(wrap=False) - rest) / size
+        stresses.append(np.asarray(Stress(_stress_gpa(cell, engine)).piola_kirchoff_2(deformation)))
+    return np.array(stresses)
 
 
 def _stress_gpa(atoms: Atoms, engine: Engine) -> Floats:
