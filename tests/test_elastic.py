@@ -131,8 +131,8 @@ def test_strains_that_symmetry_leaves_out_would_change_nothing(emt: Engine, crys
     assert [len(each) for each in directions] == [4] * 6
     assert reduced.n_strains == N_STRAINS[crystal.material_id]
     clock = Clock(None, "all")
-    stresses = [workflow.strained_stresses_gpa(atoms, each, emt, settings, clock) for each in directions]
-    whole, residual = fit_stiffness(np.concatenate(directions), np.concatenate(stresses), np.eye(3)[None])
+    stresses = workflow.strained_stresses_gpa(atoms, directions, emt, settings, clock)
+    whole, residual = fit_stiffness(np.concatenate(directions), stresses, np.eye(3)[None])
     np.testing.assert_allclose(whole.voigt_gpa, reduced.stiffness.voigt_gpa, atol=0.005 * whole.voigt_gpa.max())
     assert residual == pytest.approx(reduced.residual, abs=0.03)
 
@@ -287,7 +287,7 @@ def test_a_crystal_that_is_not_done_is_a_failure(tmp_path: Path, settings: Elast
 def test_positions_that_do_not_converge_under_strain_are_a_failure(emt: Engine, hexagonal: ElasticResult):
     atoms, strict = hexagonal.crystal.to_ase(), ElasticSettings(max_steps=1, fmax_ev_a=1e-6)
     with pytest.raises(EngineError, match="does not converge"):
-        workflow.strained_stresses_gpa(atoms, 0.01 * np.diag([1.0, 0, 0])[None], emt, strict, Clock(None, "x"))
+        workflow.strained_stresses_gpa(atoms, [0.01 * np.diag([1.0, 0, 0])[None]], emt, strict, Clock(None, "x"))
 
 
 class Endless(EMT):

@@ -145,9 +145,9 @@ def compute_elastic(crystal: Crystal, engine: Engine, settings: ElasticSettings 
     relaxed = Crystal.from_ase(primitive, material_id=crystal.material_id, properties=crystal.properties)
     rotations = point_group(relaxed, settings.symprec_a)
     directions = needed_strains(rotations, settings.strain)
-    strains = np.concatenate(directions)
-    stresses = np.concatenate([strained_stresses_gpa(primitive, each, engine, settings, clock) for each in directions])
-    stiffness, residual = fit_stiffness(strains, stresses - _stress_gpa(primitive, engine), rotations)
+    strains, rest = np.concatenate(directions), _stress_gpa(primitive, engine)
+    stresses = strained_stresses_gpa(primitive, directions, engine, settings, clock)
+    stiffness, residual = fit_stiffness(strains, stresses - rest, rotations)
     return ElasticResult(relaxed, stiffness, residual, len(strains), clock.seconds)
 
 
@@ -185,31 +185,33 @@ def needed_strains(rotations: Floats, largest: float) -> Sequence[Floats]:
 
 
 def strained_stresses_gpa(
-    primitive: Atoms, strains: Floats, engine: Engine, settings: ElasticSettings, clock: Clock
+    primitive: Atoms, directions: Sequence[Floats], engine: Engine, settings: ElasticSettings, clock: Clock
 ) -> Floats:
-    """Return stresses (n, 3, 3) in GPa under strains of one direction, positive where the crystal is pulled.
+    """Return stresses (n, 3, 3) in GPa under all strains, positive where the crystal is pulled.
 
-    They are second Piola-Kirchhoff stresses: their product with the Green-Lagrange strain (n, 3, 3) is energy by volume
-    at rest. Ions start where they would be if they moved in proportion to the strain.
+    They are second Piola-Kirchhoff stresses: their product with the Green-Lagrange strain is energy by volume at rest.
+    Ions start where they would be if they moved in proportion to the strain, with the Hessian of the strain before.
     """
     from pymatgen.analysis.elasticity.strain import Strain
     from pymatgen.analysis.elasticity.stress import Stress
 
-    rest = primitive.get_scaled_positions(wrap=False)
-    stresses, per_strain = [], np.zeros_like(rest)
-    for strain in strains:
-        clock.check()
-        size = np.vdot(strain, strains[0]) / np.vdot(strains[0], strains[0])
-        deformation = Strain(strain).get_deformation_matrix(shape="symmetric")
-        cell = primitive.copy()
-        cell.set_cell(primitive.cell.array @ np.asarray(deformation).T)
-        cell.set_scaled_positions(rest + size * per_strain)
-        if settings.relax_ions:
-            cell = relax_positions(
-                cell, engine, fmax_ev_a=settings.fmax_ev_a, max_steps=settings.max_steps, check=clock.check
-            )
-            per_strain = (cell.get_scaled_positions(wrap=False) - rest) / size
-        stresses.append(np.asarray(Stress(_stress_gpa(cell, engine)).piola_kirchoff_2(deformation)))
+    rest, hessian, stresses = primitive.get_scaled_positions(wrap=False), None, []
+    for strains in directions:
+        per_strain = np.zeros_like(rest)
+        for strain in strains:
+            clock.check()
+            size = np.vdot(strain, strains[0]) / np.vdot(strains[0], strains[0])
+            deformation = np.asarray(Strain(strain).get_deformation_matrix(shape="symmetric"))
+            cell = primitive.copy()
+            cell.set_cell(primitive.cell.array @ deformation.T)
+            cell.set_scaled_positions(rest + size * per_strain)
+            if settings.relax_ions:
+                cell, hessian = relax_positions(
+                    cell, engine, fmax_ev_a=settings.fmax_ev_a, max_steps=settings.max_steps, hessian=hessian,
+                    check=clock.check,
+                )  # fmt: skip
+                per_strain = (cell.get_scaled_positions(wrap=False) - rest) / size
+            stresses.append(np.asarray(Stress(_stress_gpa(cell, engine)).piola_kirchoff_2(deformation)))
     return np.array(stresses)
 
 

@@ -99,22 +99,38 @@ def relax_positions(
     *,
     fmax_ev_a: float = 1e-3,
     max_steps: int = 300,
+    hessian: Floats | None = None,
     check: Callable[[], None] = lambda: None,
-) -> Atoms:
-    """Relax positions in a cell that stays, with no symmetry imposed; parameters and errors as of :func:`relax`."""
+) -> tuple[Atoms, Floats | None]:
+    """Relax positions in a cell that stays, with no symmetry imposed; what is not said here is as in :func:`relax`.
+
+    Parameters
+    ----------
+    hessian
+        Hessian (3 n, 3 n) in eV/angstrom^2 to begin with, as the relaxation of a similar cell has learned it.
+
+    Returns
+    -------
+    tuple
+        Relaxed atoms, and the Hessian that was learned on the way; None where nothing moved and none was given.
+    """
     atoms = atoms.copy()
     atoms.calc = engine.calculator
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        _minimize(atoms, fmax_ev_a, max_steps, check)
-    return atoms
+        learned = _minimize(atoms, fmax_ev_a, max_steps, check, hessian)
+    return atoms, learned
 
 
-def _minimize(target: Any, fmax_ev_a: float, max_steps: int, check: Callable[[], None]) -> None:
-    """Move atoms, or what a filter makes of them, until no force is above the threshold."""
+def _minimize(
+    target: Any, fmax_ev_a: float, max_steps: int, check: Callable[[], None], hessian: Floats | None = None
+) -> Floats | None:
+    """Move atoms, or what a filter makes of them, until no force is above the threshold; return the Hessian."""
     from ase.optimize import BFGS
 
     optimizer = BFGS(target, logfile=None)
+    if hessian is not None:
+        optimizer.H0 = hessian
     for _ in optimizer.irun(fmax=fmax_ev_a, steps=max_steps):
         check()
     if not optimizer.converged(optimizer.optimizable.get_gradient()):
@@ -123,6 +139,7 @@ def _minimize(target: Any, fmax_ev_a: float, max_steps: int, check: Callable[[],
             why=f"forces stay above {fmax_ev_a:g} eV/angstrom after {max_steps} steps",
             fix="Allow more steps, start from a better structure, or try another engine.",
         )
+    return np.asarray(optimizer.H) if optimizer.nsteps else hessian
 
 
 def relaxed_energy(atoms: Atoms, engine: Engine, *, fmax_ev_a: float = 0.05, max_steps: int = 100) -> float:
