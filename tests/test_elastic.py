@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from phonolyte.elastic import (
 )
 from phonolyte.elastic.metals import meets_criterion, shear_ratio
 from phonolyte.elastic.stiffness import MODULI, fit_stiffness
-from phonolyte.errors import EngineError, SettingsError
+from phonolyte.errors import ElasticError, EngineError, SettingsError
 from phonolyte.forces import Engine, open_engine
 from phonolyte.forces.cells import Clock
 from phonolyte.report.card import card_of
@@ -129,7 +130,7 @@ def test_strains_that_symmetry_leaves_out_would_change_nothing(emt: Engine, crys
     atoms = reduced.crystal.to_ase()
     directions = workflow.needed_strains(np.array([np.eye(3), -np.eye(3)]), settings.strain)
     assert [len(each) for each in directions] == [4] * 6
-    assert reduced.n_strains == N_STRAINS[crystal.material_id]
+    assert len(reduced.strains) == N_STRAINS[crystal.material_id]
     clock = Clock(None, "all")
     stresses = workflow.strained_stresses_gpa(atoms, directions, emt, settings, clock)
     whole, residual = fit_stiffness(np.concatenate(directions), stresses, np.eye(3)[None])
@@ -254,6 +255,8 @@ def test_what_fails_and_what_is_unstable_are_rows_that_say_so(tmp_path: Path):
     (failure,) = outcome.failures
     assert (failure.material_id, failure.stage) == ("lithium", "elastic")
     assert "No EMT-potential for Li" in failure.message
+    item = json.loads((tmp_path / "items" / "copper.json").read_text())
+    assert np.shape(item["details"]["stresses_gpa"]) == (6, 3, 3)
     written = pd.read_parquet(tmp_path / "elastic.parquet")
     tensor = np.array(written["stiffness_gpa"][0]).reshape(6, 6)
     assert tensor[:3, :3].mean() == pytest.approx(table.loc["copper", "bulk_modulus_gpa"])
@@ -314,6 +317,19 @@ def test_stress_that_is_not_linear_is_remarked(emt: Engine, copper: ElasticResul
     assert far.residual > 0.2 > 3 * copper.residual
     assert far.stiffness.is_stable
     assert "stress is not linear in the strain" in far.why
+
+
+class Jumping(EMT):
+    """Gives the stress of another crystal as soon as the cell is strained."""
+
+    def calculate(self, *arguments, **more):
+        super().calculate(*arguments, **more)
+        self.results["stress"] = self.results["stress"] + 0.02 * (self.results["stress"][0] > 1e-3)
+
+
+def test_stress_that_jumps_is_a_failure_and_not_an_instability():
+    with pytest.raises(ElasticError, match="ions leave their sites"):
+        compute_elastic(COPPER, Engine("jumping", Jumping()), ElasticSettings(strain=0.002))
 
 
 @pytest.mark.parametrize("wrong", [{"strain": 0.0}, {"strain": 0.2}, {"fmax_ev_a": -1.0}, {"max_steps": 0}])

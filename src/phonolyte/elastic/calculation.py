@@ -146,7 +146,8 @@ class ElasticCalculation(Calculation):
     def compute(self, crystal: Crystal, folder: Path, earlier: Record | None = None) -> Record:
         """Compute the moduli of one crystal."""
         result = compute_elastic(crystal, self.engine, self.settings)
-        return Record({**result.row(), "engine": self.engine.name}, crystal=result.crystal)
+        fitted = {"strains": result.strains.tolist(), "stresses_gpa": result.stresses_gpa.tolist()}
+        return Record({**result.row(), "engine": self.engine.name}, crystal=result.crystal, details=fitted)
 
     def row(self, record: Record) -> Row:
         """Return the row, compared with the metal of this run, whichever run computed the moduli."""

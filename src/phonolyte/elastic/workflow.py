@@ -10,7 +10,7 @@ import numpy as np
 
 from phonolyte.arrays import Floats
 from phonolyte.elastic.stiffness import Stiffness, fit_stiffness, images_of
-from phonolyte.errors import EngineError, SettingsError
+from phonolyte.errors import ElasticError, EngineError, SettingsError
 from phonolyte.forces.cells import Clock, primitive_cell, relax, relax_positions
 from phonolyte.structures import Crystal
 from phonolyte.units import GPA_PER_EV_A3
@@ -29,8 +29,8 @@ COMPONENTS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 ALIKE = 1e-3
 """Share of a strain up to which two count as the same."""
 
-NOT_LINEAR = 0.2
-"""Residual of the fit above which a remark says that the stress is not linear in the strain."""
+NOT_LINEAR, NOT_ELASTIC = 0.2, 0.5
+"""Residuals of the fit above which a remark says that stress is not linear in the strain, and above which it fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ class ElasticResult:
         Stiffness tensor.
     residual
         Root mean square of the stress that the tensor does not explain, over that of the stress.
-    n_strains
-        Strained cells that were computed.
+    strains, stresses_gpa
+        (n, 3, 3) Green-Lagrange strains that were computed, and the stresses under them less that at rest, GPa.
     seconds
         Wall time.
     """
@@ -92,7 +92,8 @@ class ElasticResult:
     crystal: Crystal
     stiffness: Stiffness
     residual: float
-    n_strains: int
+    strains: Floats
+    stresses_gpa: Floats
     seconds: float
 
     @property
@@ -115,7 +116,7 @@ class ElasticResult:
             "fit_residual": self.residual,
             "stiffness_gpa": self.stiffness.voigt_gpa.ravel().tolist(),
             "n_atoms": len(self.crystal),
-            "n_strains": self.n_strains,
+            "n_strains": len(self.strains),
             "seconds": self.seconds,
             "why": self.why,
         }
@@ -133,6 +134,8 @@ def compute_elastic(crystal: Crystal, engine: Engine, settings: ElasticSettings 
         When a relaxation does not converge, or the time limit is reached.
     EngineError
         When the engine gives stresses that are not finite.
+    ElasticError
+        When the stresses are not those of an elastic crystal.
     StructureError
         For a disordered crystal.
     """
@@ -146,9 +149,15 @@ def compute_elastic(crystal: Crystal, engine: Engine, settings: ElasticSettings 
     rotations = point_group(relaxed, settings.symprec_a)
     directions = needed_strains(rotations, settings.strain)
     strains, rest = np.concatenate(directions), _stress_gpa(primitive, engine)
-    stresses = strained_stresses_gpa(primitive, directions, engine, settings, clock)
-    stiffness, residual = fit_stiffness(strains, stresses - rest, rotations)
-    return ElasticResult(relaxed, stiffness, residual, len(strains), clock.seconds)
+    stresses = strained_stresses_gpa(primitive, directions, engine, settings, clock) - rest
+    stiffness, residual = fit_stiffness(strains, stresses, rotations)
+    if residual > NOT_ELASTIC:
+        raise ElasticError(
+            f"the stresses of {crystal.material_id} under strain are not those of an elastic crystal",
+            why=f"the fit leaves {100 * residual:.0f} % of them: ions leave their sites, as from the top of a barrier",
+            fix="Compute its phonons; give a crystal without imaginary modes, or smaller strains.",
+        )
+    return ElasticResult(relaxed, stiffness, residual, strains, stresses, clock.seconds)
 
 
 def needed_strains(rotations: Floats, largest: float) -> Sequence[Floats]:
