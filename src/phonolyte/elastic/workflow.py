@@ -55,7 +55,7 @@ class ElasticSettings:
 
     strain: Annotated[float, "Largest component of the strain."] = 0.01
     relax_ions: Annotated[bool, "Relax ions in each strained cell; without: clamped ions, an upper bound."] = True
-    fmax_ev_a: Annotated[float, "Largest force of relaxed positions, eV/angstrom."] = 1e-3
+    fmax_ev_a: Annotated[float, "Largest force of relaxed positions, eV/angstrom."] = 3e-3
     max_steps: Annotated[int, "Steps of each relaxation."] = 300
     symprec_a: Annotated[float, "Tolerance of the symmetry, angstrom."] = 0.01
     limit_s: Annotated[float | None, "Seconds for one crystal. Default: no limit."] = None
@@ -148,8 +148,8 @@ def compute_elastic(crystal: Crystal, engine: Engine, settings: ElasticSettings 
     relaxed = Crystal.from_ase(primitive, material_id=crystal.material_id, properties=crystal.properties)
     rotations = point_group(relaxed, settings.symprec_a)
     directions = needed_strains(rotations, settings.strain)
-    strains, rest = np.concatenate(directions), _stress_gpa(primitive, engine)
-    stresses = strained_stresses_gpa(primitive, directions, engine, settings, clock) - rest
+    strains = np.concatenate(directions)
+    stresses = strained_stresses_gpa(primitive, directions, engine, settings, clock)
     stiffness, residual = fit_stiffness(strains, stresses, rotations)
     if residual > NOT_ELASTIC:
         raise ElasticError(
@@ -196,32 +196,42 @@ def needed_strains(rotations: Floats, largest: float) -> Sequence[Floats]:
 def strained_stresses_gpa(
     primitive: Atoms, directions: Sequence[Floats], engine: Engine, settings: ElasticSettings, clock: Clock
 ) -> Floats:
-    """Return stresses (n, 3, 3) in GPa under all strains, positive where the crystal is pulled.
+    """Return stresses (n, 3, 3) in GPa under all strains less that at rest, positive where the crystal is pulled.
 
     They are second Piola-Kirchhoff stresses: their product with the Green-Lagrange strain is energy by volume at rest.
     Ions start where they would be if they moved in proportion to the strain, with the Hessian of the strain before.
+    At rest they relax in the same way: potentials have the symmetry of the crystal only nearly.
     """
     from pymatgen.analysis.elasticity.strain import Strain
     from pymatgen.analysis.elasticity.stress import Stress
 
-    rest, hessian, stresses = primitive.get_scaled_positions(wrap=False), None, []
+    cell, hessian = _settle(primitive, None, engine, settings, clock)
+    rest, stress_at_rest, stresses = cell.get_scaled_positions(wrap=False), _stress_gpa(cell, engine), []
     for strains in directions:
         per_strain = np.zeros_like(rest)
         for strain in strains:
-            clock.check()
             size = np.vdot(strain, strains[0]) / np.vdot(strains[0], strains[0])
             deformation = np.asarray(Strain(strain).get_deformation_matrix(shape="symmetric"))
             cell = primitive.copy()
             cell.set_cell(primitive.cell.array @ deformation.T)
             cell.set_scaled_positions(rest + size * per_strain)
-            if settings.relax_ions:
-                cell, hessian = relax_positions(
-                    cell, engine, fmax_ev_a=settings.fmax_ev_a, max_steps=settings.max_steps, hessian=hessian,
-                    check=clock.check,
-                )  # fmt: skip
-                per_strain = (cell.get_scaled_positions(wrap=False) - rest) / size
-            stresses.append(np.asarray(Stress(_stress_gpa(cell, engine)).piola_kirchoff_2(deformation)))
+            cell, hessian = _settle(cell, hessian, engine, settings, clock)
+            per_strain = (cell.get_scaled_positions(wrap=False) - rest) / size
+            stress = np.asarray(Stress(_stress_gpa(cell, engine)).piola_kirchoff_2(deformation))
+            stresses.append(stress - stress_at_rest)
     return np.array(stresses)
+
+
+def _settle(
+    cell: Atoms, hessian: Floats | None, engine: Engine, settings: ElasticSettings, clock: Clock
+) -> tuple[Atoms, Floats | None]:
+    """Relax the ions of a cell, where they are to relax."""
+    clock.check()
+    if not settings.relax_ions:
+        return cell, None
+    return relax_positions(
+        cell, engine, fmax_ev_a=settings.fmax_ev_a, max_steps=settings.max_steps, hessian=hessian, check=clock.check
+    )
 
 
 def _stress_gpa(atoms: Atoms, engine: Engine) -> Floats:
