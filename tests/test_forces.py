@@ -21,6 +21,7 @@ from ase.calculators.lj import LennardJones
 
 from phonolyte.errors import EngineError, MissingExtraError, SettingsError
 from phonolyte.forces import ENGINES, Engine, engine_options, open_engine
+from phonolyte.forces.cells import relax_positions
 from phonolyte.forces.espresso import PlaneWaves, density_cutoff_ry, k_mesh, pseudopotential
 from phonolyte.runs.records import checksum
 from phonolyte.study import read_study
@@ -550,3 +551,29 @@ def test_a_given_scratch_is_kept_and_shared_by_no_two_engines(
     del engine
     gc.collect()
     assert len(list((tmp_path / "kept").glob("*/espresso.pwi"))) == 2
+
+
+# Positions in a cell that stays
+
+
+def test_positions_are_relaxed_in_their_cell_and_a_learned_hessian_saves_steps():
+    from ase.build import bulk
+
+    engine, steps = open_engine("emt"), []
+    crystal = bulk("Cu", cubic=True).repeat(2)
+    moved = crystal.copy()
+    moved.rattle(0.05, seed=1)
+    relaxed, hessian = relax_positions(moved, engine, check=lambda: steps.append(1))
+    first = len(steps)
+    assert np.abs(engine.forces([relaxed])[0]).max() < 1e-3
+    assert np.array_equal(relaxed.cell.array, crystal.cell.array)
+    assert not np.array_equal(moved.positions, relaxed.positions)  # the one that was given has not moved
+    assert hessian is not None
+    assert hessian.shape == (96, 96)
+    moved.positions = crystal.positions + 0.8 * (moved.positions - crystal.positions)
+    again, _ = relax_positions(moved, engine, hessian=hessian, check=lambda: steps.append(1))
+    assert np.abs(engine.forces([again])[0]).max() < 1e-3
+    assert len(steps) - first < first
+    unmoved, kept = relax_positions(relaxed, engine, hessian=hessian)
+    assert kept is hessian
+    assert np.array_equal(unmoved.positions, relaxed.positions)

@@ -18,8 +18,8 @@ PACKAGE = Path(phonolyte.__file__).parent
 ORDER = (
     "errors", "arrays", "units", "chemistry", "files", "settings", "columns", "structures", "dos", "features", "runs",
     "figures", "drawing", "impedance", "sources", "percolation", "models", "measured", "references", "learning_set",
-    "train", "prototypes", "conduction", "virtual", "screen", "forces", "phonons", "relaxation", "stability",
-    "barriers", "dynamics", "tiers", "study", "report", "summary", "verbs", "cli", "__main__",
+    "train", "prototypes", "conduction", "virtual", "screen", "forces", "phonons", "elastic", "relaxation",
+    "stability", "barriers", "dynamics", "tiers", "study", "report", "summary", "verbs", "cli", "__main__",
 )  # fmt: skip
 """The modules; each may import those before it."""
 
@@ -29,6 +29,7 @@ LIGHT = {
     "phonolyte.cli": ("numpy", "pandas", "numba", "sklearn", "rich", *CHEMISTRY),
     "phonolyte.cli.phonons": ("numba", "sklearn", "matplotlib", *CHEMISTRY),
     "phonolyte.cli.stability": ("numba", "sklearn", "matplotlib", *CHEMISTRY),
+    "phonolyte.cli.elastic": ("numba", "sklearn", "matplotlib", *CHEMISTRY),
     "phonolyte.cli.migrate": ("sklearn", "bvlain", "kinisi", "matplotlib", *CHEMISTRY),
     "phonolyte.structures": ("pandas", "sklearn", "pymatgen", "ase", "torch"),
     "phonolyte.features": ("pymatgen", "ase", "xgboost", "torch"),
@@ -40,6 +41,7 @@ LIGHT = {
     "phonolyte.percolation": ("sklearn", "bvlain", "matplotlib", *CHEMISTRY),
     "phonolyte.phonons": ("pymatgen", "sklearn", "ase", "phonopy", "torch"),
     "phonolyte.stability": ("sklearn", "phonopy", "torch", "matplotlib", "pymatgen", "ase"),
+    "phonolyte.elastic": ("sklearn", "matplotlib", *CHEMISTRY),
     "phonolyte.figures": ("sklearn", "matplotlib", "phonopy", "ase"),
     "phonolyte.barriers": ("pymatgen", "sklearn", "ase", "phonopy", "torch", "bvlain", "kinisi", "matplotlib"),
     "phonolyte.dynamics": ("sklearn", "bvlain", "kinisi", "matplotlib", *CHEMISTRY),
@@ -80,7 +82,18 @@ def test_imports_point_back_along_the_way_of_the_data(module: str):
 
 
 def test_figures_know_nothing_of_what_computes_their_tables():
-    foreign = {"forces", "screen", "models", "impedance", "percolation", "phonons", "stability", "barriers", "dynamics"}
+    foreign = {
+        "forces",
+        "screen",
+        "models",
+        "impedance",
+        "percolation",
+        "phonons",
+        "elastic",
+        "stability",
+        "barriers",
+        "dynamics",
+    }
     for path in files_of("figures"):
         assert not imported(path) & foreign, path
 

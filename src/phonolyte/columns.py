@@ -129,11 +129,11 @@ def describe_columns(tables: Mapping[str, Sequence[str]]) -> pd.DataFrame:
 
 
 def columns_of(table: pd.DataFrame) -> list[Column]:
-    """Return the columns of a table, also of one that was not written here: those by the unit in their name."""
+    """Return the columns of a table that a page shows: no lists; those not written here by the unit in their name."""
     return [
         column(str(key)) if _is_known(str(key)) else _guessed(str(key), table[key])
         for key in table.columns
-        if key not in _HIDDEN and (key in ("material_id", "formula", "rank") or table[key].notna().any())
+        if _is_shown(str(key)) and (key in ("material_id", "formula", "rank") or table[key].notna().any())
     ]
 
 
@@ -164,6 +164,10 @@ def _significant(number: float, digits: int) -> str:
     return f"{number:#.{digits}g}".removesuffix(".") if number else "0"
 
 
+def _is_shown(key: str) -> bool:
+    return key not in _HIDDEN and not (key in _REGISTRY and _REGISTRY[key].kind == "list")
+
+
 def _is_known(key: str) -> bool:
     return key in _REGISTRY or _of_element(key) is not None
 
@@ -187,7 +191,7 @@ _HIDDEN = ("non_analytical_correction", "change_error")
 
 _UNITS = (
     ("_mev", "meV", 1), ("_ev", "eV", 2), ("_a3", "Å³", 2), ("_a", "Å", 2), ("_k", "K", 0), ("_s_cm", "S/cm", -2),
-    ("_s", "s", 0),
+    ("_s", "s", 0), ("_gpa", "GPa", 1),
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ Every error says what happened, why, and what to do about it::
     ├── ModelError         a model cannot be fitted, loaded or applied
     ├── EngineError        an engine fails, or gives no usable energies and forces
     │   ├── PhononError    phonons of one crystal cannot be computed
+    │   ├── ElasticError   elastic moduli of one crystal cannot be computed
     │   └── MigrationError paths of the mobile ion of one crystal cannot be found or computed
     ├── StabilityError     competing phases of a crystal are not at hand, or make no sense
     ├── SpectrumError      an impedance spectrum cannot be read or used
@@ -77,6 +78,10 @@ class EngineError(PhonolyteError):
 
 class PhononError(EngineError):
     """Phonons of one crystal cannot be computed."""
+
+
+class ElasticError(EngineError):
+    """Elastic moduli of one crystal cannot be computed."""
 
 
 class MigrationError(EngineError):

@@ -13,6 +13,7 @@ TIERS = {
     "percolation": "phonolyte.percolation.calculation:PercolationCalculation",
     "stability": "phonolyte.stability.calculation:StabilityCalculation",
     "phonons": "phonolyte.phonons.calculation:PhononCalculation",
+    "elastic": "phonolyte.elastic.calculation:ElasticCalculation",
     "barriers": "phonolyte.barriers.calculation:BarrierCalculation",
     "dynamics": "phonolyte.dynamics.calculation:DynamicsCalculation",
 }

@@ -25,6 +25,9 @@ RY_EV: float = constants.value("Rydberg constant times hc in eV")
 KBAR_EV_A3: float = 1e8 * 1e-30 / constants.e
 """One kbar in eV/angstrom^3."""
 
+GPA_PER_EV_A3 = 0.1 / KBAR_EV_A3
+"""One eV/angstrom^3 in GPa."""
+
 G_CM3_PER_DALTON_A3: float = constants.value("atomic mass constant") * 1e27
 """Density of one dalton in a cubic angstrom, g/cm^3."""
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "order": Entry("order", "order", FOLLOW, "Order disordered crystals into arrangements of whole atoms."),
     "stability": Entry("stability", "stability", FOLLOW, "Compute energy above the hull, window, and reactions."),
     "phonons": Entry("phonons", "phonons", FOLLOW, "Compute phonons: band centers, lowest mode, stability."),
+    "elastic": Entry("elastic", "elastic", FOLLOW, "Compute elastic moduli: bulk, shear, Young's, Poisson's ratio."),
     "migrate": Entry("migrate", "migrate", FOLLOW, "Compute how an ion moves: percolation, barriers, diffusion."),
     "cutoffs": Entry("cutoffs", "cutoffs", FOLLOW, "Find the cutoffs of Quantum ESPRESSO that a force needs."),
     "impedance": Entry("impedance", "impedance", MEASURE, "Turn measured spectra into conductivities."),

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable
 from itertools import permutations, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -84,11 +84,7 @@ def relax(
         atoms, engine, fmax_ev_a=fmax_ev_a, max_steps=max_steps, symprec_a=symprec_a, check=check
     )
     if not converged:
-        raise PhononError(
-            "the relaxation does not converge",
-            why=f"forces stay above {fmax_ev_a:g} eV/angstrom after {max_steps} steps",
-            fix="Allow more steps, start from a better structure, or try another engine.",
-        )
+        raise _not_converged(fmax_ev_a, max_steps)
     return relaxed
 
 
@@ -104,19 +100,69 @@ def relax_steps(
     """Relax as :func:`relax`; return the last cell, and whether forces are below the threshold."""
     from ase.constraints import FixSymmetry
     from ase.filters import FrechetCellFilter
-    from ase.optimize import BFGS
 
     atoms = atoms.copy()
     atoms.calc = engine.calculator
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         atoms.set_constraint(FixSymmetry(atoms, symprec=symprec_a))
-        optimizer = BFGS(FrechetCellFilter(atoms), logfile=None)
-        for _ in optimizer.irun(fmax=fmax_ev_a, steps=max_steps):
-            check()
-    converged = bool(optimizer.converged(optimizer.optimizable.get_gradient()))
+        _, converged = _minimize(FrechetCellFilter(atoms), fmax_ev_a, max_steps, check)
     atoms.set_constraint()
     return atoms, converged
+
+
+def relax_positions(
+    atoms: Atoms,
+    engine: Engine,
+    *,
+    fmax_ev_a: float = 1e-3,
+    max_steps: int = 300,
+    hessian: Floats | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> tuple[Atoms, Floats | None]:
+    """Relax positions in a cell that stays, with no symmetry imposed; what is not said here is as in :func:`relax`.
+
+    Parameters
+    ----------
+    hessian
+        Hessian (3 n, 3 n) in eV/angstrom^2 to begin with, as the relaxation of a similar cell has learned it.
+
+    Returns
+    -------
+    tuple
+        Relaxed atoms, and the Hessian that was learned on the way; None where nothing moved and none was given.
+    """
+    atoms = atoms.copy()
+    atoms.calc = engine.calculator
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        learned, converged = _minimize(atoms, fmax_ev_a, max_steps, check, hessian)
+    if not converged:
+        raise _not_converged(fmax_ev_a, max_steps)
+    return atoms, learned
+
+
+def _minimize(
+    target: Any, fmax_ev_a: float, max_steps: int, check: Callable[[], None], hessian: Floats | None = None
+) -> tuple[Floats | None, bool]:
+    """Move atoms, or what a filter makes of them; the Hessian, and whether no force is above the threshold."""
+    from ase.optimize import BFGS
+
+    optimizer = BFGS(target, logfile=None)
+    if hessian is not None:
+        optimizer.H0 = hessian
+    for _ in optimizer.irun(fmax=fmax_ev_a, steps=max_steps):
+        check()
+    learned = np.asarray(optimizer.H) if optimizer.nsteps else hessian
+    return learned, bool(optimizer.converged(optimizer.optimizable.get_gradient()))
+
+
+def _not_converged(fmax_ev_a: float, max_steps: int) -> PhononError:
+    return PhononError(
+        "the relaxation does not converge",
+        why=f"forces stay above {fmax_ev_a:g} eV/angstrom after {max_steps} steps",
+        fix="Allow more steps, start from a better structure, or try another engine.",
+    )
 
 
 def relaxed_energy(atoms: Atoms, engine: Engine, *, fmax_ev_a: float = 0.05, max_steps: int = 100) -> float:

@@ -1,4 +1,4 @@
-"""Verbs that compute what a tier does: phonons, percolation, barriers, diffusion, and any other calculation."""
+"""Verbs that compute what a tier does: phonons, moduli, percolation, barriers, diffusion, and any other calculation."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from phonolyte.verbs.opening import (
 if TYPE_CHECKING:
     from phonolyte.barriers import NebSettings
     from phonolyte.dynamics import DynamicsSettings
+    from phonolyte.elastic import ElasticSettings
     from phonolyte.forces.cutoffs import Ladder
     from phonolyte.percolation import PercolationSettings
     from phonolyte.phonons import PhononSettings
@@ -83,6 +84,44 @@ def phonons(
     calculation = PhononCalculation(
         opened_engine(engine, options), settings or PhononSettings(), ion, calibration, converge
     )
+    return calculate(calculation, inputs, folder=folder, output=output, executor=executor, progress=progress)
+
+
+def elastic(
+    inputs: Any,
+    *,
+    engine: str | Engine = "dpa4",
+    options: Mapping[str, Any] | None = None,
+    settings: ElasticSettings | None = None,
+    ion: str = "Li",
+    folder: str | Path = "out",
+    output: OutputSettings | None = None,
+    executor: Where = None,
+    progress: OpenBar = no_bar,
+) -> Outcome:
+    """Compute elastic moduli of crystals by finite strains: bulk, shear and Young's modulus, Poisson's ratio.
+
+    Parameters
+    ----------
+    inputs
+        Crystals, as :func:`screen` takes them.
+    engine, options
+        As :func:`phonons` takes them; the engine has to give stresses.
+    settings
+        How moduli are computed.
+    ion
+        Mobile element: the metal of the electrode, whose shear modulus that of a crystal is compared with.
+    folder, output, executor, progress
+        As :func:`screen` takes them; executors need processes.
+
+    Returns
+    -------
+    Outcome
+        Table of ``elastic.parquet`` and failures, together one row a crystal.
+    """
+    from phonolyte.elastic import ElasticCalculation, ElasticSettings
+
+    calculation = ElasticCalculation(opened_engine(engine, options), settings or ElasticSettings(), ion)
     return calculate(calculation, inputs, folder=folder, output=output, executor=executor, progress=progress)
 
 
