@@ -116,7 +116,7 @@ def test_what_is_no_engine_is_told(name: str, options: dict[str, object], error:
 
 def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(__import__("sys").modules, "sevenn.calculator", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'phonolyte\[sevennet\]'"):
+    with pytest.raises(MissingExtraError, match=r"In a clone of Phonolyte: .*pip install '\.\[sevennet\]'"):
         open_engine("sevennet")
     assert "sevennet" in ENGINES
 
@@ -389,15 +389,6 @@ def torch_with(monkeypatch: pytest.MonkeyPatch, *, cuda: bool) -> None:
         __version__="2.0", cuda=SimpleNamespace(is_available=lambda: cuda), set_num_threads=lambda n: None
     )
     monkeypatch.setitem(sys.modules, "torch", torch)
-
-
-@pytest.mark.parametrize("name", ["dpa4", "sevennet"])
-def test_a_device_that_is_not_there_is_refused(name: str, monkeypatch: pytest.MonkeyPatch):
-    torch_with(monkeypatch, cuda=False)
-    with pytest.raises(SettingsError, match="finds no CUDA"):
-        open_engine(name, device="cuda")
-    with pytest.raises(SettingsError, match="device is 'tpu'"):
-        open_engine(name, device="tpu")
 
 
 def test_sevennet_is_opened_on_the_device_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

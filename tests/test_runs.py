@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from ase.calculators.emt import EMT
 from rich.console import Console
 from toy_tier import ToyCalculation, ToySettings
 from typer.testing import CliRunner
@@ -28,12 +29,13 @@ from phonolyte import verbs
 from phonolyte.cli import app
 from phonolyte.columns import registered
 from phonolyte.errors import EngineError, Failure, SettingsError, TableError
+from phonolyte.forces import ENGINES, Engine
 from phonolyte.references import reference_compounds
 from phonolyte.report import card_of, read_run, write_report
 from phonolyte.runs import campaign
 from phonolyte.runs.calculation import Calculation
 from phonolyte.runs.campaign import Outcome, run_campaign
-from phonolyte.runs.citations import ENGINES, MODEL, bibtex, known_entries
+from phonolyte.runs.citations import MODEL, bibtex, known_entries
 from phonolyte.runs.digest import digest_of
 from phonolyte.runs.executors import ExecutorSettings, open_executor
 from phonolyte.runs.records import Record, file_name, in_one_step
@@ -668,7 +670,7 @@ def test_every_key_that_is_cited_has_its_entry_once():
     named = {key for text in sources for key in re.findall(r'"([a-z]+(?:19|20)\d\d)"', text)}
     assert named
     assert named <= set(known)
-    cited = [*MODEL, *(key for keys in ENGINES.values() for key in keys)]
+    cited = [*MODEL, *(key for entry in ENGINES.values() for key in entry.cites)]
     cited += [key for tier in all_tiers().values() for key in tier.cites]
     assert set(cited) <= set(known)
     found = keys_of(bibtex(*cited, *cited))
@@ -677,7 +679,8 @@ def test_every_key_that_is_cited_has_its_entry_once():
 
 def test_a_run_cites_what_it_used_and_no_more(tmp_path: Path):
     entry = "@misc{mine,\n  title = {Mine}\n}"
-    with Run(tmp_path, "toy", cites=("mccluskey2024", "espresso", "emt", entry, entry)):
+    engine = Engine("espresso", EMT())
+    with Run(tmp_path, "toy", engine=engine, cites=("mccluskey2024", "larsen2017", entry, entry)):
         pass
     text = (tmp_path / "cite.bib").read_text()
     assert sorted(keys_of(text)) == ["giannozzi2017", "larsen2017", "mccluskey2024", "mine"]

@@ -120,7 +120,7 @@ class MissingExtraError(PhonolyteError):
     """An optional dependency is not installed."""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of the message of a foreign exception, its kind where it has none."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 

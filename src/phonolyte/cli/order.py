@@ -32,7 +32,7 @@ def order(
     inputs: Inputs = None,
     rank_with: Annotated[
         str | None,
-        typer.Option(help="Engine that ranks the arrangements of a crystal, positions relaxed: dpa4, sevennet, ..."),
+        typer.Option(help="Engine that ranks the arrangements of a crystal, positions relaxed: dpa4, nequix, ..."),
     ] = None,
     option: EngineOptions = None,
     output: Output = Path("out"),

@@ -35,7 +35,9 @@ ModelOption = Annotated[
 Output = Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")]
 EngineName = Annotated[
     str,
-    typer.Option(help="Source of forces: dpa4, sevennet, espresso, emt, or MODULE:CLASS of an ASE calculator."),
+    typer.Option(
+        help="Source of forces: dpa4, nequix, espresso, ... (docs/engines.md), or MODULE:CLASS of an ASE calculator."
+    ),
 ]
 EngineOptions = Annotated[
     list[str] | None, typer.Option(help="Option of the engine as NAME=VALUE, such as checkpoint=FILE.")

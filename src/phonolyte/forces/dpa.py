@@ -57,7 +57,7 @@ def dpa4(checkpoint: str = OFFICIAL, threads: int = 1, compiled: bool = False, d
     EngineError
         When there is no such checkpoint, or deepmd-kit computes on another device in this process already.
     """
-    check_device(device)
+    check_device("dpa4", device)
     _set_environment(threads, compiled=compiled, device=device)
     path = _path_of(checkpoint)
     _without_foreign_operators()

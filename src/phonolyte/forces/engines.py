@@ -18,6 +18,7 @@ import numpy as np
 from phonolyte.arrays import Floats
 from phonolyte.errors import EngineError, MissingExtraError, PhonolyteError, SettingsError
 from phonolyte.forces.importing import first_line, make_calculator
+from phonolyte.forces.registry import ENGINES
 from phonolyte.runs.records import checksum
 
 if TYPE_CHECKING:
@@ -25,17 +26,6 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
 Batch = Callable[[Sequence["Atoms"]], list[Floats]]
-
-ENGINES = {
-    "dpa4": "phonolyte.forces.dpa:dpa4",
-    "sevennet": "phonolyte.forces.engines:sevennet",
-    "espresso": "phonolyte.forces.espresso:espresso",
-    "emt": "phonolyte.forces.engines:emt",
-}
-"""Engines and where they are made: potentials near DFT first."""
-
-DEVICES = ("cpu", "cuda")
-"""Where potentials of machine learning compute."""
 
 IDENTITY = ("weights_sha256", "model")
 """What of an engine's provenance makes it another engine."""
@@ -118,6 +108,23 @@ class Engine:
     def options(self) -> Mapping[str, object] | None:
         """Options it was opened with; None when it was not opened by name or import path."""
         return self.opening.options if self.opening else None
+
+    @property
+    def license(self) -> str:
+        """License of its weights; empty where it has none, or is not of the registry."""
+        entry = ENGINES.get(self.name)
+        return entry.license_of(self.provenance) if entry else ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a run has to say about it: the license of weights that does not allow every use, or is not known."""
+        entry = ENGINES.get(self.name)
+        return entry.notes(self.name, self.provenance) if entry else ()
+
+    @property
+    def cites(self) -> tuple[str, ...]:
+        """Keys of ``data/cite.bib``."""
+        return cites_of(self.name)
 
     def is_known_by(self, record: Mapping[str, Any]) -> bool:
         """Whether a record (`engine`, and what of :data:`IDENTITY` it has) was made with this engine and weights."""
@@ -250,43 +257,21 @@ def emt() -> Engine:
     return Engine("emt", EMT(), provenance_of("ase"))
 
 
-def sevennet(model: str = "7net-l3i5", device: str = "cpu") -> Engine:
-    """SevenNet, whose weights come with its package (MIT license).
+def cites_of(name: str) -> tuple[str, ...]:
+    """Keys of ``data/cite.bib`` of an engine; none for one that is not of the registry."""
+    return ENGINES[name].cites if name in ENGINES else ()
 
-    Parameters
-    ----------
-    model
-        A name of the package (``7net-l3i5``, ``7net-0``, ...) or the path of a checkpoint.
-    device
-        ``cpu`` or ``cuda``; the latter is untested.
+
+def check_device(name: str, device: str) -> None:
+    """Refuse a device that an engine does not have, or torch does not have here.
 
     Raises
     ------
     SettingsError
-        For another device, and for ``cuda`` where torch has no CUDA.
+        For a device that the registry does not have for the engine, and for ``cuda`` where torch has no CUDA.
     """
-    check_device(device)
-    from sevenn.calculator import SevenNetCalculator
-
-    file = Path(model).expanduser()
-    weights = file.absolute() if file.is_file() else None
-    calculator = SevenNetCalculator(model=str(weights or model), device=device)
-    versions = provenance_of("sevenn", "torch", weights=weights)
-    provenance = {**versions, "model": weights.name if weights else model, "device": device}
-    options = {"model": str(weights or model), "device": device}
-    return Engine("sevennet", calculator, provenance).opened_by(Opening("sevennet", options))
-
-
-def check_device(device: str) -> None:
-    """Refuse a device that torch does not have here.
-
-    Raises
-    ------
-    SettingsError
-        For another device than :data:`DEVICES`, and for ``cuda`` where torch has no CUDA.
-    """
-    if device not in DEVICES:
-        raise SettingsError(f"device is {device!r}", fix=f"Choose {' or '.join(DEVICES)}.")
+    if device not in ENGINES[name].devices:
+        raise SettingsError(f"device is {device!r}", fix=f"Choose {' or '.join(ENGINES[name].devices)}.")
     if device == "cuda":
         import torch
 
@@ -321,7 +306,7 @@ def _open(name: str, options: Mapping[str, Any], folder: str) -> Engine:
         raise
     except ImportError as error:
         raise MissingExtraError(
-            f"engine {name} is not installed", why=first_line(error), fix=f"pip install 'phonolyte[{name}]'"
+            f"engine {name} is not installed", why=first_line(error), fix=_how_to_install(name)
         ) from error
     except Exception as error:  # weights and settings that a foreign engine does not take
         raise EngineError(f"engine {name} cannot be opened", why=first_line(error), fix="Check its options.") from error
@@ -329,10 +314,14 @@ def _open(name: str, options: Mapping[str, Any], folder: str) -> Engine:
 
 
 def _make(name: str, options: Mapping[str, Any]) -> Engine:
-    module, _, maker = ENGINES[name].partition(":")
+    module, _, maker = ENGINES[name].loader.partition(":")
     make: Callable[..., Engine] = getattr(import_module(module), maker)
     _check_options(name, inspect.signature(make), options)
     return make(**options)
+
+
+def _how_to_install(name: str) -> str:
+    return f"In a clone of Phonolyte: {ENGINES[name].install}" if ENGINES[name].install else ""
 
 
 def _check_options(name: str, signature: inspect.Signature, options: Mapping[str, Any]) -> None:

@@ -35,6 +35,18 @@ class Provenance(Protocol):
     def provenance(self) -> Mapping[str, str]:
         """Versions, checksum of the weights, settings."""
 
+    @property
+    def license(self) -> str:
+        """License of its weights; empty where it has none."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a run has to say about it."""
+
+    @property
+    def cites(self) -> Sequence[str]:
+        """Keys of ``data/cite.bib``."""
+
 
 class WaitingError(Exception):
     """Not a failure: output of other programs that a result needs is not there yet.

@@ -14,13 +14,6 @@ MODEL = ("jaafreh2024", "muy2018", "petretto2018", "jain2013", "ward2016", "ward
 CONDUCTION = ("therrien2025", "chen2019")
 """Keys of measured conductivities, and of percolation."""
 
-ENGINES = {
-    "dpa4": ("wang2018",),
-    "sevennet": ("park2024",),
-    "espresso": ("giannozzi2017", "larsen2017"),
-}
-"""Keys of the engines by name."""
-
 
 def bibtex(*cites: str) -> str:
     """Return BibTeX entries, each once.
@@ -28,11 +21,10 @@ def bibtex(*cites: str) -> str:
     Parameters
     ----------
     cites
-        Keys of ``data/cite.bib``, names of engines, and entries themselves (which begin with ``@``).
+        Keys of ``data/cite.bib``, and entries themselves (which begin with ``@``).
     """
     entries = known_entries()
-    keys = [key for cite in cites for key in ENGINES.get(cite, (cite,))]
-    texts = [key if key.startswith("@") else entries.get(key, "") for key in keys]
+    texts = [cite if cite.startswith("@") else entries.get(cite, "") for cite in cites]
     return "\n".join(dict.fromkeys(text.strip() + "\n" for text in texts if text.strip()))
 
 

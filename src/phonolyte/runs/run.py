@@ -71,9 +71,9 @@ class Run:
     identity
         What makes two runs the same one; default: settings and inputs.
     engine
-        Engine whose provenance is recorded.
+        Engine whose provenance, license, notes and citations are recorded.
     cites
-        Keys of ``data/cite.bib``, and further BibTeX entries that begin with ``@``.
+        Further keys of ``data/cite.bib``, and BibTeX entries that begin with ``@``.
     overwrite
         Whether an earlier run in the folder is removed first.
     restart
@@ -108,10 +108,11 @@ class Run:
         self.settings = plain_settings(settings)
         self.inputs = {str(path): records.checksum(path) for path in inputs}
         self.identity = digest_of(identity if identity is not None else (self.settings, self.inputs))
-        self.engine, self.cites, self.closing = engine, cites, closing
+        self.engine, self.closing = engine, closing
+        self.cites = (*cites, *(engine.cites if engine is not None else ()))
         self.overwrite, self.restart, self.replacing = overwrite, restart, replacing
         self.provenance: dict[str, Any] = {}
-        self.notes: list[str] = []
+        self.notes = list(engine.notes) if engine is not None else []
         self.failures: list[Failure] = []
         self.tables: dict[str, list[str]] = {}
         self._lock = FileLock(self.folder / LOCK, timeout=0)
@@ -312,7 +313,8 @@ class Run:
         if self.provenance:
             record["provenance"] = plain_settings(self.provenance)
         if self.engine is not None:
-            record["engine"] = {"name": self.engine.name, **self.engine.provenance}
+            licensed = {"license": self.engine.license} if self.engine.license else {}
+            record["engine"] = {"name": self.engine.name, **self.engine.provenance, **licensed}
         with records.in_one_step(self.folder / RUN_RECORD) as partial:
             partial.write_bytes(tomli_w.dumps(record).encode("utf-8", "replace"))  # names of files can be anything
 

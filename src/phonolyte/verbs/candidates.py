@@ -101,7 +101,7 @@ def screen(
     record = {"inputs": list_names(inputs), "model": str(model or "embedded"), **plain_settings(settings)}
     if engine:
         record |= {"relax_with": engine.name, "provenance": dict(engine.provenance)}
-    cites = (*MODEL, *CONDUCTION, *([engine.name] if engine else []))
+    cites = (*MODEL, *CONDUCTION)
     crystals = inputs if inputs is not None else reference_compounds()
     with Run(folder, "screen", settings=record, inputs=used, engine=engine, cites=cites, **run_options(output)) as run:
         if engine:

@@ -311,7 +311,7 @@ def calculate(
     record = {"inputs": list_names(inputs), **calculation.decides()}
     opened = Run(
         folder, command or calculation.name, settings=record, inputs=files,
-        identity=calculation.key, engine=engine, cites=(*calculation.cites, *([engine.name] if engine else [])),
+        identity=calculation.key, engine=engine, cites=calculation.cites,
         **run_options(output),
     )  # fmt: skip
     with opened as run:

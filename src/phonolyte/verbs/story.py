@@ -140,5 +140,4 @@ def _study_cites(plan: StudySettings) -> tuple[str, ...]:
     from phonolyte.tiers import find_tier
 
     tiers = plan.follow.tiers if plan.follow else ()
-    engine = (plan.follow.engine,) if plan.follow else ()
-    return (*MODEL, *CONDUCTION, *(key for tier in tiers for key in find_tier(tier).cites), *engine)
+    return (*MODEL, *CONDUCTION, *(key for tier in tiers for key in find_tier(tier).cites))

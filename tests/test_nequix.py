@@ -1,0 +1,138 @@
+"""Nequix as an engine: derivatives, an oracle, its weights; skipped where the package or the checkpoint is missing."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+
+from phonolyte.errors import EngineError
+from phonolyte.forces import Engine, open_engine
+from phonolyte.runs.records import checksum
+
+for package in ("torch", "nequix", "e3nn", "jax", "equinox", "e3nn_jax", "jraph", "matscipy"):
+    pytest.importorskip(package, reason=f"nequix needs {package}: pip install '.[nequix]', then --no-deps nequix")
+
+NAME = "nequix-oam-1-pft.nqx"
+
+
+@pytest.fixture(scope="module")
+def weights(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkpoint, alone in its folder."""
+    file = shared / "potentials" / NAME
+    if not file.is_file():
+        pytest.skip(f"{file} is not there")
+    return Path(shutil.copy(file, tmp_path_factory.mktemp("weights") / "mine.nqx"))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def engine(weights: Path, cache: Path) -> Engine:
+    """The engine, its weights converted into an empty cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHONOLYTE_CACHE", str(cache))
+        return open_engine("nequix", checkpoint=str(weights))
+
+
+@pytest.fixture
+def salt(engine: Engine) -> Atoms:
+    """Lithium sulfide, its cell sheared and its atoms off their sites."""
+    cell = bulk("Li2S", "fluorite", a=5.72, cubic=True)
+    cell.rattle(0.08, seed=1)
+    shear = np.array([[1.01, 0.02, 0.0], [0.0, 0.99, 0.03], [0.01, 0.0, 1.0]])
+    cell.set_cell(cell.cell.array @ shear, scale_atoms=True)
+    cell.calc = engine.calculator
+    return cell
+
+
+def test_its_provenance_is_that_of_the_file_that_was_given(engine: Engine, weights: Path, cache: Path):
+    assert engine.provenance["weights_sha256"] == checksum(weights)
+    assert (engine.provenance["weights"], engine.provenance["checkpoint"]) == ("mine.nqx", "mine.nqx")
+    assert set(engine.provenance) >= {"nequix", "torch", "device"}
+    assert (engine.license, engine.notes) == ("MIT", ())  # known by its content, whatever it is called
+    assert engine.is_known_by({"engine": "nequix", "weights_sha256": checksum(weights)})
+    assert not engine.is_known_by({"engine": "nequix", "weights_sha256": "0" * 64})
+    assert [file.name for file in weights.parent.iterdir()] == ["mine.nqx"]  # nothing was written beside it
+    (converted,) = (cache / "nequix").glob("*.pt")
+    assert converted.name.startswith(checksum(weights))
+
+
+def test_forces_are_the_gradient_of_the_energy(salt: Atoms):
+    forces, step = salt.get_forces(), 0.01
+    np.testing.assert_allclose(forces.sum(axis=0), 0.0, atol=1e-4)
+    assert np.abs(forces).max() > 0.1
+    for atom, axis in ((0, 0), (5, 1), (11, 2)):
+        energies = []
+        for sign in (1, -1):
+            moved = salt.copy()
+            moved.calc = salt.calc
+            moved.positions[atom, axis] += sign * step
+            energies.append(moved.get_potential_energy())
+        assert -(energies[0] - energies[1]) / (2 * step) == pytest.approx(forces[atom, axis], abs=3e-3)
+
+
+def test_stresses_are_the_derivative_of_the_energy_by_strain(salt: Atoms):
+    stress, step = salt.get_stress(voigt=False), 2e-3
+    np.testing.assert_array_equal(stress, stress.T)
+    assert np.abs(stress).max() > 1e-3
+    for i, j in ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)):
+        energies = []
+        for sign in (1, -1):
+            strain = np.zeros((3, 3))
+            strain[i, j] += sign * step / 2
+            strain[j, i] += sign * step / 2
+            strained = salt.copy()
+            strained.set_cell(salt.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+            strained.calc = salt.calc
+            energies.append(strained.get_potential_energy())
+        numeric = (energies[0] - energies[1]) / (2 * step * salt.get_volume())
+        assert numeric == pytest.approx(stress[i, j], abs=1e-4)
+
+
+def test_energies_grow_with_the_cell(salt: Atoms):
+    twice = salt.repeat((2, 1, 1))
+    twice.calc = salt.calc
+    assert twice.get_potential_energy() == pytest.approx(2 * salt.get_potential_energy(), rel=1e-6)
+
+
+def test_the_back_end_of_jax_gives_the_same(salt: Atoms, weights: Path):
+    from nequix.calculator import NequixCalculator
+
+    other = salt.copy()
+    other.calc = NequixCalculator(model_path=weights, backend="jax", use_kernel=False)
+    assert salt.get_potential_energy() == pytest.approx(other.get_potential_energy(), abs=1e-3)
+    np.testing.assert_allclose(salt.get_forces(), other.get_forces(), atol=2e-4)
+    np.testing.assert_allclose(salt.get_stress(), other.get_stress(), atol=2e-5)
+
+
+def test_it_travels(engine: Engine, salt: Atoms, cache: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PHONOLYTE_CACHE", str(cache))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(engine)).forces([salt])[0], engine.forces([salt])[0])
+
+
+def test_what_it_does_not_know_is_an_error_and_never_a_number(engine: Engine):
+    with pytest.raises(EngineError, match="does not know Po"):
+        engine.forces([bulk("Po", "sc", a=3.3)])
+    slab = bulk("Cu", cubic=True)
+    slab.pbc = (True, True, False)
+    with pytest.raises(EngineError, match="periodic in some directions only"):
+        engine.forces([slab])
+    (forces,) = engine.forces([molecule("H2O")])  # one that is periodic in none is computed
+    np.testing.assert_allclose(forces.sum(axis=0), 0.0, atol=1e-4)
+
+
+def test_a_file_that_is_none_of_its_checkpoints_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PHONOLYTE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "broken.nqx").write_text("{}\n")
+    with pytest.raises(EngineError, match=r"broken\.nqx cannot be read as a checkpoint of Nequix"):
+        open_engine("nequix", checkpoint=str(tmp_path / "broken.nqx"))
+    assert not list((tmp_path / "cache").rglob("*.pt*"))
