@@ -435,6 +435,19 @@ def test_rows_in_no_order_are_one_sweep_and_that_is_said(tmp_path: Path):
     assert any("in no order" in note for note in found.notes)
 
 
+def test_sweeps_too_short_for_a_spectrum_are_refused_and_not_averaged(tmp_path: Path):
+    some = np.concatenate([31 * n + np.arange(4) for n in range(4)])
+    with pytest.raises(SpectrumError, match="has 4 points"):
+        read_spectra(write(tmp_path / "a.csv", HEAD, *(column[some] for column in stacked())))
+
+
+def test_sweeps_are_numbered_as_they_stand(tmp_path: Path):
+    z = np.concatenate((*HOT, *HOT[::-1]))
+    celsius = np.repeat([*CELSIUS, *CELSIUS[::-1]], len(F))
+    found = read_spectra(write(tmp_path / "a.csv", f"{HEAD},Set Temp (C)", np.tile(F, 8), z.real, z.imag, celsius))
+    assert [one.temperature_k for one in found] == pytest.approx([c + 273.15 for c in (*CELSIUS, *CELSIUS[::-1])])
+
+
 def test_slow_drift_along_a_sweep_is_not_several_temperatures():
     kelvin = np.linspace(300, 320, len(F))
     assert len(split_sweeps(F, (), kelvin)[0]) == 1
@@ -550,6 +563,15 @@ def test_a_column_of_temperatures_without_a_unit_is_flagged(tmp_path: Path):
     doubtful = read_spectrum(write(tmp_path / "b.csv", head, *points(Z, np.full(len(F), 298.0))))
     assert doubtful.temperature_k is None
     assert any("may be in kelvin" in note for note in doubtful.notes)
+
+
+def test_a_temperature_that_is_stated_once_for_several_spectra_is_flagged(tmp_path: Path):
+    said = "the temperature is stated once, and was taken for several spectra"
+    for name, noted in (("turns.csv", True), ("headers.csv", True), ("warm_headers.csv", False)):
+        (tmp_path / name).write_text("T = 30 °C\n" + MANY[name][0], encoding="utf-8")
+        assert all((said in one.notes) is noted for one in read_spectra(tmp_path / name))
+        if noted:
+            assert [one.temperature_k for one in read_spectra(tmp_path / name)] == pytest.approx([303.15] * 4)
 
 
 # Other files

@@ -47,7 +47,8 @@ _NAMES = {
     "angular_frequency": rf"^omega{_STOP}|^ω{_STOP}|angular\s*freq\w*|kreisfrequenz",
     "frequency": r"(?:frequency|freq|fre|frequenz|fréquence)(?![a-z])|^f(?![a-z])",
     "time": r"^(?:time|t\s*/\s*s|elapsed|zeit)",
-    "temperature": r"^(?:temperature|temperatur|température|temp|t\s*[/(\[]\s*(?:°?\s*c|k))\b\.?",
+    "temperature": r"^(?:(?:set|sample|stage|cell|chamber|oven|furnace|actual)[\s_-]*)?"
+    r"(?:temperature|temperatur|température|temp|t\s*[/(\[]\s*(?:°?\s*c|k))\b\.?",
     "phase": r"phase|theta|zphz|phz|φ|ϕ|^-?\s*deg",
     "imaginary": rf"imagin(?:ä|ae)rteil|z\s*_?s?{_PRIMES}|z\s*_?(?:imaginary|imag|img|im){_STOP}"
     rf"|\bim(?:ag)?\s*[(\[]?\s*z\)?|impedance\s*imag\w*|^-?\s*imag\w*|^-?\s*im{_STOP}|reactance|^xs?{_STOP}",

@@ -197,6 +197,8 @@ class Draft:
         As of a sweep.
     captioned
         Whether it stands below a line of words, under the header of the one before.
+    shared
+        Whether the lines above it are those of other sweeps, too.
     """
 
     frequency_hz: Floats
@@ -207,6 +209,7 @@ class Draft:
     preface: float | None
     notes: tuple[str, ...]
     captioned: bool
+    shared: bool
 
 
 def _repeats(one: Draft, other: Draft) -> bool:
@@ -249,7 +252,8 @@ def _read_set(
         parts = [_with_gaps(usable[part], f) for part in parts]
     for part in parts:
         yield Draft(f[part], z[part], None if kelvin is None else kelvin[part], read_words(block.context),
-                    tuple(filter(None, (each.label, title))), preface, tuple(notes), block.captioned)  # fmt: skip
+                    tuple(filter(None, (each.label, title))), preface, tuple(notes), block.captioned,
+                    several or len(parts) > 1)  # fmt: skip
 
 
 def _with_gaps(part: np.ndarray, f: Floats) -> np.ndarray:
@@ -279,8 +283,11 @@ def _finish(draft: Draft, number: int, path: Path, notes: tuple[str, ...], *, se
     """Sweep of a draft, with its temperature: from its column, header, caption or sheet, the file or its name."""
     temperature, guesses = find_temperature("", (), draft.column_k)
     if temperature is None:
-        named = [kelvin for name in draft.names if (kelvin := read_name(name)[0]) is not None]
-        temperature = next((kelvin for kelvin in (*named, draft.words, draft.preface) if kelvin is not None), None)
+        temperature = next((kelvin for name in draft.names if (kelvin := read_name(name)[0]) is not None), None)
+    if temperature is None and (draft.words or draft.preface):
+        temperature = draft.words or draft.preface
+        if several and (draft.shared or draft.preface):
+            guesses = ["the temperature is stated once, and was taken for several spectra"]
     if temperature is None:
         temperature, guesses = read_name(path.stem, several=several)
     return Sweep(path.stem, number, draft.frequency_hz, draft.impedance_ohm, temperature, (*notes, *guesses), str(path))

@@ -86,7 +86,8 @@ def _pair(part: Sequence[Column], columns: Sequence[Column]) -> list[ColumnSet]:
     notes: list[str] = []
     firsts, seconds = _prefer_corrected(firsts, seconds, notes)
     pairs = _match(firsts, seconds, notes)
-    temperature = next((one for one in (*part, *columns) if one.kind == "temperature"), None)
+    temperatures = [one for each in (part, columns) for one in each if one.kind == "temperature"]
+    temperature = next((one for one in temperatures if "set" not in one.name.lower()), next(iter(temperatures), None))
     sweeps = tuple(column for column in columns if column.kind == "sweep")
     several = len(pairs) > 1
     return [

@@ -12,6 +12,9 @@ from phonolyte.impedance.spectrum import FEWEST
 SHARED = 0.5
 """Share of the shorter of two runs of frequencies, in decades, from which on both are sweeps of their own."""
 
+REPEATED = 0.2
+"""Share of rows in no order that may repeat frequencies of others, as of one sweep."""
+
 APART_K = 2.0
 """Temperatures of one file that are so far apart are different ones, and not drift."""
 
@@ -38,7 +41,8 @@ def split_sweeps(
     notes: list[str] = []
     parts = _by_numbers(len(f), groups)
     parts = [piece for part in parts for piece in _by_temperature(f, part, temperature_k)]
-    return [piece for part in parts for piece in _by_turns(f, part, notes)], list(dict.fromkeys(notes))
+    sweeps = [piece for part in parts for piece in _by_turns(f, part, notes)]
+    return sorted(sweeps, key=lambda rows: int(rows[0])), list(dict.fromkeys(notes))
 
 
 def _by_numbers(n: int, groups: Sequence[Floats]) -> list[Ints]:
@@ -86,6 +90,8 @@ def _by_turns(f: Floats, part: Ints, notes: list[str]) -> list[Ints]:
     if len(runs) == 1:
         return [part]
     if sum(len(run) for run in runs if len(run) >= FEWEST) < len(part) / 2:
+        if len(np.unique(f[part])) < (1 - REPEATED) * len(part):
+            return runs  # short sweeps, each of which is refused
         notes.append("frequencies are in no order: they were taken for one sweep")
         return [part]
     sweeps = [runs[0]]
