@@ -122,7 +122,7 @@ def read_spectrum(
 def list_sweeps(
     path: str | Path, *, frequency_unit: str = "", impedance_unit: str = "", geometry: Geometry | None = None
 ) -> list[Sweep]:
-    """List the sweeps of a file, unchecked, so that one that is no spectrum costs the others nothing.
+    """List the sweeps of a file, unchecked, so that one that is not a spectrum costs the others nothing.
 
     Arguments and errors are those of :func:`read_spectra`.
     """
