@@ -671,7 +671,7 @@ def test_empty_lines_and_cells_do_not_end_a_spectrum(tmp_path: Path):
     assert any("1 of 50 points" in note for note in read.notes)
 
 
-@pytest.mark.parametrize("head", ["Frequency (Hz),Y' (S),Y'' (S)", "Time (s),Voltage (V),Current (A)", "f,eps',eps''"])
+@pytest.mark.parametrize("head", ["Frequency (Hz),d' (pC/N),d'' (pC/N)", "Time (s),Voltage (V),Current (A)"])
 def test_columns_of_another_measurement_are_no_spectrum(tmp_path: Path, head: str):
     rows = [f"{f:.6g},{1e-3 * f:.6g},{2e-3 * f:.6g}" for f in F]
     with pytest.raises(SpectrumError, match="holds no impedance"):

@@ -211,6 +211,7 @@ _FOLLOWED = {
 
 def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
     """Resistances of each spectrum by process, and conductivities where the pellet is known."""
+    from phonolyte.impedance.spectrum import name_sweep
     from phonolyte.impedance.tables import BOUNDS
 
     table = _table("Spectra")
@@ -222,7 +223,8 @@ def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
     table.add_row("", "°C", "", "Ω", "F", "S/cm" if known else "", style="dim")
     last = None
     for row in spectra.head(SHOWN_ROWS).to_dict("records"):
-        same, last = row["file"] == last, row["file"]
+        name = name_sweep(row["file"], row["sweep"])
+        same, last = name == last, name
         warmth = "" if pd.isna(row["temperature_k"]) else f"{row['temperature_k'] - ZERO_C_K:.0f}"
         signs = BOUNDS if row["process"] == "at_least" else {}
         values = [
@@ -230,7 +232,7 @@ def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
             for key in ("resistance_ohm", "capacitance_f", "sigma_s_cm")
         ]
         table.add_row(
-            "" if same else Text(str(row["file"])),
+            "" if same else Text(name),
             "" if same else warmth,
             str(row["process"]).replace("_", " "),
             *values,

@@ -30,7 +30,7 @@ def impedance(
         raise SettingsError("no spectrum was given", fix="Name files of instruments, or a folder of them.")
     series = verbs.impedance(files, folder=output, settings=settings, output=writes, executor=where, progress=bar)
     if series.analyses:
-        console().print(conductivity_table(series.spectra, known=series.geometry is not None))
+        console().print(conductivity_table(series.spectra, known=series.is_sized))
     if len(series.arrhenius):
         console().print(arrhenius_table(series.arrhenius))
     say(f"{len(series.analyses)} of {len(series.analyses) + len(series.failures)} spectra -> {output}/spectra.csv")

@@ -5,11 +5,12 @@ from phonolyte import make_callable
 from phonolyte.impedance.analysis import Analysis, analyze_spectrum
 from phonolyte.impedance.arrhenius import ArrheniusFit, fit_arrhenius, fit_regimes
 from phonolyte.impedance.batch import Reading, analyze, find_files
-from phonolyte.impedance.conductivity import Geometry, Intercept, Resistance, list_resistances, read_intercept
+from phonolyte.impedance.conductivity import Intercept, Resistance, list_resistances, read_intercept
 from phonolyte.impedance.drawing import Drawings, draw, plot_arrhenius, plot_spectrum
 from phonolyte.impedance.fitting import CORES, Fit, choose_circuit, fit_circuit
+from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.overview import summarize_spectra
-from phonolyte.impedance.readers import read_spectrum
+from phonolyte.impedance.readers import read_spectra, read_spectrum
 from phonolyte.impedance.series import Series
 from phonolyte.impedance.spectrum import Spectrum
 from phonolyte.impedance.validation import KramersKronig, check_kramers_kronig
@@ -40,6 +41,7 @@ __all__ = [
     "plot_arrhenius",
     "plot_spectrum",
     "read_intercept",
+    "read_spectra",
     "read_spectrum",
     "summarize_spectra",
 ]

@@ -56,8 +56,8 @@ class Analysis:
 
     @property
     def name(self) -> str:
-        """Name of the spectrum."""
-        return self.spectrum.name
+        """Name of the spectrum, with its number in a file of several."""
+        return self.spectrum.label
 
     @property
     def beyond(self) -> float:

@@ -9,11 +9,12 @@ from functools import partial
 from glob import glob
 from pathlib import Path
 
-from phonolyte.errors import Failure, SettingsError
+from phonolyte.errors import Failure, SettingsError, SpectrumError
 from phonolyte.impedance.analysis import Analysis, analyze_spectrum
-from phonolyte.impedance.conductivity import Geometry
 from phonolyte.impedance.fitting import Weighting
-from phonolyte.impedance.readers import read_spectrum
+from phonolyte.impedance.geometry import Geometry
+from phonolyte.impedance.pellets import Pellet
+from phonolyte.impedance.readers import Sweep, list_sweeps
 from phonolyte.impedance.series import STAGE, Series
 from phonolyte.impedance.spectrum import Spectrum
 from phonolyte.units import ZERO_C_K
@@ -33,6 +34,8 @@ class Reading:
         The one to fit; default: the simplest adequate one.
     weighting
         Residuals as shares of the modulus, or in ohm (``"unit"``).
+    pellets
+        Sizes, temperatures and notes of single files or sweeps, as a table gives them.
     """
 
     temperatures_c: tuple[tuple[str, float], ...] = ()
@@ -40,6 +43,11 @@ class Reading:
     impedance_unit: str = ""
     circuit: str = ""
     weighting: Weighting = "modulus"
+    pellets: tuple[Pellet, ...] = ()
+
+    def pellets_of(self, file: Path) -> dict[int, Pellet]:
+        """Rows of the table that are of a file, by the number of the sweep; 0 for all sweeps."""
+        return {pellet.sweep: pellet for pellet in self.pellets if pellet.names(file)}
 
 
 def analyze(
@@ -50,12 +58,12 @@ def analyze(
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Series:
-    """Analyze many files; no file ends the batch.
+    """Analyze all spectra of many files; no file and no spectrum ends the batch.
 
     Parameters
     ----------
     files
-        One spectrum in each.
+        Files of instruments, with one spectrum or many.
     geometry
         Size of the pellet; without it there are resistances, and no conductivities.
     reading
@@ -67,13 +75,14 @@ def analyze(
     """
     analyses: list[Analysis] = []
     failures: list[Failure] = []
-    work = partial(_analyze_file, reading=reading or Reading())
+    work = partial(_analyze_file, reading=reading or Reading(), geometry=geometry)
     paths = [Path(file) for file in files]
-    for result in _map(work, paths, executor):
-        if isinstance(result, Failure):
-            failures.append(result)
-        else:
-            analyses.append(result)
+    for results in _map(work, paths, executor):
+        for result in results:
+            if isinstance(result, Failure):
+                failures.append(result)
+            else:
+                analyses.append(result)
         if progress:
             progress(1)
     return Series.from_analyses(analyses, geometry, failures)
@@ -103,23 +112,70 @@ def find_files(inputs: Sequence[str]) -> list[Path]:
 
 
 def _map(
-    work: Callable[[Path], Analysis | Failure], paths: Sequence[Path], executor: Executor | None
-) -> Iterable[Analysis | Failure]:
+    work: Callable[[Path], list[Analysis | Failure]], paths: Sequence[Path], executor: Executor | None
+) -> Iterable[list[Analysis | Failure]]:
     return executor.map(work, paths) if executor else map(work, paths)
 
 
-def _analyze_file(file: Path, reading: Reading) -> Analysis | Failure:
+def _analyze_file(file: Path, reading: Reading, geometry: Geometry | None) -> list[Analysis | Failure]:
+    """Analyses of all sweeps of a file, or failures of them; one failure for a file that cannot be read."""
     try:
-        spectrum = read_spectrum(file, frequency_unit=reading.frequency_unit, impedance_unit=reading.impedance_unit)
-        return analyze_spectrum(_set_temperature(spectrum, file, reading), reading.circuit, weighting=reading.weighting)
+        pellets = reading.pellets_of(file)
+        whole = pellets.get(0)
+        sizes = {number: pellet.geometry or geometry for number, pellet in pellets.items()}
+        sweeps = _list_sweeps(file, reading, sizes.get(0, geometry))
+        _check_sweeps(file, len(sweeps), reading, pellets)
+        for number in filter(None, pellets):  # what is per area is so by the size of its own pellet
+            sweeps[number - 1] = _list_sweeps(file, reading, sizes[number])[number - 1]
     except Exception as error:  # a foreign library can raise anything, and the batch goes on
-        return Failure.of(error, material_id=file.stem, stage=STAGE, source=str(file))
+        return [Failure.of(error, material_id=file.stem, stage=STAGE, source=str(file))]
+    return [_analyze_sweep(sweep, file, reading, pellets.get(sweep.number, whole)) for sweep in sweeps]
 
 
-def _set_temperature(spectrum: Spectrum, file: Path, reading: Reading) -> Spectrum:
+def _list_sweeps(file: Path, reading: Reading, geometry: Geometry | None) -> list[Sweep]:
+    units = (reading.frequency_unit, reading.impedance_unit)
+    return list_sweeps(file, frequency_unit=units[0], impedance_unit=units[1], geometry=geometry)
+
+
+def _check_sweeps(file: Path, n: int, reading: Reading, pellets: dict[int, Pellet]) -> None:
+    """Refuse a temperature or a row of a sweep that the file does not have."""
+    named = {number for number in pellets if number}
+    for name, _ in reading.temperatures_c:
+        stem, mark, number = name.rpartition("#")
+        if mark and number.isdigit() and stem in (file.stem, file.name):
+            named.add(int(number))
+    beyond = sorted(number for number in named if not 1 <= number <= n)
+    if beyond:
+        raise SpectrumError(
+            f"{file.name} has {n} sweeps, and not the sweep {beyond[0]} that is named", fix="Number sweeps from 1."
+        )
+
+
+def _analyze_sweep(sweep: Sweep, file: Path, reading: Reading, pellet: Pellet | None) -> Analysis | Failure:
+    try:
+        spectrum = _set_temperature(_set_pellet(sweep.to_spectrum(), pellet), file, reading, pellet)
+        return analyze_spectrum(spectrum, reading.circuit, weighting=reading.weighting)
+    except Exception as error:  # as above
+        return Failure.of(error, material_id=sweep.label, stage=STAGE, source=str(file))
+
+
+def _set_pellet(spectrum: Spectrum, pellet: Pellet | None) -> Spectrum:
+    """The spectrum with the size and the note of its row of the table."""
+    if pellet is None:
+        return spectrum
+    notes = (*spectrum.notes, pellet.note) if pellet.note else spectrum.notes
+    return replace(spectrum, geometry=pellet.geometry, notes=notes)
+
+
+def _set_temperature(spectrum: Spectrum, file: Path, reading: Reading, pellet: Pellet | None) -> Spectrum:
     """The spectrum at the temperature that was given for it, if one was."""
     given = dict(reading.temperatures_c)
-    celsius = given.get(spectrum.name, given.get(file.name, given.get("")))
+    names = (spectrum.label, f"{file.name}#{spectrum.sweep}", f"{file.stem}#{spectrum.sweep}", file.stem, file.name)
+    celsius = next((given[name] for name in names if name in given), None)
+    if celsius is None and pellet is not None:
+        celsius = pellet.temperature_c
+    if celsius is None:
+        celsius = given.get("")
     if celsius is None:
         return spectrum
     notes = tuple(note for note in spectrum.notes if "temperature" not in note)

@@ -118,7 +118,7 @@ def plot_spectrum(analysis: Analysis) -> Figure:
         left_out=test.off,
         before_ohm=sum(fit[name] for name in fit.names if name.startswith("R")) - across,
         across_ohm=across,
-        name=spectrum.name,
+        name=spectrum.label,
         subtitle=f"{celsius}   {fit.circuit}",
     )
 
@@ -151,7 +151,7 @@ def _draw_arrhenius(series: Series, folder: Path) -> Path | Failure | None:
 def _digest(analysis: Analysis) -> str:
     """The same digest, the same drawing."""
     spectrum, fit = analysis.spectrum, analysis.fit
-    text = repr((DRAWN, spectrum.name, spectrum.temperature_k, fit.circuit, analysis.test.off))
+    text = repr((DRAWN, spectrum.label, spectrum.temperature_k, fit.circuit, analysis.test.off))
     digest = hashlib.sha256(text.encode())
     for array in (spectrum.frequency_hz, spectrum.impedance_ohm, fit.values):
         digest.update(array.tobytes())

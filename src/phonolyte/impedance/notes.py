@@ -10,7 +10,8 @@ import numpy as np
 
 from phonolyte.impedance.analysis import FAR_BEYOND, Analysis
 from phonolyte.impedance.arrhenius import FEWEST, count_temperatures
-from phonolyte.impedance.conductivity import Geometry, list_resistances
+from phonolyte.impedance.conductivity import list_resistances
+from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.tables import split_by_process
 from phonolyte.units import VACUUM_F_CM
 
@@ -24,11 +25,15 @@ HIGHEST_PERMITTIVITY = 1e4
 def list_series_notes(analyses: Sequence[Analysis], geometry: Geometry | None, boundary_f_cm: float) -> list[str]:
     """What is missing for conductivities and activation energies, and what cannot be."""
     notes = []
-    if geometry is None:
+    sized = [(one, size) for one in analyses if (size := one.spectrum.geometry or geometry)]
+    bare = [one.name for one in analyses if not (one.spectrum.geometry or geometry)]
+    if not sized:
         notes.append("without --thickness-mm and --diameter-mm there are resistances, and no conductivities")
-    notes += _notes_on_temperatures(analyses, geometry)
-    if geometry:
-        notes += _notes_on_arcs(analyses, geometry, boundary_f_cm)
+    elif bare:
+        notes.append(f"without the size of the pellet there are no conductivities of {_some(bare)}")
+    notes += _notes_on_temperatures(analyses, sized=bool(sized))
+    if sized:
+        notes += _notes_on_arcs(sized, boundary_f_cm)
     far = [one.name for one in analyses if one.beyond > FAR_BEYOND]
     if far:
         notes.append(
@@ -69,7 +74,7 @@ def merge_notes(analyses: Sequence[Analysis]) -> list[str]:
     return lines
 
 
-def _notes_on_temperatures(analyses: Sequence[Analysis], geometry: Geometry | None) -> list[str]:
+def _notes_on_temperatures(analyses: Sequence[Analysis], *, sized: bool) -> list[str]:
     notes = []
     warm = [one.spectrum.temperature_k for one in analyses if one.spectrum.temperature_k is not None]
     cold = [one.name for one in analyses if one.spectrum.temperature_k is None]
@@ -79,22 +84,22 @@ def _notes_on_temperatures(analyses: Sequence[Analysis], geometry: Geometry | No
             f'or give --temperature-c "{cold[0]}=25"'
         )
     different = count_temperatures(warm)
-    if geometry and warm and different < FEWEST:
+    if sized and warm and different < FEWEST:
         notes.append(f"an activation energy needs three temperatures, there {_are(different)}")
     if 1 < different < len(warm):
         notes.append("several spectra have the same temperature: each is a point of its own on the Arrhenius line")
     return notes
 
 
-def _notes_on_arcs(analyses: Sequence[Analysis], geometry: Geometry, boundary_f_cm: float) -> list[str]:
+def _notes_on_arcs(sized: Sequence[tuple[Analysis, Geometry]], boundary_f_cm: float) -> list[str]:
     notes = []
-    hidden = [one.name for one in analyses if _is_hidden(one, geometry, boundary_f_cm)]
+    hidden = [one.name for one, size in sized if _is_hidden(one, size, boundary_f_cm)]
     if hidden:
         notes.append(
             f"the arc of the bulk is too fast to be seen in {_some(hidden)}: "
             "the resistor before the other arc, leads included, is taken for it"
         )
-    strange = [one.name for one in analyses if not _is_possible(one, geometry)]
+    strange = [one.name for one, size in sized if not _is_possible(one, size)]
     if strange:
         notes.append(
             f"the capacitance of the fastest arc of {_some(strange)} is not that of a solid: "

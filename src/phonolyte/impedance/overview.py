@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from phonolyte.impedance.spectrum import name_sweep
+
 SHARED = ("temperature_k", "kramers_kronig", "kramers_kronig_rms", "circuit", "fit_rms", "notes")
 TOTAL = ("sigma_s_cm", "resistance_ohm", "resistance_low_ohm", "resistance_high_ohm")
-
-
-def name_of(file: str, sweep: int) -> str:
-    """Return the name of a sweep of a file."""
-    return file if sweep == 1 else f"{file} ({sweep})"
 
 
 def summarize_spectra(spectra: pd.DataFrame) -> pd.DataFrame:
@@ -26,7 +23,7 @@ def summarize_spectra(spectra: pd.DataFrame) -> pd.DataFrame:
     for (file, sweep), part in spectra.groupby(["file", "sweep"], sort=False):
         by_process = part.drop_duplicates("process").set_index("process")
         total = by_process.loc["total"] if "total" in by_process.index else None
-        row: dict[str, object] = {"material_id": name_of(str(file), int(str(sweep)))}
+        row: dict[str, object] = {"material_id": name_sweep(str(file), int(str(sweep)))}
         row |= {key: part[key].iloc[0] for key in SHARED}
         row |= {key: float("nan") if total is None else total[key] for key in TOTAL}
         for process in ("bulk", "grain_boundary"):

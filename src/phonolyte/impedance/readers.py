@@ -1,373 +1,293 @@
 """Spectra from the files of instruments: the header says what a column is; what it does not say is guessed, and noted.
 
 One reader serves text of every instrument, since all have a line that names the columns: CSV, ZIVE, Gamry ``.DTA``,
-BioLogic ``.mpt``, ZPlot ``.z``, Autolab, Zahner, Solartron. The binary ``.mpr`` of BioLogic goes through galvani.
+BioLogic ``.mpt``, ZPlot ``.z``, Autolab, Zahner, Solartron. A file may hold many spectra: below each other, side by
+side, on sheets, or in loops.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from phonolyte.arrays import Floats
-from phonolyte.errors import MissingExtraError, SpectrumError
-from phonolyte.impedance.spectrum import Spectrum
-from phonolyte.impedance.temperature import find_temperature
+from phonolyte.errors import SpectrumError
+from phonolyte.impedance.blocks import Block
+from phonolyte.impedance.geometry import Geometry
+from phonolyte.impedance.headers import OHMIC, Column, add_unit
+from phonolyte.impedance.pages import Page, read_pages
+from phonolyte.impedance.quantities import compute_impedance
+from phonolyte.impedance.sets import ColumnSet, list_sets
+from phonolyte.impedance.spectrum import Complexes, Spectrum, name_sweep
+from phonolyte.impedance.sweeps import SHARED, share_decades, split_sweeps
+from phonolyte.impedance.temperature import find_temperature, read_name, read_words
 from phonolyte.units import ZERO_C_K
 
-ENCODINGS = ("utf-8-sig", "utf-16", "cp1252")
-QUARTER_TURN = 1.7
-"""No phase of a capacitive spectrum is larger in radians; in degrees all are larger somewhere."""
-
-LARGEST_BYTES = 50_000_000
-
-_OTHER = re.compile(r"admittance|capacitance|permittivity|modulus\s+\(m|^[yc]['\"(_ ]|^z2\b|zce|zwe|^error|applied")
-"""What looks like an impedance and is not, or is that of another electrode."""
-
-_FOREIGN = re.compile(
-    r"admittance|voltage|current|potential|permittivity|capacitance|conductance|susceptance|^[ym]\s*['\"’′]|^eps|^ε|^tan"
-    r"|^time|^zeit|^[iue]\b|spannung|strom|admittanz|leitwert|kapazit"
-)
-"""What columns of other measurements are called."""
-
-_NAMES = {
-    "frequency": r"(frequency|freq|fre|frequenz|fréquence)\b|^f\b",
-    "time": r"^(time|t\s*/\s*s|elapsed|zeit)",
-    "temperature": r"^(temperature|temperatur|température|temp|t\s*[/([]\s*(°?\s*c|k))\b",
-    "phase": r"phase|theta|zphz|phz|φ|ϕ|^-?\s*deg",
-    "imaginary": r"imagin(ä|ae)rteil|z\s*_?s?(\'\'|\"|”|’’|′′|″)|z\s*_?(imag|img|im|imaginary)\b|\bim(ag)?\s*[(\[]?\s*z"
-    r"|impedance\s*imag|^-?\s*imag|^-?\s*im\b|reactance",
-    "real": r"realteil|z\s*_?s?(\'|’|′)|z\s*_?(real|re)\b|\bre(al)?\s*[(\[]?\s*z|impedance\s*real"
-    r"|^real\b|^re\b|^resistance\b",
-    "modulus": r"^impedanz|^betrag|\|\s*z\s*\||z\s*_?(mod|mag|abs|modulus|magnitude)\b|\bmodulus\b"
-    r"|^impedance|^z\s*([\[(/]|$)|magnitude",
-}
-"""What columns are called, the more special names first."""
-
-_UNITS = {"k": 1e3, "m": 1e-3, "M": 1e6, "G": 1e9, "µ": 1e-6, "μ": 1e-6, "": 1.0}
-_NUMBER = re.compile(r"[-+]?(\d+[.,]?\d*|[.,]\d+)([eEdD][-+]?\d+)?$|[-+]?nan$|[-+]?inf$", re.IGNORECASE)
+HOT_C = 200.0
+"""A temperature without a unit is taken for one in Celsius below this; above it may be one in kelvin."""
 
 
-_MISSING = re.compile(r"n\.?/?a\.?|#.*|[-–—.*]+|null|none|error|ovl|over(load|flow|range)?", re.IGNORECASE)
-"""What stands in a cell instead of a number."""
-
-_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(,\d{3})+\.\d")
-"""A number with commas between thousands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """What a column of a file holds.
+@dataclass(frozen=True, slots=True, eq=False)
+class Sweep:
+    """One sweep of a file as it stands there: not yet checked.
 
     Attributes
     ----------
-    kind
-        A key of the names above.
-    index
-        Where it is.
-    factor
-        To hertz, ohm, degrees or kelvin; negative for ``-Z''`` and ``-phase``.
-    unit
-        As stated, empty when it is not.
+    name, number
+        Name of the file without its suffix, and number of the sweep in it, from 1.
+    frequency_hz, impedance_ohm
+        Points, (n,).
+    temperature_k
+        Temperature, where one is known.
+    notes
+        What was guessed, chosen or assumed.
+    source
+        Path of the file.
     """
 
-    kind: str
-    index: int
-    factor: float
-    unit: str
+    name: str
+    number: int
+    frequency_hz: Floats
+    impedance_ohm: Complexes
+    temperature_k: float | None
+    notes: tuple[str, ...]
+    source: str
+
+    @property
+    def label(self) -> str:
+        """Name of the sweep in tables."""
+        return name_sweep(self.name, self.number)
+
+    def to_spectrum(self) -> Spectrum:
+        """Spectrum of the sweep.
+
+        Raises
+        ------
+        SpectrumError
+            For values that are not a spectrum.
+        """
+        return Spectrum.from_arrays(
+            self.name, self.frequency_hz, self.impedance_ohm, notes=self.notes, temperature_k=self.temperature_k,
+            source=self.source, sweep=self.number,
+        )  # fmt: skip
 
 
-def read_spectrum(path: str | Path, *, frequency_unit: str = "", impedance_unit: str = "") -> Spectrum:
-    """Read a spectrum from a file of an instrument.
+def read_spectra(
+    path: str | Path, *, frequency_unit: str = "", impedance_unit: str = "", geometry: Geometry | None = None
+) -> list[Spectrum]:
+    """Read all spectra of a file of an instrument.
 
     Parameters
     ----------
     path
-        Text with a header, or ``.mpr``.
+        Text with headers, a workbook, or one of the formats of :mod:`phonolyte.impedance.pages`.
     frequency_unit, impedance_unit
         Such as ``kHz`` and ``kohm``, where the file does not say them, or says them wrong.
+    geometry
+        Size of the pellet, for columns that are per area or length.
 
     Raises
     ------
     SpectrumError
-        For a file that holds no spectrum.
+        For a file that holds no spectrum, or one that cannot be used.
     MissingExtraError
-        For ``.mpr`` without galvani.
+        For a format whose reader is not installed.
+    """
+    sweeps = list_sweeps(path, frequency_unit=frequency_unit, impedance_unit=impedance_unit, geometry=geometry)
+    return [sweep.to_spectrum() for sweep in sweeps]
+
+
+def read_spectrum(
+    path: str | Path, *, frequency_unit: str = "", impedance_unit: str = "", geometry: Geometry | None = None
+) -> Spectrum:
+    """Read the spectrum of a file that has one; arguments as :func:`read_spectra` takes them.
+
+    Raises
+    ------
+    SpectrumError
+        As :func:`read_spectra`, and for a file with several spectra.
+    MissingExtraError
+        As :func:`read_spectra`.
+    """
+    sweeps = list_sweeps(path, frequency_unit=frequency_unit, impedance_unit=impedance_unit, geometry=geometry)
+    if len(sweeps) > 1:
+        raise SpectrumError(f"{Path(path).name} holds {len(sweeps)} spectra", fix="Read them by read_spectra.")
+    return sweeps[0].to_spectrum()
+
+
+def list_sweeps(
+    path: str | Path, *, frequency_unit: str = "", impedance_unit: str = "", geometry: Geometry | None = None
+) -> list[Sweep]:
+    """List the sweeps of a file, unchecked, so that one that is not a spectrum costs the others nothing.
+
+    Arguments and errors are those of :func:`read_spectra`.
     """
     path = Path(path)
-    if path.suffix.lower() == ".mpr":
-        return _mpr(path)
-    lines = _text(path).splitlines()
-    notes: list[str] = []
-    columns, rows = _table(lines, path.name, notes)
-    given = {
-        "frequency": frequency_unit,
-        "real": impedance_unit,
-        "imaginary": impedance_unit,
-        "modulus": impedance_unit,
-    }
-    for kind, unit in given.items():
-        if unit and kind in columns:
-            columns[kind] = _with_unit(columns[kind], unit)
-    _say_units(columns, notes)
-
-    def values(kind: str) -> Floats:
-        return rows[:, columns[kind].index] * columns[kind].factor
-
-    if "real" in columns and "imaginary" in columns:
-        impedance = values("real") + 1j * values("imaginary")
-    else:
-        columns["phase"] = _phase(columns["phase"], rows, notes)
-        impedance = values("modulus") * np.exp(1j * np.deg2rad(values("phase")))
-    known = values("temperature") + _offset(columns["temperature"]) if "temperature" in columns else None
-    temperature, guesses = find_temperature(path.stem, lines, known)
-    notes += guesses
-    return Spectrum.from_arrays(
-        path.stem, values("frequency"), impedance, notes=notes, temperature_k=temperature, source=str(path)
-    )
-
-
-def _table(lines: Sequence[str], name: str, notes: list[str]) -> tuple[dict[str, Column], Floats]:
-    """The columns by kind, and the longest block of numbers under their names."""
-    lines = _without_thousands(lines, notes)
-    headers = list(_headers(lines))
-    for at, split in headers:
-        below = [line for line in lines[at + 1 :] if line.strip()]
-        for cut in (split, _by(";"), _by(","), str.split):  # a header in quotes can stand above rows of another kind
-            rows, unread = _numbers([cut(line) for line in below], len(split(lines[at])))
-            if unread and len(rows):
-                notes.append(f"the table ends before the file: {unread} more lines of numbers are unread")
-            if len(rows):
-                return _with_row_of_units(_columns(split(lines[at])), split(lines[at + 1])), rows
-    if headers:
-        raise SpectrumError(
-            f"{name} holds no spectrum", why="below the names of its columns no line has three numbers",
-            fix="Check what was exported.",
-        )  # fmt: skip
-    _refuse_others(lines, name)
-    commas = not any(";" in line or "\t" in line for line in lines)  # else they stand in numbers
-    rows = _longest_block([re.split(r"[;,\s]+" if commas else r"[;\s]+", line.strip()) for line in lines])
-    if len(rows) and rows.shape[1] >= 3:
-        notes.append(
-            "no header names the columns: the first three were taken for frequency, Z' and Z'' "
-            "(write a header where they are |Z| and phase)"
-        )
-        kinds = ("frequency", "real", "imaginary")
-        return {kind: Column(kind, index, 1.0, "") for index, kind in enumerate(kinds)}, rows
-    raise SpectrumError(
-        f"{name} holds no spectrum",
-        why="no line names a frequency and an impedance, and there are no three columns of numbers",
-        fix="Export it as text with a header such as: frequency (Hz), Z' (ohm), Z'' (ohm).",
-    )
-
-
-def _headers(lines: Sequence[str]) -> Iterator[tuple[int, Callable[[str], list[str]]]]:
-    """Lines that name a spectrum's columns, and how each is split."""
-    for split in (_by("\t"), _by(";"), _by(","), _by_gaps, str.split):
-        for at, line in enumerate(lines):
-            if _columns(split(line)):
-                yield at, split
-
-
-def _without_thousands(lines: Sequence[str], notes: list[str]) -> Sequence[str]:
-    """The lines without commas between thousands, where a comma and a point in one number show that they are such."""
-    separated = [at for at, line in enumerate(lines) if ";" in line or "\t" in line]
-    if not any(_THOUSANDS.search(lines[at]) for at in separated):
-        return lines
-    notes.append("commas in numbers were taken for separators of thousands")
-    found = list(lines)
-    for at in separated:
-        found[at] = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", lines[at])
-    return found
-
-
-def _refuse_others(lines: Sequence[str], name: str) -> None:
-    """Columns of numbers are a spectrum only where no header says that they are something else."""
-    for line in lines:
-        cells = [cell.strip() for cell in re.split(r"[;,\t]|\s{2,}", line) if cell.strip()]
-        if len(cells) > 1 and sum(bool(_FOREIGN.search(cell.lower())) for cell in cells) > 1:
-            raise SpectrumError(
-                f"{name} holds no impedance",
-                why=f"its columns are {', '.join(cells[:6])}",
-                fix="Export frequency, Z' and Z'', or |Z| and phase.",
-            )
-
-
-def _columns(cells: Sequence[str]) -> dict[str, Column]:
-    """What a header says, where it names a spectrum; empty where it does not."""
-    found: dict[str, Column] = {}
-    for index, cell in enumerate(cells):
-        text = cell.strip().strip('"')
-        named = "" if _OTHER.search(text.lower()) else text.lower()
-        kind = next((kind for kind, names in _NAMES.items() if re.search(names, named)), None)
-        if kind and kind not in found:
-            unit = _unit(text, kind)
-            sign = -1.0 if kind in ("imaginary", "phase") and text.lstrip().startswith(("-", "−", "–")) else 1.0
-            found[kind] = Column(kind, index, sign * _factor(unit, kind), unit)
-    polar = {"modulus", "phase"} <= set(found)
-    cartesian = {"real", "imaginary"} <= set(found)
-    return found if "frequency" in found and (polar or cartesian) else {}
-
-
-def _with_row_of_units(columns: dict[str, Column], cells: Sequence[str]) -> dict[str, Column]:
-    """The columns with the units of the line below their names, where that is one of units, as Gamry writes it."""
-    found = dict(columns)
-    for kind, column in columns.items():
-        unit = _unit(cells[column.index], kind) if column.index < len(cells) and not column.unit else ""
-        if unit and _number(cells[column.index]) is None:
-            found[kind] = Column(kind, column.index, column.factor * _factor(unit, kind), unit)
-    return found
-
-
-def _unit(text: str, kind: str) -> str:
-    pattern = {
-        "frequency": r"([kMGmµμ]?)hz",
-        "phase": r"(grad|deg|°|rad)",
-        "temperature": r"(°?\s*c|k)\b",
-    }.get(kind, r"(?<![A-Za-z])([kMGmµμ]?)\s*(?:ohms?|Ω|Ω)")
-    found = re.search(pattern, text, re.IGNORECASE)
-    return found.group(0).strip() if found else ""
-
-
-def _factor(unit: str, kind: str) -> float:
-    if kind == "phase":
-        return float(np.rad2deg(1.0)) if unit.lower() == "rad" else 1.0
-    if kind in ("temperature", "time") or not unit:
-        return 1.0
-    prefix = re.match(r"([kKMGmµμ]?)\s*(?:hz|ohm|Ω|Ω)", unit, re.IGNORECASE)
-    return _UNITS.get(prefix.group(1).replace("K", "k"), 1.0) if prefix else 1.0
-
-
-def _with_unit(column: Column, unit: str) -> Column:
-    factor = _factor(unit, column.kind)
-    if not re.match(r"[kKMGmµμ]?\s*(hz|ohms?|Ω|Ω)$", unit, re.IGNORECASE):
-        raise SpectrumError(f"{unit!r} is not a unit of a spectrum", fix="Give Hz, kHz, MHz, ohm, kohm or Mohm.")
-    return Column(column.kind, column.index, np.sign(column.factor) * factor, unit)
-
-
-def _phase(column: Column, rows: Floats, notes: list[str]) -> Column:
-    """The column of phases; where it states no unit, by what values say."""
-    if column.unit:
-        return column
-    radians = bool(np.nanmax(np.abs(rows[:, column.index])) <= QUARTER_TURN)
-    notes.append(f"the unit of the phase is not stated: {'radians' if radians else 'degrees'} assumed from its values")
-    return replace(column, factor=column.factor * float(np.rad2deg(1.0))) if radians else column
-
-
-def _say_units(columns: dict[str, Column], notes: list[str]) -> None:
-    silent = [kind for kind in ("frequency", "real", "modulus") if kind in columns and not columns[kind].unit]
-    if silent:
-        names = {"frequency": "Hz", "real": "ohm", "modulus": "ohm"}
-        notes.append(f"units are not stated: {' and '.join(dict.fromkeys(names[kind] for kind in silent))} assumed")
-    scaled = (kind for kind in ("frequency", "real", "modulus") if kind in columns and abs(columns[kind].factor) != 1.0)
-    notes += [f"{kind} was in {columns[kind].unit}" for kind in scaled]
-
-
-def _offset(column: Column) -> float:
-    return 0.0 if column.unit.upper().endswith("K") else ZERO_C_K
-
-
-def _numbers(cells: Sequence[Sequence[str]], width: int) -> tuple[Floats, int]:
-    """The first block of numbers, as wide as the header, and how many lines of numbers follow it unread.
-
-    Words between header and block are units or comments. A row of a point that is not there, its cells empty or words
-    such as ``n/a``, does not end the block.
-    """
-    block: list[list[float]] = []
-    for at, row in enumerate(cells):
-        filled = [cell for cell in row if cell.strip()]
-        if _is_point(filled):
-            padded = [_number(cell) for cell in row]
-            block.append([np.nan if number is None else number for number in (padded + [None] * width)[:width]])
-        elif block and row and not filled:
-            continue  # a row of separators alone
-        elif block and filled and all(_number(cell) is not None or _MISSING.fullmatch(cell.strip()) for cell in filled):
-            block.append([np.nan] * width)
-        elif block:
-            unread = sum(_is_point([cell for cell in later if cell.strip()]) for later in cells[at:])
-            return np.array(block, dtype=float), unread
-    return np.array(block, dtype=float).reshape(len(block), width), 0
-
-
-def _is_point(filled: Sequence[str]) -> bool:
-    """Whether the cells of a row are numbers, but for a few."""
-    numbers = sum(_number(cell) is not None for cell in filled)
-    return len(filled) >= 2 and numbers >= max(2, len(filled) - 3)
-
-
-def _longest_block(cells: Sequence[Sequence[str]]) -> Floats:
-    best: list[list[float]] = []
-    block: list[list[float]] = []
-    for row in [*cells, []]:
-        numbers = [_number(cell) for cell in row]
-        if len(numbers) >= 3 and None not in numbers and (not block or len(numbers) == len(block[0])):
-            block.append([number for number in numbers if number is not None])
+    units = Units(frequency_unit, impedance_unit)
+    pages, notes = read_pages(path)
+    drafts = [draft for page in pages for draft in _read_page(page, units, geometry)]
+    last: list[Draft] = []
+    for draft in drafts:  # a run below a caption that goes on where the one before ended is not a sweep
+        if draft.captioned and last and not _repeats(last[-1], draft):
+            unread = f"the table ends before the file: {len(draft.frequency_hz)} more lines of numbers are unread"
+            last[-1] = replace(last[-1], notes=(*last[-1].notes, unread))
         else:
-            best, block = max(best, block, key=len), []
-    return np.array(best, dtype=float)
+            last.append(draft)
+    several = len(last) > 1
+    return [
+        _finish(draft, number, path, (*notes, *draft.notes), several=several) for number, draft in enumerate(last, 1)
+    ]
 
 
-def _number(cell: str) -> float | None:
-    text = cell.strip().strip('"')
-    if not _NUMBER.match(text):
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Units that were given for a file.
+
+    Attributes
+    ----------
+    frequency, impedance
+        Empty where the file is to say them.
+    """
+
+    frequency: str = ""
+    impedance: str = ""
+
+    def apply(self, column: Column) -> Column:
+        """The column in the unit that was given.
+
+        Raises
+        ------
+        SpectrumError
+            For what is not a unit.
+        """
+        is_frequency = column.kind.endswith("frequency")
+        unit = self.frequency if is_frequency else self.impedance if column.kind in OHMIC else ""
+        if not unit:
+            return column
+        pattern = r"[kKMGmµμ]?\s*hz|rad\s*/\s*s" if is_frequency else r"[kKMGTmµμ]?\s*(ohms?|Ω|Ω).*"
+        stated = add_unit(column, unit)
+        if not re.fullmatch(pattern, unit.strip(), re.IGNORECASE) or not stated.unit or stated.doubt:
+            raise SpectrumError(
+                f"{unit!r} is not a unit of a spectrum", fix="Give Hz, kHz or MHz; ohm, kohm, Mohm, ohm cm2 or ohm cm."
+            )
+        return stated
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draft:
+    """Points of one sweep, and where its temperature may be known from.
+
+    Attributes
+    ----------
+    frequency_hz, impedance_ohm
+        Points, (n,).
+    column_k
+        Temperatures of the points, K, where there is such a column.
+    words
+        Temperature that the lines above the sweep state, K.
+    names
+        Header and name of the sheet, which may have a temperature in them.
+    preface
+        Temperature that the beginning of the file states, K.
+    notes
+        As of a sweep.
+    captioned
+        Whether it stands below a line of words, under the header of the one before.
+    shared
+        Whether the lines above it are those of other sweeps, too.
+    """
+
+    frequency_hz: Floats
+    impedance_ohm: Complexes
+    column_k: Floats | None
+    words: float | None
+    names: tuple[str, ...]
+    preface: float | None
+    notes: tuple[str, ...]
+    captioned: bool
+    shared: bool
+
+
+def _repeats(one: Draft, other: Draft) -> bool:
+    """Whether a sweep measures again what another one measured."""
+    f, g = (draft.frequency_hz[np.isfinite(draft.frequency_hz)] for draft in (one, other))
+    return not len(f) or not len(g) or g.min() <= 0 or f.min() <= 0 or share_decades(f, g) >= SHARED
+
+
+def _read_page(page: Page, units: Units, geometry: Geometry | None) -> Iterator[Draft]:
+    """Sweeps of a page."""
+    later = any(read_words(block.context) is not None for block in page.blocks[1:])
+    preface = None if later else read_words(page.blocks[0].context or page.lines)
+    for block in page.blocks:
+        sets = list_sets([units.apply(column) for column in block.columns], block.above)
+        for each in sets:
+            yield from _read_set(each, block, page.title, preface, geometry, several=len(sets) > 1)
+
+
+def _read_set(
+    each: ColumnSet, block: Block, title: str, preface: float | None, geometry: Geometry | None, *, several: bool
+) -> Iterator[Draft]:
+    """Sweeps of one set of columns of a block."""
+    rows = block.rows
+    if several:  # columns of several lengths side by side
+        rows = rows[np.isfinite(rows[:, [column.index for column in each.chosen.columns]]).any(axis=1)]
+    f, z, notes = compute_impedance(each.chosen, rows, geometry)
+    notes = [*block.notes, *notes]
+    open_circuit = f == 0
+    if open_circuit.any() and (f > 0).any():
+        notes.append(f"{np.count_nonzero(open_circuit)} rows at 0 Hz are of open circuit and were left out")
+        f, z, rows = f[~open_circuit], z[~open_circuit], rows[~open_circuit]
+    kelvin = _read_kelvin(each.temperature, rows, notes) if each.temperature else None
+    usable = np.flatnonzero(np.isfinite(f) & (f > 0))
+    if (f <= 0).any() or not len(usable):
+        parts = [np.arange(len(f))]  # refused when it is checked
+    else:
+        groups = [column.read(rows)[usable] for column in each.sweeps]
+        parts, more = split_sweeps(f[usable], groups, None if kelvin is None else kelvin[usable])
+        notes += more
+        parts = [_with_gaps(usable[part], f) for part in parts]
+    for part in parts:
+        yield Draft(f[part], z[part], None if kelvin is None else kelvin[part], read_words(block.context),
+                    tuple(filter(None, (each.label, title))), preface, tuple(notes), block.captioned,
+                    several or len(parts) > 1)  # fmt: skip
+
+
+def _with_gaps(part: np.ndarray, f: Floats) -> np.ndarray:
+    """The rows of a sweep with those inside of it that have no frequency, so that they are counted."""
+    inside = np.arange(part.min(), part.max() + 1)
+    return np.sort(np.concatenate((part, inside[~np.isfinite(f[inside])])))
+
+
+def _read_kelvin(column: Column, rows: Floats, notes: list[str]) -> Floats | None:
+    """Temperatures of the rows, K; None where the unit is doubtful."""
+    values = column.read(rows)
+    unit = column.unit.upper()
+    if unit.endswith("K"):
+        return values
+    if unit.endswith("F"):
+        return (values - 32) / 1.8 + ZERO_C_K
+    finite = values[np.isfinite(values)]
+    if not unit and len(finite) and np.median(finite) > HOT_C:
+        notes.append(f"the temperature of the column {column.name!r} has no unit and may be in kelvin: not taken")
         return None
-    return float(text.replace(",", ".").replace("D", "E").replace("d", "e"))
+    if not unit:
+        notes.append(f"the unit of the column {column.name!r} is not stated: Celsius assumed for the temperature")
+    return values + ZERO_C_K
 
 
-def _by(mark: str) -> Callable[[str], list[str]]:
-    return lambda line: line.split(mark) if mark in line else []
-
-
-def _by_gaps(line: str) -> list[str]:
-    """Cells between two spaces or more, so that names may have one."""
-    text = line.strip().strip('"').strip()
-    return re.split(r"\s{2,}|\t", text) if "  " in text else []
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise SpectrumError(f"{path.name} is too large for a spectrum", fix="Give the export of one spectrum.")
-        raw = path.read_bytes()
-    except OSError as error:
-        raise SpectrumError(f"{path} cannot be read", why=error.strerror or "", fix="Check the path.") from None
-    if raw[1:2] == b"\0" and raw[3:4] == b"\0":
-        raw = b"\xff\xfe" + raw  # UTF-16 without its mark
-    if b"\0" in raw and not raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise SpectrumError(f"{path.name} is not text", fix="Export the spectrum as text.")
-    for encoding in ENCODINGS:
-        try:
-            if encoding != "utf-16" or raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-                return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return raw.decode("latin-1")
-
-
-def _mpr(path: Path) -> Spectrum:
-    try:
-        from galvani import BioLogic
-    except ImportError:
-        raise MissingExtraError(
-            "galvani is not installed, which reads .mpr", fix="pip install galvani, or export it as .mpt"
-        ) from None
-    try:
-        with path.open("rb") as stream:
-            data = BioLogic.MPRfile(stream).data
-        names = {name.lower(): name for name in data.dtype.names}
-        frequency, real = (np.asarray(data[names[key]], dtype=float) for key in ("freq/hz", "re(z)/ohm"))
-        imaginary = -np.asarray(data[names["-im(z)/ohm"]], dtype=float)
-    except Exception as error:  # a foreign reader on a foreign file
-        raise SpectrumError(
-            f"{path.name} cannot be read",
-            why=str(error).split("\n")[0] or type(error).__name__,
-            fix="Export it as text.",
-        ) from None
-    temperature, notes = find_temperature(path.stem, (), None)
-    measured = frequency > 0
-    return Spectrum.from_arrays(path.stem, frequency[measured], (real + 1j * imaginary)[measured], notes=notes,
-                       temperature_k=temperature, source=str(path))  # fmt: skip
+def _finish(draft: Draft, number: int, path: Path, notes: tuple[str, ...], *, several: bool) -> Sweep:
+    """Sweep of a draft, with its temperature: from its column, header, caption or sheet, the file or its name."""
+    temperature, guesses = find_temperature("", (), draft.column_k)
+    if temperature is None:
+        temperature = next((kelvin for name in draft.names if (kelvin := read_name(name)[0]) is not None), None)
+    if temperature is None and (draft.words or draft.preface):
+        temperature = draft.words or draft.preface
+        if several and (draft.shared or draft.preface):
+            guesses = ["the temperature is stated once, and was taken for several spectra"]
+    if temperature is None:
+        temperature, guesses = read_name(path.stem, several=several)
+    return Sweep(path.stem, number, draft.frequency_hz, draft.impedance_ohm, temperature, (*notes, *guesses), str(path))

@@ -12,8 +12,10 @@ import pandas as pd
 
 from phonolyte.errors import Failure
 from phonolyte.impedance.analysis import Analysis, compare_with_intercept
-from phonolyte.impedance.conductivity import BOUNDARY_F_CM, ELECTRODE_F_CM, Geometry
+from phonolyte.impedance.conductivity import BOUNDARY_F_CM, ELECTRODE_F_CM
+from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.notes import list_line_notes, list_series_notes, merge_notes
+from phonolyte.impedance.spectrum import name_sweep
 from phonolyte.impedance.tables import (
     ArrheniusRow,
     Line,
@@ -38,7 +40,7 @@ class Series:
     analyses
         Analyses of all spectra that could be analyzed; their names differ.
     geometry
-        Size of the pellet, where it is known.
+        Size of the pellet of those spectra that have none of their own, where it is known.
     failures
         Spectra that could not be analyzed: together with the analyses they are all.
     """
@@ -55,32 +57,37 @@ class Series:
 
         An analysis that has no rows in the tables becomes a failure.
         """
-        named = _name_distinctly(analyses)
-        boundary = find_boundary_f_cm(named, geometry)
+        named = _name_distinctly(_size(analysis, geometry) for analysis in analyses)
+        boundary = find_boundary_f_cm(named)
         kept, lost = [], []
         for analysis in named:
             try:
-                compared = compare_with_intercept(analysis, geometry, boundary)
-                list_spectrum_rows(compared, geometry, boundary)
+                compared = compare_with_intercept(analysis, analysis.spectrum.geometry, boundary)
+                list_spectrum_rows(compared, boundary)
                 kept.append(compared)
             except Exception as error:  # one spectrum must not end the batch, whatever is wrong with it
                 source = analysis.spectrum.source
                 lost.append(Failure.of(error, material_id=analysis.name, stage=STAGE, source=source))
         return cls(tuple(kept), geometry, (*failures, *lost))
 
+    @property
+    def is_sized(self) -> bool:
+        """Whether the size of any pellet is known."""
+        return any(analysis.spectrum.geometry is not None for analysis in self.analyses)
+
     @cached_property
     def boundary_f_cm(self) -> float:
         """Capacitance, times thickness over area, from which on an arc is of grain boundaries."""
-        return find_boundary_f_cm(self.analyses, self.geometry)
+        return find_boundary_f_cm(self.analyses)
 
     @cached_property
     def spectra(self) -> pd.DataFrame:
         """Table of ``spectra.parquet``: one row a process and spectrum, the coldest first."""
         rows = [
-            row for one in self.analyses for row in list_spectrum_rows(one, self.geometry, self.boundary_f_cm)
+            row for one in self.analyses for row in list_spectrum_rows(one, self.boundary_f_cm)
         ]  # fmt: skip
         table = make_table(rows, SpectrumRow)
-        return table.sort_values(["temperature_k", "file"], kind="stable", ignore_index=True)
+        return table.sort_values(["temperature_k", "file", "sweep"], kind="stable", ignore_index=True)
 
     @cached_property
     def parameters(self) -> pd.DataFrame:
@@ -113,14 +120,23 @@ class Series:
         return fit_lines(self.spectra)
 
 
-def find_boundary_f_cm(analyses: Sequence[Analysis], geometry: Geometry | None) -> float:
+def _size(analysis: Analysis, geometry: Geometry | None) -> Analysis:
+    """The analysis with the size of its pellet, that of the series where it has none of its own."""
+    if geometry is None or analysis.spectrum.geometry is not None:
+        return analysis
+    return replace(analysis, spectrum=replace(analysis.spectrum, geometry=geometry))
+
+
+def find_boundary_f_cm(analyses: Sequence[Analysis]) -> float:
     """Capacitance, times thickness over area, between bulk and grain boundaries, from spectra that show both.
 
     So that a series at several temperatures calls one arc by one name, also where the other is not seen.
     """
-    if geometry is None:
-        return BOUNDARY_F_CM
-    each = [[c * geometry.constant_per_cm for _, _, c in analysis.fit.arcs] for analysis in analyses]
+    each = [
+        [c * analysis.spectrum.geometry.constant_per_cm for _, _, c in analysis.fit.arcs]
+        for analysis in analyses
+        if analysis.spectrum.geometry is not None
+    ]
     ionic = [[c for c in capacitances if 0 < c < ELECTRODE_F_CM] for capacitances in each]
     both = [float(np.log(capacitances).mean()) for capacitances in ionic if len(capacitances) == 2]
     return float(np.exp(np.median(both))) if len(both) >= 2 else BOUNDARY_F_CM
@@ -128,12 +144,18 @@ def find_boundary_f_cm(analyses: Sequence[Analysis], geometry: Geometry | None) 
 
 def _name_distinctly(analyses: Iterable[Analysis]) -> list[Analysis]:
     """Analyses whose names differ: files of one name in different folders get a number."""
-    seen: Counter[str] = Counter()
+    taken: Counter[str] = Counter()
     named = []
     for analysis in analyses:
-        name = analysis.name
-        seen[name] += 1
-        if seen[name] > 1:
-            analysis = replace(analysis, spectrum=replace(analysis.spectrum, name=f"{name} ({seen[name]})"))
+        spectrum, number = analysis.spectrum, 1
+        while taken[name_sweep(_count(spectrum.name, number), spectrum.sweep)]:
+            number += 1
+        if number > 1:
+            analysis = replace(analysis, spectrum=replace(spectrum, name=_count(spectrum.name, number)))
+        taken[analysis.name] += 1
         named.append(analysis)
     return named
+
+
+def _count(name: str, number: int) -> str:
+    return name if number == 1 else f"{name} ({number})"

@@ -10,8 +10,9 @@ from typing import Annotated
 
 from phonolyte.errors import SettingsError, SpectrumError
 from phonolyte.impedance.batch import Reading
-from phonolyte.impedance.conductivity import Geometry
 from phonolyte.impedance.fitting import Weighting
+from phonolyte.impedance.geometry import Geometry
+from phonolyte.impedance.pellets import Pellet, check_pellets, read_pellets
 from phonolyte.units import ZERO_C_K
 
 SHOWN = 5
@@ -36,6 +37,8 @@ class ImpedanceSettings:
         Weights of the residuals.
     frequency_unit, impedance_unit
         Units where files do not state them.
+    table
+        CSV file with the size, the temperature and a note of each file.
     """
 
     thickness_mm: Annotated[float | None, "Thickness of the pellet, mm."] = None
@@ -49,7 +52,8 @@ class ImpedanceSettings:
     circuit: Annotated[str, "Circuit to fit, as R0-p(R1,CPE1). Default: the simplest adequate one."] = ""
     weighting: Annotated[Weighting, "Residuals as shares of the modulus, or in ohm."] = "modulus"
     frequency_unit: Annotated[str, "Hz, kHz or MHz, where files do not state it."] = ""
-    impedance_unit: Annotated[str, "ohm, kohm or Mohm, where files do not state it."] = ""
+    impedance_unit: Annotated[str, "ohm, kohm, Mohm, ohm cm2 or ohm cm, where files do not state it."] = ""
+    table: Annotated[str, "CSV: file, and thickness_mm, diameter_mm, temperature_c, note of each."] = ""
 
     @property
     def geometry(self) -> Geometry | None:
@@ -60,6 +64,8 @@ class ImpedanceSettings:
         SettingsError
             For an incomplete or impossible size.
         """
+        if self.table and (self.thickness_mm is None or (self.diameter_mm is None and self.area_cm2 is None)):
+            return None  # what the table leaves empty
         if self.thickness_mm is None:
             if self.diameter_mm is not None or self.area_cm2 is not None:
                 raise SettingsError("the thickness of the pellet is missing", fix="Give --thickness-mm.")
@@ -80,10 +86,35 @@ class ImpedanceSettings:
         """
         _check_circuit(self.circuit)
         temperatures = tuple(map(_temperature, self.temperature_c))
-        return Reading(temperatures, self.frequency_unit, self.impedance_unit, self.circuit, self.weighting)
+        return Reading(
+            temperatures, self.frequency_unit, self.impedance_unit, self.circuit, self.weighting, self.pellets
+        )
+
+    @property
+    def pellets(self) -> tuple[Pellet, ...]:
+        """Rows of the table of pellets.
+
+        Raises
+        ------
+        SettingsError
+            For a table that makes no sense.
+        """
+        if not self.table:
+            return ()
+        if self.area_cm2 is not None:
+            raise SettingsError("--table and --area-cm2 contradict each other", fix="Give diameters.")
+        return read_pellets(
+            self.table, thickness_mm=self.thickness_mm, diameter_mm=self.diameter_mm,
+            thickness_std_mm=self.thickness_std_mm, diameter_std_mm=self.diameter_std_mm,
+        )  # fmt: skip
+
+    def choose_files(self, files: Sequence[Path]) -> list[Path]:
+        """Files without the table itself, which may stand in their folder."""
+        table = Path(self.table).resolve() if self.table else None
+        return [path for path in files if path.resolve() != table]
 
     def check_names(self, files: Sequence[Path]) -> None:
-        """Refuse a temperature of a file that is not there: its name was mistyped.
+        """Refuse a temperature or a row of the table of a file that is not there: its name was mistyped.
 
         Raises
         ------
@@ -91,8 +122,12 @@ class ImpedanceSettings:
             When there is one.
         """
         names = {name for path in files for name in (path.stem, path.name)}
-        for name, celsius in self.reading.temperatures_c:
-            if name and name not in names:
+        reading = self.reading
+        if reading.pellets:
+            check_pellets(reading.pellets, files, Path(self.table))
+        for name, celsius in reading.temperatures_c:
+            stem, mark, number = name.rpartition("#")
+            if name and name not in names and not (mark and number.isdigit() and stem in names):
                 there = ", ".join(path.name for path in files[:SHOWN]) + (", ..." if len(files) > SHOWN else "")
                 raise SettingsError(f"--temperature-c {name}={celsius:g} names no file", fix=f"There are {there}.")
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from phonolyte.arrays import Floats
 from phonolyte.errors import SpectrumError
+from phonolyte.impedance.geometry import Geometry
 
 Complexes = NDArray[np.complex128]
 
@@ -27,6 +28,11 @@ LEAST_OHM, MOST_OHM = 1e-12, 1e24
 
 TURNED = 0.8
 """When more than this share of the points is on the inductive side, the sign is taken for a convention."""
+
+
+def name_sweep(file: str, sweep: int) -> str:
+    """Return the name of a sweep of a file: ``FILE``, and ``FILE#2`` for the second."""
+    return file if sweep == 1 else f"{file}#{sweep}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +55,8 @@ class Spectrum:
         The file.
     sweep
         Number of the spectrum in its file, from 1.
+    geometry
+        Size of the pellet, where it is not that of the whole series.
     """
 
     name: str
@@ -58,6 +66,7 @@ class Spectrum:
     notes: tuple[str, ...] = ()
     source: str = ""
     sweep: int = 1
+    geometry: Geometry | None = None
 
     @classmethod
     def from_arrays(
@@ -89,6 +98,11 @@ class Spectrum:
         _check_passive(name, z, messages)
         return cls(name, f, z, temperature_k, tuple(messages), source, sweep)
 
+    @property
+    def label(self) -> str:
+        """Name of the spectrum among those of its file."""
+        return name_sweep(self.name, self.sweep)
+
     def __len__(self) -> int:
         return len(self.frequency_hz)
 
@@ -116,7 +130,10 @@ def _merge_repeated(f: Floats, z: Complexes, messages: list[str]) -> tuple[Float
     means = np.zeros(len(distinct), np.complex128)
     np.add.at(means, which, z / counts[which])
     order = np.argsort(first)
-    messages.append(f"{np.count_nonzero(counts > 1)} repeated frequencies were averaged")
+    apart = float((np.abs(z - means[which]) / np.maximum(np.abs(means[which]), np.finfo(float).tiny)).max())
+    messages.append(
+        f"{np.count_nonzero(counts > 1)} repeated frequencies were averaged: points are up to {apart:.1%} off the mean"
+    )
     return distinct[order], means[order]
 
 
@@ -124,7 +141,7 @@ def _check_frequencies(name: str, f: Floats) -> None:
     if (f <= 0).any():
         raise SpectrumError(
             f"{name} has frequencies that are not above zero", why="a column may be another one than it seems",
-            fix="Name the columns in the header.",
+            fix="Name the columns in the header, a logarithm as log f.",
         )  # fmt: skip
     if len(f) < FEWEST:
         raise SpectrumError(

@@ -20,7 +20,9 @@ from phonolyte.impedance.arrhenius import (
     fit_arrhenius,
     fit_regimes,
 )
-from phonolyte.impedance.conductivity import BOUNDARY_F_CM, Geometry, list_resistances
+from phonolyte.impedance.conductivity import BOUNDARY_F_CM, list_resistances
+from phonolyte.impedance.geometry import Geometry
+from phonolyte.impedance.spectrum import name_sweep
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -68,6 +70,7 @@ class ParameterRow:
     """Row of ``parameters.parquet``: one parameter of one circuit with its 95 % interval."""
 
     file: str
+    sweep: int
     circuit: str
     parameter: str
     value: float
@@ -148,13 +151,12 @@ def make_table(rows: Iterable[DataclassInstance], kind: type[DataclassInstance])
     return pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(kind)])
 
 
-def list_spectrum_rows(
-    analysis: Analysis, geometry: Geometry | None = None, boundary_f_cm: float = BOUNDARY_F_CM
-) -> list[SpectrumRow]:
+def list_spectrum_rows(analysis: Analysis, boundary_f_cm: float = BOUNDARY_F_CM) -> list[SpectrumRow]:
     """One row a process, and one of what is read off without a fit; conductivities where the geometry is known.
 
     A resistance that the spectrum says nothing of has a row without it; the notes of the analysis say so.
     """
+    geometry = analysis.spectrum.geometry
     constant = geometry.constant_per_cm if geometry else None
     parts = list_resistances(analysis.fit, constant, boundary_f_cm=boundary_f_cm, rivals=analysis.tried)
     blank = _make_blank(analysis)
@@ -206,7 +208,8 @@ def list_parameter_rows(analysis: Analysis) -> list[ParameterRow]:
     """One row a parameter of the circuit."""
     fit = analysis.fit
     rows = zip(fit.names, fit.values.tolist(), fit.low.tolist(), fit.high.tolist(), fit.units, strict=True)
-    return [ParameterRow(analysis.name, fit.circuit, *row) for row in rows]
+    one = analysis.spectrum
+    return [ParameterRow(one.name, one.sweep, fit.circuit, *row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,9 +265,10 @@ def _fit_safely(points: pd.DataFrame, form: Form, *, regimes: bool) -> list[Arrh
 
 
 def _make_line(process: str, regime: str, points: pd.DataFrame, fit: ArrheniusFit, beside: ArrheniusFit | None) -> Line:
-    names, off = points["file"].astype(str).tolist(), set(fit.outliers)
+    files, off = points["file"].astype(str).tolist(), set(fit.outliers)
+    names = [name_sweep(file, int(sweep)) for file, sweep in zip(files, points["sweep"], strict=True)]
     numbers = zip(
-        names, points["sweep"], points["temperature_k"], points["sigma_s_cm"], points["sigma_std_s_cm"], strict=True
+        files, points["sweep"], points["temperature_k"], points["sigma_s_cm"], points["sigma_std_s_cm"], strict=True
     )
     return Line(
         _make_row(process, regime, fit, beside or NO_LINE, names),

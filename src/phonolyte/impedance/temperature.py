@@ -21,10 +21,15 @@ _KELVIN = re.compile(r"(?<![\d.])(\d{2,4}(?:[.,]\d+)?)\s*_?K(?![A-Za-z])")
 _CELSIUS = re.compile(
     rf"(?<![\d.])({_MINUS}\d{{1,4}}(?:[.,]\d+)?)\s*_?(?:°\s*C|º\s*C|deg(?:C|ree)?s?|grad|C)(?![A-Za-z])"
 )
+_BARE = re.compile(r"(?<![A-Za-z0-9])T[_=]?(\d{2,4}(?:[.,]\d+)?)(?![\d.,]*[A-Za-z°])")
 _WORDS = re.compile(
-    r"\btemp(?:erature?|\.)?\b\s*(?:\[|\()?(°\s*C|C|K)?(?:\]|\))?\s*[:=\s]\s*(-?\d+(?:[.,]\d+)?)\s*(°\s*C|deg\s*C|C|K)?\b",
+    r"(?:\btemp(?:erature?|\.)?(?![a-z])\s*|(?<![A-Za-z])T\s*(?=[\[(:=/]))"
+    r"[\[(/]?\s*(°\s*C|C|K)?[\])]?\s*[:=\s,;]\s*(-?\d+(?:[.,]\d+)?)\s*(°\s*C|deg\s*C|C|K)?(?![A-Za-z])",
     re.IGNORECASE,
 )
+
+LEAST_BARE_K = 200.0
+"""A number after a T in a name, as T500, is in kelvin from here on; below, it is as likely in Celsius."""
 
 
 def find_temperature(stem: str, lines: Sequence[str], column: Floats | None) -> tuple[float | None, list[str]]:
@@ -44,21 +49,41 @@ def find_temperature(stem: str, lines: Sequence[str], column: Floats | None) -> 
         if len(good):
             drift = [f"the temperature moved by {np.ptp(good):.1f} K"] if np.ptp(good) > 2 else []
             return float(good.mean()), drift
+    stated = read_words(lines)
+    return (stated, []) if stated is not None else read_name(stem)
+
+
+def read_words(lines: Sequence[str]) -> float | None:
+    """Temperature that lines of words state with its unit, K."""
     for line in lines[:LINES]:
         if found := _WORDS.search(line):
             unit = (found.group(1) or found.group(3) or "").upper().strip()
             kelvin = _number(found.group(2)) + (0.0 if unit == "K" else ZERO_C_K)
             if unit and COLDEST_K < kelvin < HOTTEST_K:
-                return kelvin, []
-    return _from_name(stem)
+                return kelvin
+    return None
 
 
-def _from_name(stem: str) -> tuple[float | None, list[str]]:
+def read_name(stem: str, *, several: bool = False) -> tuple[float | None, list[str]]:
+    """Temperature in a name, K, and a note on it.
+
+    Parameters
+    ----------
+    stem
+        Name of a file, a sheet or a column.
+    several
+        Whether it is of a file with several spectra, which may have temperatures of their own.
+    """
     for pattern, unit, offset in ((_CELSIUS, "°C", ZERO_C_K), (_KELVIN, "K", 0.0)):
-        if found := pattern.search(stem):
-            kelvin = _number(found.group(1)) + offset
-            if COLDEST_K < kelvin < HOTTEST_K:
-                return kelvin, [f"the temperature, {found.group(1)} {unit}, is from the name of the file"]
+        texts = list(dict.fromkeys(found.group(1) for found in pattern.finditer(stem)))
+        kelvins = [kelvin for text in texts if COLDEST_K < (kelvin := _number(text) + offset) < HOTTEST_K]
+        if len(kelvins) > 1:
+            return None, [f"the name says several temperatures, {' and '.join(texts)} {unit}: none was taken"]
+        if kelvins:
+            each = ", of all of its spectra," if several else ""
+            return kelvins[0], [f"the temperature{each or ','} {texts[0]} {unit}, is from the name of the file"]
+    if (found := _BARE.search(stem)) and LEAST_BARE_K <= _number(found.group(1)) < HOTTEST_K:
+        return _number(found.group(1)), [f"the temperature, {found.group(1)}, is from the name of the file: K assumed"]
     return None, []
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from phonolyte.columns import Column, column, columns_of, first_of, format_value
 from phonolyte.impedance.drawing import spectrum_stem
-from phonolyte.impedance.overview import name_of
+from phonolyte.impedance.spectrum import name_sweep
 from phonolyte.impedance.tables import BOUNDS
 from phonolyte.report.card import facts_of, nearest_of, steps_of
 from phonolyte.report.contents import Contents, arrived, names_of
@@ -201,7 +201,7 @@ def _processes(contents: Contents) -> dict[str, dict[str, Any]]:
             for key in keys
             if row[key] == row[key]
         ]
-        found.setdefault(name_of(row["file"], row["sweep"]), {})[process] = {"facts": facts}
+        found.setdefault(name_sweep(row["file"], row["sweep"]), {})[process] = {"facts": facts}
     return found
 
 

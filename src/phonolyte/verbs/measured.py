@@ -52,8 +52,10 @@ def impedance(
     output, settings = output or OutputSettings(), settings or ImpedanceSettings()
     geometry, reading = settings.geometry, settings.reading
     paths = find_files([str(files)] if isinstance(files, (str, Path)) else list(map(str, files)))
+    paths = settings.choose_files(paths)
     settings.check_names(paths)
-    opened = Run(folder, "impedance", settings=settings, inputs=paths, cites=("schonleber2014", "murbach2020"),
+    inputs = [*paths, Path(settings.table)] if settings.table else paths
+    opened = Run(folder, "impedance", settings=settings, inputs=inputs, cites=("schonleber2014", "murbach2020"),
                  **run_options(output))  # fmt: skip
     with opened as run, open_workers(executor, most=max(1, len(paths) // FEW_SPECTRA)) as processes:
         with progress("Spectra", len(paths)) as advance:
