@@ -45,8 +45,9 @@ from phonolyte.impedance import (
 from phonolyte.impedance.analysis import compare_with_intercept
 from phonolyte.impedance.arrhenius import count_temperatures, find_fault
 from phonolyte.impedance.circuits import Grid, parse_circuit
-from phonolyte.impedance.fitting import _widened, choose_simplest
+from phonolyte.impedance.fitting import choose_simplest
 from phonolyte.impedance.notes import list_line_notes, list_series_notes
+from phonolyte.impedance.problem import _widened
 from phonolyte.impedance.settings import ImpedanceSettings
 from phonolyte.impedance.starts import Decomposition, from_misfit, from_simpler, from_spectrum
 from phonolyte.impedance.tables import ArrheniusRow, fit_process, make_table, split_by_process

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,8 +16,9 @@ from phonolyte.impedance.conductivity import (
     list_resistances,
     read_intercept,
 )
-from phonolyte.impedance.fitting import Fit, Weighting, choose_circuit, fit_circuit
-from phonolyte.impedance.spectrum import Spectrum
+from phonolyte.impedance.fitting import choose_circuit, fit_circuit
+from phonolyte.impedance.problem import Fit, Weighting
+from phonolyte.impedance.spectrum import FEWEST, Spectrum
 from phonolyte.impedance.validation import KramersKronig, check_kramers_kronig
 
 FAR_BEYOND = 3.0
@@ -25,6 +26,11 @@ FAR_BEYOND = 3.0
 
 FAR_APART = 2.0
 """Factor between the total and what is read off the axis from which on one of both is wrong."""
+
+ABOVE = (
+    "{} points at the highest frequencies are inductive, and {} has no inductor: they were left out of the fit "
+    "(L0 in series would be one)"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +72,14 @@ class Analysis:
         return float(ohm / np.abs(self.spectrum.impedance_ohm).max())
 
 
-def analyze_spectrum(spectrum: Spectrum, circuit: str = "", *, weighting: Weighting = "modulus") -> Analysis:
+def analyze_spectrum(
+    spectrum: Spectrum,
+    circuit: str = "",
+    *,
+    weighting: Weighting = "modulus",
+    fixed: Mapping[str, float] | None = None,
+    start: Mapping[str, float] | None = None,
+) -> Analysis:
     """Test a spectrum, fit it, and read its resistance off without a fit.
 
     Parameters
@@ -77,6 +90,8 @@ def analyze_spectrum(spectrum: Spectrum, circuit: str = "", *, weighting: Weight
         The one to fit; default: the simplest adequate one.
     weighting
         Residuals as shares of the modulus, or in ohm (``"unit"``).
+    fixed, start
+        Values of parameters of the circuit that are not fitted, and those to start from, by name.
 
     Raises
     ------
@@ -85,14 +100,25 @@ def analyze_spectrum(spectrum: Spectrum, circuit: str = "", *, weighting: Weight
     """
     test = check_kramers_kronig(spectrum)
     kept = spectrum.leave_out(test.off)
+    above = _list_inductive(kept, circuit)
     if circuit:
-        best = fit_circuit(kept, circuit, weighting=weighting)
+        best = fit_circuit(kept.leave_out(above), circuit, start, fixed=fixed, weighting=weighting)
         tried = [best]
     else:
         best, tried = choose_circuit(kept, weighting=weighting)
     best = replace(best, impedance_ohm=parse_circuit(best.circuit).impedance_ohm(best.values, spectrum.frequency_hz))
     analysis = Analysis(spectrum, test, best, tuple(tried), read_intercept(kept), spectrum.notes)
-    return replace(analysis, notes=(*spectrum.notes, *_list_remarks(analysis)))
+    inductive = [ABOVE.format(len(above), circuit)] if above else []
+    return replace(analysis, notes=(*spectrum.notes, *inductive, *_list_remarks(analysis)))
+
+
+def _list_inductive(spectrum: Spectrum, circuit: str) -> list[int]:
+    """The points above the real axis at high frequencies, where the circuit that was given has no inductor for them."""
+    if not circuit or parse_circuit(circuit).is_inductive:
+        return []
+    below = np.flatnonzero(spectrum.impedance_ohm.imag <= 0)
+    first = int(below[0]) if len(below) else 0
+    return list(range(first)) if len(spectrum) - first >= FEWEST else []
 
 
 def _list_remarks(analysis: Analysis) -> list[str]:

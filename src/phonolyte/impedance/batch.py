@@ -12,7 +12,7 @@ from pathlib import Path
 from phonolyte.errors import Failure, SettingsError
 from phonolyte.impedance.analysis import Analysis, analyze_spectrum
 from phonolyte.impedance.conductivity import Geometry
-from phonolyte.impedance.fitting import Weighting
+from phonolyte.impedance.problem import Weighting
 from phonolyte.impedance.readers import read_spectrum
 from phonolyte.impedance.series import STAGE, Series
 from phonolyte.impedance.spectrum import Spectrum
@@ -33,6 +33,8 @@ class Reading:
         The one to fit; default: the simplest adequate one.
     weighting
         Residuals as shares of the modulus, or in ohm (``"unit"``).
+    fixed, start
+        Values of parameters of the circuit that are not fitted, and those to start from, by name.
     """
 
     temperatures_c: tuple[tuple[str, float], ...] = ()
@@ -40,6 +42,8 @@ class Reading:
     impedance_unit: str = ""
     circuit: str = ""
     weighting: Weighting = "modulus"
+    fixed: tuple[tuple[str, float], ...] = ()
+    start: tuple[tuple[str, float], ...] = ()
 
 
 def analyze(
@@ -111,7 +115,13 @@ def _map(
 def _analyze_file(file: Path, reading: Reading) -> Analysis | Failure:
     try:
         spectrum = read_spectrum(file, frequency_unit=reading.frequency_unit, impedance_unit=reading.impedance_unit)
-        return analyze_spectrum(_set_temperature(spectrum, file, reading), reading.circuit, weighting=reading.weighting)
+        return analyze_spectrum(
+            _set_temperature(spectrum, file, reading),
+            reading.circuit,
+            weighting=reading.weighting,
+            fixed=dict(reading.fixed),
+            start=dict(reading.start),
+        )
     except Exception as error:  # a foreign library can raise anything, and the batch goes on
         return Failure.of(error, material_id=file.stem, stage=STAGE, source=str(file))
 

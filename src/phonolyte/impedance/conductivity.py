@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from phonolyte.errors import SettingsError
-from phonolyte.impedance.fitting import CONFIDENCE, RESOLVED, Fit
+from phonolyte.impedance.problem import CONFIDENCE, RESOLVED, Fit
 from phonolyte.impedance.spectrum import Spectrum
 
 BOUNDARY_F_CM, ELECTRODE_F_CM = 3e-11, 1e-7

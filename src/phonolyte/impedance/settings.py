@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Annotated
 from phonolyte.errors import SettingsError, SpectrumError
 from phonolyte.impedance.batch import Reading
 from phonolyte.impedance.conductivity import Geometry
-from phonolyte.impedance.fitting import Weighting
+from phonolyte.impedance.problem import Weighting
 from phonolyte.units import ZERO_C_K
 
 SHOWN = 5
@@ -32,6 +32,8 @@ class ImpedanceSettings:
         Temperature of all files, or ``NAME=VALUE`` of one.
     circuit
         Circuit to fit; empty for the simplest adequate one.
+    fix, start
+        Parameters of the circuit, as ``NAME=VALUE``: those that are not fitted, and values to start from.
     weighting
         Weights of the residuals.
     frequency_unit, impedance_unit
@@ -47,6 +49,8 @@ class ImpedanceSettings:
         tuple[str, ...], "Temperature, C, of all files, or NAME=VALUE of one. Default: what files and names say."
     ] = ()
     circuit: Annotated[str, "Circuit to fit, as R0-p(R1,CPE1). Default: the simplest adequate one."] = ""
+    fix: Annotated[tuple[str, ...], "Parameter of --circuit that is not fitted, as R0=10. Repeatable."] = ()
+    start: Annotated[tuple[str, ...], "Value to start from, of a parameter of --circuit, as C1=1e-6. Repeatable."] = ()
     weighting: Annotated[Weighting, "Residuals as shares of the modulus, or in ohm."] = "modulus"
     frequency_unit: Annotated[str, "Hz, kHz or MHz, where files do not state it."] = ""
     impedance_unit: Annotated[str, "ohm, kohm or Mohm, where files do not state it."] = ""
@@ -76,11 +80,15 @@ class ImpedanceSettings:
         Raises
         ------
         SettingsError
-            For what is not a temperature, and what is not a circuit.
+            For what is not a temperature, what is not a circuit, and values of parameters that it does not have.
         """
-        _check_circuit(self.circuit)
+        fixed, start = _read_parameters("--fix", self.fix), _read_parameters("--start", self.start)
+        _check_circuit(self.circuit, {**start, **fixed})
         temperatures = tuple(map(_temperature, self.temperature_c))
-        return Reading(temperatures, self.frequency_unit, self.impedance_unit, self.circuit, self.weighting)
+        return Reading(
+            temperatures, self.frequency_unit, self.impedance_unit, self.circuit, self.weighting,
+            fixed=tuple(fixed.items()), start=tuple(start.items()),
+        )  # fmt: skip
 
     def check_names(self, files: Sequence[Path]) -> None:
         """Refuse a temperature of a file that is not there: its name was mistyped.
@@ -108,13 +116,27 @@ def _temperature(text: str) -> tuple[str, float]:
     return name, celsius
 
 
-def _check_circuit(circuit: str) -> None:
+def _read_parameters(option: str, texts: Sequence[str]) -> dict[str, float]:
+    """Values of parameters by name, from ``NAME=VALUE``."""
+    given = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            given[name.strip()] = float(value)
+        except ValueError:
+            raise SettingsError(f"{option} {text}: {value!r} is not a number", fix="Write R0=10.") from None
+    return given
+
+
+def _check_circuit(circuit: str, given: Mapping[str, float]) -> None:
     """Refuse what is not a circuit once, and not once for every spectrum."""
     from phonolyte.impedance.circuits import parse_circuit
 
     if not circuit:
+        if given:
+            raise SettingsError(f"--fix and --start are without a circuit: {', '.join(given)}", fix="Give --circuit.")
         return
     try:
-        parse_circuit(circuit)
+        parse_circuit(circuit).check(given)
     except SpectrumError as error:
         raise SettingsError(f"--circuit: {error.what}", why=error.why, fix=error.fix) from None
