@@ -90,7 +90,7 @@ def draw(circuit: Circuit, rng: np.random.Generator, *, wide: bool) -> np.ndarra
             exponent = 1.0
         known: dict[Role, float] = {
             "resistance": ohm, "admittance": omega**-exponent / ohm, "inductance": ohm / omega, "time": 1 / omega,
-            "warburg": ohm * omega**0.5, "exponent": exponent, "ratio": ratio,
+            "warburg": ohm * omega**0.5, "modified_inductance": ohm / omega, "exponent": exponent, "ratio": ratio,
         }  # fmt: skip
         values += [known[role] for role in element.kind.roles]
     return np.array(values)

@@ -44,7 +44,8 @@ from phonolyte.impedance import (
 )
 from phonolyte.impedance.analysis import compare_with_intercept
 from phonolyte.impedance.arrhenius import count_temperatures, find_fault
-from phonolyte.impedance.circuits import Grid, parse_circuit
+from phonolyte.impedance.circuits import parse_circuit
+from phonolyte.impedance.elements import Grid
 from phonolyte.impedance.fitting import choose_simplest
 from phonolyte.impedance.notes import list_line_notes, list_series_notes
 from phonolyte.impedance.problem import _widened

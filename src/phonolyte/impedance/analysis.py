@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from phonolyte.impedance.circuits import parse_circuit
 from phonolyte.impedance.conductivity import (
     BOUNDARY_F_CM,
+    ELECTRODE_F_CM,
     Geometry,
     Intercept,
     Resistance,
@@ -66,10 +67,31 @@ class Analysis:
         return self.spectrum.name
 
     @property
-    def beyond(self) -> float:
-        """Resistances of the circuit, as a multiple of the largest impedance that was measured."""
-        ohm = sum(self.fit[name] for name in self.fit.names if name.startswith("R"))
-        return float(ohm / np.abs(self.spectrum.impedance_ohm).max())
+    def largest_ohm(self) -> float:
+        """Largest impedance that was measured."""
+        return float(np.abs(self.spectrum.impedance_ohm).max())
+
+    @property
+    def extrapolated(self) -> tuple[str, ...]:
+        """Names of the resistors that are a guess of the circuit, where all add up to far more than was measured.
+
+        They are those that are larger than that themselves.
+        """
+        ohm = {name: self.fit[name] for name in self.fit.names if name.startswith("R")}
+        if sum(ohm.values()) <= FAR_BEYOND * self.largest_ohm:
+            return ()
+        return tuple(name for name in ohm if ohm[name] > min(self.largest_ohm, 0.99 * max(ohm.values())))
+
+    def is_beyond(self, geometry: Geometry | None = None, boundary_f_cm: float = BOUNDARY_F_CM) -> bool:
+        """Whether the total, of which electrodes are not a part, is far larger than anything that was measured."""
+        total = self.find_total(geometry, boundary_f_cm)
+        return total is not None and total.ohm > FAR_BEYOND * self.largest_ohm
+
+    def find_total(self, geometry: Geometry | None = None, boundary_f_cm: float = BOUNDARY_F_CM) -> Resistance | None:
+        """The total, where the circuit has one."""
+        constant = geometry.constant_per_cm if geometry else None
+        parts = list_resistances(self.fit, constant, boundary_f_cm=boundary_f_cm, rivals=self.tried)
+        return next((part for part in parts if part.process == "total"), None)
 
 
 def analyze_spectrum(
@@ -149,10 +171,10 @@ def _remarks_on_fit(analysis: Analysis) -> list[str]:
         )
     if not analysis.fit.resolved:
         remarks.append("the spectrum does not determine all resistances of any circuit: mind the intervals")
-    if analysis.beyond > FAR_BEYOND:
+    for name in analysis.extrapolated:
+        times = analysis.fit[name] / analysis.largest_ohm
         remarks.append(
-            f"the resistances of the circuit add up to {analysis.beyond:.0f} times the largest impedance that "
-            "was measured: they are extrapolated"
+            f"{name} of the circuit is {times:.2g} times the largest impedance that was measured: it is extrapolated"
         )
     return remarks
 
@@ -171,20 +193,47 @@ def _remarks_on_intercept(point: Intercept) -> list[str]:
 def compare_with_intercept(
     analysis: Analysis, geometry: Geometry | None = None, boundary_f_cm: float = BOUNDARY_F_CM
 ) -> Analysis:
-    """Add a note where the total and what is read off the axis are far apart, and no other note says why.
+    """The analysis with total and intercept of the same thing, and a note where both are far apart all the same.
 
-    That is known only of a whole series: with the pellet's size arcs of electrodes are not part of the total.
+    What is of the sample is known only of a whole series: with the pellet's size arcs of electrodes are not part of the
+    total, and a spectrum that ends within such an arc says nothing of "at least".
     """
-    constant = geometry.constant_per_cm if geometry else None
-    total = _find_total(list_resistances(analysis.fit, constant, boundary_f_cm=boundary_f_cm))
+    total = analysis.find_total(geometry, boundary_f_cm)
+    if total is None or not analysis.intercept.is_resistance:
+        return analysis
+    if not analysis.intercept.complete and total.high_ohm < analysis.intercept.ohm:
+        return _read_before_electrodes(analysis, total, geometry)
     point = analysis.intercept
-    if total is None or not point.complete or not point.is_resistance or analysis.beyond > FAR_BEYOND:
+    if not point.complete or analysis.is_beyond(geometry, boundary_f_cm):
         return analysis
-    if 1 / FAR_APART <= total / point.ohm <= FAR_APART:
+    if 1 / FAR_APART <= total.ohm / point.ohm <= FAR_APART:
         return analysis
-    note = f"the total of the circuit, {total:.3g} ohm, is far from what is read off the real axis, {point.ohm:.3g} ohm"
+    return _add_note(
+        analysis,
+        f"the total of the circuit, {total.ohm:.3g} ohm, is far from what is read off the real axis, "
+        f"{point.ohm:.3g} ohm",
+    )
+
+
+def _read_before_electrodes(analysis: Analysis, total: Resistance, geometry: Geometry | None) -> Analysis:
+    """The analysis with what can be read off before the arcs of electrodes, in place of a bound that includes them."""
+    constant = geometry.constant_per_cm if geometry else 0.0
+    slow = [(ohm, c) for _, ohm, c in analysis.fit.arcs if c * constant >= ELECTRODE_F_CM]
+    # between the time constants of an electrode with its own resistance and with that of the sample it blocks most
+    blocked = min((c * np.sqrt(ohm * total.ohm) for ohm, c in slow), default=np.inf)
+    after = np.flatnonzero(2 * np.pi * analysis.spectrum.frequency_hz * blocked < 1)
+    left = analysis.spectrum.leave_out(sorted({*analysis.test.off, *after.tolist()}))
+    point = read_intercept(left) if slow and len(left) >= FEWEST else analysis.intercept
+    if point.complete:
+        notes = tuple(note for note in analysis.notes if note not in _remarks_on_intercept(analysis.intercept))
+        note = f"the spectrum ends within the arc of the electrodes: {point.ohm:.3g} ohm is read off before it"
+        return _add_note(replace(analysis, intercept=point, notes=notes), note)
+    return _add_note(
+        analysis,
+        f"the total of the circuit, {total.ohm:.3g} ohm, is below what the spectrum ends at, "
+        f"{analysis.intercept.ohm:.3g} ohm: the circuit takes the difference for electrodes",
+    )
+
+
+def _add_note(analysis: Analysis, note: str) -> Analysis:
     return analysis if note in analysis.notes else replace(analysis, notes=(*analysis.notes, note))
-
-
-def _find_total(parts: Sequence[Resistance]) -> float | None:
-    return next((part.ohm for part in parts if part.process == "total"), None)

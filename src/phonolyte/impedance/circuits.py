@@ -16,7 +16,7 @@ import numpy as np
 
 from phonolyte.arrays import Flags, Floats
 from phonolyte.errors import MissingExtraError, SpectrumError
-from phonolyte.impedance.elements import KINDS, Grid, Kind, Response
+from phonolyte.impedance.elements import KINDS, Grid, Kind, Response, Role
 from phonolyte.impedance.spectrum import Complexes
 
 STEP = 1e-5
@@ -301,4 +301,5 @@ def _foreign(name: str, reader: _Reader) -> Kind:
         return at(p), np.stack(slopes)
 
     # An exponent has no unit; its slope here is in its logarithm, which is why it is fitted as the others are.
-    return Kind(respond, units, ("ratio",) * len(units))
+    roles = tuple[Role, ...]("ratio" for _ in units)
+    return Kind(respond, units, roles)

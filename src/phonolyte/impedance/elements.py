@@ -14,7 +14,9 @@ from phonolyte.impedance.spectrum import Complexes
 Response = tuple[Complexes, Complexes]
 """An impedance (n,), and its slopes (k, n) in the logarithm of each parameter, in an exponent itself."""
 
-Role = Literal["resistance", "admittance", "inductance", "warburg", "time", "exponent", "ratio"]
+Role = Literal[
+    "resistance", "admittance", "inductance", "modified_inductance", "warburg", "time", "exponent", "ratio"
+]  # fmt: skip
 """What a parameter is, whence it takes its scale."""
 
 
@@ -153,14 +155,15 @@ def _coth_over(x: Complexes) -> tuple[Complexes, Complexes]:
 
 def _sinh(x: Complexes) -> Complexes:
     """Hyperbolic sine, where it is too large for anything to be left of its inverse a large number."""
-    return np.sinh(np.minimum(x.real, 300.0) + 1j * x.imag)
+    sinh: Complexes = np.sinh(np.minimum(x.real, 300.0) + 1j * x.imag)
+    return sinh
 
 
 KINDS = {
     "R": Kind(_resistor, ("Ohm",), ("resistance",)),
     "C": Kind(_capacitor, ("F",), ("admittance",)),
     "L": Kind(_inductor, ("H",), ("inductance",)),
-    "La": Kind(_modified_inductor, ("H sec", ""), ("time", "exponent")),
+    "La": Kind(_modified_inductor, ("H sec", ""), ("modified_inductance", "exponent")),
     "CPE": Kind(_constant_phase, ("Ohm^-1 sec^a", ""), ("admittance", "exponent")),
     "W": Kind(_warburg, ("Ohm sec^-1/2",), ("warburg",)),
     "Wo": Kind(_open_warburg, ("Ohm", "sec"), ("resistance", "time")),

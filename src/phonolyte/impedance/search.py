@@ -54,6 +54,7 @@ VALUES: dict[Role, Callable[[Place], float]] = {
     "resistance": lambda at: at.ohm,
     "admittance": lambda at: at.omega**-at.exponent / at.ohm,
     "inductance": lambda at: at.ohm / at.omega,
+    "modified_inductance": lambda at: at.ohm ** (1 / at.exponent) / at.omega,
     "warburg": lambda at: at.ohm * at.omega**0.5,
     "time": lambda at: 1 / at.omega,
     "exponent": lambda at: at.exponent,

@@ -82,7 +82,7 @@ class KramersKronig:
         The part that 2n values of noise share has the standard deviation 1 / sqrt(2n), as a share of their variance
         (von Neumann, 10.1214/aoms/1177731677).
         """
-        return self.systematic**2 <= SURE * self.rms**2 / np.sqrt(2 * np.count_nonzero(self._kept))
+        return self.systematic**2 <= SURE * self.rms**2 / float(np.sqrt(2 * np.count_nonzero(self._kept)))
 
     @property
     def verdict(self) -> str:
