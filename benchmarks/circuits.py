@@ -28,12 +28,13 @@ PARTS = (
     "p(R{0},CPE{0},R{1}-L{0})", "CPE{0}", "W{0}", "Wo{0}", "Zarc{0}", "G{0}", "p(CPE{0},R{0}-CPE{1})",
 )  # fmt: skip
 ONCE = ("R{0}", "CPE{0}", "W{0}", "Wo{0}", "G{0}")
-CLOSE = 1e-3
+CLOSE, EACH = 1e-3, 4
+"""Share of a sum of squares that does not matter; of every so many circuits those with an element less are fitted."""
 
 
 def main(n: int, starts: int) -> None:
     rng = np.random.default_rng(0)
-    best, nested, seconds, missed = 0, 0, list[float](), list[str]()
+    best, nested, checked, seconds, missed = 0, 0, 0, list[float](), list[str]()
     for number in range(n):
         circuit = make_circuit(rng)
         spectrum = make_spectrum(circuit if number % 3 else make_circuit(rng), rng)
@@ -44,9 +45,10 @@ def main(n: int, starts: int) -> None:
         cost = compute_cost(problem, found.values)
         reference = min(follow(problem, draw(circuit, rng, wide=True)) for _ in range(starts))
         inner = [compute_cost(Problem(spectrum, parse_circuit(text), "modulus"), fit_circuit(spectrum, text).values)
-                 for text in circuit.simpler]  # fmt: skip
+                 for text in (() if number % EACH else circuit.simpler)]  # fmt: skip
+        checked += bool(inner)
         best += cost <= min(cost, reference) * (1 + CLOSE)
-        nested += all(cost <= one * (1 + CLOSE) for one in inner)
+        nested += bool(inner) and all(cost <= one * (1 + CLOSE) for one in inner)
         if cost > reference * (1 + CLOSE):
             missed.append(f"{circuit.text}: {cost / reference:.3f}")
         print(number, circuit.text, f"{cost / reference:.4f}", f"{seconds[-1]:.2f} s", flush=True)
@@ -56,7 +58,7 @@ def main(n: int, starts: int) -> None:
             "n": n,
             "starts": starts,
             "best_solution": round(best / n, 4),
-            "never_worse_than_an_inner_circuit": round(nested / n, 4),
+            "never_worse_than_an_inner_circuit": f"{nested} of {checked}",
             "missed": missed,
             "cpu_seconds_median": round(float(np.median(seconds)), 2),
             "cpu_seconds_95": round(float(np.quantile(seconds, 0.95)), 2),

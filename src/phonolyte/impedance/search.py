@@ -13,16 +13,16 @@ from phonolyte.impedance.elements import Role
 from phonolyte.impedance.problem import FIRST_STEPS, LAST_STEPS, Problem, Weighting
 from phonolyte.impedance.spectrum import Spectrum
 
-ANYWHERE, WITHIN = 40, 8
+ANYWHERE, WITHIN = 80, 8
 """Random starts of the circuit that was given, and of each simpler one."""
 
-BEGUN, BEGUN_WITHIN = 20, 6
+BEGUN, BEGUN_WITHIN = 30, 6
 """Starts that make the first steps, those with the smallest sums of squares."""
 
 PLACES = 4
 """Frequencies at which an element is added to a simpler circuit."""
 
-FOLLOWED = 3
+FOLLOWED = 6
 """Starts that are followed to the end."""
 
 UNSEEN = 1e6
