@@ -83,3 +83,12 @@ def test_the_interval_of_a_single_arc_is_narrow_where_nothing_speaks_for_two(see
     bulk = list_resistances(found.fit, PELLET.constant_per_cm, rivals=found.tried)[0]
     assert bulk.high_ohm / bulk.low_ohm < 1.02
     assert bulk.low_ohm * 0.995 < 3e4 < bulk.high_ohm * 1.005
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("ohm", [2e3, 2e4])
+def test_a_tail_that_begins_as_a_diffusion_is_not_taken_for_a_second_arc(ohm: float, seed: int):
+    found = analyze_spectrum(make_spectrum("p(R1,CPE1)-Wo0", (1e4, 1e-10, 0.95, ohm, 0.01), seed=seed))
+    assert found.fit.circuit == "p(R1,CPE1)-Wo0"
+    shown = {one.process: one.ohm for one in list_resistances(found.fit, PELLET.constant_per_cm, rivals=found.tried)}
+    assert shown == pytest.approx({"bulk": 1e4, "total": 1e4}, rel=0.01)

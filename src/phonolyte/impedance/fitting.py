@@ -18,14 +18,18 @@ from phonolyte.impedance.starts import Decomposition, from_misfit, from_simpler,
 CORES = ("R1-CPE0", "p(R1,CPE1)", "p(R1,CPE1)-p(R2,CPE2)", "p(R1,CPE1)-CPE0", "p(R1,CPE1)-p(R2,CPE2)-CPE0")
 """Circuits of solid electrolytes, in the notation of impedance.py, the simple ones first: arcs, and what blocks.
 
-Each is tried with a resistor before it too, with an inductor where the spectrum shows one, and with a Warburg element
-for what blocks where that has an exponent near a half, which is the same."""
+Each is tried with a resistor before it too, with an inductor where the spectrum shows one, with a Warburg element for
+what blocks where that has an exponent near a half, which is the same, and with one of finite length for a second arc
+and what blocks."""
 
 BETTER = 10.0
 """Information criterion by which a further element must be better: odds of more than a hundred to one."""
 
 WARBURG = (0.4, 0.6)
 """Exponents between which a constant phase element may be a Warburg element."""
+
+TAIL = "-p(R2,CPE2)-CPE0"
+"""What a blocking tail that begins as a diffusion is taken for, unless it is tried as one."""
 
 INDUCTIVE = 0.02
 """Share of the modulus at the highest frequency from which on an inductance is looked for."""
@@ -68,6 +72,8 @@ def choose_circuit(spectrum: Spectrum, *, weighting: Weighting = "modulus") -> t
     before = choose_simplest(tried.values())
     if before and before.circuit.endswith("-CPE0") and WARBURG[0] < before["CPE0_1"] < WARBURG[1]:
         attempt(before.circuit.removesuffix("CPE0") + "W0", _warburg(before))
+    if before and before.circuit.endswith(TAIL):
+        attempt(before.circuit.removesuffix(TAIL) + "-Wo0", _open_warburg(before))
     best = choose_simplest(tried.values()) or min(tried.values(), key=lambda one: one.bic, default=None)
     if best is None:
         raise SpectrumError(
@@ -155,6 +161,18 @@ def _inductive(spectrum: Spectrum, parts: Decomposition) -> bool:
 def _warburg(best: Fit) -> list[Floats]:
     """Values to start from for a Warburg element where a constant phase element was, the last one."""
     return [np.append(best.values[:-2], 1 / (best.values[-2] * np.sqrt(2)))]
+
+
+def _open_warburg(best: Fit) -> list[Floats]:
+    """Values to start from for a Warburg element of finite length where an arc and a tail were, the slower arc.
+
+    At low frequencies that is a third of its resistance, and its time over that resistance as capacitance.
+    """
+    (fast, _, _), (_, slow_ohm, _) = best.arcs
+    q = f"CPE{fast[1:]}"
+    names = [*(name for name in best.names if name in ("L0", "R0")), fast, f"{q}_0", f"{q}_1"]
+    before = [best[name] for name in names]
+    return [np.array([*before, 3 * slow_ohm, 3 * slow_ohm * best["CPE0_0"] * scale]) for scale in (0.3, 1.0, 3.0)]
 
 
 def _arc_less(circuit: Circuit) -> str:
