@@ -44,9 +44,11 @@ from phonolyte.impedance import (
 )
 from phonolyte.impedance.analysis import compare_with_intercept
 from phonolyte.impedance.arrhenius import count_temperatures, find_fault
-from phonolyte.impedance.circuits import Grid, parse_circuit
-from phonolyte.impedance.fitting import _widened, choose_simplest
+from phonolyte.impedance.circuits import parse_circuit
+from phonolyte.impedance.elements import Grid
+from phonolyte.impedance.fitting import choose_simplest
 from phonolyte.impedance.notes import list_line_notes, list_series_notes
+from phonolyte.impedance.problem import _widened
 from phonolyte.impedance.settings import ImpedanceSettings
 from phonolyte.impedance.starts import Decomposition, from_misfit, from_simpler, from_spectrum
 from phonolyte.impedance.tables import ArrheniusRow, fit_process, make_table, split_by_process
@@ -1042,7 +1044,7 @@ def test_limits_of_a_file(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("share", "sign", "verdict"),
-    [(0.009, 1, "good"), (0.011, 1, "doubtful"), (0.029, 1, "doubtful"), (0.031, 1, "bad"),
+    [(0.0045, 1, "good"), (0.0055, 1, "doubtful"), (0.029, 1, "doubtful"), (0.031, 1, "bad"),
      (0.029, -1, "good"), (0.031, -1, "doubtful"), (0.099, -1, "doubtful"), (0.101, -1, "bad")],
 )  # fmt: skip
 def test_verdicts_on_drift_and_on_noise(share: float, sign: int, verdict: str):

@@ -7,9 +7,10 @@ from phonolyte.impedance.arrhenius import ArrheniusFit, fit_arrhenius, fit_regim
 from phonolyte.impedance.batch import Reading, analyze, find_files
 from phonolyte.impedance.conductivity import Intercept, Resistance, list_resistances, read_intercept
 from phonolyte.impedance.drawing import Drawings, draw, plot_arrhenius, plot_spectrum
-from phonolyte.impedance.fitting import CORES, Fit, choose_circuit, fit_circuit
+from phonolyte.impedance.fitting import CORES, choose_circuit, fit_circuit
 from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.overview import summarize_spectra
+from phonolyte.impedance.problem import Fit
 from phonolyte.impedance.readers import read_spectra, read_spectrum
 from phonolyte.impedance.series import Series
 from phonolyte.impedance.spectrum import Spectrum

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from phonolyte.errors import Failure, SettingsError, SpectrumError
 from phonolyte.impedance.analysis import Analysis, analyze_spectrum
-from phonolyte.impedance.fitting import Weighting
 from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.pellets import Pellet
+from phonolyte.impedance.problem import Weighting
 from phonolyte.impedance.readers import Sweep, list_sweeps
 from phonolyte.impedance.series import STAGE, Series
 from phonolyte.impedance.spectrum import Spectrum
@@ -34,6 +34,8 @@ class Reading:
         The one to fit; default: the simplest adequate one.
     weighting
         Residuals as shares of the modulus, or in ohm (``"unit"``).
+    fixed, start
+        Values of parameters of the circuit that are not fitted, and those to start from, by name.
     pellets
         Sizes, temperatures and notes of single files or sweeps, as a table gives them.
     """
@@ -43,6 +45,8 @@ class Reading:
     impedance_unit: str = ""
     circuit: str = ""
     weighting: Weighting = "modulus"
+    fixed: tuple[tuple[str, float], ...] = ()
+    start: tuple[tuple[str, float], ...] = ()
     pellets: tuple[Pellet, ...] = ()
 
     def pellets_of(self, file: Path) -> dict[int, Pellet]:
@@ -154,7 +158,10 @@ def _check_sweeps(file: Path, n: int, reading: Reading, pellets: dict[int, Pelle
 def _analyze_sweep(sweep: Sweep, file: Path, reading: Reading, pellet: Pellet | None) -> Analysis | Failure:
     try:
         spectrum = _set_temperature(_set_pellet(sweep.to_spectrum(), pellet), file, reading, pellet)
-        return analyze_spectrum(spectrum, reading.circuit, weighting=reading.weighting)
+        return analyze_spectrum(
+            spectrum, reading.circuit, weighting=reading.weighting, fixed=dict(reading.fixed),
+            start=dict(reading.start),
+        )  # fmt: skip
     except Exception as error:  # as above
         return Failure.of(error, material_id=sweep.label, stage=STAGE, source=str(file))
 

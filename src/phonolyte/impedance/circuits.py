@@ -1,103 +1,33 @@
 """Equivalent circuits in impedance.py's notation, as functions that give the impedance and how it changes.
 
-Resistors, capacitors, inductors, constant phase elements and Warburg's are computed here; any other element that
-impedance.py has is taken from there, its slopes by differences.
+Those of `elements` are computed there; any other that is registered with impedance.py is taken from there, and its
+slopes by differences.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from phonolyte.arrays import Flags, Floats
 from phonolyte.errors import MissingExtraError, SpectrumError
+from phonolyte.impedance.elements import KINDS, Grid, Kind, Response, Role
 from phonolyte.impedance.spectrum import Complexes
 
 STEP = 1e-5
 """Difference in the logarithm of a parameter, for the slopes of elements that have no formula here."""
 
-Response = tuple[Complexes, Complexes]
-"""An impedance (n,), and its slopes (k, n) in the logarithm of each parameter, in an exponent itself."""
-
-
-class Grid(NamedTuple):
-    """Frequencies, with what elements need of them.
-
-    Attributes
-    ----------
-    frequency_hz, omega
-        (n,), and times 2 pi.
-    log_j_omega
-        Logarithm of the imaginary unit times omega.
-    """
-
-    frequency_hz: Floats
-    omega: Floats
-    log_j_omega: Complexes
-
-    @classmethod
-    def from_frequencies(cls, frequency_hz: Floats) -> Grid:
-        """The grid of some frequencies."""
-        omega = 2 * np.pi * frequency_hz
-        return cls(frequency_hz, omega, np.log(omega) + 0.5j * np.pi)
-
-
-def _resistor(p: Floats, grid: Grid) -> Response:
-    z = np.full(len(grid.omega), p[0], dtype=complex)
-    return z, z[None]
-
-
-def _capacitor(p: Floats, grid: Grid) -> Response:
-    z = -1j / (p[0] * grid.omega)
-    return z, -z[None]
-
-
-def _inductor(p: Floats, grid: Grid) -> Response:
-    z = 1j * p[0] * grid.omega
-    return z, z[None]
-
-
-def _warburg(p: Floats, grid: Grid) -> Response:
-    z = p[0] * (1 - 1j) / np.sqrt(grid.omega)
-    return z, z[None]
-
-
-def _constant_phase(p: Floats, grid: Grid) -> Response:
-    z = np.exp(-p[1] * grid.log_j_omega) / p[0]
-    slopes = np.empty((2, len(z)), dtype=complex)
-    np.negative(z, out=slopes[0])
-    np.multiply(slopes[0], grid.log_j_omega, out=slopes[1])
-    return z, slopes
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of element: its impedance, the units of its parameters, and which of them are exponents."""
-
-    respond: Callable[[Floats, Grid], Response]
-    units: tuple[str, ...]
-    exponents: tuple[bool, ...]
-
-
-KINDS = {
-    "R": Kind(_resistor, ("Ohm",), (False,)),
-    "C": Kind(_capacitor, ("F",), (False,)),
-    "L": Kind(_inductor, ("H",), (False,)),
-    "W": Kind(_warburg, ("Ohm sec^-1/2",), (False,)),
-    "CPE": Kind(_constant_phase, ("Ohm^-1 sec^a", ""), (False, True)),
-}
-"""Elements that are computed here."""
-
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """A leaf of a circuit: its kind, and where its parameters begin."""
+    """A leaf of a circuit: its name, its kind, and where its parameters begin."""
 
+    name: str
     kind: Kind
     first: int
 
@@ -141,6 +71,9 @@ class InParallel:
         return z
 
 
+IDEAL = {"CPE": "C", "Zarc": "K"}
+"""What an element is with an exponent of one; the other parameters are the same."""
+
 Part = Element | InSeries | InParallel
 
 
@@ -173,13 +106,109 @@ class Circuit:
         """The impedance (n,) at frequencies in Hz."""
         return self.respond(np.asarray(values, float), Grid.from_frequencies(frequency_hz))[0]
 
+    def check(self, given: Mapping[str, float]) -> None:
+        """Refuse values of parameters that are not there, and those that none can have.
+
+        Raises
+        ------
+        SpectrumError
+            For a name that it does not have, and a value that is not above zero, or of an exponent above one.
+        """
+        for name, value in given.items():
+            if name not in self.names:
+                raise SpectrumError(
+                    f"{name!r} is not a parameter of {self.text}", fix=f"It has {', '.join(self.names)}."
+                )
+            most = 1.0 if self.exponents[self.names.index(name)] else np.inf
+            if not 0 < value <= most or not np.isfinite(value):
+                raise SpectrumError(
+                    f"{name} is {value:g}",
+                    why="an exponent is above 0 and at most 1, any other parameter above 0",
+                    fix="Give another value.",
+                )
+
+    @property
+    def is_inductive(self) -> bool:
+        """Whether its impedance can be above the real axis, where that of an inductor is."""
+        return any(element.name.startswith("L") for element in self.elements)
+
+    @cached_property
+    def elements(self) -> tuple[Element, ...]:
+        """Its leaves, in the order of their parameters."""
+        return tuple(_leaves(self.part))
+
+    @cached_property
+    def simpler(self) -> tuple[str, ...]:
+        """The circuits that it is with an element less; without those in which two elements are as one."""
+        texts = (_render(_without(self.part, element)) for element in self.elements)
+        return tuple(dict.fromkeys(text for text in texts if text and not _is_redundant(text)))
+
+    @cached_property
+    def shorter(self) -> tuple[str, ...]:
+        """The circuits that it is without one of the parts of its chain."""
+        parts = self.part.parts if isinstance(self.part, InSeries) else ()
+        texts = ("-".join(_render(other) for other in parts if other != part) for part in parts)
+        return tuple(text for text in texts if not _is_redundant(text))
+
+    @cached_property
+    def ideal(self) -> tuple[tuple[str, str, str], ...]:
+        """The circuits that it is with an exponent of one, the element that had it, and the one in its place."""
+        found = []
+        for element in self.elements:
+            kind = element.name.rstrip("0123456789")
+            name = element.name.replace(kind, IDEAL.get(kind, ""))
+            if kind in IDEAL and name not in {other.name for other in self.elements}:
+                found.append((re.sub(rf"\b{element.name}\b", name, self.text), element.name, name))
+        return tuple(found)
+
     @cached_property
     def arcs(self) -> tuple[str, ...]:
         """Numbers of the resistors with a constant phase element, or a capacitor, of the same number beside them."""
         return tuple(found[0] for found in re.findall(r"p\(R(\d+),(CPE|C)\1\)", self.text))
 
 
-@lru_cache(maxsize=256)
+def _leaves(part: Part) -> Iterator[Element]:
+    if isinstance(part, Element):
+        yield part
+    else:
+        for inner in part.parts:
+            yield from _leaves(inner)
+
+
+def _without(part: Part, element: Element) -> Part | None:
+    """A part without one of its elements, None where nothing is left."""
+    if isinstance(part, Element):
+        return None if part == element else part
+    inner = tuple(left for one in part.parts if (left := _without(one, element)))
+    if len(inner) < 2:
+        return inner[0] if inner else None
+    return InSeries(inner) if isinstance(part, InSeries) else InParallel(inner, ())
+
+
+def _render(part: Part | None) -> str:
+    """A part in the notation of impedance.py."""
+    if part is None:
+        return ""
+    if isinstance(part, Element):
+        return part.name
+    if isinstance(part, InParallel):
+        return f"p({','.join(map(_render, part.parts))})"
+    return "-".join(map(_render, part.parts))
+
+
+def _is_redundant(text: str) -> bool:
+    """Whether two elements with a single parameter, of one kind, are side by side or one after another."""
+
+    def check(part: Part) -> bool:
+        if isinstance(part, Element):
+            return False
+        single = [one.kind for one in part.parts if isinstance(one, Element) and len(one.kind.units) == 1]
+        return any(single.count(kind) > 1 for kind in single) or any(map(check, part.parts))
+
+    return check(parse_circuit(text).part)
+
+
+@lru_cache(maxsize=1024)
 def parse_circuit(text: str) -> Circuit:
     """Read a circuit, such as ``R0-p(R1,CPE1)-CPE2``.
 
@@ -246,8 +275,8 @@ class _Reader:
         first, many = len(self.names), len(kind.units) > 1
         self.names += [f"{name}_{i}" if many else name for i in range(len(kind.units))]
         self.units += kind.units
-        self.exponents += kind.exponents
-        return Element(kind, first)
+        self.exponents += [role == "exponent" for role in kind.roles]
+        return Element(name, kind, first)
 
 
 def _foreign(name: str, reader: _Reader) -> Kind:
@@ -272,4 +301,5 @@ def _foreign(name: str, reader: _Reader) -> Kind:
         return at(p), np.stack(slopes)
 
     # An exponent has no unit; its slope here is in its logarithm, which is why it is fitted as the others are.
-    return Kind(respond, units, (False,) * len(units))
+    roles = tuple[Role, ...]("ratio" for _ in units)
+    return Kind(respond, units, roles)

@@ -9,8 +9,9 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import t as student
 
-from phonolyte.impedance.fitting import CONFIDENCE, RESOLVED, Fit
+from phonolyte.impedance.circuits import parse_circuit
 from phonolyte.impedance.geometry import Geometry as Geometry
+from phonolyte.impedance.problem import CONFIDENCE, RESOLVED, Fit
 from phonolyte.impedance.spectrum import Spectrum
 
 BOUNDARY_F_CM, ELECTRODE_F_CM = 3e-11, 1e-7
@@ -31,6 +32,9 @@ NEAR_AXIS = 0.05
 
 DEEP = 2.0
 """Degrees by which a minimum of the phase must be lower than what is on either side; noise of 2 % makes one."""
+
+COVERED = ("bulk", "grain_boundary", "total")
+"""Processes whose intervals cover other circuits that explain the spectrum nearly as well."""
 
 Process = Literal["bulk", "grain_boundary", "interface", "electrode", "series", "total"]
 
@@ -109,17 +113,57 @@ def list_resistances(
     boundary_f_cm
         Capacitance times that, from which on a single arc is of grain boundaries.
     rivals
-        Other circuits that were fitted. The interval of the total covers those that explain the spectrum nearly as
-        well: where it ends too early, circuits differ in what they expect beyond its end.
+        Other circuits that were fitted. The intervals of the total, of the bulk and of grain boundaries cover those
+        that explain the spectrum nearly as well: where it ends too early, circuits differ in what they expect beyond
+        its end, and what is one depressed arc to one of them is two arcs to another.
     """
+    found = _list_parts(fit, constant_per_cm, boundary_f_cm)
+    others = [(one, _list_parts(one, constant_per_cm, boundary_f_cm)) for one in rivals if _is_rival(one, fit)]
+    return [_cover(part, fit, others) if part.process in COVERED else part for part in found]
+
+
+def _list_parts(fit: Fit, constant_per_cm: float | None, boundary_f_cm: float) -> list[Resistance]:
+    """Resistances of one circuit, the total last."""
     parts = _processes(fit, constant_per_cm, boundary_f_cm)
     found = [_sum(fit, [name], process, capacitance) for name, process, capacitance in parts]
     total = _total(fit, constant_per_cm, boundary_f_cm)
-    if total is None:
-        return found
-    others = [(one, _total(one, constant_per_cm, boundary_f_cm)) for one in rivals if _is_rival(one, fit)]
-    weighted = [(_weight(one, fit), other) for one, other in others if other and other.relative_std < RESOLVED]
-    return [*found, _covering(total, fit.freedom, weighted)]
+    return [*found, total] if total else found
+
+
+def _cover(part: Resistance, fit: Fit, others: Sequence[tuple[Fit, Sequence[Resistance]]]) -> Resistance:
+    """A resistance whose interval covers what other circuits have for the same process.
+
+    A circuit that does not determine its resistances counts where it is the same but for the number of its arcs: then
+    nothing says whether there is one arc or two.
+    """
+    alike = [
+        (_weight(one, fit), _bound(other))
+        for one, parts in others
+        for other in parts
+        if other.process == part.process and _counts(one, other, fit)
+    ]
+    return _covering(part, fit.freedom, alike)
+
+
+def _counts(one: Fit, part: Resistance, fit: Fit) -> bool:
+    """Whether what another circuit has for a process counts beside what the one that was chosen has."""
+    if one.resolved:
+        return part.relative_std < RESOLVED
+    return part.process != "total" and _is_same_but_arcs(one, fit)
+
+
+def _bound(part: Resistance) -> Resistance:
+    """A resistance whose standard deviation is that of one that is resolved, at most."""
+    return part._replace(relative_std=min(part.relative_std, RESOLVED))
+
+
+def _is_same_but_arcs(one: Fit, other: Fit) -> bool:
+    """Whether two circuits have the same elements outside their arcs."""
+    alone = [
+        {name for name in fit.names if name.partition("_")[0].lstrip("RCPE") not in parse_circuit(fit.circuit).arcs}
+        for fit in (one, other)
+    ]
+    return alone[0] == alone[1]
 
 
 def _total(fit: Fit, constant_per_cm: float | None, boundary_f_cm: float) -> Resistance | None:
@@ -131,7 +175,7 @@ def _total(fit: Fit, constant_per_cm: float | None, boundary_f_cm: float) -> Res
 def _is_rival(one: Fit, fit: Fit) -> bool:
     """Whether another circuit counts: its slowest arc must have begun within the spectrum, else it is a tail."""
     slowest = max((ohm * capacitance for _, ohm, capacitance in one.arcs), default=0.0)
-    return one.circuit != fit.circuit and one.resolved and 2 * np.pi * one.lowest_hz * slowest < BEGUN
+    return one.circuit != fit.circuit and 2 * np.pi * one.lowest_hz * slowest < BEGUN
 
 
 def _weight(one: Fit, fit: Fit) -> float:
@@ -139,14 +183,14 @@ def _weight(one: Fit, fit: Fit) -> float:
     return float(np.exp(min((fit.bic - one.bic) / 2, 0.0)))
 
 
-def _covering(total: Resistance, freedom: int, others: Sequence[tuple[float, Resistance]]) -> Resistance:
-    """A total whose interval is that of the mixture of all circuits, each by its odds."""
+def _covering(part: Resistance, freedom: int, others: Sequence[tuple[float, Resistance]]) -> Resistance:
+    """A resistance whose interval is that of the mixture of all circuits, each by its odds."""
     counted = [(weight, one) for weight, one in others if weight > LEAST_WEIGHT]
     if not counted:
-        return total
+        return part
     weights = np.array([1.0, *(weight for weight, _ in counted)])
-    centers = np.log([total.ohm, *(one.ohm for _, one in counted)])
-    spreads = np.maximum([total.relative_std, *(one.relative_std for _, one in counted)], 1e-9)
+    centers = np.log([part.ohm, *(one.ohm for _, one in counted)])
+    spreads = np.maximum([part.relative_std, *(one.relative_std for _, one in counted)], 1e-9)
 
     def below(x: float) -> float:
         return float(weights @ student.cdf((x - centers) / spreads, freedom) / weights.sum())
@@ -156,8 +200,8 @@ def _covering(total: Resistance, freedom: int, others: Sequence[tuple[float, Res
         return float(np.exp(brentq(lambda x: below(x) - share, centers.min() - far, centers.max() + far)))
 
     low, high = quantile(0.5 - CONFIDENCE / 2), quantile(0.5 + CONFIDENCE / 2)
-    low, high = min(low, total.low_ohm), max(high, total.high_ohm)
-    return total._replace(low_ohm=low, high_ohm=high, relative_std=float(np.log(high / low)) / 4)
+    low, high = min(low, part.low_ohm), max(high, part.high_ohm)
+    return part._replace(low_ohm=low, high_ohm=high, relative_std=float(np.log(high / low)) / 4)
 
 
 def _processes(fit: Fit, constant_per_cm: float | None, boundary_f_cm: float) -> list[tuple[str, Process, float]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phonolyte.impedance.analysis import FAR_BEYOND, Analysis
+from phonolyte.impedance.analysis import Analysis
 from phonolyte.impedance.arrhenius import FEWEST, count_temperatures
 from phonolyte.impedance.conductivity import list_resistances
 from phonolyte.impedance.geometry import Geometry
@@ -34,7 +34,7 @@ def list_series_notes(analyses: Sequence[Analysis], geometry: Geometry | None, b
     notes += _notes_on_temperatures(analyses, sized=bool(sized))
     if sized:
         notes += _notes_on_arcs(sized, boundary_f_cm)
-    far = [one.name for one in analyses if one.beyond > FAR_BEYOND]
+    far = [one.name for one in analyses if one.is_beyond(one.spectrum.geometry or geometry, boundary_f_cm)]
     if far:
         notes.append(
             f"the total of {_some(far)} is extrapolated far beyond what was measured: "

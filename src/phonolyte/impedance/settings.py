@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan
 from pathlib import Path
@@ -10,9 +10,9 @@ from typing import Annotated
 
 from phonolyte.errors import SettingsError, SpectrumError
 from phonolyte.impedance.batch import Reading
-from phonolyte.impedance.fitting import Weighting
 from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.pellets import Pellet, check_pellets, read_pellets
+from phonolyte.impedance.problem import Weighting
 from phonolyte.units import ZERO_C_K
 
 SHOWN = 5
@@ -33,6 +33,8 @@ class ImpedanceSettings:
         Temperature of all files, or ``NAME=VALUE`` of one.
     circuit
         Circuit to fit; empty for the simplest adequate one.
+    fix, start
+        Parameters of the circuit, as ``NAME=VALUE``: those that are not fitted, and values to start from.
     weighting
         Weights of the residuals.
     frequency_unit, impedance_unit
@@ -50,6 +52,8 @@ class ImpedanceSettings:
         tuple[str, ...], "Temperature, C, of all files, or NAME=VALUE of one. Default: what files and names say."
     ] = ()
     circuit: Annotated[str, "Circuit to fit, as R0-p(R1,CPE1). Default: the simplest adequate one."] = ""
+    fix: Annotated[tuple[str, ...], "Parameter of --circuit that is not fitted, as R0=10. Repeatable."] = ()
+    start: Annotated[tuple[str, ...], "Value to start from, of a parameter of --circuit, as C1=1e-6. Repeatable."] = ()
     weighting: Annotated[Weighting, "Residuals as shares of the modulus, or in ohm."] = "modulus"
     frequency_unit: Annotated[str, "Hz, kHz or MHz, where files do not state it."] = ""
     impedance_unit: Annotated[str, "ohm, kohm, Mohm, ohm cm2 or ohm cm, where files do not state it."] = ""
@@ -82,13 +86,15 @@ class ImpedanceSettings:
         Raises
         ------
         SettingsError
-            For what is not a temperature, and what is not a circuit.
+            For what is not a temperature, what is not a circuit, and values of parameters that it does not have.
         """
-        _check_circuit(self.circuit)
+        fixed, start = _read_parameters("--fix", self.fix), _read_parameters("--start", self.start)
+        _check_circuit(self.circuit, {**start, **fixed})
         temperatures = tuple(map(_temperature, self.temperature_c))
         return Reading(
-            temperatures, self.frequency_unit, self.impedance_unit, self.circuit, self.weighting, self.pellets
-        )
+            temperatures, self.frequency_unit, self.impedance_unit, self.circuit, self.weighting,
+            fixed=tuple(fixed.items()), start=tuple(start.items()), pellets=self.pellets,
+        )  # fmt: skip
 
     @property
     def pellets(self) -> tuple[Pellet, ...]:
@@ -143,13 +149,27 @@ def _temperature(text: str) -> tuple[str, float]:
     return name, celsius
 
 
-def _check_circuit(circuit: str) -> None:
+def _read_parameters(option: str, texts: Sequence[str]) -> dict[str, float]:
+    """Values of parameters by name, from ``NAME=VALUE``."""
+    given = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            given[name.strip()] = float(value)
+        except ValueError:
+            raise SettingsError(f"{option} {text}: {value!r} is not a number", fix="Write R0=10.") from None
+    return given
+
+
+def _check_circuit(circuit: str, given: Mapping[str, float]) -> None:
     """Refuse what is not a circuit once, and not once for every spectrum."""
     from phonolyte.impedance.circuits import parse_circuit
 
     if not circuit:
+        if given:
+            raise SettingsError(f"--fix and --start are without a circuit: {', '.join(given)}", fix="Give --circuit.")
         return
     try:
-        parse_circuit(circuit)
+        parse_circuit(circuit).check(given)
     except SpectrumError as error:
         raise SettingsError(f"--circuit: {error.what}", why=error.why, fix=error.fix) from None

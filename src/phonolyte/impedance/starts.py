@@ -9,7 +9,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 from phonolyte.arrays import Floats
-from phonolyte.impedance.circuits import Circuit, Grid
+from phonolyte.impedance.circuits import Circuit
+from phonolyte.impedance.elements import Grid
 from phonolyte.impedance.spectrum import Spectrum
 
 PER_DECADE = 6

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
-from phonolyte.arrays import Flags, Floats
-from phonolyte.impedance.spectrum import Complexes, Spectrum
+from phonolyte.arrays import Flags, Floats, Ints
+from phonolyte.impedance.spectrum import FEWEST, Complexes, Spectrum
 
-SYSTEMATIC = (0.01, 0.03)
+VERDICTS = ("good", "doubtful", "bad")
+"""What a test can say."""
+
+SYSTEMATIC = (0.005, 0.03)
 """What is left over and is not noise, as a share of the modulus, up to which a spectrum is good, and doubtful."""
 
 NOISE = (0.03, 0.1)
 """All that is left over, as a share of the modulus, up to which a spectrum is good, and doubtful."""
 
 LEAST_MU = 0.5
-"""Elements are added until resistances below zero weigh half as much as those above: then noise is being fitted."""
+"""Resistances below zero may weigh half as much as those above: with more, an arc falls between two elements, or noise
+is being fitted."""
+
+DENSE = 4.0
+"""Elements in a decade from which on more of them change nothing that is not noise."""
+
+SURE = 3.0
+"""Residuals are not noise when their correlation with neighbours is this many times its standard deviation."""
 
 OUTLIER = 5.0
-"""A point is off when its residual is this many times the standard deviation of the others, and above the good ones."""
+"""A point is off when its residual is this many times the standard deviation of the others, and above `LEAST_OFF`."""
+
+LEAST_OFF = 0.01
+"""Residual, as a share of the modulus, below which no point is off."""
+
+MOST_OFF, LONGEST_RUN = 0.1, 2
+"""Share of the points that can be off, and how many of them side by side: with more, the spectrum is what is off."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,10 +76,20 @@ class KramersKronig:
         return float(np.sqrt(max(self.rms**2 - jumps, 0.0)))
 
     @property
+    def is_noise(self) -> bool:
+        """Whether neighbours share no more of the residuals than those of noise do by chance.
+
+        The part that 2n values of noise share has the standard deviation 1 / sqrt(2n), as a share of their variance
+        (von Neumann, 10.1214/aoms/1177731677).
+        """
+        return self.systematic**2 <= SURE * self.rms**2 / float(np.sqrt(2 * np.count_nonzero(self._kept)))
+
+    @property
     def verdict(self) -> str:
         """``"good"``, ``"doubtful"`` or ``"bad"``."""
-        limits = zip(("good", "doubtful"), SYSTEMATIC, NOISE, strict=True)
-        return next((word for word, one, all_ in limits if self.systematic <= one and self.rms <= all_), "bad")
+        systematic = min(self.systematic, SYSTEMATIC[0]) if self.is_noise else self.systematic
+        limits = zip(VERDICTS, SYSTEMATIC, NOISE, strict=False)
+        return next((word for word, one, all_ in limits if systematic <= one and self.rms <= all_), VERDICTS[-1])
 
     @property
     def _kept(self) -> Flags:
@@ -72,41 +99,74 @@ class KramersKronig:
 
 
 def check_kramers_kronig(spectrum: Spectrum) -> KramersKronig:
-    """Test a spectrum by the linear Kramers-Kronig test (Schönleber et al., 10.1016/j.electacta.2014.01.034).
+    """Test a spectrum by the linear Kramers-Kronig test (Boukamp, 10.1149/1.2044210).
 
     A chain of RC elements, which obeys the relations by itself, is fitted by linear least squares; what it cannot fit
     is noise, drift, or a sample that does not respond linearly. A capacitor in series stands for blocking electrodes,
-    an inductor for the leads. The same as impedance.py's ``linKK`` of type complex, with ``c=0.5`` and ``add_cap``.
-    Points that are far off are left out and the test is done again, lest they bend it.
+    an inductor for the leads. Elements are added until resistances below zero weigh more than `LEAST_MU` (Schönleber
+    et al., 10.1016/j.electacta.2014.01.034), as in impedance.py's ``linKK`` of type complex with ``c=0.5`` and
+    ``add_cap``, and beyond that until the residuals are noise, or there are `DENSE` elements in a decade: an arc with
+    one time constant, which falls between those of the chain, has resistances below zero from the start.
+
+    Single points that are far off are left out and the test is done again, lest they bend it. Many of them, or some
+    side by side, are not single points but a fault of the spectrum, and stay.
     """
-    f, z = spectrum.frequency_hz, spectrum.impedance_ohm
-    kept = np.ones(len(f), dtype=bool)
-    while True:
-        chain, elements = _chain(f, z, kept)
-        off = (z - chain) / np.abs(z)
-        size = np.abs(off)
-        sigma = float(np.median(size[kept])) / np.sqrt(np.log(4))  # of one part, where both are normal
-        worst = int(np.argmax(np.where(kept, size, 0.0)))
-        if size[worst] <= max(OUTLIER * sigma, SYSTEMATIC[0]) or kept.sum() <= max(5, 0.9 * len(f)):
-            return KramersKronig(off.real, off.imag, elements, tuple(np.flatnonzero(~kept).tolist()))
-        kept[worst] = False
+    whole = _test(spectrum, ())
+    test = whole
+    while (worst := _find_worst(test)) is not None:
+        test = _test(spectrum, (*test.off, worst))
+        if len(test.off) > max(1, MOST_OFF * len(spectrum)) or _longest_run(test.off) > LONGEST_RUN:
+            return whole
+    return whole if _is_worse(test, whole) else test
 
 
-def _chain(f: Floats, z: Complexes, kept: Flags) -> tuple[Complexes, int]:
-    """The impedance of the chain that is fitted to some points, at all of them, and how many elements it has."""
-    omega, scale = 2 * np.pi * f, 1 / np.abs(z)
-    lines = np.stack((np.ones(len(f)), 1j * omega, -1j / omega), axis=1)
-    low, high = np.log10(1 / omega.max()), np.log10(1 / omega.min())
-    most = max(3, int(kept.sum()) - 2)
+def _find_worst(test: KramersKronig) -> int | None:
+    """The point that is farthest off, if one is."""
+    size = np.hypot(test.real, test.imaginary)
+    kept = np.delete(np.arange(len(size)), list(test.off))
+    sigma = float(np.median(size[kept])) / np.sqrt(np.log(4))  # of one part, where both are normal
+    worst = int(kept[np.argmax(size[kept])])
+    return worst if size[worst] > max(OUTLIER * sigma, LEAST_OFF) and len(kept) > FEWEST else None
+
+
+def _longest_run(points: tuple[int, ...]) -> int:
+    """How many of some points are side by side."""
+    places = enumerate(sorted(points))
+    return max(len(list(run)) for _, run in groupby(places, lambda place: place[1] - place[0]))
+
+
+def _is_worse(one: KramersKronig, other: KramersKronig) -> bool:
+    """Whether one test leaves more than another."""
+    return VERDICTS.index(one.verdict) > VERDICTS.index(other.verdict) or one.rms > other.rms
+
+
+def _test(spectrum: Spectrum, off: tuple[int, ...]) -> KramersKronig:
+    """The test of a spectrum without some of its points."""
+    omega, z = 2 * np.pi * spectrum.frequency_hz, spectrum.impedance_ohm
+    kept = np.delete(np.arange(len(z)), list(off))
+    most, dense = max(3, len(kept) - 2), DENSE * np.log10(omega.max() / omega.min())
     for elements in range(1, most + 1):
-        tau = np.logspace(low, high, elements) if elements > 1 else np.array([10**high])
-        design = np.concatenate((1 / (1 + 1j * omega[:, None] * tau), lines), axis=1)
-        weighted = design[kept] * scale[kept, None]
-        stacked = np.concatenate((weighted.real, weighted.imag))
-        norm = np.linalg.norm(stacked, axis=0)
-        target = z[kept] * scale[kept]
-        found = np.linalg.lstsq(stacked / norm, np.concatenate((target.real, target.imag)), rcond=None)[0] / norm
-        r = found[:elements]
-        if 1 - np.abs(r[r < 0]).sum() / max(np.abs(r[r >= 0]).sum(), 1e-300) <= LEAST_MU:
+        chain, mu = _fit_chain(omega, z, kept, elements)
+        left = (z - chain) / np.abs(z)
+        test = KramersKronig(left.real, left.imag, elements, off)
+        if mu <= LEAST_MU and (elements >= dense or test.is_noise):
             break
-    return design @ found, elements
+    return test
+
+
+def _fit_chain(omega: Floats, z: Complexes, kept: Ints, elements: int) -> tuple[Complexes, float]:
+    """The impedance of the chain that is fitted to some points, at all of them, and its mu.
+
+    That is one less the ratio of resistances below zero to those above (eq. 21 of Schönleber et al.).
+    """
+    scale = 1 / np.abs(z)
+    tau = np.geomspace(1 / omega.max(), 1 / omega.min(), elements) if elements > 1 else np.array([1 / omega.min()])
+    lines = np.stack((np.ones(len(z)), 1j * omega, -1j / omega), axis=1)
+    design = np.concatenate((1 / (1 + 1j * omega[:, None] * tau), lines), axis=1)
+    weighted = design[kept] * scale[kept, None]
+    stacked = np.concatenate((weighted.real, weighted.imag))
+    norm = np.linalg.norm(stacked, axis=0)
+    target = z[kept] * scale[kept]
+    values = np.linalg.lstsq(stacked / norm, np.concatenate((target.real, target.imag)), rcond=None)[0] / norm
+    r = values[:elements]
+    return design @ values, float(1 - np.abs(r[r < 0]).sum() / max(np.abs(r[r >= 0]).sum(), 1e-300))

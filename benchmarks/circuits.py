@@ -1,0 +1,116 @@
+"""How often a circuit that was given is fitted as well as it can be, without a value to start from.
+
+Usage: python benchmarks/circuits.py [N [STARTS]]
+
+N (200 unless given) random circuits of two to four parts in series: resistors, arcs, Randles elements, loops of an
+inductor beside an arc, Warburg's, Gerischer's and constant phase elements. Two in three are fitted to a spectrum of
+their own with 0.5 % of noise on 61 points from 1 MHz to 1 Hz, the others to one of another circuit. A solution is
+the best one when its sum of squares is within 0.1 % of the smallest that this fit and STARTS (200 unless given) random
+starts, each followed to its end, have found.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+from record import keep
+
+from phonolyte.impedance import Spectrum, fit_circuit
+from phonolyte.impedance.circuits import Circuit, parse_circuit
+from phonolyte.impedance.elements import Role
+from phonolyte.impedance.problem import Problem
+
+F = np.logspace(6, 0, 61)
+PARTS = (
+    "R{0}", "p(R{0},C{0})", "p(R{0},CPE{0})", "p(R{0}-W{0},C{0})", "p(R{0}-Wo{0},CPE{0})", "p(R{0}-Ws{0},C{0})",
+    "p(R{0},CPE{0},R{1}-L{0})", "CPE{0}", "W{0}", "Wo{0}", "Zarc{0}", "G{0}", "p(CPE{0},R{0}-CPE{1})",
+)  # fmt: skip
+ONCE = ("R{0}", "CPE{0}", "W{0}", "Wo{0}", "G{0}")
+CLOSE, EACH = 1e-3, 4
+"""Share of a sum of squares that does not matter; of every so many circuits those with an element less are fitted."""
+
+
+def main(n: int, starts: int) -> None:
+    rng = np.random.default_rng(0)
+    best, nested, checked, seconds, missed = 0, 0, 0, list[float](), list[str]()
+    for number in range(n):
+        circuit = make_circuit(rng)
+        spectrum = make_spectrum(circuit if number % 3 else make_circuit(rng), rng)
+        begun = time.process_time()
+        found = fit_circuit(spectrum, circuit.text)
+        seconds.append(time.process_time() - begun)
+        problem = Problem(spectrum, circuit, "modulus")
+        cost = compute_cost(problem, found.values)
+        reference = min(follow(problem, draw(circuit, rng, wide=True)) for _ in range(starts))
+        inner = [compute_cost(Problem(spectrum, parse_circuit(text), "modulus"), fit_circuit(spectrum, text).values)
+                 for text in (() if number % EACH else circuit.simpler)]  # fmt: skip
+        checked += bool(inner)
+        best += cost <= min(cost, reference) * (1 + CLOSE)
+        nested += bool(inner) and all(cost <= one * (1 + CLOSE) for one in inner)
+        if cost > reference * (1 + CLOSE):
+            missed.append(f"{circuit.text}: {cost / reference:.3f}")
+        print(number, circuit.text, f"{cost / reference:.4f}", f"{seconds[-1]:.2f} s", flush=True)
+    keep(
+        "circuits",
+        {
+            "n": n,
+            "starts": starts,
+            "best_solution": round(best / n, 4),
+            "never_worse_than_an_inner_circuit": f"{nested} of {checked}",
+            "missed": missed,
+            "cpu_seconds_median": round(float(np.median(seconds)), 2),
+            "cpu_seconds_95": round(float(np.quantile(seconds, 0.95)), 2),
+        },
+    )
+
+
+def make_circuit(rng: np.random.Generator) -> Circuit:
+    """A random circuit of two to four parts in series."""
+    chosen: list[str] = []
+    for _ in range(rng.integers(2, 5)):
+        left = [part for part in PARTS if part not in ONCE or part not in chosen]
+        chosen.append(left[rng.integers(len(left))])
+    return parse_circuit("-".join(part.format(2 * at, 2 * at + 1) for at, part in enumerate(chosen)))
+
+
+def make_spectrum(circuit: Circuit, rng: np.random.Generator) -> Spectrum:
+    """Spectrum of a circuit with random values, and noise."""
+    z = circuit.impedance_ohm(draw(circuit, rng, wide=False), F)
+    z = z + np.abs(z) * 0.005 * (rng.normal(size=len(F)) + 1j * rng.normal(size=len(F)))
+    return Spectrum.from_arrays("x", F, np.where(z.real > 0, z, 1e-3 * np.abs(z) + 1j * z.imag))
+
+
+def draw(circuit: Circuit, rng: np.random.Generator, *, wide: bool) -> np.ndarray:
+    """Random values: each element has some impedance at some frequency."""
+    values: list[float] = []
+    for element in circuit.elements:
+        omega, ohm = 10 ** rng.uniform(0.8, 6.8), 10 ** (rng.uniform(-1, 6) if wide else rng.uniform(2, 4))
+        exponent, ratio = rng.uniform(0.5, 0.98), 10 ** rng.uniform(-1, 1)
+        if "exponent" not in element.kind.roles:
+            exponent = 1.0
+        known: dict[Role, float] = {
+            "resistance": ohm, "admittance": omega**-exponent / ohm, "inductance": ohm / omega, "time": 1 / omega,
+            "warburg": ohm * omega**0.5, "modified_inductance": ohm / omega, "exponent": exponent, "ratio": ratio,
+        }  # fmt: skip
+        values += [known[role] for role in element.kind.roles]
+    return np.array(values)
+
+
+def follow(problem: Problem, values: np.ndarray) -> float:
+    """The sum of squares where a start leads to."""
+    with np.errstate(all="ignore"):
+        try:
+            return float(problem.solve(problem.free(values), 200).cost)
+        except ValueError:  # the start has no impedance
+            return np.inf
+
+
+def compute_cost(problem: Problem, values: np.ndarray) -> float:
+    off = problem.residuals(problem.free(values))
+    return float(off @ off) / 2
+
+
+if __name__ == "__main__":
+    main(*(int(one) for one in (sys.argv[1:] + ["200", "200"][len(sys.argv) - 1 :])))

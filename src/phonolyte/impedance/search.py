@@ -1,0 +1,205 @@
+"""The best solution of a circuit that was given: from its simpler circuits, and from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from phonolyte.arrays import Floats
+from phonolyte.impedance.circuits import Circuit, Element, parse_circuit
+from phonolyte.impedance.elements import Role
+from phonolyte.impedance.problem import FIRST_STEPS, LAST_STEPS, Problem, Weighting
+from phonolyte.impedance.spectrum import Spectrum
+
+ANYWHERE, WITHIN = 80, 8
+"""Random starts of the circuit that was given, and of each simpler one."""
+
+BEGUN, BEGUN_WITHIN = 30, 6
+"""Starts that make the first steps, those with the smallest sums of squares."""
+
+PLACES = 4
+"""Frequencies at which an element is added to a simpler circuit."""
+
+FOLLOWED = 6
+"""Starts that are followed to the end."""
+
+UNSEEN = 1e6
+"""Factor between the impedance of an element that is not to be seen and that of the spectrum."""
+
+FEW = 5
+"""Elements up to which a simpler circuit is made simpler by each of its elements; else by parts of the chain."""
+
+SPREAD = (-1.5, 0.5)
+"""Random elements have the modulus of the spectrum at their frequency times ten to a power between these."""
+
+EXPONENT = 0.85
+"""Exponent to start from."""
+
+AS_GOOD = 1e-3
+"""Sums of squares that differ by less than this share are as good."""
+
+
+class Place(NamedTuple):
+    """Where an element matters: an angular frequency, 1/s, the impedance that it has there, ohm, and an exponent."""
+
+    omega: float
+    ohm: float
+    exponent: float = EXPONENT
+    ratio: float = 1.0
+
+
+VALUES: dict[Role, Callable[[Place], float]] = {
+    "resistance": lambda at: at.ohm,
+    "admittance": lambda at: at.omega**-at.exponent / at.ohm,
+    "inductance": lambda at: at.ohm / at.omega,
+    "modified_inductance": lambda at: at.ohm ** (1 / at.exponent) / at.omega,
+    "warburg": lambda at: at.ohm * at.omega**0.5,
+    "time": lambda at: 1 / at.omega,
+    "exponent": lambda at: at.exponent,
+    "ratio": lambda at: at.ratio,
+}
+"""Value of a parameter by its role."""
+
+
+class Search:
+    """Solutions of circuits on one spectrum, each found once.
+
+    Parameters
+    ----------
+    spectrum
+        To be fitted.
+    weighting
+        Of the residuals.
+    fixed
+        Values of parameters that are not fitted, by name.
+    seed
+        Seed of the random starts.
+    """
+
+    def __init__(self, spectrum: Spectrum, weighting: Weighting, fixed: Mapping[str, float], seed: int = 0) -> None:
+        self.spectrum, self.weighting, self.fixed = spectrum, weighting, fixed
+        self._omega, self._size = 2 * np.pi * spectrum.frequency_hz, np.abs(spectrum.impedance_ohm)
+        self._random = np.random.default_rng(seed)
+        self._known: dict[str, Floats] = {}
+
+    def problem(self, circuit: Circuit) -> Problem:
+        """The circuit and the spectrum as a problem of least squares."""
+        return Problem(self.spectrum, circuit, self.weighting, self.fixed)
+
+    def find(self, circuit: Circuit, guesses: Sequence[Floats] = (), starts: int = ANYWHERE) -> Floats:
+        """Coordinates of the best solution.
+
+        Parameters
+        ----------
+        circuit
+            To be fitted.
+        guesses
+            Values of all its parameters to start from.
+        starts
+            Number of random starts.
+        """
+        problem, outer = self.problem(circuit), starts == ANYWHERE
+        drawn = [*guesses, *(self._draw(circuit) for _ in range(starts))]
+        simpler = circuit.simpler if outer or len(circuit.elements) <= FEW else circuit.shorter
+        nested = [start for text in simpler for start in self._grow(circuit, text)]
+        bent = [self._bend(circuit, *ideal) for ideal in circuit.ideal] if outer else []
+        few = BEGUN if outer else BEGUN_WITHIN
+        return self._follow(problem, [*self._pick(problem, drawn, few), *self._pick(problem, [*nested, *bent], few)])
+
+    def _pick(self, problem: Problem, starts: Sequence[Floats], few: int) -> list[Floats]:
+        """Coordinates of the few starts with the smallest sums of squares."""
+        with np.errstate(all="ignore"):
+            ranked = [(_cost(problem, x), at, x) for at, x in enumerate(map(problem.free, starts))]
+        return [x for cost, _, x in sorted(ranked, key=lambda one: one[:2])[:few] if np.isfinite(cost)]
+
+    def prefer(self, circuit: Circuit, best: Floats, start: Mapping[str, float]) -> Floats:
+        """The solution that some values lead to, where it is as good as the best; else that."""
+        problem = self.problem(circuit)
+        known = dict(zip(circuit.names, problem.values(best).tolist(), strict=True))
+        drawn = [dict(zip(circuit.names, self._draw(circuit).tolist(), strict=True)) for _ in range(WITHIN)]
+        guesses = [np.array([{**one, **start}[name] for name in circuit.names]) for one in (known, *drawn)]
+        led = self._follow(problem, [problem.free(guess) for guess in guesses])
+        return led if _cost(problem, led) <= _cost(problem, best) * (1 + AS_GOOD) else best
+
+    def _follow(self, problem: Problem, starts: Sequence[Floats]) -> Floats:
+        """The best end of some starts: all make the first steps, the best of them the last."""
+        with np.errstate(all="ignore"):
+            begun = sorted((problem.solve(x, FIRST_STEPS) for x in starts), key=lambda one: float(one.cost))
+            ends = [one if one.status > 0 else problem.solve(one.x, LAST_STEPS) for one in _pick_distinct(begun)]
+        best: Floats = min(ends, key=lambda one: float(one.cost)).x
+        return best
+
+    def _solved(self, text: str) -> dict[str, float]:
+        """Values of a simpler circuit, by name."""
+        circuit = parse_circuit(text)
+        if text not in self._known:
+            free = set(circuit.names) - set(self.fixed)
+            x = self.find(circuit, starts=WITHIN) if free else np.empty(0)
+            values = self.problem(circuit).values(x) if free else np.array([self.fixed[n] for n in circuit.names])
+            self._known[text] = values
+        return dict(zip(circuit.names, self._known[text].tolist(), strict=True))
+
+    def _grow(self, circuit: Circuit, text: str) -> Iterator[Floats]:
+        """Values to start from: those of a circuit with an element less, the new one unseen, and here and there."""
+        known = self._solved(text)
+        new = [element for element in circuit.elements if element.name not in _names(text)]
+        unseen = [Place(float(np.median(self._omega)), ohm) for ohm in self._unseen]
+        places = [
+            Place(float(self._omega[at]), 0.3 * float(self._size[at]))
+            for at in np.linspace(0, len(self._omega) - 1, PLACES).astype(int)
+        ]
+        for place in (*unseen, *places):
+            values = dict(known)
+            for element in new:
+                values |= _at(element, place)
+            yield np.array([values[name] for name in circuit.names])
+
+    def _bend(self, circuit: Circuit, text: str, name: str, ideal: str) -> Floats:
+        """Values to start from: those of a circuit in which an exponent is one."""
+        known = self._solved(text)
+        names = [f"{ideal}_{number}" if f"{ideal}_{number}" in known else ideal for number in range(2)]
+        values = {**known, **{f"{name}_{number}": known[inner] for number, inner in enumerate(dict.fromkeys(names))}}
+        return np.array([values.get(inner, 1.0) for inner in circuit.names])
+
+    @property
+    def _unseen(self) -> tuple[float, float]:
+        """Impedances of an element that is not to be seen, in series and beside others."""
+        return float(self._size.min()) / UNSEEN, float(self._size.max()) * UNSEEN
+
+    def _draw(self, circuit: Circuit) -> Floats:
+        """Random values: each element matters at some frequency."""
+        values: dict[str, float] = {}
+        for element in circuit.elements:
+            at = int(self._random.integers(len(self._omega)))
+            ohm = float(self._size[at]) * 10 ** self._random.uniform(*SPREAD)
+            exponent, ratio = self._random.uniform(0.5, 0.98), 10 ** self._random.uniform(-1, 1)
+            values |= _at(element, Place(float(self._omega[at]), ohm, exponent, ratio))
+        return np.array([values[name] for name in circuit.names])
+
+
+def _at(element: Element, place: Place) -> dict[str, float]:
+    """Values of the parameters of an element at a place, by name."""
+    exact = place if "exponent" in element.kind.roles else place._replace(exponent=1.0)
+    values = [VALUES[role](exact) for role in element.kind.roles]
+    names = [element.name] if len(values) == 1 else [f"{element.name}_{number}" for number in range(len(values))]
+    return dict(zip(names, values, strict=True))
+
+
+def _names(text: str) -> set[str]:
+    return {element.name for element in parse_circuit(text).elements}
+
+
+def _cost(problem: Problem, x: Floats) -> float:
+    off = problem.residuals(x)
+    return float(off @ off) / 2
+
+
+def _pick_distinct(begun: Sequence[Any]) -> list[Any]:
+    """The best few solutions, of those that are as good only one."""
+    picked: list[Any] = []
+    for one in begun:
+        if not picked or one.cost > picked[-1].cost * (1 + AS_GOOD):
+            picked.append(one)
+    return picked[:FOLLOWED]
