@@ -11,7 +11,7 @@ from phonolyte.arrays import Floats
 from phonolyte.errors import SpectrumError
 from phonolyte.impedance.circuits import Circuit, parse_circuit
 from phonolyte.impedance.problem import Fit, Problem, Weighting
-from phonolyte.impedance.search import Search
+from phonolyte.impedance.search import ANYWHERE, WITHIN, Search
 from phonolyte.impedance.spectrum import Spectrum
 from phonolyte.impedance.starts import Decomposition, from_misfit, from_simpler, from_spectrum
 
@@ -119,9 +119,9 @@ def fit_circuit(
     start, fixed = dict(start or {}), dict(fixed or {})
     wanted.check({**start, **fixed})
     guesses = from_spectrum(Decomposition.from_spectrum(spectrum), wanted)
-    guesses += _as_tried(spectrum, wanted, weighting)
+    tried = _as_tried(spectrum, wanted, weighting)
     search = Search(spectrum, weighting, fixed)
-    best = search.find(wanted, guesses)
+    best = search.find(wanted, [*guesses, *tried], WITHIN if tried and not fixed else ANYWHERE)
     return search.problem(wanted).fit(search.prefer(wanted, best, start) if start else best)
 
 
