@@ -92,8 +92,8 @@ def fit_circuit(
 ) -> Fit:
     """Fit a circuit, without values to start from.
 
-    It never fits worse than a circuit that it is with elements less: those are fitted first, and it starts from them,
-    too.
+    Circuits with an element less are fitted first, and it starts from them, too, with the element not to be seen: so it
+    fits no worse than they do.
 
     Parameters
     ----------
