@@ -11,7 +11,7 @@ from phonolyte.arrays import Floats
 from phonolyte.errors import SpectrumError
 from phonolyte.impedance.circuits import Circuit, parse_circuit
 from phonolyte.impedance.problem import Fit, Problem, Weighting
-from phonolyte.impedance.search import Search
+from phonolyte.impedance.search import ANYWHERE, WITHIN, Search
 from phonolyte.impedance.spectrum import Spectrum
 from phonolyte.impedance.starts import Decomposition, from_misfit, from_simpler, from_spectrum
 
@@ -92,8 +92,8 @@ def fit_circuit(
 ) -> Fit:
     """Fit a circuit, without values to start from.
 
-    It never fits worse than a circuit that it is with elements less: those are fitted first, and it starts from them,
-    too.
+    Circuits with an element less are fitted first, and it starts from them, too, with the element not to be seen: so it
+    fits no worse than they do.
 
     Parameters
     ----------
@@ -119,9 +119,9 @@ def fit_circuit(
     start, fixed = dict(start or {}), dict(fixed or {})
     wanted.check({**start, **fixed})
     guesses = from_spectrum(Decomposition.from_spectrum(spectrum), wanted)
-    guesses += _as_tried(spectrum, wanted, weighting)
+    tried = _as_tried(spectrum, wanted, weighting)
     search = Search(spectrum, weighting, fixed)
-    best = search.find(wanted, guesses)
+    best = search.find(wanted, [*guesses, *tried], WITHIN if tried and not fixed else ANYWHERE)
     return search.problem(wanted).fit(search.prefer(wanted, best, start) if start else best)
 
 

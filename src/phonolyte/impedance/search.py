@@ -31,8 +31,10 @@ UNSEEN = 1e6
 FEW = 5
 """Elements up to which a simpler circuit is made simpler by each of its elements; else by parts of the chain."""
 
-SPREAD = (-1.5, 0.5)
-"""Random elements have the modulus of the spectrum at their frequency times ten to a power between these."""
+SPREADS = ((-1.5, 0.5), (-3.0, 3.0))
+"""Random elements have the modulus of the spectrum at their frequency times ten to a power between these, in turn.
+
+The wider ones find solutions of circuits that do not fit, which do without some of their elements."""
 
 EXPONENT = 0.85
 """Exponent to start from."""
@@ -101,7 +103,7 @@ class Search:
             Number of random starts.
         """
         problem, outer = self.problem(circuit), starts == ANYWHERE
-        drawn = [*guesses, *(self._draw(circuit) for _ in range(starts))]
+        drawn = [*guesses, *(self._draw(circuit, SPREADS[number % len(SPREADS)]) for number in range(starts))]
         simpler = circuit.simpler if outer or len(circuit.elements) <= FEW else circuit.shorter
         nested = [start for text in simpler for start in self._grow(circuit, text)]
         bent = [self._bend(circuit, *ideal) for ideal in circuit.ideal] if outer else []
@@ -118,7 +120,7 @@ class Search:
         """The solution that some values lead to, where it is as good as the best; else that."""
         problem = self.problem(circuit)
         known = dict(zip(circuit.names, problem.values(best).tolist(), strict=True))
-        drawn = [dict(zip(circuit.names, self._draw(circuit).tolist(), strict=True)) for _ in range(WITHIN)]
+        drawn = [dict(zip(circuit.names, self._draw(circuit, SPREADS[0]).tolist(), strict=True)) for _ in range(WITHIN)]
         guesses = [np.array([{**one, **start}[name] for name in circuit.names]) for one in (known, *drawn)]
         led = self._follow(problem, [problem.free(guess) for guess in guesses])
         return led if _cost(problem, led) <= _cost(problem, best) * (1 + AS_GOOD) else best
@@ -168,13 +170,13 @@ class Search:
         """Impedances of an element that is not to be seen, in series and beside others."""
         return float(self._size.min()) / UNSEEN, float(self._size.max()) * UNSEEN
 
-    def _draw(self, circuit: Circuit) -> Floats:
+    def _draw(self, circuit: Circuit, spread: tuple[float, float]) -> Floats:
         """Random values: each element matters at some frequency."""
         values: dict[str, float] = {}
         for element in circuit.elements:
             at = int(self._random.integers(len(self._omega)))
-            ohm = float(self._size[at]) * 10 ** self._random.uniform(*SPREAD)
-            exponent, ratio = self._random.uniform(0.5, 0.98), 10 ** self._random.uniform(-1, 1)
+            ohm = float(self._size[at]) * 10 ** self._random.uniform(*spread)
+            exponent, ratio = self._random.uniform(0.4, 0.98), 10 ** self._random.uniform(-1, 1)
             values |= _at(element, Place(float(self._omega[at]), ohm, exponent, ratio))
         return np.array([values[name] for name in circuit.names])
 
