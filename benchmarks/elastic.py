@@ -58,6 +58,7 @@ def main() -> None:
         return
     table = pd.concat([pd.read_parquet(run / "elastic.parquet") for run in options.runs], ignore_index=True)
     rows = [row_of({str(key): value for key, value in row.items()}) for row in table.to_dict("records")]
+    failures = pd.concat([pd.read_parquet(run / "failures.parquet") for run in options.runs], ignore_index=True)
     known = [row for row in rows if "pbesol_gpa" in row and row["mechanically_stable"]]
     keep(
         "elastic",
@@ -65,6 +66,7 @@ def main() -> None:
             "engine": tomllib.loads((options.runs[0] / "run.toml").read_text())["engine"],
             "literature": DOI,
             "materials": rows,
+            "failed": failures[["material_id", "error", "message"]].to_dict("records"),
             **errors(known),
         },
         "ase",
