@@ -36,7 +36,8 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="Run folder for the
 EngineName = Annotated[
     str,
     typer.Option(
-        help="Source of forces: dpa4, nequix, espresso, ... (docs/engines.md), or MODULE:CLASS of an ASE calculator."
+        help="Source of forces: dpa4, nequix, sevennet, mace, espresso or another name, or MODULE:CLASS of an ASE "
+        "calculator."
     ),
 ]
 EngineOptions = Annotated[
