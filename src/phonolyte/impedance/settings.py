@@ -53,7 +53,7 @@ class ImpedanceSettings:
     ] = ()
     circuit: Annotated[str, "Circuit to fit, as R0-p(R1,CPE1). Default: the simplest adequate one."] = ""
     fix: Annotated[tuple[str, ...], "Parameter of the circuit that is not fitted, as R0=10. Repeatable."] = ()
-    start: Annotated[tuple[str, ...], "Value to start from, of a parameter of the circuit, as C1=1e-6. Repeatable."] = ()
+    start: Annotated[tuple[str, ...], "Start value of a parameter of the circuit, as C1=1e-6. Repeatable."] = ()
     weighting: Annotated[Weighting, "Residuals as shares of the modulus, or in ohm."] = "modulus"
     frequency_unit: Annotated[str, "Hz, kHz or MHz, where files do not state it."] = ""
     impedance_unit: Annotated[str, "ohm, kohm, Mohm, ohm cm2 or ohm cm, where files do not state it."] = ""
