@@ -14,7 +14,7 @@ from rich.text import Text
 
 from phonolyte.columns import Column, column, format_value
 from phonolyte.tiers import all_tiers
-from phonolyte.units import ZERO_C_K
+from phonolyte.units import CONDUCTOR_S_CM, ZERO_C_K
 
 if TYPE_CHECKING:
     from phonolyte.report import Card
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 SHOWN_ROWS = 60
+YARDSTICKS = 5
+"""Known conductors below the candidates."""
+
 FEWEST_OF_ION = 3
 """Candidates of each mobile ion that are shown at least."""
 
@@ -78,6 +81,25 @@ def candidates_table(result: Screening) -> Table:
     for row, *own in zip(rows, *cells, strict=True):
         names = [Text(str(row[key])) for key in ("material_id", "formula", "ion")[: 3 if ions > 1 else 2]]
         table.add_row(str(row["rank"]), *names, *own)
+    return table
+
+
+def yardsticks_table(result: Screening) -> Table:
+    """The best known conductors, and the rank that each would have among the candidates."""
+    known = result.yardsticks
+    shown = known[known["measured_sigma_s_cm"] >= CONDUCTOR_S_CM].head(YARDSTICKS)
+    table = _table("Known conductors, whether or not they are in the input", tight=True)
+    table.add_column("would be", justify="right")
+    table.add_column("formula", overflow="ellipsis", max_width=24)
+    columns = [column(key) for key in OF_CANDIDATES if key in shown and shown[key].notna().any()]
+    for each in columns:
+        table.add_column(SHORT.get(each.key, each.label), justify="right", no_wrap=True)
+    table.add_row("", "", *(each.unit for each in columns), style="dim")
+    for row in shown.to_dict("records"):
+        place = "–" if pd.isna(row["would_rank"]) else f"{row['would_rank']:,}"
+        table.add_row(place, Text(str(row["formula"])), *(_cell(row[each.key], each) for each in columns))
+    if len(known) > len(shown):
+        table.caption = f"the first {len(shown)}; yardsticks.csv has {len(known)}, poor conductors among them"
     return table
 
 

@@ -67,13 +67,15 @@ def screen(
 def show_screening(result: object, folder: Path) -> None:
     """Show the funnel and the first candidates."""
     from phonolyte.screen import Screening
-    from phonolyte.summary import candidates_table, funnel_table
+    from phonolyte.summary import candidates_table, funnel_table, yardsticks_table
 
     assert isinstance(result, Screening)
     terminal = console()
     terminal.print(funnel_table(result))
     if result.n_ranked:
         terminal.print(candidates_table(result))
+    if len(result.yardsticks):
+        terminal.print(yardsticks_table(result))
     unjudged = f", not judged by {' and '.join(result.unjudged)} (unknown)" if result.unjudged else ""
     say(f"{result.n_ranked} candidates of {result.funnel[0].kept} materials{unjudged} -> {folder}/ranked.csv")
     if "p_conductor" in result.table and result.table["p_conductor"].notna().any():

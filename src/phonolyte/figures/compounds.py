@@ -234,13 +234,15 @@ def center_against_volume(
     return figure
 
 
-def conductivity_against_barrier(table: pd.DataFrame) -> Figure:
+def conductivity_against_barrier(table: pd.DataFrame, yardsticks: pd.DataFrame | None = None) -> Figure:
     """Predicted conductivity against the barrier of percolation, by family; measured ones as rings above and below.
 
     Parameters
     ----------
     table
         With `barrier_3d_ev`, `sigma_predicted_s_cm`, `measured_sigma_s_cm` (S/cm) and `family`.
+    yardsticks
+        Known conductors, drawn as diamonds at what was measured: `barrier_3d_ev` and `measured_sigma_s_cm`.
     """
     from matplotlib import rc_context
 
@@ -256,13 +258,24 @@ def conductivity_against_barrier(table: pd.DataFrame) -> Figure:
         value = np.maximum(value, LEAST_S_CM)
         axes.vlines(x, predicted, value, color=INK, lw=0.5, alpha=0.5, zorder=3)
         axes.plot(x, value, "o", ms=4, mfc="none", mec=INK, mew=0.8, zorder=4, label=f"measured ({len(measured)})")
+        _draw_conductors(axes, yardsticks)
         axes.set(xlabel="Percolation barrier in 3D (eV)", ylabel="Conductivity at 25 °C (S/cm)", yscale="log")
         axes.set(xlim=(0.0, WIDEST_EV), ylim=(LEAST_S_CM / 2, None))
         limit_line(axes, y=CONDUCTOR_S_CM)
-        if len(measured):
+        if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="upper right")
         _family_legend(figure, known["family"])
     return figure
+
+
+def _draw_conductors(axes: Axes, yardsticks: pd.DataFrame | None) -> None:
+    """Diamonds at what was measured of known conductors."""
+    if yardsticks is None or not len(yardsticks):
+        return
+    known = finite(yardsticks, "barrier_3d_ev", "measured_sigma_s_cm")
+    known = known[known["measured_sigma_s_cm"] >= CONDUCTOR_S_CM]
+    axes.plot(known["barrier_3d_ev"], known["measured_sigma_s_cm"], "D", ms=4.5, mfc=INK, mec="white", mew=0.6,
+              zorder=5, label=f"known conductors ({len(known)})")  # fmt: skip
 
 
 def _colour(family: object) -> str:

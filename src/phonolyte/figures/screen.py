@@ -100,6 +100,7 @@ def screen_figures(
     ion: str | None = None,
     max_center_mev: float | None = None,
     max_e_hull_ev: float | None = None,
+    yardsticks: pd.DataFrame | None = None,
 ) -> dict[str, Figure]:
     """Return the figures of a screen by the stem of their file; those without anything to show are left out.
 
@@ -111,6 +112,8 @@ def screen_figures(
         As ``funnel.json`` has them.
     ion, max_center_mev, max_e_hull_ev
         Criteria.
+    yardsticks
+        Known conductors, as :func:`conductivity_against_barrier` takes them.
     """
     candidates = table[table["passes"].astype(bool)]
     drawn = {"funnel": funnel(steps)}
@@ -125,7 +128,7 @@ def screen_figures(
     if (table["e_hull_ev"].notna() & table["band_center_mev"].notna()).any():
         drawn["hull_center"] = hull_against_center(table, max_center_mev=max_center_mev, max_e_hull_ev=max_e_hull_ev)
     if "sigma_predicted_s_cm" in candidates and candidates["sigma_predicted_s_cm"].notna().any():
-        drawn["screen_conductivity"] = conductivity_against_barrier(candidates)
+        drawn["screen_conductivity"] = conductivity_against_barrier(candidates, yardsticks)
     if len(candidates):
         drawn["candidates_kinds"] = kinds(candidates)
         drawn["candidates_elements"] = periodic_table(

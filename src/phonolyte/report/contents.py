@@ -19,10 +19,12 @@ from phonolyte.impedance.overview import summarize_spectra
 from phonolyte.report.evidence import add_evidence
 from phonolyte.runs.records import FAILURE_COLUMNS, RELAXED
 from phonolyte.runs.run import read_record, require_format
+from phonolyte.screen.yardsticks import FILE as YARDSTICKS
 from phonolyte.structures.run_results import CRYSTALS, ORDERINGS
 from phonolyte.study import STEPS, TO_THE_END
 from phonolyte.study import TABLE as FOLLOWED
 from phonolyte.tiers import TIERS, all_tiers, deciding_column, find_tier
+from phonolyte.units import CONDUCTOR_S_CM
 
 MAIN = {
     "ranked": "ranked.parquet", "best": "best.csv", "known": "cv_predictions.parquet", "spectra": "spectra.parquet",
@@ -55,6 +57,8 @@ class Contents:
         Folders of the runs of each tier.
     nearest
         The compounds learned from that are nearest to each material.
+    yardsticks
+        Known conductors of a screen, with the rank that each would have.
     failures
         What dropped out.
     records
@@ -68,6 +72,7 @@ class Contents:
     computed: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     runs: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     nearest: pd.DataFrame | None = None
+    yardsticks: pd.DataFrame = field(default_factory=pd.DataFrame)
     failures: pd.DataFrame = field(default_factory=pd.DataFrame)
     records: Mapping[str, Any] = field(default_factory=dict)
 
@@ -167,6 +172,7 @@ def read_run(folder: str | Path) -> Contents:
         computed=computed,
         runs=runs,
         nearest=_parquet(folder / "nearest.parquet"),
+        yardsticks=_conductors(folder),
         failures=_failures(folder),
         records={
             "funnel": _json(folder / "funnel.json"),
@@ -207,6 +213,15 @@ def _main_table(folder: Path, kind: str) -> pd.DataFrame:
     if kind == "known":
         return _of_one_model(table, folder)
     return table
+
+
+def _conductors(folder: Path) -> pd.DataFrame:
+    """Known conductors beside a screen; none in the folders of other runs."""
+    path = folder / YARDSTICKS
+    if not path.is_file():
+        return pd.DataFrame()
+    known = pd.read_csv(path)
+    return known[known["measured_sigma_s_cm"] >= CONDUCTOR_S_CM]
 
 
 def _of_one_model(predictions: pd.DataFrame, folder: Path) -> pd.DataFrame:

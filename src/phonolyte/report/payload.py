@@ -22,6 +22,7 @@ from phonolyte.report.packing import Array, packed, packed_columns
 from phonolyte.report.sentences import caveat_of, confidence
 from phonolyte.report.window import window_of
 from phonolyte.runs.records import file_name
+from phonolyte.screen.yardsticks import WOULD_RANK
 from phonolyte.tiers import TIERS, find_tier
 
 NOUNS = {
@@ -107,7 +108,7 @@ def data(contents: Contents, n_crystals: int) -> str:
         "best": _best(contents),
         "best_by": sorted_by(contents.kind)[0] if contents.kind in TIERS and contents.kind != "phonons" else "",
     }
-    for part, of_part in (_neighbours(contents), _cloud(contents)):
+    for part, of_part in (_neighbours(contents), _cloud(contents), _yardsticks(contents)):
         header |= part
         arrays |= of_part
     return packed(header, arrays)
@@ -286,6 +287,22 @@ def _neighbours(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
         "usual": float(nearest["distance"].median()),
     }
     return {"learned": record}, {"nearest": codes, "distance": distances}
+
+
+def _yardsticks(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Known conductors: their formulas, what the scatter says of each, and the numbers that are known of them."""
+    known = contents.yardsticks
+    if not len(known):
+        return {}, {}
+    sigma = column("measured_sigma_s_cm")
+    said = [
+        f"measured {format_value(row['measured_sigma_s_cm'], sigma)} {sigma.unit}"
+        + ("" if pd.isna(row[WOULD_RANK]) else f"; would be candidate {int(row[WOULD_RANK]):,}")
+        for row in known.to_dict("records")
+    ]
+    numbers = [name for name in known if name in contents.table and column(str(name)).kind == "number"]
+    header = {"yardsticks": [list(pair) for pair in zip(known["formula"], said, strict=True)]}
+    return header, {f"yardstick {key}": known[key].to_numpy("<f4") for key in numbers}
 
 
 def _cloud(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:

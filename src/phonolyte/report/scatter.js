@@ -7,6 +7,9 @@ function decades(values) {
   return high ? Math.log10(high / low) : 0;
 }
 
+/** Trace of the known conductors. */
+const YARDSTICKS = 4;
+
 class Scatter {
   constructor(table, { open, select }) {
     this.table = table;
@@ -49,7 +52,14 @@ class Scatter {
       this.trace(parts[0], { size: small, color: colour("--others"), opacity: 0.5 }),
       this.trace(parts[1], { size: small + 1, color: colour("--accent"), opacity: 0.75 }),
       this.trace(parts[2], { size: 15, color: "rgba(0,0,0,0)", line: { color: colour("--warm"), width: 3 } }),
+      this.trace(this.yardsticks(), { size: 10, symbol: "diamond", color: colour("--warm"), line: { color: colour("--paper"), width: 1 } }),
     ];
+  }
+
+  /** Known conductors, in the input or not. */
+  yardsticks() {
+    const of = (key) => this.table.header.arrays[`yardstick ${key}`];
+    return of(this.x) && of(this.y) ? { x: of(this.x), y: of(this.y) } : { x: [], y: [] };
   }
 
   /** A sample of what is not in the table, where the run has more. */
@@ -116,15 +126,26 @@ class Scatter {
   }
 
   hovered({ event, points: [point] }) {
-    const row = this.rowAt(point);
-    if (row === undefined || !event) return;
-    const { table } = this;
-    const value = (key) => `${table.of.get(key).label} ${table.text(key, row)} ${table.of.get(key).unit}`;
-    this.tip.replaceChildren(el("strong", {}, table.has("formula") ? formula(table.text("formula", row).slice(0, 80)) : ""), el("br"), table.text("material_id", row).slice(0, 80), el("br"), value(this.x), el("br"), value(this.y));
+    const lines = point.curveNumber === YARDSTICKS ? this.ofYardstick(point) : this.ofRow(this.rowAt(point));
+    if (!lines || !event) return;
+    this.tip.replaceChildren(el("strong", {}, lines[0]), ...lines.slice(1).map((line) => [el("br"), line]).flat());
     this.tip.hidden = false;
     const { clientX: x, clientY: y } = event;
     this.tip.style.left = `${Math.min(x + 14, innerWidth - this.tip.offsetWidth - 8)}px`;
     this.tip.style.top = `${Math.max(8, Math.min(y + 14, innerHeight - this.tip.offsetHeight - 8))}px`;
+  }
+
+  ofRow(row) {
+    if (row === undefined) return null;
+    const { table } = this;
+    const value = (key) => `${table.of.get(key).label} ${table.text(key, row)} ${table.of.get(key).unit}`;
+    return [table.has("formula") ? formula(table.text("formula", row).slice(0, 80)) : "", table.text("material_id", row).slice(0, 80), value(this.x), value(this.y)];
+  }
+
+  ofYardstick({ pointNumber, x, y }) {
+    const [name, measured] = this.table.header.yardsticks[pointNumber];
+    const value = (key, number) => { const column = this.table.of.get(key); return `${column.label} ${said(column, number)} ${column.unit}`; };
+    return [formula(name), "known conductor, not a row of the table", measured, value(this.x, x), value(this.y, y)];
   }
 
   fill(rows) {
@@ -154,6 +175,7 @@ class Scatter {
     $("scatter-note").textContent = [
       "Click a point for its card; drag a box (□ in the tools) to select.",
       missing ? `${counted(missing)} of the rows shown lack one of the two values.` : "",
+      this.yardsticks().x.length ? "Diamonds: known conductors, whether or not they are in the input." : "",
       cloud ? `Faint: ${counted(cloud)} of all ${counted(this.table.header.cloud)} compounds, taken at random.` : "",
     ].join(" ");
   }

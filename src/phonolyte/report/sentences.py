@@ -15,6 +15,7 @@ from phonolyte.columns import column, format_value
 from phonolyte.report.conduction import conduction_words, levels
 from phonolyte.report.contents import Contents, arrived
 from phonolyte.runs.calculation import NextStep
+from phonolyte.screen.yardsticks import WOULD_RANK
 from phonolyte.tiers import TIERS, all_tiers, deciding_column, find_tier
 from phonolyte.units import CONDUCTOR_S_CM, ROOM_K
 
@@ -235,7 +236,7 @@ def _of_screen(contents: Contents) -> list[str]:
     said = []
     if len(passed):
         said.append(_of_best(passed.iloc[0]))
-        said.append(_of_measured(passed))
+        said += [_of_measured(passed), _of_yardsticks(contents.yardsticks)]
         width = float((passed["upper_mev"] - passed["lower_mev"]).median())
         unlike = int((~passed["in_domain"].astype(bool)).sum())
         error = _typical_error(contents)
@@ -284,6 +285,16 @@ def _of_measured(passed: pd.DataFrame) -> str:
         f"more, {first:,} {_are(first)} in the first tenth. The model has learned from these measurements: a "
         "yardstick, and not a test."
     )
+
+
+def _of_yardsticks(known: pd.DataFrame) -> str:
+    """Where the best known conductors would stand among the candidates."""
+    placed = known[known[WOULD_RANK].notna()] if len(known) else known
+    if not len(placed):
+        return ""
+    *first, last = [f"{row['formula']} at {int(row[WOULD_RANK]):,}" for row in placed.head(NAMED).to_dict("records")]
+    named = f"{', '.join(first)} and {last}" if first else last
+    return f"For comparison, known conductors that need not be in the input would rank: {named}."
 
 
 def _of_arrived(table: pd.DataFrame) -> str:

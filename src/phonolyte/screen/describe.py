@@ -100,12 +100,15 @@ class Models:
         Model of the mobile ion's center; None: it is not predicted.
     mobile
         Symbol of the mobile ion; ``any``: the first that a crystal has.
+    name
+        Name of the model of the band center, where it comes with Phonolyte.
     """
 
     center: BandCenterModel
     learned: Learned | None = None
     ion: IonCenterModel | None = None
     mobile: str = "any"
+    name: str = ""
 
     @property
     def sets(self) -> tuple[FeatureSet, ...]:
@@ -354,7 +357,7 @@ def _load_models(folder: Path | None, name: str) -> Models:
     ion = IonCenterModel.embedded()
     if folder is None:
         model = BandCenterModel.embedded(name)
-        return Models(model, learning_set.learned(model.domain), ion)
+        return Models(model, learning_set.learned(model.domain), ion, name=name)
     model = BandCenterModel.load(folder)
     return Models(model, Learned.beside(folder, model.domain), ion)
 

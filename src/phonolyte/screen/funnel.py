@@ -31,6 +31,7 @@ from phonolyte.screen.describe import CRYSTAL, ORDERED, Models, ModelSource, Par
 from phonolyte.screen.properties import PROPERTY_COLUMNS, VOLTAGE_COLUMNS, notes_on_join, with_properties
 from phonolyte.screen.ranking import SCORE, Ranking
 from phonolyte.screen.repeats import find_repeats
+from phonolyte.screen.yardsticks import FILE
 from phonolyte.structures.batches import Batch, plan_batches
 from phonolyte.structures.reading import Reading, Skipped, notes_on_skipped, renamed_note, unique_names
 from phonolyte.structures.run_results import CRYSTALS, ORDERINGS
@@ -79,6 +80,9 @@ class Screening:
         Described batches, in the order of the input.
     skipped
         Files of the input that are not structures.
+    yardsticks
+        Known conductors and the rank that each would have, as
+        :func:`phonolyte.screen.yardsticks.place_conductors` gives them; empty until then.
     """
 
     table: pd.DataFrame
@@ -87,6 +91,7 @@ class Screening:
     notes: list[str] = field(default_factory=list)
     parts: Sequence[Part] = ()
     skipped: list[Skipped] = field(default_factory=list)
+    yardsticks: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def n_ranked(self) -> int:
@@ -240,10 +245,13 @@ def _empty() -> pd.DataFrame:
 def write_screening(screening: Screening, criteria: Criteria, run: Run, learned: Learned | None = None) -> None:
     """Write ``ranked.parquet``, ``ranked.csv``, ``funnel.json``, ``crystals.parquet`` and ``nearest.parquet``.
 
-    Where there are disordered crystals, ``orderings.parquet`` has their ordered representatives.
+    Where there are disordered crystals, ``orderings.parquet`` has their ordered representatives; where there are
+    candidates of lithium, ``yardsticks.csv`` has the known conductors.
     """
     columns = [name for name in (*TABLE[:4], SCORE, *COLUMNS, *TABLE[4:]) if name in screening.table]
     run.write_table("ranked.parquet", screening.table[columns], csv=True, float_format="%.6g")
+    if len(screening.yardsticks):
+        run.write_table(FILE, screening.yardsticks, float_format="%.6g")
     run.write_json("funnel.json", funnel_record(screening, criteria))
     names = screening.table["material_id"].sort_index().tolist()
     _write_crystals(screening.parts, names, run, disordered=bool(screening.table["disordered"].any()))

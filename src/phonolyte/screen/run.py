@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from phonolyte.screen.criteria import Criteria
 from phonolyte.screen.describe import CRYSTAL, Models, ModelSource, Part, positions_of
 from phonolyte.screen.funnel import PARTS, Screening, rank_crystals, write_screening
 from phonolyte.screen.settings import ScreenSettings
+from phonolyte.screen.yardsticks import place_conductors
 from phonolyte.structures.crystal_table import records_of
 from phonolyte.structures.symmetry import crystal_system
 
@@ -69,7 +70,9 @@ def run_screen(
     run.add_skipped(screening.skipped)
     for note in screening.notes:
         run.add_note(note)
-    write_screening(screening, settings.criteria, run, models.load().learned)
+    loaded = models.load()
+    screening = replace(screening, yardsticks=place_conductors(screening.table, settings.ranking, model=loaded.name))
+    write_screening(screening, settings.criteria, run, loaded.learned)
     if figures:
         draw_screen(screening, settings.criteria, run.path("figures"), executor)
     remove_parts(run.folder)
@@ -85,8 +88,9 @@ def draw_screen(screening: Screening, criteria: Criteria, folder: Path, executor
     table["crystal_system"] = pd.Series(candidate_systems(screening, executor))
     steps = [asdict(step) for step in screening.funnel]
     drawn = screen_figures(
-        table, steps, ion=criteria.ion, max_center_mev=criteria.max_center_mev, max_e_hull_ev=criteria.max_e_hull_ev
-    )
+        table, steps, ion=criteria.ion, max_center_mev=criteria.max_center_mev, max_e_hull_ev=criteria.max_e_hull_ev,
+        yardsticks=screening.yardsticks,
+    )  # fmt: skip
     save_all(drawn, folder, STEMS)
 
 
