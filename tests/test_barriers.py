@@ -299,7 +299,7 @@ def test_a_path_of_the_users_is_where_a_hop_begins(emt: Engine, tmp_path: Path):
     steps = [pd.read_parquet(tmp_path / run / HOPS_TABLE)["steps"][0] for run in ("first", "again")]
     assert steps[1] < steps[0]
     assert known.deciding != FAST.deciding
-    with pytest.raises(SettingsError, match="no file"):
+    with pytest.raises(SettingsError, match="not a file"):
         replace(FAST, paths=(("Cu-2.54", str(tmp_path / "none.xyz")),))
 
 

@@ -250,7 +250,7 @@ def test_metals_and_elements_have_no_balance():
 
 
 def test_states_of_one_element_are_mixed_rather_than_rare():
-    """Manganese of Mn3+ and Mn4+, not Mn+ with peroxide; antimony in an oxide is no anion."""
+    """Manganese of Mn3+ and Mn4+, not Mn+ with peroxide; antimony in an oxide is not an anion."""
     assert balance_states(composition_of("Li5Mn3O8")) == pytest.approx({"Li": 1, "Mn": 11 / 3, "O": -2})
     assert balance_states(composition_of("Li8Cr3SbO12")) == pytest.approx({"Li": 1, "Cr": 11 / 3, "Sb": 5, "O": -2})
 

@@ -218,7 +218,7 @@ def test_one_bad_record_or_archive_costs_one_row(tmp_path: Path):
         ("# THz\nphonon dos\n", "not a table of numbers"),
         ("", "empty"),
         ("\0\1\2", "binary"),
-        ('{"frequencies": [0, 1', "no complete JSON"),
+        ('{"frequencies": [0, 1', "not complete JSON"),
         ('{"energy": 3}', "no 'frequencies'"),
         ('{"frequencies": [0, 1, 2], "densities": [1, 2]}', "3 energies but 2 densities"),
     ],

@@ -739,7 +739,7 @@ def test_what_is_no_line_is_said_in_words_and_warns_of_nothing():
         assert why in line.row.fault_ln_sigma
     assert find_fault(0.4, 0.3, 0.5) == ""
     zero, none = conductivities(0.4) * (T > 310), make_table([], ArrheniusRow)
-    assert len(split_by_process(table_of(zero))["total"]) == len(T) - 1  # what has no logarithm is no point
+    assert len(split_by_process(table_of(zero))["total"]) == len(T) - 1  # what has no logarithm is not a point
     assert fit_process("total", table_of(zero)) == []
     assert any("on no Arrhenius line: 1" in note for note in list_line_notes(table_of(zero), none))
     assert list_line_notes(table_of(conductivities(0.4)), none) == ["no Arrhenius line could be fitted to total"]

@@ -115,7 +115,7 @@ def test_splits_that_strike_out_leaves_lead_where_a_walk_does(learning_set: Lear
 
 
 def test_what_is_no_tree_cannot_be_saved(learning_set: LearningSet):
-    with pytest.raises(ModelError, match="no ensemble of regression trees"):
+    with pytest.raises(ModelError, match="not an ensemble of regression trees"):
         TreeEnsemble.of(Ridge().fit(learning_set.table, learning_set.target))
 
 

@@ -465,7 +465,7 @@ def test_a_calibration_is_read_back(tmp_path: Path):
     share = shares_of("LiO")
     assert again.apply(20.0, share) == rule.apply(20.0, share) == pytest.approx(21 * np.exp(0.05))
     (tmp_path / "c.json").write_text(json.dumps({"colour": 1}))
-    with pytest.raises(ModelError, match="no calibration"):
+    with pytest.raises(ModelError, match="not a calibration"):
         Calibration.load(tmp_path / "c.json")
     with pytest.raises(TableError, match="too few"):
         Calibration.learn(np.ones(3), np.ones(3), [{}] * 3, "factor")
@@ -480,7 +480,7 @@ def test_a_calibration_is_read_back(tmp_path: Path):
 )  # fmt: skip
 def test_what_is_no_calibration_is_refused(tmp_path: Path, text: str):
     (tmp_path / "c.json").write_text(text)
-    with pytest.raises(ModelError, match=r"is no calibration: .+Learn it again"):
+    with pytest.raises(ModelError, match=r"is not a calibration: .+Learn it again"):
         Calibration.load(tmp_path / "c.json")
 
 

@@ -228,7 +228,7 @@ def test_commands_quote_names_for_a_shell():
     assert "--ion" not in command_of(all_steps()["percolation"], "run", "a", "")
 
 
-@pytest.mark.parametrize(("file", "said"), [(None, "no folder"), ("x.txt", "none of")])
+@pytest.mark.parametrize(("file", "said"), [(None, "not a folder"), ("x.txt", "none of")])
 def test_what_is_no_run_folder_is_told(tmp_path: Path, file: str | None, said: str):
     folder = tmp_path / "it"
     if file:

@@ -111,7 +111,7 @@ class NebSettings:
             raise SettingsError(f"carrier is {self.carrier!r}", fix="Choose vacancy or interstitial.")
         for hop, file in self.paths:
             if not Path(file).is_file():
-                raise SettingsError(f"the path of {hop}, {file}, is no file", fix="Give the images as extended XYZ.")
+                raise SettingsError(f"the path of {hop}, {file}, is not a file", fix="Give the images as extended XYZ.")
 
     def supercell_of(self, primitive: Atoms) -> Ints:
         """Supercell (3, 3) of a primitive cell, rows in units of its vectors."""

@@ -132,6 +132,14 @@ def ncrystal(output: Output = Path("fetched"), offline: Offline = False) -> None
     fetched(NCrystal(), output, offline=offline, anew=True)
 
 
+@fetch.command()
+def centers(output: Output = Path("fetched"), offline: Offline = False) -> None:
+    """Computed band centers of stable insulating lithium compounds, which come with Phonolyte; no network."""
+    from phonolyte.sources import Centers
+
+    fetched(Centers(), output, offline=offline, anew=True)
+
+
 def _published(name: str, title: str) -> Callable[..., None]:
     """The command that fetches a set of the registry."""
 

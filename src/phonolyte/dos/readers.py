@@ -124,7 +124,7 @@ def _json_parts(text: str, path: Path, unit: str | None) -> Iterator[Part]:
     except ValueError as error:
         lines = [line for line in text.split("\n") if line.strip()]
         if len(lines) < 2 or not _is_record(lines[0]):
-            raise DosError(f"{path.name} is no complete JSON", why=str(error), fix="Write it again.") from None
+            raise DosError(f"{path.name} is not complete JSON", why=str(error), fix="Write it again.") from None
         for number, line in enumerate(lines, start=1):
             yield from _line_parts(line, number, path, unit)
         return

@@ -117,7 +117,7 @@ def _settle(figure: Figure) -> None:
 
 
 def source_of(path: Path) -> str:
-    """What a PNG file was drawn from; empty when it does not say, or is no image."""
+    """What a PNG file was drawn from; empty when it does not say, or is not an image."""
     from PIL import Image, UnidentifiedImageError
 
     try:

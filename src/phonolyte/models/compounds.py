@@ -204,7 +204,7 @@ def _no_center(name: str, value: Any, source: str) -> Failure:
 
 
 def _no_feature(name: str, column: str, source: str) -> Failure:
-    message = f"{column} is no finite number. Compute the features again, or leave the row out."
+    message = f"{column} is not a finite number. Compute the features again, or leave the row out."
     return Failure(name, STAGE, "MissingFeature", message, source)
 
 

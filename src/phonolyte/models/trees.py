@@ -85,7 +85,7 @@ class TreeEnsemble:
             return cls._of_sklearn([m.tree_ for m in members], base=0.0, weight=1.0 / len(members))
         raise ModelError(
             f"{type(estimator).__name__} cannot be saved",
-            why="it is no ensemble of regression trees",
+            why="it is not an ensemble of regression trees",
             fix="Choose extra trees, gradient boosting, XGBoost or a decision tree.",
         )
 

@@ -27,7 +27,7 @@ SITES = "Site energies"
 """Heading of the options of this method."""
 
 HIGHEST_SITE_EV = 1.5
-"""A minimum higher than this above the best site is no interstitial site."""
+"""A minimum higher than this above the best site is not an interstitial site."""
 
 MOST_ORBITS = 2
 """Kinds of interstitial sites that are looked at, the lowest first."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from phonolyte.forces import Engine
 
 FEWEST = 10
+INTERVAL = (0.05, 0.95)
 RIDGE = 1.0
 """Strength of the pull of an element's factor towards the common one, in compounds."""
 
@@ -125,7 +126,7 @@ class Calibration:
             return rule
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise ModelError(f"{path} is no calibration", why=why, fix="Learn it again.") from None
+            raise ModelError(f"{path} is not a calibration", why=why, fix="Learn it again.") from None
 
 
 def _factor(value: Any) -> float:
@@ -183,8 +184,9 @@ def learn_from_run(folder: str | Path, data: str | Path, kind: Kind = "factor", 
     Returns
     -------
     Calibration
-        Its provenance has the engine, checksums of weights and data, the number of compounds, and the scores of raw
-        and, by ten-fold cross-validation, calibrated centers.
+        Its provenance has the engine, checksums of weights and data, the number of compounds, the scores of raw
+        and, by ten-fold cross-validation, calibrated centers, and the interval of the ratios of reference to these
+        that holds nine tenths of them.
 
     Raises
     ------
@@ -210,6 +212,7 @@ def learn_from_run(folder: str | Path, data: str | Path, kind: Kind = "factor", 
         "n": len(raw),
         "raw": scores(raw, reference),
         "calibrated": scores(unseen, reference),
+        "interval": np.quantile(reference / unseen, INTERVAL).round(4).tolist(),
     }
     return Calibration(rule.factor, rule.elements, provenance)
 

@@ -187,9 +187,9 @@ def read_run(folder: str | Path) -> Contents:
 
 def _nothing(folder: Path) -> SettingsError:
     if not folder.is_dir():
-        return SettingsError(f"{folder} is no folder", fix="Name the run folder of a command.")
+        return SettingsError(f"{folder} is not a folder", fix="Name the run folder of a command.")
     return SettingsError(
-        f"{folder} is no run folder that a report can be made of",
+        f"{folder} is not a run folder that a report can be made of",
         why=f"it has none of {', '.join(main_tables().values())}",
         fix="Name the folder that was given with -o.",
     )

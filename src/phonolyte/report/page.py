@@ -41,7 +41,7 @@ def write_report(folder: str | Path) -> Path:
     Raises
     ------
     SettingsError
-        When it is no run folder that a report can be made of, or its files are damaged.
+        When it is not a run folder that a report can be made of, or its files are damaged.
     """
     contents = read_run(folder)
     path = contents.folder / PAGE

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phonolyte.centers import BY, COMPUTED
 from phonolyte.columns import column, format_value
 from phonolyte.report.conduction import conduction_words, levels
 from phonolyte.report.contents import Contents, arrived
@@ -117,6 +118,12 @@ def followed(contents: Contents) -> list[Bar]:
     ]  # fmt: skip
 
 
+FROM_PHONONS = (
+    "Not predicted but computed, from phonons of this crystal by a machine-learned potential; the interval is that of "
+    "its calibration."
+)
+
+
 def confidence(contents: Contents) -> pd.DataFrame:
     """How sure each prediction is: ``level`` (high, medium, low, or empty) and ``sure``, a few sentences."""
     table = contents.table
@@ -156,6 +163,9 @@ def confidence(contents: Contents) -> pd.DataFrame:
         sure = sure + np.where(
             disordered & known, " It is disordered: the interval holds the spread of its orderings.", ""
         )
+    if BY in table:
+        own = (table[BY] == COMPUTED).to_numpy(bool)
+        level, sure = np.where(own, "high", level), np.where(own, FROM_PHONONS, sure)
     if "computed_mev" in table:
         level, sure = _computed_confidence(table, level, sure)
     if "sigma_basis" in table and contents.settings.get("recipe") != "study":

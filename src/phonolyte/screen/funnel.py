@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phonolyte.centers import BY
 from phonolyte.conduction import COLUMNS
 from phonolyte.errors import Failure, TableError
 from phonolyte.models import BandCenterModel
@@ -25,6 +26,7 @@ from phonolyte.models.nearest import Learned
 from phonolyte.runs.executors import map_unordered
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
+from phonolyte.screen.computed import computed_note, replace_predicted
 from phonolyte.screen.conduction import Which, add_conduction, conduction_notes
 from phonolyte.screen.criteria import UNJUDGED, Criteria, Step, apply_criteria, mobile_ions
 from phonolyte.screen.describe import CRYSTAL, ORDERED, Models, ModelSource, Part, describe_batch, symbols_of
@@ -50,7 +52,7 @@ OF_ELEMENTS = ("price_usd_kg", "scarcest_element", "scarcest_mg_kg")
 
 TABLE = (
     "rank", "material_id", "formula", "ion", "family", "n_atoms", "volume_per_atom_a3", *OF_ELEMENTS, "duplicate_of",
-    *OF_MODELS, "n_orderings", "ordered_as", *PROPERTY_COLUMNS, *VOLTAGE_COLUMNS, "passes", "rejected_by", "reason",
+    *OF_MODELS, BY, "n_orderings", "ordered_as", *PROPERTY_COLUMNS, *VOLTAGE_COLUMNS, "passes", "rejected_by", "reason",
 )  # fmt: skip
 """Columns of the ranked table."""
 
@@ -115,6 +117,7 @@ def rank_crystals(
     criteria: Criteria | None = None,
     ranking: Ranking | None = None,
     percolation: Which = "none",
+    computed: bool = False,
     properties: pd.DataFrame | None = None,
     parts: Path | None = None,
     executor: Executor | None = None,
@@ -135,6 +138,8 @@ def rank_crystals(
         What orders the candidates of one ion; default: the band center.
     percolation
         Crystals whose percolation and conductivity are added: the candidates, all, or none.
+    computed
+        Whether computed centers that come with Phonolyte stand in the place of predicted ones.
     properties
         Table indexed by `material_id`; columns ``e_hull_ev`` (eV/atom) and ``band_gap_ev`` (eV) serve criteria.
     parts
@@ -166,7 +171,7 @@ def rank_crystals(
         folder = Path(name) if name else None
         with progress("Screening", sum(batch.size for batch in batches)) as advance:
             described = _describe(batches, models, folder, executor, threads, advance)
-        table, funnel, failures, notes = _judge(described, criteria, properties, executor)
+        table, funnel, failures, notes = _judge(described, criteria, properties, executor, computed=computed)
         if percolation != "none":
             wanted = table["passes"].to_numpy(bool) | (percolation == "all")
             table = add_conduction(table, described, wanted, folder=folder, executor=executor, progress=progress)
@@ -200,7 +205,7 @@ def _describe(
 
 
 def _judge(
-    parts: list[Part], criteria: Criteria, properties: pd.DataFrame | None, executor: Executor | None
+    parts: list[Part], criteria: Criteria, properties: pd.DataFrame | None, executor: Executor | None, *, computed: bool
 ) -> tuple[pd.DataFrame, list[Step], list[Failure], list[str]]:
     """Table in the order of the input with what the criteria say, the funnel, failures, and notes."""
     table = pd.concat([part.load(KEPT).to_pandas() for part in parts], ignore_index=True) if parts else _empty()
@@ -208,6 +213,8 @@ def _judge(
     table["material_id"] = names
     failures = [failure for part in parts for failure in part.failures]
     table["duplicate_of"] = find_repeats(table, parts, executor)
+    if computed:
+        table = replace_predicted(table, parts)
     table = with_properties(table, properties)
     table, funnel = apply_criteria(table, criteria)
     table["ion"], table["order"] = mobile_ions(table, criteria.ion)
@@ -221,6 +228,8 @@ def _judge(
     skipped = [file for part in parts for file in part.skipped]
     renamed_notes = [renamed_note(renamed)] if renamed else []
     notes = [*renamed_notes, *notes_on_skipped(skipped), *notes_on_join(names, properties)]
+    if computed:
+        notes += computed_note(table)
     return table, [*first, *funnel], failures, notes
 
 

@@ -33,7 +33,7 @@ def find_repeats(table: pd.DataFrame, parts: Sequence[Part], executor: Executor 
     executor
         Processes that compare crystals where fingerprints do not decide.
     """
-    store = _Store(parts)
+    store = PartStore(parts)
     names = table["material_id"].to_numpy(object)
     repeats = np.full(len(table), None, dtype=object)
     codes, _ = pd.factorize(_comparable(table))
@@ -87,7 +87,7 @@ def _near_in_spacing(prints: Floats) -> Iterator[Ints]:
     return (chain for chain in np.split(order, edges) if len(chain) > 1)
 
 
-class _Store:
+class PartStore:
     """Fingerprints and crystals of the parts, loaded when they are needed."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
@@ -96,7 +96,11 @@ class _Store:
 
     def fingerprints(self, rows: Ints) -> Floats:
         """Return the fingerprints (n, m) of rows of one composition."""
-        return np.stack([self._column(row, "fingerprint") for row in rows])
+        return np.stack([self.fingerprint(row) for row in rows])
+
+    def fingerprint(self, row: int) -> Floats:
+        """Return the fingerprint (m,) of a row."""
+        return np.asarray(self._column(row, "fingerprint"))
 
     def crystal(self, row: int) -> Crystal:
         """Return the crystal of a row."""

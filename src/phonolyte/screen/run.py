@@ -62,15 +62,16 @@ def run_screen(
         Opens a bar.
     """
     settings, models = settings or ScreenSettings(), models or ModelSource()
+    loaded = models.load()
     screening = rank_crystals(
         inputs, models=models, criteria=settings.criteria, ranking=settings.ranking, percolation=settings.percolation,
-        properties=properties, parts=run.path(PARTS), executor=executor, threads=threads, progress=progress,
+        computed=settings.computed and loaded.name == ModelSource().name, properties=properties, parts=run.path(PARTS),
+        executor=executor, threads=threads, progress=progress,
     )  # fmt: skip
     run.add_failures(screening.failures)
     run.add_skipped(screening.skipped)
     for note in screening.notes:
         run.add_note(note)
-    loaded = models.load()
     screening = replace(screening, yardsticks=place_conductors(screening.table, settings.ranking, model=loaded.name))
     write_screening(screening, settings.criteria, run, loaded.learned)
     if figures:

@@ -64,6 +64,8 @@ class ScreenSettings:
         Crystals whose percolation is computed: ``candidates``, ``all`` or ``none``.
     rank_by
         Column that orders the candidates, the good values first.
+    computed
+        Whether computed centers stand in the place of those that the embedded model predicts.
     weights
         Columns and weights, whose weighted sum of ranks orders the candidates instead.
     """
@@ -91,6 +93,10 @@ class ScreenSettings:
         Literal["candidates", "all", "none"], "Crystals whose percolation is computed (30 ms each)."
     ] = "candidates"
     rank_by: Annotated[str, "Column that orders the candidates. Default: p_conductor; study: band_center_mev."] = ""
+    computed: Annotated[
+        bool,
+        "Take computed centers that come with Phonolyte in place of predicted ones (with the embedded model only).",
+    ] = True
     weights: Annotated[
         tuple[tuple[str, float], ...], "Weight of a column: candidates are ordered by the weighted sum of ranks."
     ] = ()

@@ -1,5 +1,6 @@
 """Crystals and phonons from elsewhere: databases, published sets, and the user's own folders, as tables."""
 
+from phonolyte.sources.centers import Centers
 from phonolyte.sources.entries import Entries, read_entries
 from phonolyte.sources.entry import Entry, Page, Source
 from phonolyte.sources.folder import Folder
@@ -11,6 +12,7 @@ from phonolyte.sources.published import Published
 from phonolyte.sources.run import Fetched, fetch
 
 __all__ = [
+    "Centers",
     "Entries",
     "Entry",
     "Fetched",

@@ -1,6 +1,6 @@
 """The Materials Project, through ``mp-api``: crystals with their properties, and phonon densities of states.
 
-Properties and crystals come from the summary endpoint, page by page. Densities of states are no part of the server: the
+Properties and crystals come from the summary endpoint, page by page. Densities of states are not on the server: the
 Materials Project keeps them as a table in its public store, where mp-api's own phonon client reads them one by one.
 Here those of a whole page are read at once, since each reading has to go through the table.
 """

@@ -302,7 +302,7 @@ def atomic_number(species: str | int) -> int:
     Raises
     ------
     StructureError
-        For deuterium and tritium, dummy species and anything that is no element up to lawrencium.
+        For deuterium and tritium, dummy species and anything that is not an element up to lawrencium.
     """
     if isinstance(species, str):
         match = _SPECIES.match(species.strip())
@@ -320,7 +320,7 @@ def atomic_number(species: str | int) -> int:
         )
     raise StructureError(
         f"unknown element {symbol[:40]!r}",
-        why="it is no element up to lawrencium (dummy or pseudo species cannot be used)",
+        why="it is not an element up to lawrencium (dummy or pseudo species cannot be used)",
         fix="Correct the symbol or remove the site.",
         kind="UnknownElement",
     )

@@ -29,7 +29,7 @@ def crystal_from_pymatgen(data: Any, *, material_id: str = "", properties: Mappi
     """
     if not isinstance(data, Mapping) or "lattice" not in data or "sites" not in data:
         raise ReadError(
-            "the structure is no pymatgen dictionary",
+            "the structure is not a pymatgen dictionary",
             why="it has no 'lattice' and 'sites'",
             fix="Write it with Structure.as_dict().",
         )
@@ -207,7 +207,7 @@ def _numbers(values: Any, name: str, shape: tuple[int, ...] | None) -> Floats:
     Raises
     ------
     ReadError
-        When they are no numbers, or of another shape.
+        When they are not numbers, or of another shape.
     """
     try:
         array = np.array(values, dtype=float)

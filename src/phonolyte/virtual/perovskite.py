@@ -47,7 +47,7 @@ class Framework:
 
     @classmethod
     def of(cls, parent: Parent) -> Self | None:
-        """The framework of a parent, or None where it is no perovskite."""
+        """The framework of a parent, or None where it is not a perovskite."""
         places = _places(parent)
         if places is None:
             return None

@@ -234,7 +234,7 @@ def one_crystal(path: Path) -> Crystal:
     reading = read([path])
     if len(reading.crystals) != 1:
         why = reading.failures[0].message if reading.failures else f"it has {len(reading.crystals)} crystals"
-        raise SettingsError(f"{path} is no parent", why=why, fix="Give a file with one ordered crystal.")
+        raise SettingsError(f"{path} is not a parent", why=why, fix="Give a file with one ordered crystal.")
     return reading.crystals[0]
 
 
@@ -289,7 +289,7 @@ def _check_elements(symbols: Sequence[str] | frozenset[str], where: str) -> None
         if symbol not in ATOMIC_NUMBERS:
             near = difflib.get_close_matches(str(symbol), ATOMIC_NUMBERS, n=1)
             raise SettingsError(
-                f"{where} names {symbol!r}, which is no element",
+                f"{where} names {symbol!r}, which is not an element",
                 fix=f"Did you mean {near[0]}?" if near else "Use symbols.",
             )
 

@@ -136,7 +136,7 @@ class Space:
     def tolerance_factor(self, numbers: Ints) -> Floats | None:
         """Goldschmidt's tolerance factor of n compounds (n, s), (n,), nan where a radius is unknown.
 
-        None where the parent is no perovskite or antiperovskite.
+        None where the parent is not a perovskite or antiperovskite.
         """
         if self._framework is None:
             return None
