@@ -271,23 +271,33 @@ def steady_table(curves: pd.DataFrame) -> Table:
     for name in ("T", "V", "time", "I"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    table.add_row("", "°C", "V", "h", "µA", "", style="dim")
+    factor, unit = _find_unit(curves["current_end_ua"].abs().median())
+    table.add_row("", "°C", "V", "h", unit, "", style="dim")
     last = None
     for row in curves.head(SHOWN_ROWS).to_dict("records"):
         warmth = "" if pd.isna(row["temperature_k"]) else f"{row['temperature_k'] - ZERO_C_K:.0f}"
         same, last = (row["sample"], warmth) == last, (row["sample"], warmth)
-        low, high = (_significant(row[f"current_steady_{end}_ua"]) for end in ("low", "high"))
-        shown = ("current_steady_ua", f"{low} to {high}") if row["settled"] else ("current_end_ua", "not settled: at the end")
+        low, high = (_significant(row[f"current_steady_{end}_ua"] * factor, 4) for end in ("low", "high"))
+        shown = ("steady", f"{low} to {high}") if row["settled"] else ("end", "at the end: not settled")
         table.add_row(
             "" if same else Text(str(row["sample"])), "" if same else warmth, f"{row['voltage_v']:.4g}",
-            f"{row['duration_s'] / 3600:.3g}", _significant(row[shown[0]]), shown[1],
+            f"{row['duration_s'] / 3600:.3g}", _significant(row[f"current_{shown[0]}_ua"] * factor, 4),
+            shown[1],
         )  # fmt: skip
     return table
 
 
+def _find_unit(microampere: float) -> tuple[float, str]:
+    """Factor from microampere to the unit in which a current is easy to read, and its name."""
+    units = ((1e-3, "mA"), (1.0, "µA"), (1e3, "nA"), (1e6, "pA"))
+    return next((unit for unit in units if microampere * unit[0] >= 1), units[-1])
+
+
 def electronic_table(electronic: pd.DataFrame, *, sized: bool) -> Table:
     """Electronic conductivities of samples, resistances where no pellet is known, and ionic transference numbers."""
-    kind, key = ("σ electronic", "sigma_electronic_{}s_cm") if sized else ("R electronic", "resistance_electronic_{}ohm")
+    kind, key = "R electronic", "resistance_electronic_{}ohm"
+    if sized:
+        kind, key = "σ electronic", "sigma_electronic_{}s_cm"
     table = _table(f"{kind}, 95 % intervals", tight=True)
     table.add_column("sample", no_wrap=True, max_width=22)
     ionic = electronic["t_ion_low"].notna().any()
@@ -307,11 +317,11 @@ def electronic_table(electronic: pd.DataFrame, *, sized: bool) -> Table:
     return table
 
 
-def _format_ionic(row: Mapping[str, Any]) -> str:
+def _format_ionic(row: Mapping[Any, Any]) -> str:
     """An ionic transference number; a bound from below where the electronic conductivity is one from above."""
     if pd.isna(row["t_ion_low"]):
         return ""
-    digits = int(min(max(2 - np.floor(np.log10(max(1 - row["t_ion_low"], 1e-12))), 2), 9))
+    digits = int(min(max(1 - np.floor(np.log10(max(1 - row["t_ion_low"], 1e-12))), 2), 9))
     if pd.isna(row["t_ion"]):
         return f"≥ {np.floor(row['t_ion_low'] * 10**digits) / 10**digits:.{digits}f}"
     return f"{row['t_ion']:.{digits}f}"
@@ -329,13 +339,13 @@ def transference_table(result: Transference) -> Table:
         table.add_row(name, value, interval, "")
     by = "extrapolated" if result.initial_by == "extrapolated" else "Ohm's law"
     for name, each in ((f"initial current, {by}", result.initial_a), ("steady current", result.steady_a)):
-        value, low, high = (_significant(ampere * 1e6) for ampere in each)
+        value, low, high = (_significant(ampere * 1e6, 4) for ampere in each)
         table.add_row(name, value, f"{low} to {high}", "µA")
     for when, cell in (("before", result.before), ("after", result.after)):
-        low, high = (_significant(end) for end in cell.interval(cell.interfaces))
-        table.add_row(f"interfaces {when}", _significant(cell.interface_ohm), f"{low} to {high}", "Ω")
-        low, high = (_significant(end) for end in cell.interval(cell.electrolyte))
-        table.add_row(f"electrolyte {when}", _significant(cell.electrolyte_ohm), f"{low} to {high}", "Ω")
+        low, high = (_significant(end, 4) for end in cell.interval(cell.interfaces))
+        table.add_row(f"interfaces {when}", _significant(cell.interface_ohm, 4), f"{low} to {high}", "Ω")
+        low, high = (_significant(end, 4) for end in cell.interval(cell.electrolyte))
+        table.add_row(f"electrolyte {when}", _significant(cell.electrolyte_ohm, 4), f"{low} to {high}", "Ω")
     return table
 
 

@@ -94,7 +94,7 @@ def polarization_figure(traces: Sequence[Trace], band: SlopeBand, *, title: str 
         for number, at in enumerate(order):
             _draw_trace(left, traces[at], COLOURS[number % len(COLOURS)], scale, named=number < MOST_NAMED)
         _finish_decay(left, traces, scale)
-        left.legend(loc="best", fontsize=7.5, handlelength=1.2)
+        left.legend(loc="best", fontsize=7.5, handlelength=1.2, markerscale=1.6)
         _draw_line(right, [traces[at] for at in order], band)
         figure.suptitle(f"{plain(title, LONGEST_TITLE)}{subtitle}", x=0.01, ha="left", fontsize=9)
     return figure
@@ -113,7 +113,7 @@ def transference_figure(
     initial_a
         Initial current.
     spectra
-        Name, measured and fitted impedance of each spectrum, ohm.
+        Name, measured impedance, and that of the fitted circuit at frequencies between, of each spectrum, ohm.
     title, subtitle
         Written above: name of the cell, and its result.
     """
@@ -128,8 +128,8 @@ def transference_figure(
         _finish_decay(right, [trace], scale)
         for value, name, color in ((initial_a, "I$_0$", COLOURS[1]), (trace.steady_a, "I$_{ss}$", COLOURS[2])):
             right.axhline(value / scale.ampere, color=color, lw=0.9, ls=DASHED, zorder=1)
-            right.annotate(name, (trace.time_s[-1] / scale.second, value / scale.ampere), (-2, 3), textcoords="offset points",
-                           ha="right", va="bottom", color=color)  # fmt: skip
+            end = (trace.time_s[-1] / scale.second, value / scale.ampere)
+            right.annotate(name, end, (-2, 3), textcoords="offset points", ha="right", va="bottom", color=color)
         figure.suptitle(f"{plain(title, LONGEST_TITLE)}{subtitle}", x=0.01, ha="left", fontsize=9)
     return figure
 
@@ -147,11 +147,11 @@ def _time_unit(traces: Sequence[Trace]) -> float:
 
 def _draw_trace(axes: Axes, trace: Trace, color: str, scale: Scale, *, named: bool) -> None:
     """Points and fit of one voltage."""
-    axes.plot(trace.time_s / scale.second, trace.current_a / scale.ampere, ".", ms=2.5, color=color, alpha=0.45, mew=0,
-              rasterized=len(trace.time_s) > MANY)  # fmt: skip
     label = f"{trace.voltage_v:.4g} V" + ("" if trace.settled else ", not settled")
-    axes.plot(trace.curve_s / scale.second, trace.curve_a / scale.ampere, color=color, lw=1.3,
-              ls="-" if trace.settled else DASHED, label=label if named else None)  # fmt: skip
+    axes.plot(trace.time_s / scale.second, trace.current_a / scale.ampere, ".", ms=5, color=color, alpha=0.5, mew=0,
+              rasterized=len(trace.time_s) > MANY, label=label if named else None)  # fmt: skip
+    axes.plot(trace.curve_s / scale.second, trace.curve_a / scale.ampere, color=INK, lw=0.9,
+              ls="-" if trace.settled else DASHED)  # fmt: skip
 
 
 def _finish_decay(axes: Axes, traces: Sequence[Trace], scale: Scale) -> None:
@@ -159,7 +159,7 @@ def _finish_decay(axes: Axes, traces: Sequence[Trace], scale: Scale) -> None:
     values = np.concatenate([np.quantile(trace.current_a, (0.02, 0.98)) for trace in traces])
     ends = np.concatenate([[*trace.curve_a, trace.steady_a] if trace.settled else trace.curve_a for trace in traces])
     low, high = float(min(values.min(), ends.min(), 0)), float(max(values.max(), ends.max(), 0))
-    margin = 0.06 * (high - low)
+    margin = 0.1 * (high - low)
     axes.set_ylim((low - margin) / scale.ampere, (high + margin) / scale.ampere)
     axes.axhline(0, color=FAINT, lw=0.6, zorder=0)
     axes.set_xlabel(f"Time ({TIMES[scale.second]})")
@@ -181,6 +181,10 @@ def _draw_line(axes: Axes, traces: Sequence[Trace], band: SlopeBand) -> None:
         _draw_band(axes, x, float(np.mean(volts)), band, unit)
     axes.axhline(0, color=FAINT, lw=0.6, zorder=0)
     axes.axvline(0, color=FAINT, lw=0.6, zorder=0)
+    if not all(trace.settled for trace in traces):
+        axes.text(0.98, 0.1, "hollow: at the end, not settled", transform=axes.transAxes, ha="right", va="bottom",
+                  fontsize=7.5, color=FAINT)  # fmt: skip
+    axes.margins(0.1, 0.1)
     axes.set_xlabel("Voltage (V)")
     axes.set_ylabel(f"Steady current ({PREFIXES[unit]}A)")
 
@@ -206,7 +210,9 @@ def _draw_spectra(axes: Axes, spectra: Sequence[tuple[str, Complexes, Complexes]
     for (name, z, fitted), color in zip(spectra, COLOURS, strict=False):
         axes.plot(z.real / unit, -z.imag / unit, "o", ms=3.2, color=color, mec="white", mew=0.3, label=name)
         axes.plot(fitted.real / unit, -fitted.imag / unit, color=color, lw=1)
-    axes.set_aspect("equal", adjustable="datalim")
+    top = max(float((-z.imag).max()) for _, z, _ in spectra)
+    axes.set_ylim(-0.08 * top / unit, 1.35 * top / unit)
+    axes.set_aspect("equal", adjustable="box", anchor="SW")
     axes.set_xlabel(f"Z' ({OHM_PREFIXES[unit]}Ω)")
     axes.set_ylabel(f"-Z'' ({OHM_PREFIXES[unit]}Ω)")
     axes.legend(loc="upper left")

@@ -38,6 +38,7 @@ class Vocabulary:
     noun: str
     columns: str
 
+
 _FOREIGN = re.compile(
     r"admittance|voltage|current|potential|permittivity|capacitance|conductance|susceptance|^[ym]\s*['\"’′]|^eps|^ε|^tan"
     r"|^time|^zeit|^[iue]\b|spannung|strom|admittanz|leitwert|kapazit"
@@ -165,9 +166,7 @@ def _read_headers(cells: Sequence[str]) -> list[Column]:
 IMPEDANCE = Vocabulary(_read_spectrum, add_unit, "spectrum", "frequency, Z' and Z''")
 
 
-def _under_heads(
-    lines: Sequence[str], heads: Sequence[int], split: Split, vocabulary: Vocabulary
-) -> Iterator[Block]:
+def _under_heads(lines: Sequence[str], heads: Sequence[int], split: Split, vocabulary: Vocabulary) -> Iterator[Block]:
     """Blocks under each of some headers."""
     done = 0
     for at, end in zip(heads, [*heads[1:], len(lines)], strict=True):

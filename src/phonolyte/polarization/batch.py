@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from phonolyte.errors import CurveError, Failure
 from phonolyte.impedance.geometry import Geometry
+from phonolyte.impedance.notes import merge_alike
 from phonolyte.impedance.pellets import Pellet
 from phonolyte.impedance.tables import make_table
 from phonolyte.polarization.curve import Curve
@@ -145,7 +146,9 @@ class Polarizations:
         bare = [sample.label for sample in self.samples if sample.geometry is None]
         missing = ", ".join(bare[:3]) + (f" and {len(bare) - 3} more" if len(bare) > 3 else "")
         said = [f"without the size of the pellet there is no conductivity of {missing}"] if bare else []
-        return (*said, *(f"{sample.label}: {note}" for sample in self.samples for note in sample.notes))
+        own = ((curve.label, note) for s in self.samples for curve in s.curves for note in curve.notes)
+        results = ((sample.label, note) for sample in self.samples for note in sample.notes)
+        return (*said, *merge_alike(results), *merge_alike(own))
 
 
 def measure_polarizations(
@@ -227,9 +230,7 @@ def _group(fitted: Sequence[tuple[Curve, Decay]]) -> list[tuple[str, float | Non
     for curve, decay in fitted:
         for name, kelvin, pairs in groups:
             other = pairs[0][0]
-            near = kelvin is curve.temperature_k is None or (
-                None not in (kelvin, curve.temperature_k) and abs((kelvin or 0) - (curve.temperature_k or 0)) < ROUNDED_K
-            )
+            near = abs((kelvin or 0.0) - (curve.temperature_k or 0.0)) < ROUNDED_K  # not known is like itself only
             if name == curve.sample and near and other.geometry == curve.geometry:
                 pairs.append((curve, decay))
                 break
@@ -238,16 +239,13 @@ def _group(fitted: Sequence[tuple[Curve, Decay]]) -> list[tuple[str, float | Non
     return groups
 
 
-def _measure_sample(
-    name: str, kelvin: float | None, pairs: Sequence[tuple[Curve, Decay]], reading: Reading
-) -> Sample:
+def _measure_sample(name: str, kelvin: float | None, pairs: Sequence[tuple[Curve, Decay]], reading: Reading) -> Sample:
     curves, decays = zip(*pairs, strict=True)
     conductance = fit_conductance([curve.voltage_v for curve in curves], decays, floor_a=reading.floor_a)
     total, said = choose_total(reading.totals, name, kelvin)
-    own = dict.fromkeys(note for curve in curves for note in curve.notes)
     spikes = sum(decay.spikes for decay in decays)
     lost = [f"{spikes} spikes of the current were left out"] if spikes else []
     sample = Sample(name, kelvin, curves, decays, conductance, curves[0].geometry, total)
     fault = sample.ionic_share[3]
     wrong = [f"there is no ionic transference number: {fault}"] if fault else []
-    return replace(sample, notes=(*own, *lost, *conductance.notes, *said, *wrong))
+    return replace(sample, notes=(*lost, *conductance.notes, *said, *wrong))

@@ -6,6 +6,7 @@ import phonolyte.impedance.columns  # noqa: F401 (registers those that both have
 from phonolyte.columns import Column, register
 
 LOW, HIGH = "Lower end of the 95 % interval.", "Upper end of the 95 % interval."
+BOUND = "Upper end of the 95 % interval, or the upper bound."
 
 register(
     Column("sample", "sample", kind="text", hint="Name of the sample: its files without their voltages."),
@@ -24,8 +25,7 @@ register(
     Column("resistance_electronic_high_ohm", "R to", "Ω", -3, shown=False, hint=HIGH),
     Column("sigma_electronic_s_cm", "σ electronic", "S/cm", -2, hint="Electronic conductivity; empty for a bound."),
     Column("sigma_electronic_low_s_cm", "σ from", "S/cm", -2, shown=False, hint=LOW),
-    Column("sigma_electronic_high_s_cm", "σ to", "S/cm", -2, shown=False, hint="Upper end of the 95 % interval, or "
-           "the upper bound."),
+    Column("sigma_electronic_high_s_cm", "σ to", "S/cm", -2, shown=False, hint=BOUND),
     Column("upper_bound", "bound", kind="flag", hint="Whether only an upper bound is known."),
     Column("ohmic", "ohmic", kind="choice", hint="Whether the currents are on a line; three voltages show it."),
     Column("offset_ua", "offset", "µA", -2, shown=False, hint="Current of the line at zero voltage."),
@@ -37,7 +37,7 @@ register(
     # transference numbers
     Column("t_plus", "t+", digits=3, hint="Transference number by Bruce and Vincent; empty for a bound."),
     Column("t_plus_low", "t+ from", digits=3, hint=LOW),
-    Column("t_plus_high", "t+ to", digits=3, hint="Upper end of the 95 % interval, or the upper bound."),
+    Column("t_plus_high", "t+ to", digits=3, hint=BOUND),
     Column("t_plus_watanabe", "t+ Watanabe", digits=3, hint="The same with the initial current of Ohm's law."),
     Column("t_plus_watanabe_low", "its from", digits=3, shown=False, hint=LOW),
     Column("t_plus_watanabe_high", "its to", digits=3, shown=False, hint=HIGH),

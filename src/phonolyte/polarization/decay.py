@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -39,8 +39,11 @@ SETTLED_SHARE = 0.05
 DOUBT = 0.2
 """Share of what is still to decay at the end that the interval of the constant covers: the fit extrapolates it."""
 
-LAST_SHARE = 0.1
-"""Share of the hold whose mean is the current at its end."""
+LAST_SHARE, LAST_QUARTER = 0.1, 0.25
+"""Shares of the hold whose mean is the current at its end, and along which that may not move, whatever the fit says."""
+
+NOISES = 2.5
+"""Standard deviations of the noise within which nothing is told from zero."""
 
 STEPS = 14
 """Time constants that are tried as starts."""
@@ -174,7 +177,8 @@ def fit_decay(time_s: Sequence[float] | Floats, current_a: Sequence[float] | Flo
         best, used = _choose(fits), kept
         if best.square <= (EXCESS + 3 * np.sqrt(2 / best.freedom)) * (noise / scale) ** 2:
             break
-    return _describe(best, _cover(best, fits, t[-1]), t[used], i[used], scale, spikes)
+    decay = _describe(best, _cover(best, fits, t[-1]), t[used], i[used], scale, spikes)
+    return replace(decay, fault=decay.fault or _find_drift(t, i, noise))
 
 
 def _estimate_noise(i: Floats) -> float:
@@ -225,7 +229,8 @@ def _fit_terms(
 
     def leave(log_tau: Floats) -> Floats:
         design = _design(x, log_tau) * root[:, None]
-        return root * y - design @ np.linalg.lstsq(design, root * y, rcond=None)[0]  # type: ignore[no-any-return]
+        left: Floats = root * y - design @ np.linalg.lstsq(design, root * y, rcond=None)[0]
+        return left
 
     log_tau = np.zeros(0)
     if terms:
@@ -235,7 +240,7 @@ def _fit_terms(
         )
         log_tau = np.sort(solved.x)
     design = _design(x, log_tau) * root[:, None]
-    linear = np.linalg.lstsq(design, root * y, rcond=None)[0]
+    linear: Floats = np.asarray(np.linalg.lstsq(design, root * y, rcond=None)[0], float)
     if terms > 1 and (np.ptp(np.sign(linear[1:])) > 0 or np.diff(log_tau).min() < np.log(1.5)):
         return None
     return _measure(x, y, root, linear, log_tau)
@@ -287,16 +292,15 @@ def _cover(best: _Fit, fits: Sequence[_Fit], end_s: float) -> tuple[float, float
     return float(min(lows)), float(max(highs))
 
 
-def _describe(
-    best: _Fit, interval: tuple[float, float], t: Floats, i: Floats, scale: float, spikes: int
-) -> Decay:
+def _describe(best: _Fit, interval: tuple[float, float], t: Floats, i: Floats, scale: float, spikes: int) -> Decay:
     """The decay with its verdict."""
     tau = np.exp(best.log_tau)
-    constant, amplitudes = best.linear[0], best.linear[1:]
+    constant, amplitudes = float(best.linear[0]), best.linear[1:]
     rest = float(np.exp(-float(t[-1]) / tau) @ amplitudes)
-    low, high = (constant + np.hypot(end - constant, DOUBT * rest) * np.sign(end - constant) for end in interval)
+    low = constant - float(np.hypot(constant - interval[0], DOUBT * rest))
+    high = constant + float(np.hypot(interval[1] - constant, DOUBT * rest))
     at_start = np.concatenate((np.ones(1 + len(tau)), np.zeros(len(tau))))
-    spread = float(np.sqrt(max(at_start @ best.covariance @ at_start, 0.0)))
+    spread = float(np.sqrt(max(float(at_start @ best.covariance @ at_start), 0.0)))
     left = i / scale - constant - np.exp(-t[:, None] / tau) @ amplitudes
     noise = float(np.std(left) * np.sqrt(len(t) / max(len(t) - 1 - 2 * len(tau), 1)))
     last = t >= t[-1] - LAST_SHARE * (t[-1] - t[0])
@@ -304,24 +308,36 @@ def _describe(
     end_std = noise * _widened(left) / np.sqrt(np.count_nonzero(last))
     quantile = float(student.ppf(0.5 + CONFIDENCE / 2, best.freedom))
     return Decay(
-        steady_a=float(constant * scale), steady_std_a=(high - low) / 2 / quantile * scale, low_a=low * scale,
-        high_a=high * scale, start_a=float((constant + amplitudes.sum()) * scale), start_std_a=spread * scale,
+        steady_a=constant * scale, steady_std_a=(high - low) / 2 / quantile * scale, low_a=low * scale,
+        high_a=high * scale, start_a=(constant + float(amplitudes.sum())) * scale, start_std_a=spread * scale,
         end_a=end * scale, end_std_a=float(end_std * scale), amplitudes_a=amplitudes * scale, taus_s=tau,
         freedom=best.freedom, noise_a=noise * scale, spikes=spikes, duration_s=float(t[-1]), from_s=float(t[0]),
-        fault=_find_fault(constant, rest, (high - low) / 2, tau, amplitudes, float(t[-1])),
+        fault=_find_fault(constant, rest, float(end_std), tau, amplitudes, float(t[-1])),
     )  # fmt: skip
 
 
-def _find_fault(
-    constant: float, rest: float, half_width: float, tau: Floats, amplitudes: Floats, length_s: float
-) -> str:
-    """Why the steady state is not reached; empty where it is."""
+def _find_fault(constant: float, rest: float, noise: float, tau: Floats, amplitudes: Floats, length_s: float) -> str:
+    """Why the fit has not come to its constant; empty where it has."""
     if not len(tau):
         return ""
     slow = float(tau[-1])
-    direction = "rises" if amplitudes[-1] * constant < 0 and abs(amplitudes[-1]) > half_width else "falls"
+    direction = "rises" if amplitudes[-1] * constant < 0 else "falls"
     if slow * SETTLED_LENGTHS > length_s:
         return f"the current still {direction}: {length_s:.3g} s are {length_s / slow:.2g} of its slowest time constant"
-    if abs(rest) > max(SETTLED_SHARE * abs(constant), half_width):
+    if abs(rest) > max(SETTLED_SHARE * abs(constant), NOISES * noise):
         return f"the current still {direction}, by {abs(rest / constant):.0%} of what it comes to"
     return ""
+
+
+def _find_drift(t: Floats, i: Floats, noise_a: float) -> str:
+    """Why the last quarter of the current is not constant, by a line through it; empty where it is."""
+    last = t >= t[-1] - LAST_QUARTER * (t[-1] - t[0])
+    if np.count_nonzero(last) < 3:
+        last = np.arange(len(t)) >= len(t) - 3
+    x, level = t[last] - t[last].mean(), float(i[last].mean())
+    width = float(x @ x)
+    change = float(x @ i[last]) / width * float(np.ptp(x))
+    if abs(change) <= max(SETTLED_SHARE * abs(level), NOISES * noise_a / np.sqrt(width) * float(np.ptp(x))):
+        return ""
+    direction = "rises" if change * level > 0 else "falls"
+    return f"the current still {direction}, by {abs(change / level):.0%} along the last quarter"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phonolyte.errors import Failure
+from phonolyte.impedance.circuits import parse_circuit
+from phonolyte.impedance.spectrum import Complexes
 from phonolyte.units import ZERO_C_K
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def describe_result(sample: Sample) -> str:
         return f"R ≥ {ohm[1]:.2g} Ω" if sample.conductance.upper_bound else f"R = {ohm[0]:.3g} Ω"
     if sample.conductance.upper_bound:
         return f"σ electronic ≤ {high:.2g} S/cm"
-    return f"σ electronic = {middle:.2g} S/cm, {low:.2g} to {high:.2g}"
+    return f"σ electronic = {middle:.3g} S/cm, {low:.3g} to {high:.3g}"
 
 
 def plot_transference(result: Transference, before: Analysis, after: Analysis) -> Figure:
@@ -54,13 +56,18 @@ def plot_transference(result: Transference, before: Analysis, after: Analysis) -
     from phonolyte.figures.polarization import transference_figure
 
     spectra = [
-        (name, analysis.spectrum.impedance_ohm, analysis.fit.impedance_ohm)
+        (name, analysis.spectrum.impedance_ohm, _fine_curve(analysis))
         for name, analysis in (("before", before), ("after", after))
     ]
     return transference_figure(
         _trace(result.curve, result.decay), result.initial_a.value, spectra, title=result.curve.label,
         subtitle=f"   {describe_number(result)}",
     )  # fmt: skip
+
+
+def _fine_curve(analysis: Analysis) -> Complexes:
+    f = analysis.spectrum.frequency_hz
+    return parse_circuit(analysis.fit.circuit).impedance_ohm(analysis.fit.values, np.geomspace(f[0], f[-1], 300))
 
 
 def describe_number(result: Transference) -> str:
@@ -78,7 +85,7 @@ def draw_samples(samples: Sequence[Sample], folder: Path) -> tuple[Failure, ...]
     failures = []
     names: set[str] = set()
     for number, sample in enumerate(samples, start=1):
-        stem = re.sub(r"[^\w.() -]", "_", sample.label)[:80] or "sample"
+        stem = re.sub(r"[^\w.()-]", "_", sample.label)[:80] or "sample"
         stem = f"{stem}-{number}" if stem.lower() in names else stem
         names.add(stem.lower())
         try:

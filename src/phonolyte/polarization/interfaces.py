@@ -49,9 +49,8 @@ class CellResistances:
         """Random electrolyte and interface resistances, (n,) each, by the covariance of the fit."""
         names = (*self.electrolyte, *self.interfaces)
         at = [self.fit.names.index(name) for name in names]
-        logs = generator.multivariate_normal(
-            np.log(self.fit.values[at]), self.fit.covariance[np.ix_(at, at)], n, check_valid="ignore", method="eigh"
-        )
+        middle, covariance = np.log(self.fit.values[at]), self.fit.covariance[np.ix_(at, at)]
+        logs = generator.multivariate_normal(middle, covariance, n, check_valid="ignore", method="eigh")
         ohm = np.exp(np.clip(logs, -50, 50))
         return ohm[:, : len(self.electrolyte)].sum(axis=1), ohm[:, len(self.electrolyte) :].sum(axis=1)
 
@@ -62,8 +61,8 @@ class CellResistances:
         if not at:
             return ohm, ohm
         slope = self.fit.values[at] / ohm
-        spread = float(np.sqrt(max(slope @ self.fit.covariance[np.ix_(at, at)] @ slope, 0.0)))
-        wide = float(np.exp(min(NORMAL * spread, 50.0)))
+        variance = float(slope @ self.fit.covariance[np.ix_(at, at)] @ slope)
+        wide = float(np.exp(min(NORMAL * max(variance, 0.0) ** 0.5, 50.0)))
         return ohm / wide, ohm * wide
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nan
+from math import hypot, nan
 from pathlib import Path
 
 import pandas as pd
@@ -117,6 +117,6 @@ def find_ionic_share(
         least = 1 - high / total.sigma_s_cm * (1 + spread)
         return nan, max(least, 0.0), 1.0, "" if least > 0 else "the bound is above the total conductivity"
     up, down = (abs(end - middle) / total.sigma_s_cm for end in (high, low))
-    least, most = 1 - share - (up**2 + (spread * share) ** 2) ** 0.5, 1 - share + (down**2 + (spread * share) ** 2) ** 0.5
+    least, most = 1 - share - hypot(up, spread * share), 1 - share + hypot(down, spread * share)
     fault = "" if share <= 1 else "the electronic conductivity is above the total one"
     return 1 - share, least, min(most, 1.0), fault

@@ -15,7 +15,7 @@ _NAMES = {
     "temperature": rf"^(?:temperature|temp){_END}|^t\s*[/(\[]\s*(?:°?\s*c|k)\b",
     "step": r"^(?:ns|step(?:[\s_]*(?:number|no\.?|index|id))?|segment|(?:half[\s_]*)?cycle(?:[\s_]*number)?)\s*$",
     "mode": r"^mode\s*$",
-    "control": r"^control|(?:set|applied|nominal|sollwert)\b.*(?:volt|poten|spannung)|(?:volt|poten)\w*\s*(?:applied|set)",
+    "control": r"^control|(?:set|applied|nominal)\b.*(?:volt|poten|spannung)|(?:volt|poten)\w*\s*(?:applied|set)",
     "time": rf"^(?:(?:test|step|elapsed|corrected|total)[\s_]*)?(?:time|zeit){_END}|^t{_END}",
     "current": rf"^(?:we\(\d\)\.)?(?:current|strom){_END}|^<?i(?:m|we)?>?{_END}|\bcurrent\s*(?=$|[/(\[,])",
     "voltage": rf"^(?:we\(\d\)\.)?(?:voltage|potential|spannung|cell\s*voltage){_END}"

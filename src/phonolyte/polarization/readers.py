@@ -29,6 +29,7 @@ from phonolyte.units import ZERO_C_K
 SUFFIXES = (".pssession", ".dfr", ".idf", ".ids")
 """Formats whose readers give spectra only."""
 
+_DEGREES = re.compile(r"(?<![\d.,A-Za-z])-?\d{1,4}(?:[.,]\d+)?\s*_?(?:°\s*C|degC|C|K)(?![A-Za-z])")
 _VOLTAGE = re.compile(r"(?<![\d.,A-Za-z])([-+]?\d+(?:[.,]\d+)?)\s*_?(m?)V(?![A-Za-z])")
 
 
@@ -224,6 +225,6 @@ def _find_temperature(
 
 
 def name_sample(stem: str) -> str:
-    """Return the name of a sample: that of its file without the voltage, so that files of one sample share it."""
-    bare = re.sub(r"[\s_.-]{2,}", "_", _VOLTAGE.sub("", stem)).strip(" _-.")
+    """Return the name of a sample: that of its file without voltage and temperature, so that its files share it."""
+    bare = re.sub(r"[\s_.-]{2,}", "_", _DEGREES.sub("", _VOLTAGE.sub("", stem))).strip(" _-.")
     return bare or stem

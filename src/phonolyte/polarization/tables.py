@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from phonolyte.polarization.batch import Sample
     from phonolyte.polarization.curve import Curve
@@ -127,11 +125,12 @@ def make_electronic_row(sample: Sample) -> ElectronicRow:
 def make_transference_row(result: Transference) -> TransferenceRow:
     """Make the row of a cell."""
     old, new = result.before, result.after
-    initial, steady = np.array(result.initial_a) * UA, np.array(result.steady_a) * UA
+    initial, steady = result.initial_a, result.steady_a
+    before, after = old.interval(old.interfaces), new.interval(new.interfaces)
     return TransferenceRow(
         result.curve.label, result.curve.voltage_v, *result.t_plus, *result.t_plus_watanabe, result.upper_bound,
-        result.fault, result.initial_by, *map(float, initial), result.ohm_a.value * UA, *map(float, steady),
-        result.decay.settled, old.interface_ohm, *old.interval(old.interfaces), new.interface_ohm,
-        *new.interval(new.interfaces), old.electrolyte_ohm, new.electrolyte_ohm, old.fit.circuit, new.fit.circuit,
-        "; ".join(result.notes),
+        result.fault, result.initial_by, initial.value * UA, initial.low * UA, initial.high * UA,
+        result.ohm_a.value * UA, steady.value * UA, steady.low * UA, steady.high * UA, result.decay.settled,
+        old.interface_ohm, before[0], before[1], new.interface_ohm, after[0], after[1], old.electrolyte_ohm,
+        new.electrolyte_ohm, old.fit.circuit, new.fit.circuit, "; ".join(result.notes),
     )  # fmt: skip
