@@ -1,6 +1,7 @@
 """How often the intervals of steady currents, electronic conductivities and transference numbers hold the truth.
 
-Simulated with noise; for docs/polarization.md. ``python benchmarks/polarization.py [N]`` takes N curves a line.
+Simulated with noise; for docs/polarization.md. ``python benchmarks/polarization.py [N [PART ...]]`` takes N curves a line;
+parts are currents, slopes and numbers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from phonolyte.errors import PhonolyteError
 from phonolyte.impedance import Spectrum, analyze_spectrum
 from phonolyte.polarization import Curve, bruce_vincent, fit_conductance, fit_decay, measure_transference
 
-LENGTHS, NOISES = (8.0, 5.0, 4.0, 3.0, 1.5), (0.002, 0.02)
+LENGTHS, NOISES = (8.0, 5.0, 3.5, 1.5), (0.002, 0.02)
 """Slowest time constants that a hold lasts, and noise of a point as a share of the steady current."""
 
 
@@ -80,16 +81,16 @@ def simulate_number(number: float, noise: float, f: Floats, rng: np.random.Gener
         for name, ohm in (("before", before), ("after", after)):
             z = bulk + ohm / (1 + (2j * np.pi * f * ohm * 3e-6) ** 0.9)
             z = z * (1 + noise * (rng.normal(size=len(f)) + 1j * rng.normal(size=len(f))))
-            spectra.append(analyze_spectrum(Spectrum.from_arrays(name, f, z)))
+            spectra.append(analyze_spectrum(Spectrum.from_arrays(name, f, z), "R0-p(R1,CPE1)"))
         result = measure_transference(Curve.from_arrays("curve", t, current, volts), *spectra)
     except PhonolyteError:
         return None
     return (*result.t_plus[1:], *result.t_plus_watanabe[1:])
 
 
+PARTS = {"currents": count_currents, "slopes": count_slopes, "numbers": count_numbers}
+
 if __name__ == "__main__":
     n_curves = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    generator = np.random.default_rng(1)
-    count_currents(n_curves, generator)
-    count_slopes(n_curves, generator)
-    count_numbers(n_curves // 2, generator)
+    for part in sys.argv[2:] or PARTS:
+        PARTS[part](n_curves, np.random.default_rng(1))

@@ -321,7 +321,7 @@ def _find_fault(constant: float, rest: float, noise: float, tau: Floats, amplitu
     if not len(tau):
         return ""
     slow = float(tau[-1])
-    direction = "rises" if amplitudes[-1] * constant < 0 else "falls"
+    direction = "rises" if amplitudes[-1] * (constant + rest) < 0 else "falls"
     if slow * SETTLED_LENGTHS > length_s:
         return f"the current still {direction}: {length_s:.3g} s are {length_s / slow:.2g} of its slowest time constant"
     if abs(rest) > max(SETTLED_SHARE * abs(constant), NOISES * noise):

@@ -36,7 +36,7 @@ def read_column(text: str, index: int) -> Column | None:
     """Column of a header, None where it is of nothing that a polarization needs."""
     name = text.strip().strip('"').strip()
     kind = next((kind for kind, pattern in _NAMES.items() if re.search(pattern, name.lower())), "")
-    if not kind:
+    if not kind or "range" in name.lower():
         return None
     beside = re.sub(r"^(?:WE\(\d\)\.)?<?[A-Za-z-]+>?", "", name)
     return add_unit(Column(kind, index, name=name), beside)
