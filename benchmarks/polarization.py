@@ -1,7 +1,8 @@
 """How often the intervals of steady currents, electronic conductivities and transference numbers hold the truth.
 
-Simulated with noise; for docs/polarization.md. ``python benchmarks/polarization.py [N [PART ...]]`` takes N curves a line;
-parts are currents, slopes and numbers.
+Simulated with noise; for docs/polarization.md. Usage: python benchmarks/polarization.py [N [PART ...]]
+
+N curves a line; parts are currents, slopes and numbers.
 """
 
 from __future__ import annotations
