@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import phonolyte.impedance
+import phonolyte.polarization
 from phonolyte.columns import registered
 from phonolyte.tiers import all_tiers
 
@@ -16,8 +17,9 @@ def main() -> None:
 
 
 def page() -> str:
-    all_tiers()  # which registers their columns, as importing impedance did
+    all_tiers()  # which registers their columns, as importing impedance and polarization did
     assert phonolyte.impedance
+    assert phonolyte.polarization
     lines = [
         "# Columns of result tables",
         "",

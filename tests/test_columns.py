@@ -19,6 +19,7 @@ from phonolyte.columns import Column, check_columns, column, columns_of, describ
 from phonolyte.errors import TableError
 from phonolyte.impedance.settings import ImpedanceSettings
 from phonolyte.phonons import PhononSettings
+from phonolyte.polarization import PolarizationSettings
 from phonolyte.references import reference_compounds
 from phonolyte.runs.executors import ExecutorSettings
 from phonolyte.runs.run import Run
@@ -162,8 +163,17 @@ def run_impedance(folder: Path) -> Collection[str]:
     return ()
 
 
+def run_polarization(folder: Path) -> Collection[str]:
+    t = np.arange(0.0, 4000.0, 20.0)
+    table = {"time/s": t, "Ewe/V": 0.1, "I/mA": 1e-6 * (1 + np.exp(-t / 500))}
+    pd.DataFrame(table).to_csv(folder.parent / "pellet_25C.csv", index=False)
+    settings = PolarizationSettings(thickness_mm=1.0, diameter_mm=10.0, sigma_s_cm=1e-4)
+    verbs.polarization(folder.parent / "pellet_25C.csv", folder=folder, settings=settings, figures=False)
+    return ()
+
+
 RUNS = {"screen": run_screen, "virtual": run_virtual, "train": run_train, "phonons": run_phonons,
-        "impedance": run_impedance}  # fmt: skip
+        "impedance": run_impedance, "polarization": run_polarization}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", RUNS)

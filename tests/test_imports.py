@@ -17,10 +17,10 @@ import phonolyte
 PACKAGE = Path(phonolyte.__file__).parent
 ORDER = (
     "errors", "arrays", "units", "chemistry", "files", "settings", "columns", "structures", "dos", "features", "runs",
-    "figures", "drawing", "impedance", "centers", "sources", "percolation", "models", "measured", "references",
-    "learning_set", "train", "prototypes", "conduction", "virtual", "screen", "forces", "phonons", "elastic",
-    "relaxation", "stability", "barriers", "dynamics", "tiers", "study", "report", "summary", "verbs", "cli",
-    "__main__",
+    "figures", "drawing", "impedance", "polarization", "centers", "sources", "percolation", "models", "measured",
+    "references", "learning_set", "train", "prototypes", "conduction", "virtual", "screen", "forces", "phonons",
+    "elastic", "relaxation", "stability", "barriers", "dynamics", "tiers", "study", "report", "summary", "verbs",
+    "cli", "__main__",
 )  # fmt: skip
 """The modules; each may import those before it."""
 
@@ -48,6 +48,7 @@ LIGHT = {
     "phonolyte.dynamics": ("sklearn", "bvlain", "kinisi", "matplotlib", *CHEMISTRY),
     "phonolyte.sources": ("pymatgen", "ase", "sklearn", "requests", "mp_api", "optimade", "NCrystal", "torch"),
     "phonolyte.impedance": ("pymatgen", "sklearn", "ase", "impedance", "matplotlib"),
+    "phonolyte.polarization": ("pymatgen", "sklearn", "ase", "impedance", "matplotlib"),
     "phonolyte.models": ("pymatgen", "ase", "xgboost", "torch"),
     "phonolyte.verbs": ("xgboost", "typer", "bvlain", "kinisi", "matplotlib", *CHEMISTRY),
 }
@@ -88,6 +89,7 @@ def test_figures_know_nothing_of_what_computes_their_tables():
         "screen",
         "models",
         "impedance",
+        "polarization",
         "percolation",
         "phonons",
         "elastic",

@@ -6,8 +6,8 @@ Each verb of the command line is a function here, with typed settings and a type
     phonolyte.phonons(["best/*.cif"], engine="dpa4", ion="Li", folder="phonons/")
 
 The verbs are `read`, `order`, `features`, `train`, `screen`, `virtual`, `percolate`, `stability`, `phonons`,
-`elastic`, `barriers`, `diffuse`, `impedance` and `study`; :mod:`phonolyte.verbs` documents them. Packages of the same
-names hold their parts. Nothing is imported before it is used.
+`elastic`, `barriers`, `diffuse`, `impedance`, `polarization`, `transference` and `study`; :mod:`phonolyte.verbs`
+documents them. Packages of the same names hold their parts. Nothing is imported before it is used.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ VERBS = {
             "barriers",
             "diffuse",
             "impedance",
+            "polarization",
+            "transference",
             "study",
         ),
         "phonolyte.verbs",
@@ -43,7 +45,8 @@ VERBS = {
 """Verb -> module that has its function."""
 
 CALLABLE = (
-    "features", "train", "screen", "virtual", "stability", "phonons", "elastic", "barriers", "impedance", "study",
+    "features", "train", "screen", "virtual", "stability", "phonons", "elastic", "barriers", "impedance",
+    "polarization", "study",
 )  # fmt: skip
 """Verbs that packages have the name of: those modules can be called."""
 

@@ -14,6 +14,7 @@ Every error says what happened, why, and what to do about it::
     │   └── MigrationError paths of the mobile ion of one crystal cannot be found or computed
     ├── StabilityError     competing phases of a crystal are not at hand, or make no sense
     ├── SpectrumError      an impedance spectrum cannot be read or used
+    ├── CurveError         a polarization curve cannot be read or used
     ├── SourceError        a source of data cannot be reached, or gives what cannot be used
     ├── SettingsError      an option or a settings file makes no sense
     └── MissingExtraError  an optional dependency is not installed
@@ -102,6 +103,10 @@ class StabilityError(PhonolyteError):
 
 class SpectrumError(PhonolyteError):
     """An impedance spectrum cannot be read or used."""
+
+
+class CurveError(PhonolyteError):
+    """A polarization curve cannot be read or used."""
 
 
 class SourceError(PhonolyteError):

@@ -44,6 +44,12 @@ COMMANDS = {
     "migrate": Entry("migrate", "migrate", FOLLOW, "Compute how an ion moves: percolation, barriers, diffusion."),
     "cutoffs": Entry("cutoffs", "cutoffs", FOLLOW, "Find the cutoffs of Quantum ESPRESSO that a force needs."),
     "impedance": Entry("impedance", "impedance", MEASURE, "Turn measured spectra into conductivities."),
+    "polarization": Entry(
+        "polarization", "polarization", MEASURE, "Turn DC polarization into electronic conductivities."
+    ),
+    "transference": Entry(
+        "transference", "transference", MEASURE, "Measure a transference number by Bruce and Vincent."
+    ),
     "report": Entry("report", "report", RESULTS, "Write report.html of a run folder again."),
     "show": Entry("report", "show", RESULTS, "Show one candidate of a run."),
     "fetch": Entry("fetch", "fetch", RESULTS, "Get crystals and phonons from databases, published sets or a folder."),

@@ -50,6 +50,8 @@ CAPTIONS: dict[str, str] = {
     # impedance
     "arrhenius": "Conductivities times temperature against the inverse temperature, with the lines of each process and "
     "their activation energies.",
+    "transference": "Spectra before and after a polarization with their fits, and its current with the initial and the "
+    "steady one.",
     # of one crystal
     "bands": "Phonon bands and density of states, in total and of each element, with the band center marked.",
     "site_energy": "Lowest site energy of the mobile ion along each axis, with the outline of its paths.",

@@ -16,6 +16,29 @@ from phonolyte.impedance.spectrum import FEWEST
 
 Split = Callable[[str], list[str]]
 
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Names of the columns of one kind of measurement.
+
+    Attributes
+    ----------
+    read
+        Columns of the cells of a header; none for a line that is not a header.
+    add_unit
+        A column with the unit of another text, such as that of a cell below its name.
+    noun
+        What the measurement is called.
+    columns
+        What its columns are called, for messages.
+    """
+
+    read: Callable[[Sequence[str]], list[Column]]
+    add_unit: Callable[[Column, str], Column]
+    noun: str
+    columns: str
+
+
 _FOREIGN = re.compile(
     r"admittance|voltage|current|potential|permittivity|capacitance|conductance|susceptance|^[ym]\s*['\"’′]|^eps|^ε|^tan"
     r"|^time|^zeit|^[iue]\b|spannung|strom|admittanz|leitwert|kapazit"
@@ -84,7 +107,7 @@ class _Run:
         self.end = at + 1
 
 
-def find_blocks(lines: Sequence[str], name: str) -> list[Block]:
+def find_blocks(lines: Sequence[str], name: str, vocabulary: Vocabulary | None = None) -> list[Block]:
     """Find the blocks of numbers of a text.
 
     Parameters
@@ -93,6 +116,8 @@ def find_blocks(lines: Sequence[str], name: str) -> list[Block]:
         Lines of the text.
     name
         Name of the file, for messages.
+    vocabulary
+        Names of the columns; default: those of impedance, which three columns without names are taken for as well.
 
     Raises
     ------
@@ -102,31 +127,35 @@ def find_blocks(lines: Sequence[str], name: str) -> list[Block]:
     notes: list[str] = []
     lines = _without_thousands(lines, notes)
     headed = False
-    for split, heads in _list_heads(lines):
+    own = vocabulary or IMPEDANCE
+    for split, heads in _list_heads(lines, own):
         headed = True
-        blocks = list(_under_heads(lines, heads, split))
+        blocks = list(_under_heads(lines, heads, split, own))
         if blocks:
             return [replace(blocks[0], notes=(*notes, *blocks[0].notes)), *blocks[1:]]
     if headed:
         raise SpectrumError(
-            f"{name} holds no spectrum", why="below the names of its columns no line has three numbers",
+            f"{name} holds no {own.noun}", why="below the names of its columns no line has their numbers",
             fix="Check what was exported.",
         )  # fmt: skip
+    if vocabulary:
+        raise SpectrumError(f"{name} holds no {own.noun}", why="no line names its columns", fix=f"Name {own.columns}.")
     _refuse_others(lines, name)
     return _without_head(lines, name, notes)
 
 
-def _list_heads(lines: Sequence[str]) -> Iterator[tuple[Split, list[int]]]:
-    """Lines that name a spectrum's columns, by the way in which they are split."""
+def _list_heads(lines: Sequence[str], vocabulary: Vocabulary) -> Iterator[tuple[Split, list[int]]]:
+    """Lines that name the columns of a measurement, by the way in which they are split."""
     for split in (_by("\t"), _by(";"), _by(","), _by_gaps, _by_spaces):
-        heads = [at for at, line in enumerate(lines) if not _POINT.match(line) and _name_spectrum(split(line))]
+        heads = [at for at, line in enumerate(lines) if not _POINT.match(line) and vocabulary.read(split(line))]
         if heads:
             yield split, heads
 
 
-def _name_spectrum(cells: Sequence[str]) -> bool:
-    """Whether some cells name the columns of a spectrum."""
-    return len(cells) > 2 and find_way(_read_headers(cells)) is not None
+def _read_spectrum(cells: Sequence[str]) -> list[Column]:
+    """Columns of a header that names those of a spectrum."""
+    columns = _read_headers(cells) if len(cells) > 2 else []
+    return columns if find_way(columns) is not None else []
 
 
 def _read_headers(cells: Sequence[str]) -> list[Column]:
@@ -134,7 +163,10 @@ def _read_headers(cells: Sequence[str]) -> list[Column]:
     return [column for index, cell in enumerate(cells) if (column := read_header(cell, index))]
 
 
-def _under_heads(lines: Sequence[str], heads: Sequence[int], split: Split) -> Iterator[Block]:
+IMPEDANCE = Vocabulary(_read_spectrum, add_unit, "spectrum", "frequency, Z' and Z''")
+
+
+def _under_heads(lines: Sequence[str], heads: Sequence[int], split: Split, vocabulary: Vocabulary) -> Iterator[Block]:
     """Blocks under each of some headers."""
     done = 0
     for at, end in zip(heads, [*heads[1:], len(lines)], strict=True):
@@ -145,8 +177,9 @@ def _under_heads(lines: Sequence[str], heads: Sequence[int], split: Split) -> It
                 continue
             _check_width(names, runs[0])
             columns = _with_row_of_units(
-                _read_headers(names),
+                vocabulary.read(names),
                 next((split(line) for line in lines[at + 1 : end] if line.strip()), []),
+                vocabulary,
             )
             above = tuple(split(lines[at - 1])) if at else ()
             notes = (_unread(unread),) if unread else ()
@@ -199,10 +232,10 @@ def _find_runs(cells: Sequence[Sequence[str]], width: int) -> tuple[list[_Run], 
     return runs, 0
 
 
-def _with_row_of_units(columns: Sequence[Column], cells: Sequence[str]) -> list[Column]:
+def _with_row_of_units(columns: Sequence[Column], cells: Sequence[str], vocabulary: Vocabulary) -> list[Column]:
     """The columns with the units of the line below their names, where that is one of units, as Gamry writes it."""
     return [
-        add_unit(column, cells[column.index])
+        vocabulary.add_unit(column, cells[column.index])
         if column.index < len(cells) and not column.unit and _number(cells[column.index]) is None
         else column
         for column in columns

@@ -19,7 +19,7 @@ register(
     Column("fit_rms", "fit", digits=4, shown=False, hint="Share of the modulus that the fit leaves."),
     Column("kramers_kronig", "KK test", kind="choice", hint="Verdict of the Kramers-Kronig test."),
     Column("kramers_kronig_rms", "KK", digits=4, shown=False, hint="Share of the modulus that the test leaves."),
-    Column("notes", "notes", kind="text", shown=False, hint="What else is to be known of the spectrum."),
+    Column("notes", "notes", kind="text", shown=False, hint="What else is to be known of the measurement."),
     Column("parameter", "parameter", kind="text", hint="Parameter of the circuit."),
     Column("value", "value", digits=-4, hint="Value of the parameter."),
     Column("low", "from", digits=-4, hint="Lower end of the 95 % interval."),

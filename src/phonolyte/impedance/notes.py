@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,10 +62,14 @@ def list_line_notes(spectra: pd.DataFrame, lines: pd.DataFrame) -> list[str]:
 
 def merge_notes(analyses: Sequence[Analysis]) -> list[str]:
     """Notes on spectra, those that differ in numbers only once."""
+    return merge_alike((one.name, note) for one in analyses for note in one.notes)
+
+
+def merge_alike(notes: Iterable[tuple[str, str]]) -> list[str]:
+    """Notes with the name of what each is on, those that differ in numbers only once."""
     groups: dict[str, list[tuple[str, str]]] = {}
-    for one in analyses:
-        for note in one.notes:
-            groups.setdefault(re.sub(r"[\d.,]+", "#", note), []).append((one.name, note))
+    for name, note in notes:
+        groups.setdefault(re.sub(r"[\d.,]+", "#", note), []).append((name, note))
     lines = []
     for alike in groups.values():
         name, note = alike[0]

@@ -12,7 +12,7 @@ import numpy as np
 
 from phonolyte.errors import MissingExtraError, SpectrumError, first_line
 from phonolyte.files import usual_recursion
-from phonolyte.impedance.blocks import Block, find_blocks
+from phonolyte.impedance.blocks import IMPEDANCE, Block, Vocabulary, find_blocks
 from phonolyte.impedance.headers import read_header
 
 ENCODINGS = ("utf-8-sig", "utf-16", "cp1252")
@@ -41,8 +41,8 @@ class Page:
     lines: tuple[str, ...] = ()
 
 
-def read_pages(path: Path) -> tuple[list[Page], list[str]]:
-    """Read the pages of a file that hold spectra, and note those that do not.
+def read_pages(path: Path, vocabulary: Vocabulary | None = None) -> tuple[list[Page], list[str]]:
+    """Read the pages of a file that hold spectra, or measurements of another vocabulary, and note those that do not.
 
     Raises
     ------
@@ -54,20 +54,23 @@ def read_pages(path: Path) -> tuple[list[Page], list[str]]:
     reader = READERS.get(path.suffix.lower(), _read_text)
     _check_size(path)
     if reader is _read_text:
-        return [_read_text(path)], []
+        return [_read_text(path, vocabulary)], []
     try:
-        texts = list(reader(path))
+        texts = list(reader(path) if reader is not _read_mpr else _read_mpr(path, vocabulary))
     except (SpectrumError, MissingExtraError):
         raise
     except Exception as error:  # a foreign reader on a foreign file
         raise SpectrumError(
             f"{path.name} cannot be read", why=first_line(error) or type(error).__name__, fix="Export it as text."
         ) from None
-    return _choose_pages(texts, path.name)
+    return _choose_pages(texts, path.name, vocabulary)
 
 
-def _choose_pages(pages: list[Page | tuple[str, list[str]]], name: str) -> tuple[list[Page], list[str]]:
-    """Pages with spectra, and notes on those without."""
+def _choose_pages(
+    pages: list[Page | tuple[str, list[str]]], name: str, vocabulary: Vocabulary | None
+) -> tuple[list[Page], list[str]]:
+    """Pages with measurements, and notes on those without."""
+    noun = (vocabulary or IMPEDANCE).noun
     found: list[Page] = []
     errors: list[SpectrumError] = []
     empty: list[str] = []
@@ -77,18 +80,18 @@ def _choose_pages(pages: list[Page | tuple[str, list[str]]], name: str) -> tuple
             continue
         title, lines = page
         try:
-            found.append(Page(title, tuple(find_blocks(lines, f"{name}, {title}")), tuple(lines)))
+            found.append(Page(title, tuple(find_blocks(lines, f"{name}, {title}", vocabulary)), tuple(lines)))
         except SpectrumError as error:
             errors.append(error)
             empty += [title] if any(line.strip() for line in lines) else []
     if not found:
-        raise errors[0] if errors else SpectrumError(f"{name} holds no spectrum", fix="Check what was exported.")
-    return found, [f"without a spectrum: {', '.join(empty)}"] if empty else []
+        raise errors[0] if errors else SpectrumError(f"{name} holds no {noun}", fix="Check what was exported.")
+    return found, [f"without a {noun}: {', '.join(empty)}"] if empty else []
 
 
-def _read_text(path: Path) -> Page:
+def _read_text(path: Path, vocabulary: Vocabulary | None = None) -> Page:
     lines = decode(path).splitlines()
-    return Page("", tuple(find_blocks(lines, path.name)), tuple(lines))
+    return Page("", tuple(find_blocks(lines, path.name, vocabulary)), tuple(lines))
 
 
 def _check_size(path: Path) -> None:
@@ -97,7 +100,7 @@ def _check_size(path: Path) -> None:
     except OSError as error:
         raise SpectrumError(f"{path} cannot be read", why=error.strerror or "", fix="Check the path.") from None
     if size > LARGEST_BYTES:
-        raise SpectrumError(f"{path.name} is too large for a spectrum", fix="Give the export of one spectrum.")
+        raise SpectrumError(f"{path.name} is too large for a measurement", fix="Give the export of one measurement.")
 
 
 def decode(path: Path) -> str:
@@ -115,7 +118,7 @@ def decode(path: Path) -> str:
     if raw[1:2] == b"\0" and raw[3:4] == b"\0":
         raw = b"\xff\xfe" + raw  # UTF-16 without its mark
     if b"\0" in raw and not raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise SpectrumError(f"{path.name} is not text", fix="Export the spectrum as text.")
+        raise SpectrumError(f"{path.name} is not text", fix="Export it as text.")
     for encoding in ENCODINGS:
         try:
             if encoding != "utf-16" or raw.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -195,11 +198,15 @@ _SESSION = {"Hertz": "Frequency (Hz)", "ZRe": "Z' (ohm)", "ZIm": "-Z'' (ohm)"}
 # BioLogic
 
 
-def _read_mpr(path: Path) -> Iterator[Page]:
+def _read_mpr(path: Path, vocabulary: Vocabulary | None = None) -> Iterator[Page]:
     """Loops of a binary file of EC-Lab."""
     names, rows = _load_mpr(path)
-    columns = tuple(column for index, name in enumerate(names) if (column := read_header(name, index)))
-    yield Page("", (Block(columns, rows),))
+    if vocabulary:
+        columns = tuple(vocabulary.read(names))
+    else:
+        columns = tuple(column for index, name in enumerate(names) if (column := read_header(name, index)))
+    if columns or not vocabulary:
+        yield Page("", (Block(columns, rows),))
 
 
 def _load_mpr(path: Path) -> tuple[list[str], np.ndarray]:

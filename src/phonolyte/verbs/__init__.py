@@ -17,6 +17,7 @@ from phonolyte.verbs.following import (
     stability,
 )
 from phonolyte.verbs.measured import impedance
+from phonolyte.verbs.polarized import polarization, transference
 from phonolyte.verbs.story import StudyResult, study
 
 __all__ = [
@@ -34,9 +35,11 @@ __all__ = [
     "order",
     "percolate",
     "phonons",
+    "polarization",
     "screen",
     "stability",
     "study",
     "train",
+    "transference",
     "virtual",
 ]

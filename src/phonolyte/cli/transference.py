@@ -1,0 +1,35 @@
+"""``phonolyte transference``: a transference number from two spectra and a polarization between them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from phonolyte.cli.options import with_settings
+from phonolyte.cli.terminal import Output, console, finish, say
+from phonolyte.polarization.settings import TransferenceSettings
+
+
+@with_settings
+def transference(
+    settings: TransferenceSettings,
+    before: Annotated[str, typer.Option(help="Spectrum before the polarization; FILE#2 is the second of a file.")],
+    after: Annotated[str, typer.Option(help="Spectrum in the steady state.")],
+    curve: Annotated[str, typer.Option(help="Current against time at one small voltage.")],
+    output: Output = Path("out"),
+    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw the figure.")] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another run that the folder holds.")] = False,
+) -> None:
+    """Measure the transference number of a symmetric cell by Bruce and Vincent."""
+    from phonolyte import verbs
+    from phonolyte.summary import transference_table
+
+    result = verbs.transference(
+        before=before, after=after, curve=curve, folder=output, settings=settings, figures=figures,
+        overwrite=overwrite,
+    )  # fmt: skip
+    console().print(transference_table(result))
+    say(f"1 cell -> {output}/transference.csv")
+    finish([], nothing=bool(result.fault), folder=output)

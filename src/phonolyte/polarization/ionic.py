@@ -1,0 +1,122 @@
+"""Ionic transference number of a ceramic: what of the conductivity by impedance is not electronic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import hypot, nan
+from pathlib import Path
+
+import pandas as pd
+
+from phonolyte.errors import SettingsError
+
+NEAR_K = 2.0
+"""Temperatures that are nearer than this are one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Total conductivity by impedance.
+
+    Attributes
+    ----------
+    sigma_s_cm, std_s_cm
+        Conductivity, which contains the electronic one, and its standard deviation.
+    temperature_k
+        Temperature, None where it is not known.
+    name
+        Spectrum that it is of.
+    """
+
+    sigma_s_cm: float
+    std_s_cm: float = 0.0
+    temperature_k: float | None = None
+    name: str = ""
+
+
+def read_totals(folder: str | Path) -> tuple[Total, ...]:
+    """Read the total conductivities of a run folder of ``phonolyte impedance``.
+
+    Raises
+    ------
+    SettingsError
+        For a folder that is not one, and a run without conductivities.
+    """
+    path = Path(folder) / "spectra.parquet"
+    try:
+        table = pd.read_parquet(path)
+        rows = table[(table["process"] == "total") & (table["sigma_s_cm"] > 0)]
+    except (OSError, ValueError, KeyError) as error:
+        raise SettingsError(
+            f"{folder} is not a run folder of phonolyte impedance", why=str(error)[:100], fix="Name its -o."
+        ) from None
+    if rows.empty:
+        raise SettingsError(
+            f"{folder} has no total conductivity", fix="Run phonolyte impedance with the size of the pellet."
+        )
+    return tuple(
+        Total(float(row["sigma_s_cm"]), float(row["sigma_std_s_cm"]),
+              None if pd.isna(row["temperature_k"]) else float(row["temperature_k"]), str(row["file"]))
+        for row in rows.to_dict("records")
+    )  # fmt: skip
+
+
+def choose_total(
+    totals: Sequence[Total], sample: str, temperature_k: float | None
+) -> tuple[Total | None, tuple[str, ...]]:
+    """Total conductivity of a sample at a temperature, None where it is not clear which one that is, and notes.
+
+    Parameters
+    ----------
+    totals
+        Those that there are.
+    sample
+        Name of the sample, by which one of several spectra at the temperature is chosen.
+    temperature_k
+        Temperature of the polarization, K.
+    """
+    if not totals:
+        return None, ()
+    near = [one for one in totals if _is_near(one.temperature_k, temperature_k)]
+    named = [one for one in near if one.name.startswith(sample) or sample.startswith(one.name)]
+    found = named if len(named) == 1 else near
+    if len(found) != 1:
+        what = "no spectrum is" if not found else f"{len(found)} spectra are"
+        return None, (f"{what} of {sample} at its temperature: there is no transference number of it",)
+    (total,) = found
+    if total.name and None in (total.temperature_k, temperature_k):
+        return total, (f"the temperature of {sample} or of {total.name} is not known: taken for one",)
+    return total, ()
+
+
+def _is_near(one: float | None, other: float | None) -> bool:
+    return one is None or other is None or abs(one - other) <= NEAR_K
+
+
+def find_ionic_share(
+    electronic_s_cm: tuple[float, float, float], total: Total, quantile: float = 1.959964
+) -> tuple[float, float, float, str]:
+    """Ionic transference number, the ends of its 95 % interval, and why it is not one.
+
+    The conductivity by impedance is that of ions and electrons together, so that t = 1 - sigma_e / sigma.
+
+    Parameters
+    ----------
+    electronic_s_cm
+        Electronic conductivity and the ends of its interval; the first is NaN where only the last, a bound, is known.
+    total
+        Conductivity by impedance.
+    quantile
+        Of the normal distribution.
+    """
+    middle, low, high = electronic_s_cm
+    spread = quantile * total.std_s_cm / total.sigma_s_cm
+    share = middle / total.sigma_s_cm
+    if middle != middle:  # an upper bound
+        least = 1 - high / total.sigma_s_cm * (1 + spread)
+        return nan, max(least, 0.0), 1.0, "" if least > 0 else "the bound is above the total conductivity"
+    up, down = (abs(end - middle) / total.sigma_s_cm for end in (high, low))
+    least, most = 1 - share - hypot(up, spread * share), 1 - share + hypot(down, spread * share)
+    fault = "" if share <= 1 else "the electronic conductivity is above the total one"
+    return 1 - share, least, min(most, 1.0), fault

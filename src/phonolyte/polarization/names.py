@@ -1,0 +1,67 @@
+"""What the columns of a polarization file hold, by their headers: time, current, voltage, step, mode, temperature."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from phonolyte.impedance.blocks import Vocabulary
+from phonolyte.impedance.headers import Column
+
+_END = r"\s*(?=$|[/(\[,_ ])"
+_NAMES = {
+    "frequency": r"^freq|^f/hz|^omega",
+    "temperature": rf"^(?:temperature|temp){_END}|^t\s*[/(\[]\s*(?:°?\s*c|k)\b",
+    "step": r"^(?:ns|step(?:[\s_]*(?:number|no\.?|index|id))?|segment|(?:half[\s_]*)?cycle(?:[\s_]*number)?)\s*$",
+    "mode": r"^mode\s*$",
+    "control": r"^control|(?:set|applied|nominal)\b.*(?:volt|poten|spannung)|(?:volt|poten)\w*\s*(?:applied|set)",
+    "time": rf"^(?:(?:test|step|elapsed|corrected|total)[\s_]*)?(?:time|zeit){_END}|^t{_END}",
+    "current": rf"^(?:we\(\d\)\.)?(?:current|strom){_END}|^<?i(?:m|we)?>?{_END}|\bcurrent\s*(?=$|[/(\[,])",
+    "voltage": rf"^(?:we\(\d\)\.)?(?:voltage|potential|spannung|cell\s*voltage){_END}"
+    rf"|^<?(?:ewe|ecell|vf|e|u|v)>?{_END}|^ewe-ece",
+}
+"""What columns are called, the more special names first."""
+
+_PREFIXES = {"": 1.0, "k": 1e3, "m": 1e-3, "µ": 1e-6, "μ": 1e-6, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
+_SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0, "hr": 3600.0, "hour": 3600.0, "d": 86400.0}
+_AMPERE = re.compile(r"(?<![A-Za-z])([kmµμunpf]?)(?:A|amps?|amperes?)(?![A-Za-z])(.*)")
+_VOLT = re.compile(r"(?<![A-Za-z])([kmµμun]?)(?:V|volts?)(?![A-Za-z])")
+_TIME = re.compile(r"(?<![A-Za-z])(ms|s|sec|min|h|hr|hour|d)(?:onds?|utes?|s)?(?![A-Za-z])")
+_DEGREES = re.compile(r"(?<![A-Za-z])(?:°|º|deg)?\s*([CK])(?![A-Za-z])")
+_DENSITY = re.compile(r"\s*(?:/|per|·|\*)?\s*[cm]?m\^?-?[2²]|.*cm-2")
+
+
+def read_column(text: str, index: int) -> Column | None:
+    """Column of a header, None where it is of nothing that a polarization needs."""
+    name = text.strip().strip('"').strip()
+    kind = next((kind for kind, pattern in _NAMES.items() if re.search(pattern, name.lower())), "")
+    if not kind or "range" in name.lower():
+        return None
+    beside = re.sub(r"^(?:WE\(\d\)\.)?<?[A-Za-z-]+>?", "", name)
+    return add_unit(Column(kind, index, name=name), beside)
+
+
+def add_unit(column: Column, text: str) -> Column:
+    """The column with the unit that a text states: of time s to d, of current and voltage with any prefix."""
+    if column.kind == "time" and (found := _TIME.search(text)):
+        return replace(column, unit=found.group(0), factor=_SECONDS[found.group(1)])
+    if column.kind == "current" and (found := _AMPERE.search(text)):
+        density = found.group(0).strip() if _DENSITY.match(found.group(2)) else ""
+        return replace(column, unit=f"{found.group(1)}A", factor=_PREFIXES[found.group(1)], doubt=density)
+    if column.kind in ("voltage", "control") and (found := _VOLT.search(text)):
+        return replace(column, unit=found.group(0), factor=_PREFIXES[found.group(1)])
+    if column.kind == "temperature" and (found := _DEGREES.search(text)):
+        return replace(column, unit=found.group(1))
+    return column
+
+
+def _read_header(cells: Sequence[str]) -> list[Column]:
+    """Columns of a header with time and current, but not with frequencies: those are spectra."""
+    columns = [column for index, cell in enumerate(cells) if (column := read_column(cell, index))]
+    kinds = {column.kind for column in columns}
+    return columns if {"time", "current"} <= kinds and "frequency" not in kinds else []
+
+
+CURVES = Vocabulary(_read_header, add_unit, "polarization curve", "time (s), current (A) and voltage (V)")
+"""Names of the columns of current against time."""
