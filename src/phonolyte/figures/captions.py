@@ -50,6 +50,7 @@ CAPTIONS: dict[str, str] = {
     # impedance
     "arrhenius": "Conductivities times temperature against the inverse temperature, with the lines of each process and "
     "their activation energies.",
+    "drt": "Distributions of relaxation times, each over its largest peak, the coldest below; a peak is an arc.",
     # of one crystal
     "bands": "Phonon bands and density of states, in total and of each element, with the band center marked.",
     "site_energy": "Lowest site energy of the mobile ion along each axis, with the outline of its paths.",

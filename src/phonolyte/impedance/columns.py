@@ -26,6 +26,15 @@ register(
     Column("high", "to", digits=-4, hint="Upper end of the 95 % interval."),
     Column("unit", "unit", kind="text", hint="Unit of the parameter."),
     Column("off_line", "off the line", kind="flag", hint="Whether the point is off the Arrhenius line."),
+    # distribution of relaxation times
+    Column("tau_s", "τ", "s", -3, hint="Relaxation time."),
+    Column("gamma_ohm", "γ", "Ω", -3, hint="Distribution: resistance for each unit of ln(tau)."),
+    Column("gamma_low_ohm", "γ from", "Ω", -3, shown=False, hint="Lower end of its interval by the noise."),
+    Column("gamma_high_ohm", "γ to", "Ω", -3, shown=False, hint="Upper end of its interval by the noise."),
+    Column("resistance_from_ohm", "R from", "Ω", -3, shown=False, hint="Lower end by noise, smoothing and borders."),
+    Column("resistance_to_ohm", "R to", "Ω", -3, shown=False, hint="Upper end by noise, smoothing and borders."),
+    Column("peak", "peak", hint="Number of the peak, the fastest first."),
+    Column("frequency_hz", "f", "Hz", -3, hint="Frequency; of a peak, that at the top of its arc."),
     # Arrhenius lines
     Column("regime", "regime", kind="choice", hint="Which line of its process, the coldest first."),
     Column("ea_ev", "Ea", "eV", 3, hint="Activation energy from ln(sigma T)."),

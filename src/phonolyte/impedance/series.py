@@ -13,6 +13,7 @@ import pandas as pd
 from phonolyte.errors import Failure
 from phonolyte.impedance.analysis import Analysis, compare_with_intercept
 from phonolyte.impedance.conductivity import BOUNDARY_F_CM, ELECTRODE_F_CM
+from phonolyte.impedance.drt_tables import list_distributions, list_peaks
 from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.notes import list_line_notes, list_series_notes, merge_notes
 from phonolyte.impedance.spectrum import name_sweep
@@ -93,6 +94,16 @@ class Series:
     def parameters(self) -> pd.DataFrame:
         """Table of ``parameters.parquet``: each parameter of each circuit with its 95 % interval."""
         return make_table((row for one in self.analyses for row in list_parameter_rows(one)), ParameterRow)
+
+    @cached_property
+    def drt(self) -> pd.DataFrame:
+        """Table of ``drt.parquet``: distributions of relaxation times, one row a time."""
+        return list_distributions(self.analyses)
+
+    @cached_property
+    def drt_peaks(self) -> pd.DataFrame:
+        """Table of ``drt_peaks.parquet``: peaks of the distributions, one row a peak."""
+        return list_peaks(self.analyses, self.boundary_f_cm)
 
     @cached_property
     def arrhenius(self) -> pd.DataFrame:

@@ -47,6 +47,7 @@ def impedance(
         When files are not there, and for settings that make no sense.
     """
     from phonolyte.impedance import analyze, draw, find_files
+    from phonolyte.impedance.drt_drawing import draw_distributions
     from phonolyte.impedance.settings import ImpedanceSettings
 
     output, settings = output or OutputSettings(), settings or ImpedanceSettings()
@@ -60,15 +61,19 @@ def impedance(
     with opened as run, open_workers(executor, most=max(1, len(paths) // FEW_SPECTRA)) as processes:
         with progress("Spectra", len(paths)) as advance:
             series = analyze(paths, geometry=geometry, reading=reading, executor=processes, progress=advance)
-        for name in ("spectra", "parameters", "arrhenius"):
+        for name in ("spectra", "parameters", "arrhenius", "drt_peaks"):
             run.write_table(f"{name}.parquet", getattr(series, name), csv=True)
         run.write_table("points.csv", series.points)
+        run.write_table("drt.parquet", series.drt)
         run.add_failures(series.failures)
         for note in (*series.notes, *series.remarks):
             run.add_note(note)
         if output.figures:
             with progress("Figures", len(series.analyses)) as advance:
                 drawings = draw(series, run.path("figures"), executor=processes, progress=advance)
-            for failure in drawings.failures:
+            failures, left = draw_distributions(series, run.path("figures"))
+            for failure in (*drawings.failures, *failures):
                 run.add_note(f"no figure of {failure.material_id}: {failure.message}")
+            for note in left:
+                run.add_note(note)
         return series
