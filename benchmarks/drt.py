@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/drt.py [N [SEED]]
 
-N (120 unless given) random circuits of one and two arcs, as benchmarks/spectra.py draws them: 40 to 70 points, 1 MHz to
+N (60 unless given) random circuits of one and two arcs, as benchmarks/spectra.py draws them: 40 to 70 points, 1 MHz to
 0.1 Hz, noise of 0.1 to 2 % of the modulus on both parts, arcs a decade apart at least. Half of them have blocking
 electrodes, and a third of those leads too: chains of relaxations alone, which pyimpspec fits, are not made for these.
 *number* is how often there are as many peaks as arcs; tau and resistance are those of the peak nearest to each arc.
@@ -138,4 +138,4 @@ def peaks_of(method: str) -> Callable[[Spectrum], Found]:
 
 
 if __name__ == "__main__":
-    main(*(int(one) for one in (sys.argv[1:] + ["120", "0"][len(sys.argv) - 1 :])))
+    main(*(int(one) for one in (sys.argv[1:] + ["60", "0"][len(sys.argv) - 1 :])))

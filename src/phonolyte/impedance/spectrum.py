@@ -106,6 +106,20 @@ class Spectrum:
     def __len__(self) -> int:
         return len(self.frequency_hz)
 
+    def with_points(self, frequency_hz: Floats, impedance_ohm: Complexes, notes: Sequence[str] = ()) -> Spectrum:
+        """The spectrum with other points of falling frequency, and notes on why.
+
+        Raises
+        ------
+        SpectrumError
+            For points that are not a spectrum.
+        """
+        messages = [*self.notes, *notes]
+        _check_frequencies(self.label, frequency_hz)
+        _check_impedances(self.label, impedance_ohm)
+        _check_passive(self.label, impedance_ohm, messages)
+        return replace(self, frequency_hz=frequency_hz, impedance_ohm=impedance_ohm, notes=tuple(messages))
+
     def leave_out(self, points: Sequence[int]) -> Spectrum:
         """The spectrum without some points."""
         kept = np.delete(np.arange(len(self)), list(points))

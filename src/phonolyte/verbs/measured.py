@@ -55,9 +55,8 @@ def impedance(
     paths = find_files([str(files)] if isinstance(files, (str, Path)) else list(map(str, files)))
     paths = settings.choose_files(paths)
     settings.check_names(paths)
-    inputs = [*paths, Path(settings.table)] if settings.table else paths
-    opened = Run(folder, "impedance", settings=settings, inputs=inputs, cites=("schonleber2014", "murbach2020"),
-                 **run_options(output))  # fmt: skip
+    opened = Run(folder, "impedance", settings=settings, inputs=[*paths, *settings.other_files],
+                 cites=("schonleber2014", "murbach2020"), **run_options(output))  # fmt: skip
     with opened as run, open_workers(executor, most=max(1, len(paths) // FEW_SPECTRA)) as processes:
         with progress("Spectra", len(paths)) as advance:
             series = analyze(paths, geometry=geometry, reading=reading, executor=processes, progress=advance)
