@@ -50,6 +50,8 @@ CAPTIONS: dict[str, str] = {
     # impedance
     "arrhenius": "Conductivities times temperature against the inverse temperature, with the lines of each process and "
     "their activation energies.",
+    "pressure": "Conductivities against the pressure on the sample at each temperature that has three pressures, with "
+    "the activation volume of each line.",
     "drt": "Distributions of relaxation times, each over its largest peak, the coldest below; a peak is an arc.",
     # of one crystal
     "bands": "Phonon bands and density of states, in total and of each element, with the band center marked.",

@@ -172,11 +172,15 @@ def _analyze_sweep(sweep: Sweep, file: Path, reading: Reading, pellet: Pellet | 
 
 
 def _set_pellet(spectrum: Spectrum, pellet: Pellet | None) -> Spectrum:
-    """The spectrum with the size and the note of its row of the table."""
+    """The spectrum with the size, the pressure and the note of its row of the table."""
     if pellet is None:
         return spectrum
     notes = (*spectrum.notes, pellet.note) if pellet.note else spectrum.notes
-    return replace(spectrum, geometry=pellet.geometry, notes=notes)
+    spectrum = replace(spectrum, geometry=pellet.geometry, notes=notes)
+    if pellet.pressure_mpa is None:
+        return spectrum
+    notes = tuple(note for note in notes if not note.startswith("the pressure"))
+    return replace(spectrum, pressure_mpa=pellet.pressure_mpa, notes=notes)
 
 
 def _set_temperature(spectrum: Spectrum, file: Path, reading: Reading, pellet: Pellet | None) -> Spectrum:

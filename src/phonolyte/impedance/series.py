@@ -16,8 +16,10 @@ from phonolyte.impedance.conductivity import BOUNDARY_F_CM, ELECTRODE_F_CM
 from phonolyte.impedance.drt_tables import list_distributions, list_peaks
 from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.notes import list_line_notes, list_series_notes, merge_notes
+from phonolyte.impedance.pressure import PressureRow, fit_volumes
 from phonolyte.impedance.spectrum import name_sweep
 from phonolyte.impedance.tables import (
+    ON_LINES,
     ArrheniusRow,
     Line,
     ParameterRow,
@@ -109,6 +111,11 @@ class Series:
     def arrhenius(self) -> pd.DataFrame:
         """Table of ``arrhenius.parquet``: a row a process that has three temperatures, two for two regimes."""
         return make_table((line.row for line in self._lines), ArrheniusRow)
+
+    @cached_property
+    def volumes(self) -> pd.DataFrame:
+        """Table of ``pressure.parquet``: activation volumes, a row a process and temperature with three pressures."""
+        return make_table(fit_volumes(self.spectra, ON_LINES), PressureRow)
 
     @cached_property
     def points(self) -> pd.DataFrame:

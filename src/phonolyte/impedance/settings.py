@@ -41,7 +41,7 @@ class ImpedanceSettings:
     frequency_unit, impedance_unit
         Units where files do not state them.
     table
-        CSV file with the size, the temperature and a note of each file.
+        CSV file with the size, the temperature, the pressure and a note of each file.
     min_frequency_hz, max_frequency_hz
         Lowest and highest frequency of the points that are kept.
     short
@@ -64,7 +64,7 @@ class ImpedanceSettings:
     weighting: Annotated[Weighting, "Residuals as shares of the modulus, or in ohm."] = "modulus"
     frequency_unit: Annotated[str, "Hz, kHz or MHz, where files do not state it."] = ""
     impedance_unit: Annotated[str, "ohm, kohm, Mohm, ohm cm2 or ohm cm, where files do not state it."] = ""
-    table: Annotated[str, "CSV: file, and thickness_mm, diameter_mm, temperature_c, note of each."] = ""
+    table: Annotated[str, "CSV: file, and thickness_mm, diameter_mm, temperature_c, pressure_mpa, note of each."] = ""
     min_frequency_hz: Annotated[float | None, "Lowest frequency of the points that are kept, Hz."] = None
     max_frequency_hz: Annotated[float | None, "Highest frequency of the points that are kept, Hz."] = None
     short: Annotated[str, "File of the shorted cell; its impedance is subtracted."] = ""

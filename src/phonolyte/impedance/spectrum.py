@@ -57,6 +57,8 @@ class Spectrum:
         Number of the spectrum in its file, from 1.
     geometry
         Size of the pellet, where it is not that of the whole series.
+    pressure_mpa
+        Pressure on the sample, where it is known.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Spectrum:
     source: str = ""
     sweep: int = 1
     geometry: Geometry | None = None
+    pressure_mpa: float | None = None
 
     @classmethod
     def from_arrays(

@@ -48,6 +48,7 @@ def impedance(
     """
     from phonolyte.impedance import analyze, draw, find_files
     from phonolyte.impedance.drt_drawing import draw_distributions
+    from phonolyte.impedance.pressure_drawing import draw_pressures
     from phonolyte.impedance.settings import ImpedanceSettings
 
     output, settings = output or OutputSettings(), settings or ImpedanceSettings()
@@ -63,6 +64,8 @@ def impedance(
         for name in ("spectra", "parameters", "arrhenius", "drt_peaks"):
             run.write_table(f"{name}.parquet", getattr(series, name), csv=True)
         run.write_table("points.csv", series.points)
+        if len(series.volumes):
+            run.write_table("pressure.parquet", series.volumes, csv=True)
         run.write_table("drt.parquet", series.drt)
         run.add_failures(series.failures)
         for note in (*series.notes, *series.remarks):
@@ -71,7 +74,7 @@ def impedance(
             with progress("Figures", len(series.analyses)) as advance:
                 drawings = draw(series, run.path("figures"), executor=processes, progress=advance)
             failures, left = draw_distributions(series, run.path("figures"))
-            for failure in (*drawings.failures, *failures):
+            for failure in (*drawings.failures, *failures, *draw_pressures(series, run.path("figures"))):
                 run.add_note(f"no figure of {failure.material_id}: {failure.message}")
             for note in left:
                 run.add_note(note)
