@@ -28,9 +28,10 @@ PELLET = {"thickness_mm": 1.0, "area_cm2": 0.5, "circuit": "p(R1,CPE1)"}
 R_J_MOL_K = 8.314462618
 
 
-def write(
-    path: Path, ohm: float, head: str = "Frequency (Hz),Z' (ohm),Z'' (ohm)", more: str = "", top: str = ""
-) -> Path:
+HEAD = "Frequency (Hz),Z' (ohm),Z'' (ohm)"
+
+
+def write(path: Path, ohm: float, head: str = HEAD, more: str = "", top: str = "") -> Path:
     z = ohm / (1 + (1j * W * ohm * 1e-9) ** 0.95)
     lines = [f"{f},{one.real},{one.imag}{more}" for f, one in zip(F, z, strict=True)]
     path.write_text("\n".join([*([top] if top else []), head, *lines]))
@@ -99,9 +100,8 @@ def test_each_pressure_has_an_arrhenius_line_and_each_temperature_a_volume(tmp_p
             rise = 0.3 / 8.617333e-5 * (1 / kelvin - 1 / 298.15) + 2.0 * mpa / (R_J_MOL_K * kelvin)
             write(folder / f"s_{mpa}MPa_{celsius}C.csv", 1e4 * kelvin / 298.15 * np.exp(rise))
     out = tmp_path / "out"
-    series = verbs.impedance(
-        folder, folder=out, settings=ImpedanceSettings(**PELLET), output=OutputSettings(report=False)
-    )
+    bare = OutputSettings(report=False)
+    series = verbs.impedance(folder, folder=out, settings=ImpedanceSettings(**PELLET), output=bare)
     lines = pd.read_parquet(out / "arrhenius.parquet")
     total = lines[lines["process"] == "total"]
     assert total["pressure_mpa"].tolist() == [10.0, 200.0, 400.0]
