@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phonolyte.runs.progress import OpenBar, no_bar
+from phonolyte.runs.records import write_csv
 from phonolyte.runs.run import Run
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.verbs.opening import Where, open_workers, run_options
@@ -67,6 +68,7 @@ def impedance(
         if len(series.volumes):
             run.write_table("pressure.parquet", series.volumes, csv=True)
         run.write_table("drt.parquet", series.drt)
+        _write_exports(series, run)
         run.add_failures(series.failures)
         for note in (*series.notes, *series.remarks):
             run.add_note(note)
@@ -79,3 +81,14 @@ def impedance(
             for note in left:
                 run.add_note(note)
         return series
+
+
+def _write_exports(series: Series, run: Run) -> None:
+    """Write the CSV of each spectrum."""
+    from phonolyte.impedance.exports import FOLDER, csv_path, tabulate_spectrum
+
+    for analysis in series.analyses:
+        table, path = tabulate_spectrum(analysis), csv_path(run.folder, analysis.name)
+        run.describe_table(f"{FOLDER}/*.csv", table)
+        path.parent.mkdir(exist_ok=True)
+        write_csv(table, path)
