@@ -31,7 +31,7 @@ def test_a_file_a_spectrum_has_points_fit_residuals_and_distribution(tmp_path: P
     assert points["frequency_hz"].to_numpy() == pytest.approx(F)
     assert (points["z_real_ohm"] - 1j * points["minus_z_imag_ohm"]).to_numpy() == pytest.approx(Z)
     assert (points["fit_real_ohm"] + 1j * points["fit_imag_ohm"]).to_numpy() == pytest.approx(Z, rel=1e-6)
-    assert table["tau_s"].notna().sum() == 97  # twelve a decade, over eight
+    assert table["relaxation_time_s"].notna().sum() == 97  # twelve a decade, over eight
     assert "csv/*.csv" in pd.read_csv(out / "columns.csv").to_csv()
 
 

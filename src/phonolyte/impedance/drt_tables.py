@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from phonolyte.impedance.geometry import Geometry
     from phonolyte.impedance.spectrum import Spectrum
 
-COLUMNS = ("file", "sweep", "tau_s", "gamma_ohm", "gamma_low_ohm", "gamma_high_ohm")
+COLUMNS = ("file", "sweep", "relaxation_time_s", "gamma_ohm", "gamma_low_ohm", "gamma_high_ohm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class PeakRow:
         Number of the peak, the fastest is 1.
     process
         What its capacitance is of, where the size of the pellet is known.
-    tau_s, frequency_hz
+    relaxation_time_s, frequency_hz
         Relaxation time, and the frequency at the top of the arc.
     resistance_ohm, resistance_from_ohm, resistance_to_ohm
         Resistance with its interval.
@@ -49,7 +49,7 @@ class PeakRow:
     temperature_k: float
     peak: int
     process: str
-    tau_s: float
+    relaxation_time_s: float
     frequency_hz: float
     resistance_ohm: float
     resistance_from_ohm: float
@@ -73,7 +73,7 @@ def _list_rows(analysis: Analysis, boundary_f_cm: float) -> list[PeakRow]:
             temperature_k=nan if spectrum.temperature_k is None else spectrum.temperature_k,
             peak=number,
             process=name_process(peak.capacitance_f, geometry, boundary_f_cm),
-            tau_s=peak.tau_s,
+            relaxation_time_s=peak.tau_s,
             frequency_hz=peak.frequency_hz,
             resistance_ohm=peak.resistance_ohm,
             resistance_from_ohm=peak.low_ohm,

@@ -46,7 +46,7 @@ def tabulate_spectrum(analysis: Analysis) -> pd.DataFrame:
     }
     found = analysis.distribution
     times = {} if found is None else {
-        "tau_s": found.tau_s,
+        "relaxation_time_s": found.tau_s,
         "gamma_ohm": found.gamma_ohm,
         "gamma_low_ohm": found.low_ohm,
         "gamma_high_ohm": found.high_ohm,
