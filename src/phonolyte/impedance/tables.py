@@ -269,6 +269,8 @@ def fit_lines(spectra: pd.DataFrame) -> list[Line]:
 
 def split_by_pressure(spectra: pd.DataFrame) -> list[tuple[float, pd.DataFrame]]:
     """The rows at each pressure, the lowest first; those without one last, as NaN."""
+    if "pressure_mpa" not in spectra:  # a table of an earlier version
+        return [(nan, spectra)]
     pressures = pd.Series(group_pressures(spectra["pressure_mpa"].to_numpy(float)), index=spectra.index)
     known = [float(value) for value in np.unique(pressures.dropna())]
     parts = [(value, spectra[pressures == value]) for value in known]
