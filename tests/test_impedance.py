@@ -592,7 +592,7 @@ def test_the_measured_series_gives_both_arcs_at_every_temperature(shared: Path, 
     assert (lines["ea_low_ev"] < lines["ea_high_ev"]).all()
     page, data = shown(tmp_path), cards(tmp_path)
     assert "<p>s04147-140deg: the temperature, 140 °C, is from the name" in page  # names are not capitalized
-    assert page.count("data:image/png;base64") == 1  # the Arrhenius lines
+    assert page.count("data:image/png;base64") == 2  # Arrhenius lines, distributions of relaxation times
     assert sorted(data["images"]) == sorted(set(spectra["file"]))
     assert all(len(pictures) == 1 for pictures in data["images"].values())
     assert not re.search(r"""(?:src|href)=["']?(?:http|//)""", page)

@@ -78,3 +78,31 @@ def test_noise_of_a_spectrum_of_few_points_is_not_a_fault():
         z = parse_circuit("p(R1,CPE1)-CPE0").impedance_ohm((1e4, 1e-9, 0.9, 1e-6, 0.8), f)
         z = z + np.abs(z) * 0.02 * (rng.normal(size=20) + 1j * rng.normal(size=20))
         assert check_kramers_kronig(Spectrum.from_arrays("x", f, z)).verdict == "good"
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_drift_that_a_chain_of_elements_nearly_follows_is_doubtful(seed: int):
+    elapsed = np.cumsum(3 / F + 0.3)
+    circuit = parse_circuit("p(R1,CPE1)-p(R2,CPE2)")
+    z = np.array([
+        circuit.impedance_ohm((2e4 * grown, 2e-10, 0.9, 9e4 * grown, 3e-8, 0.85), np.array([f]))[0]
+        for f, grown in zip(F, 1 + 0.2 * elapsed / elapsed[-1], strict=True)
+    ])  # fmt: skip
+    rng = np.random.default_rng(seed)
+    spectrum = Spectrum.from_arrays("x", F, z + np.abs(z) * 0.001 * (rng.normal(size=50) + 1j * rng.normal(size=50)))
+    test = check_kramers_kronig(spectrum)
+    assert test.systematic < 0.005
+    assert test.verdict == "doubtful"
+
+
+def test_points_that_are_measured_again_at_the_end_show_drift():
+    again = np.concatenate((F, F[:3]))
+    z = 100 + 1e4 / (1 + 2j * np.pi * again * 1e-4)
+    z[-3:] *= 1.05
+    (note,) = [note for note in Spectrum.from_arrays("x", again, z).notes if "drifts" in note]
+    assert note == "3 frequencies measured again at the end are 5.0% off the first time: the sample drifts"
+    z[-3:] /= 1.05
+    assert not any("drifts" in note for note in Spectrum.from_arrays("x", again, z).notes)
+    at_once = np.repeat(F, 2)  # each point twice
+    twice = 1e4 / (1 + 2j * np.pi * at_once * 1e-4) * np.tile([1.0, 1.05], len(F))
+    assert not any("drifts" in note for note in Spectrum.from_arrays("x", at_once, twice).notes)

@@ -266,6 +266,10 @@ def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
 
 def arrhenius_table(lines: pd.DataFrame) -> Table:
     """Activation energies from ln(sigma T), with intervals."""
+    from phonolyte.impedance.pressure import name_pressures
+
+    if "pressure_mpa" in lines:
+        lines = name_pressures(lines, lines["pressure_mpa"].to_numpy(float))
     table = _table("Arrhenius, ln(σT), 95 % intervals")
     for name, side in (("process", "left"), ("Ea", "right"), ("", "left"), ("σ at 25 °C", "right"), ("", "left")):
         table.add_column(name, justify="left" if side == "left" else "right", no_wrap=True)

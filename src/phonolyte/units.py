@@ -46,6 +46,9 @@ MEV_PER_INVERSE_CM: float = constants.h * constants.c * 100 / constants.e * 1e3
 CM2_S_PER_A2_PS = 1e-4
 """One angstrom^2/ps in cm^2/s."""
 
+GAS_J_MOL_K: float = constants.R
+"""Gas constant, J/(mol K)."""
+
 ZERO_C_K: float = constants.zero_Celsius
 """0 degrees Celsius, K."""
 

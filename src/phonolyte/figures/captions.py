@@ -52,6 +52,9 @@ CAPTIONS: dict[str, str] = {
     "their activation energies.",
     "transference": "Spectra before and after a polarization with their fits, and its current with the initial and the "
     "steady one.",
+    "pressure": "Conductivities against the pressure on the sample at each temperature that has three pressures, with "
+    "the activation volume of each line.",
+    "drt": "Distributions of relaxation times, each over its largest peak, the coldest below; a peak is an arc.",
     # of one crystal
     "bands": "Phonon bands and density of states, in total and of each element, with the band center marked.",
     "site_energy": "Lowest site energy of the mobile ion along each axis, with the outline of its paths.",

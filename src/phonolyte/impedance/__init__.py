@@ -7,6 +7,8 @@ from phonolyte.impedance.arrhenius import ArrheniusFit, fit_arrhenius, fit_regim
 from phonolyte.impedance.batch import Reading, analyze, find_files
 from phonolyte.impedance.conductivity import Intercept, Resistance, list_resistances, read_intercept
 from phonolyte.impedance.drawing import Drawings, draw, plot_arrhenius, plot_spectrum
+from phonolyte.impedance.drt import Distribution, Peak, compute_distribution
+from phonolyte.impedance.drt_drawing import plot_distribution
 from phonolyte.impedance.fitting import CORES, choose_circuit, fit_circuit
 from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.overview import summarize_spectra
@@ -20,11 +22,13 @@ __all__ = [
     "CORES",
     "Analysis",
     "ArrheniusFit",
+    "Distribution",
     "Drawings",
     "Fit",
     "Geometry",
     "Intercept",
     "KramersKronig",
+    "Peak",
     "Reading",
     "Resistance",
     "Series",
@@ -33,6 +37,7 @@ __all__ = [
     "analyze_spectrum",
     "check_kramers_kronig",
     "choose_circuit",
+    "compute_distribution",
     "draw",
     "find_files",
     "fit_arrhenius",
@@ -40,6 +45,7 @@ __all__ = [
     "fit_regimes",
     "list_resistances",
     "plot_arrhenius",
+    "plot_distribution",
     "plot_spectrum",
     "read_intercept",
     "read_spectra",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from phonolyte.errors import SpectrumError
 from phonolyte.impedance.circuits import parse_circuit
 from phonolyte.impedance.conductivity import (
     BOUNDARY_F_CM,
@@ -17,6 +18,7 @@ from phonolyte.impedance.conductivity import (
     list_resistances,
     read_intercept,
 )
+from phonolyte.impedance.drt import Distribution, compute_distribution
 from phonolyte.impedance.fitting import choose_circuit, fit_circuit
 from phonolyte.impedance.problem import Fit, Weighting
 from phonolyte.impedance.spectrum import FEWEST, Spectrum
@@ -52,6 +54,8 @@ class Analysis:
         Resistance that is read off without a fit.
     notes
         What whoever reads the result must know, in sentences.
+    distribution
+        Distribution of relaxation times; None where there is none, as the notes say.
     """
 
     spectrum: Spectrum
@@ -60,6 +64,7 @@ class Analysis:
     tried: tuple[Fit, ...]
     intercept: Intercept
     notes: tuple[str, ...]
+    distribution: Distribution | None = None
 
     @property
     def name(self) -> str:
@@ -131,7 +136,17 @@ def analyze_spectrum(
     best = replace(best, impedance_ohm=parse_circuit(best.circuit).impedance_ohm(best.values, spectrum.frequency_hz))
     analysis = Analysis(spectrum, test, best, tuple(tried), read_intercept(kept), spectrum.notes)
     inductive = [ABOVE.format(len(above), circuit)] if above else []
-    return replace(analysis, notes=(*spectrum.notes, *inductive, *_list_remarks(analysis)))
+    distribution, failed = _find_distribution(kept, best)
+    notes = (*spectrum.notes, *inductive, *_list_remarks(analysis), *failed)
+    return replace(analysis, notes=notes, distribution=distribution)
+
+
+def _find_distribution(spectrum: Spectrum, fit: Fit) -> tuple[Distribution | None, list[str]]:
+    """Distribution of relaxation times, or a note that there is none: the other results stand without it."""
+    try:
+        return compute_distribution(spectrum, fit), []
+    except SpectrumError as error:
+        return None, [f"there is no distribution of relaxation times: {error.why}"]
 
 
 def _list_inductive(spectrum: Spectrum, circuit: str) -> list[int]:

@@ -91,8 +91,8 @@ def fit_arrhenius(
     """
     t, sigma = np.asarray(temperatures_k, float), np.asarray(sigma_s_cm, float)
     _check_points(t, sigma, np.asarray(relative_std, float))
-    y, weight = _ordinate(t, sigma, form), _weights(relative_std)
-    line = _fit_line(1 / t, y, weight)
+    y, weight = _ordinate(t, sigma, form), weigh(relative_std)
+    line = fit_line(1 / t, y, weight)
     quantile = float(student.ppf(0.5 + CONFIDENCE / 2, len(t) - 2))
     energy, spread = -line.slope * KB_EV_K, line.slope_std * KB_EV_K
     room, room_std = line.at(1 / ROOM_K)
@@ -138,7 +138,7 @@ def fit_regimes(
     order = np.argsort(t, kind="stable")
     t, sigma, spread = t[order], np.asarray(sigma_s_cm, float)[order], np.asarray(relative_std, float)[order]
     whole = fit_arrhenius(t, sigma, spread, form)
-    cut, gain = _find_cut(t, _ordinate(t, sigma, form), _weights(spread))
+    cut, gain = _find_cut(t, _ordinate(t, sigma, form), weigh(spread))
     if gain <= BETTER_TWO:
         return [whole]
     low, high = (fit_arrhenius(t[part], sigma[part], spread[part], form) for part in (slice(0, cut), slice(cut, None)))
@@ -163,7 +163,8 @@ def _ordinate(t: Floats, sigma: Floats, form: Form) -> Floats:
     return np.log(sigma * t) if form == "ln_sigma_t" else np.log(sigma)
 
 
-def _weights(relative_std: Sequence[float] | Floats) -> Floats:
+def weigh(relative_std: Sequence[float] | Floats) -> Floats:
+    """Weights of logarithms of conductivities, whose relative standard deviations are `FLOOR` at least."""
     weights: Floats = 1 / np.maximum(np.asarray(relative_std, float), FLOOR) ** 2
     return weights
 
@@ -173,7 +174,7 @@ def _find_cut(t: Floats, y: Floats, weight: Floats) -> tuple[int, float]:
     n = len(t)
 
     def square(part: slice) -> float:
-        return _fit_line(1 / t[part], y[part], weight[part]).square
+        return fit_line(1 / t[part], y[part], weight[part]).square
 
     cuts = [
         cut for cut in range(FEWEST, n - FEWEST + 1)
@@ -210,7 +211,9 @@ def _exp(value: float) -> float:
     return float(np.exp(np.clip(value, -700.0, 700.0)))
 
 
-class _Line(NamedTuple):
+class StraightLine(NamedTuple):
+    """A weighted straight line: intercept, slope, their covariance (2, 2), and the weighted sum of squares."""
+
     intercept: float
     slope: float
     covariance: Floats
@@ -218,6 +221,7 @@ class _Line(NamedTuple):
 
     @property
     def slope_std(self) -> float:
+        """Standard deviation of the slope."""
         return float(np.sqrt(self.covariance[1, 1]))
 
     def at(self, x: float) -> tuple[float, float]:
@@ -226,7 +230,7 @@ class _Line(NamedTuple):
         return self.intercept + self.slope * x, float(np.sqrt(max(where @ self.covariance @ where, 0.0)))
 
 
-def _fit_line(x: Floats, y: Floats, weight: Floats) -> _Line:
+def fit_line(x: Floats, y: Floats, weight: Floats) -> StraightLine:
     """A weighted line, about the mean of x: a matrix of normal equations is singular where temperatures are close."""
     total = float(weight.sum())
     center, height = float(weight @ x) / total, float(weight @ y) / total
@@ -234,7 +238,7 @@ def _fit_line(x: Floats, y: Floats, weight: Floats) -> _Line:
     slope = float(weight @ ((x - center) * (y - height))) / width
     square = float(weight @ (y - height - slope * (x - center)) ** 2)
     inverse = np.array([[1 / total + center**2 / width, -center / width], [-center / width, 1 / width]])
-    return _Line(height - slope * center, slope, inverse * square / max(len(x) - 2, 1), square)
+    return StraightLine(height - slope * center, slope, inverse * square / max(len(x) - 2, 1), square)
 
 
 def _find_outliers(x: Floats, y: Floats, weight: Floats) -> tuple[int, ...]:
@@ -248,7 +252,7 @@ def _find_outliers(x: Floats, y: Floats, weight: Floats) -> tuple[int, ...]:
         rest = everything != point
         if count_temperatures(1 / x[rest]) < FEWEST:
             continue  # two temperatures leave no freedom to say that a third is off
-        line = _fit_line(x[rest], y[rest], weight[rest])
+        line = fit_line(x[rest], y[rest], weight[rest])
         expected, spread = line.at(float(x[point]))
         noise = line.square / (rest.sum() - 2) / weight[point]
         if abs(y[point] - expected) > far * np.sqrt(spread**2 + noise):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from glob import glob
 from pathlib import Path
 
 from phonolyte.errors import Failure, SettingsError, SpectrumError
 from phonolyte.impedance.analysis import Analysis, analyze_spectrum
+from phonolyte.impedance.corrections import Corrections
 from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.pellets import Pellet
 from phonolyte.impedance.problem import Weighting
@@ -38,6 +39,8 @@ class Reading:
         Values of parameters of the circuit that are not fitted, and those to start from, by name.
     pellets
         Sizes, temperatures and notes of single files or sweeps, as a table gives them.
+    corrections
+        What is left out of every spectrum, and subtracted from it.
     """
 
     temperatures_c: tuple[tuple[str, float], ...] = ()
@@ -48,6 +51,7 @@ class Reading:
     fixed: tuple[tuple[str, float], ...] = ()
     start: tuple[tuple[str, float], ...] = ()
     pellets: tuple[Pellet, ...] = ()
+    corrections: Corrections = field(default_factory=Corrections)
 
     def pellets_of(self, file: Path) -> dict[int, Pellet]:
         """Rows of the table that are of a file, by the number of the sweep; 0 for all sweeps."""
@@ -157,7 +161,8 @@ def _check_sweeps(file: Path, n: int, reading: Reading, pellets: dict[int, Pelle
 
 def _analyze_sweep(sweep: Sweep, file: Path, reading: Reading, pellet: Pellet | None) -> Analysis | Failure:
     try:
-        spectrum = _set_temperature(_set_pellet(sweep.to_spectrum(), pellet), file, reading, pellet)
+        measured = reading.corrections.apply(sweep.to_spectrum())
+        spectrum = _set_temperature(_set_pellet(measured, pellet), file, reading, pellet)
         return analyze_spectrum(
             spectrum, reading.circuit, weighting=reading.weighting, fixed=dict(reading.fixed),
             start=dict(reading.start),
@@ -167,11 +172,15 @@ def _analyze_sweep(sweep: Sweep, file: Path, reading: Reading, pellet: Pellet | 
 
 
 def _set_pellet(spectrum: Spectrum, pellet: Pellet | None) -> Spectrum:
-    """The spectrum with the size and the note of its row of the table."""
+    """The spectrum with the size, the pressure and the note of its row of the table."""
     if pellet is None:
         return spectrum
     notes = (*spectrum.notes, pellet.note) if pellet.note else spectrum.notes
-    return replace(spectrum, geometry=pellet.geometry, notes=notes)
+    spectrum = replace(spectrum, geometry=pellet.geometry, notes=notes)
+    if pellet.pressure_mpa is None:
+        return spectrum
+    notes = tuple(note for note in notes if not note.startswith("the pressure"))
+    return replace(spectrum, pressure_mpa=pellet.pressure_mpa, notes=notes)
 
 
 def _set_temperature(spectrum: Spectrum, file: Path, reading: Reading, pellet: Pellet | None) -> Spectrum:

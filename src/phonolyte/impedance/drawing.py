@@ -126,8 +126,11 @@ def plot_spectrum(analysis: Analysis) -> Figure:
 def plot_arrhenius(series: Series, *, title: str = "") -> Figure:
     """Conductivities times temperature against the inverse temperature, with their lines and energies."""
     from phonolyte.figures.impedance import arrhenius_figure
+    from phonolyte.impedance.pressure import name_pressures
 
-    return arrhenius_figure(series.points, series.arrhenius, title=title)
+    pressures = series.arrhenius["pressure_mpa"].to_numpy(float)
+    points, lines = (name_pressures(table, pressures) for table in (series.points, series.arrhenius))
+    return arrhenius_figure(points, lines, title=title)
 
 
 def _draw_safely(analysis: Analysis, folder: Path, formats: Sequence[str]) -> Path | Failure:

@@ -49,6 +49,8 @@ _NAMES = {
     "time": r"^(?:time|t\s*/\s*s|elapsed|zeit)",
     "temperature": r"^(?:(?:set|sample|stage|cell|chamber|oven|furnace|actual)[\s_-]*)?"
     r"(?:temperature|temperatur|température|temp|t\s*[/(\[]\s*(?:°?\s*c|k))\b\.?",
+    "pressure": r"^(?:(?:stack|cell|sample|set|actual)[\s_-]*)?(?:pressure|druck)(?![a-z])"
+    r"|^p\s*[/(\[]\s*(?:[GMk]Pa|k?bar)\b",
     "phase": r"phase|theta|zphz|phz|φ|ϕ|^-?\s*deg",
     "imaginary": rf"imagin(?:ä|ae)rteil|z\s*_?s?{_PRIMES}|z\s*_?(?:imaginary|imag|img|im){_STOP}"
     rf"|\bim(?:ag)?\s*[(\[]?\s*z\)?|impedance\s*imag\w*|^-?\s*imag\w*|^-?\s*im{_STOP}|reactance|^xs?{_STOP}",
@@ -77,6 +79,9 @@ _BASES = {
 }
 _PER = {"cm": 1.0, "m": 100.0, "mm": 0.1}
 """Lengths, cm."""
+
+UNITS_MPA = {"gpa": 1e3, "mpa": 1.0, "kpa": 1e-3, "kbar": 100.0, "bar": 0.1}
+"""Units of pressure, MPa, in small letters."""
 
 _MINUS = re.compile(r"^\s*[(\[]?\s*(?:[-−–]|neg(?:ative)?\s|minus\s)\s*", re.IGNORECASE)
 _LOGARITHM = re.compile(r"^\s*(log_?10|log|lg|ln)(?=[\s_(\[|]|f(?:re|\b|_|/)|ω|omega)[\s_(\[]*", re.IGNORECASE)
@@ -155,7 +160,7 @@ def read_header(text: str, index: int) -> Column | None:
     column = _with_unit_of(column, bare)
     rest = bare[:start] + " " + bare[end:]
     label = re.sub(r"[()\[\]/|,:;\"']+", " ", rest.replace(column.unit, " ") if column.unit else rest)
-    sign = -1.0 if minus and kind not in ("frequency", "temperature", "sweep") else 1.0
+    sign = -1.0 if minus and kind not in ("frequency", "temperature", "pressure", "sweep") else 1.0
     return replace(column, factor=sign * column.factor, label=" ".join(label.split()).strip(" -_."))
 
 
@@ -190,6 +195,10 @@ def _with_unit_of(column: Column, text: str) -> Column:
     if column.kind == "temperature":
         found = re.search(r"(?<![A-Za-z])(?:°|º|deg)?\s*([CFK])(?![A-Za-z])", re.sub(r"^[Tt]\w*", "", text))
         return replace(column, unit=found.group(0).strip() if found else "")
+    if column.kind == "pressure":
+        found = re.search(r"(?<![A-Za-z])(GPa|MPa|kPa|kbar|bar)(?![A-Za-z])", text, re.IGNORECASE)
+        unit = found.group(1) if found else ""
+        return replace(column, unit=unit, factor=UNITS_MPA.get(unit.lower(), 1.0))
     return column
 
 

@@ -12,7 +12,8 @@ from phonolyte.impedance.analysis import Analysis
 from phonolyte.impedance.arrhenius import FEWEST, count_temperatures
 from phonolyte.impedance.conductivity import list_resistances
 from phonolyte.impedance.geometry import Geometry
-from phonolyte.impedance.tables import split_by_process
+from phonolyte.impedance.pressure import group_pressures
+from phonolyte.impedance.tables import ON_LINES, split_by_pressure, split_by_process
 from phonolyte.units import VACUUM_F_CM
 
 if TYPE_CHECKING:
@@ -45,13 +46,14 @@ def list_series_notes(analyses: Sequence[Analysis], geometry: Geometry | None, b
 
 def list_line_notes(spectra: pd.DataFrame, lines: pd.DataFrame) -> list[str]:
     """What must be known of Arrhenius lines: which could not be fitted, and which are not, each process once."""
-    parts, notes = split_by_process(spectra), []
+    each = (split_by_process(part) for _, part in split_by_pressure(spectra))
+    parts, notes = {name for part in each for name in part}, []
     sigma = spectra["sigma_s_cm"].dropna()
     lost = int((~sigma.between(0, np.inf, inclusive="neither")).sum())
     if lost:
         notes.append(f"conductivities that are zero or infinite are on no Arrhenius line: {lost}")
     fitted = set(lines["process"])
-    notes += [f"no Arrhenius line could be fitted to {_word(name)}" for name in parts if name not in fitted]
+    notes += [f"no Arrhenius line could be fitted to {_word(name)}" for name in ON_LINES if name in parts - fitted]
     faulty = lines[lines["fault"] != ""]
     notes += [
         f"{_word(process)}: no Arrhenius line, {fault}"
@@ -90,7 +92,20 @@ def _notes_on_temperatures(analyses: Sequence[Analysis], *, sized: bool) -> list
     different = count_temperatures(warm)
     if sized and warm and different < FEWEST:
         notes.append(f"an activation energy needs three temperatures, there {_are(different)}")
-    if 1 < different < len(warm):
+    return [*notes, *_notes_on_pressures(analyses, repeated=1 < different < len(warm))]
+
+
+def _notes_on_pressures(analyses: Sequence[Analysis], *, repeated: bool) -> list[str]:
+    """Notes on pressures; `repeated` is whether temperatures are."""
+    notes = []
+    pressures = [one.spectrum.pressure_mpa for one in analyses if one.spectrum.pressure_mpa is not None]
+    n = len(np.unique(group_pressures(pressures)))
+    if n > 1:
+        notes.append(f"spectra are at {n} pressures: each has Arrhenius lines of its own")
+    if 0 < len(pressures) < len(analyses):
+        bare = [one.name for one in analyses if one.spectrum.pressure_mpa is None]
+        notes.append(f"no pressure is stated for {_some(bare)}: they are on no line with the others")
+    if repeated and n < 2:
         notes.append("several spectra have the same temperature: each is a point of its own on the Arrhenius line")
     return notes
 

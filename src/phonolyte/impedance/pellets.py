@@ -15,7 +15,7 @@ from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.pages import decode
 from phonolyte.units import ZERO_C_K
 
-COLUMNS = ("file", "thickness_mm", "diameter_mm", "temperature_c", "note")
+COLUMNS = ("file", "thickness_mm", "diameter_mm", "temperature_c", "pressure_mpa", "note")
 SHOWN = 5
 """Files that an error names."""
 
@@ -34,6 +34,8 @@ class Pellet:
         Size, None where the row gives none.
     temperature_c
         Temperature, Celsius, None where the row gives none.
+    pressure_mpa
+        Pressure during the measurement, MPa, None where the row gives none.
     note
         What is to be known of the sample.
     """
@@ -42,6 +44,7 @@ class Pellet:
     sweep: int = 0
     geometry: Geometry | None = None
     temperature_c: float | None = None
+    pressure_mpa: float | None = None
     note: str = ""
 
     def names(self, path: Path) -> bool:
@@ -85,7 +88,11 @@ def read_pellets(
             geometry = _make_geometry(thickness, diameter, thickness_std_mm, diameter_std_mm, where)
         stem, mark, number = row["file"].rpartition("#")
         sweep = int(number) if mark and number.isdigit() else 0
-        pellets.append(Pellet(stem if sweep else row["file"], sweep, geometry, celsius, row.get("note", "")))
+        pressure = _number(row.get("pressure_mpa", ""), "pressure_mpa", where)
+        if pressure is not None and pressure < 0:
+            raise SettingsError(f"{where}: pressure_mpa is {pressure}", fix="Write a number, zero without a load.")
+        name = stem if sweep else row["file"]
+        pellets.append(Pellet(name, sweep, geometry, celsius, pressure, row.get("note", "")))
     return tuple(pellets)
 
 
@@ -150,7 +157,7 @@ def _number(text: str, column: str, where: str) -> float | None:
         value = nan
     if not -inf < value < inf:
         raise SettingsError(f"{where}: {column} is {text!r}", fix="Write a number.")
-    if column != "temperature_c" and value <= 0:
+    if column not in ("temperature_c", "pressure_mpa") and value <= 0:
         raise SettingsError(f"{where}: {column} is {text}", fix="Write a number above zero.")
     return value
 

@@ -20,6 +20,7 @@ from phonolyte.impedance.blocks import Block
 from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.headers import OHMIC, Column, add_unit
 from phonolyte.impedance.pages import Page, read_pages
+from phonolyte.impedance.pressure import read_pressure_name, read_pressure_words
 from phonolyte.impedance.quantities import compute_impedance
 from phonolyte.impedance.sets import ColumnSet, list_sets
 from phonolyte.impedance.spectrum import Complexes, Spectrum, name_sweep
@@ -47,6 +48,8 @@ class Sweep:
         What was guessed, chosen or assumed.
     source
         Path of the file.
+    pressure_mpa
+        Pressure, where one is known.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Sweep:
     temperature_k: float | None
     notes: tuple[str, ...]
     source: str
+    pressure_mpa: float | None = None
 
     @property
     def label(self) -> str:
@@ -70,10 +74,11 @@ class Sweep:
         SpectrumError
             For values that are not a spectrum.
         """
-        return Spectrum.from_arrays(
+        spectrum = Spectrum.from_arrays(
             self.name, self.frequency_hz, self.impedance_ohm, notes=self.notes, temperature_k=self.temperature_k,
             source=self.source, sweep=self.number,
         )  # fmt: skip
+        return replace(spectrum, pressure_mpa=self.pressure_mpa)
 
 
 def read_spectra(
@@ -199,6 +204,8 @@ class Draft:
         Whether it stands below a line of words, under the header of the one before.
     shared
         Whether the lines above it are those of other sweeps, too.
+    pressure_mpa
+        Pressure that a column or lines of words state.
     """
 
     frequency_hz: Floats
@@ -210,6 +217,7 @@ class Draft:
     notes: tuple[str, ...]
     captioned: bool
     shared: bool
+    pressure_mpa: float | None = None
 
 
 def _repeats(one: Draft, other: Draft) -> bool:
@@ -225,7 +233,10 @@ def _read_page(page: Page, units: Units, geometry: Geometry | None) -> Iterator[
     for block in page.blocks:
         sets = list_sets([units.apply(column) for column in block.columns], block.above)
         for each in sets:
-            yield from _read_set(each, block, page.title, preface, geometry, several=len(sets) > 1)
+            for draft in _read_set(each, block, page.title, preface, geometry, several=len(sets) > 1):
+                stated = draft.pressure_mpa
+                stated = read_pressure_words(page.blocks[0].context or page.lines) if stated is None else stated
+                yield replace(draft, pressure_mpa=stated)
 
 
 def _read_set(
@@ -242,6 +253,7 @@ def _read_set(
         notes.append(f"{np.count_nonzero(open_circuit)} rows at 0 Hz are of open circuit and were left out")
         f, z, rows = f[~open_circuit], z[~open_circuit], rows[~open_circuit]
     kelvin = _read_kelvin(each.temperature, rows, notes) if each.temperature else None
+    pressure = _read_pressures(each.pressure, rows, notes)
     usable = np.flatnonzero(np.isfinite(f) & (f > 0))
     if (f <= 0).any() or not len(usable):
         parts = [np.arange(len(f))]  # refused when it is checked
@@ -253,7 +265,23 @@ def _read_set(
     for part in parts:
         yield Draft(f[part], z[part], None if kelvin is None else kelvin[part], read_words(block.context),
                     tuple(filter(None, (each.label, title))), preface, tuple(notes), block.captioned,
-                    several or len(parts) > 1)  # fmt: skip
+                    several or len(parts) > 1, _find_pressure(pressure, part, block.context))  # fmt: skip
+
+
+def _read_pressures(column: Column | None, rows: Floats, notes: list[str]) -> Floats | None:
+    """Pressures of the rows, MPa; None where there is no column of them, or its unit is not stated."""
+    if column is None:
+        return None
+    if not column.unit:
+        notes.append(f"the unit of the column {column.name!r} is not stated: the pressure was not taken")
+        return None
+    return column.read(rows)
+
+
+def _find_pressure(values: Floats | None, part: np.ndarray, context: tuple[str, ...]) -> float | None:
+    """Pressure of a sweep, MPa, by its column or the lines above it."""
+    known = values[part][np.isfinite(values[part])] if values is not None else np.empty(0)
+    return float(known.mean()) if len(known) else read_pressure_words(context)
 
 
 def _with_gaps(part: np.ndarray, f: Floats) -> np.ndarray:
@@ -290,4 +318,11 @@ def _finish(draft: Draft, number: int, path: Path, notes: tuple[str, ...], *, se
             guesses = ["the temperature is stated once, and was taken for several spectra"]
     if temperature is None:
         temperature, guesses = read_name(path.stem, several=several)
-    return Sweep(path.stem, number, draft.frequency_hz, draft.impedance_ohm, temperature, (*notes, *guesses), str(path))
+    pressure, more = draft.pressure_mpa, list[str]()
+    for name in (*draft.names, path.stem):
+        if pressure is None:
+            pressure, more = read_pressure_name(name)
+    return Sweep(
+        path.stem, number, draft.frequency_hz, draft.impedance_ohm, temperature, (*notes, *guesses, *more), str(path),
+        pressure,
+    )  # fmt: skip

@@ -13,10 +13,13 @@ import pandas as pd
 from phonolyte.errors import Failure
 from phonolyte.impedance.analysis import Analysis, compare_with_intercept
 from phonolyte.impedance.conductivity import BOUNDARY_F_CM, ELECTRODE_F_CM
+from phonolyte.impedance.drt_tables import list_distributions, list_peaks
 from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.notes import list_line_notes, list_series_notes, merge_notes
+from phonolyte.impedance.pressure import PressureRow, fit_volumes
 from phonolyte.impedance.spectrum import name_sweep
 from phonolyte.impedance.tables import (
+    ON_LINES,
     ArrheniusRow,
     Line,
     ParameterRow,
@@ -95,9 +98,24 @@ class Series:
         return make_table((row for one in self.analyses for row in list_parameter_rows(one)), ParameterRow)
 
     @cached_property
+    def drt(self) -> pd.DataFrame:
+        """Table of ``drt.parquet``: distributions of relaxation times, one row a time."""
+        return list_distributions(self.analyses)
+
+    @cached_property
+    def drt_peaks(self) -> pd.DataFrame:
+        """Table of ``drt_peaks.parquet``: peaks of the distributions, one row a peak."""
+        return list_peaks(self.analyses, self.boundary_f_cm)
+
+    @cached_property
     def arrhenius(self) -> pd.DataFrame:
         """Table of ``arrhenius.parquet``: a row a process that has three temperatures, two for two regimes."""
         return make_table((line.row for line in self._lines), ArrheniusRow)
+
+    @cached_property
+    def volumes(self) -> pd.DataFrame:
+        """Table of ``pressure.parquet``: activation volumes, a row a process and temperature with three pressures."""
+        return make_table(fit_volumes(self.spectra, ON_LINES), PressureRow)
 
     @cached_property
     def points(self) -> pd.DataFrame:

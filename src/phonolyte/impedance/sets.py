@@ -21,6 +21,8 @@ class ColumnSet:
         Columns of frequency and impedance.
     temperature
         Column of temperatures, where there is one.
+    pressure
+        Column of pressures, where there is one.
     sweeps
         Columns of cycles, loops or sweeps.
     label
@@ -30,6 +32,7 @@ class ColumnSet:
     chosen: Selection
     temperature: Column | None = None
     sweeps: tuple[Column, ...] = ()
+    pressure: Column | None = None
     label: str = ""
 
 
@@ -63,7 +66,7 @@ def _slice(columns: Sequence[Column]) -> list[list[Column]]:
     starts = [at for at, column in enumerate(columns) if column.kind.endswith("frequency")]
     if len(starts) < 2:
         return [list(columns)]
-    if any(column.kind not in ("time", "temperature", "sweep") for column in columns[: starts[0]]):
+    if any(column.kind not in ("time", "temperature", "pressure", "sweep") for column in columns[: starts[0]]):
         ends = [at + 1 for at in starts]
         return [list(columns[a:b]) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
     return [list(columns[a:b]) for a, b in zip(starts, [*starts[1:], len(columns)], strict=True)]
@@ -88,10 +91,11 @@ def _pair(part: Sequence[Column], columns: Sequence[Column]) -> list[ColumnSet]:
     pairs = _match(firsts, seconds, notes)
     temperatures = [one for each in (part, columns) for one in each if one.kind == "temperature"]
     temperature = next((one for one in temperatures if "set" not in one.name.lower()), next(iter(temperatures), None))
+    pressure = next((one for each in (part, columns) for one in each if one.kind == "pressure"), None)
     sweeps = tuple(column for column in columns if column.kind == "sweep")
     several = len(pairs) > 1
     return [
-        ColumnSet(Selection(frequency, first, second, way, tuple(notes)), temperature, sweeps,
+        ColumnSet(Selection(frequency, first, second, way, tuple(notes)), temperature, sweeps, pressure,
                   first.label or (frequency.label if not several else ""))
         for first, second in pairs
     ]  # fmt: skip

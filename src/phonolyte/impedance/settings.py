@@ -10,6 +10,7 @@ from typing import Annotated
 
 from phonolyte.errors import SettingsError, SpectrumError
 from phonolyte.impedance.batch import Reading
+from phonolyte.impedance.corrections import Corrections, check_corrections, read_short
 from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.pellets import Pellet, check_pellets, read_pellets
 from phonolyte.impedance.problem import Weighting
@@ -40,7 +41,13 @@ class ImpedanceSettings:
     frequency_unit, impedance_unit
         Units where files do not state them.
     table
-        CSV file with the size, the temperature and a note of each file.
+        CSV file with the size, the temperature, the pressure and a note of each file.
+    min_frequency_hz, max_frequency_hz
+        Lowest and highest frequency of the points that are kept.
+    short
+        File of the shorted cell, whose impedance is subtracted.
+    lead_ohm, lead_uh
+        Resistance and inductance of the leads, which are subtracted.
     """
 
     thickness_mm: Annotated[float | None, "Thickness of the pellet, mm."] = None
@@ -57,7 +64,12 @@ class ImpedanceSettings:
     weighting: Annotated[Weighting, "Residuals as shares of the modulus, or in ohm."] = "modulus"
     frequency_unit: Annotated[str, "Hz, kHz or MHz, where files do not state it."] = ""
     impedance_unit: Annotated[str, "ohm, kohm, Mohm, ohm cm2 or ohm cm, where files do not state it."] = ""
-    table: Annotated[str, "CSV: file, and thickness_mm, diameter_mm, temperature_c, note of each."] = ""
+    table: Annotated[str, "CSV: file, and thickness_mm, diameter_mm, temperature_c, pressure_mpa, note of each."] = ""
+    min_frequency_hz: Annotated[float | None, "Lowest frequency of the points that are kept, Hz."] = None
+    max_frequency_hz: Annotated[float | None, "Highest frequency of the points that are kept, Hz."] = None
+    short: Annotated[str, "File of the shorted cell; its impedance is subtracted."] = ""
+    lead_ohm: Annotated[float, "Resistance of the leads, ohm, which is subtracted."] = 0.0
+    lead_uh: Annotated[float, "Inductance of the leads, microhenry, which is subtracted."] = 0.0
 
     @property
     def geometry(self) -> Geometry | None:
@@ -87,6 +99,8 @@ class ImpedanceSettings:
         ------
         SettingsError
             For what is not a temperature, what is not a circuit, and values of parameters that it does not have.
+        SpectrumError
+            For a file of the shorted cell that is not one.
         """
         fixed, start = _read_parameters("--fix", self.fix), _read_parameters("--start", self.start)
         _check_circuit(self.circuit, {**start, **fixed})
@@ -94,6 +108,7 @@ class ImpedanceSettings:
         return Reading(
             temperatures, self.frequency_unit, self.impedance_unit, self.circuit, self.weighting,
             fixed=tuple(fixed.items()), start=tuple(start.items()), pellets=self.pellets,
+            corrections=self.corrections,
         )  # fmt: skip
 
     @property
@@ -114,10 +129,33 @@ class ImpedanceSettings:
             thickness_std_mm=self.thickness_std_mm, diameter_std_mm=self.diameter_std_mm,
         )  # fmt: skip
 
+    @property
+    def corrections(self) -> Corrections:
+        """What is left out of every spectrum, and subtracted from it.
+
+        Raises
+        ------
+        SettingsError
+            For corrections that make no sense.
+        SpectrumError
+            For a file of the shorted cell that is not one.
+        """
+        check_corrections(self.min_frequency_hz, self.max_frequency_hz, self.short, self.lead_ohm, self.lead_uh)
+        units = {"frequency_unit": self.frequency_unit, "impedance_unit": self.impedance_unit}
+        return Corrections(
+            self.min_frequency_hz or 0.0, inf if self.max_frequency_hz is None else self.max_frequency_hz,
+            self.lead_ohm, self.lead_uh * 1e-6, read_short(self.short, **units) if self.short else None,
+        )  # fmt: skip
+
+    @property
+    def other_files(self) -> list[Path]:
+        """Files that results depend on, and that are not spectra of the sample: the table, the shorted cell."""
+        return [Path(name) for name in (self.table, self.short) if name]
+
     def choose_files(self, files: Sequence[Path]) -> list[Path]:
-        """Files without the table itself, which may stand in their folder."""
-        table = Path(self.table).resolve() if self.table else None
-        return [path for path in files if path.resolve() != table]
+        """Files without the table and the shorted cell, which may stand in their folder."""
+        others = {path.resolve() for path in self.other_files}
+        return [path for path in files if path.resolve() not in others]
 
     def check_names(self, files: Sequence[Path]) -> None:
         """Refuse a temperature or a row of the table of a file that is not there: its name was mistyped.

@@ -26,6 +26,12 @@ LEAST_SPAN = 2.0
 LEAST_OHM, MOST_OHM = 1e-12, 1e24
 """Moduli beyond which a column is not an impedance in ohm; no instrument comes within decades of either."""
 
+LATER = 0.5
+"""Share of a sweep after which a frequency that is measured again was measured later."""
+
+DRIFTED = 0.02
+"""Change of points that are measured again later, as a share of the modulus, from which on the sample drifts."""
+
 TURNED = 0.8
 """When more than this share of the points is on the inductive side, the sign is taken for a convention."""
 
@@ -57,6 +63,8 @@ class Spectrum:
         Number of the spectrum in its file, from 1.
     geometry
         Size of the pellet, where it is not that of the whole series.
+    pressure_mpa
+        Pressure on the sample, where it is known.
     """
 
     name: str
@@ -67,6 +75,7 @@ class Spectrum:
     source: str = ""
     sweep: int = 1
     geometry: Geometry | None = None
+    pressure_mpa: float | None = None
 
     @classmethod
     def from_arrays(
@@ -106,6 +115,20 @@ class Spectrum:
     def __len__(self) -> int:
         return len(self.frequency_hz)
 
+    def with_points(self, frequency_hz: Floats, impedance_ohm: Complexes, notes: Sequence[str] = ()) -> Spectrum:
+        """The spectrum with other points of falling frequency, and notes on why.
+
+        Raises
+        ------
+        SpectrumError
+            For points that are not a spectrum.
+        """
+        messages = [*self.notes, *notes]
+        _check_frequencies(self.label, frequency_hz)
+        _check_impedances(self.label, impedance_ohm)
+        _check_passive(self.label, impedance_ohm, messages)
+        return replace(self, frequency_hz=frequency_hz, impedance_ohm=impedance_ohm, notes=tuple(messages))
+
     def leave_out(self, points: Sequence[int]) -> Spectrum:
         """The spectrum without some points."""
         kept = np.delete(np.arange(len(self)), list(points))
@@ -134,7 +157,22 @@ def _merge_repeated(f: Floats, z: Complexes, messages: list[str]) -> tuple[Float
     messages.append(
         f"{np.count_nonzero(counts > 1)} repeated frequencies were averaged: points are up to {apart:.1%} off the mean"
     )
+    messages += _compare_later(f, z)
     return distinct[order], means[order]
+
+
+def _compare_later(f: Floats, z: Complexes) -> list[str]:
+    """Note on points that are measured again at the end of a sweep, and are not what they were."""
+    places = [np.flatnonzero(f == value) for value in np.unique(f)]
+    again = [(place[0], place[-1]) for place in places if place[-1] - place[0] >= LATER * len(f)]
+    if not again:
+        return []
+    change = float(np.abs(np.mean([z[last] / z[first] - 1 for first, last in again if z[first] != 0] or [0.0])))
+    if change < DRIFTED:
+        return []
+    return [
+        f"{len(again)} frequencies measured again at the end are {change:.1%} off the first time: the sample drifts"
+    ]
 
 
 def _check_frequencies(name: str, f: Floats) -> None:

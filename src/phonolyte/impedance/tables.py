@@ -22,6 +22,7 @@ from phonolyte.impedance.arrhenius import (
 )
 from phonolyte.impedance.conductivity import BOUNDARY_F_CM, list_resistances
 from phonolyte.impedance.geometry import Geometry
+from phonolyte.impedance.pressure import group_pressures
 from phonolyte.impedance.spectrum import name_sweep
 
 if TYPE_CHECKING:
@@ -51,10 +52,12 @@ class SpectrumRow:
     file: str
     sweep: int
     temperature_k: float
+    pressure_mpa: float
     process: str
     resistance_ohm: float
     resistance_low_ohm: float
     resistance_high_ohm: float
+    area_resistance_ohm_cm2: float
     capacitance_f: float
     sigma_s_cm: float
     sigma_std_s_cm: float
@@ -86,6 +89,7 @@ class PointRow:
     file: str
     sweep: int
     temperature_k: float
+    pressure_mpa: float
     process: str
     regime: str
     sigma_s_cm: float
@@ -101,6 +105,8 @@ class ArrheniusRow:
     ----------
     process, regime
         What the line is of; ``"1 of 1"`` unless the process has two lines, the colder one first.
+    pressure_mpa
+        Pressure of its spectra; NaN where none is known.
     ea_ev, ea_std_ev, ea_low_ev, ea_high_ev
         Activation energy, its standard deviation, and the ends of its 95 % interval.
     prefactor, prefactor_low, prefactor_high
@@ -117,6 +123,7 @@ class ArrheniusRow:
 
     process: str
     regime: str
+    pressure_mpa: float
     ea_ev: float
     ea_std_ev: float
     ea_low_ev: float
@@ -166,12 +173,19 @@ def list_spectrum_rows(analysis: Analysis, boundary_f_cm: float = BOUNDARY_F_CM)
         if part.is_known:
             sigma, spread = _compute_conductivity(part.ohm, part.relative_std, geometry)
             row = replace(row, resistance_ohm=part.ohm, resistance_low_ohm=part.low_ohm,
-                          resistance_high_ohm=part.high_ohm, sigma_s_cm=sigma, sigma_std_s_cm=spread)  # fmt: skip
+                          resistance_high_ohm=part.high_ohm, area_resistance_ohm_cm2=_times_area(part.ohm, geometry),
+                          sigma_s_cm=sigma, sigma_std_s_cm=spread)  # fmt: skip
         rows.append(row)
     point = analysis.intercept
     ohm, process = (point.ohm if point.is_resistance else nan), ("intercept" if point.complete else "at_least")
     sigma, _ = _compute_conductivity(ohm, nan, geometry)
-    return [*rows, replace(blank, process=process, resistance_ohm=ohm, sigma_s_cm=sigma)]
+    area = _times_area(ohm, geometry)
+    return [*rows, replace(blank, process=process, resistance_ohm=ohm, area_resistance_ohm_cm2=area, sigma_s_cm=sigma)]
+
+
+def _times_area(ohm: float, geometry: Geometry | None) -> float:
+    """Area-specific resistance, ohm cm2; NaN where the geometry is not known."""
+    return nan if geometry is None else ohm * geometry.area_cm2
 
 
 def _compute_conductivity(ohm: float, relative_std: float, geometry: Geometry | None) -> tuple[float, float]:
@@ -189,10 +203,12 @@ def _make_blank(analysis: Analysis) -> SpectrumRow:
         file=spectrum.name,
         sweep=spectrum.sweep,
         temperature_k=nan if spectrum.temperature_k is None else spectrum.temperature_k,
+        pressure_mpa=nan if spectrum.pressure_mpa is None else spectrum.pressure_mpa,
         process="",
         resistance_ohm=nan,
         resistance_low_ohm=nan,
         resistance_high_ohm=nan,
+        area_resistance_ohm_cm2=nan,
         capacitance_f=nan,
         sigma_s_cm=nan,
         sigma_std_s_cm=nan,
@@ -239,18 +255,38 @@ def split_by_process(spectra: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def fit_lines(spectra: pd.DataFrame) -> list[Line]:
-    """Arrhenius lines of all processes; a process that none can be fitted to has none, and costs no other a line."""
-    return [line for process, part in split_by_process(spectra).items() for line in fit_process(process, part)]
+    """Arrhenius lines of all processes; a process that none can be fitted to has none, and costs no other a line.
+
+    Each pressure has lines of its own: one across pressures would mix both.
+    """
+    return [
+        line
+        for pressure_mpa, part in split_by_pressure(spectra)
+        for process, points in split_by_process(part).items()
+        for line in fit_process(process, points, pressure_mpa)
+    ]
 
 
-def fit_process(process: str, points: pd.DataFrame) -> list[Line]:
-    """Lines through the conductivities of one process."""
+def split_by_pressure(spectra: pd.DataFrame) -> list[tuple[float, pd.DataFrame]]:
+    """The rows at each pressure, the lowest first; those without one last, as NaN."""
+    if "pressure_mpa" not in spectra:  # a table of an earlier version
+        return [(nan, spectra)]
+    pressures = pd.Series(group_pressures(spectra["pressure_mpa"].to_numpy(float)), index=spectra.index)
+    known = [float(value) for value in np.unique(pressures.dropna())]
+    parts = [(value, spectra[pressures == value]) for value in known]
+    bare = spectra[pressures.isna()]
+    return [*parts, (nan, bare)] if len(bare) else parts
+
+
+def fit_process(process: str, points: pd.DataFrame, pressure_mpa: float = nan) -> list[Line]:
+    """Lines through the conductivities of one process at one pressure."""
     regimes = _fit_safely(points, "ln_sigma_t", regimes=True)
     lines = []
     for number, fit in enumerate(regimes, start=1):
         inside = points[points["temperature_k"].between(*fit.temperatures_k)].reset_index(drop=True)
         beside = next(iter(_fit_safely(inside, "ln_sigma", regimes=False)), None)
-        lines.append(_make_line(process, f"{number} of {len(regimes)}", inside, fit, beside))
+        line = _make_line(process, f"{number} of {len(regimes)}", inside, fit, beside)
+        lines.append(replace(line, row=replace(line.row, pressure_mpa=pressure_mpa)))
     return lines
 
 
@@ -267,14 +303,18 @@ def _fit_safely(points: pd.DataFrame, form: Form, *, regimes: bool) -> list[Arrh
 def _make_line(process: str, regime: str, points: pd.DataFrame, fit: ArrheniusFit, beside: ArrheniusFit | None) -> Line:
     files, off = points["file"].astype(str).tolist(), set(fit.outliers)
     names = [name_sweep(file, int(sweep)) for file, sweep in zip(files, points["sweep"], strict=True)]
+    pressures = points["pressure_mpa"] if "pressure_mpa" in points else [nan] * len(points)
     numbers = zip(
-        files, points["sweep"], points["temperature_k"], points["sigma_s_cm"], points["sigma_std_s_cm"], strict=True
-    )
+        files, points["sweep"], points["temperature_k"], pressures, points["sigma_s_cm"], points["sigma_std_s_cm"],
+        strict=True,
+    )  # fmt: skip
     return Line(
         _make_row(process, regime, fit, beside or NO_LINE, names),
         tuple(
-            PointRow(name, int(sweep), float(kelvin), process, regime, float(sigma), float(spread), at in off)
-            for at, (name, sweep, kelvin, sigma, spread) in enumerate(numbers)
+            PointRow(
+                name, int(sweep), float(kelvin), float(mpa), process, regime, float(sigma), float(spread), at in off
+            )
+            for at, (name, sweep, kelvin, mpa, sigma, spread) in enumerate(numbers)
         ),
     )
 
@@ -283,6 +323,7 @@ def _make_row(process: str, regime: str, fit: ArrheniusFit, beside: ArrheniusFit
     return ArrheniusRow(
         process=process,
         regime=regime,
+        pressure_mpa=nan,
         ea_ev=fit.ea_ev,
         ea_std_ev=fit.ea_std_ev,
         ea_low_ev=fit.ea_low_ev,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phonolyte.runs.progress import OpenBar, no_bar
+from phonolyte.runs.records import write_csv
 from phonolyte.runs.run import Run
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.verbs.opening import Where, open_workers, run_options
@@ -47,6 +48,8 @@ def impedance(
         When files are not there, and for settings that make no sense.
     """
     from phonolyte.impedance import analyze, draw, find_files
+    from phonolyte.impedance.drt_drawing import draw_distributions
+    from phonolyte.impedance.pressure_drawing import draw_pressures
     from phonolyte.impedance.settings import ImpedanceSettings
 
     output, settings = output or OutputSettings(), settings or ImpedanceSettings()
@@ -54,21 +57,38 @@ def impedance(
     paths = find_files([str(files)] if isinstance(files, (str, Path)) else list(map(str, files)))
     paths = settings.choose_files(paths)
     settings.check_names(paths)
-    inputs = [*paths, Path(settings.table)] if settings.table else paths
-    opened = Run(folder, "impedance", settings=settings, inputs=inputs, cites=("schonleber2014", "murbach2020"),
-                 **run_options(output))  # fmt: skip
+    opened = Run(folder, "impedance", settings=settings, inputs=[*paths, *settings.other_files],
+                 cites=("schonleber2014", "murbach2020"), **run_options(output))  # fmt: skip
     with opened as run, open_workers(executor, most=max(1, len(paths) // FEW_SPECTRA)) as processes:
         with progress("Spectra", len(paths)) as advance:
             series = analyze(paths, geometry=geometry, reading=reading, executor=processes, progress=advance)
-        for name in ("spectra", "parameters", "arrhenius"):
+        for name in ("spectra", "parameters", "arrhenius", "drt_peaks"):
             run.write_table(f"{name}.parquet", getattr(series, name), csv=True)
         run.write_table("points.csv", series.points)
+        if len(series.volumes):
+            run.write_table("pressure.parquet", series.volumes, csv=True)
+        run.write_table("drt.parquet", series.drt)
+        _write_exports(series, run)
         run.add_failures(series.failures)
         for note in (*series.notes, *series.remarks):
             run.add_note(note)
         if output.figures:
             with progress("Figures", len(series.analyses)) as advance:
                 drawings = draw(series, run.path("figures"), executor=processes, progress=advance)
-            for failure in drawings.failures:
+            failures, left = draw_distributions(series, run.path("figures"))
+            for failure in (*drawings.failures, *failures, *draw_pressures(series, run.path("figures"))):
                 run.add_note(f"no figure of {failure.material_id}: {failure.message}")
+            for note in left:
+                run.add_note(note)
         return series
+
+
+def _write_exports(series: Series, run: Run) -> None:
+    """Write the CSV of each spectrum."""
+    from phonolyte.impedance.exports import FOLDER, csv_path, tabulate_spectrum
+
+    for analysis in series.analyses:
+        table, path = tabulate_spectrum(analysis), csv_path(run.folder, analysis.name)
+        run.describe_table(f"{FOLDER}/*.csv", table)
+        path.parent.mkdir(exist_ok=True)
+        write_csv(table, path)
