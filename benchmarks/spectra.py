@@ -11,6 +11,10 @@ in time, and within the frequencies. Then a tenth of N of each kind that is hard
 - cut: two arcs, the last frequency 0.3 to 3 times that of the slower arc's peak
 - warburg: one or two arcs and a Warburg tail
 - outliers: two arcs, blocking electrodes, one to three points off by 10 to 30 %
+
+And a fifth of N for each factor of MERGED between the time constants of two arcs, with and without blocking electrodes:
+how often one depressed arc is chosen for them, and how often the intervals of bulk, grain boundaries and total hold the
+truth, the total in all spectra, the others by what was chosen.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ import os
 import re
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
@@ -31,6 +35,7 @@ from phonolyte.impedance.circuits import parse_circuit
 PLAIN = ("p(R1,CPE1)", "p(R1,CPE1)-CPE0", "p(R1,CPE1)-p(R2,CPE2)", "p(R1,CPE1)-p(R2,CPE2)-CPE0")
 LEADS = ("L0-R0-p(R1,CPE1)-CPE0", "L0-R0-p(R1,CPE1)-p(R2,CPE2)-CPE0")
 WARBURG = ("p(R1,CPE1)-W0", "p(R1,CPE1)-p(R2,CPE2)-W0")
+MERGED = (3, 10, 30)
 HARD = ("leads", "overlapping", "cut", "warburg", "outliers")
 
 Values = dict[str, float]
@@ -45,6 +50,13 @@ def main(n: int, seed: int) -> None:
     for kind in HARD:
         for number in range(n // 10):
             kinds[kind].add(*hard(kind, number, rng), every=False)
+    merged = {factor: Merged() for factor in MERGED}
+    for factor, score in merged.items():
+        rng = np.random.default_rng((seed, factor))  # the others stay as they were
+        for number in range(n // 5):
+            circuit = PLAIN[2 + number % 2]
+            values = parameters(circuit, rng, apart=(np.log10(factor), np.log10(factor)))
+            score.add(*measured(circuit, values, frequencies(rng), rng))
     plain = kinds["plain"]
     seconds = [one for score in kinds.values() for one in score.seconds]
     cpu = [one for score in kinds.values() for one in score.cpu]
@@ -64,6 +76,7 @@ def main(n: int, seed: int) -> None:
             "total_resistance_error": plain.errors,
             "kramers_kronig": dict(plain.verdicts),
             "hard": {kind: kinds[kind].summary for kind in HARD},
+            "merged": {f"factor {factor}": merged[factor].summary for factor in MERGED},
         },
     )
 
@@ -128,6 +141,38 @@ class Score:
         if self.open:
             found["resistance_at_least"] = f"{self.open} said so, {self.bounds} of them rightly"
         return found
+
+
+class Merged:
+    """What was made of two arcs whose time constants are near each other."""
+
+    def __init__(self) -> None:
+        self.chosen: Counter[int] = Counter()
+        self.inside: dict[tuple[str, int], list[bool]] = defaultdict(list)
+
+    def add(self, spectrum: Spectrum, values: Values) -> None:
+        found = analyze_spectrum(spectrum)
+        arcs = len(parse_circuit(found.fit.circuit).arcs)
+        self.chosen[arcs] += 1
+        true = {"bulk": values["R1"], "grain_boundary": values["R2"], "total": values["R1"] + values["R2"]}
+        for one in list_resistances(found.fit, rivals=found.tried):
+            if one.process in true:
+                self.inside[one.process, arcs].append(one.low_ohm <= true[one.process] <= one.high_ohm)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        def count(process: str, arcs: tuple[int, ...]) -> str:
+            held = [one for number in arcs for one in self.inside[process, number]]
+            return f"{sum(held)} of {len(held)}"
+
+        counts = tuple(sorted(self.chosen))
+        return {
+            "one_depressed_arc_chosen": f"{self.chosen[1]} of {sum(self.chosen.values())}",
+            "total_inside": count("total", counts),
+            "two_arcs_bulk_inside": count("bulk", (2,)),
+            "two_arcs_grain_boundary_inside": count("grain_boundary", (2,)),
+            "one_arc_bulk_inside": count("bulk", (1,)),
+        }
 
 
 def hard(kind: str, number: int, rng: np.random.Generator) -> tuple[str, Spectrum, Values]:
