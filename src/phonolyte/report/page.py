@@ -18,13 +18,14 @@ from phonolyte.report import payload
 from phonolyte.report.contents import Contents, read_run
 from phonolyte.report.libraries import VIEWER_HINT, Library, digest, libraries
 from phonolyte.report.packing import packed_crystals
-from phonolyte.report.sentences import Bar, caveat_of, followed, funnel, headline, summary
+from phonolyte.report.sentences import Bar, caveat_of, followed, funnel, headline, remarks, summary
+from phonolyte.report.spectra import describe_lines
 from phonolyte.runs import citations
 from phonolyte.runs.records import in_one_step
 
 PAGE = "report.html"
 
-SCRIPTS = ("data.js", "filters.js", "grid.js", "scatter.js", "crystal.js", "card.js", "main.js")
+SCRIPTS = ("data.js", "filters.js", "grid.js", "scatter.js", "crystal.js", "spectrum.js", "card.js", "main.js")
 
 FIGURE_BYTES = 3_000_000
 """Figures of a page; more stay in their folder."""
@@ -71,6 +72,8 @@ def page(contents: Contents) -> str:
         scripts=" ".join([digest(_script()), *(library.digest for library in used)]),
         headline=headline(contents),
         summary=summary(contents),
+        remarks=remarks(contents),
+        lines=describe_lines(contents.records.get("arrhenius", ())) if contents.kind == "spectra" else [],
         caveat=caveat_of(contents.kind),
         funnel=_shares(funnel(contents)),
         followed=_shares(followed(contents)),

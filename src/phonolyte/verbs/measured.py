@@ -47,6 +47,7 @@ def impedance(
         When files are not there, and for settings that make no sense.
     """
     from phonolyte.impedance import analyze, draw, find_files
+    from phonolyte.impedance.curves import tabulate_curves
     from phonolyte.impedance.settings import ImpedanceSettings
 
     output, settings = output or OutputSettings(), settings or ImpedanceSettings()
@@ -63,6 +64,7 @@ def impedance(
         for name in ("spectra", "parameters", "arrhenius"):
             run.write_table(f"{name}.parquet", getattr(series, name), csv=True)
         run.write_table("points.csv", series.points)
+        run.write_table("curves.parquet", tabulate_curves(series.analyses), csv=True)
         run.add_failures(series.failures)
         for note in (*series.notes, *series.remarks):
             run.add_note(note)
