@@ -1,6 +1,7 @@
 """How often circuits and conductivities come back from synthetic spectra with noise, as often as their intervals state.
 
 Usage: python benchmarks/spectra.py [N [SEED]]
+       python benchmarks/spectra.py merged [N [SEED]]
 
 N (500 unless given) random circuits, *plain*: one arc, two arcs, with and without blocking electrodes, 40 to 70 points
 from 1 MHz to 0.1 Hz, noise of 0.1 to 2 % of the modulus on both parts. Arcs of a spectrum are at least a decade apart
@@ -12,9 +13,9 @@ in time, and within the frequencies. Then a tenth of N of each kind that is hard
 - warburg: one or two arcs and a Warburg tail
 - outliers: two arcs, blocking electrodes, one to three points off by 10 to 30 %
 
-And a fifth of N for each factor of MERGED between the time constants of two arcs, with and without blocking electrodes:
-how often one depressed arc is chosen for them, and how often the intervals of bulk, grain boundaries and total hold the
-truth, the total in all spectra, the others by what was chosen.
+With "merged" instead a fifth of N for each factor of MERGED between the time constants of two arcs, with and without
+blocking electrodes: how often one depressed arc is chosen for them, and how often the intervals of bulk, grain
+boundaries and total hold the truth, the total in all spectra, the others by what was chosen.
 """
 
 from __future__ import annotations
@@ -50,13 +51,6 @@ def main(n: int, seed: int) -> None:
     for kind in HARD:
         for number in range(n // 10):
             kinds[kind].add(*hard(kind, number, rng), every=False)
-    merged = {factor: Merged() for factor in MERGED}
-    for factor, score in merged.items():
-        rng = np.random.default_rng((seed, factor))  # the others stay as they were
-        for number in range(n // 5):
-            circuit = PLAIN[2 + number % 2]
-            values = parameters(circuit, rng, apart=(np.log10(factor), np.log10(factor)))
-            score.add(*measured(circuit, values, frequencies(rng), rng))
     plain = kinds["plain"]
     seconds = [one for score in kinds.values() for one in score.seconds]
     cpu = [one for score in kinds.values() for one in score.cpu]
@@ -76,9 +70,21 @@ def main(n: int, seed: int) -> None:
             "total_resistance_error": plain.errors,
             "kramers_kronig": dict(plain.verdicts),
             "hard": {kind: kinds[kind].summary for kind in HARD},
-            "merged": {f"factor {factor}": merged[factor].summary for factor in MERGED},
         },
     )
+
+
+def main_merged(n: int, seed: int) -> None:
+    """Two arcs near each other in time."""
+    merged = {factor: Merged() for factor in MERGED}
+    for factor, score in merged.items():
+        rng = np.random.default_rng((seed, factor))
+        for number in range(n // 5):
+            circuit = PLAIN[2 + number % 2]
+            values = parameters(circuit, rng, apart=(np.log10(factor), np.log10(factor)))
+            score.add(*measured(circuit, values, frequencies(rng), rng))
+    found = {f"factor {factor}": merged[factor].summary for factor in MERGED}
+    keep("spectra_merged" if seed == 0 else f"spectra_merged-seed-{seed}", {"n": n // 5, "seed": seed, **found})
 
 
 class Score:
@@ -250,4 +256,6 @@ def aligned(found: Fit, names: tuple[str, ...]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(*(int(one) for one in (sys.argv[1:] + ["500", "0"][len(sys.argv) - 1 :])))
+    given = sys.argv[1:]
+    run, given = (main_merged, given[1:]) if given[:1] == ["merged"] else (main, given)
+    run(*(int(one) for one in [*given, *("500", "0")[len(given) :]]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,14 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PREFIXES = {1e-3: "m", 1.0: "", 1e3: "k", 1e6: "M", 1e9: "G"}
-MOST_CIRCUIT_IN, TITLE_IN = 1.9, 0.3
-"""Heights of the drawing of a circuit, at most, and of the title."""
+WIDTH_IN, LEFT_IN, RIGHT_IN, BETWEEN_IN = 6.8, 0.72, 0.1, 0.68
+"""Width of the figure of a spectrum, its margins, and what is between two plots side by side: a layout that matplotlib
+would look for in each figure takes longer than drawing it."""
 
-WIDTH_IN, NYQUIST_IN, REST_IN = 6.8, 2.5, 2.1
-"""Width of the figure of a spectrum, and heights of its Nyquist plots and of those below them."""
-
-ROOM_IN, LABELS_IN = 0.75, 0.6
-"""Width of a Nyquist plot that axes and labels take, and height."""
+NYQUIST_IN, REST_IN, AXIS_IN, MOST_CIRCUIT_IN, TITLE_IN = 1.9, 1.6, 0.48, 1.9, 0.32
+"""Heights of plots of a spectrum, of what is below each, of the drawing of its circuit at most, and of the title."""
 
 MARGIN = 1.12
 """Part of a Nyquist plot that is filled: the inverse."""
@@ -77,24 +75,35 @@ def spectrum_figure(
 
     f, z = frequency_hz, impedance_ohm
     window = find_window(z, before_ohm, across_ohm, WIDTH_IN / NYQUIST_IN)
-    height_in = min(MOST_CIRCUIT_IN, circuit.height * WIDTH_IN / circuit.width, circuit.height) if circuit else 0.0
+    inner_in = WIDTH_IN - LEFT_IN - RIGHT_IN
+    circuit_in = min(MOST_CIRCUIT_IN, circuit.height * inner_in / circuit.width, circuit.height) if circuit else 0.0
+    top_in = 2 * AXIS_IN + REST_IN + NYQUIST_IN + 0.1
     with rc_context(STYLE):
-        figure = new_figure(WIDTH_IN, height_in + NYQUIST_IN + REST_IN + TITLE_IN)
-        rows: list[list[Hashable]] = [["nyquist", "arcs" if window else "nyquist"], ["bode", "residuals"]]
-        heights = [NYQUIST_IN, REST_IN]
+        figure = new_figure(WIDTH_IN, top_in + circuit_in + TITLE_IN)
+        figure.set_layout_engine("none")
         if circuit:
-            rows, heights = [["circuit", "circuit"], *rows], [height_in, *heights]
-        panels = figure.subplot_mosaic(rows, height_ratios=heights)
-        if circuit:
-            draw_circuit(panels["circuit"], circuit, values or {}, width_in=WIDTH_IN, height_in=height_in)
-        plots = {"nyquist": None, "arcs": window} if window else {"nyquist": None}
-        for panel, part in plots.items():
-            _draw_nyquist(panels[panel], f, z, curve_ohm, list(left_out), part, WIDTH_IN / len(plots) - ROOM_IN)
-        panels["nyquist"].legend(loc="upper right" if window else "upper left")
-        _draw_bode(panels["bode"], f, z, curve_hz, curve_ohm)
-        _draw_residuals(panels["residuals"], f, fit_residuals, test_residuals)
-        figure.suptitle(f"{plain(name, LONGEST_TITLE)}{subtitle}", x=0.01, ha="left", fontsize=9)
+            axes = _place(figure, LEFT_IN, top_in, inner_in, circuit_in)
+            draw_circuit(axes, circuit, values or {}, width_in=inner_in, height_in=circuit_in)
+        width_in = (inner_in - BETWEEN_IN) / 2 if window else inner_in
+        for at, part in enumerate((None, window) if window else (None,)):
+            left_in = LEFT_IN + at * (width_in + BETWEEN_IN)
+            axes = _place(figure, left_in, 2 * AXIS_IN + REST_IN, width_in, NYQUIST_IN)
+            _draw_nyquist(axes, f, z, curve_ohm, list(left_out), part, width_in)
+        figure.axes[-2 if window else -1].legend(loc="upper right" if window else "upper left")
+        half_in = (inner_in - 2 * BETWEEN_IN) / 2
+        _draw_bode(_place(figure, LEFT_IN, AXIS_IN, half_in, REST_IN), f, z, curve_hz, curve_ohm)
+        axes = _place(figure, LEFT_IN + half_in + 2 * BETWEEN_IN, AXIS_IN, half_in, REST_IN)
+        _draw_residuals(axes, f, fit_residuals, test_residuals)
+        figure.suptitle(f"{plain(name, LONGEST_TITLE)}{subtitle}", x=0.01, y=0.99, ha="left", fontsize=9)
     return figure
+
+
+def _place(figure: Figure, left_in: float, bottom_in: float, width_in: float, height_in: float) -> Axes:
+    """Axes at a place in inches."""
+    whole_in = figure.get_figheight()
+    return figure.add_axes(
+        (left_in / WIDTH_IN, bottom_in / whole_in, width_in / WIDTH_IN, height_in / whole_in)
+    )  # fmt: skip
 
 
 def arrhenius_figure(points: pd.DataFrame, lines: pd.DataFrame, *, title: str = "") -> Figure:
@@ -169,9 +178,8 @@ def _draw_nyquist(
     whole = np.concatenate((z, curve_ohm))
     left, right = window or (float(whole.real.min()), float(whole.real.max()))
     low, high = min(float(-whole.imag.max()), 0.0), float(-whole.imag.min())
-    height_in = NYQUIST_IN - LABELS_IN
-    ohm_per_in = MARGIN * max((right - left) / width_in, 0.0 if window else (high - low) / height_in)
-    span, tall = ohm_per_in * width_in, ohm_per_in * height_in
+    ohm_per_in = MARGIN * max((right - left) / width_in, 0.0 if window else (high - low) / NYQUIST_IN)
+    span, tall = ohm_per_in * width_in, ohm_per_in * NYQUIST_IN
     start = left - min(0.12 * span, (span - right + left) / 2)
     bottom = (0.0 if window else low) - 0.06 * tall
     unit = _find_unit(max(abs(start + span) if window else abs(right), 0.0 if window else high))

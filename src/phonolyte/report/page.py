@@ -60,7 +60,7 @@ def write_report(folder: str | Path) -> Path:
 
 def page(contents: Contents) -> str:
     """The page as HTML."""
-    used = libraries()
+    used = libraries(crystals=contents.crystals_file is not None)
     blocks, notes = _blocks(contents, used)
     drawn, left = figures(contents.folder / "figures")
     columns, first = _first(contents)
@@ -133,7 +133,7 @@ def figures(folder: Path, *, most_bytes: int = FIGURE_BYTES) -> tuple[list[Drawn
 
 def _blocks(contents: Contents, used: Sequence[Library]) -> tuple[list[Block], list[str]]:
     """The data of the page, and what to say of what it lacks."""
-    notes = [] if len(used) > 1 else [VIEWER_HINT]
+    notes = [VIEWER_HINT] if len(used) == 1 and contents.crystals_file else []
     names = {"plotly.js": "lib-plotly", "3Dmol.js": "lib-3dmol"}
     blocks = []
     if len(contents.table):
