@@ -833,7 +833,7 @@ def test_a_damaged_run_folder_is_refused_by_the_name_of_its_file(tmp_path: Path)
             write_report(out)
         (out / name).write_bytes(whole)
     pd.DataFrame({"process": ["total"]}).to_parquet(out / "arrhenius.parquet")
-    with pytest.raises(SettingsError, match="are damaged: KeyError: 'fault'"):
+    with pytest.raises(SettingsError, match="are damaged: KeyError: 'from_k'"):
         write_report(out)
 
 
