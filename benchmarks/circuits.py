@@ -1,18 +1,22 @@
 """How often a circuit that was given is fitted as well as it can be, without a value to start from.
 
-Usage: python benchmarks/circuits.py [N [STARTS]]
+Usage: python benchmarks/circuits.py [N [STARTS [SEED [ITEMS]]]]
 
 N (200 unless given) random circuits of two to four parts in series: resistors, arcs, Randles elements, loops of an
 inductor beside an arc, Warburg's, Gerischer's and constant phase elements. Two in three are fitted to a spectrum of
 their own with 0.5 % of noise on 61 points from 1 MHz to 1 Hz, the others to one of another circuit. A solution is
 the best one when its sum of squares is within 0.1 % of the smallest that this fit and STARTS (200 unless given) random
-starts, each followed to its end, have found.
+starts, each followed to its end, have found. Each circuit has a random sequence of its own, by SEED (0) and its number.
+Finished ones are lines of the file ITEMS, where one is named: started again, the benchmark goes on behind them.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from record import keep
@@ -32,38 +36,57 @@ CLOSE, EACH = 1e-3, 4
 """Share of a sum of squares that does not matter; of every so many circuits those with an element less are fitted."""
 
 
-def main(n: int, starts: int) -> None:
-    rng = np.random.default_rng(0)
-    best, nested, checked, seconds, missed = 0, 0, 0, list[float](), list[str]()
-    for number in range(n):
-        circuit = make_circuit(rng)
-        spectrum = make_spectrum(circuit if number % 3 else make_circuit(rng), rng)
-        begun = time.process_time()
-        found = fit_circuit(spectrum, circuit.text)
-        seconds.append(time.process_time() - begun)
-        problem = Problem(spectrum, circuit, "modulus")
-        cost = compute_cost(problem, found.values)
-        reference = min(follow(problem, draw(circuit, rng, wide=True)) for _ in range(starts))
-        inner = [compute_cost(Problem(spectrum, parse_circuit(text), "modulus"), fit_circuit(spectrum, text).values)
-                 for text in (() if number % EACH else circuit.simpler)]  # fmt: skip
-        checked += bool(inner)
-        best += cost <= min(cost, reference) * (1 + CLOSE)
-        nested += bool(inner) and all(cost <= one * (1 + CLOSE) for one in inner)
-        if cost > reference * (1 + CLOSE):
-            missed.append(f"{circuit.text}: {cost / reference:.3f}")
-        print(number, circuit.text, f"{cost / reference:.4f}", f"{seconds[-1]:.2f} s", flush=True)
-    keep(
-        "circuits",
-        {
-            "n": n,
-            "starts": starts,
-            "best_solution": round(best / n, 4),
-            "never_worse_than_an_inner_circuit": f"{nested} of {checked}",
-            "missed": missed,
-            "cpu_seconds_median": round(float(np.median(seconds)), 2),
-            "cpu_seconds_95": round(float(np.quantile(seconds, 0.95)), 2),
-        },
-    )
+def main(n: int, starts: int, seed: int, items: str = "") -> None:
+    path = Path(items) if items else None
+    done = [json.loads(line) for line in path.read_text().splitlines()] if path and path.is_file() else []
+    for number in range(len(done), n):
+        done.append(measure(number, starts, seed))
+        if path:
+            with path.open("a") as file:
+                file.write(json.dumps(done[-1]) + "\n")
+        print(number, done[-1], flush=True)
+    keep("circuits" if seed == 0 else f"circuits-seed-{seed}", summarize(done[:n], starts, seed))
+
+
+def measure(number: int, starts: int, seed: int) -> dict[str, Any]:
+    """Fit one circuit, and look for a better solution from many random starts."""
+    rng = np.random.default_rng((seed, number))
+    circuit = make_circuit(rng)
+    spectrum = make_spectrum(circuit if number % 3 else make_circuit(rng), rng)
+    begun = time.process_time()
+    found = fit_circuit(spectrum, circuit.text)
+    seconds = time.process_time() - begun
+    problem = Problem(spectrum, circuit, "modulus")
+    cost = compute_cost(problem, found.values)
+    reference = min(follow(problem, draw(circuit, rng, wide=True)) for _ in range(starts))
+    inner = [compute_cost(Problem(spectrum, parse_circuit(text), "modulus"), fit_circuit(spectrum, text).values)
+             for text in (() if number % EACH else circuit.simpler)]  # fmt: skip
+    return {
+        "circuit": circuit.text,
+        "own": bool(number % 3),
+        "times_reference": round(cost / reference, 6),
+        "seconds": round(seconds, 3),
+        "nested": all(cost <= one * (1 + CLOSE) for one in inner) if inner else None,
+    }
+
+
+def summarize(done: list[dict[str, Any]], starts: int, seed: int) -> dict[str, Any]:
+    """What all circuits say together."""
+    missed = [one for one in done if one["times_reference"] > 1 + CLOSE]
+    checked = [one["nested"] for one in done if one["nested"] is not None]
+    seconds = [one["seconds"] for one in done]
+    return {
+        "n": len(done),
+        "starts": starts,
+        "seed": seed,
+        "best_solution": round(1 - len(missed) / len(done), 4),
+        "best_solution_of_own_spectra": f"{sum(one['own'] for one in done) - sum(one['own'] for one in missed)} of "
+        f"{sum(one['own'] for one in done)}",
+        "never_worse_than_an_inner_circuit": f"{sum(checked)} of {len(checked)}",
+        "missed": [f"{one['circuit']}: {one['times_reference']:.3f}" for one in missed],
+        "cpu_seconds_median": round(float(np.median(seconds)), 2),
+        "cpu_seconds_95": round(float(np.quantile(seconds, 0.95)), 2),
+    }
 
 
 def make_circuit(rng: np.random.Generator) -> Circuit:
@@ -114,4 +137,6 @@ def compute_cost(problem: Problem, values: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    main(*(int(one) for one in (sys.argv[1:] + ["200", "200"][len(sys.argv) - 1 :])))
+    given = [int(one) for one in sys.argv[1:4]]
+    n, starts, seed = [*given, *(200, 200, 0)[len(given) :]]
+    main(n, starts, seed, *sys.argv[4:5])

@@ -1,6 +1,7 @@
 """How often circuits and conductivities come back from synthetic spectra with noise, as often as their intervals state.
 
 Usage: python benchmarks/spectra.py [N [SEED]]
+       python benchmarks/spectra.py merged [N [SEED]]
 
 N (500 unless given) random circuits, *plain*: one arc, two arcs, with and without blocking electrodes, 40 to 70 points
 from 1 MHz to 0.1 Hz, noise of 0.1 to 2 % of the modulus on both parts. Arcs of a spectrum are at least a decade apart
@@ -11,6 +12,10 @@ in time, and within the frequencies. Then a tenth of N of each kind that is hard
 - cut: two arcs, the last frequency 0.3 to 3 times that of the slower arc's peak
 - warburg: one or two arcs and a Warburg tail
 - outliers: two arcs, blocking electrodes, one to three points off by 10 to 30 %
+
+With "merged" instead a fifth of N for each factor of MERGED between the time constants of two arcs, with and without
+blocking electrodes: how often one depressed arc is chosen for them, and how often the intervals of bulk, grain
+boundaries and total hold the truth, the total in all spectra, the others by what was chosen.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ import os
 import re
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
@@ -31,6 +36,7 @@ from phonolyte.impedance.circuits import parse_circuit
 PLAIN = ("p(R1,CPE1)", "p(R1,CPE1)-CPE0", "p(R1,CPE1)-p(R2,CPE2)", "p(R1,CPE1)-p(R2,CPE2)-CPE0")
 LEADS = ("L0-R0-p(R1,CPE1)-CPE0", "L0-R0-p(R1,CPE1)-p(R2,CPE2)-CPE0")
 WARBURG = ("p(R1,CPE1)-W0", "p(R1,CPE1)-p(R2,CPE2)-W0")
+MERGED = (3, 10, 30)
 HARD = ("leads", "overlapping", "cut", "warburg", "outliers")
 
 Values = dict[str, float]
@@ -66,6 +72,19 @@ def main(n: int, seed: int) -> None:
             "hard": {kind: kinds[kind].summary for kind in HARD},
         },
     )
+
+
+def main_merged(n: int, seed: int) -> None:
+    """Two arcs near each other in time."""
+    merged = {factor: Merged() for factor in MERGED}
+    for factor, score in merged.items():
+        rng = np.random.default_rng((seed, factor))
+        for number in range(n // 5):
+            circuit = PLAIN[2 + number % 2]
+            values = parameters(circuit, rng, apart=(np.log10(factor), np.log10(factor)))
+            score.add(*measured(circuit, values, frequencies(rng), rng))
+    found = {f"factor {factor}": merged[factor].summary for factor in MERGED}
+    keep("spectra_merged" if seed == 0 else f"spectra_merged-seed-{seed}", {"n": n // 5, "seed": seed, **found})
 
 
 class Score:
@@ -128,6 +147,38 @@ class Score:
         if self.open:
             found["resistance_at_least"] = f"{self.open} said so, {self.bounds} of them rightly"
         return found
+
+
+class Merged:
+    """What was made of two arcs whose time constants are near each other."""
+
+    def __init__(self) -> None:
+        self.chosen: Counter[int] = Counter()
+        self.inside: dict[tuple[str, int], list[bool]] = defaultdict(list)
+
+    def add(self, spectrum: Spectrum, values: Values) -> None:
+        found = analyze_spectrum(spectrum)
+        arcs = len(parse_circuit(found.fit.circuit).arcs)
+        self.chosen[arcs] += 1
+        true = {"bulk": values["R1"], "grain_boundary": values["R2"], "total": values["R1"] + values["R2"]}
+        for one in list_resistances(found.fit, rivals=found.tried):
+            if one.process in true:
+                self.inside[one.process, arcs].append(one.low_ohm <= true[one.process] <= one.high_ohm)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        def count(process: str, arcs: tuple[int, ...]) -> str:
+            held = [one for number in arcs for one in self.inside[process, number]]
+            return f"{sum(held)} of {len(held)}"
+
+        counts = tuple(sorted(self.chosen))
+        return {
+            "one_depressed_arc_chosen": f"{self.chosen[1]} of {sum(self.chosen.values())}",
+            "total_inside": count("total", counts),
+            "two_arcs_bulk_inside": count("bulk", (2,)),
+            "two_arcs_grain_boundary_inside": count("grain_boundary", (2,)),
+            "one_arc_bulk_inside": count("bulk", (1,)),
+        }
 
 
 def hard(kind: str, number: int, rng: np.random.Generator) -> tuple[str, Spectrum, Values]:
@@ -205,4 +256,6 @@ def aligned(found: Fit, names: tuple[str, ...]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(*(int(one) for one in (sys.argv[1:] + ["500", "0"][len(sys.argv) - 1 :])))
+    given = sys.argv[1:]
+    run, given = (main_merged, given[1:]) if given[:1] == ["merged"] else (main, given)
+    run(*(int(one) for one in [*given, *("500", "0")[len(given) :]]))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from phonolyte.arrays import Floats
+from phonolyte.arrays import Flags, Floats
+from phonolyte.figures.circuit import Schematic, draw_circuit
+from phonolyte.figures.nyquist import SIDES, Complexes, Decade, find_window, name_decades
 from phonolyte.figures.style import COLOURS, FAINT, INK, STYLE, WASH, new_figure, plain
 from phonolyte.units import KB_EV_K, ZERO_C_K
 
@@ -17,20 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Complexes = NDArray[np.complex128]
-
 PREFIXES = {1e-3: "m", 1.0: "", 1e3: "k", 1e6: "M", 1e9: "G"}
-APART = 0.06
-"""Names of frequencies nearer than this share of the plot would cover each other."""
+WIDTH_IN, LEFT_IN, RIGHT_IN, BETWEEN_IN = 6.8, 0.72, 0.1, 0.68
+"""Width of the figure of a spectrum, its margins, and what is between two plots side by side: a layout that matplotlib
+would look for in each figure takes longer than drawing it."""
 
-NEAR_DECADE = 0.12
-"""Decades by which a frequency may be off a power of ten that it is named for."""
+NYQUIST_IN, REST_IN, AXIS_IN, MOST_CIRCUIT_IN, TITLE_IN = 1.9, 1.6, 0.48, 1.9, 0.32
+"""Heights of plots of a spectrum, of what is below each, of the drawing of its circuit at most, and of the title."""
 
-SMALL, MARGIN = 0.2, 0.6
-"""Share of the plotted width below which arcs are too small to be seen, and what is then shown beyond them."""
-
-NYQUIST_SIDES = 2.6
-"""Width of the plot, as a multiple of its height."""
+MARGIN = 1.12
+"""Part of a Nyquist plot that is filled: the inverse."""
 
 LONGEST_TITLE = 100
 """Characters of a spectrum's name above its figure."""
@@ -49,6 +46,8 @@ def spectrum_figure(
     left_out: Sequence[int] = (),
     before_ohm: float = 0.0,
     across_ohm: float = 0.0,
+    circuit: Schematic | None = None,
+    values: Mapping[str, Sequence[str]] | None = None,
     name: str = "",
     subtitle: str = "",
 ) -> Figure:
@@ -65,25 +64,46 @@ def spectrum_figure(
     left_out
         Indices of points that took no part in the fit.
     before_ohm, across_ohm
-        Resistance before the arcs, and that of all arcs: where the whole spectrum would make them too small to be seen,
-        the Nyquist plot ends behind them.
+        Resistance before the arcs, and that of all arcs: where the whole spectrum makes them too small to be seen, a
+        second Nyquist plot has them alone.
+    circuit, values
+        Drawing of the circuit, and the lines below its symbols by the names of elements; default: no drawing.
     name, subtitle
         Written above.
     """
     from matplotlib import rc_context
 
     f, z = frequency_hz, impedance_ohm
-    window = _find_window(z, before_ohm, across_ohm)
+    window = find_window(z, before_ohm, across_ohm, WIDTH_IN / NYQUIST_IN)
+    inner_in = WIDTH_IN - LEFT_IN - RIGHT_IN
+    circuit_in = min(MOST_CIRCUIT_IN, circuit.height * inner_in / circuit.width, circuit.height) if circuit else 0.0
+    top_in = 2 * AXIS_IN + REST_IN + NYQUIST_IN + 0.1
     with rc_context(STYLE):
-        figure = new_figure(6.8, 5.0)
-        panels = figure.subplot_mosaic([["nyquist", "nyquist"], ["bode", "residuals"]], height_ratios=(1.25, 1.0))
-        _draw_nyquist(panels["nyquist"], z, curve_ohm, list(left_out), window)
-        size = window[1] - window[0] if window else max(np.ptp(z.real), np.ptp(z.imag))
-        _name_decades(panels["nyquist"], f, z, _find_unit(z, window), APART * size)
-        _draw_bode(panels["bode"], f, z, curve_hz, curve_ohm)
-        _draw_residuals(panels["residuals"], f, fit_residuals, test_residuals)
-        figure.suptitle(f"{plain(name, LONGEST_TITLE)}{subtitle}", x=0.01, ha="left", fontsize=9)
+        figure = new_figure(WIDTH_IN, top_in + circuit_in + TITLE_IN)
+        figure.set_layout_engine("none")
+        if circuit:
+            axes = _place(figure, LEFT_IN, top_in, inner_in, circuit_in)
+            draw_circuit(axes, circuit, values or {}, width_in=inner_in, height_in=circuit_in)
+        width_in = (inner_in - BETWEEN_IN) / 2 if window else inner_in
+        for at, part in enumerate((None, window) if window else (None,)):
+            left_in = LEFT_IN + at * (width_in + BETWEEN_IN)
+            axes = _place(figure, left_in, 2 * AXIS_IN + REST_IN, width_in, NYQUIST_IN)
+            _draw_nyquist(axes, f, z, curve_ohm, list(left_out), part, width_in)
+        figure.axes[-2 if window else -1].legend(loc="upper right" if window else "upper left")
+        half_in = (inner_in - 2 * BETWEEN_IN) / 2
+        _draw_bode(_place(figure, LEFT_IN, AXIS_IN, half_in, REST_IN), f, z, curve_hz, curve_ohm)
+        axes = _place(figure, LEFT_IN + half_in + 2 * BETWEEN_IN, AXIS_IN, half_in, REST_IN)
+        _draw_residuals(axes, f, fit_residuals, test_residuals)
+        figure.suptitle(f"{plain(name, LONGEST_TITLE)}{subtitle}", x=0.01, y=0.99, ha="left", fontsize=9)
     return figure
+
+
+def _place(figure: Figure, left_in: float, bottom_in: float, width_in: float, height_in: float) -> Axes:
+    """Axes at a place in inches."""
+    whole_in = figure.get_figheight()
+    return figure.add_axes(
+        (left_in / WIDTH_IN, bottom_in / whole_in, width_in / WIDTH_IN, height_in / whole_in)
+    )  # fmt: skip
 
 
 def arrhenius_figure(points: pd.DataFrame, lines: pd.DataFrame, *, title: str = "") -> Figure:
@@ -145,24 +165,24 @@ def _add_celsius(axes: Axes) -> None:
     top.set_xlabel("°C", labelpad=2)
 
 
-def _find_window(z: Complexes, before_ohm: float, across_ohm: float) -> tuple[float, float] | None:
-    """Resistances between which the arcs are, where the whole spectrum would make them too small to be seen."""
-    width = max(np.ptp(z.real), NYQUIST_SIDES * np.ptp(z.imag))
-    if not 0 < across_ohm < SMALL * width:
-        return None
-    return before_ohm - 0.05 * across_ohm, before_ohm + across_ohm + MARGIN * (before_ohm + across_ohm)
-
-
-def _find_unit(z: Complexes, window: tuple[float, float] | None) -> float:
-    """Ohm in the unit of the axes."""
-    largest = window[1] if window else float(np.abs(z.real).max())
-    return max((scale for scale in PREFIXES if scale <= largest), default=1e-3)
+def _find_unit(largest_ohm: float) -> float:
+    """Ohm in the unit of axes that reach so far."""
+    return max((scale for scale in PREFIXES if scale <= largest_ohm), default=1e-3)
 
 
 def _draw_nyquist(
-    axes: Axes, z: Complexes, curve_ohm: Complexes, left_out: list[int], window: tuple[float, float] | None
-) -> None:
-    unit = _find_unit(z, window)
+    axes: Axes, f: Floats, z: Complexes, curve_ohm: Complexes, left_out: list[int],
+    window: tuple[float, float] | None, width_in: float,
+) -> None:  # fmt: skip
+    """A Nyquist plot with equal axes: of all, or of what is between two resistances."""
+    whole = np.concatenate((z, curve_ohm))
+    left, right = window or (float(whole.real.min()), float(whole.real.max()))
+    low, high = min(float(-whole.imag.max()), 0.0), float(-whole.imag.min())
+    ohm_per_in = MARGIN * max((right - left) / width_in, 0.0 if window else (high - low) / NYQUIST_IN)
+    span, tall = ohm_per_in * width_in, ohm_per_in * NYQUIST_IN
+    start = left - min(0.12 * span, (span - right + left) / 2)
+    bottom = (0.0 if window else low) - 0.06 * tall
+    unit = _find_unit(max(abs(start + span) if window else abs(right), 0.0 if window else high))
     fitted = curve_ohm / unit
     axes.axhline(0, color=FAINT, lw=0.6)
     axes.plot(fitted.real, -fitted.imag, color=COLOURS[1], lw=1.2, label="fit")
@@ -170,34 +190,32 @@ def _draw_nyquist(
     if left_out:
         off = z[left_out] / unit
         axes.plot(off.real, -off.imag, "x", ms=6, color=INK, mew=1, label="left out")
-    axes.set_aspect("equal", adjustable="box" if window else "datalim", anchor="W")
-    axes.margins(0.04, 0.12)
-    if window:
-        left, right = window
-        axes.set_xlim(left / unit, right / unit)
-        axes.set_ylim(-0.05 * (right - left) / NYQUIST_SIDES / unit, 0.95 * (right - left) / NYQUIST_SIDES / unit)
-        axes.text(0.99, 0.1, "the arcs; what follows is outside of the plot", transform=axes.transAxes, ha="right",
-                  va="bottom", fontsize=7, color=FAINT)  # fmt: skip
-    axes.set_xlabel(f"Z' ({PREFIXES[unit]}Ω)")
+    axes.set_xlim(start / unit, (start + span) / unit)
+    axes.set_ylim(bottom / unit, (bottom + tall) / unit)
+    axes.set_aspect("equal", adjustable="box", anchor="W")
+    axes.set_xlabel(f"Z' ({PREFIXES[unit]}Ω){', the arcs' if window else ''}")
     axes.set_ylabel(f"-Z'' ({PREFIXES[unit]}Ω)")
-    axes.legend(loc="upper left")
+    shown = np.array([start + 0.03 * span, start + 0.97 * span - 1j * (bottom + 0.94 * tall)])
+    seen = (z.real > start) & (z.real < start + span) & (-z.imag < bottom + tall)
+    _name_decades(axes, f, z, unit, name_decades(f, z, ohm_per_point=ohm_per_in / 72, shown_ohm=shown), seen)
 
 
-def _name_decades(axes: Axes, f: Floats, z: Complexes, unit: float, apart_ohm: float) -> None:
-    """Powers of ten among the frequencies, those that would cover each other once."""
+def _name_decades(axes: Axes, f: Floats, z: Complexes, unit: float, decades: list[Decade], seen: Flags) -> None:
+    """Points of the powers of ten among the frequencies, with their names where there is room."""
     from matplotlib.patheffects import withStroke
 
-    named: list[complex] = []
-    for decade in range(int(np.ceil(np.log10(f[-1]))), int(np.floor(np.log10(f[0]))) + 1):
-        near = int(np.abs(np.log10(f) - decade).argmin())
-        if abs(np.log10(f[near]) - decade) >= NEAR_DECADE:
+    places = {"top": ("center", "bottom"), "bottom": ("center", "top"), "left": ("right", "center"),
+              "right": ("left", "center")}  # fmt: skip
+    for point, name, side in decades:
+        if not seen[point]:
             continue
-        at = (z[near].real / unit, -z[near].imag / unit)
+        at = (z[point].real / unit, -z[point].imag / unit)
         axes.plot(*at, "o", ms=5, color=INK, mec="white", mew=0.5)
-        if all(abs(z[near] - other) > apart_ohm for other in named):
-            axes.annotate(_hertz(decade), at, (0, 6), textcoords="offset points", fontsize=7.5, ha="center",
+        if side:
+            horizontal, vertical = places[side]
+            axes.annotate(name, at, (4 * SIDES[side][0], 4 * SIDES[side][1]), textcoords="offset points", fontsize=7.5,
+                          ha=horizontal, va=vertical,
                           path_effects=[withStroke(linewidth=2, foreground="white")])  # fmt: skip
-            named.append(complex(z[near]))
 
 
 def _draw_bode(axes: Axes, f: Floats, z: Complexes, curve_hz: Floats, curve_ohm: Complexes) -> None:
@@ -222,11 +240,6 @@ def _draw_residuals(axes: Axes, f: Floats, fit: Complexes, test: Complexes) -> N
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, -1.5), max(high, 1.5) + 0.5 * (max(high, 1.5) - min(low, -1.5)))
     axes.legend(ncols=2, fontsize=6.5, loc="upper center", columnspacing=1, handlelength=1.2)
-
-
-def _hertz(decade: int) -> str:
-    unit = {0: "Hz", 1: "kHz", 2: "MHz", -1: "mHz"}[int(np.floor(decade / 3)) if -3 <= decade < 9 else 0]
-    return f"{10 ** (decade % 3 if -3 <= decade < 9 else decade):g} {unit}"
 
 
 def _step(span: float) -> float:

@@ -138,6 +138,13 @@ class Circuit:
         return tuple(_leaves(self.part))
 
     @cached_property
+    def groups(self) -> tuple[tuple[Element, ...], ...]:
+        """Each of its leaves, and the leaves of each part of its chain that has several."""
+        parts = self.part.parts if isinstance(self.part, InSeries) else ()
+        several = (tuple(_leaves(part)) for part in parts if not isinstance(part, Element))
+        return (*((element,) for element in self.elements), *several)
+
+    @cached_property
     def simpler(self) -> tuple[str, ...]:
         """The circuits that it is with an element less; without those in which two elements are as one."""
         texts = (_render(_without(self.part, element)) for element in self.elements)

@@ -7,6 +7,7 @@ from phonolyte.columns import Column, register
 register(
     Column("file", "spectrum", kind="text", hint="Name of the spectrum."),
     Column("sweep", "sweep", shown=False, hint="Number of the sweep in its file."),
+    Column("inverse_temperature_1000_k", "1000/T", "1/K", 4, shown=False, hint="Inverse temperature."),
     Column("process", "process", kind="choice", hint="Bulk, grain boundary, electrode, total, ..."),
     Column("resistance_ohm", "R", "Ω", -3, hint="Resistance."),
     Column("resistance_low_ohm", "R from", "Ω", -3, shown=False, hint="Lower end of the 95 % interval."),
@@ -17,7 +18,7 @@ register(
     Column("sigma_std_s_cm", "σ std", "S/cm", -2, shown=False, hint="Standard deviation of the conductivity."),
     Column("sigma_bulk_s_cm", "σ bulk", "S/cm", -2, hint="Conductivity of the bulk."),
     Column("sigma_grain_boundary_s_cm", "σ gb", "S/cm", -2, hint="Conductivity of the grain boundaries."),
-    Column("circuit", "circuit", kind="text", shown=False, hint="Circuit that was fitted."),
+    Column("circuit", "circuit", kind="choice", shown=False, hint="Circuit that was fitted."),
     Column("fit_rms", "fit", digits=4, shown=False, hint="Share of the modulus that the fit leaves."),
     Column("kramers_kronig", "KK test", kind="choice", hint="Verdict of the Kramers-Kronig test."),
     Column("kramers_kronig_rms", "KK", digits=4, shown=False, hint="Share of the modulus that the test leaves."),
@@ -27,6 +28,15 @@ register(
     Column("low", "from", digits=-4, hint="Lower end of the 95 % interval."),
     Column("high", "to", digits=-4, hint="Upper end of the 95 % interval."),
     Column("unit", "unit", kind="text", hint="Unit of the parameter."),
+    # Points of spectra
+    Column("frequency_hz", "f", "Hz", -4, hint="Frequency."),
+    Column("z_real_ohm", "Z'", "Ω", -4, hint="Real part of the impedance that was measured."),
+    Column("z_imag_ohm", "Z''", "Ω", -4, hint="Imaginary part of it."),
+    Column("fit_real_ohm", "Z' fit", "Ω", -4, hint="Real part of the impedance of the circuit."),
+    Column("fit_imag_ohm", "Z'' fit", "Ω", -4, hint="Imaginary part of it."),
+    Column("kk_real", "KK, real", digits=5, hint="Residual of the Kramers-Kronig test, as a share of the modulus."),
+    Column("kk_imag", "KK, imag.", digits=5, hint="That of the imaginary part."),
+    Column("kk_off", "off", kind="flag", hint="Whether the point is off by that test, and was left out of the fit."),
     Column("off_line", "off the line", kind="flag", hint="Whether the point is off the Arrhenius line."),
     # distribution of relaxation times
     Column("relaxation_time_s", "τ", "s", -3, hint="Relaxation time."),

@@ -15,6 +15,7 @@ import numpy as np
 
 from phonolyte.errors import Failure
 from phonolyte.impedance.circuits import parse_circuit
+from phonolyte.impedance.schematic import draw_schematic, list_values
 from phonolyte.units import ZERO_C_K
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 STAGE = "figures"
 
-DRAWN = 2
+DRAWN = 3
 """Version of the way spectra are drawn: what an earlier version drew is drawn anew."""
 
 MOST_PDF = 50
@@ -107,17 +108,20 @@ def plot_spectrum(analysis: Analysis) -> Figure:
     f, z = spectrum.frequency_hz, spectrum.impedance_ohm
     fine = np.geomspace(f[0], f[-1], CURVE_POINTS)
     across = sum(ohm for _, ohm, _ in fit.arcs)
+    circuit = parse_circuit(fit.circuit)
     celsius = "" if spectrum.temperature_k is None else f", {spectrum.temperature_k - ZERO_C_K:.0f} °C"
     return spectrum_figure(
         f,
         z,
         curve_hz=fine,
-        curve_ohm=parse_circuit(fit.circuit).impedance_ohm(fit.values, fine),
+        curve_ohm=circuit.impedance_ohm(fit.values, fine),
         fit_residuals=(z - fit.impedance_ohm) / np.abs(z),
         test_residuals=test.real + 1j * test.imaginary,
         left_out=test.off,
         before_ohm=sum(fit[name] for name in fit.names if name.startswith("R")) - across,
         across_ohm=across,
+        circuit=draw_schematic(fit.circuit),
+        values=list_values(circuit, fit.values.tolist()),
         name=spectrum.label,
         subtitle=f"{celsius}   {fit.circuit}",
     )

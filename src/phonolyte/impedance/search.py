@@ -22,8 +22,12 @@ BEGUN, BEGUN_WITHIN = 30, 6
 PLACES = 4
 """Frequencies at which an element is added to a simpler circuit."""
 
-FOLLOWED = 6
-"""Starts that are followed to the end."""
+FOLLOWED, FOLLOWED_WITHIN = 16, 6
+"""Starts that are followed to the end, of the circuit that was given, and of each simpler one."""
+
+FURTHER_STEPS = 20
+"""Steps of the starts of the circuit that was given before those are chosen; circuits of many elements are slow to tell
+good from bad."""
 
 UNSEEN = 1e6
 """Factor between the impedance of an element that is not to be seen and that of the spectrum."""
@@ -41,6 +45,9 @@ EXPONENT = 0.85
 
 AS_GOOD = 1e-3
 """Sums of squares that differ by less than this share are as good."""
+
+ROUNDS, PLACES_MOVED = 3, 6
+"""Times that each element and each part of the best solution is moved, and the frequencies that it is moved to."""
 
 
 class Place(NamedTuple):
@@ -90,7 +97,7 @@ class Search:
         """The circuit and the spectrum as a problem of least squares."""
         return Problem(self.spectrum, circuit, self.weighting, self.fixed)
 
-    def find(self, circuit: Circuit, guesses: Sequence[Floats] = (), starts: int = ANYWHERE) -> Floats:
+    def find(self, circuit: Circuit, guesses: Sequence[Floats] = (), number: int = ANYWHERE) -> Floats:
         """Coordinates of the best solution.
 
         Parameters
@@ -99,16 +106,37 @@ class Search:
             To be fitted.
         guesses
             Values of all its parameters to start from.
-        starts
+        number
             Number of random starts.
         """
-        problem, outer = self.problem(circuit), starts == ANYWHERE
-        drawn = [*guesses, *(self._draw(circuit, SPREADS[number % len(SPREADS)]) for number in range(starts))]
+        problem, outer = self.problem(circuit), number == ANYWHERE
+        drawn = [*guesses, *(self._draw(circuit, SPREADS[at % len(SPREADS)]) for at in range(number))]
         simpler = circuit.simpler if outer or len(circuit.elements) <= FEW else circuit.shorter
         nested = [start for text in simpler for start in self._grow(circuit, text)]
         bent = [self._bend(circuit, *ideal) for ideal in circuit.ideal] if outer else []
         few = BEGUN if outer else BEGUN_WITHIN
-        return self._follow(problem, [*self._pick(problem, drawn, few), *self._pick(problem, [*nested, *bent], few)])
+        starts = [*self._pick(problem, drawn, few), *self._pick(problem, [*nested, *bent], few)]
+        best = self._follow(problem, starts, outer=outer)
+        return self._relocate(problem, best) if outer else best
+
+    def _relocate(self, problem: Problem, best: Floats) -> Floats:
+        """The best solution that is reached from another by moving one element or one part of the chain elsewhere."""
+        cost = _cost(problem, best)
+        for _ in range(ROUNDS):
+            moved = self._pick(problem, list(self._move(problem.circuit, problem.values(best))), BEGUN)
+            led = self._follow(problem, moved, outer=True)
+            if not (lower := _cost(problem, led)) < cost * (1 - AS_GOOD):
+                return led if lower < cost else best
+            best, cost = led, lower
+        return best
+
+    def _move(self, circuit: Circuit, values: Floats) -> Iterator[Floats]:
+        """Values with an element, or all elements of a part of the chain, not to be seen, or at another frequency."""
+        known = dict(zip(circuit.names, values.tolist(), strict=True))
+        for elements in circuit.groups:
+            for place in self._places(PLACES_MOVED):
+                new = [value for element in elements for value in _at(element, place).items()]
+                yield np.array([{**known, **dict(new)}[name] for name in circuit.names])
 
     def _pick(self, problem: Problem, starts: Sequence[Floats], few: int) -> list[Floats]:
         """Coordinates of the few starts with the smallest sums of squares."""
@@ -125,11 +153,12 @@ class Search:
         led = self._follow(problem, [problem.free(guess) for guess in guesses])
         return led if _cost(problem, led) <= _cost(problem, best) * (1 + AS_GOOD) else best
 
-    def _follow(self, problem: Problem, starts: Sequence[Floats]) -> Floats:
+    def _follow(self, problem: Problem, starts: Sequence[Floats], *, outer: bool = False) -> Floats:
         """The best end of some starts: all make the first steps, the best of them the last."""
+        steps, few = (FURTHER_STEPS, FOLLOWED) if outer else (FIRST_STEPS, FOLLOWED_WITHIN)
         with np.errstate(all="ignore"):
-            begun = sorted((problem.solve(x, FIRST_STEPS) for x in starts), key=lambda one: float(one.cost))
-            ends = [one if one.status > 0 else problem.solve(one.x, LAST_STEPS) for one in _pick_distinct(begun)]
+            begun = sorted((problem.solve(x, steps) for x in starts), key=lambda one: float(one.cost))
+            ends = [one if one.status > 0 else problem.solve(one.x, LAST_STEPS) for one in _pick_distinct(begun, few)]
         best: Floats = min(ends, key=lambda one: float(one.cost)).x
         return best
 
@@ -138,7 +167,7 @@ class Search:
         circuit = parse_circuit(text)
         if text not in self._known:
             free = set(circuit.names) - set(self.fixed)
-            x = self.find(circuit, starts=WITHIN) if free else np.empty(0)
+            x = self.find(circuit, number=WITHIN) if free else np.empty(0)
             values = self.problem(circuit).values(x) if free else np.array([self.fixed[n] for n in circuit.names])
             self._known[text] = values
         return dict(zip(circuit.names, self._known[text].tolist(), strict=True))
@@ -147,12 +176,7 @@ class Search:
         """Values to start from: those of a circuit with an element less, the new one unseen, and here and there."""
         known = self._solved(text)
         new = [element for element in circuit.elements if element.name not in _names(text)]
-        unseen = [Place(float(np.median(self._omega)), ohm) for ohm in self._unseen]
-        places = [
-            Place(float(self._omega[at]), 0.3 * float(self._size[at]))
-            for at in np.linspace(0, len(self._omega) - 1, PLACES).astype(int)
-        ]
-        for place in (*unseen, *places):
+        for place in self._places(PLACES):
             values = dict(known)
             for element in new:
                 values |= _at(element, place)
@@ -164,6 +188,12 @@ class Search:
         names = [f"{ideal}_{number}" if f"{ideal}_{number}" in known else ideal for number in range(2)]
         values = {**known, **{f"{name}_{number}": known[inner] for number, inner in enumerate(dict.fromkeys(names))}}
         return np.array([values.get(inner, 1.0) for inner in circuit.names])
+
+    def _places(self, number: int) -> list[Place]:
+        """Where an element may matter: nowhere, in series and beside others, and at a number of frequencies."""
+        unseen = [Place(float(np.median(self._omega)), ohm) for ohm in self._unseen]
+        at = np.linspace(0, len(self._omega) - 1, number).astype(int)
+        return [*unseen, *(Place(float(self._omega[i]), 0.3 * float(self._size[i])) for i in at)]
 
     @property
     def _unseen(self) -> tuple[float, float]:
@@ -198,10 +228,10 @@ def _cost(problem: Problem, x: Floats) -> float:
     return float(off @ off) / 2
 
 
-def _pick_distinct(begun: Sequence[Any]) -> list[Any]:
+def _pick_distinct(begun: Sequence[Any], few: int) -> list[Any]:
     """The best few solutions, of those that are as good only one."""
     picked: list[Any] = []
     for one in begun:
         if not picked or one.cost > picked[-1].cost * (1 + AS_GOOD):
             picked.append(one)
-    return picked[:FOLLOWED]
+    return picked[:few]

@@ -32,6 +32,10 @@ MAIN = {
 """Kinds of runs besides tiers, and the table that each is about; the first one there decides."""
 
 
+SPECTRA = ("spectra", "parameters", "curves")
+"""Tables of a run on spectra that their cards are drawn from."""
+
+
 def main_tables() -> dict[str, str]:
     """Return the kinds of runs and the table that each is about; those of tiers have their names."""
     return MAIN | {name: tier.table for name, tier in all_tiers().items()}
@@ -62,7 +66,7 @@ class Contents:
     failures
         What dropped out.
     records
-        The JSON files of the run: ``funnel``, ``summary``, ``metrics``, ``followed``.
+        The JSON files of the run: ``funnel``, ``summary``, ``metrics``, ``followed``; the tables of :data:`SPECTRA`.
     """
 
     folder: Path
@@ -180,7 +184,7 @@ def read_run(folder: str | Path) -> Contents:
             "metrics": _json(folder / "metrics.json") or _json(folder / "model" / "metrics.json"),
             "followed": _json(folder / STEPS),
             "arrhenius": _rows(folder / "arrhenius.parquet"),
-            "processes": _rows(folder / "spectra.parquet"),
+            **({name: _parquet(folder / f"{name}.parquet") for name in SPECTRA} if kind == "spectra" else {}),
         },
     )
 

@@ -76,9 +76,10 @@ function said(column, value) {
   if (column.kind === "flag") return value === 2 ? "–" : value ? "yes" : "no";
   if (Number.isNaN(value)) return "–";
   if (column.digits < 0) {
-    const number = Number(value), size = Math.abs(number);
+    const number = Number(Number(value).toPrecision(-column.digits)), size = Math.abs(number);
     if (!size) return "0";
-    return size < 1e-3 || size >= 1e5 ? number.toExponential(-column.digits - 1) : number.toPrecision(-column.digits);
+    if (size < 1e-3 || size >= 1e5) return number.toExponential(-column.digits - 1);
+    return size < 10 ** -column.digits ? number.toPrecision(-column.digits) : number.toLocaleString("en");
   }
   const text = value.toLocaleString("en", { minimumFractionDigits: column.digits, maximumFractionDigits: column.digits });
   return /^-0[.0]*$/.test(text) ? text.slice(1) : text.replace("-", "−");

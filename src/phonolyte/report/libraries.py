@@ -34,16 +34,14 @@ class Library:
     digest: str
 
 
-def libraries() -> list[Library]:
-    """Those that are installed: plotly.js always, 3Dmol.js where its file is found.
+def libraries(*, crystals: bool = True) -> list[Library]:
+    """Those that a page needs and that are installed: plotly.js always, 3Dmol.js for crystals where its file is found.
 
-    Of plotly.js the part with scatters is enough where 3Dmol.js draws the crystals.
+    Of plotly.js the part with scatters is enough where 3Dmol.js draws the crystals, and where there are none.
     """
-    viewer, part = viewer_file(), _vendor("plotly-gl2d.min.js")
-    if viewer is None:
-        return [_plotly()]
-    plotly = _library("plotly.js", str(part), "MIT") if part.is_file() else _plotly()
-    return [plotly, _library("3Dmol.js", str(viewer), "BSD-3-Clause")]
+    viewer, part = viewer_file() if crystals else None, _vendor("plotly-gl2d.min.js")
+    plotly = _library("plotly.js", str(part), "MIT") if part.is_file() and (viewer or not crystals) else _plotly()
+    return [plotly, *([_library("3Dmol.js", str(viewer), "BSD-3-Clause")] if viewer else [])]
 
 
 def viewer_file() -> Path | None:

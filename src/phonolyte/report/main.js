@@ -52,6 +52,7 @@ async function start() {
   if (!header) return;
   const table = new Table(header);
   let crystals = null, orderings = null, viewer = null;
+  table.plot = () => plot;
   table.viewer = () => (viewer ??= Promise.all([library("lib-3dmol"), plot]));
   let scatter, filters;
   const card = new Card(table, {

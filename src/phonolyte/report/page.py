@@ -18,13 +18,14 @@ from phonolyte.report import payload
 from phonolyte.report.contents import Contents, read_run
 from phonolyte.report.libraries import VIEWER_HINT, Library, digest, libraries
 from phonolyte.report.packing import packed_crystals
-from phonolyte.report.sentences import Bar, caveat_of, followed, funnel, headline, summary
+from phonolyte.report.sentences import Bar, caveat_of, followed, funnel, headline, remarks, summary
+from phonolyte.report.spectra import describe_lines
 from phonolyte.runs import citations
 from phonolyte.runs.records import in_one_step
 
 PAGE = "report.html"
 
-SCRIPTS = ("data.js", "filters.js", "grid.js", "scatter.js", "crystal.js", "card.js", "main.js")
+SCRIPTS = ("data.js", "filters.js", "grid.js", "scatter.js", "crystal.js", "spectrum.js", "card.js", "main.js")
 
 FIGURE_BYTES = 3_000_000
 """Figures of a page; more stay in their folder."""
@@ -59,7 +60,7 @@ def write_report(folder: str | Path) -> Path:
 
 def page(contents: Contents) -> str:
     """The page as HTML."""
-    used = libraries()
+    used = libraries(crystals=contents.crystals_file is not None)
     blocks, notes = _blocks(contents, used)
     drawn, left = figures(contents.folder / "figures")
     columns, first = _first(contents)
@@ -71,6 +72,8 @@ def page(contents: Contents) -> str:
         scripts=" ".join([digest(_script()), *(library.digest for library in used)]),
         headline=headline(contents),
         summary=summary(contents),
+        remarks=remarks(contents),
+        lines=describe_lines(contents.records.get("arrhenius", ())) if contents.kind == "spectra" else [],
         caveat=caveat_of(contents.kind),
         funnel=_shares(funnel(contents)),
         followed=_shares(followed(contents)),
@@ -130,7 +133,7 @@ def figures(folder: Path, *, most_bytes: int = FIGURE_BYTES) -> tuple[list[Drawn
 
 def _blocks(contents: Contents, used: Sequence[Library]) -> tuple[list[Block], list[str]]:
     """The data of the page, and what to say of what it lacks."""
-    notes = [] if len(used) > 1 else [VIEWER_HINT]
+    notes = [VIEWER_HINT] if len(used) == 1 and contents.crystals_file else []
     names = {"plotly.js": "lib-plotly", "3Dmol.js": "lib-3dmol"}
     blocks = []
     if len(contents.table):

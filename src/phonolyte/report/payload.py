@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phonolyte.columns import Column, column, columns_of, first_of, format_value
-from phonolyte.impedance.drawing import spectrum_stem
-from phonolyte.impedance.spectrum import name_sweep
-from phonolyte.impedance.tables import BOUNDS
+from phonolyte.columns import Column, columns_of, first_of
 from phonolyte.report.card import facts_of, nearest_of, steps_of
 from phonolyte.report.contents import Contents, arrived, names_of
 from phonolyte.report.packing import Array, packed, packed_columns
 from phonolyte.report.sentences import caveat_of, confidence
+from phonolyte.report.spectra import describe_spectra
 from phonolyte.report.window import window_of
 from phonolyte.runs.records import file_name
 from phonolyte.screen.yardsticks import WOULD_RANK
@@ -37,7 +35,7 @@ AXES = {
     "ranked": (("barrier_3d_ev", "band_center_mev"), ("p_conductor", "e_hull_ev", "band_gap_ev", "volume_per_atom_a3")),
     "best": (("mean_Row",), ("band_center_mev",)),
     "known": (("band_center_mev",), ("predicted_mev",)),
-    "spectra": (("temperature_k",), ("sigma_s_cm", "resistance_ohm")),
+    "spectra": (("inverse_temperature_1000_k",), ("sigma_s_cm", "resistance_ohm")),
 }
 """Of the scatter at first."""
 
@@ -47,8 +45,8 @@ CLOUD = 12_000
 MOST_DOS, POINTS = 300, 200
 """Densities of states that cards have, and the points of each."""
 
-IMAGE_BYTES, SPECTRA_BYTES = 2_500_000, 12_000_000
-"""Images on cards, and those of spectra."""
+IMAGE_BYTES = 2_500_000
+"""Images on cards."""
 
 BEST = 6
 
@@ -108,14 +106,15 @@ def data(contents: Contents, n_crystals: int) -> str:
         "best": _best(contents),
         "best_by": sorted_by(contents.kind)[0] if contents.kind in TIERS and contents.kind != "phonons" else "",
     }
-    for part, of_part in (_neighbours(contents), _cloud(contents), _yardsticks(contents)):
+    extras = (_neighbours(contents), _cloud(contents), _yardsticks(contents), _spectra(contents))
+    for part, of_part in extras:
         header |= part
         arrays |= of_part
     return packed(header, arrays)
 
 
 SORTED = {"ranked": ("rank",), "best": ("rank",), "known": ("error_mev",), "spectra": ("temperature_k",)}
-CHOOSABLE = ("family", "prototype", "method", "engine")
+CHOOSABLE = ("family", "prototype", "method", "engine", "circuit", "kramers_kronig")
 DERIVED = [
     Column("level", "confidence", kind="choice", shown=False),
     Column("sure", "how sure", kind="choice", shown=False),
@@ -176,7 +175,7 @@ def _best(contents: Contents) -> list[int]:
 
 def _computed(contents: Contents) -> dict[str, dict[str, Any]]:
     """What was computed of a material, by its name: labels and values, densities of states, windows."""
-    found: dict[str, dict[str, Any]] = _processes(contents)
+    found: dict[str, dict[str, Any]] = {}
     for method, table in contents.computed.items():
         for i, (name, row) in enumerate(zip(table.index, table.to_dict("records"), strict=True)):
             part: dict[str, Any] = {"facts": facts_of(method, {str(key): value for key, value in row.items()})}
@@ -188,22 +187,11 @@ def _computed(contents: Contents) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _processes(contents: Contents) -> dict[str, dict[str, Any]]:
-    """Facts of each process of each spectrum."""
-    found: dict[str, dict[str, Any]] = {}
+def _spectra(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
+    """What cards of spectra are drawn from."""
     if contents.kind != "spectra":
-        return found
-    keys = ("resistance_ohm", "resistance_low_ohm", "resistance_high_ohm", "capacitance_f", "sigma_s_cm")
-    for row in contents.records["processes"]:
-        process = str(row["process"]).replace("_", " ").capitalize()
-        signs = BOUNDS if row["process"] == "at_least" else {}
-        facts = [
-            (column(key).label, signs.get(key, "") + format_value(row[key], column(key)))
-            for key in keys
-            if row[key] == row[key]
-        ]
-        found.setdefault(name_sweep(row["file"], row["sweep"]), {})[process] = {"facts": facts}
-    return found
+        return {}, {}
+    return describe_spectra(names_of(contents), contents.records)
 
 
 def _dos(contents: Contents, name: str, row: Mapping[Any, Any]) -> dict[str, Any] | None:
@@ -232,8 +220,6 @@ def _dos(contents: Contents, name: str, row: Mapping[Any, Any]) -> dict[str, Any
 
 def _images(contents: Contents) -> dict[str, list[tuple[str, str]]]:
     """Figures of single materials, the best first, as many as fit."""
-    if contents.kind == "spectra":
-        return _spectra(contents)
     found: dict[str, list[tuple[str, str]]] = {}
     size = 0
     for name in names_of(contents):
@@ -242,17 +228,6 @@ def _images(contents: Contents) -> dict[str, list[tuple[str, str]]]:
                 path = run / file_name(name) / f"{stem}.png"
                 if path.is_file() and (size := size + path.stat().st_size) <= IMAGE_BYTES:
                     found.setdefault(name, []).append((caption, image(path)))
-    return found
-
-
-def _spectra(contents: Contents) -> dict[str, list[tuple[str, str]]]:
-    """Figures of the spectra, the first ones, as many as fit."""
-    found, size = {}, 0
-    for name in names_of(contents):
-        stem = spectrum_stem(contents.folder / "figures", name)
-        path = stem.with_name(f"{stem.name}.png")
-        if path.is_file() and (size := size + path.stat().st_size) <= SPECTRA_BYTES:
-            found[name] = [("Spectrum, fit and residuals", image(path))]
     return found
 
 

@@ -18,7 +18,7 @@ from phonolyte.report.contents import Contents, arrived
 from phonolyte.runs.calculation import NextStep
 from phonolyte.screen.yardsticks import WOULD_RANK
 from phonolyte.tiers import TIERS, all_tiers, deciding_column, find_tier
-from phonolyte.units import CONDUCTOR_S_CM, ROOM_K
+from phonolyte.units import CONDUCTOR_S_CM, ZERO_C_K
 
 CAVEAT = (
     "A probability is not a measurement: it was tested on compounds whose relatives were measured, and far from them "
@@ -355,21 +355,29 @@ def _of_virtual_conductors(table: pd.DataFrame) -> list[str]:
 
 
 def _of_spectra(contents: Contents) -> list[str]:
-    """Activation energies, and the notes of the run."""
-    said = []
-    for line in contents.records["arrhenius"]:
-        if line["fault"]:
-            continue
-        name = str(line["process"]).replace("_", " ").capitalize()
-        away = "" if line["from_k"] <= ROOM_K <= line["to_k"] else ", extrapolated"
-        said.append(
-            f"{name}: activation energy {line['ea_ev']:.3f} eV ({line['ea_low_ev']:.3f} to {line['ea_high_ev']:.3f}), "
-            f"at 25 °C {line['sigma_25c_s_cm']:#.2g} S/cm ({line['sigma_25c_low_s_cm']:#.2g} to "
-            f"{line['sigma_25c_high_s_cm']:#.2g}){away}."
-        )
+    """What was fitted, over which temperatures, and whether the spectra can be trusted."""
+    table = contents.table
+    warm = table["temperature_k"].dropna()
+    low, high = (f"{end - ZERO_C_K:.0f} °C" for end in (warm.min(), warm.max())) if len(warm) else ("", "")
+    over = f", from {low} to {high}" if low != high else f", at {low}" if low else ""
+    kinds = table["circuit"].nunique()
+    verdicts = table["kramers_kronig"].value_counts()
+    doubted = ", ".join(f"{verdicts[name]:,} {name}" for name in ("doubtful", "bad") if name in verdicts)
+    fitted = "A circuit was" if kinds == 1 else f"{kinds} different circuits were"
+    return [
+        f"{fitted} fitted to {_spectra(len(table))}{over}.",
+        f"By the Kramers-Kronig test {int(verdicts.get('good', 0)):,} of them {_are(int(verdicts.get('good', 0)))} good"
+        + (f", {doubted}." if doubted else "."),
+    ]
+
+
+def remarks(contents: Contents) -> list[str]:
+    """Notes on the spectra of a run, as sentences."""
+    if contents.kind != "spectra":
+        return []
     names = set(contents.table["material_id"])
     notes = (str(note) for note in contents.run.get("notes", ()))
-    return said + [_as_sentence(note, names) for note in notes if note]
+    return [_as_sentence(note, names) for note in notes if note]
 
 
 def _as_sentence(note: str, names: Collection[str]) -> str:

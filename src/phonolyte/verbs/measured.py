@@ -48,6 +48,7 @@ def impedance(
         When files are not there, and for settings that make no sense.
     """
     from phonolyte.impedance import analyze, draw, find_files
+    from phonolyte.impedance.curves import tabulate_curves
     from phonolyte.impedance.drt_drawing import draw_distributions
     from phonolyte.impedance.pressure_drawing import draw_pressures
     from phonolyte.impedance.settings import ImpedanceSettings
@@ -65,6 +66,7 @@ def impedance(
         for name in ("spectra", "parameters", "arrhenius", "drt_peaks"):
             run.write_table(f"{name}.parquet", getattr(series, name), csv=True)
         run.write_table("points.csv", series.points)
+        run.write_table("curves.parquet", tabulate_curves(series.analyses), csv=True)
         if len(series.volumes):
             run.write_table("pressure.parquet", series.volumes, csv=True)
         run.write_table("drt.parquet", series.drt)
