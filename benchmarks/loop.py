@@ -1,14 +1,14 @@
 """Rounds of choosing, computing and learning against rounds at random, on compounds with known centers.
 
-Usage: python benchmarks/loop.py [--folder FOLDER]
+Usage: python benchmarks/loop.py [--folder FOLDER] [--splits 0 1 2 3 4]
 
-The learning set that comes with Phonolyte is split: 600 compounds to begin with, none of which is a hydride, carbide,
-nitride or fluoride or has hydrogen, carbon or nitrogen; 150 of those as a test set, whole chemical systems, none of
-whose compounds is used otherwise; and a pool, the others of these classes alone (`hard`), or with all remaining
-compounds (`mixed`). In each of three rounds 40 compounds of the pool are chosen, and their known centers are learned.
-The model is the process of the quotient model with the hyperparameters of the first 600 compounds; there is no
-cross-validation, so that intervals are its own deviation plus the usual floor. Random picking is repeated with five seeds. Each result is
-a file in FOLDER: a killed run goes on.
+The learning set that comes with Phonolyte is split in five ways: 600 compounds to begin with, none of which is a
+hydride, carbide, nitride or fluoride or has hydrogen, carbon or nitrogen; 150 of those as a test set, whole chemical
+systems, none of whose compounds is used otherwise; and a pool, the others of these classes alone (`hard`), or with all
+remaining compounds (`mixed`). In each of three rounds 40 compounds of the pool are chosen, and their known centers are
+learned. The model is the process of the quotient model with the hyperparameters of the first 600 compounds; there is no
+cross-validation, so that intervals are its own deviation plus the usual floor. Random picking is repeated with five
+seeds in each split. Each result is a file in FOLDER: a killed run goes on, and splits can be run one by one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ from phonolyte.models.selection import CorrelationSelector
 from phonolyte.models.training import FLOOR_MEV
 
 HARD_ANIONS, HARD_ELEMENTS = ("H", "C", "N", "F"), frozenset("HCN")
-N_START, N_TEST, N_CHOSEN, N_ROUNDS, N_SEEDS = 600, 150, 40, 3, 5
+N_START, N_TEST, N_CHOSEN, N_ROUNDS, N_SEEDS, N_SPLITS = 600, 150, 40, 3, 5, 5
+STUDENT = 2.776
+"""97.5 % quantile of Student's t with four degrees of freedom: five splits."""
+
 THRIFTS = (0.5, 0.0, 1.0)
 
 
@@ -108,25 +111,50 @@ class Process:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, default=Path("loop_runs"))
-    folder = parser.parse_args().folder
-    folder.mkdir(parents=True, exist_ok=True)
-    data = split(folder / "features.parquet")
-    jobs = [(kind, f"thrift {thrift:g}", 0) for thrift in THRIFTS for kind in ("mixed", "hard")]
-    jobs += [(kind, "random", seed) for seed in range(N_SEEDS) for kind in ("mixed", "hard")]
-    jobs += [(kind, "all", 0) for kind in ("mixed", "hard")]
+    parser.add_argument("--splits", type=int, nargs="*", default=range(N_SPLITS))
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for number in options.splits:
+        compute(number, options.folder)
+    found = {(*job, number): read(options.folder, number, job) for number in range(N_SPLITS) for job in jobs()}
+    if None not in found.values():
+        keep("loop", result(found), "scikit-learn")
+
+
+def jobs() -> list[tuple[str, str, int]]:
+    """Pool, way of choosing and seed of each run of a split."""
+    ways = (
+        [(f"thrift {thrift:g}", 0) for thrift in THRIFTS] + [("random", seed) for seed in range(N_SEEDS)] + [("all", 0)]
+    )
+    return [(kind, how, seed) for how, seed in ways for kind in ("mixed", "hard")]
+
+
+def file_of(folder: Path, number: int, job: tuple[str, str, int]) -> Path:
+    """File with the result of a run."""
+    kind, how, seed = job
+    return folder / f"{number}-{kind}-{how.replace(' ', '-')}-{seed}.json"
+
+
+def read(folder: Path, number: int, job: tuple[str, str, int]) -> dict[str, Any] | None:
+    """Result of a run; None where it is not there."""
+    path = file_of(folder, number, job)
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def compute(number: int, folder: Path) -> None:
+    """Run what is missing of a split."""
+    missing = [job for job in jobs() if read(folder, number, job) is None]
+    if not missing:
+        return
+    data = split(folder / "features.parquet", number)
     first = Process(data, data.start)
-    for kind, how, seed in jobs:
-        path = folder / f"{kind}-{how.replace(' ', '-')}-{seed}.json"
-        if not path.is_file():
-            path.write_text(json.dumps(rounds(data, first, kind, how, seed)), encoding="utf-8")
-            print(path, flush=True)
-    found = {
-        job: json.loads((folder / f"{job[0]}-{job[1].replace(' ', '-')}-{job[2]}.json").read_text()) for job in jobs
-    }
-    keep("loop", result(data, found), "scikit-learn")
+    for job in missing:
+        done = rounds(data, first, *job)
+        file_of(folder, number, job).write_text(json.dumps(done), encoding="utf-8")
+    print(f"split {number}: {time.process_time():.0f} cpu-s", flush=True)
 
 
-def split(cache: Path) -> Data:
+def split(cache: Path, number: int) -> Data:
     """Split the learning set; cells and centers are scaled to today's cells and density functional theory."""
     given = [replace(crystal, lattice=ION_LENGTH * crystal.lattice) for crystal in own_crystals().crystals]
     if not cache.is_file():
@@ -139,7 +167,7 @@ def split(cache: Path) -> Data:
     anions = np.array([max(sorted(own), key=lambda symbol: electronegativity(symbol) or 0.0) for own in symbols])
     hard = np.isin(anions, HARD_ANIONS) | np.array([bool(own & HARD_ELEMENTS) for own in symbols])
     systems = np.array(["-".join(sorted(own)) for own in symbols])
-    rng, test = np.random.default_rng(0), np.empty(0, dtype=np.int64)
+    rng, test = np.random.default_rng(number), np.empty(0, dtype=np.int64)
     for system in rng.permutation(np.unique(systems[hard])):
         if len(test) < N_TEST:
             test = np.concatenate([test, np.flatnonzero(systems == system)])
@@ -170,7 +198,8 @@ def rounds(data: Data, first: Process, kind: str, how: str, seed: int) -> dict[s
         before = error
         chosen = pick(data, model, predicted, left, how, rng) if len(left) else left
         rows, left = np.concatenate([rows, chosen]), np.setdiff1d(left, chosen)
-    return {"rounds": found, "cpu_s": time.process_time() - start}
+    sizes = {"test": len(data.test), "pool": len(data.candidates(kind)), "hard_in_pool": len(data.hard_left)}
+    return {"rounds": found, "cpu_s": time.process_time() - start, **sizes}
 
 
 def pick(data: Data, model: Process, predicted: pd.DataFrame, left: Ints, how: str, rng: Any) -> Ints:
@@ -183,32 +212,35 @@ def pick(data: Data, model: Process, predicted: pd.DataFrame, left: Ints, how: s
     return np.asarray(data.pool.features.index.get_indexer(table["material_id"]))
 
 
-def result(data: Data, found: dict[tuple[str, str, int], dict[str, Any]]) -> dict[str, Any]:
-    """Errors of each way, round by round; of random picking the mean and a 95 % interval over seeds."""
-    record: dict[str, Any] = {
-        "compounds": len(data.pool), "start": len(data.start), "test": len(data.test), "a_round": N_CHOSEN,
-        "pools": {kind: len(data.candidates(kind)) for kind in ("hard", "mixed")}, "hard_in_pools": len(data.hard_left),
-    }  # fmt: skip
+def result(found: dict[tuple[str, str, int, int], dict[str, Any]]) -> dict[str, Any]:
+    """Errors of each way, round by round: means over the splits, and how much less than at random, split by split."""
+    record: dict[str, Any] = {"start": N_START, "a_round": N_CHOSEN, "splits": N_SPLITS, "seeds_of_random": N_SEEDS}
     for kind in ("mixed", "hard"):
-        own = {how: runs["rounds"] for (of, how, seed), runs in found.items() if of == kind and how != "random"}
-        random = [runs["rounds"] for (of, how, _), runs in found.items() if of == kind and how == "random"]
-        maes = np.array([[each["mae_mev"] for each in run] for run in random])
-        half = 2.776 * maes.std(axis=0, ddof=1) / np.sqrt(N_SEEDS)  # Student's t of four degrees of freedom
-        record[kind] = {
-            **{how: [_rounded(each) for each in run] for how, run in own.items()},
-            "random": {
-                "mae_mev": maes.mean(axis=0).round(3).tolist(), "half_width_mev": half.round(3).tolist(),
-                "seeds_mae_mev": maes.round(3).tolist(),
-                "chosen_hard": np.mean([[each["chosen_hard"] for each in run] for run in random], axis=0).tolist(),
-                "chosen_cost_s": np.mean([[each["chosen_cost_s"] for each in run] for run in random], axis=0).tolist(),
-            },
-        }  # fmt: skip
+        ways = list(dict.fromkeys(how for _, how, _ in jobs()))
+        of_way = {how: [_mean(found, kind, how, number) for number in range(N_SPLITS)] for how in ways}
+        errors = {how: np.array([each["mae_mev"] for each in runs]) for how, runs in of_way.items()}
+        record[kind] = {name: [run[name] for (of, _, seed, _), run in found.items() if of == kind and seed == 1]
+                        for name in ("test", "pool", "hard_in_pool")}  # fmt: skip
+        for how, runs in of_way.items():
+            own = {name: _rounded(np.mean([each[name] for each in runs], axis=0)) for name in runs[0]}
+            if how.startswith("thrift"):
+                less = errors["random"] - errors[how]
+                half = STUDENT * less.std(axis=0, ddof=1) / np.sqrt(N_SPLITS)
+                own |= {"less_than_random_mev": _rounded(less.mean(axis=0)), "half_width_mev": _rounded(half)}
+            record[kind][how] = {**own, "mae_of_splits_mev": [_rounded(each) for each in errors[how]]}
     record["cpu_s_a_run"] = round(float(np.mean([run["cpu_s"] for run in found.values()])), 1)
     return record
 
 
-def _rounded(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: round(value, 3) if isinstance(value, float) else value for name, value in values.items()}
+def _mean(found: dict[Any, dict[str, Any]], kind: str, how: str, number: int) -> dict[str, Floats]:
+    """Values of each round in a split; of random picking the mean over its seeds."""
+    runs = [run["rounds"] for (of, way, _, split), run in found.items() if (of, way, split) == (kind, how, number)]
+    names = ("mae_mev", "rmse_mev", "chosen_hard", "chosen_cost_s")
+    return {name: np.mean([[each[name] for each in run] for run in runs], axis=0) for name in names}
+
+
+def _rounded(values: Floats) -> list[float]:
+    return [round(float(value), 3) for value in values]
 
 
 if __name__ == "__main__":
