@@ -61,6 +61,44 @@ def test_with_given_hyperparameters_it_is_that_of_scikit_learn(monkeypatch: pyte
     assert value == pytest.approx(-theirs.log_marginal_likelihood_value_ / 60, rel=1e-6)
 
 
+def test_known_errors_are_noise_of_their_points(monkeypatch: pytest.MonkeyPatch):
+    """Against scikit-learn, which takes a variance for each point."""
+    columns, target = toy(60)
+    columns, new = columns[:, :3], toy(15, seed=1)[0][:, :3]
+    errors = np.where(np.arange(60) % 3 == 0, np.linspace(0.0, 2.0, 60), 0.0)
+    variance, length, noise = 0.8, 1.3, 0.02
+    logs = np.log([variance, length, 1e-5, noise])
+    monkeypatch.setattr(process, "search_hyperparameters", lambda *_, **__: logs)
+    terms = (Term("rational_quadratic", ("a",)), Term("linear", ("a",)))
+    ours = GaussianProcess.fit(columns, target, layout={"a": LAYOUT["a"]}, terms=terms, errors=errors)
+    kernel = ConstantKernel(variance) * RationalQuadratic(length * 3**0.5, 2.0) + ConstantKernel(1e-5 / 3) * DotProduct(
+        0.0, "fixed"
+    )
+    alpha = noise + JITTER + (errors / target.std()) ** 2
+    theirs = GaussianProcessRegressor(kernel, alpha=alpha, optimizer=None, normalize_y=True)
+    standard = Standard.fit(columns)
+    mean, deviation = theirs.fit(standard.apply(columns), target).predict(standard.apply(new), return_std=True)
+    predicted = ours.predict(new)
+    np.testing.assert_allclose(predicted[0], mean, rtol=2e-6)
+    np.testing.assert_allclose(predicted[1], np.sqrt(deviation**2 + noise * target.std() ** 2), rtol=1e-3)
+    plain = GaussianProcess.fit(columns, target, layout={"a": LAYOUT["a"]}, terms=terms)
+    assert np.abs(plain.predict(new)[0] - mean).max() > 0.01  # they matter here
+
+
+def test_the_search_does_not_take_known_errors_for_noise():
+    columns, target = toy(60)
+    errors = np.where(np.arange(60) % 4 == 0, 1.5, 0.0)
+    target = target + errors * np.random.default_rng(2).normal(size=60)
+    blocks = {name: Standard.fit(columns).apply(columns)[:, where] for name, where in LAYOUT.items()}
+    scaled, known = (target - target.mean()) / target.std(), (errors / target.std()) ** 2
+    of_logs = Likelihood(TERMS, blocks, scaled, known)
+    steps = 1e-5 * np.eye(len(START))
+    numeric = [(of_logs.loss(START + step)[0] - of_logs.loss(START - step)[0]) / 2e-5 for step in steps]
+    np.testing.assert_allclose(of_logs.loss(START)[1], numeric, rtol=1e-5, atol=1e-8)
+    unaware = Likelihood(TERMS, blocks, scaled).climb(START, 100)
+    assert of_logs.climb(START, 100)[-1] < unaware[-1]
+
+
 @pytest.mark.parametrize("sample", [500, 50])
 def test_the_search_raises_the_likelihood_and_the_process_predicts_new_points(
     monkeypatch: pytest.MonkeyPatch, sample: int

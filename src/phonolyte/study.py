@@ -15,6 +15,8 @@ import pandas as pd
 from phonolyte import make_callable
 from phonolyte.drawing import draw_figures
 from phonolyte.errors import Failure, SettingsError
+from phonolyte.loop.settings import LoopSettings
+from phonolyte.phonons import PhononSettings
 from phonolyte.runs.calculation import Calculation, first_sentence
 from phonolyte.runs.campaign import Outcome, run_campaign
 from phonolyte.runs.executors import ExecutorSettings
@@ -104,6 +106,8 @@ class StudySettings:
         How the best are followed; None for not at all.
     plans
         Tiers they are followed through.
+    loop
+        Rounds of choosing, computing and learning before that; None for none.
     executor
         Where work runs.
     """
@@ -114,6 +118,7 @@ class StudySettings:
     properties: Path | None = None
     follow: FollowSettings | None = None
     plans: tuple[TierPlan, ...] = ()
+    loop: LoopSettings | None = None
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
 
     @property
@@ -121,6 +126,10 @@ class StudySettings:
         """Mobile ion of what is followed."""
         named = self.follow.ion if self.follow else ""
         return named or (self.screen.ion if self.screen.ion != "any" else "Li")
+
+    def with_rounds(self, rounds: int) -> StudySettings:
+        """Return the same study with another number of rounds."""
+        return replace(self, loop=replace(self.loop or LoopSettings(), rounds=rounds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +189,10 @@ def read_study(file: str | Path) -> StudySettings:
     """
     file = Path(file).expanduser()
     record, base = read_toml(file), file.parent
-    unknown = set(record) - {"train", "screen", "follow", "executor"}
+    unknown = set(record) - {"train", "screen", "loop", "follow", "executor"}
     if unknown:
         raise SettingsError(
-            f"there is no table [{sorted(unknown)[0]}]", fix="Use [train], [screen], [follow] and [executor]."
+            f"there is no table [{sorted(unknown)[0]}]", fix="Use [train], [screen], [loop], [follow] and [executor]."
         )
     train = resolve(TrainSettings, table=section(record, "train"), where="train") if "train" in record else None
     if train is not None and train.data:
@@ -199,8 +208,16 @@ def read_study(file: str | Path) -> StudySettings:
         properties=_located(properties, base) if properties else None,
         follow=follow,
         plans=plans,
+        loop=_read_loop(section(record, "loop")) if "loop" in record else None,
         executor=resolve(ExecutorSettings, table=section(record, "executor"), where="executor"),
     )
+
+
+def _read_loop(table: dict[str, Any]) -> LoopSettings:
+    """Settings of ``[loop]``, with those of its phonons in a table ``[loop.phonons]``."""
+    phonons = resolve(PhononSettings, table=section(table, "phonons"), where="loop.phonons")
+    table.pop("phonons", None)
+    return replace(resolve(LoopSettings, table=table, where="loop"), phonons=phonons)
 
 
 def _located(path: str, base: Path) -> Path:

@@ -18,6 +18,7 @@ from phonolyte.tiers import all_tiers
 from phonolyte.units import CONDUCTOR_S_CM, ZERO_C_K
 
 if TYPE_CHECKING:
+    from phonolyte.loop import Rounds
     from phonolyte.polarization import Transference
     from phonolyte.report import Card
     from phonolyte.runs.calculation import Calculation
@@ -193,6 +194,20 @@ def scores_table(training: Training) -> Table:
                 str(row["algorithm"]), str(row["features"]), f"{row['r2']:.3f}", f"{row['mae_mev']:.2f}",
                 f"{row['rmse_mev']:.2f}",
             )  # fmt: skip
+    return table
+
+
+def rounds_table(rounds: Rounds) -> Table:
+    """What each round of a loop did."""
+    caption = f"decision at {rounds.decision_mev:.1f} meV; stopped: {rounds.stopped}\nfailed or not reached: rounds.csv"
+    table = _table("Rounds", caption=caption, tight=True)
+    keys = ("round", "chosen", "computed", "unstable", "mae_mev", "learned", "width_mev", "straddling", "crossed")
+    columns = [column(key) for key in keys]
+    for each in columns:
+        table.add_column(each.label, justify="right")
+    table.add_row(*(each.unit for each in columns), style="dim")
+    for row in rounds.table.to_dict("records"):
+        table.add_row(*(_cell(row[each.key], each) for each in columns))
     return table
 
 

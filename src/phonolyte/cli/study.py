@@ -14,7 +14,10 @@ from phonolyte.runs.settings import OutputSettings
 
 def study(
     file: Annotated[
-        Path | None, typer.Argument(help="TOML file with tables named train, screen, follow, executor.")
+        Path | None, typer.Argument(help="TOML file with tables train, screen, loop, follow, executor.")
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=0, help="Rounds of choosing crystals, computing their phonons, and learning them.")
     ] = None,
     output: Output = Path("out"),
     figures: Annotated[bool, typer.Option(help="Draw the figures of each part.")] = True,
@@ -29,20 +32,24 @@ def study(
 
     The table screen takes the options of screen plus inputs and properties; train takes those of train, and its
     model is then used for the screen (the embedded one where there is no such table). With a table follow the best
-    go on through the tiers, budget_h hours long; a second run goes on. Paths are relative to the file.
+    go on through the tiers, budget_h hours long; a second run goes on. With a table loop, or --rounds, crystals whose
+    phonons are worth most are computed and learned before that. Paths are relative to the file.
     """
     from phonolyte import verbs
-    from phonolyte.summary import followed_tables, scores_table
+    from phonolyte.summary import followed_tables, rounds_table, scores_table
 
     load_kernels()
     writes = OutputSettings(figures, report, overwrite)
-    result = verbs.study(file, folder=output, output=writes, progress=bar)
+    result = verbs.study(file, rounds=rounds, folder=output, output=writes, progress=bar)
     if result.training is not None:
         console().print(scores_table(result.training))
+    if result.rounds is not None:
+        console().print(rounds_table(result.rounds))
     show_screening(result.screening, output)
     if result.followed is not None:
         for table in followed_tables(result.followed):
             console().print(table)
         say(f"How far each candidate came -> {output}/followed.csv")
-    failures = [*result.screening.failures, *(result.followed.failures if result.followed else ())]
+    parts = (result.screening, result.rounds, result.followed)
+    failures = [failure for part in parts if part is not None for failure in part.failures]
     finish(failures, nothing=result.screening.table.empty, folder=output)

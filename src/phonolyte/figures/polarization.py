@@ -10,7 +10,7 @@ import numpy as np
 
 from phonolyte.arrays import Floats
 from phonolyte.figures.impedance import PREFIXES as OHM_PREFIXES
-from phonolyte.figures.impedance import Complexes
+from phonolyte.figures.nyquist import Complexes
 from phonolyte.figures.style import COLOURS, DASHED, FAINT, INK, MANY, STYLE, new_figure, plain
 
 if TYPE_CHECKING:

@@ -102,11 +102,16 @@ class QuotientRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.faintest = faintest
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Learn from columns (n, m), in the order of the feature sets, and band centers (n,) in meV."""
+    def fit(self, X: Any, y: Any, errors: Any = None) -> Self:
+        """Learn from columns (n, m), in the order of the feature sets, and band centers (n,) in meV.
+
+        `errors` (n,) are known relative errors of the centers.
+        """
+        known = None if errors is None else np.asarray(errors, dtype=float)
         self.model_ = QuotientModel.fit(
-            np.asarray(X, dtype=np.float64), np.asarray(y, float), faintest=self.faintest, seed=self.random_state
-        )
+            np.asarray(X, dtype=np.float64), np.asarray(y, float), errors=known, faintest=self.faintest,
+            seed=self.random_state,
+        )  # fmt: skip
         self.feature_importances_ = self.model_.importances
         return self
 
@@ -183,6 +188,14 @@ def pipeline(fit: Fit, table: pd.DataFrame, *, seed: int = 0) -> Pipeline:
     if fit.features == "selected_in_fold":
         return make_pipeline(CorrelationSelector(), model).set_output(transform="pandas")
     raise SettingsError(f"there is no feature set {fit.features!r}", fix=f"Choose among {', '.join(FEATURE_SETS)}.")
+
+
+def fit_pipeline(model: Pipeline, table: pd.DataFrame, target: Floats, errors: Floats | None = None) -> Pipeline:
+    """Fit what :func:`pipeline` made; relative errors (n,) of the centers are for the quotient model alone."""
+    name, regressor = model.steps[-1]
+    known = errors is not None and isinstance(regressor, QuotientRegressor)
+    fitted: Pipeline = model.fit(table, target, **({f"{name}__errors": errors} if known else {}))
+    return fitted
 
 
 def predictor_of(estimator: Any) -> TreeEnsemble | QuotientModel:

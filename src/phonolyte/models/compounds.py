@@ -25,6 +25,9 @@ from phonolyte.structures.reading import input_files
 from phonolyte.structures.run_results import is_run
 
 TARGET = "band_center_mev"
+ERROR = "center_error"
+"""Column with the known relative error of a center, in tables that have one."""
+
 STAGE = "train"
 
 CLUSTERS = 50
@@ -42,6 +45,8 @@ class LearningSet:
     sha256: str = ""
     crystals: Sequence[Crystal] = ()
     """The crystals themselves; none where a table of features was given."""
+    errors: Floats | None = None
+    """Known relative error (n,) of each center, 0 where none is known; None where no record has one."""
 
     @property
     def all_ordered(self) -> bool:
@@ -73,7 +78,8 @@ def read_learning_set(
 ) -> tuple[LearningSet, list[Failure]]:
     """Read crystals with a ``band_center_mev`` each, a table of features that has that column, or a run of phonons.
 
-    Crystals that phonons have shown to be unstable are left out: what remains of such a center says less.
+    Crystals that phonons have shown to be unstable are left out: what remains of such a center says less. Those whose
+    record has a ``center_error``, the relative error of the center, stay.
 
     Parameters
     ----------
@@ -112,7 +118,8 @@ def read_learning_set(
     target = np.array([_number(c.properties[TARGET]) for c in kept], dtype=float)
     elements = [frozenset(c.symbols) for c in kept]
     formulas = [c.formula for c in kept]
-    return LearningSet(table, target, formulas, elements, digest, kept), reading.failures + unlabelled + failures
+    data = LearningSet(table, target, formulas, elements, digest, kept, _errors(kept))
+    return data, reading.failures + unlabelled + failures
 
 
 def _feature_table(path: Path) -> pd.DataFrame | None:
@@ -186,9 +193,15 @@ def _with_elements(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
 
 
 def _is_labelled(crystal: Crystal) -> bool:
-    """Whether a crystal has a center to learn from, and was not found to be unstable."""
+    """Whether a crystal has a center to learn from, and was not found to be unstable, or its error is known."""
     properties = crystal.properties
-    return _number(properties.get(TARGET)) is not None and properties.get("stable") is not False
+    usable = properties.get("stable") is not False or _number(properties.get(ERROR)) is not None
+    return _number(properties.get(TARGET)) is not None and usable
+
+
+def _errors(crystals: Sequence[Crystal]) -> Floats | None:
+    known = [_number(crystal.properties.get(ERROR)) or 0.0 for crystal in crystals]
+    return np.array(known) if any(known) else None
 
 
 def _not_labelled(crystal: Crystal) -> Failure:

@@ -46,7 +46,7 @@ class Term:
 
 
 def search_hyperparameters(
-    blocks: Mapping[str, Floats], target: Floats, *, terms: Sequence[Term], seed: int = 0
+    blocks: Mapping[str, Floats], target: Floats, *, terms: Sequence[Term], known: Floats | float = 0.0, seed: int = 0
 ) -> Floats:
     """Natural logarithms (p,) of the hyperparameters that maximise the marginal likelihood.
 
@@ -58,6 +58,8 @@ def search_hyperparameters(
         (n,) standardised.
     terms
         Parts of the covariance.
+    known
+        (n,) variance of each target that is known already, and comes on top of the noise.
     seed
         Seed for the sample on which the search starts.
 
@@ -68,11 +70,13 @@ def search_hyperparameters(
         noise.
     """
     logs = _first_guess(terms)
+    known = np.broadcast_to(known, target.shape)
     if len(target) > SAMPLE:
         rows = np.random.default_rng(seed).choice(len(target), SAMPLE, replace=False)
-        logs = Likelihood(terms, {k: v[rows] for k, v in blocks.items()}, target[rows]).climb(logs, FIRST_STEPS)
-        return Likelihood(terms, blocks, target).climb(logs, LAST_STEPS)
-    return Likelihood(terms, blocks, target).climb(logs, FIRST_STEPS)
+        sample = {name: values[rows] for name, values in blocks.items()}
+        logs = Likelihood(terms, sample, target[rows], known[rows]).climb(logs, FIRST_STEPS)
+        return Likelihood(terms, blocks, target, known).climb(logs, LAST_STEPS)
+    return Likelihood(terms, blocks, target, known).climb(logs, FIRST_STEPS)
 
 
 def by_term(terms: Sequence[Term], logs: Floats) -> list[Floats]:
@@ -88,12 +92,14 @@ def _first_guess(terms: Sequence[Term]) -> Floats:
 
 
 class Likelihood:
-    """Marginal likelihood of a target, as a function of the hyperparameters."""
+    """Marginal likelihood of a target, as a function of the hyperparameters; `known` is a variance of each target."""
 
-    def __init__(self, terms: Sequence[Term], blocks: Mapping[str, Floats], target: Floats) -> None:
+    def __init__(
+        self, terms: Sequence[Term], blocks: Mapping[str, Floats], target: Floats, known: Floats | float = 0.0
+    ) -> None:
         self.terms = tuple(terms)
         self.squares = [tuple(_square(term.kind, blocks[name]) for name in term.blocks) for term in terms]
-        self.target = target
+        self.target, self.known = target, known
 
     def climb(self, start: Floats, most_steps: int) -> Floats:
         """Logarithms of the hyperparameters (p,) where L-BFGS ends."""
@@ -110,7 +116,7 @@ class Likelihood:
         n, noise = len(self.target), np.exp(logs[-1])
         parts = [self._term(number, own) for number, own in enumerate(by_term(self.terms, logs))]
         covariance = np.sum([part for part, _ in parts], axis=0)
-        covariance[np.diag_indices(n)] += noise + JITTER
+        covariance[np.diag_indices(n)] += noise + JITTER + self.known
         factor, failed = lapack.dpotrf(covariance, lower=True, overwrite_a=True)
         if failed:
             return 1e6, np.zeros_like(logs)

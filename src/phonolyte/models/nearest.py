@@ -50,11 +50,11 @@ class Learned:
     def of(cls, domain: Domain, features: pd.DataFrame, formulas: Sequence[str], center_mev: Floats) -> Self:
         """From the features (n, m) of compounds, indexed by their names, and their band centers (n,) in meV."""
         columns = zip(COLUMNS, (features.index.astype(str), list(formulas), center_mev), strict=True)
-        return cls(domain, pd.DataFrame(dict(columns)), _whitened(domain, features))
+        return cls(domain, pd.DataFrame(dict(columns)), whiten(domain, features))
 
     def nearest(self, features: pd.DataFrame, *, n: int = NEIGHBOURS) -> tuple[Ints, Floats]:
         """Positions in the table (m, n) of the nearest compounds to each of m crystals, and their distances (m, n)."""
-        n, points = min(n, len(self.points)), _whitened(self.domain, features)
+        n, points = min(n, len(self.points)), whiten(self.domain, features)
         parts = [_nearest(points[i : i + ROWS], self.points, n) for i in range(0, len(points), ROWS)]
         places, distances = ([part[k] for part in parts] for k in (0, 1))
         return np.vstack([np.empty((0, n), np.int64), *places]), np.vstack([np.empty((0, n)), *distances])
@@ -125,6 +125,7 @@ def _damaged(folder: Path, why: str) -> ModelError:
     return ModelError(f"{folder / FILE} is damaged", why=why, fix="Remove it, or fit the model again.")
 
 
-def _whitened(domain: Domain, features: pd.DataFrame) -> Floats:
+def whiten(domain: Domain, features: pd.DataFrame) -> Floats:
+    """Points (n, d) of crystals by their features (n, m): their Euclidean distances are the Mahalanobis distances."""
     z = (features[list(domain.features)].to_numpy(float) - domain.mean) / domain.scale
     return np.asarray(z @ np.linalg.cholesky(domain.precision))

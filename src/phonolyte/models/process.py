@@ -101,7 +101,7 @@ class GaussianProcess:
     @classmethod
     def fit(
         cls, columns: Floats, target: Floats, *, layout: Layout, terms: Sequence[Term], fixed: Sequence[str] = (),
-        faintest: float = FAINTEST, seed: int = 0,
+        errors: Floats | None = None, faintest: float = FAINTEST, seed: int = 0,
     ) -> Self:  # fmt: skip
         """Fit with the hyperparameters that maximise the marginal likelihood.
 
@@ -117,6 +117,8 @@ class GaussianProcess:
             Parts of the covariance.
         fixed
             Blocks whose columns have their scale already, and are not standardised.
+        errors
+            (n,) known standard deviation of each target, on top of the noise; default: none.
         faintest
             Directions in which the learned points differ by less, root mean square in units of the length, are left
             out.
@@ -129,15 +131,19 @@ class GaussianProcess:
         values = standard.apply(columns)
         scaled = (target - target.mean()) / target.std()
         blocks = {name: values[:, where] for name, where in layout.items()}
-        logs = search_hyperparameters(blocks, scaled, terms=terms, seed=seed)
-        return cls._condition(standard, values, target, layout, terms, logs, faintest)
+        known = np.zeros(len(target)) if errors is None else np.square(errors / target.std())
+        logs = search_hyperparameters(blocks, scaled, terms=terms, known=known, seed=seed)
+        return cls._condition(standard, values, target, layout, terms, logs, faintest, known)
 
     @classmethod
     def _condition(
         cls, standard: Standard, values: Floats, target: Floats, layout: Layout, terms: Sequence[Term], logs: Floats,
-        faintest: float,
+        faintest: float, known: Floats,
     ) -> Self:  # fmt: skip
-        """The process with these hyperparameters (logarithms), conditioned on standardised columns and a target."""
+        """The process with these hyperparameters (logarithms), conditioned on standardised columns and a target.
+
+        `known` (n,) is a variance of each target, in units of that of all, on top of the noise.
+        """
         metric, variances, linear = _unfolded(values.shape[1], layout, terms, logs)
         projections = [_directions(values, squares, faintest) for squares in metric.T]
         starts = np.concatenate(([0], np.cumsum([p.shape[1] for p in projections])))
@@ -148,9 +154,10 @@ class GaussianProcess:
         order = _pivots(covariance, b)
         covariance, values, points = covariance[np.ix_(order, order)], values[order], points[:, order]
         mean, scale = float(target.mean()), float(target.std())
-        noisy = covariance + (noise + JITTER) * np.eye(len(order))
+        noises = noise + JITTER + known[order]
+        noisy = covariance + np.diag(noises)
         weights = cho_solve((cholesky(noisy, lower=True), True), (target[order] - mean) / scale)
-        root = _triangular(_root(covariance[:b], noise + JITTER))
+        root = _triangular(_root(covariance[:b], noises))
         slope, basis = linear * (values.T @ weights), values[:b].T
         return cls(
             standard, variances, starts, metric, projection, np.ascontiguousarray(points),
@@ -302,12 +309,15 @@ def _pivots(covariance: Floats, n: int) -> Ints:
     return np.concatenate((chosen, others))
 
 
-def _root(covariance: Floats, noise: float) -> Floats:
-    """Root (b, b) of K^-1 - (K + K_bn K_nb / noise)^-1, from the covariance (b, n) of the basis with all points."""
+def _root(covariance: Floats, noises: Floats) -> Floats:
+    """Root (b, b) of K^-1 - (K + K_bn N^-1 K_nb)^-1, from the covariance (b, n) of the basis with all points.
+
+    N is diagonal, the variance (n,) of the noise of each point.
+    """
     b = len(covariance)
     factor = cholesky(covariance[:, :b] + 1e-7 * covariance[:, :b].trace() / b * np.eye(b), lower=True)
-    learned = solve_triangular(factor, covariance, lower=True)
-    values, vectors = np.linalg.eigh(learned @ learned.T / noise)
+    learned = solve_triangular(factor, covariance / np.sqrt(noises), lower=True)
+    values, vectors = np.linalg.eigh(learned @ learned.T)
     share = vectors * np.sqrt(np.maximum(values, 0.0) / (1.0 + np.maximum(values, 0.0)))
     return np.asarray(solve_triangular(factor, share, lower=True, trans="T"))
 

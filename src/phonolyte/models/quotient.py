@@ -49,6 +49,9 @@ LOWEST_MODE_MEV = 1.0
 ROOT_FRACTION = 0.1
 """Typical deviation of the square root of an element's fraction, by which these are divided."""
 
+USUAL_ERROR = 0.03
+"""Relative error of a prediction: compounds whose centers are known to so much have half of the weight of others."""
+
 BOOSTING = {
     "n_estimators": 600, "learning_rate": 0.04, "max_depth": 5, "min_child_weight": 3.0, "subsample": 0.7,
     "colsample_bytree": 0.3, "reg_lambda": 2.0,
@@ -77,9 +80,13 @@ class QuotientModel:
     trees: TreeEnsemble
 
     @classmethod
-    def fit(cls, values: Floats, center_mev: Floats, *, faintest: float = FAINTEST, seed: int = 0) -> Self:
+    def fit(
+        cls, values: Floats, center_mev: Floats, *, errors: Floats | None = None, faintest: float = FAINTEST,
+        seed: int = 0,
+    ) -> Self:  # fmt: skip
         """Learn from columns (n, m) and band centers (n,) of n crystals.
 
+        `errors` (n,) are known relative errors of the centers: to the process they are noise, to the trees less weight.
         `faintest` is that of :meth:`phonolyte.models.process.GaussianProcess.fit`.
         """
         from xgboost import XGBRegressor  # a second to import: only where it is used
@@ -87,9 +94,11 @@ class QuotientModel:
         target = np.log(center_mev / _reference_mev(values))
         process = GaussianProcess.fit(
             _columns(values), target, layout=_layout(values.shape[1]), terms=_terms(values.shape[1]),
-            fixed=("elements",), faintest=faintest, seed=seed,
+            fixed=("elements",), errors=errors, faintest=faintest, seed=seed,
         )  # fmt: skip
-        boosted = XGBRegressor(**BOOSTING, random_state=seed, n_jobs=1).fit(_seen_by_trees(values), target)
+        weights = None if errors is None else 1.0 / (1.0 + np.square(errors / USUAL_ERROR))
+        boosted = XGBRegressor(**BOOSTING, random_state=seed, n_jobs=1)
+        boosted.fit(_seen_by_trees(values), target, sample_weight=weights)
         return cls(process, TreeEnsemble.of(boosted))
 
     def predict(self, values: Floats) -> Predictions:

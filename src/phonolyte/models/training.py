@@ -22,7 +22,7 @@ from phonolyte.errors import TableError
 from phonolyte.features import FeatureSet, Physical, feature_names, featurize
 from phonolyte.features.feature_sets import named_sets
 from phonolyte.features.fractions import fraction_names
-from phonolyte.models.algorithms import SETS_OF, Fit, columns_of, pipeline, predictor_of
+from phonolyte.models.algorithms import SETS_OF, Fit, columns_of, fit_pipeline, pipeline, predictor_of
 from phonolyte.models.card import model_card
 from phonolyte.models.cells import RARE, STEP, Cells, predict_left_out, well_learned
 from phonolyte.models.center import BandCenterModel
@@ -97,8 +97,9 @@ def train(
     if rescale:
         data = at_volumes(data, volumes, named_sets(final.set_names))
     predictions = cross_validate(
-        data.table, data.target, data.groups, fits=fits, seed=seed, executor=executor, progress=progress
-    )
+        data.table, data.target, data.groups, fits=fits, errors=data.errors, seed=seed, executor=executor,
+        progress=progress,
+    )  # fmt: skip
     scores = metrics(predictions)
     split = "cluster" if final.features in SETS_OF else "composition"
     split = split if n_folds(split, data.groups) else "random"
@@ -149,7 +150,10 @@ def importances(data: LearningSet, final: Fit, *, seed: int = 0) -> pd.DataFrame
     """
     ((train_rows, test_rows),) = folds("representative", data.target, data.groups, seed=seed)
     table = data.table[columns_of(final.features, data.table)]
-    model = clone(pipeline(final, table, seed=seed)).fit(table.iloc[train_rows], data.target[train_rows])
+    known = None if data.errors is None else data.errors[train_rows]
+    model = fit_pipeline(
+        clone(pipeline(final, table, seed=seed)), table.iloc[train_rows], data.target[train_rows], known
+    )
     names = model[:-1].get_feature_names_out(table.columns)
     transformed = model[:-1].transform(table.iloc[test_rows])
     permuted = permutation_importance(
@@ -196,7 +200,7 @@ def _fit(data: LearningSet, final: Fit, *, seed: int) -> Any:
     regressor = model[-1]
     if "n_jobs" in regressor.get_params():
         regressor.set_params(n_jobs=os.cpu_count())
-    return model.fit(table, data.target)
+    return fit_pipeline(model, table, data.target, data.errors)
 
 
 def _calibrate(

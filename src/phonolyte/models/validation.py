@@ -15,7 +15,7 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from sklearn.model_selection import GroupKFold, KFold, StratifiedShuffleSplit
 
 from phonolyte.arrays import Floats, Ints
-from phonolyte.models.algorithms import Fit, columns_of, pipeline, predict_held_out
+from phonolyte.models.algorithms import Fit, columns_of, fit_pipeline, pipeline, predict_held_out
 
 Split = Literal["random", "composition", "chemical_system", "cluster", "representative"]
 SPLITS: tuple[Split, ...] = ("random", "composition", "chemical_system", "cluster", "representative")
@@ -75,11 +75,12 @@ def cross_validate(
     *,
     fits: Sequence[Fit],
     splits: Sequence[str] = SPLITS,
+    errors: Floats | None = None,
     seed: int = 0,
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
-    """Fit and test every algorithm on its features over every split.
+    """Fit and test every algorithm on its features over every split; `errors` (n,) are relative ones of the centers.
 
     Returns
     -------
@@ -93,7 +94,7 @@ def cross_validate(
         for number, (train, test) in enumerate(folds(split, target, groups, seed=seed))
         for fit in fits
     ]
-    jobs = [(fold, table, target, seed) for fold in plan]
+    jobs = [(fold, table, target, errors, seed) for fold in plan]
     parts = []
     for part in (executor.map if executor else map)(_held_out, jobs):
         parts.append(part)
@@ -102,13 +103,14 @@ def cross_validate(
     return pd.concat(parts, ignore_index=True)
 
 
-def _held_out(job: tuple[Fold, pd.DataFrame, Floats, int]) -> pd.DataFrame:
-    fold, table, target, seed = job
+def _held_out(job: tuple[Fold, pd.DataFrame, Floats, Floats | None, int]) -> pd.DataFrame:
+    fold, table, target, errors, seed = job
     table = table[columns_of(fold.fit.features, table)]
     model = clone(pipeline(fold.fit, table, seed=seed))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # default hyperparameters are what is compared
-        model.fit(table.iloc[fold.train], target[fold.train])
+        known = None if errors is None else errors[fold.train]
+        fit_pipeline(model, table.iloc[fold.train], target[fold.train], known)
     predicted = predict_held_out(model, table.iloc[fold.test])
     common = {
         "features": fold.fit.features, "split": fold.split, "fold": fold.number,

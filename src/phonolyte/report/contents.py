@@ -16,6 +16,7 @@ from phonolyte.chemistry.formulas import composition_of
 from phonolyte.chemistry.ions import MOBILE_IONS
 from phonolyte.errors import SettingsError, StructureError
 from phonolyte.impedance.overview import summarize_spectra
+from phonolyte.loop.rounds import SUMMARY as ROUNDS
 from phonolyte.report.evidence import add_evidence
 from phonolyte.runs.records import FAILURE_COLUMNS, RELAXED
 from phonolyte.runs.run import read_record, require_format
@@ -66,7 +67,8 @@ class Contents:
     failures
         What dropped out.
     records
-        The JSON files of the run: ``funnel``, ``summary``, ``metrics``, ``followed``; the tables of :data:`SPECTRA`.
+        The JSON files of the run: ``funnel``, ``summary``, ``metrics``, ``followed``, ``rounds``; the tables of
+        :data:`SPECTRA`.
     """
 
     folder: Path
@@ -183,6 +185,7 @@ def read_run(folder: str | Path) -> Contents:
             "summary": _json(folder / "summary.json"),
             "metrics": _json(folder / "metrics.json") or _json(folder / "model" / "metrics.json"),
             "followed": _json(folder / STEPS),
+            "rounds": _json(folder / ROUNDS),
             "arrhenius": _rows(folder / "arrhenius.parquet"),
             **({name: _parquet(folder / f"{name}.parquet") for name in SPECTRA} if kind == "spectra" else {}),
         },

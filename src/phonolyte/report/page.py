@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from phonolyte import __version__
-from phonolyte.columns import format_value
+from phonolyte.columns import column, format_value
 from phonolyte.errors import PhonolyteError, SettingsError
 from phonolyte.figures.captions import CAPTIONS
 from phonolyte.report import payload
@@ -82,6 +82,7 @@ def page(contents: Contents) -> str:
         heading=payload.HEADINGS.get(contents.kind, f"All {payload.nouns_of(contents.kind)[1]}"),
         funnel_title="How many there are" if contents.kind == "best" else "What is left, step by step",
         search="Search a name" if contents.kind == "spectra" else "Search: Li3PS4, mp-985583, sulfide …",
+        **_rounds(contents),
         first=first,
         first_columns=columns,
         figures=drawn,
@@ -99,6 +100,19 @@ def page(contents: Contents) -> str:
         blocks=blocks,
     )  # fmt: skip
     return text
+
+
+def _rounds(contents: Contents) -> dict[str, Any]:
+    """What each round of a loop did, as cells; empty where there was none."""
+    record = contents.records["rounds"]
+    rows = record.get("rounds", [])
+    columns = [column(key) for key in rows[0]] if rows else []
+    cells = [[format_value(row[each.key], each).removesuffix(f" {each.unit}") for each in columns] for row in rows]
+    note = (
+        f"Decision at {record['decision_mev']:.1f} meV; there was no further round: {record['stopped']}. Predictions "
+        "were written before their phonons were computed; rounds.csv and the folder rounds have all of it."
+    ) if rows else ""  # fmt: skip
+    return {"rounds": cells, "round_columns": columns, "rounds_note": note}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phonolyte.columns import Column, columns_of, first_of
+from phonolyte.columns import Column, column, columns_of, first_of, format_value
 from phonolyte.report.card import facts_of, nearest_of, steps_of
 from phonolyte.report.contents import Contents, arrived, names_of
 from phonolyte.report.packing import Array, packed, packed_columns

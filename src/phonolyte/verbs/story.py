@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from phonolyte.forces import Engine, open_engine
 from phonolyte.references import reference_compounds
 from phonolyte.runs.citations import CONDUCTION, MODEL
-from phonolyte.runs.executors import open_executor
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run, plain_settings
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.screen import ModelSource, Screening, read_properties
 from phonolyte.screen.run import run_screen
-from phonolyte.train import Training, TrainSettings, run_training
+from phonolyte.train import Training
+from phonolyte.verbs.looping import open_loop_engine, run_loop, train_within
 from phonolyte.verbs.opening import (
     Where,
     count_batches,
@@ -28,12 +28,14 @@ from phonolyte.verbs.opening import (
 )
 
 if TYPE_CHECKING:
+    from phonolyte.loop import Rounds
     from phonolyte.study import Followed, StudySettings
 
 
 def study(
     settings: StudySettings | str | Path | None = None,
     *,
+    rounds: int | None = None,
     folder: str | Path = "out",
     output: OutputSettings | None = None,
     executor: Where = None,
@@ -45,6 +47,8 @@ def study(
     ----------
     settings
         Settings, or their TOML file; default: what comes with Phonolyte.
+    rounds
+        Rounds of choosing, computing and learning, 0 for none; default: what the settings say.
     folder
         Run folder.
     output, progress
@@ -57,50 +61,49 @@ def study(
     output = output or OutputSettings()
     plan = read_study(settings) if isinstance(settings, (str, Path)) else settings or StudySettings()
     inputs = list(plan.inputs) or None
+    plan = plan if rounds is None else plan.with_rounds(rounds)
     engine = _open_study_engine(plan)
     known = read_properties(plan.properties) if plan.properties else None
     used = [*list_files(inputs), *list_given(plan.properties), *(plan.train.files if plan.train else ())]
-    record = {"inputs": list_names(inputs), "train": plan.train, **plain_settings(plan.screen), "follow": plan.follow}
+    record = {
+        "inputs": list_names(inputs),
+        "train": plan.train,
+        **plain_settings(plan.screen),
+        "loop": plan.loop,
+        "follow": plan.follow,
+    }
     opened = Run(
         folder, "study", settings=record, inputs=used, identity=(plan.train, plan.screen, list_names(inputs)),
         engine=engine, cites=_study_cites(plan), **run_options(output),
     )  # fmt: skip
     with opened as run:
         where = executor if executor is not None else plan.executor
-        model = training = None
-        if plan.train:
+        model = training = looped = None
+        crystals = inputs if inputs is not None else reference_compounds()
+        if plan.loop and plan.loop.rounds:
+            looped, training = run_loop(run, plan, crystals, known, engine, where, output, progress)
+            model = run.folder / "model"
+        elif plan.train:
             own = replace(output, report=False, figures=False, overwrite=True)
-            training = _train_within(run, plan.train, own, where, progress, figures=output.figures)
+            training = train_within(run, plan.train, own, where, progress, figures=output.figures)
             run.add_failures(training.failures)
             model = run.folder / "model"
-        crystals = inputs if inputs is not None else reference_compounds()
         with open_both(where, count_batches(crystals)) as (processes, threads):
             screening = run_screen(
                 run, crystals, plan.screen, models=ModelSource(model), figures=output.figures,
                 properties=known, executor=processes, threads=threads, progress=progress,
             )  # fmt: skip
         followed = _follow_best(run, plan, screening, engine, where, output, progress) if plan.follow else None
-        return StudyResult(screening, training, followed)
+        return StudyResult(screening, training, followed, looped)
 
 
 class StudyResult(NamedTuple):
-    """Result of a study: the screening; the training and how far the best were followed, None where there was none."""
+    """Result of a study: the screening; the training, how far the best were followed, and rounds; None for none."""
 
     screening: Screening
     training: Training | None
     followed: Followed | None
-
-
-def _train_within(
-    run: Run, settings: TrainSettings, output: OutputSettings, executor: Where, progress: OpenBar, *, figures: bool
-) -> Training:
-    """Train into a folder of the study; figures go beside those of the screen."""
-    opened = Run(
-        run.path("model"), "train", settings=settings, inputs=settings.files, cites=MODEL, **run_options(output)
-    )
-    with opened as own, open_workers(executor) as processes, open_executor(threads=True) as threads:
-        drawn = run.path("figures") if figures else None
-        return run_training(own, settings, figures=drawn, executor=processes, threads=threads, progress=progress)
+    rounds: Rounds | None = None
 
 
 def _follow_best(
@@ -132,12 +135,12 @@ def _open_study_engine(plan: StudySettings) -> Engine | None:
     from phonolyte.tiers import find_tier
 
     if plan.follow is None or not any(find_tier(tier).needs_engine for tier in plan.follow.tiers):
-        return None
+        return open_loop_engine(plan, None)
     return open_engine(plan.follow.engine, **engine_options(plan.follow.options))
 
 
 def _study_cites(plan: StudySettings) -> tuple[str, ...]:
     from phonolyte.tiers import find_tier
 
-    tiers = plan.follow.tiers if plan.follow else ()
+    tiers = [*(plan.follow.tiers if plan.follow else ()), *(["phonons"] if plan.loop and plan.loop.rounds else [])]
     return (*MODEL, *CONDUCTION, *(key for tier in tiers for key in find_tier(tier).cites))

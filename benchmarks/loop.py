@@ -1,0 +1,247 @@
+"""Rounds of choosing, computing and learning against rounds at random, on compounds with known centers.
+
+Usage: python benchmarks/loop.py [--folder FOLDER] [--splits 0 1 2 3 4]
+
+The learning set that comes with Phonolyte is split in five ways: 600 compounds to begin with, none of which is a
+hydride, carbide, nitride or fluoride or has hydrogen, carbon or nitrogen; 150 of those as a test set, whole chemical
+systems, none of whose compounds is used otherwise; and a pool, the others of these classes alone (`hard`), or with all
+remaining compounds (`mixed`). In each of three rounds 40 compounds of the pool are chosen, and their known centers are
+learned. The model is the process of the quotient model with the hyperparameters of the first 600 compounds; there is no
+cross-validation, so that intervals are its own deviation plus the usual floor. Random picking is repeated with five
+seeds in each split. Each result is a file in FOLDER: a killed run goes on, and splits can be run one by one.
+"""
+
+from __future__ import annotations
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+import argparse
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from record import keep
+
+from phonolyte.arrays import Floats, Ints
+from phonolyte.chemistry.elements import electronegativity
+from phonolyte.features import feature_names, featurize
+from phonolyte.features.feature_sets import PHYSICAL
+from phonolyte.features.fractions import fraction_names
+from phonolyte.learning_set import ION_FACTOR, ION_LENGTH
+from phonolyte.learning_set import crystals as own_crystals
+from phonolyte.loop.choosing import Pool
+from phonolyte.models import quotient
+from phonolyte.models.domain import NORMAL_90, Domain
+from phonolyte.models.families import Families
+from phonolyte.models.likelihood import search_hyperparameters
+from phonolyte.models.process import FAINTEST, GaussianProcess, Standard
+from phonolyte.models.selection import CorrelationSelector
+from phonolyte.models.training import FLOOR_MEV
+
+HARD_ANIONS, HARD_ELEMENTS = ("H", "C", "N", "F"), frozenset("HCN")
+N_START, N_TEST, N_CHOSEN, N_ROUNDS, N_SEEDS, N_SPLITS = 600, 150, 40, 3, 5, 5
+STUDENT = 2.776
+"""97.5 % quantile of Student's t with four degrees of freedom: five splits."""
+
+THRIFTS = (0.5, 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """Compounds with known centers, and how they are split."""
+
+    pool: Pool
+    center_mev: Floats
+    hard: Any
+    start: Ints
+    test: Ints
+    hard_left: Ints
+    others: Ints
+
+    def candidates(self, kind: str) -> Ints:
+        """Rows to choose from."""
+        return self.hard_left if kind == "hard" else np.concatenate([self.hard_left, self.others])
+
+
+class Process:
+    """The process of the quotient model, and its domain; hyperparameters and columns are those of `first`, if given."""
+
+    def __init__(self, data: Data, rows: Ints, first: Process | None = None) -> None:
+        table = data.pool.features.iloc[rows]
+        values = table.to_numpy(float)
+        target = np.log(data.center_mev[rows] / quotient._reference_mev(values))
+        columns, layout, terms = (
+            quotient._columns(values), quotient._layout(values.shape[1]), quotient._terms(values.shape[1])
+        )  # fmt: skip
+        standard = Standard.fit(columns)
+        standard.mean[layout["elements"]], standard.scale[layout["elements"]] = 0.0, 1.0
+        scaled = standard.apply(columns)
+        if first is None:
+            blocks = {name: scaled[:, where] for name, where in layout.items()}
+            self.logs = search_hyperparameters(blocks, (target - target.mean()) / target.std(), terms=terms)
+            magpie = table[[name for name in feature_names() if name in table]]
+            self.names = list(CorrelationSelector().fit(magpie).get_feature_names_out())
+        else:
+            self.logs, self.names = first.logs, first.names
+        known = np.zeros(len(rows))
+        self.process = GaussianProcess._condition(standard, scaled, target, layout, terms, self.logs, FAINTEST, known)
+        self.domain = Domain.fit(table[self.names], data.pool.elements(table.index))
+        self.families = Families.fit(table[fraction_names()].to_numpy())
+
+    def predict(self, data: Data) -> pd.DataFrame:
+        """Predictions of all compounds, as a model of the band center gives them."""
+        table = data.pool.features
+        values = table.to_numpy(float)
+        mean, deviation = self.process.predict(quotient._columns(values))
+        center = quotient._reference_mev(values) * np.exp(mean)
+        half = NORMAL_90 * np.hypot(center * deviation, FLOOR_MEV / 2)
+        inside = self.domain.contains(table, data.pool.elements(table.index))
+        inside &= self.families.contains(table[fraction_names()].to_numpy())
+        columns = {"band_center_mev": center, "lower_mev": center - half, "upper_mev": center + half}
+        return pd.DataFrame({**columns, "in_domain": inside}, index=table.index)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", type=Path, default=Path("loop_runs"))
+    parser.add_argument("--splits", type=int, nargs="*", default=range(N_SPLITS))
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for number in options.splits:
+        compute(number, options.folder)
+    found = {(*job, number): read(options.folder, number, job) for number in range(N_SPLITS) for job in jobs()}
+    if None not in found.values():
+        keep("loop", result(found), "scikit-learn")
+
+
+def jobs() -> list[tuple[str, str, int]]:
+    """Pool, way of choosing and seed of each run of a split."""
+    ways = (
+        [(f"thrift {thrift:g}", 0) for thrift in THRIFTS] + [("random", seed) for seed in range(N_SEEDS)] + [("all", 0)]
+    )
+    return [(kind, how, seed) for how, seed in ways for kind in ("mixed", "hard")]
+
+
+def file_of(folder: Path, number: int, job: tuple[str, str, int]) -> Path:
+    """File with the result of a run."""
+    kind, how, seed = job
+    return folder / f"{number}-{kind}-{how.replace(' ', '-')}-{seed}.json"
+
+
+def read(folder: Path, number: int, job: tuple[str, str, int]) -> dict[str, Any] | None:
+    """Result of a run; None where it is not there."""
+    path = file_of(folder, number, job)
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def compute(number: int, folder: Path) -> None:
+    """Run what is missing of a split."""
+    missing = [job for job in jobs() if read(folder, number, job) is None]
+    if not missing:
+        return
+    data = split(folder / "features.parquet", number)
+    first = Process(data, data.start)
+    for job in missing:
+        done = rounds(data, first, *job)
+        file_of(folder, number, job).write_text(json.dumps(done), encoding="utf-8")
+    print(f"split {number}: {time.process_time():.0f} cpu-s", flush=True)
+
+
+def split(cache: Path, number: int) -> Data:
+    """Split the learning set; cells and centers are scaled to today's cells and density functional theory."""
+    given = [replace(crystal, lattice=ION_LENGTH * crystal.lattice) for crystal in own_crystals().crystals]
+    if not cache.is_file():
+        featurize(given, sets=PHYSICAL)[0].to_parquet(cache)
+    pool = Pool.describe(given, pd.read_parquet(cache), {crystal.material_id: crystal for crystal in given})
+    of_name = {crystal.material_id: crystal for crystal in given}
+    names = pool.table["material_id"]
+    center = ION_FACTOR * np.array([float(of_name[name].properties["band_center_mev"]) for name in names])
+    symbols = pool.elements(names)
+    anions = np.array([max(sorted(own), key=lambda symbol: electronegativity(symbol) or 0.0) for own in symbols])
+    hard = np.isin(anions, HARD_ANIONS) | np.array([bool(own & HARD_ELEMENTS) for own in symbols])
+    systems = np.array(["-".join(sorted(own)) for own in symbols])
+    rng, test = np.random.default_rng(number), np.empty(0, dtype=np.int64)
+    for system in rng.permutation(np.unique(systems[hard])):
+        if len(test) < N_TEST:
+            test = np.concatenate([test, np.flatnonzero(systems == system)])
+    easy = rng.permutation(np.flatnonzero(~hard & ~np.isin(systems, systems[test])))
+    hard_left = np.setdiff1d(np.flatnonzero(hard), test)
+    return Data(pool, center, hard, easy[:N_START], test, hard_left, easy[N_START:])
+
+
+def rounds(data: Data, first: Process, kind: str, how: str, seed: int) -> dict[str, Any]:
+    """Errors of the test set after each round, and what was chosen."""
+    rng, rows, left = np.random.default_rng(seed), data.start, data.candidates(kind)
+    if how == "all":
+        rows, left = np.concatenate([rows, left]), left[:0]
+    found: list[dict[str, Any]] = []
+    chosen, before, start = np.empty(0, dtype=np.int64), np.empty(0), time.process_time()
+    cost = data.pool.table["cost_s"].to_numpy(float)
+    for number in range(1 if how == "all" else N_ROUNDS + 1):
+        model = first if rows is data.start else Process(data, rows, first)
+        predicted = model.predict(data)
+        error = np.abs(predicted["band_center_mev"].to_numpy(float) - data.center_mev)
+        tested = error[data.test]
+        record = {
+            "learned": len(rows), "mae_mev": tested.mean(), "rmse_mev": np.sqrt(np.mean(tested**2)),
+            "chosen_hard": int(data.hard[chosen].sum()), "chosen_cost_s": cost[chosen].sum(),
+            "chosen_mae_before_mev": before[chosen].mean() if number else None,
+        }  # fmt: skip
+        found.append(record)
+        before = error
+        chosen = pick(data, model, predicted, left, how, rng) if len(left) else left
+        rows, left = np.concatenate([rows, chosen]), np.setdiff1d(left, chosen)
+    sizes = {"test": len(data.test), "pool": len(data.candidates(kind)), "hard_in_pool": len(data.hard_left)}
+    return {"rounds": found, "cpu_s": time.process_time() - start, **sizes}
+
+
+def pick(data: Data, model: Process, predicted: pd.DataFrame, left: Ints, how: str, rng: Any) -> Ints:
+    """Rows of the next batch."""
+    if how == "random":
+        return np.asarray(rng.permutation(left)[:N_CHOSEN])
+    allowed = np.isin(np.arange(len(data.pool)), left)
+    thrift = float(how.removeprefix("thrift "))
+    table = data.pool.choose(model.domain, predicted, N_CHOSEN, allowed=allowed, thrift=thrift)
+    return np.asarray(data.pool.features.index.get_indexer(table["material_id"]))
+
+
+def result(found: dict[tuple[str, str, int, int], dict[str, Any]]) -> dict[str, Any]:
+    """Errors of each way, round by round: means over the splits, and how much less than at random, split by split."""
+    record: dict[str, Any] = {"start": N_START, "a_round": N_CHOSEN, "splits": N_SPLITS, "seeds_of_random": N_SEEDS}
+    for kind in ("mixed", "hard"):
+        ways = list(dict.fromkeys(how for _, how, _ in jobs()))
+        of_way = {how: [_mean(found, kind, how, number) for number in range(N_SPLITS)] for how in ways}
+        errors = {how: np.array([each["mae_mev"] for each in runs]) for how, runs in of_way.items()}
+        record[kind] = {name: [run[name] for (of, _, seed, _), run in found.items() if of == kind and seed == 1]
+                        for name in ("test", "pool", "hard_in_pool")}  # fmt: skip
+        for how, runs in of_way.items():
+            own = {name: _rounded(np.mean([each[name] for each in runs], axis=0)) for name in runs[0]}
+            if how.startswith("thrift"):
+                less = errors["random"] - errors[how]
+                half = STUDENT * less.std(axis=0, ddof=1) / np.sqrt(N_SPLITS)
+                own |= {"less_than_random_mev": _rounded(less.mean(axis=0)), "half_width_mev": _rounded(half)}
+            record[kind][how] = {**own, "mae_of_splits_mev": [_rounded(each) for each in errors[how]]}
+    record["cpu_s_a_run"] = round(float(np.mean([run["cpu_s"] for run in found.values()])), 1)
+    return record
+
+
+def _mean(found: dict[Any, dict[str, Any]], kind: str, how: str, number: int) -> dict[str, Floats]:
+    """Values of each round in a split; of random picking the mean over its seeds."""
+    runs = [run["rounds"] for (of, way, _, split), run in found.items() if (of, way, split) == (kind, how, number)]
+    names = ("mae_mev", "rmse_mev", "chosen_hard", "chosen_cost_s")
+    return {name: np.mean([[each[name] for each in run] for run in runs], axis=0) for name in names}
+
+
+def _rounded(values: Floats) -> list[float]:
+    return [round(float(value), 3) for value in values]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""What phonons of a crystal will cost: displacements and atoms of the supercell, from its symmetry."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from phonolyte.arrays import Floats
+from phonolyte.structures import Crystal
+from phonolyte.structures.neighbours import reduce_lattice
+
+SECONDS_PER_ATOM = 0.016
+"""Seconds for the forces on an atom of a displaced supercell: DPA4 on one core."""
+
+FIRST_S = 2.0
+"""Seconds that any crystal takes: relaxation, density of states, files."""
+
+DIRECTIONS = 6
+"""Displacements of an atom whose site has no symmetry: three directions, to and fro."""
+
+SYMPREC_A = 0.01
+
+
+def phonon_cost_s(crystals: Sequence[Crystal], *, min_length_a: float = 8.0) -> Floats:
+    """Estimate the cpu-seconds (n,) of the phonons of n ordered crystals, by a potential as fast as DPA4.
+
+    Of use to compare crystals: an engine that is ten times as slow takes ten times as long for all of them.
+
+    Parameters
+    ----------
+    crystals
+        Ordered crystals.
+    min_length_a
+        Least distance of an atom from its image in the supercell, angstrom.
+    """
+    counts = [displacements_and_atoms(crystal, min_length_a=min_length_a) for crystal in crystals]
+    n_displacements, n_atoms = np.array(counts, dtype=float).reshape(-1, 2).T
+    return np.asarray(FIRST_S + SECONDS_PER_ATOM * n_displacements * n_atoms)
+
+
+def displacements_and_atoms(crystal: Crystal, *, min_length_a: float = 8.0) -> tuple[int, int]:
+    """Estimate the displacements that the symmetry leaves, and the atoms of each supercell.
+
+    A site whose group has g operations needs 6 / g displacements, at least one.
+    """
+    import spglib
+
+    cell = (crystal.lattice, crystal.frac_coords, crystal.numbers)
+    try:
+        found = spglib.get_symmetry_dataset(cell, symprec=SYMPREC_A)
+    except Exception:  # newer versions raise an error of their own where older ones give None
+        found = None
+    if found is None:
+        return DIRECTIONS * len(crystal), _supercell_atoms(crystal.lattice, len(crystal), min_length_a)
+    _, sizes = np.unique(found.equivalent_atoms, return_counts=True)
+    of_sites = len(found.rotations) / sizes
+    n_displacements = sum(max(1, math.ceil(DIRECTIONS / order - 1e-6)) for order in of_sites)
+    n_primitive = int(found.mapping_to_primitive.max()) + 1
+    return n_displacements, _supercell_atoms(found.primitive_lattice, n_primitive, min_length_a)
+
+
+def _supercell_atoms(lattice: Floats, n: int, min_length_a: float) -> int:
+    """Atoms of the supercell whose reduced vectors are each multiplied up to the length."""
+    lengths = np.linalg.norm(reduce_lattice(lattice), axis=1)
+    return int(n * np.prod(np.ceil((min_length_a - 0.1) / lengths)))

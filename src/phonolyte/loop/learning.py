@@ -1,0 +1,127 @@
+"""The learning set of a loop: crystals with centers on one scale, those that were given and those of its rounds.
+
+Convention: centers are on the scale of density functional theory (those of an engine with a calibration are
+calibrated), and a crystal has the cell in which it was given, since that is what a screen predicts from; a disordered
+one is its ordered representative. A crystal with imaginary modes stays: its center is the mean of the modes that are
+left, and has the share of the imaginary ones as a known relative error, since counting those as zero would lower it by
+that share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from phonolyte import learning_set as own
+from phonolyte.errors import TableError
+from phonolyte.models.compounds import ERROR, TARGET
+from phonolyte.runs.records import in_one_step
+from phonolyte.structures import Crystal, read
+from phonolyte.structures.crystal_table import crystal_table
+from phonolyte.structures.ordering import representative
+
+FILE = "learning_set.parquet"
+"""Crystal table of a round with everything that is known after it, to train on."""
+
+PROPERTIES = (TARGET, ERROR, "stable", "imaginary_share", "engine", "round")
+"""Columns of that file besides those of a crystal table; `round` is 0 for what was given."""
+
+FEWEST = 20
+"""Compounds that a training needs."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """A crystal with what is known of it.
+
+    Attributes
+    ----------
+    crystal
+        Crystal as the model sees it, ordered.
+    center_mev
+        Band center, meV.
+    error
+        Known relative error of the center.
+    stable, imaginary_share
+        Whether it has no imaginary modes, and their share.
+    engine
+        Engine that computed it; empty for what was given.
+    round
+        Round in which it was computed; 0 for what was given.
+    """
+
+    crystal: Crystal
+    center_mev: float
+    error: float = 0.0
+    stable: bool = True
+    imaginary_share: float = 0.0
+    engine: str = ""
+    round: int = 0
+
+    @classmethod
+    def from_phonons(cls, crystal: Crystal, row: Mapping[str, Any], number: int) -> Known:
+        """What phonons tell of a crystal, from their row in ``phonons.parquet``."""
+        calibrated = row["calibrated_mev"]
+        center = float(row["band_center_mev"] if pd.isna(calibrated) else calibrated)
+        stable, share = bool(row["stable"]), float(row["imaginary_share"])
+        error = 0.0 if stable else share
+        return cls(crystal, center, error, stable, share, str(row["engine"]), number)
+
+
+def read_given(data: str | Path) -> list[Known]:
+    """Read the crystals to begin with; empty for the learning set that comes with Phonolyte.
+
+    That one has its cells and centers scaled as those of today's Materials Project and density functional theory.
+
+    Raises
+    ------
+    TableError
+        When fewer than twenty crystals have a band center.
+    """
+    if not str(data):
+        scaled = (replace(c, lattice=own.ION_LENGTH * c.lattice) for c in own.crystals().crystals)
+        return [Known(c, own.ION_FACTOR * float(c.properties[TARGET])) for c in scaled]
+    given = [_given(crystal) for crystal in read(data).crystals if _is_center(crystal.properties.get(TARGET))]
+    known = [each for each in given if each.stable or each.error]
+    if len(known) < FEWEST:
+        raise TableError(
+            f"{Path(data).name} has {len(known)} stable crystals with a band center",
+            why=f"a loop learns from crystals, at least {FEWEST}, each with {TARGET} (meV)",
+            fix="Give crystals, not a table of features, or leave data out.",
+        )
+    return known
+
+
+def _given(crystal: Crystal) -> Known:
+    properties = crystal.properties
+    share = properties.get("imaginary_share")
+    return Known(
+        representative(crystal), float(properties[TARGET]), _number(properties.get(ERROR)),
+        properties.get("stable") is not False, _number(share), str(properties.get("engine") or ""),
+        int(_number(properties.get("round"))),
+    )  # fmt: skip
+
+
+def _is_center(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.0 < value < float("inf")
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) and value == value else 0.0
+
+
+def write_known(known: Sequence[Known], path: Path) -> None:
+    """Write a learning set as a crystal table with :data:`PROPERTIES`; the same crystals give the same bytes."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = crystal_table([each.crystal for each in known])
+    columns = ("center_mev", "error", "stable", "imaginary_share", "engine", "round")
+    for name, key in zip(PROPERTIES, columns, strict=True):
+        table = table.append_column(name, pa.array([getattr(each, key) for each in known]))
+    with in_one_step(path) as partial:
+        parquet.write_table(table, partial, compression="zstd")
