@@ -48,10 +48,11 @@ MODULES = {
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to the build."""
-    from pygments.lexers import BashLexer, TOMLLexer
+    from pygments.lexers import BashLexer, TextLexer
 
     app.add_lexer("console", BashLexer)  # commands without a prompt, so that they can be copied
-    app.add_lexer("toml", TOMLLexer)
+    for plain in ("csv", "cif"):
+        app.add_lexer(plain, TextLexer)
     app.connect("builder-inited", write_pages)
     app.connect("source-read", link_cards)
     return {"parallel_read_safe": True}
