@@ -45,6 +45,7 @@ add_module_names = False
 suppress_warnings = ["ref.python"]  # attributes of one name in several classes
 nitpick_ignore_regex = [("py:.*", ".*")]  # of other packages: a build needs no network
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = "Phonolyte"
 html_static_path = ["_static"]

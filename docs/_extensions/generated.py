@@ -1,6 +1,7 @@
 """Writes the reference pages from the code before each build: commands, settings, engines, files, Python.
 
-They go to ``reference/generated`` and are not kept, so that they cannot get out of step.
+They go to ``reference/generated`` and are not kept, so that they cannot get out of step. Equations become MathML, which
+browsers draw themselves: pages need no network.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
+from docutils.nodes import SkipNode
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
 
 import phonolyte
@@ -53,9 +56,20 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_lexer("console", BashLexer)  # commands without a prompt, so that they can be copied
     for plain in ("csv", "cif"):
         app.add_lexer(plain, TextLexer)
+    app.add_html_math_renderer("mathml", (_inline_math, None), (_display_math, None))
     app.connect("builder-inited", write_pages)
     app.connect("source-read", link_cards)
     return {"parallel_read_safe": True}
+
+
+def _inline_math(translator: Any, node: Any) -> None:
+    translator.body.append(tex2mathml(node.astext()))
+    raise SkipNode
+
+
+def _display_math(translator: Any, node: Any) -> None:
+    translator.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
+    raise SkipNode
 
 
 def link_cards(app: Sphinx, page: str, source: list[str]) -> None:
