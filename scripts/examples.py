@@ -1,13 +1,13 @@
 """Run the examples of a page of documentation, and compare what they print with what the page shows.
 
-``python scripts/examples.py docs/tutorial.md`` prints where they differ; ``--write`` puts what was printed into the page.
+``python scripts/examples.py docs/tutorial.md`` prints where they differ; ``--write`` puts what was printed into the
+page.
 
 Blocks of a page run in their order, in one empty folder. A `console` block holds commands; a `python` block is run. A
 block whose first line is a comment with a file name (``# study.toml``) is written to that file instead. A `text` block
-after one that has run shows its output: a line ``...`` stands for any lines, ``...`` at
-the end of a line for the rest of it; numbers may be off by 2 %. Comments
-before a block change this: ``<!-- not run: WHY -->`` has the commands checked and not run, ``<!-- fails -->`` expects an
-exit code other than 0.
+after one that has run shows its output: a line ``...`` stands for any lines, ``...`` at the end of a line for the rest
+of it; numbers may be off by 2 %. Comments before a block change this: ``<!-- not run: WHY -->`` has the commands
+checked and not run, ``<!-- fails -->`` expects an exit code other than 0.
 """
 
 from __future__ import annotations
@@ -132,12 +132,16 @@ def run_page(page: str, folder: Path) -> Iterator[Difference]:
             continue
         output = None
         if block.remark.startswith("not run"):
-            bad = [why for command in commands_of(block.body) if block.kind == "console" if (why := check_command(command))]
+            bad = [
+                why for command in commands_of(block.body) if block.kind == "console" if (why := check_command(command))
+            ]
             yield from (Difference(block.line, why) for why in bad)
         elif block.file:
             path = folder / block.file
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block.body.partition("\n")[2] if path.suffix == ".csv" else block.body)  # a table has no comments
+            path.write_text(
+                block.body.partition("\n")[2] if path.suffix == ".csv" else block.body
+            )  # a table has no comments
         elif block.kind in ("console", "python"):
             code, output = run_block(block, folder, names)
             if bool(code) != (block.remark == "fails"):
@@ -236,7 +240,7 @@ def main() -> None:
     parser.add_argument("pages", nargs="+", type=Path)
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
-    os.environ |= {"COLUMNS": str(WIDTH), "PHONOLYTE_JOBS": "1"}
+    os.environ |= {"COLUMNS": str(WIDTH), "PHONOLYTE_JOBS": "1", "PHONOLYTE_FIGURES": "false"}
     for path in given.pages:
         page = path.read_text()
         with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Every example of the documentation runs and prints what the page shows; every command there has the options it names."""
+"""Examples of the documentation run and print what the pages show; their commands have the options that they name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 
-from phonolyte import columns, tiers
+from phonolyte import tiers
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,9 +30,9 @@ RUN = [page for page in PAGES if page.parent.name == "howto" or page.stem in ("t
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder and one process; what examples add to the program is taken away again."""
     monkeypatch.setenv("PHONOLYTE_JOBS", "1")
+    monkeypatch.setenv("PHONOLYTE_FIGURES", "false")
     monkeypatch.setenv("COLUMNS", str(examples.WIDTH))
     monkeypatch.setattr(tiers, "TIERS", dict(tiers.TIERS))
-    monkeypatch.setattr(columns, "_REGISTRY", dict(columns._REGISTRY))
     before = set(sys.modules)
     with mpl.rc_context():
         yield tmp_path
@@ -76,7 +76,13 @@ def test_output_is_compared_by_its_lines(shown: str, printed: str):
 
 @pytest.mark.parametrize(
     ("shown", "printed"),
-    [("a 1.00 eV\n", "a 1.05 eV\n"), ("a\nc\n", "a\nb\nc\n"), ("a\n", "a\nb\n"), ("a\nb\n", "a\n"), ("...\nc\n", "a\n")],
+    [
+        ("a 1.00 eV\n", "a 1.05 eV\n"),
+        ("a\nc\n", "a\nb\nc\n"),
+        ("a\n", "a\nb\n"),
+        ("a\nb\n", "a\n"),
+        ("...\nc\n", "a\n"),
+    ],
 )
 def test_other_output_is_seen(shown: str, printed: str):
     assert examples.compare(shown, printed)

@@ -35,7 +35,9 @@ def test_every_page_of_the_sources_is_there(site: Path):
 
 
 def test_the_reference_names_all_there_is(site: Path):
-    pages = {name: (site / "reference" / "generated" / f"{name}.html").read_text() for name in ("cli", "engines", "tiers")}
+    pages = {
+        name: (site / "reference" / "generated" / f"{name}.html").read_text() for name in ("cli", "engines", "tiers")
+    }
     for name, names in (("cli", COMMANDS), ("engines", ENGINES), ("tiers", TIERS)):
         for each in names:
             assert f">{'phonolyte ' if name == 'cli' else ''}{each}<" in pages[name], each

@@ -59,6 +59,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_html_math_renderer("mathml", (_inline_math, None), (_display_math, None))
     app.connect("builder-inited", write_pages)
     app.connect("source-read", link_cards)
+    app.connect("autodoc-skip-member", skip_fields)
     return {"parallel_read_safe": True}
 
 
@@ -72,6 +73,11 @@ def _display_math(translator: Any, node: Any) -> None:
     raise SkipNode
 
 
+def skip_fields(app: Sphinx, what: str, name: str, member: object, skip: bool, options: object) -> bool | None:
+    """Leave out the fields of named tuples, which the docstring of the class describes."""
+    return True if type(member).__name__ == "_tuplegetter" else None
+
+
 def link_cards(app: Sphinx, page: str, source: list[str]) -> None:
     """Let links to model cards in the package lead to their copies on the site."""
     source[0] = re.sub(r"\.\./src/phonolyte/data/(\w+)/card\.md", r"/reference/generated/cards/\1.md", source[0])
@@ -80,10 +86,17 @@ def link_cards(app: Sphinx, page: str, source: list[str]) -> None:
 def write_pages(app: Sphinx) -> None:
     """Write all generated pages; those that have not changed keep their time, so that builds are quick."""
     folder = Path(app.srcdir) / "reference" / "generated"
-    pages = {"cli.md": cli_page(), "settings.md": settings_page(), "engines.md": engines_page(), "tiers.md": tiers_page()}
+    pages = {
+        "cli.md": cli_page(),
+        "settings.md": settings_page(),
+        "engines.md": engines_page(),
+        "tiers.md": tiers_page(),
+    }
     pages |= {f"api/{_stem(title)}.md": api_page(title, modules) for title, modules in MODULES.items()}
     pages["api/index.md"] = api_index()
-    pages |= {f"cards/{name}.md": f"---\norphan: true\n---\n\n{(DATA / name / 'card.md').read_text()}" for name in CARDS}
+    pages |= {
+        f"cards/{name}.md": f"---\norphan: true\n---\n\n{(DATA / name / 'card.md').read_text()}" for name in CARDS
+    }
     for old in folder.rglob("*.md"):
         if str(old.relative_to(folder)) not in pages:
             old.unlink()
@@ -101,6 +114,7 @@ def _stem(title: str) -> str:
 def cell(text: object) -> str:
     """A text as it can stand in a cell of a table."""
     plain = " ".join(str(text or "").split()).replace("``", "`")
+    plain = re.sub(r"(?<![`\w-])(--[a-z][\w-]*)", r"`\1`", plain)
     parts = re.split(r"(`[^`]+`)", plain)
     return "".join(part if part.startswith("`") else re.sub(r"([|<>*\[\]_$\\])", r"\\\1", part) for part in parts)
 
@@ -122,9 +136,9 @@ def cli_page() -> str:
 
 INTRO = """\
 Each command with its options, as `phonolyte COMMAND --help` has them. What an option sets can also come from the
-environment (`--min-gap-ev` from `PHONOLYTE_MIN_GAP_EV`) or from a [TOML table](settings.md) given with `--settings`; the
-command line counts first, then the environment, then the file. Exit codes: 0 done, 1 done but some materials failed,
-2 bad usage or nothing could be done.
+environment (`--min-gap-ev` from `PHONOLYTE_MIN_GAP_EV`) or from a [TOML table](settings.md) given with `--settings`.
+The command line counts first, then the environment, then the file. Exit codes: 0 done, 1 done but some materials
+failed, 2 bad usage or nothing could be done.
 
 """
 
@@ -145,7 +159,9 @@ def _command(name: str) -> Iterator[str]:
 
 def _described(title: str, command: Any, function: Any, heading: str) -> Iterator[str]:
     hints = get_type_hints(function)
-    options = [each for each in command.params if each.param_type_name == "option" and not each.hidden and each.name != "help"]
+    options = [
+        each for each in command.params if each.param_type_name == "option" and not each.hidden and each.name != "help"
+    ]
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     usage = [title, "[OPTIONS]", *(_usage(each) for each in arguments)]
     yield f"{heading} {title}\n\n```text\n{' '.join(usage)}\n```\n"
@@ -190,7 +206,11 @@ def settings_page() -> str:
     """Return the page of TOML tables."""
     parts = ["# Settings files\n", SETTINGS]
     parts += ["## [train]\n", _fields(TrainSettings)]
-    parts += ["## [screen]\n", "Besides, `inputs` (a list of files, folders and globs) and `properties` (a file).\n", _fields(ScreenSettings)]
+    parts += [
+        "## [screen]\n",
+        "Besides, `inputs` (a list of files, folders and globs) and `properties` (a file).\n",
+        _fields(ScreenSettings),
+    ]
     parts += ["## [executor]\n", _fields(ExecutorSettings)]
     parts += ["## [follow]\n", _fields(FollowSettings)]
     parts += ["Each tier has its largest number of candidates, and what it requires of one that goes on:\n", _limits()]
@@ -201,9 +221,9 @@ def settings_page() -> str:
 
 
 SETTINGS = """\
-`phonolyte study FILE` takes the tables `train`, `screen`, `follow` and `executor`; any other command takes its own table,
-and `executor`, from the file given with `--settings`. A name that is not a setting is refused. Lists are TOML lists;
-in the environment (`PHONOLYTE_NAME`) they are split at commas.
+`phonolyte study FILE` takes the tables `train`, `screen`, `follow` and `executor`; any other command takes its own
+table, and `executor`, from the file given with `--settings`. A name that is not a setting is refused. Lists are TOML
+lists; in the environment (`PHONOLYTE_NAME`) they are split at commas.
 
 """
 
@@ -213,20 +233,26 @@ What stands in the table of a command; the meaning is that of [its option](cli.m
 
 
 def _fields(kind: type) -> str:
-    rows = [(each.name, _kind(each), _default(each), each.help or _attribute(kind, each.name)) for each in settings_of(kind)]
+    rows = [
+        (each.name, _kind(each), _default(each), each.help or _attribute(kind, each.name)) for each in settings_of(kind)
+    ]
     return table(["setting", "type", "default", "meaning"], rows)
 
 
 def _kind(setting: Setting) -> str:
     text = getattr(setting.kind, "__name__", "") if isinstance(setting.kind, type) else str(setting.kind)
+    if get_origin(setting.kind) is Literal:
+        return " or ".join(map(str, get_args(setting.kind)))
     text = {"tuple[tuple[str, float], ...]": "list of NAME=VALUE"}.get(text, text)
     text = text.replace("typing.", "").replace("collections.abc.", "").replace("pathlib.", "")
-    return re.sub(r"tuple\[(\w+), \.\.\.\]", r"list of \1", re.sub(r"Literal\[(.*)\]", r"\1", text))
+    return re.sub(r"tuple\[(\w+), \.\.\.\]", r"list of \1", text)
 
 
 def _default(setting: Setting) -> str:
     value = setting.default
-    return "" if value is None or value == () or value == "" else str(list(value) if isinstance(value, tuple) else value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value in (None, (), "") else str(list(value) if isinstance(value, tuple) else value)
 
 
 def _attribute(kind: type, name: str) -> str:
@@ -240,8 +266,8 @@ def _limits() -> str:
     rows = []
     for name, tier in all_tiers().items():
         rows.append((f"{name}_top", name, str(tier.top), "Largest number of candidates."))
-        for each in settings_of(tier.limits_kind) if tier.limits_kind else ():
-            rows.append((each.name, name, _default(each), each.help))
+        limits = settings_of(tier.limits_kind) if tier.limits_kind else ()
+        rows += [(each.name, name, _default(each), each.help) for each in limits]
     return table(["setting", "tier", "default", "meaning"], rows)
 
 
@@ -275,18 +301,23 @@ def engines_page() -> str:
             parts.append(f"\n```console\n{' && '.join(entry.install.split(' && '))}\n```\n".replace(" && ", "\n"))
         else:
             parts.append("")
-        rows = [(option, str(each.default) if each.default is not each.empty else "required", _parameter(function, option))
-                for option, each in inspect.signature(function).parameters.items()]
+        rows = [
+            (option, str(each.default) if each.default is not each.empty else "required", _parameter(function, option))
+            for option, each in inspect.signature(function).parameters.items()
+        ]
         parts.append(table(["option", "default", "meaning"], rows) if rows else "It has no options.\n")
         if entry.weights:
-            weights = [(key if len(key) < 64 else f"sha256 {key[:12]}...", value) for key, value in entry.weights.items()]
+            weights = [
+                (key if len(key) < 64 else f"sha256 {key[:12]}...", value) for key, value in entry.weights.items()
+            ]
             parts.append(table(["weights", "license"], weights))
     return "\n".join(parts)
 
 
 ENGINES_INTRO = """\
 `--engine NAME --option NAME=VALUE`, in Python `open_engine(NAME, option=value)`. Any ASE calculator serves as
-`package.module:Class`, its options being its keyword arguments. [Which to take, licenses and citations](../../engines.md).
+`package.module:Class`, its options being its keyword arguments. [Which to take](../../engines.md), licenses and
+citations.
 
 """
 
@@ -303,7 +334,10 @@ def _parameter(function: Any, name: str) -> str:
 
 def tiers_page() -> str:
     """Return the page of what tiers write."""
-    parts = ["# Files of the tiers\n", "What each tier writes into its run folder besides the files that every run has.\n"]
+    parts = [
+        "# Files of the tiers\n",
+        "What each tier writes into its run folder besides the files that every run has.\n",
+    ]
     for name, tier in all_tiers().items():
         rows = [(tier.table, "one row a crystal")]
         rows += [(each, "several rows a crystal") for each in tier.tables]
@@ -320,7 +354,10 @@ def tiers_page() -> str:
 def api_page(title: str, modules: Sequence[str]) -> str:
     """Return a page of the Python reference."""
     parts = [f"# {title}\n"]
-    parts += [f"## phonolyte.{name}\n\n```{{eval-rst}}\n.. automodule:: phonolyte.{name}\n   :members:\n```\n" for name in modules]
+    parts += [
+        f"## phonolyte.{name}\n\n```{{eval-rst}}\n.. automodule:: phonolyte.{name}\n   :members:\n```\n"
+        for name in modules
+    ]
     return "\n".join(parts)
 
 
