@@ -123,7 +123,7 @@ def _parts(command: str) -> list[list[str]]:
 def run_page(page: str, folder: Path) -> Iterator[Difference]:
     """Run the blocks of a page in a folder, and yield what differs from what it shows."""
     output: str | None = None
-    names: dict[str, Any] = {"__name__": "example"}
+    names: dict[str, Any] = {"__name__": "__main__"}  # dataclasses look their module up
     for block in read_blocks(page):
         if block.kind == "text":
             if output is not None and (wrong := compare(block.body, output)):
