@@ -16,8 +16,8 @@ from phonolyte.impedance.arrhenius import CONFIDENCE, FEWEST, ROUNDED_K, fit_lin
 from phonolyte.impedance.headers import UNITS_MPA
 from phonolyte.units import GAS_J_MOL_K
 
-SAME_SHARE, SAME_MPA = 0.01, 0.05
-"""Pressures nearer than this share, or than this, are one."""
+SAME_SHARE, SAME_MPA = 0.05, 0.05
+"""Pressures nearer than this share, or than this, are one: a load changes with temperature."""
 
 LINES = 200
 """Lines of a file in which a pressure is looked for."""

@@ -59,7 +59,7 @@ def impedance(
     paths = settings.choose_files(paths)
     settings.check_names(paths)
     opened = Run(folder, "impedance", settings=settings, inputs=[*paths, *settings.other_files],
-                 cites=("schonleber2014", "murbach2020"), **run_options(output))  # fmt: skip
+                 cites=("schonleber2014", "wan2015", "murbach2020"), **run_options(output))  # fmt: skip
     with opened as run, open_workers(executor, most=max(1, len(paths) // FEW_SPECTRA)) as processes:
         with progress("Spectra", len(paths)) as advance:
             series = analyze(paths, geometry=geometry, reading=reading, executor=processes, progress=advance)
