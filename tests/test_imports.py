@@ -19,7 +19,8 @@ ORDER = (
     "errors", "arrays", "units", "chemistry", "files", "settings", "columns", "structures", "dos", "features", "runs",
     "figures", "drawing", "impedance", "polarization", "sources", "percolation", "models", "measured", "references",
     "learning_set", "train", "prototypes", "conduction", "virtual", "screen", "forces", "phonons", "elastic",
-    "relaxation", "stability", "barriers", "dynamics", "tiers", "study", "report", "summary", "verbs", "cli", "__main__",
+    "relaxation", "stability", "barriers", "dynamics", "tiers", "study", "report", "summary", "verbs", "cli",
+    "__main__",
 )  # fmt: skip
 """The modules; each may import those before it."""
 
