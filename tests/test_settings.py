@@ -21,6 +21,7 @@ from phonolyte.forces.cutoffs import Ladder
 from phonolyte.impedance.settings import ImpedanceSettings
 from phonolyte.percolation import PercolationSettings
 from phonolyte.phonons import PhononSettings
+from phonolyte.polarization import PolarizationSettings, TransferenceSettings
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 from phonolyte.screen import ScreenSettings
 from phonolyte.settings import read_toml, resolve, resolve_all, section, settings_of
@@ -193,6 +194,8 @@ COMMANDS: dict[str, list[type]] = {
     "phonons": [PhononSettings, ExecutorSettings, OutputSettings],
     "migrate": [PercolationSettings, NebSettings, DynamicsSettings, ExecutorSettings, OutputSettings],
     "impedance": [ImpedanceSettings, ExecutorSettings, OutputSettings],
+    "polarization": [PolarizationSettings],
+    "transference": [TransferenceSettings],
     "cutoffs": [Ladder],
 }
 

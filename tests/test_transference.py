@@ -215,6 +215,12 @@ def test_files_that_are_not_there_or_hold_several_are_refused(tmp_path: Path):
         verbs.transference(**files, folder=tmp_path / "out5", settings=TransferenceSettings(voltage_mv=0.0))
 
 
+def test_a_missing_file_is_named():
+    result = CliRunner().invoke(app, ["transference", "--before", "x"])
+    assert isinstance(result.exception, SettingsError)
+    assert "--after" in result.exception.fix
+
+
 def test_a_voltage_that_is_given_counts(tmp_path: Path):
     files = write_cell(tmp_path)
     result = verbs.transference(**files, folder=tmp_path / "out", settings=Settings(voltage_mv=13.0), figures=False)

@@ -9,15 +9,18 @@ import typer
 
 from phonolyte.cli.options import with_settings
 from phonolyte.cli.terminal import Output, console, finish, say
+from phonolyte.errors import SettingsError
 from phonolyte.polarization.settings import TransferenceSettings
 
 
 @with_settings
 def transference(
     settings: TransferenceSettings,
-    before: Annotated[str, typer.Option(help="Spectrum before the polarization; FILE#2 is the second of a file.")],
-    after: Annotated[str, typer.Option(help="Spectrum in the steady state.")],
-    curve: Annotated[str, typer.Option(help="Current against time at one small voltage.")],
+    before: Annotated[
+        str | None, typer.Option(help="Spectrum before the polarization; FILE#2 is the second of a file.")
+    ] = None,
+    after: Annotated[str | None, typer.Option(help="Spectrum in the steady state.")] = None,
+    curve: Annotated[str | None, typer.Option(help="Current against time at one small voltage.")] = None,
     output: Output = Path("out"),
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw the figure.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another run that the folder holds.")] = False,
@@ -26,6 +29,11 @@ def transference(
     from phonolyte import verbs
     from phonolyte.summary import transference_table
 
+    if before is None or after is None or curve is None:
+        raise SettingsError(
+            "a transference number is of three files", fix="Give two spectra and a polarization: "
+            "--before, --after and --curve.",
+        )  # fmt: skip
     result = verbs.transference(
         before=before, after=after, curve=curve, folder=output, settings=settings, figures=figures,
         overwrite=overwrite,

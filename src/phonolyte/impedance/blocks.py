@@ -135,8 +135,8 @@ def find_blocks(lines: Sequence[str], name: str, vocabulary: Vocabulary | None =
             return [replace(blocks[0], notes=(*notes, *blocks[0].notes)), *blocks[1:]]
     if headed:
         raise SpectrumError(
-            f"{name} holds no {own.noun}", why="below the names of its columns no line has their numbers",
-            fix="Check what was exported.",
+            f"{name} holds no {own.noun}", why="below the names of its columns no line has "
+            f"{'two' if vocabulary else 'three'} numbers", fix="Check what was exported.",
         )  # fmt: skip
     if vocabulary:
         raise SpectrumError(f"{name} holds no {own.noun}", why="no line names its columns", fix=f"Name {own.columns}.")

@@ -149,7 +149,7 @@ class TransferenceSettings:
         tuple[str, ...], "Resistor of the interfaces, as R1. Repeatable. Default: by its capacitance."
     ] = ()
     initial: Annotated[
-        Initial, "Initial current. Default: extrapolated to time zero where sampling allows, else by Ohm's law."
+        Initial, "Initial current; auto is extrapolated to time zero where sampling allows, else by Ohm's law."
     ] = "auto"
     frequency_unit: Annotated[str, "Hz, kHz or MHz, where files do not state it."] = ""
     impedance_unit: Annotated[str, "ohm, kohm or Mohm, where files do not state it."] = ""
