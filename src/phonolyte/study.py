@@ -15,8 +15,7 @@ import pandas as pd
 from phonolyte import make_callable
 from phonolyte.drawing import draw_figures
 from phonolyte.errors import Failure, SettingsError
-from phonolyte.loop.settings import LoopSettings
-from phonolyte.phonons import PhononSettings
+from phonolyte.loop.settings import LoopSettings, read_loop
 from phonolyte.runs.calculation import Calculation, first_sentence
 from phonolyte.runs.campaign import Outcome, run_campaign
 from phonolyte.runs.executors import ExecutorSettings
@@ -208,16 +207,9 @@ def read_study(file: str | Path) -> StudySettings:
         properties=_located(properties, base) if properties else None,
         follow=follow,
         plans=plans,
-        loop=_read_loop(section(record, "loop")) if "loop" in record else None,
+        loop=read_loop(section(record, "loop")) if "loop" in record else None,
         executor=resolve(ExecutorSettings, table=section(record, "executor"), where="executor"),
     )
-
-
-def _read_loop(table: dict[str, Any]) -> LoopSettings:
-    """Settings of ``[loop]``, with those of its phonons in a table ``[loop.phonons]``."""
-    phonons = resolve(PhononSettings, table=section(table, "phonons"), where="loop.phonons")
-    table.pop("phonons", None)
-    return replace(resolve(LoopSettings, table=table, where="loop"), phonons=phonons)
 
 
 def _located(path: str, base: Path) -> Path:

@@ -180,6 +180,7 @@ class Loop:
         first = Round(0, 0, 0, 0, 0, 0, None, None, len(given), width, straddling, 0, 0.0)
         state = _State([*given], model, folder / "0" / "model", prediction, [first], failures=[*candidates.failures])
         end, stopped = time.time() + 3600.0 * self.settings.budget_h, ""
+        self._write(run, state, decision, "not finished")
         for number in range(1, self.settings.rounds + 1):
             stopped = self._round(number, candidates, state, folder, end)
             self._write(run, state, decision, stopped or "not finished")

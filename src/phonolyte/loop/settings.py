@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from phonolyte.errors import SettingsError
 from phonolyte.loop.choosing import THRIFT
 from phonolyte.phonons import PhononSettings
+from phonolyte.settings import resolve, section
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +56,16 @@ class LoopSettings:
             raise SettingsError(f"budget_h is {self.budget_h}", fix="Give a positive number.")
         if not self.thrift >= 0:
             raise SettingsError(f"thrift is {self.thrift}", fix="Give a number that is not negative.")
+
+
+def read_loop(table: Mapping[str, Any]) -> LoopSettings:
+    """Settings of the table ``[loop]`` of a file, with those of its phonons in ``[loop.phonons]``.
+
+    Raises
+    ------
+    SettingsError
+        For what is not a setting, and values that make no sense.
+    """
+    phonons = resolve(PhononSettings, table=section(table, "phonons"), where="loop.phonons")
+    own = {name: value for name, value in table.items() if name != "phonons"}
+    return replace(resolve(LoopSettings, table=own, where="loop"), phonons=phonons)
