@@ -3,8 +3,9 @@
 Usage: python benchmarks/impedance_batch.py [N]
 
 N (500 unless given) synthetic spectra of two arcs and blocking electrodes, 60 points with 0.5 % of noise, as files of
-25 pellets at 20 temperatures, read, tested and fitted in one process, and their page. Figures are timed on the first
-few. Seconds of the processor hardly depend on what else the machine does. The page is opened in headless Chromium.
+25 pellets at 20 temperatures, read, tested and fitted by a process a core, and their page; the memory is that of the
+largest process. Figures are timed on the first few. Seconds of the processor hardly depend on what else the machine
+does. The page is opened in headless Chromium.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def write_spectra(folder: Path, n: int) -> None:
 
 
 def measure(*arguments: object) -> dict[str, float]:
-    """Seconds and the largest memory of a command in one process, with the start of Python."""
+    """Seconds of a command and the memory of its largest process, with the start of Python."""
     program, start = Path(sys.executable).with_name("phonolyte"), time.perf_counter()
     command = [sys.executable, "-c", BETWEEN, str(program), *map(str, arguments)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)

@@ -206,7 +206,7 @@ def data(run: Path) -> dict[str, Any]:
 def test_the_page_has_points_values_and_notes_of_each_spectrum(run: Path):
     header = data(run)
     (text,) = header["spectra"]["circuits"]
-    assert header["axes"] == ["inverse_temperature_1000_k", "sigma_s_cm"]
+    assert header["axes"] == ["inverse_temperature_1000", "sigma_s_cm"]
     assert header["arrays"]["points frequency_hz"][2] == 4 * len(F)
     parameters = pd.read_parquet(run / "parameters.parquet")
     for row in header["spectra"]["rows"]:

@@ -7,7 +7,14 @@ from phonolyte.columns import Column, register
 register(
     Column("file", "spectrum", kind="text", hint="Name of the spectrum."),
     Column("sweep", "sweep", shown=False, hint="Number of the sweep in its file."),
-    Column("inverse_temperature_1000_k", "1000/T", "1/K", 4, shown=False, hint="Inverse temperature."),
+    Column(
+        "inverse_temperature_1000",
+        "1000/T",
+        "1/K",
+        4,
+        shown=False,
+        hint="1000 K over the temperature, as Arrhenius plots have it.",
+    ),
     Column("process", "process", kind="choice", hint="Bulk, grain boundary, electrode, total, ..."),
     Column("resistance_ohm", "R", "Ω", -3, hint="Resistance."),
     Column("resistance_low_ohm", "R from", "Ω", -3, shown=False, hint="Lower end of the 95 % interval."),

@@ -25,7 +25,7 @@ def summarize_spectra(spectra: pd.DataFrame) -> pd.DataFrame:
         total = by_process.loc["total"] if "total" in by_process.index else None
         row: dict[str, object] = {"material_id": name_sweep(str(file), int(str(sweep)))}
         row |= {key: part[key].iloc[0] for key in SHARED}
-        row["inverse_temperature_1000_k"] = 1000 / float(part["temperature_k"].iloc[0])
+        row["inverse_temperature_1000"] = 1000 / float(part["temperature_k"].iloc[0])
         row |= {key: float("nan") if total is None else total[key] for key in TOTAL}
         for process in ("bulk", "grain_boundary"):
             known = process in by_process.index
@@ -33,5 +33,5 @@ def summarize_spectra(spectra: pd.DataFrame) -> pd.DataFrame:
         rows.append(row)
     keys = ("material_id", "temperature_k", "sigma_s_cm", "sigma_bulk_s_cm", "sigma_grain_boundary_s_cm",
             "resistance_ohm", "resistance_low_ohm", "resistance_high_ohm", "kramers_kronig", "kramers_kronig_rms",
-            "circuit", "fit_rms", "inverse_temperature_1000_k", "notes")  # fmt: skip
+            "circuit", "fit_rms", "inverse_temperature_1000", "notes")  # fmt: skip
     return pd.DataFrame(rows, columns=list(keys))

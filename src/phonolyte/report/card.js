@@ -1,7 +1,7 @@
 // The card of one material: prediction, crystal, what it was learned from, what was computed, how sure, what next.
 
 const NOT_FACTS = new Set(["p_conductor", "sigma_predicted_s_cm", "sigma_lower_s_cm", "sigma_upper_s_cm", "measured_sigma_s_cm", "measured_at_most", "measured_doi", "sigma_basis", "material_id", "formula", "rank", "band_center_mev", "lower_mev", "upper_mev", "passes", "reason", "rejected_by", "in_domain", "level", "sure", "mobile_ion", "steps"]);
-const ON_SPECTRUM = new Set(["sigma_s_cm", "sigma_bulk_s_cm", "sigma_grain_boundary_s_cm", "resistance_ohm", "resistance_low_ohm", "resistance_high_ohm", "notes", "circuit", "kramers_kronig", "kramers_kronig_rms", "fit_rms", "temperature_k", "inverse_temperature_1000_k"]); // above them on their cards
+const ON_SPECTRUM = new Set(["sigma_s_cm", "sigma_bulk_s_cm", "sigma_grain_boundary_s_cm", "resistance_ohm", "resistance_low_ohm", "resistance_high_ohm", "notes", "circuit", "kramers_kronig", "kramers_kronig_rms", "fit_rms", "temperature_k", "inverse_temperature_1000"]); // above them on their cards
 
 class Card {
   constructor(table, { crystals, orderings, closed, step }) {

@@ -35,7 +35,7 @@ AXES = {
     "ranked": (("barrier_3d_ev", "band_center_mev"), ("p_conductor", "e_hull_ev", "band_gap_ev", "volume_per_atom_a3")),
     "best": (("mean_Row",), ("band_center_mev",)),
     "known": (("band_center_mev",), ("predicted_mev",)),
-    "spectra": (("inverse_temperature_1000_k",), ("sigma_s_cm", "resistance_ohm")),
+    "spectra": (("inverse_temperature_1000",), ("sigma_s_cm", "resistance_ohm")),
 }
 """Of the scatter at first."""
 
