@@ -693,3 +693,16 @@ def test_what_a_run_folder_gets_besides_tables_can_be_left_out(tmp_path: Path):
     verbs.calculate(ToyCalculation(), THREE, folder=tmp_path, output=quiet, executor=ExecutorSettings(jobs=1))
     assert not (tmp_path / "report.html").exists()
     assert (tmp_path / "cite.bib").read_text() == ""
+
+
+def test_threads_that_would_share_an_engine_are_refused(tmp_path: Path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from phonolyte.references import reference_compound
+
+    crystal = reference_compound("ref-LiF")
+    with ThreadPoolExecutor(2) as pool:
+        for where in (ExecutorSettings("threads", 2), pool):
+            with pytest.raises(SettingsError, match="threads cannot share an engine"):
+                verbs.phonons([crystal], engine="emt", folder=tmp_path / "run", executor=where)
+    assert not (tmp_path / "run").exists()

@@ -32,6 +32,7 @@ from phonolyte.verbs.opening import (
     open_workers,
     opened_engine,
     read_inputs,
+    refuse_threads,
     run_options,
 )
 
@@ -94,6 +95,7 @@ def screen(
     """
     output, settings = output or OutputSettings(), settings or ScreenSettings()
     engine = opened_engine(relax_with, options) if relax_with is not None else None
+    refuse_threads(executor, engine)
     source = ModelSource.from_option(model, default="relaxed" if engine else "physical")
     models = source.load()
     known = read_properties(properties) if isinstance(properties, (str, Path)) else properties

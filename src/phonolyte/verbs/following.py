@@ -27,6 +27,7 @@ from phonolyte.verbs.opening import (
     open_workers,
     opened_engine,
     read_inputs,
+    refuse_threads,
     run_options,
 )
 
@@ -308,6 +309,7 @@ def calculate(
     calculation.check()
     files = list_files(inputs)
     engine = calculation.engine_used
+    refuse_threads(executor, engine)
     record = {"inputs": list_names(inputs), **calculation.decides()}
     opened = Run(
         folder, command or calculation.name, settings=record, inputs=files,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,24 @@ def opened_engine(engine: str | Engine, options: Mapping[str, Any] | None) -> En
 def most_workers(engine: object, n_crystals: int) -> int:
     """Return the most processes that a calculation of so many crystals can use; some engines allow few."""
     return min(n_crystals, getattr(engine, "max_workers", None) or n_crystals)
+
+
+def refuse_threads(where: Where, engine: object) -> None:
+    """Make sure that no engine is shared by threads.
+
+    Raises
+    ------
+    SettingsError
+        When there is an engine, and threads are to use it: its calculator knows one crystal at a time, so that results
+        would be those of other crystals.
+    """
+    named = isinstance(where, ExecutorSettings) and where.executor == "threads" and where.cores > 1
+    if engine is not None and (named or isinstance(where, ThreadPoolExecutor)):
+        raise SettingsError(
+            "threads cannot share an engine",
+            why="its calculator holds one crystal at a time",
+            fix="Choose the executor local, whose processes have an engine each.",
+        )
 
 
 @contextmanager

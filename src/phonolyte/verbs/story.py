@@ -24,6 +24,7 @@ from phonolyte.verbs.opening import (
     list_names,
     open_both,
     open_workers,
+    refuse_threads,
     run_options,
 )
 
@@ -63,6 +64,7 @@ def study(
     inputs = list(plan.inputs) or None
     plan = plan if rounds is None else plan.with_rounds(rounds)
     engine = _open_study_engine(plan)
+    refuse_threads(executor if executor is not None else plan.executor, engine)
     known = read_properties(plan.properties) if plan.properties else None
     used = [*list_files(inputs), *list_given(plan.properties), *(plan.train.files if plan.train else ())]
     record = {
