@@ -9,10 +9,19 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from phonolyte.cli.failures import failure_lines
 from phonolyte.errors import Failure, SettingsError
 
 MOST_NOTES = 10
 """Notes that are shown at the end of a command."""
+
+
+def complete_engine(incomplete: str) -> list[str]:
+    """Return the names of engines that begin with what was typed."""
+    from phonolyte.forces.registry import ENGINES
+
+    return [name for name in ENGINES if name.startswith(incomplete)]
+
 
 Inputs = Annotated[
     list[str] | None,
@@ -37,7 +46,8 @@ EngineName = Annotated[
     str,
     typer.Option(
         help="Source of forces: dpa4, nequix, sevennet, mace, espresso or another name, or MODULE:CLASS of an ASE "
-        "calculator."
+        "calculator.",
+        autocompletion=complete_engine,
     ),
 ]
 EngineOptions = Annotated[
@@ -137,8 +147,8 @@ def finish(
         errors.print(f"  and {len(shown) - MOST_NOTES} more")
     if failures:
         errors.print(f"[yellow]{len(failures)} {what} failed[/] (failures.parquet has all):", highlight=False)
-        for failure in failures[:5]:
-            errors.print(f"  {escape(failure.material_id)}: {escape(failure.message)}", highlight=False)
+        for line in failure_lines(failures, what):
+            errors.print(f"  {escape(line)}", highlight=False)
     if nothing:
         raise typer.Exit(2)
     if failures:
