@@ -19,7 +19,7 @@ ORDER = (
     "errors", "arrays", "units", "chemistry", "files", "settings", "columns", "structures", "dos", "features", "runs",
     "figures", "drawing", "impedance", "sources", "percolation", "models", "measured", "references", "learning_set",
     "train", "prototypes", "conduction", "virtual", "screen", "forces", "phonons", "elastic", "relaxation",
-    "stability", "barriers", "dynamics", "tiers", "study", "report", "summary", "verbs", "cli", "__main__",
+    "stability", "barriers", "dynamics", "tiers", "study", "report", "summary", "verbs", "doctor", "cli", "__main__",
 )  # fmt: skip
 """The modules; each may import those before it."""
 
@@ -27,6 +27,8 @@ CHEMISTRY = ("pymatgen", "ase", "phonopy", "spglib", "torch", "deepmd")
 LIGHT = {
     "phonolyte": ("numpy", "pandas", "numba", "sklearn", "typer", "rich", *CHEMISTRY),
     "phonolyte.cli": ("numpy", "pandas", "numba", "sklearn", "rich", *CHEMISTRY),
+    "phonolyte.cli.doctor": ("numpy", "pandas", "numba", "sklearn", "rich", *CHEMISTRY),
+    "phonolyte.forces.registry": ("numpy", "pandas", "numba", "sklearn", *CHEMISTRY),
     "phonolyte.cli.phonons": ("numba", "sklearn", "matplotlib", *CHEMISTRY),
     "phonolyte.cli.stability": ("numba", "sklearn", "matplotlib", *CHEMISTRY),
     "phonolyte.cli.elastic": ("numba", "sklearn", "matplotlib", *CHEMISTRY),

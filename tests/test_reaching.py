@@ -64,7 +64,7 @@ def test_a_closed_port_is_refused_without_a_pause(closed: int, pauses: list[Retr
 
 
 def test_a_name_that_does_not_exist_is_said_without_a_pause(pauses: list[Retry]):
-    with PatientSession() as session, pytest.raises(UnreachableError, match="no-such-server.invalid has no address"):
+    with PatientSession() as session, pytest.raises(UnreachableError, match=r"no-such-server\.invalid has no address"):
         session.get("http://no-such-server.invalid/file")  # RFC 2606: never a server
     assert not pauses
 
@@ -76,7 +76,7 @@ def test_a_name_that_cannot_be_one_is_an_error_of_the_same_kind():
 
 def test_silence_ends_after_the_limit(silent: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(reaching, "REACH_S", 0.2)
-    with pytest.raises(UnreachableError, match="127.0.0.1 does not answer within 0.2 s"):
+    with pytest.raises(UnreachableError, match=r"127\.0\.0\.1 does not answer within 0\.2 s"):
         check_reachable("127.0.0.1", silent)
 
 

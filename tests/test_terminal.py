@@ -58,9 +58,7 @@ def test_failures_that_say_the_same_are_one_line():
 
 def test_failures_that_begin_alike_share_a_line():
     failures = [*alike("atoms overlap: 0.3 A apart", "mp-1"), *alike("atoms overlap: 0.4 A apart", "mp-2", "mp-3")]
-    assert list(failure_lines(failures)) == [
-        "mp-1: atoms overlap: 0.3 A apart (2 more begin like this: mp-2, mp-3)"
-    ]
+    assert list(failure_lines(failures)) == ["mp-1: atoms overlap: 0.3 A apart (2 more begin like this: mp-2, mp-3)"]
 
 
 def test_an_element_in_a_message_is_not_the_material_of_its_name():

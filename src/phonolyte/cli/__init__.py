@@ -49,6 +49,7 @@ COMMANDS = {
     "report": Entry("report", "report", RESULTS, "Write report.html of a run folder again."),
     "show": Entry("report", "show", RESULTS, "Show one candidate of a run."),
     "fetch": Entry("fetch", "fetch", RESULTS, "Get crystals and phonons from databases, published sets or a folder."),
+    "doctor": Entry("doctor", "doctor", RESULTS, "Say what is installed, what runs here, and how to get the rest."),
     "cache": Entry("fetch", "cache", RESULTS, "List, locate or remove files that were downloaded."),
 }
 

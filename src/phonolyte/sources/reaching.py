@@ -1,4 +1,4 @@
-"""Whether a server can be reached at all, which is known within seconds: names, ports and firewalls need no patience."""
+"""Whether a server can be reached at all, which is known within seconds."""
 
 from __future__ import annotations
 
