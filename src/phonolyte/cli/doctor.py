@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import Annotated
 
@@ -36,7 +36,7 @@ def doctor(
         raise typer.Exit(2)
 
 
-def _lines(name: str, state: str, remedy: tuple[str, ...]) -> Iterator[str]:
+def _lines(name: str, state: str, remedy: Sequence[str]) -> Iterator[str]:
     """Lines of at most :data:`WIDTH` characters; a command stays whole, so that it can be copied."""
     indent = " " * INDENT
     first, *others = wrap(state, WIDTH - INDENT, break_on_hyphens=False) or [""]
