@@ -19,8 +19,8 @@ ORDER = (
     "errors", "arrays", "units", "chemistry", "files", "settings", "columns", "notebooks", "structures", "dos",
     "features", "runs", "figures", "drawing", "impedance", "sources", "percolation", "models", "measured",
     "references", "learning_set", "train", "prototypes", "conduction", "virtual", "screen", "forces", "phonons",
-    "elastic", "relaxation", "stability", "barriers", "dynamics", "tiers", "study", "report", "summary", "verbs",
-    "doctor", "cli", "__main__",
+    "elastic", "relaxation", "stability", "barriers", "dynamics", "tiers", "study", "report", "layout", "summary",
+    "verbs", "doctor", "cli", "__main__",
 )  # fmt: skip
 """The modules; each may import those before it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,9 @@ import typer
 
 from phonolyte.cli.failures import failure_lines
 from phonolyte.errors import Failure, SettingsError
+
+PIPED = 1000
+"""Characters of a line where nobody has a terminal."""
 
 MOST_NOTES = 10
 """Notes that are shown at the end of a command."""
@@ -104,10 +108,13 @@ def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def console(*, stderr: bool = False) -> Any:
-    """Return the terminal; `stderr` for what is not a result."""
+    """Return the terminal; `stderr` for what is not a result. Lines of a file or a pipe are as long as they need."""
     from rich.console import Console
 
-    return Console(stderr=stderr)
+    made = Console(stderr=stderr)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = PIPED
+    return made
 
 
 def escape(text: object) -> str:
