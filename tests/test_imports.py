@@ -20,7 +20,7 @@ ORDER = (
     "features", "runs", "figures", "drawing", "impedance", "sources", "percolation", "models", "measured",
     "references", "learning_set", "train", "prototypes", "conduction", "virtual", "screen", "forces", "phonons",
     "elastic", "relaxation", "stability", "barriers", "dynamics", "tiers", "study", "report", "layout", "summary",
-    "verbs", "doctor", "cli", "__main__",
+    "verbs", "kernels", "doctor", "cli", "__main__",
 )  # fmt: skip
 """The modules; each may import those before it."""
 

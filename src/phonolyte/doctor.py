@@ -16,6 +16,7 @@ from shutil import which
 from phonolyte import __version__
 from phonolyte.errors import first_line
 from phonolyte.forces.registry import CPU_TORCH, ENGINES, EngineEntry
+from phonolyte.kernels import compiled_sources, cores, is_compiled, user_cache
 
 PACKAGE = Path(__file__).parent
 
@@ -36,8 +37,6 @@ EXTRAS = {
 
 IMPORT_S = 300
 """Time limit in seconds for the import of an engine."""
-
-_KERNEL = re.compile(r"^@.*\bcache=True", re.MULTILINE)
 
 KEY_SETTING = "PMG_MAPI_KEY"
 
@@ -130,9 +129,8 @@ def _fault(line: str, extra: str) -> str:
 def _engine(name: str, entry: EngineEntry, *, load: bool) -> Finding:
     if name == "espresso":
         program = which("pw.x")
-        return Finding(
-            name, f"pw.x is {program}" if program else "no pw.x here; give --option command=PATH, or --cluster"
-        )
+        elsewhere = "pw.x is not found; give --option command=PATH, or --cluster"
+        return Finding(name, f"pw.x is {program}" if program else elsewhere)
     if not entry.extra:
         return Finding(name, "built in: a toy for some metals, for tests")
     faults = _faults(entry)
@@ -190,16 +188,12 @@ def _extra(name: str, what: str) -> Finding:
 
 
 def _machine() -> Iterator[Finding]:
-    yield Finding("cores", f"{_cores()} of {os.cpu_count()} can be used here")
+    yield Finding("cores", f"{cores()} of {os.cpu_count()} can be used here")
     yield Finding("memory", _memory())
     yield _downloads()
     yield _kernels()
     yield Finding("MP key", _key())
     yield Finding("report", "a page for any browser; no Chromium is needed")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _memory() -> str:
@@ -231,25 +225,16 @@ def _place(name: str, folder: Path, variable: str) -> Finding:
 def _kernels() -> Finding:
     """How many modules have their compiled functions in the cache of numba, newer than their source."""
     named = os.environ.get("NUMBA_CACHE_DIR", "")
-    sources = [path for path in sorted(PACKAGE.rglob("*.py")) if _KERNEL.search(path.read_text(encoding="utf-8"))]
-    compiled = sum(_is_compiled(path, Path(named) if named else None) for path in sources)
+    sources = compiled_sources(PACKAGE)
+    compiled = sum(map(is_compiled, sources))
     state = f"{compiled} of {len(sources)} modules are compiled; the others are when they are first used"
     if compiled < len(sources):
         place = _place("", Path(named) if named else PACKAGE / "__pycache__", "NUMBA_CACHE_DIR")
         if place.remedy and not named:  # numba then takes the user's own cache, if it can
-            place = _place("", Path.home() / ".cache" / "numba", "NUMBA_CACHE_DIR")
+            place = _place("", user_cache(), "NUMBA_CACHE_DIR")
         if place.remedy:
             return Finding("kernels", f"{state}, each time, as {place.state}", place.remedy)
     return Finding("kernels", state)
-
-
-def _is_compiled(source: Path, cache: Path | None) -> bool:
-    folders: list[Path] = [source.parent / "__pycache__"]
-    if cache or not os.access(source.parent, os.W_OK):
-        folders += [*(cache or Path.home() / ".cache" / "numba").glob(f"{source.parent.name}_*")]
-    pattern = f"{source.stem}.*.py{sys.version_info.major}{sys.version_info.minor}.nbi"
-    changed = source.stat().st_mtime
-    return any(index.stat().st_mtime >= changed for folder in folders for index in folder.glob(pattern))
 
 
 def _key(environment: Mapping[str, str] | None = None, home: Path | None = None) -> str:

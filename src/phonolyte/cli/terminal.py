@@ -82,11 +82,21 @@ def open_named(name: str, options: dict[str, Any]) -> Any:
         return open_engine(name, **options)
 
 
-def load_kernels() -> None:
-    """Load the compiled functions before the clock of a progress bar starts; a new installation compiles them."""
+def load_kernels(*, screen: bool = False) -> None:
+    """Load the compiled functions before the clock of a progress bar starts; a new installation compiles them.
+
+    Parameters
+    ----------
+    screen
+        Whether those of a screen are compiled first, in two processes, where they are not.
+    """
     with console(stderr=True).status(
         "Loading compiled code (the first run after installation compiles: half a minute)"
     ):
+        if screen:
+            from phonolyte.kernels import compile_screen
+
+            compile_screen()
         from phonolyte.features import featurize
         from phonolyte.structures import Crystal
         from phonolyte.structures.duplicates import fingerprint
