@@ -349,6 +349,7 @@ def test_the_systems_of_a_table_are_fetched(server: mp_server.Server, tmp_path: 
         app, ["fetch", "mp", "--what", "entries", "--systems-of", str(tmp_path / "t.csv"), "--chemical-systems", "N-Li",
               "-o", str(tmp_path / "run")],
     )  # fmt: skip
+    assert not isinstance(run.exception, Exception), run.exception
     assert run.exit_code == 1, run.output  # a phase has no crystal
     assert "row 4" in run.output
     assert read_entries(tmp_path / "run").systems == (SYSTEM, "Li-N")

@@ -16,11 +16,11 @@ import phonolyte
 
 PACKAGE = Path(phonolyte.__file__).parent
 ORDER = (
-    "errors", "arrays", "units", "chemistry", "files", "settings", "columns", "structures", "dos", "features", "runs",
-    "figures", "drawing", "impedance", "polarization", "centers", "sources", "percolation", "models", "measured",
-    "references", "learning_set", "train", "prototypes", "conduction", "virtual", "screen", "forces", "phonons",
-    "elastic", "relaxation", "stability", "barriers", "dynamics", "loop", "tiers", "study", "report", "summary",
-    "verbs", "cli", "__main__",
+    "errors", "arrays", "units", "chemistry", "files", "settings", "columns", "notebooks", "structures", "dos",
+    "features", "runs", "figures", "drawing", "impedance", "polarization", "centers", "sources", "percolation",
+    "models", "measured", "references", "learning_set", "train", "prototypes", "conduction", "virtual", "screen",
+    "forces", "phonons", "elastic", "relaxation", "stability", "barriers", "dynamics", "loop", "tiers", "study",
+    "report", "layout", "summary", "verbs", "kernels", "doctor", "cli", "__main__",
 )  # fmt: skip
 """The modules; each may import those before it."""
 
@@ -28,6 +28,8 @@ CHEMISTRY = ("pymatgen", "ase", "phonopy", "spglib", "torch", "deepmd")
 LIGHT = {
     "phonolyte": ("numpy", "pandas", "numba", "sklearn", "typer", "rich", *CHEMISTRY),
     "phonolyte.cli": ("numpy", "pandas", "numba", "sklearn", "rich", *CHEMISTRY),
+    "phonolyte.cli.doctor": ("numpy", "pandas", "numba", "sklearn", "rich", *CHEMISTRY),
+    "phonolyte.forces.registry": ("numpy", "pandas", "numba", "sklearn", *CHEMISTRY),
     "phonolyte.cli.phonons": ("numba", "sklearn", "matplotlib", *CHEMISTRY),
     "phonolyte.cli.stability": ("numba", "sklearn", "matplotlib", *CHEMISTRY),
     "phonolyte.cli.elastic": ("numba", "sklearn", "matplotlib", *CHEMISTRY),

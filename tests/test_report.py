@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gemmi
 import numpy as np
 import pandas as pd
 import pytest
@@ -213,6 +214,27 @@ def test_the_crystal_of_a_card_can_be_written(run: Path, tmp_path: Path):
     invoke("show", "ref-LiCl", run, "--cif", tmp_path / "it.cif")
     (crystal,) = read(tmp_path / "it.cif").crystals
     assert crystal.formula == "LiCl"
+
+
+def test_cifs_are_in_p1_with_a_label_for_each_atom(run: Path, tmp_path: Path):
+    crystals = read(run / "crystals.parquet").crystals
+    disordered = next(crystal for crystal in crystals if not crystal.is_ordered)
+    for crystal in (crystals[0], disordered):
+        shown = invoke("show", crystal.material_id, run, "--cif", tmp_path / "it.cif")
+        assert "Its crystal in P1" in shown
+        block = gemmi.cif.read(str(tmp_path / "it.cif")).sole_block()
+        labels = [*block.find_values("_atom_site_label")]
+        assert len({*labels}) == len(labels) == len(crystal)
+        assert [*block.find_values("_symmetry_equiv_pos_as_xyz")] == ["'x, y, z'"]
+
+
+def test_a_page_is_opened_where_that_is_wanted(run: Path, monkeypatch: pytest.MonkeyPatch):
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or False)
+    invoke("report", run)
+    assert not opened
+    assert "no browser could be started" in invoke("report", run, "--open")
+    assert opened == [(run / "report.html").resolve().as_uri()]
 
 
 def test_an_unknown_name_is_told_those_that_are_close(run: Path):

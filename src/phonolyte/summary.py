@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from phonolyte.columns import Column, column, format_value
+from phonolyte.layout import FittedTable
 from phonolyte.tiers import all_tiers
 from phonolyte.units import CONDUCTOR_S_CM, ZERO_C_K
 
@@ -39,8 +40,8 @@ FEWEST_OF_ION = 3
 
 def _table(title: str = "", *, caption: str | None = None, tight: bool = False) -> Table:
     """A table as all of them look; a tight one has less space between its columns."""
-    return Table(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
-                 collapse_padding=tight, caption=caption, caption_justify="left")  # fmt: skip
+    return FittedTable(title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
+                       collapse_padding=tight, caption=caption, caption_justify="left")  # fmt: skip
 
 
 def funnel_table(result: Screening) -> Table:

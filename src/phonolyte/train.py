@@ -22,6 +22,7 @@ from phonolyte.models.compounds import LearningSet, read_learning_set
 from phonolyte.models.domain import CONFIDENCE
 from phonolyte.models.training import n_fits
 from phonolyte.models.training import train as fit_models
+from phonolyte.notebooks import Shown, random_error
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
 from phonolyte.structures.families import family
@@ -140,8 +141,8 @@ class TrainSettings:
         return self.description or ("" if self.data else own.DESCRIPTION)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Training:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Training(Shown):
     """Result of a training.
 
     Attributes
@@ -160,6 +161,13 @@ class Training:
     scores: pd.DataFrame
     n: int
     failures: list[Failure] = field(default_factory=list)
+
+    def _facts(self) -> dict[str, object]:
+        known = self.model.provenance
+        return {
+            "compounds": self.n, "failures": len(self.failures) or None, "model": known.get("algorithm"),
+            "mean error, random folds": random_error(known),
+        }  # fmt: skip
 
 
 def run_training(

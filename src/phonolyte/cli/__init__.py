@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
 
@@ -53,12 +55,13 @@ COMMANDS = {
     "report": Entry("report", "report", RESULTS, "Write report.html of a run folder again."),
     "show": Entry("report", "show", RESULTS, "Show one candidate of a run."),
     "fetch": Entry("fetch", "fetch", RESULTS, "Get crystals and phonons from databases, published sets or a folder."),
+    "doctor": Entry("doctor", "doctor", RESULTS, "Say what is installed, what runs here, and how to get the rest."),
     "cache": Entry("fetch", "cache", RESULTS, "List, locate or remove files that were downloaded."),
 }
 
 
 class LazyGroup(TyperGroup):
-    """Commands that are imported when one of them runs; the list of them needs none."""
+    """Commands that are imported when one of them runs; the list of them, and its completion, need none."""
 
     listing = False
 
@@ -82,9 +85,19 @@ class LazyGroup(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands."""
+        with self._as_list():
+            super().format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return the commands, and options of all, that begin with what was typed."""
+        with self._as_list():
+            return list(super().shell_complete(ctx, incomplete))
+
+    @contextmanager
+    def _as_list(self) -> Iterator[None]:
         self.listing = True
         try:
-            super().format_help(ctx, formatter)
+            yield
         finally:
             self.listing = False
 
@@ -95,7 +108,6 @@ app = typer.Typer(
     cls=LazyGroup,
     help="Find solid electrolytes: rank crystals by their predicted total phonon band center.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings=HELP,
 )

@@ -54,7 +54,7 @@ def screen(
 
     if option and not relax_with:
         raise SettingsError("--option is for the engine of --relax-with", fix="Name the engine, or leave it out.")
-    load_kernels()
+    load_kernels(screen=True)
     engine = open_named(relax_with, engine_options(option or [])) if relax_with else None
     result = verbs.screen(
         with_frame(inputs or [], frame) or None, folder=output, settings=criteria, properties=properties, model=model,

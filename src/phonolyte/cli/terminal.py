@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +10,22 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from phonolyte.cli.failures import failure_lines
 from phonolyte.errors import Failure, SettingsError
+
+PIPED = 1000
+"""Characters of a line where nobody has a terminal."""
 
 MOST_NOTES = 10
 """Notes that are shown at the end of a command."""
+
+
+def complete_engine(incomplete: str) -> list[str]:
+    """Return the names of engines that begin with what was typed."""
+    from phonolyte.forces.registry import ENGINES
+
+    return [name for name in ENGINES if name.startswith(incomplete)]
+
 
 Inputs = Annotated[
     list[str] | None,
@@ -37,7 +50,8 @@ EngineName = Annotated[
     str,
     typer.Option(
         help="Source of forces: dpa4, nequix, sevennet, mace, espresso or another name, or MODULE:CLASS of an ASE "
-        "calculator."
+        "calculator.",
+        autocompletion=complete_engine,
     ),
 ]
 EngineOptions = Annotated[
@@ -68,11 +82,21 @@ def open_named(name: str, options: dict[str, Any]) -> Any:
         return open_engine(name, **options)
 
 
-def load_kernels() -> None:
-    """Load the compiled functions before the clock of a progress bar starts; a new installation compiles them."""
+def load_kernels(*, screen: bool = False) -> None:
+    """Load the compiled functions before the clock of a progress bar starts; a new installation compiles them.
+
+    Parameters
+    ----------
+    screen
+        Whether those of a screen are compiled first, in two processes, where they are not.
+    """
     with console(stderr=True).status(
         "Loading compiled code (the first run after installation compiles: half a minute)"
     ):
+        if screen:
+            from phonolyte.kernels import compile_screen
+
+            compile_screen()
         from phonolyte.features import featurize
         from phonolyte.structures import Crystal
         from phonolyte.structures.duplicates import fingerprint
@@ -94,10 +118,13 @@ def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def console(*, stderr: bool = False) -> Any:
-    """Return the terminal; `stderr` for what is not a result."""
+    """Return the terminal; `stderr` for what is not a result. Lines of a file or a pipe are as long as they need."""
     from rich.console import Console
 
-    return Console(stderr=stderr)
+    made = Console(stderr=stderr)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = PIPED
+    return made
 
 
 def escape(text: object) -> str:
@@ -137,8 +164,8 @@ def finish(
         errors.print(f"  and {len(shown) - MOST_NOTES} more")
     if failures:
         errors.print(f"[yellow]{len(failures)} {what} failed[/] (failures.parquet has all):", highlight=False)
-        for failure in failures[:5]:
-            errors.print(f"  {escape(failure.material_id)}: {escape(failure.message)}", highlight=False)
+        for line in failure_lines(failures, what):
+            errors.print(f"  {escape(line)}", highlight=False)
     if nothing:
         raise typer.Exit(2)
     if failures:

@@ -10,6 +10,7 @@ import numpy as np
 
 from phonolyte.arrays import Floats
 from phonolyte.errors import DosError
+from phonolyte.notebooks import Shown
 
 STILL_HIGH = 0.01
 """A grid that ends where the density exceeds this share of its maximum ends too early."""
@@ -21,8 +22,8 @@ RIPPLE = 0.02
 """Negative densities down to this share of the maximum are ripples of a smearing, and are set to zero."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PhononDos:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PhononDos(Shown):
     """A phonon density of states.
 
     Attributes
@@ -55,6 +56,13 @@ class PhononDos:
     highest_bond_mode_mev: float | None = None
     material_id: str = ""
     formula: str = ""
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "name": self.material_id, "formula": self.formula, "energies": len(self.energies_mev),
+            "up to": f"{self.energies_mev[-1]:.1f} meV", "elements": ", ".join(self.per_element),
+            "band center": f"{self.band_center_mev:.1f} meV", "imaginary": f"{self.imaginary_share:.1%}",
+        }  # fmt: skip
 
     def __post_init__(self) -> None:
         name = self.material_id or "the phonon DOS"

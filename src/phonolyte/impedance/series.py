@@ -30,12 +30,14 @@ from phonolyte.impedance.tables import (
     list_spectrum_rows,
     make_table,
 )
+from phonolyte.notebooks import Shown
+from phonolyte.units import ZERO_C_K
 
 STAGE = "impedance"
 
 
-@dataclass(frozen=True, eq=False)
-class Series:
+@dataclass(frozen=True, eq=False, repr=False)
+class Series(Shown):
     """Analyses of the spectra of one sample.
 
     Attributes
@@ -72,6 +74,15 @@ class Series:
                 source = analysis.spectrum.source
                 lost.append(Failure.of(error, material_id=analysis.name, stage=STAGE, source=source))
         return cls(tuple(kept), geometry, (*failures, *lost))
+
+    def _facts(self) -> dict[str, object]:
+        kelvin = [analysis.spectrum.temperature_k for analysis in self.analyses]
+        celsius = [f"{value - ZERO_C_K:.0f}" for value in sorted(value for value in kelvin if value is not None)]
+        ends = " to ".join(dict.fromkeys((celsius[0], celsius[-1]))) + " °C" if celsius else None
+        return {
+            "spectra": len(self.analyses), "failures": len(self.failures) or None, "temperatures": ends,
+            "pellet": "known" if self.is_sized else "not known",
+        }  # fmt: skip
 
     @property
     def is_sized(self) -> bool:

@@ -26,6 +26,7 @@ from phonolyte.models.domain import Domain, Intervals, over_orderings
 from phonolyte.models.families import Families
 from phonolyte.models.quotient import QuotientModel
 from phonolyte.models.trees import TreeEnsemble, damaged
+from phonolyte.notebooks import Shown, number_text, random_error
 from phonolyte.structures import Crystal, read
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ KINDS: Mapping[str, type[TreeEnsemble | QuotientModel]] = {"trees": TreeEnsemble
 """Predictors by the name that a manifest has for them."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BandCenterModel:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class BandCenterModel(Shown):
     """Predicts the total phonon band center (meV) of crystals from their features.
 
     Attributes
@@ -82,6 +83,14 @@ class BandCenterModel:
     set_names: tuple[str, ...] = ("magpie",)
     families: Families | None = None
     cells: Cells | None = None
+
+    def _facts(self) -> dict[str, object]:
+        known, interval = self.provenance, self.provenance.get("interval")
+        width = interval.get("median_width_mev") if isinstance(interval, dict) else None
+        return {
+            "algorithm": known.get("algorithm"), "features": len(self.features), "compounds learned": known.get("n"),
+            "mean error, random folds": random_error(known), "median 90 % interval": number_text(width, "meV"),
+        }  # fmt: skip
 
     @property
     def sets(self) -> tuple[FeatureSet, ...]:

@@ -12,7 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from phonolyte.columns import column
 from phonolyte.errors import EngineError, Failure, PhonolyteError, SettingsError, first_line
+from phonolyte.notebooks import Shown, range_text
 from phonolyte.runs.calculation import Calculation, WaitingError
 from phonolyte.runs.executors import IN_FLIGHT, n_workers
 from phonolyte.runs.records import ITEMS, RELAXED, Record, file_name, read_json, write_json
@@ -68,8 +70,12 @@ class Item:
         write_json(self.path, {**data, **key})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
+MAIN = ("band_center_mev", "barrier_3d_ev", "barrier_ev", "e_hull_ev", "bulk_modulus_gpa", "sigma_25c_s_cm")
+"""Columns of tiers whose range is shown of an outcome."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Outcome(Shown):
     """What a campaign gave: `table`, `failures`, `waiting` and `not_reached` together have every crystal once.
 
     Attributes
@@ -94,6 +100,12 @@ class Outcome:
     not_reached: Sequence[str] = ()
     n_earlier: int = 0
     crystals: Sequence[Crystal] = ()
+
+    def _facts(self) -> dict[str, object]:
+        left = {"failures": self.failures, "waiting": self.waiting, "not reached": self.not_reached}
+        counts = {label: len(materials) for label, materials in left.items() if materials}
+        ranges = {column(key).label: range_text(self.table, key) for key in MAIN if key in self.table}
+        return {"crystals": len(self.table), **counts, **ranges}
 
     @property
     def notes(self) -> list[str]:

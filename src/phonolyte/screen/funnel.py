@@ -23,6 +23,7 @@ from phonolyte.conduction import COLUMNS
 from phonolyte.errors import Failure, TableError
 from phonolyte.models import BandCenterModel
 from phonolyte.models.nearest import Learned
+from phonolyte.notebooks import Shown, range_text
 from phonolyte.runs.executors import map_unordered
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
@@ -63,8 +64,8 @@ KEPT = (
 """Columns of a part that the ranking needs."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Screening:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Screening(Shown):
     """Result of a screen.
 
     Attributes
@@ -94,6 +95,15 @@ class Screening:
     parts: Sequence[Part] = ()
     skipped: list[Skipped] = field(default_factory=list)
     yardsticks: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def _facts(self) -> dict[str, object]:
+        passed = self.table[self.table["passes"].astype(bool)] if len(self.table) else self.table
+        return {
+            "candidates": f"{len(passed):,} of {len(self.table):,} materials", "failures": len(self.failures) or None,
+            "skipped files": len(self.skipped) or None,
+            "first": ", ".join(map(str, passed["formula"].head(3))) if len(passed) else None,
+            "band centers": range_text(passed, "band_center_mev"),
+        }  # fmt: skip
 
     @property
     def n_ranked(self) -> int:

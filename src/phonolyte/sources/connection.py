@@ -49,11 +49,13 @@ class Connection:
     @cached_property
     def rester(self) -> Any:
         """Client of mp-api, whose requests are repeated by the policy of :mod:`phonolyte.sources.web`."""
+        from phonolyte.sources.reaching import check_reachable, first_stop
         from phonolyte.sources.web import make_patient
 
         client = _import_client().MPRester
 
         def connect() -> Any:
+            check_reachable(*first_stop(self.endpoint or _default_endpoint()))  # the heartbeat has no time limit
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about deprecated attributes, and about an experimental version
                 return client(self._key, endpoint=self.endpoint, use_document_model=False, mute_progress_bars=True)
@@ -69,9 +71,10 @@ class Connection:
         """
         from requests.exceptions import RequestException
 
+        from phonolyte.sources.reaching import UnreachableError
         from phonolyte.sources.web import in_words, persist
 
-        final: tuple[type[Exception], ...] = (PhonolyteError, _import_client().core.MPRestError)
+        final: tuple[type[Exception], ...] = (PhonolyteError, UnreachableError, _import_client().core.MPRestError)
         if endpoint != HEARTBEAT:
             final += (RequestException,)
         try:
@@ -132,3 +135,9 @@ def _import_client() -> Any:
     except ImportError:
         raise MissingExtraError("mp-api is not installed", fix="pip install 'phonolyte[mp]'") from None
     return mp_api.client
+
+
+def _default_endpoint() -> str:
+    from mp_api.client.core.settings import MAPIClientSettings
+
+    return str(MAPIClientSettings().ENDPOINT)

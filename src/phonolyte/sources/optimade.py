@@ -205,4 +205,5 @@ def _first_number(attributes: Mapping[str, Any], names: list[str]) -> float | No
 
 
 def _first(messages: list[Any]) -> str:
-    return (str(messages[0]).strip().splitlines() or [""])[0][:300]
+    text = str(messages[0]).strip().removeprefix("UnreachableError: ")  # which the client puts before it
+    return (text.splitlines() or [""])[0][:300]

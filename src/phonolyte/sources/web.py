@@ -1,4 +1,7 @@
-"""HTTP with patience: connections break, and servers ask to be left alone for a while."""
+"""HTTP with patience: connections break, and servers ask to be left alone for a while.
+
+Patience is for servers that have answered. One that cannot be reached at the first request is reported at once.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import InvalidHeader, MaxRetryError, ReadTimeoutError
 from urllib3.util.retry import Retry
+
+from phonolyte.sources.reaching import UnreachableError, check_reachable, first_stop
 
 T = TypeVar("T")
 
@@ -77,16 +82,20 @@ class PatientAdapter(HTTPAdapter):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__(max_retries=make_policy())
+        self._reached: set[tuple[str, int]] = set()
 
     def send(self, request: Any, stream: bool = False, timeout: Any = None, **options: Any) -> requests.Response:
         """Send a request; the response has its body.
 
         Raises
         ------
+        UnreachableError
+            When the server cannot be reached at the first request to it.
         requests.exceptions.RetryError
             When the server goes on limiting the rate: clients that get such a response go on without end.
         """
         send = super().send
+        self._reach(request.url, options.get("proxies"))
 
         def read() -> requests.Response:
             response = send(request, stream=stream, timeout=timeout or TIMEOUT_S, **options)
@@ -97,6 +106,12 @@ class PatientAdapter(HTTPAdapter):  # type: ignore[misc]
         if response.status_code == 429:
             raise requests.exceptions.RetryError(LIMITED, request=request, response=response)
         return response
+
+    def _reach(self, url: str, proxies: Any) -> None:
+        stop = first_stop(url, proxies)
+        if stop not in self._reached:
+            check_reachable(*stop)
+            self._reached.add(stop)
 
 
 def _is_broken_body(error: Exception) -> bool:
@@ -121,7 +136,7 @@ def make_patient(session: requests.Session) -> None:
 def in_words(error: Exception, *, secret: str = "") -> str:
     """A network error in one line of at most 300 characters, without memory addresses and without the secret."""
     text = " ".join(str(error).replace(secret or "\0", "(key)").split())
-    if isinstance(error, requests.exceptions.RetryError):
+    if isinstance(error, (requests.exceptions.RetryError, UnreachableError)):
         return text
     if isinstance(error, requests.exceptions.Timeout):
         return "it does not answer in time"

@@ -13,6 +13,7 @@ import numpy as np
 from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS, electronegativity
 from phonolyte.errors import StructureError
+from phonolyte.notebooks import Shown
 from phonolyte.structures.checks import OVERFULL, check
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ FULL = 1e-8
 _SPECIES = re.compile(r"([A-Z][a-z]?)(\d*\.?\d*[+-]|[+-]\d*\.?\d*)?$")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Crystal:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Crystal(Shown):
     """A periodic crystal, ordered or with partial occupancies.
 
     Attributes
@@ -62,6 +63,13 @@ class Crystal:
     oxidation_states: Mapping[str, float] = field(default_factory=dict)
     occupancies: Floats | None = None
     disorder_groups: tuple[str, ...] = ()
+
+    def _facts(self) -> dict[str, object]:
+        sites = None if self.is_ordered else f"{len(self)} partly filled"
+        return {
+            "name": self.material_id, "formula": self.formula, "atoms": f"{self.n_atoms:g}", "ions": sites,
+            "volume": f"{self.volume_a3:.1f} Å³", "properties": len(self.properties) or None,
+        }  # fmt: skip
 
     @classmethod
     def of(

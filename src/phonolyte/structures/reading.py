@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from phonolyte.errors import Failure, ReadError, StructureError
 from phonolyte.files import files_in, is_archive, plain_name, unpack_archive, well_formed
+from phonolyte.notebooks import Shown
 from phonolyte.structures.crystal import Crystal, as_crystal, is_material
 from phonolyte.structures.crystal_table import Record
 from phonolyte.structures.readers import Frame, reader_for
@@ -35,14 +36,18 @@ class Skipped:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+@dataclass(frozen=True, slots=True, repr=False)
+class Reading(Shown):
     """Crystals that were read, materials that could not be, files that are something else, and `notes`."""
 
     crystals: list[Crystal] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+
+    def _facts(self) -> dict[str, object]:
+        lost = {"failures": len(self.failures), "skipped files": len(self.skipped), "notes": len(self.notes)}
+        return {"crystals": len(self.crystals), **{label: n for label, n in lost.items() if n}}
 
     @classmethod
     def joined(cls, parts: Iterable[Reading]) -> Reading:

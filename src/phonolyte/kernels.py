@@ -1,0 +1,132 @@
+"""Compiled functions: whether they are in the cache of numba, and those of a screen compiled in two processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from phonolyte.structures import Crystal
+
+PACKAGE = Path(__file__).parent
+
+LONGEST = PACKAGE / "features" / "attributes.py"
+"""Source of the function that takes longest to compile; without it in the cache, nothing is."""
+
+_DECORATED = re.compile(r"^@.*\bcache=True", re.MULTILINE)
+
+
+def compiled_sources(package: Path = PACKAGE) -> list[Path]:
+    """Return the modules that have functions which numba compiles and keeps."""
+    return [path for path in sorted(package.rglob("*.py")) if _DECORATED.search(path.read_text(encoding="utf-8"))]
+
+
+def user_cache() -> Path:
+    """Return the folder in which numba keeps functions of packages whose own folder cannot be written."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("numba", appauthor=False)
+
+
+def is_compiled(source: Path) -> bool:
+    """Whether the cache of numba has a function of a module, newer than its source.
+
+    The cache is ``NUMBA_CACHE_DIR``, else beside the module, else the user's own.
+    """
+    named = os.environ.get("NUMBA_CACHE_DIR", "")
+    folders = [] if named else [source.parent / "__pycache__"]
+    if named or not os.access(source.parent, os.W_OK):
+        folders += Path(named or user_cache()).glob(f"{source.parent.name}_*")
+    pattern = f"{source.stem}.*.py{sys.version_info.major}{sys.version_info.minor}.nbi"
+    changed = source.stat().st_mtime
+    return any(index.stat().st_mtime >= changed for folder in folders for index in folder.glob(pattern))
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def compile_screen() -> None:
+    """Compile what a screen needs into the cache of numba, in two processes, unless it is there.
+
+    One process alone compiles one function after the other, whatever its threads. Where another one cannot be started,
+    what it would compile is compiled when it is first used.
+    """
+    if is_compiled(LONGEST) or cores() < 2:
+        return
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other, suppress(RuntimeError, OSError):
+        predicting = other.submit(_predict)
+        salt = _salt()  # compiles the search for neighbors, which all others call
+        attributes = other.submit(_compute_attributes)
+        _describe(salt)
+        for future in (predicting, attributes):
+            future.exception()
+
+
+def _salt() -> Crystal:
+    from phonolyte.structures import Crystal
+
+    return Crystal.of("LiCl", [0, 2.57, 2.57, 2.57, 0, 2.57, 2.57, 2.57, 0], ["Li", "Cl"], [0, 0, 0, 0.5, 0.5, 0.5])
+
+
+def _disordered_salt() -> Crystal:
+    """Chloride and bromide on the sites of a cell with so many that their orderings are sampled."""
+    import numpy as np
+
+    from phonolyte.structures import Crystal
+
+    places = np.stack(np.meshgrid(*[np.arange(4) / 4] * 3), axis=-1).reshape(-1, 3)
+    n = len(places)
+    species = ["Li"] * n + ["Cl"] * n + ["Br"] * n
+    sites = np.concatenate([places, places + 0.125, places + 0.125])
+    filled = [1.0] * n + [0.5] * 2 * n
+    return Crystal.of("LiCl0.5Br0.5", np.eye(3) * 12.8, species, sites, occupancies=filled)
+
+
+def _predict() -> None:
+    """Compile what models predict with, for which any features will do."""
+    import numpy as np
+    import pandas as pd
+
+    from phonolyte.screen.describe import ModelSource
+
+    models = ModelSource().load()
+    names = [name for each in models.sets for name in each.names]
+    table = pd.DataFrame(np.ones((1, len(names))), index=["LiCl"], columns=names)
+    models.center.predict_orderings(table, [{"Li", "Cl"}])
+    if models.learned is not None:
+        models.learned.nearest(table)
+
+
+def _compute_attributes() -> None:
+    """Compile what takes the tessellation, and what takes disordered crystals."""
+    from phonolyte.features import featurize
+    from phonolyte.features.feature_sets import MAGPIE
+    from phonolyte.structures.duplicates import fingerprint
+    from phonolyte.structures.ordering import order
+
+    featurize([_salt()], sets=MAGPIE)
+    disordered = _disordered_salt()
+    fingerprint(disordered)
+    order(disordered)
+
+
+def _describe(crystal: Crystal) -> None:
+    """Compile the rest: physical features, fingerprints, percolation."""
+    from phonolyte.conduction import describe_conduction
+    from phonolyte.features import featurize
+    from phonolyte.features.feature_sets import MAGPIE
+    from phonolyte.percolation.site_energies import PercolationSettings
+    from phonolyte.screen.describe import ModelSource
+    from phonolyte.structures.duplicates import fingerprint
+
+    fingerprint(crystal)
+    featurize([crystal], sets=[each for each in ModelSource().load().sets if each not in MAGPIE])
+    describe_conduction([crystal], ["Li"], PercolationSettings())
