@@ -67,8 +67,8 @@ class Spectra {
     if (!this.part("points frequency_hz", "points ends", row).length) return null;
     this.box = el("div", { class: "plots", role: "img", "aria-label": "Nyquist plot, Bode plot and residuals of the spectrum; the CSV file has the same values" });
     const name = this.file(row);
-    return el("div", {}, el("h3", {}, "Spectrum"), this.box, el("div", { class: "legend" }, el("span", {}, this.quality(row)),
-      el("button", { type: "button", on: { click: () => save(`${name}.csv`, this.csv(row), "text/csv") } }, "Save CSV"),
+    return el("div", {}, el("h3", {}, "Spectrum"), this.box, el("p", {}, this.quality(row)), el("div", { class: "legend" },
+      el("button", { type: "button", style: "margin-left:0", on: { click: () => save(`${name}.csv`, this.csv(row), "text/csv") } }, "Save CSV"),
       el("button", { type: "button", style: "margin-left:0", on: { click: () => this.savePicture(row, name) } }, "Save PNG")));
   }
 
