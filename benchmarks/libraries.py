@@ -3,7 +3,7 @@
 Usage: python benchmarks/libraries.py
 
 Formulas are those of 21,755 crystals of the Materials Project and of 239,480 virtual compounds; pymatgen against a
-regular expression. Neighbours are looked up among the 1,272 compounds of the learning set with scikit-learn, against a
+regular expression. Neighbors are looked up among the 1,272 compounds of the learning set with scikit-learn, against a
 matrix product written by hand. Components of hops are found with networkx, and by a walk written by hand. Levels of
 percolation are found with SciPy's labels by bisection, which misses what winds through more than two cells before it
 comes back, and in one pass.
@@ -46,7 +46,7 @@ PRECISION = 1e-4
 def main() -> None:
     keep(
         "libraries",
-        {"formulas": parsing(), "nearest": neighbours(), "components": groups(), "thresholds": levels()},
+        {"formulas": parsing(), "nearest": neighbors(), "components": groups(), "thresholds": levels()},
         "pymatgen-core", "scikit-learn", "networkx", "scipy",
     )  # fmt: skip
 
@@ -70,7 +70,7 @@ def parsing() -> dict[str, Any]:
     known = pd.read_csv(SHARED / "data" / "mp_li_table.csv.gz", keep_default_na=False)["formula"].tolist()
     made: list[str] = []
     for name in BUILT_IN:
-        space = Space.of(built_in_rules(name))
+        space = Space.from_rules(built_in_rules(name))
         made += formulas(space.numbers(np.arange(len(space))), space.parent.counts)
     found = {}
     for name, texts in (("materials_project", known), ("virtual", made)):
@@ -84,10 +84,10 @@ def _symbols(formula: str) -> list[str]:
     return list(dict.fromkeys(re.findall(r"[A-Z][a-z]?", formula)))
 
 
-def neighbours() -> dict[str, Any]:
+def neighbors() -> dict[str, Any]:
     model = BandCenterModel.embedded()
     data, _ = read_learning_set(SHARED / "data" / "learning_set_1272.jsonl.gz")
-    learned = Learned.of(model.domain, data.table, data.formulas, data.target)
+    learned = Learned.from_features(model.domain, data.table, data.formulas, data.target)
     noise = np.random.default_rng(0)
     rows = noise.integers(0, len(data.table), 20_000)
     asked = data.table.iloc[rows] + noise.normal(0, 0.1, (20_000, 1)) * data.table.std().to_numpy()

@@ -49,7 +49,7 @@ def space() -> Space:
         SlotRule("Li", CATIONS[:8]), SlotRule("P", CATIONS), SlotRule("bridge", ANIONS, sites=("S 4d",)),
         SlotRule("S", ANIONS, sites=("S 16e",)), SlotRule("Cl", ANIONS),
     )  # fmt: skip
-    return Space.of(RuleFile("argyrodite", built_in("argyrodite"), Rules(slots, charge="free")))
+    return Space.from_rules(RuleFile("argyrodite", built_in("argyrodite"), Rules(slots, charge="free")))
 
 
 def data_set(size: int) -> Path:

@@ -1,4 +1,4 @@
-"""The whole command on 21,755 Li structures: read, featurise, predict, find duplicates, rank, draw and write.
+"""The whole command on 21,755 Li structures: read, featurize, predict, find duplicates, rank, draw and write.
 
 Usage: python benchmarks/screen.py [STRUCTURES.parquet PROPERTIES.csv.gz]
 """

@@ -65,11 +65,11 @@ def command() -> dict[str, object]:
 
 def features() -> dict[str, float]:
     """Microseconds for the features of a compound, and seconds of matminer for the built structure, on one core."""
-    spaces = [Space.of(built_in_rules(name)) for name in BUILT_IN]
+    spaces = [Space.from_rules(built_in_rules(name)) for name in BUILT_IN]
     n, ours_s, matminer_s, built = 0, 0.0, 0.0, 0
     featurizer = matminer_features()
     for space in spaces:
-        kernel, numbers = ParentFeatures.of(space.parent), space.numbers(space.sample(20 * 1024))
+        kernel, numbers = ParentFeatures.from_parent(space.parent), space.numbers(space.sample(20 * 1024))
         kernel(numbers[:1024])
         start = time.perf_counter()
         for i in range(0, len(numbers), 1024):
@@ -100,7 +100,7 @@ def stream(limit_s: float, name: str) -> dict[str, object]:
     slots = [replace(lists["Li"], elements=ions), lists["Zr"]]
     slots += [SlotRule(f"La{i}", lists["La"].elements, (site,)) for i, site in enumerate(("La 8b", "La 16e"))]
     slots += [SlotRule(f"O{i}", lists["O"].elements, (site,)) for i, site in enumerate(("O 32g", "O 32g 2", "O 32g 3"))]
-    space = Space.of(replace(file, rules=replace(file.rules, slots=tuple(slots))))
+    space = Space.from_rules(replace(file, rules=replace(file.rules, slots=tuple(slots))))
     model = BandCenterModel.embedded(name)
     start, done, memory = time.perf_counter(), 0, [(0.0, resident_gb())]
 

@@ -15,7 +15,7 @@ from ase.data import chemical_symbols
 
 HEADER = """\
 # Parameters of bond-valence site energies: H. Chen, L. L. Wong and S. Adams, Acta Cryst. B 75, 18 (2019),
-# 10.1107/S2052520618015718, as in bvlain by A. Dembitskiy (MIT licence). Distances in angstrom, alpha in 1/angstrom,
+# 10.1107/S2052520618015718, as in bvlain by A. Dembitskiy (MIT license). Distances in angstrom, alpha in 1/angstrom,
 # d0 in eV.
 cation,cation_charge,anion,anion_charge,r_min,alpha,d0
 """

@@ -13,7 +13,7 @@ from pathlib import Path
 from mendeleev.fetch import fetch_table
 
 HEADER = f"""\
-# Elements as in mendeleev {version("mendeleev")} by L. M. Mentel (MIT licence). price_usd_kg: USD/kg, from "Prices of
+# Elements as in mendeleev {version("mendeleev")} by L. M. Mentel (MIT license). price_usd_kg: USD/kg, from "Prices of
 # chemical elements", English Wikipedia, revision 1262554464 (about December 2024); the lower end of a range, and the
 # cheaper of isotopes. abundance_mg_kg: mg/kg in the Earth's crust, from W. M. Haynes (ed.), CRC Handbook of Chemistry
 # and Physics, 95th ed., 2014. Empty: not listed.

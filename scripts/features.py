@@ -21,7 +21,7 @@ properties, and attributes of the Voronoi tessellation. They do not change with 
 **Physical columns** ({N_PHYSICAL}) have units, and change with the volume, as they should. Each site has the quantities
 of the first table; columns are their mean, spread (standard deviation over mean; plain where a quantity may be zero),
 minimum and maximum over the sites. The crystal as a whole has those of the second table. i is a site, j runs over its
-neighbours within 6.5 angstrom at the distance d, m are masses, k springs. They are equal for every cell, supercell,
+neighbors within 6.5 angstrom at the distance d, m are masses, k springs. They are equal for every cell, supercell,
 orientation, origin and order of one crystal.
 
 **Fractions of the elements** ({len(fraction_names())}), and of the mobile ion the means of the site quantities over its

@@ -146,7 +146,7 @@ def as_settings(path: Path) -> Outcome:
 def as_rules(path: Path) -> Outcome:
     from phonolyte.virtual import Space, read_rules
 
-    Space.of(read_rules(path))
+    Space.from_rules(read_rules(path))
     return None
 
 
@@ -208,10 +208,12 @@ def make_seeds(folder: Path) -> list[Seed]:
     noise = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 12)), columns=numbers.columns)
     from sklearn.ensemble import ExtraTreesRegressor
 
-    trees = TreeEnsemble.of(ExtraTreesRegressor(n_estimators=4, random_state=0).fit(noise, noise.iloc[:, 0] + 40))
+    trees = TreeEnsemble.from_estimator(
+        ExtraTreesRegressor(n_estimators=4, random_state=0).fit(noise, noise.iloc[:, 0] + 40)
+    )
     domain = Domain.fit(noise, [{"Li", "O"}] * 30)
     BandCenterModel(trees, tuple(noise.columns), Intervals(1.0, 1.0), domain).save(model)
-    Learned.of(domain, noise, ["Li2O"] * 30, np.full(30, 40.0)).save(model)
+    Learned.from_features(domain, noise, ["Li2O"] * 30, np.full(30, 40.0)).save(model)
     pair = folder / "pair"
     pair.mkdir()
     (pair / "salt_dos.dat").write_text("\n".join(f"{x} {g}" for x, g in zip(grid, shape, strict=True)))

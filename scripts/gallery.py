@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[1] / "docs"
 LARGEST = 150_000
-"""Bytes of a picture; a larger one gets fewer colours."""
+"""Bytes of a picture; a larger one gets fewer colors."""
 
 LITHIUM = "lithium"
 """Of RUNS/: a screen of the Materials Project."""
@@ -242,7 +242,7 @@ def page() -> str:
 
 
 def keep(figure: Figure, stem: str) -> None:
-    """A picture of the page, with fewer colours where it would be large."""
+    """A picture of the page, with fewer colors where it would be large."""
     from PIL import Image
 
     (path,) = save(figure, DOCS / "figures" / stem, ("png",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from phonolyte.structures import Crystal
 
-TRICLINIC = Crystal.of(
+TRICLINIC = Crystal.from_arrays(
     "triclinic",
     [[5.1, 0.2, -0.4], [1.3, 4.7, 0.3], [-0.6, 1.1, 6.2]],
     ["Li", "P", "S", "S", "O", "Li", "Cl"],

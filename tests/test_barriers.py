@@ -186,7 +186,7 @@ def test_a_crystal_without_hops_says_so(ion: str, cutoff_a: float, kind: str):
 # Nudged elastic bands
 
 
-def gold_on_aluminium() -> Ends:
+def gold_on_aluminum() -> Ends:
     """The example of ASE's documentation: a gold atom on Al(100)."""
     start = fcc100("Al", size=(2, 2, 3))
     add_adsorbate(start, "Au", 1.7, "hollow")
@@ -197,13 +197,13 @@ def gold_on_aluminium() -> Ends:
     return Ends(start, end, len(start) - 1)
 
 
-def test_the_barrier_of_gold_on_aluminium_is_that_of_ase(emt: Engine):
+def test_the_barrier_of_gold_on_aluminum_is_that_of_ase(emt: Engine):
     from ase.mep import NEB
     from ase.optimize import BFGS
 
     hop = line("Au-2.86", Edge(0, 0, (1, 0, 0)))
     settings = NebSettings(images=5, fmax_ev_a=0.02)
-    ends = relax_ends(gold_on_aluminium(), emt, fmax_ev_a=0.02, max_steps=200)
+    ends = relax_ends(gold_on_aluminum(), emt, fmax_ev_a=0.02, max_steps=200)
     found = climb(hop, ends, emt, settings)
     images = [ends.start.copy(), *(ends.start.copy() for _ in range(5)), ends.end.copy()]
     for image in images:
@@ -336,7 +336,7 @@ def test_a_hop_over_its_time_limit_is_a_row_and_is_tried_again_under_another(emt
 def test_a_hop_that_took_too_long_beside_others_is_tried_again_under_another_limit(
     emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    ordered = Crystal.of("AuCu3", np.eye(3) * 3.8, ["Au", "Cu", "Cu", "Cu"],
+    ordered = Crystal.from_arrays("AuCu3", np.eye(3) * 3.8, ["Au", "Cu", "Cu", "Cu"],
                          [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])  # fmt: skip
     asked = replace(FAST, hops=("Cu-2.69", "Cu-3.80b"), relax=False, max_steps=40, limit_s=100.0)
     names = [hop.name for hop in find_hops(primitive_cell(ordered), "Cu").hops]

@@ -18,7 +18,7 @@ from phonolyte.structures.reading import read_file
 
 def cube(name: str, edge_a: float = 4.0, species: tuple[str, str] = ("Na", "Cl"), **properties: Any) -> Crystal:
     coords = [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
-    return Crystal.of(name, np.eye(3) * edge_a, list(species), coords, properties=properties)
+    return Crystal.from_arrays(name, np.eye(3) * edge_a, list(species), coords, properties=properties)
 
 
 CRYSTALS = [cube(f"m{i}", 4.0 + i / 10, e_hull_ev=i / 100) for i in range(11)]
@@ -66,7 +66,7 @@ def test_the_slices_of_a_table_are_the_table(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_table_comes_back_as_it_was_written(tmp_path: Path):
-    odd = Crystal.of("odd", [[3, 0.1, 0], [0, 4, 0], [1, 0, 5]], ["Lr", "H", "Li"],
+    odd = Crystal.from_arrays("odd", [[3, 0.1, 0], [0, 4, 0], [1, 0, 5]], ["Lr", "H", "Li"],
                      [[0.1, 0.2, 0.3], [0.5, 0.5, 0.5], [0.9, 0.1, 0.7]])  # fmt: skip
     crystals = [cube("a"), odd, cube("b", 5.0, ("Cs", "I"))]
     pq.write_table(crystal_table(crystals), tmp_path / "t.parquet")

@@ -47,8 +47,8 @@ def test_a_predicted_volume_is_that_of_every_description_of_a_crystal(volumes: V
         "scaled": replace(TRICLINIC, lattice=1.7 * TRICLINIC.lattice),
         "rotated": replace(TRICLINIC, lattice=TRICLINIC.lattice @ rotation),
         "shifted": replace(TRICLINIC, frac_coords=coords + np.array([0.3, 0.1, 0.7])),
-        "in another order": Crystal.of("t", TRICLINIC.lattice, symbols[order].tolist(), coords[order]),
-        "doubled": Crystal.of("t", TRICLINIC.lattice * [[2], [1], [1]], [*symbols, *symbols], doubled),
+        "in another order": Crystal.from_arrays("t", TRICLINIC.lattice, symbols[order].tolist(), coords[order]),
+        "doubled": Crystal.from_arrays("t", TRICLINIC.lattice * [[2], [1], [1]], [*symbols, *symbols], doubled),
     }
     expected = volumes.volume_a3(TRICLINIC)
     assert {name: volumes.volume_a3(crystal) for name, crystal in others.items()} == pytest.approx(
@@ -59,7 +59,7 @@ def test_a_predicted_volume_is_that_of_every_description_of_a_crystal(volumes: V
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_volumes_of_virtual_compounds_are_those_of_the_built_ones(volumes: VolumeModel, name: str):
     parent = parent_of(built_in(name))
-    of_parent = VolumeOfParent.of(parent, volumes)
+    of_parent = VolumeOfParent.from_parent(parent, volumes)
     numbers = np.random.default_rng(2).choice(
         [3, 8, 9, 11, 13, 14, 16, 17, 22, 30, 34, 40, 53], (12, len(parent.slots))
     )

@@ -205,7 +205,7 @@ def test_radii_are_shannon_s():
     assert radii["Zr+4"] == 0.72
     assert radii["P+5"] == 0.38
     assert radii["C+4"] == 0.16
-    assert radii["Sn+2"] == 1.18  # not in his table for six neighbours: the text says where it is from
+    assert radii["Sn+2"] == 1.18  # not in his table for six neighbors: the text says where it is from
     twelve = {f"{ion.symbol}+{ion.charge}": twelvefold_radius_a(ion) for ion in cations(hard=False)}
     assert twelve["Ca+2"] == 1.34
     assert twelve["Cs+1"] == 1.88

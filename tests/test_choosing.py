@@ -144,7 +144,7 @@ def test_crystals_are_chosen_with_what_was_expected_of_them():
 
 
 def test_a_disordered_crystal_costs_what_its_representative_does():
-    mixed = Crystal.of(
+    mixed = Crystal.from_arrays(
         "mixed", 5.6 * np.eye(3), ["Na", "K", "Na", "Na", "Na", *["Cl"] * 4],
         [[0, 0, 0], [0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0],
          [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5], [0.5, 0.5, 0.5]],

@@ -35,7 +35,7 @@ from phonolyte.runs.slurm import JOBS, LARGEST_ARRAY, write_jobs, write_script
 from phonolyte.structures import Crystal
 
 COPPER = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
-ORDERED = Crystal.of("AuCu3", np.eye(3) * 3.8, ["Au", "Cu", "Cu", "Cu"],
+ORDERED = Crystal.from_arrays("AuCu3", np.eye(3) * 3.8, ["Au", "Cu", "Cu", "Cu"],
                      [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])  # fmt: skip
 LITHIUM = Crystal.from_ase(bulk("Li", "bcc", a=3.5), material_id="lithium")
 FAST = PhononSettings(supercell=(2, 2, 2), mesh=(9, 9, 9))

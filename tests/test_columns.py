@@ -45,25 +45,25 @@ def test_a_key_for_two_columns_is_refused():
 
 
 def test_an_unknown_column_is_refused():
-    with pytest.raises(TableError, match="'colour' is not a registered column"):
-        column("colour")
-    table = pd.DataFrame({"material_id": ["a"], "Li_center_mev": [1.0], "colour": ["red"]})
-    with pytest.raises(TableError, match=r"a.parquet has an unknown column 'colour'"):
+    with pytest.raises(TableError, match="'color' is not a registered column"):
+        column("color")
+    table = pd.DataFrame({"material_id": ["a"], "Li_center_mev": [1.0], "color": ["red"]})
+    with pytest.raises(TableError, match=r"a.parquet has an unknown column 'color'"):
         check_columns(table, where="a.parquet")
-    check_columns(table, where="a.parquet", free=["colour"])
+    check_columns(table, where="a.parquet", free=["color"])
 
 
 def test_a_run_writes_no_table_with_an_unknown_column(tmp_path: Path):
     with Run(tmp_path / "run", "screen") as run:
-        with pytest.raises(TableError, match="unknown column 'colour'"):
-            run.write_table("t.parquet", pd.DataFrame({"colour": ["red"]}))
-        with pytest.raises(TableError, match="unknown column 'colour'"):
-            run.write_rows("t.parquet", [{"material_id": "a", "colour": "red"}])
+        with pytest.raises(TableError, match="unknown column 'color'"):
+            run.write_table("t.parquet", pd.DataFrame({"color": ["red"]}))
+        with pytest.raises(TableError, match="unknown column 'color'"):
+            run.write_rows("t.parquet", [{"material_id": "a", "color": "red"}])
         assert not (tmp_path / "run" / "t.parquet").exists()
-        run.write_table("t.parquet", pd.DataFrame({"rank": [1], "colour": ["red"]}), csv=True, free=["colour"])
+        run.write_table("t.parquet", pd.DataFrame({"rank": [1], "color": ["red"]}), csv=True, free=["color"])
     described = pd.read_csv(tmp_path / "run" / "columns.csv")
     assert described[["table", "column"]].to_numpy().tolist() == [["t.parquet", "rank"]]
-    assert (tmp_path / "run" / "t.csv").read_text() == "rank,colour\n1,red\n"
+    assert (tmp_path / "run" / "t.csv").read_text() == "rank,color\n1,red\n"
 
 
 def test_the_band_center_of_an_element_is_a_column_of_its_own():
@@ -107,7 +107,7 @@ def test_columns_of_a_table_from_elsewhere_are_guessed_by_the_unit_in_their_name
 
 
 def test_columns_are_described_by_table():
-    described = describe_columns({"a.parquet": ["rank", "colour"], "b.parquet": ["Li_center_mev"]})
+    described = describe_columns({"a.parquet": ["rank", "color"], "b.parquet": ["Li_center_mev"]})
     assert described.to_dict("list") == {
         "table": ["a.parquet", "b.parquet"],
         "column": ["rank", "Li_center_mev"],
@@ -124,7 +124,7 @@ def run_screen(folder: Path) -> Collection[str]:
 
 
 def run_virtual(folder: Path) -> Collection[str]:
-    space = Space.of(built_in_rules("li3ps4"))
+    space = Space.from_rules(built_in_rules("li3ps4"))
     verbs.virtual([space], folder=folder, sample=20, output=TABLES_ALONE, known=REFERENCES[:3], structures="table")
     return {"Li", "P", "S"}  # its slots
 

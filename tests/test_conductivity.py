@@ -29,8 +29,8 @@ from phonolyte.structures.symmetry import framework_group
 
 TABLES, HERE = OutputSettings(figures=False, report=False), ExecutorSettings(jobs=1)
 CORNERS = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
-SALT = Crystal.of("salt", np.eye(3) * 5.64, ["Na"] * 4 + ["Cl"] * 4, [*CORNERS, *(CORNERS + 0.5)])
-PHOSPHIDE = Crystal.of("phosphide", np.eye(3) * 5.6, ["Li"] * 4 + ["P"] * 4, [*CORNERS, *(CORNERS + 0.5)])
+SALT = Crystal.from_arrays("salt", np.eye(3) * 5.64, ["Na"] * 4 + ["Cl"] * 4, [*CORNERS, *(CORNERS + 0.5)])
+PHOSPHIDE = Crystal.from_arrays("phosphide", np.eye(3) * 5.6, ["Li"] * 4 + ["P"] * 4, [*CORNERS, *(CORNERS + 0.5)])
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +84,10 @@ def test_tetragonal_and_cubic_llzo_are_two_compounds():
 
 def test_a_formula_alone_is_not_a_match():
     lgps = reference_compound("ref-Li10GeP2S12")
-    wide = Crystal.of("wide", 1.1 * lgps.lattice, lgps.symbols, lgps.frac_coords, occupancies=lgps.occupancies)
+    wide = Crystal.from_arrays("wide", 1.1 * lgps.lattice, lgps.symbols, lgps.frac_coords, occupancies=lgps.occupancies)
     assert measured().match(wide) is None  # a third more volume
     heavier = [symbol.replace("Ge", "Pb") for symbol in lgps.symbols]
-    other = Crystal.of("other", lgps.lattice, heavier, lgps.frac_coords, occupancies=lgps.occupancies)
+    other = Crystal.from_arrays("other", lgps.lattice, heavier, lgps.frac_coords, occupancies=lgps.occupancies)
     assert measured().match(other) is None
     assert measured().match(SALT) is None
 
@@ -104,7 +104,7 @@ def test_descriptors_are_those_of_the_ions():
     assert values["anion_radius_a"] == 1.84  # Shannon's S2-
     assert values["anion_charge"] == 2.0
     assert values["framework_charge"] == 5.0
-    assert values["framework_radius_a"] == 0.38  # P5+ with six neighbours
+    assert values["framework_radius_a"] == 0.38  # P5+ with six neighbors
     assert values["ions_per_anion"] == 0.75
     assert values["packing"] == pytest.approx(4 / 3 * np.pi * 1.84**3 * amounts["S"] / crystal.volume_a3)
     doubled = ionic_descriptors({symbol: 2 * n for symbol, n in amounts.items()}, 2 * crystal.volume_a3, "Li")

@@ -238,7 +238,9 @@ def test_a_screen_without_disorder_writes_what_it_wrote(tmp_path: Path):
 
 def test_a_tier_computes_the_representative(tmp_path: Path):
     gold = bulk("Au", cubic=True)
-    alloy = Crystal.of("alloy", gold.cell.array, ["Au", "Cu"] * 4, np.repeat(FACES, 2, axis=0), occupancies=[0.5] * 8)
+    alloy = Crystal.from_arrays(
+        "alloy", gold.cell.array, ["Au", "Cu"] * 4, np.repeat(FACES, 2, axis=0), occupancies=[0.5] * 8
+    )
     outcome = verbs.phonons([alloy], engine="emt", folder=tmp_path / "run", output=PLAIN)
     row = outcome.table.iloc[0]
     assert (row["material_id"], row["formula"]) == ("alloy", "Cu0.5Au0.5")
@@ -264,9 +266,9 @@ def test_two_refinements_of_one_compound_are_one():
 def test_a_split_site_is_the_site_it_splits():
     """One refinement puts lithium on a site, another on two halves of it, 0.4 angstrom apart."""
     lattice = np.eye(3) * 4.0
-    whole = Crystal.of("whole", lattice, ["S", "Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]],
+    whole = Crystal.from_arrays("whole", lattice, ["S", "Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]],
                        occupancies=[1.0, 0.9, 1.0])  # fmt: skip
-    split = Crystal.of("split", lattice, ["S", "Li", "Li", "Cl"],
+    split = Crystal.from_arrays("split", lattice, ["S", "Li", "Li", "Cl"],
                        [[0, 0, 0], [0.45, 0.5, 0.5], [0.55, 0.5, 0.5], [0.5, 0.5, 0]],
                        occupancies=[1.0, 0.45, 0.45, 1.0])  # fmt: skip
     assert find_duplicates([whole, split]) == [None, "whole"]
@@ -275,7 +277,7 @@ def test_a_split_site_is_the_site_it_splits():
 def test_an_engine_ranks_the_arrangements_on_request(tmp_path: Path):
     layers = [[0, 0, z / 4] for z in range(4)] + [[0.5, 0.5, z / 4] for z in range(4)]
     cell = np.diag([2.8, 2.8, 12.0])
-    alloy = Crystal.of("alloy", cell, ["Au", "Cu"] * 8, np.repeat(layers, 2, axis=0), occupancies=[0.5] * 16)
+    alloy = Crystal.from_arrays("alloy", cell, ["Au", "Cu"] * 8, np.repeat(layers, 2, axis=0), occupancies=[0.5] * 16)
     result = verbs.order([alloy], folder=tmp_path / "run", rank_with="emt", settings=OrderingSettings(tolerance=0.0))
     assert result.table["engine_ev"].is_monotonic_increasing
     assert result.table["material_id"].tolist() == [f"alloy-{i + 1}" for i in range(len(result.table))]

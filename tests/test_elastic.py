@@ -47,9 +47,11 @@ COPPER = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
 HEXAGONAL = Crystal.from_ase(bulk("Cu", "hcp", a=2.55, covera=1.63), material_id="hexagonal")
 UNSTABLE = Crystal.from_ase(bulk("Cu", "bcc", a=2.87), material_id="squeezed")
 LITHIUM = Crystal.from_ase(bulk("Li", "bcc", a=3.5), material_id="lithium")
-ORDERED = Crystal.of("AuCu3", np.eye(3) * 3.8, ["Au", "Cu", "Cu", "Cu"],
+ORDERED = Crystal.from_arrays("AuCu3", np.eye(3) * 3.8, ["Au", "Cu", "Cu", "Cu"],
                      [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])  # fmt: skip
-TRIGONAL = Crystal.of("CuPt", 3.85 * (np.ones((3, 3)) + np.eye(3)) / 2, ["Cu", "Pt"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+TRIGONAL = Crystal.from_arrays(
+    "CuPt", 3.85 * (np.ones((3, 3)) + np.eye(3)) / 2, ["Cu", "Pt"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+)
 N_STRAINS = {"copper": 6, "AuCu3": 6, "hexagonal": 10, "CuPt": 12}
 
 

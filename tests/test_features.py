@@ -70,7 +70,7 @@ def test_names_are_magpie_s(shared: Path):
 @settings(max_examples=25, deadline=None)
 @given(st.permutations(range(7)), st.lists(st.floats(-3, 3), min_size=3, max_size=3))
 def test_order_of_sites_and_origin_do_not_matter(order: list[int], shift: list[float]):
-    moved = Crystal.of(
+    moved = Crystal.from_arrays(
         "moved",
         TRICLINIC.lattice,
         TRICLINIC.numbers[order].tolist(),
@@ -88,7 +88,7 @@ def test_choice_of_cell_orientation_and_scale_do_not_matter(shear: list[int], sc
     frac = TRICLINIC.frac_coords @ np.linalg.inv(unimodular)
     if scale < 0.4:  # the atoms would overlap in angstrom
         return
-    other = Crystal.of("other", lattice, TRICLINIC.numbers.tolist(), frac)
+    other = Crystal.from_arrays("other", lattice, TRICLINIC.numbers.tolist(), frac)
     np.testing.assert_allclose(values(other), values(TRICLINIC), atol=2e-8)
 
 
@@ -122,13 +122,13 @@ def test_cells_of_random_crystals_fill_space_and_faces_are_mutual(seed: int, n: 
     filled = (tessellation.area * tessellation.distance).sum() / 6
     assert filled == pytest.approx(abs(np.linalg.det(lattice)), rel=1e-9)
     sites = np.repeat(np.arange(n), np.diff(tessellation.start))
-    there = sorted(zip(sites, tessellation.neighbour, *tessellation.image.T, strict=True))
-    back = sorted(zip(tessellation.neighbour, sites, *-tessellation.image.T, strict=True))
+    there = sorted(zip(sites, tessellation.neighbor, *tessellation.image.T, strict=True))
+    back = sorted(zip(tessellation.neighbor, sites, *-tessellation.image.T, strict=True))
     assert there == back
 
 
 def test_missing_elemental_data_is_a_row_in_a_batch_and_an_error_alone():
-    helium = Crystal.of("he", np.eye(3) * 3, ["He"], [[0, 0, 0]])
+    helium = Crystal.from_arrays("he", np.eye(3) * 3, ["He"], [[0, 0, 0]])
     table, failures = featurize([TRICLINIC, helium, replace(TRICLINIC, material_id="again")])
     assert list(table.index) == ["triclinic", "again"]
     assert [(f.material_id, f.error) for f in failures] == [("he", "MissingElementalData")]

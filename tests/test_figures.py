@@ -50,7 +50,7 @@ from phonolyte.figures import (
     virtual,
 )
 from phonolyte.figures.periodic_table import place_of
-from phonolyte.figures.style import COLOURS, plain, source_of, with_subscripts
+from phonolyte.figures.style import COLORS, plain, source_of, with_subscripts
 from phonolyte.forces import open_engine
 from phonolyte.phonons import PhononResult, PhononSettings, compute_phonons
 from phonolyte.phonons.bands import BandStructure, band_structure, load_phonons, save_bands
@@ -125,12 +125,12 @@ def test_a_slight_instability_has_room_for_its_name(bands: BandStructure, copper
     assert -bottom > 0.05 * (top - bottom)
 
 
-def test_the_mobile_ion_has_one_colour_in_all_figures(bands: BandStructure, copper: PhononResult):
+def test_the_mobile_ion_has_one_color_in_all_figures(bands: BandStructure, copper: PhononResult):
     share = copper.dos.total / 2
     for other in ("Ag", "Zn"):
         dos = replace(copper.dos, per_element={other: share, "Cu": share})
         lines = {str(line.get_label()): line.get_color() for line in phonon_bands(bands, dos, ion="Cu").axes[1].lines}
-        assert lines["Cu"] == COLOURS[0]
+        assert lines["Cu"] == COLORS[0]
 
 
 def test_parity_states_its_scores():
@@ -286,13 +286,13 @@ def test_the_hull_figure_has_each_compound_once_and_says_what_is_beyond_its_axis
     assert {line.get_ydata()[0] for line in near.lines if len(set(line.get_ydata())) == 1} == {50.0}
 
 
-def test_a_family_has_one_colour_in_all_figures():
+def test_a_family_has_one_color_in_all_figures():
     from matplotlib.colors import to_hex
 
     table = compounds(8).assign(family="sulfide")
     figures = (hull_against_center(table), center_against_volume(table), family_centers(table))
-    colours = {to_hex(figure.axes[0].collections[0].get_facecolor()[0]) for figure in figures}
-    assert len(colours) == 1
+    colors = {to_hex(figure.axes[0].collections[0].get_facecolor()[0]) for figure in figures}
+    assert len(colors) == 1
 
 
 def test_families_are_ordered_by_their_medians_with_their_numbers():

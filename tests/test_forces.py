@@ -97,7 +97,7 @@ def test_any_ase_calculator_will_do_by_its_path():
     ("name", "options", "error", "message"),
     [
         ("magic", {}, SettingsError, "there is no engine 'magic'"),
-        ("emt", {"colour": 1}, SettingsError, "no option 'colour'"),
+        ("emt", {"color": 1}, SettingsError, "no option 'color'"),
         ("espresso", {}, SettingsError, "needs pseudo_dir"),
         ("no_such_package.calculator:X", {}, MissingExtraError, "no_such_package.calculator is not importable"),
         (":X", {}, SettingsError, "is not an import path"),
@@ -169,7 +169,7 @@ def test_pw_gives_the_forces_on_silicon(tmp_path: Path):
     cell.positions[0, 0] += 0.05
     (forces,) = engine.forces([cell])
     np.testing.assert_allclose(forces.sum(axis=0), 0.0, atol=5e-3)
-    # the zone-centre optic mode: 15.5 THz, reduced mass 14 u, so 13.9 eV/angstrom^2
+    # the zone-center optic mode: 15.5 THz, reduced mass 14 u, so 13.9 eV/angstrom^2
     assert -forces[0, 0] / 0.05 == pytest.approx(13.9, rel=0.1)
     assert engine.provenance["ecutwfc_ry"] == "16"
 

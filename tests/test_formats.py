@@ -301,7 +301,7 @@ all_tiers()  # their columns are known from here on
 
 def run_of(folder: Path, command: str, table: str, results: dict[str, list[object]]) -> Path:
     crystals = [
-        Crystal.of(name, np.eye(3) * edge, ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+        Crystal.from_arrays(name, np.eye(3) * edge, ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
         for name, edge in (("a", 4.1), ("b", 4.3))
     ]
     with Run(folder, command) as run:

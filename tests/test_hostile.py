@@ -77,7 +77,7 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "deuterium.cif": (cif("D1 D 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "isotope of hydrogen"),
     "dummy.cif": (cif("X1 X 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "unknown element"),
     "unknown_element.cif": (cif("Qq1 Qq 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "unknown element"),
-    "POSCAR_nanometres": (POSCAR.replace("1.0", "10.0"), "far too large"),
+    "POSCAR_nanometers": (POSCAR.replace("1.0", "10.0"), "far too large"),
     "overlapping.cif": (cif("Na1 Na 0 0 0 1\nCl1 Cl 0.03 0 0 1"), "overlap"),
     "letters_for_numbers.cif": (cif("Na1 Na zero 0 0 1"), "Na1 has no coordinates: x"),
     "long_operation.cif": (cif().replace("loop_", f"loop_\n_symmetry_equiv_pos_as_xyz\n 'x, y, z' {'1' * 5000}\nloop_"),
@@ -212,7 +212,7 @@ Arguments = Callable[[Path], list[str]]
         (lambda t: ["screen", "--properties", str(t / "words.csv")], "'low'"),
         (lambda t: ["screen", "--properties", str(t / "twice.csv")], "two different rows"),
         (lambda t: ["screen", "--settings", str(t / "bad.toml")], "is not TOML"),
-        (lambda t: ["screen", "--settings", str(t / "unknown.toml")], "has no setting 'colour'"),
+        (lambda t: ["screen", "--settings", str(t / "unknown.toml")], "has no setting 'color'"),
         (lambda t: ["screen", "-o", str(t / "no_id.csv")], "no_id.csv cannot be a folder for results"),
         (lambda t: ["study", str(t / "missing.toml")], "cannot be read"),
         (lambda t: ["study", str(t / "properties.toml")], "none.csv cannot be read"),
@@ -241,7 +241,7 @@ def test_bad_usage_ends_with_a_message_and_exit_code_2(
     (tmp_path / "number.toml").write_text("screen = 5\n")
     (tmp_path / "flag.toml").write_text("[screen]\nmax_center_mev = true\n")
     (tmp_path / "bad.toml").write_text("[screen\n")
-    (tmp_path / "unknown.toml").write_text("[screen]\ncolour = 'red'\n")
+    (tmp_path / "unknown.toml").write_text("[screen]\ncolor = 'red'\n")
     (tmp_path / "table.toml").write_text("[dance]\n")
     (tmp_path / "properties.toml").write_text("[screen]\nproperties = 'none.csv'\n")
     (tmp_path / "data.toml").write_text("[train]\ndata = 'none.csv'\n")

@@ -488,7 +488,7 @@ def test_a_bound_is_shown_as_one(tmp_path: Path):
     assert not any(text.startswith(("≥", "≤")) for text in found["Total"].values())
 
 
-def test_leads_and_a_tail_of_warburg_are_recognised():
+def test_leads_and_a_tail_of_warburg_are_recognized():
     z = 2j * np.pi * F * 5e-7 + 3 + arc(50, 1e-7, 0.9) + cpe(1e-3, 0.8)
     found, _ = choose_circuit(Spectrum.from_arrays("x", F, noisy(z, 0.003)))
     assert found.circuit == "L0-R0-p(R1,CPE1)-CPE0"
@@ -1161,7 +1161,7 @@ def test_exponents_end_at_three_tenths(alpha: float, found: float):
 
 
 @pytest.mark.parametrize(("correlation", "factor"), [(0.25, 1.0), (0.36, 1.4577)])
-def test_neighbours_alike_widen_intervals(correlation: float, factor: float):
+def test_neighbors_alike_widen_intervals(correlation: float, factor: float):
     turn = np.arccos(correlation * 50 / 49) * np.arange(50)  # 50 points: three standard deviations are 0.3
     assert _widened(np.cos(turn), np.sin(turn)) == pytest.approx(factor, rel=1e-3)
 

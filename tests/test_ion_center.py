@@ -30,7 +30,7 @@ def pairs() -> IonPairs:
 
 
 def test_columns_are_means_over_the_sites_of_the_ion():
-    salt = Crystal.of("salt", np.eye(3) * 4.0, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    salt = Crystal.from_arrays("salt", np.eye(3) * 4.0, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     row = IonSites().values(salt, salt)
     assert len(row) == len(ion_site_names()) == 31
     assert row[0] == 11

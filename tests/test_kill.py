@@ -30,12 +30,12 @@ def alloys() -> list[Crystal]:
     for one, other in pairs:
         a = (METALS[one] + METALS[other]) / 2
         made.append(
-            Crystal.of(f"{one}{other}-CuAu", [a / 2**0.5, 0, 0, 0, a / 2**0.5, 0, 0, 0, a], [one, other],
+            Crystal.from_arrays(f"{one}{other}-CuAu", [a / 2**0.5, 0, 0, 0, a / 2**0.5, 0, 0, 0, a], [one, other],
                        [0, 0, 0, 0.5, 0.5, 0.5])
         )  # fmt: skip
         cube = a / 2 ** (1 / 3)
         made.append(
-            Crystal.of(f"{one}{other}-CsCl", [cube, 0, 0, 0, cube, 0, 0, 0, cube], [one, other],
+            Crystal.from_arrays(f"{one}{other}-CsCl", [cube, 0, 0, 0, cube, 0, 0, 0, cube], [one, other],
                        [0, 0, 0, 0.5, 0.5, 0.5])
         )  # fmt: skip
     lithium = Crystal.from_ase(bulk("Li", "bcc", a=3.5), material_id="fails")

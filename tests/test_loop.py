@@ -55,7 +55,7 @@ def learn(file: Path, folder: Path) -> BandCenterModel:
     trees = ExtraTreesRegressor(10, random_state=0).fit(data.table, data.target)
     names = CorrelationSelector().fit(data.table).get_feature_names_out()
     domain = Domain.fit(data.table[names], data.elements)
-    model = BandCenterModel(TreeEnsemble.of(trees), tuple(data.table), Intervals(1.6, 1.0), domain)
+    model = BandCenterModel(TreeEnsemble.from_estimator(trees), tuple(data.table), Intervals(1.6, 1.0), domain)
     model.save(folder)
     return model
 

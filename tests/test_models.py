@@ -89,7 +89,7 @@ def test_trees_as_arrays_predict_as_their_library_does(learning_set: LearningSet
     estimator.fit(learning_set.table, learning_set.target)  # type: ignore[attr-defined]
     fresh = np.random.default_rng(2).normal(size=(500, 12))
     expected = estimator.predict(pd.DataFrame(fresh, columns=learning_set.table.columns))  # type: ignore[attr-defined]
-    ensemble = TreeEnsemble.of(estimator)
+    ensemble = TreeEnsemble.from_estimator(estimator)
     again = TreeEnsemble.from_arrays(ensemble.arrays())
     np.testing.assert_allclose(ensemble.predict(fresh), expected, rtol=2e-6)
     np.testing.assert_allclose(again.predict(fresh), expected, rtol=2e-6)
@@ -98,7 +98,7 @@ def test_trees_as_arrays_predict_as_their_library_does(learning_set: LearningSet
 @pytest.mark.parametrize("n", [0, 1, 63, 65, 500])
 def test_splits_that_strike_out_leaves_lead_where_a_walk_does(learning_set: LearningSet, n: int):
     forest = ExtraTreesRegressor(n_estimators=20, max_leaf_nodes=MOST_LEAVES, random_state=0)
-    ensemble = TreeEnsemble.of(forest.fit(learning_set.table, learning_set.target))
+    ensemble = TreeEnsemble.from_estimator(forest.fit(learning_set.table, learning_set.target))
     assert isinstance(ensemble.packed, ShallowTrees)
     assert count_leaves(ensemble.left, ensemble.right).max() == MOST_LEAVES
     rows = np.random.default_rng(2).normal(size=(n, 12)).astype(np.float32)
@@ -116,7 +116,7 @@ def test_splits_that_strike_out_leaves_lead_where_a_walk_does(learning_set: Lear
 
 def test_what_is_no_tree_cannot_be_saved(learning_set: LearningSet):
     with pytest.raises(ModelError, match="not an ensemble of regression trees"):
-        TreeEnsemble.of(Ridge().fit(learning_set.table, learning_set.target))
+        TreeEnsemble.from_estimator(Ridge().fit(learning_set.table, learning_set.target))
 
 
 @pytest.mark.parametrize("split", ["composition", "chemical_system", "cluster"])
@@ -222,7 +222,7 @@ def test_scores_are_what_their_names_say():
 
 def test_the_nearest_compounds_are_four_by_the_distance_of_the_domain(learning_set: LearningSet):
     domain = Domain.fit(learning_set.table, learning_set.elements)
-    learned = Learned.of(domain, learning_set.table, learning_set.formulas, learning_set.target)
+    learned = Learned.from_features(domain, learning_set.table, learning_set.formulas, learning_set.target)
     asked = learning_set.table.iloc[[3, 8]] + 0.2
     places, distances = learned.nearest(asked)
     for row, (crystal, found, distance) in enumerate(zip(asked.to_numpy(), places, distances, strict=True)):
@@ -379,7 +379,7 @@ SMALL = ExtraTreesRegressor(n_estimators=5, max_depth=4, random_state=0)
 @pytest.fixture(scope="module")
 def small_model(learning_set: LearningSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
-    ensemble = TreeEnsemble.of(SMALL.fit(learning_set.table, learning_set.target))
+    ensemble = TreeEnsemble.from_estimator(SMALL.fit(learning_set.table, learning_set.target))
     domain = Domain.fit(learning_set.table, learning_set.elements)
     BandCenterModel(ensemble, tuple(learning_set.table.columns), Intervals(1.0, 1.0), domain).save(folder)
     return folder
@@ -524,16 +524,16 @@ def test_bytes_that_change_on_the_way_are_noticed_or_harmless(
 
 
 def test_a_table_of_fewer_columns_than_the_trees_look_at_is_refused(learning_set: LearningSet):
-    ensemble = TreeEnsemble.of(SMALL.fit(learning_set.table, learning_set.target))
+    ensemble = TreeEnsemble.from_estimator(SMALL.fit(learning_set.table, learning_set.target))
     with pytest.raises(ModelError, match="look at 12 features"):
         ensemble.predict(learning_set.table.iloc[:, :3])
     with pytest.raises(ModelError, match="look at 12 features"):
         ensemble.predict(np.zeros(12))
 
 
-def test_damaged_neighbours_are_refused(learning_set: LearningSet, tmp_path: Path):
+def test_damaged_neighbors_are_refused(learning_set: LearningSet, tmp_path: Path):
     domain = Domain.fit(learning_set.table, learning_set.elements)
-    Learned.of(domain, learning_set.table, learning_set.formulas, learning_set.target).save(tmp_path)
+    Learned.from_features(domain, learning_set.table, learning_set.formulas, learning_set.target).save(tmp_path)
     raw = (tmp_path / "learned.parquet").read_bytes()
     assert Learned.beside(tmp_path, domain)
     table = pd.read_parquet(tmp_path / "learned.parquet")

@@ -21,7 +21,9 @@ from phonolyte.structures.reading import Skipped
 from phonolyte.train import Training
 
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m\n"
-SALT = Crystal.of("mp-1", np.eye(3) * 4.0, ["Na", "Cl"], [0, 0, 0, 0.5, 0.5, 0.5], properties={"e_hull_ev": 0.0})
+SALT = Crystal.from_arrays(
+    "mp-1", np.eye(3) * 4.0, ["Na", "Cl"], [0, 0, 0, 0.5, 0.5, 0.5], properties={"e_hull_ev": 0.0}
+)
 MODEL = BandCenterModel.embedded()
 
 
@@ -60,7 +62,7 @@ SHOWN = {
     ),
     "crystal": (SALT, "<Crystal: name mp-1, formula NaCl, atoms 2, volume 64.0 Å³, properties 1>"),
     "disordered crystal": (
-        Crystal.of("d", np.eye(3) * 4.0, ["Li", "Cl"], [0, 0, 0, 0.5, 0.5, 0.5], occupancies=[0.5, 1.0]),
+        Crystal.from_arrays("d", np.eye(3) * 4.0, ["Li", "Cl"], [0, 0, 0, 0.5, 0.5, 0.5], occupancies=[0.5, 1.0]),
         "<Crystal: name d, formula Li0.5Cl, atoms 1.5, ions 2 partly filled, volume 64.0 Å³>",
     ),
     "screen": (

@@ -37,7 +37,7 @@ def rocksalt(cations: dict[str, float], anions: dict[str, float]) -> Crystal:
             elements += [element] * 4
             positions += place.tolist()
             shares += [share] * 4
-    return Crystal.of("", CUBE, elements, np.array(positions), occupancies=shares)
+    return Crystal.from_arrays("", CUBE, elements, np.array(positions), occupancies=shares)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -92,7 +92,9 @@ def test_counts_are_whole_and_near_the_occupancies():
 def test_mobile_ions_make_a_cell_neutral():
     """Refined occupancies rarely balance: 0.7 Li on four sites and one S in the cell, of which 1.6 Li are missing."""
     positions = [[0.25, 0.25, 0.25], [0.75, 0.75, 0.75], [0.25, 0.75, 0.75], [0, 0, 0]]
-    crystal = Crystal.of("", np.eye(3) * 4.0, ["Li", "Li", "Li", "S"], positions, occupancies=[0.65, 0.65, 0.65, 1.0])
+    crystal = Crystal.from_arrays(
+        "", np.eye(3) * 4.0, ["Li", "Li", "Li", "S"], positions, occupancies=[0.65, 0.65, 0.65, 1.0]
+    )
     first = order(crystal, OrderingSettings(arrangements=1))[0]
     counts = Counter(first.crystal.symbols)
     assert counts["Li"] == 2 * counts["S"]
@@ -108,7 +110,9 @@ def test_an_ordered_crystal_is_its_only_arrangement():
 
 def test_sites_that_exclude_each_other_are_not_both_occupied():
     split = [[0.05, 0, 0], [0.95, 0, 0]]  # 0.5 A apart
-    crystal = Crystal.of("", np.eye(3) * 5.0, ["Li", "Li", "Cl"], [*split, [0.5] * 3], occupancies=[0.5, 0.5, 1.0])
+    crystal = Crystal.from_arrays(
+        "", np.eye(3) * 5.0, ["Li", "Li", "Cl"], [*split, [0.5] * 3], occupancies=[0.5, 0.5, 1.0]
+    )
     first = order(crystal)[0]
     assert Counter(first.crystal.symbols)["Li"] == Counter(first.crystal.symbols)["Cl"]
     assert first.shortest_a > 1.35
@@ -137,12 +141,12 @@ def large_salt(n: int, cations: np.ndarray) -> Crystal:
     elements = ["Na"] * (4 * n**3) + ["Cl"] * (4 * n**3)
     occupancies = np.ones(8 * n**3)
     occupancies[: len(cations)] = cations
-    return Crystal.of("", CUBE * n, elements, positions, occupancies=occupancies)
+    return Crystal.from_arrays("", CUBE * n, elements, positions, occupancies=occupancies)
 
 
 def mixed_at_random(n: int) -> Crystal:
     positions = np.random.default_rng(0).random((n, 3)).repeat(2, axis=0)
-    return Crystal.of("", CUBE * 9, ["Li", "Cl"] * n, positions, occupancies=[0.5] * (2 * n))
+    return Crystal.from_arrays("", CUBE * 9, ["Li", "Cl"] * n, positions, occupancies=[0.5] * (2 * n))
 
 
 def test_one_partial_site_among_two_thousand_atoms():
@@ -278,7 +282,8 @@ def test_alternatives_of_a_cif_are_not_both_there():
     """Sites 1.6 angstrom apart, of two groups of one assembly."""
     positions = [[0.34, 0.5, 0.5], [0.66, 0.5, 0.5], [0.0, 0.0, 0.0]]
     for groups, n in (((), 2), (("A/1", "A/2", ""), 1), (("A/1", "B/2", ""), 2)):
-        crystal = Crystal.of("", np.eye(3) * 5.0, ["Cl", "Cl", "Mg"], positions, occupancies=[0.99, 0.99, 0.999],
-                             disorder_groups=groups)  # fmt: skip
+        crystal = Crystal.from_arrays(
+            "", np.eye(3) * 5.0, ["Cl", "Cl", "Mg"], positions, occupancies=[0.99, 0.99, 0.999], disorder_groups=groups
+        )
         first = order(crystal, OrderingSettings(arrangements=1, tolerance=0.9, adjust=1.0))[0].crystal
         assert first.amounts["Cl"] == n * first.amounts["Mg"]

@@ -250,9 +250,9 @@ def test_occupancies_of_the_mobile_ion_do_not_matter():
     sites = ["S", "Li", "Li"]
     positions = [[0, 0, 0], [0.25] * 3, [0.75] * 3]
     lattice = SULFIDE.lattice if len(SULFIDE) == 3 else np.eye(3)
-    full = compute_percolation(Crystal.of("full", lattice, sites, positions), "Li")
+    full = compute_percolation(Crystal.from_arrays("full", lattice, sites, positions), "Li")
     split = [[0, 0, 0], [0.25] * 3, [0.75] * 3, [0.75, 0.75, 0.74]]
-    half = Crystal.of("half", lattice, [*sites, "Li"], split, occupancies=[1.0, 1.0, 0.5, 0.5])
+    half = Crystal.from_arrays("half", lattice, [*sites, "Li"], split, occupancies=[1.0, 1.0, 0.5, 0.5])
     found = compute_percolation(half, "Li")
     assert found.oxidation == "composition"
     assert found.barriers_ev == pytest.approx(full.barriers_ev, abs=0.02)
@@ -287,7 +287,7 @@ def test_states_of_the_file_come_before_those_of_the_composition():
     places, settings = [[0, 0, 0], [0.25] * 3, [0.5] * 3], PercolationSettings(resolution_a=1.0)
     for copper, (source, state) in ((1.0, ("file", 1.0)), (2.0, ("composition", 1.0))):  # with 2+ it is not neutral
         states = {"Li": 1.0, "S": -2.0, "Cu": copper}
-        crystal = Crystal.of("salt", np.eye(3) * 5.0, ["S", "Li", "Cu"], places, oxidation_states=states)
+        crystal = Crystal.from_arrays("salt", np.eye(3) * 5.0, ["S", "Li", "Cu"], places, oxidation_states=states)
         found = compute_percolation(crystal, "Li", settings)
         assert (found.oxidation, found.states["Cu"], found.row()["mean_charges"]) == (source, state, "")
 
@@ -312,7 +312,7 @@ def test_ions_pass_sites_that_they_share_where_some_are_empty(lithium: float, is
     """Aluminum on a tenth of the sites of lithium; on all that lithium leaves; on most of them."""
     aluminum, rest = (0.1, 0.8) if lithium > 0.5 else (0.8, 0.3)
     positions = [[0, 0, 0], *([[0.25] * 3] * 2), [0.75] * 3]
-    crystal = Crystal.of("shared", SULFIDE.lattice, ["S", "Li", "Al", "Li"], positions,
+    crystal = Crystal.from_arrays("shared", SULFIDE.lattice, ["S", "Li", "Al", "Li"], positions,
                          occupancies=[1.0, lithium, aluminum, rest])  # fmt: skip
     framework, _, _, _ = framework_of(crystal, "Li")
     assert ("Al" in {symbol for symbol, _ in framework.ions}) != is_open
@@ -321,9 +321,11 @@ def test_ions_pass_sites_that_they_share_where_some_are_empty(lithium: float, is
 def test_a_disordered_crystal_is_computed_as_it_is(tmp_path: Path):
     """Sulfur and selenium on one site: the saddle is at the same place in both, and its energy the mean of the two."""
     lithium, anion = [[0.25] * 3, [0.75] * 3], [0.0, 0.0, 0.0]
-    half = Crystal.of("half", SULFIDE.lattice, ["S", "Se", "Li", "Li"], [anion, anion, *lithium],
+    half = Crystal.from_arrays("half", SULFIDE.lattice, ["S", "Se", "Li", "Li"], [anion, anion, *lithium],
                       occupancies=[0.5, 0.5, 1.0, 1.0])  # fmt: skip
-    ends = [Crystal.of(symbol, SULFIDE.lattice, [symbol, "Li", "Li"], [anion, *lithium]) for symbol in ("S", "Se")]
+    ends = [
+        Crystal.from_arrays(symbol, SULFIDE.lattice, [symbol, "Li", "Li"], [anion, *lithium]) for symbol in ("S", "Se")
+    ]
     with Run(tmp_path, "percolation") as run:
         table = run_campaign(PercolationCalculation("Li", maps=False), [half], run).table
     assert table["formula"].tolist() == ["Li2Se0.5S0.5"]

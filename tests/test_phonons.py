@@ -39,7 +39,7 @@ from phonolyte.summary import calculation_table
 
 COPPER = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
 GOLD = Crystal.from_ase(bulk("Au", cubic=True), material_id="gold/soft")
-ORDERED = Crystal.of("AuCu3", np.eye(3) * 3.8, ["Au", "Cu", "Cu", "Cu"],
+ORDERED = Crystal.from_arrays("AuCu3", np.eye(3) * 3.8, ["Au", "Cu", "Cu", "Cu"],
                      [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])  # fmt: skip
 LITHIUM = Crystal.from_ase(bulk("Li", "bcc", a=3.5), material_id="lithium")
 FAST = PhononSettings(min_length_a=7.0, mesh=(13, 13, 13))
@@ -192,7 +192,7 @@ def test_the_cell_is_relaxed_and_keeps_its_symmetry(emt: Engine, ordered: Phonon
 
 
 def test_a_squeezed_lattice_is_called_unstable(emt: Engine):
-    stretched = Crystal.of("stretched", np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) * 2.3, ["Cu"], [[0, 0, 0]])
+    stretched = Crystal.from_arrays("stretched", np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) * 2.3, ["Cu"], [[0, 0, 0]])
     result = compute_phonons(stretched, emt, replace(FAST, relax=False))
     assert not result.stable
     assert result.lowest_mode_mev < -1.0
@@ -464,7 +464,7 @@ def test_a_calibration_is_read_back(tmp_path: Path):
     again = Calibration.load(tmp_path / "c.json")
     share = shares_of("LiO")
     assert again.apply(20.0, share) == rule.apply(20.0, share) == pytest.approx(21 * np.exp(0.05))
-    (tmp_path / "c.json").write_text(json.dumps({"colour": 1}))
+    (tmp_path / "c.json").write_text(json.dumps({"color": 1}))
     with pytest.raises(ModelError, match="not a calibration"):
         Calibration.load(tmp_path / "c.json")
     with pytest.raises(TableError, match="too few"):

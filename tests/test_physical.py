@@ -26,7 +26,7 @@ def values(crystal: Crystal) -> np.ndarray:
 
 
 def rock_salt(cation: str, anion: str, edge_a: float) -> Crystal:
-    return Crystal.of("", ROCK_SALT * edge_a, [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    return Crystal.from_arrays("", ROCK_SALT * edge_a, [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
 def column(crystal: Crystal, name: str) -> float:
@@ -37,7 +37,7 @@ def column(crystal: Crystal, name: str) -> float:
 @given(st.permutations(range(7)), st.lists(st.floats(-3, 3), min_size=3, max_size=3))
 def test_order_of_sites_and_origin_do_not_matter(order: list[int], shift: list[float]):
     numbers, frac = TRICLINIC.numbers[order].tolist(), TRICLINIC.frac_coords[order] + shift
-    moved = Crystal.of("moved", TRICLINIC.lattice, numbers, frac)
+    moved = Crystal.from_arrays("moved", TRICLINIC.lattice, numbers, frac)
     np.testing.assert_allclose(values(moved), values(TRICLINIC), rtol=1e-9, atol=2e-9)
 
 
@@ -48,7 +48,7 @@ def test_choice_of_cell_and_orientation_do_not_matter(shear: list[int], mirrored
     unimodular = np.array([[1, shear[0], shear[1]], [0, 1, shear[2]], [0, 0, 1]])
     lattice = unimodular @ TRICLINIC.lattice @ (-rotation if mirrored else rotation)
     frac = TRICLINIC.frac_coords @ np.linalg.inv(unimodular)
-    other = Crystal.of("other", lattice, TRICLINIC.numbers.tolist(), frac)
+    other = Crystal.from_arrays("other", lattice, TRICLINIC.numbers.tolist(), frac)
     np.testing.assert_allclose(values(other), values(TRICLINIC), rtol=1e-8, atol=2e-8)
 
 
@@ -62,7 +62,7 @@ def test_supercells_have_the_same_columns(repeat: tuple[int, int, int], crystal:
 @settings(max_examples=25, deadline=None)
 @given(st.floats(1.002, 1.1))
 def test_frequencies_fall_as_the_cell_grows(scale: float):
-    larger = Crystal.of("larger", TRICLINIC.lattice * scale, TRICLINIC.numbers.tolist(), TRICLINIC.frac_coords)
+    larger = Crystal.from_arrays("larger", TRICLINIC.lattice * scale, TRICLINIC.numbers.tolist(), TRICLINIC.frac_coords)
     before, after = (PhysicalFeatures().transform([crystal]).iloc[0] for crystal in (TRICLINIC, larger))
     assert after["volume_a3"] == pytest.approx(before["volume_a3"] * scale**3)
     assert after["max_bond_length_a"] > before["max_bond_length_a"]
@@ -76,11 +76,11 @@ def test_frequencies_fall_as_the_cell_grows(scale: float):
 def test_columns_follow_small_shifts_of_an_atom(step: float, atom: int, axis: int):
     frac = TRICLINIC.frac_coords.copy()
     frac[atom, axis] += step
-    shifted = Crystal.of("shifted", TRICLINIC.lattice, TRICLINIC.numbers.tolist(), frac)
+    shifted = Crystal.from_arrays("shifted", TRICLINIC.lattice, TRICLINIC.numbers.tolist(), frac)
     np.testing.assert_allclose(values(shifted), values(TRICLINIC), rtol=1e-2, atol=5e-3)
 
 
-def test_spring_frequency_of_rock_salt_is_the_sum_over_its_neighbours():
+def test_spring_frequency_of_rock_salt_is_the_sum_over_its_neighbors():
     edge, sodium, fluorine = 4.6, elemental_table()[11], elemental_table()[9]
     steps = np.stack(np.meshgrid(*[np.arange(-4, 5)] * 3, indexing="ij"), -1).reshape(-1, 3)
     distance, unlike = np.linalg.norm(steps * edge / 2, axis=1), steps.sum(axis=1) % 2 == 1
@@ -120,9 +120,9 @@ def test_rock_salt_has_no_asymmetry_and_ordinary_estimates():
     assert 5 < table["melting_frequency_mev"] < 40
 
 
-def test_diamond_has_four_neighbours_at_the_corners_of_a_tetrahedron():
+def test_diamond_has_four_neighbors_at_the_corners_of_a_tetrahedron():
     """Bond orders of a tetrahedron: l = 3, 4, 6 (10.1103/PhysRevB.28.784 has their derivation)."""
-    diamond = Crystal.of("", ROCK_SALT * 3.567, ["C", "C"], [[0, 0, 0], [0.25, 0.25, 0.25]])
+    diamond = Crystal.from_arrays("", ROCK_SALT * 3.567, ["C", "C"], [[0, 0, 0], [0.25, 0.25, 0.25]])
     table = PhysicalFeatures().transform([diamond]).iloc[0]
     assert table["mean_coordination"] == pytest.approx(4.0, abs=1e-3)
     assert table["mean_bond_length_a"] == pytest.approx(1.5446, abs=1e-3)
@@ -167,8 +167,8 @@ def test_names_blocks_and_logarithms_belong_together():
 
 
 def test_crystals_without_columns_are_rows_in_a_batch_and_errors_alone():
-    helium = Crystal.of("he", np.eye(3) * 3, ["He"], [[0, 0, 0]])
-    lonely = Crystal.of("lonely", np.eye(3) * 9, ["Na"], [[0, 0, 0]])
+    helium = Crystal.from_arrays("he", np.eye(3) * 3, ["He"], [[0, 0, 0]])
+    lonely = Crystal.from_arrays("lonely", np.eye(3) * 9, ["Na"], [[0, 0, 0]])
     table, failures = featurize([helium, TRICLINIC, lonely], sets=(Physical(),))
     assert list(table.index) == ["triclinic"]
     kinds = {failure.material_id: failure.error for failure in failures}

@@ -182,9 +182,9 @@ def test_saved_processes_predict_the_same_and_damaged_ones_are_refused():
 
 def test_a_column_that_never_changes_is_left_out():
     values = np.column_stack([np.arange(5.0), np.full(5, 0.1)])
-    standardised = Standard.fit(values).apply(values + np.array([0.0, 7.0]))
-    assert (standardised[:, 1] == 0).all()
-    assert standardised[:, 0].std() == pytest.approx(1.0)
+    standardized = Standard.fit(values).apply(values + np.array([0.0, 7.0]))
+    assert (standardized[:, 1] == 0).all()
+    assert standardized[:, 0].std() == pytest.approx(1.0)
 
 
 @pytest.fixture(scope="module")

@@ -55,6 +55,6 @@ def test_the_settings_are_settings(tmp_path: Path):
 def test_the_rules_are_rules(tmp_path: Path):
     (rules,) = [text for text in toml_examples() if "[slots" in text]
     (tmp_path / "rules.toml").write_text(rules)
-    space = Space.of(read_rules(tmp_path / "rules.toml"))
+    space = Space.from_rules(read_rules(tmp_path / "rules.toml"))
     assert len(space) == 3 * 2 * 3
     assert [slot.name for slot in space.parent.slots][:3] == ["Li", "bridge", "Cl"]

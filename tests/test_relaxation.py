@@ -19,9 +19,9 @@ from phonolyte.screen import ScreenSettings
 from phonolyte.structures import Crystal, read
 
 CORNERS = [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
-SILVER = Crystal.of("stretched", np.eye(3) * 4.3, ["Ag"] * 4, CORNERS, properties={"e_hull_ev": 0.0})
-ALLOY = Crystal.of("alloy", np.eye(3) * 3.9, ["Ag", "Cu", "Cu", "Cu"], CORNERS)
-LITHIUM = Crystal.of("lithium", np.eye(3) * 3.5, ["Li", "Li"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+SILVER = Crystal.from_arrays("stretched", np.eye(3) * 4.3, ["Ag"] * 4, CORNERS, properties={"e_hull_ev": 0.0})
+ALLOY = Crystal.from_arrays("alloy", np.eye(3) * 3.9, ["Ag", "Cu", "Cu", "Cu"], CORNERS)
+LITHIUM = Crystal.from_arrays("lithium", np.eye(3) * 3.5, ["Li", "Li"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 HERE = ExecutorSettings(jobs=1)
 TABLES = OutputSettings(figures=False, report=False)
 NO_CRITERIA = ScreenSettings(without=("band_center", "e_hull", "band_gap", "likely_metal"))

@@ -176,7 +176,7 @@ def test_nearest_is_by_the_distance_of_the_domain(tmp_path: Path):
         return pd.DataFrame(values, columns=list(domain.features), index=[f"m{i}" for i in range(n)])
 
     known, asked = features(50), features(7)
-    learned = Learned.of(domain, known, known.index.tolist(), np.arange(50.0))
+    learned = Learned.from_features(domain, known, known.index.tolist(), np.arange(50.0))
     places, distances = learned.nearest(asked, n=3)
     scaled = [(table - domain.mean) / domain.scale for table in (asked, known)]
     oracle = cdist(*scaled, metric="mahalanobis", VI=domain.precision)
@@ -521,10 +521,10 @@ def test_the_crystal_is_drawn(opened: Opened, table: pd.DataFrame):
     opened.page.locator("#card .crystal canvas").first.wait_for(state="attached")
     opened.page.wait_for_timeout(1000)
     picture = Image.open(io.BytesIO(opened.page.locator("#card .crystal").screenshot())).convert("RGB")
-    colours = picture.getcolors(1 << 20)
-    assert colours is not None
-    assert len(colours) > 500  # shaded spheres in three colours
-    background = max(colours)[0]
+    colors = picture.getcolors(1 << 20)
+    assert colors is not None
+    assert len(colors) > 500  # shaded spheres in three colors
+    background = max(colors)[0]
     assert 0.01 < 1 - background / (picture.width * picture.height) < 0.9
     assert opened.errors == []
 
@@ -676,7 +676,9 @@ def test_print_and_no_script_show_the_first_rows(opened: Opened, browser: Any, r
 def screened(folder: Path) -> Path:
     """A screen of three Li halides without limits."""
     crystals = [
-        Crystal.of(name, np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) * edge / 2, ["Li", anion], [[0, 0, 0], [0.5] * 3])
+        Crystal.from_arrays(
+            name, np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) * edge / 2, ["Li", anion], [[0, 0, 0], [0.5] * 3]
+        )
         for name, anion, edge in (("lii", "I", 6.0), ("libr", "Br", 5.5), ("lif", "F", 4.03))
     ]
     settings = ScreenSettings(recipe="study", max_center_mev=50.0)

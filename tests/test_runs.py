@@ -50,7 +50,7 @@ FAILURE = Failure("m1", "toy", "ValueError", "it has no volume", "a.cif")
 
 def crystal(name: str, a: float = 3.0, n: int = 1) -> Crystal:
     coords = [[i / n, 0.0, 0.0] for i in range(n)]
-    return Crystal.of(name, np.eye(3) * a, ["Li"] * n, coords)
+    return Crystal.from_arrays(name, np.eye(3) * a, ["Li"] * n, coords)
 
 
 THREE = [crystal("one", 3.0), crystal("two", 4.0, n=2), crystal("three", 5.0, n=3)]
@@ -209,11 +209,11 @@ def test_failures_are_added_and_not_repeated(tmp_path: Path):
 
 def test_columns_that_nobody_has_described_are_refused(tmp_path: Path):
     with Run(tmp_path, "toy") as run:
-        with pytest.raises(TableError, match=r"toy.parquet has an unknown column 'colour'"):
-            run.write_table("toy.parquet", pd.DataFrame({"material_id": ["a"], "colour": [1]}))
+        with pytest.raises(TableError, match=r"toy.parquet has an unknown column 'color'"):
+            run.write_table("toy.parquet", pd.DataFrame({"material_id": ["a"], "color": [1]}))
         assert not (tmp_path / "toy.parquet").exists()
-        table = pd.DataFrame({"material_id": ["a"], "Li_center_mev": [1.0], "colour": [1]})
-        run.write_table("toy.parquet", table, csv=True, free=["colour"])
+        table = pd.DataFrame({"material_id": ["a"], "Li_center_mev": [1.0], "color": [1]})
+        run.write_table("toy.parquet", table, csv=True, free=["color"])
     assert (tmp_path / "toy.csv").is_file()
     described = pd.read_csv(tmp_path / "columns.csv").set_index("column")
     assert described.loc["Li_center_mev", "unit"] == "meV"
@@ -552,7 +552,7 @@ def test_what_is_not_an_executor_is_told(settings: dict[str, Any]):
         lambda record: json.dumps({**record, "row": 3}),
         lambda record: json.dumps({**record, "crystal": {"material_id": "x"}}),
         lambda record: json.dumps({**record, "crystal": "x"}),
-        lambda record: json.dumps({"digest": record["digest"], "limit_s": None, "failure": {"colour": 1}}),
+        lambda record: json.dumps({"digest": record["digest"], "limit_s": None, "failure": {"color": 1}}),
         lambda record: json.dumps({"digest": record["digest"], "limit_s": None, "failure": 3}),
         lambda record: json.dumps({**record, "digest": "another"}),
     ],
@@ -649,7 +649,7 @@ def test_a_new_tier_is_followed_in_a_study(tmp_path: Path):
 
 @pytest.mark.usefixtures("toy")
 def test_a_study_refuses_what_is_not_a_setting_of_its_tiers(tmp_path: Path):
-    lines = {"[follow.toy]\ncolour = 1": "colour", "toy_top = 0": "toy_top", "toy_max = 1": "toy_max"}
+    lines = {"[follow.toy]\ncolor = 1": "color", "toy_top = 0": "toy_top", "toy_max = 1": "toy_max"}
     for line, message in lines.items():
         (tmp_path / "study.toml").write_text(f'[follow]\ntiers = ["toy"]\n{line}\n')
         with pytest.raises(SettingsError, match=message):

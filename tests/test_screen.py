@@ -188,7 +188,9 @@ def test_candidates_of_one_ion_stand_together():
 
 
 def test_a_property_nobody_has_is_not_asked_and_said():
-    bare = Reading(crystals=[Crystal.of(c.material_id, c.lattice, c.numbers.tolist(), c.frac_coords) for c in LIBRARY])
+    bare = Reading(
+        crystals=[Crystal.from_arrays(c.material_id, c.lattice, c.numbers.tolist(), c.frac_coords) for c in LIBRARY]
+    )
     result = rank_crystals(bare)
     steps = {step.name: step for step in result.funnel}
     assert not steps["e_hull"].applied
@@ -374,7 +376,7 @@ def test_batches_in_which_nothing_can_be_used_cost_nothing_else(tmp_path: Path, 
     ("text", "message"),
     [
         ("id,e_hull_ev\na,0\n", "no column 'material_id'"),
-        ("material_id,colour\na,red\n", "none of e_hull_ev, band_gap_ev"),
+        ("material_id,color\na,red\n", "none of e_hull_ev, band_gap_ev"),
         ("material_id,e_hull_ev\na,low\n", "'low'"),
         ("material_id,e_hull_ev\na,0\na,1\n", "two different rows"),
     ],

@@ -125,10 +125,10 @@ def test_a_list_in_the_environment_that_cannot_be_is_refused(monkeypatch: pytest
 
 
 def test_a_name_that_is_not_a_setting_is_refused():
-    with pytest.raises(SettingsError, match=r"there is no setting 'colour'. Choose among number, whole"):
-        resolve(Every, table={"colour": "red"})
-    with pytest.raises(SettingsError, match=r"\[screen\] has no setting 'colour'"):
-        resolve(ScreenSettings, table={"colour": "red"}, where="screen")
+    with pytest.raises(SettingsError, match=r"there is no setting 'color'. Choose among number, whole"):
+        resolve(Every, table={"color": "red"})
+    with pytest.raises(SettingsError, match=r"\[screen\] has no setting 'color'"):
+        resolve(ScreenSettings, table={"color": "red"}, where="screen")
 
 
 def test_several_settings_share_arguments_and_a_table():

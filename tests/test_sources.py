@@ -256,9 +256,9 @@ def test_a_server_is_waited_for_as_long_as_it_says_but_not_forever(
 
 
 class TestRegistry:
-    def test_everything_has_a_place_a_licence_and_a_title(self):
+    def test_everything_has_a_place_a_license_and_a_title(self):
         for data in datasets().values():
-            assert data.licence
+            assert data.license
             assert data.title
             assert data.homepage.startswith("https://")
             assert data.files or data.extra or data.name == "centers"  # in the package
@@ -281,7 +281,7 @@ class TestRegistry:
 class Answering:
     """A source that answers with the pages it was given."""
 
-    name, online, phonons, licence, citation = "test", False, False, "none", "@misc{test}"
+    name, online, phonons, license, citation = "test", False, False, "none", "@misc{test}"
 
     def __init__(self, pages: list[Page], fails_after: int = 99) -> None:
         self.given, self.fails_after = pages, fails_after
@@ -378,7 +378,7 @@ class TestFetch:
         assert stored.band_center_mev == pytest.approx(dos.band_center_mev, rel=5e-3)
         row = pd.read_parquet(tmp_path / "properties.parquet").iloc[0]
         assert row["Cl_center_mev"] == pytest.approx(dos.element_centers_mev["Cl"])
-        again = Page.of(page.as_json()).entries[0].dos
+        again = Page.from_json(page.as_json()).entries[0].dos
         assert again
         assert again.band_center_mev == dos.band_center_mev
 
@@ -608,7 +608,7 @@ def test_a_page_survives_json():
     dos = PhononDos(np.linspace(0, 40, 81), np.linspace(0, 1, 81) ** 2, material_id="a", formula="NaCl")
     entry = Entry.from_crystal(crystal("a"), {"x": 0.1 + 0.2}, dos=dos)
     page = Page([entry, Entry("c", "NaCl")], [Failure("b", "fetch", "E", "m")], "2", 9)
-    again = Page.of(json.loads(json.dumps(page.as_json())))
+    again = Page.from_json(json.loads(json.dumps(page.as_json())))
     assert again.as_json() == page.as_json()
     assert (again.failures, again.next, again.total) == (page.failures, "2", 9)
     assert page.n_materials == again.n_materials == 3
@@ -672,4 +672,4 @@ def test_a_source_is_its_settings_and_each_is_described(source: type[Source]):
     assert source.__dataclass_params__.frozen  # type: ignore[attr-defined]
     described = re.findall(r"(?m)^    (\w+)\n        \S", (source.__doc__ or "").partition("Attributes")[2])
     assert described == [field.name for field in fields(source)]
-    assert not {"online", "phonons", "licence", "citation"} & {*described}
+    assert not {"online", "phonons", "license", "citation"} & {*described}

@@ -181,7 +181,7 @@ def test_products_are_written_as_a_chemist_writes_them():
 
 
 def crystal(name: str, symbols: str, positions: list[list[float]], edge_a: float) -> Crystal:
-    return Crystal.of(name, np.eye(3) * edge_a, symbols.split(), positions)
+    return Crystal.from_arrays(name, np.eye(3) * edge_a, symbols.split(), positions)
 
 
 ROCK_SALT = [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5], [0.5] * 3]
@@ -257,7 +257,7 @@ def emt() -> Engine:
 
 METALS = {"copper": bulk("Cu"), "gold": bulk("Au"), "silver": bulk("Ag")}
 CORNERS = [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
-ALLOY = Crystal.of("alloy", np.eye(3) * 3.75, ["Au", "Cu", "Cu", "Cu"], CORNERS)
+ALLOY = Crystal.from_arrays("alloy", np.eye(3) * 3.75, ["Au", "Cu", "Cu", "Cu"], CORNERS)
 
 
 @pytest.fixture
@@ -309,7 +309,7 @@ def test_a_relaxed_crystal_is_lower_and_is_kept(emt: Engine, references: Path, t
 
 
 def test_a_crystal_of_another_system_is_a_row_that_says_so(emt: Engine, references: Path, tmp_path: Path):
-    foreign = Crystal.of("foreign", np.eye(3) * 4.0, ["Ag", "Cu", "Cu", "Cu"], CORNERS)
+    foreign = Crystal.from_arrays("foreign", np.eye(3) * 4.0, ["Ag", "Cu", "Cu", "Cu"], CORNERS)
     outcome = compute([ALLOY, foreign], emt, references, tmp_path / "run", static=True)
     rows = outcome.table.set_index("material_id")
     assert rows.loc["foreign", "not_covered"] == "Ag"

@@ -209,7 +209,7 @@ def test_a_crystal_is_found_again_in_any_cell_order_origin_and_orientation(seed:
     shear = np.array([[1, random.integers(-1, 2), 0], [0, 1, random.integers(-1, 2)], [0, 0, 1]])
     frac = (other.frac_coords + random.random(3)) @ np.linalg.inv(shear)
     numbers = [other[i].specie.Z for i in order]
-    disguised = Crystal.of("disguised", shear @ other.lattice.matrix @ rotation, numbers, frac[order])
+    disguised = Crystal.from_arrays("disguised", shear @ other.lattice.matrix @ rotation, numbers, frac[order])
     assert find_duplicates([Crystal.from_pymatgen(structure, material_id="first"), disguised]) == [None, "first"]
 
 
@@ -227,7 +227,7 @@ def test_orderings_of_cations_over_one_framework_are_told_apart():
     z = (np.arange(4) + 0.5) / 4
     coords = [[0, 0, x] for x in z] + [[0.5, 0.5, x - 0.125] for x in z]
     orders = {"ABAB": ["Ni", "Mn", "Ni", "Mn"], "AABB": ["Ni", "Ni", "Mn", "Mn"]}
-    crystals = [Crystal.of(name, cell, [*cations, *["O"] * 4], coords) for name, cations in orders.items()]
+    crystals = [Crystal.from_arrays(name, cell, [*cations, *["O"] * 4], coords) for name, cations in orders.items()]
     assert find_duplicates(crystals) == [None, None]
 
 
@@ -243,7 +243,7 @@ def test_orderings_of_cations_over_one_framework_are_told_apart():
     ],
 )
 def test_families_follow_the_anions(species: list[str], coords: list[list[float]], expected: str):
-    assert family(Crystal.of("x", np.eye(3) * 4.1, species, coords)) == expected
+    assert family(Crystal.from_arrays("x", np.eye(3) * 4.1, species, coords)) == expected
 
 
 def test_an_end_of_line_in_a_name_does_not_cut_a_record(tmp_path: Path):
@@ -319,7 +319,7 @@ def test_a_crystal_is_refused_beyond_the_bounds_of_what_there_is(
 ):
     found = ""
     try:
-        Crystal.of("x", lattice, ["Li"] * len(positions), positions)  # type: ignore[arg-type]
+        Crystal.from_arrays("x", lattice, ["Li"] * len(positions), positions)  # type: ignore[arg-type]
     except StructureError as error:
         found = error.kind
     assert found == kind
@@ -330,7 +330,7 @@ def test_sulfur_bonded_to_oxygen_is_not_an_anion(distance_a: float, expected: st
     # covalent radii of 1.05 and 0.66 angstrom; bonds up to 1.2 times their sum, 2.052
     cell = np.eye(3) * 9.0
     assert (
-        family(Crystal.of("x", cell, ["Li", "S", "O"], [[0.5, 0.5, 0.5], [0, 0, 0], [distance_a / 9, 0, 0]]))
+        family(Crystal.from_arrays("x", cell, ["Li", "S", "O"], [[0.5, 0.5, 0.5], [0, 0, 0], [distance_a / 9, 0, 0]]))
         == expected
     )
 

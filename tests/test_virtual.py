@@ -62,7 +62,7 @@ from phonolyte.virtual.rules import RuleFile
 from phonolyte.virtual.run import builder
 from phonolyte.virtual.stream import Evaluated, Tally, formulas
 
-PEROVSKITE = Crystal.of("CaTiO3", np.eye(3) * 3.9, ["Ca", "Ti", "O", "O", "O"],
+PEROVSKITE = Crystal.from_arrays("CaTiO3", np.eye(3) * 3.9, ["Ca", "Ti", "O", "O", "O"],
                         [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def model() -> BandCenterModel:
 
 
 def space_of(rules: Rules, crystal: Crystal = PEROVSKITE) -> Space:
-    return Space.of(RuleFile(crystal.material_id, crystal, rules))
+    return Space.from_rules(RuleFile(crystal.material_id, crystal, rules))
 
 
 def run_into(folder: Path, spaces: list[Space], model: BandCenterModel, **more: Any) -> VirtualResult:
@@ -92,7 +92,7 @@ def bars(**advances: Callable[[int], None]) -> OpenBar:
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_features_are_those_of_the_built_structures(name: str):
-    space = Space.of(built_in_rules(name))
+    space = Space.from_rules(built_in_rules(name))
     numbers = space.numbers(space.sample(40, seed=7))
     numbers[:8, 1] = numbers[:8, 0]  # one element on two slots
     numbers[4:12, -1] = numbers[4:12, -2]
@@ -100,7 +100,9 @@ def test_features_are_those_of_the_built_structures(name: str):
         [space.parent.substituted(row, material_id=str(i)) for i, row in enumerate(numbers.tolist())]
     )
     assert not failures
-    np.testing.assert_allclose(ParentFeatures.of(space.parent)(numbers), built.to_numpy(), rtol=0, atol=1.01e-10)
+    np.testing.assert_allclose(
+        ParentFeatures.from_parent(space.parent)(numbers), built.to_numpy(), rtol=0, atol=1.01e-10
+    )
 
 
 def test_features_of_slots_by_orbit_and_of_pure_elements():
@@ -109,7 +111,7 @@ def test_features_of_slots_by_orbit_and_of_pure_elements():
     assert [slot.name for slot in parent.slots] == ["bridge", "rest", "Li", "P", "Cl"]
     numbers = np.array([[8, 16, 3, 15, 17], [16, 16, 3, 15, 16], [16, 16, 16, 16, 16], [34, 16, 11, 51, 35]])
     built, _ = featurize([parent.substituted(row, material_id=str(i)) for i, row in enumerate(numbers)])
-    np.testing.assert_allclose(ParentFeatures.of(parent)(numbers), built.to_numpy(), rtol=0, atol=1.01e-10)
+    np.testing.assert_allclose(ParentFeatures.from_parent(parent)(numbers), built.to_numpy(), rtol=0, atol=1.01e-10)
 
 
 def check_physical_columns(parent: Parent, numbers: np.ndarray, scale: np.ndarray) -> None:
@@ -117,7 +119,7 @@ def check_physical_columns(parent: Parent, numbers: np.ndarray, scale: np.ndarra
 
     A compound in which an atom of the built structure is isolated has no columns.
     """
-    columns = PhysicalOfParent.of(parent)(numbers, scale)
+    columns = PhysicalOfParent.from_parent(parent)(numbers, scale)
     for row, elements, factor in zip(columns, numbers, scale.tolist(), strict=True):
         built = parent.substituted(elements, scale=factor)
         expected = physical_values(built.lattice, built.frac_coords, built.numbers, elemental_table(), NEVER_ZERO)
@@ -136,7 +138,7 @@ def test_physical_columns_are_those_of_the_built_structures(name: str):
     numbers[:8, 1] = numbers[:8, 0]  # one element on two slots
     numbers[4:12, -1] = numbers[4:12, -2]
     scale = random.uniform(0.85, 1.2, len(numbers))
-    assert np.isfinite(PhysicalOfParent.of(parent)(numbers, scale)).all()
+    assert np.isfinite(PhysicalOfParent.from_parent(parent)(numbers, scale)).all()
     check_physical_columns(parent, numbers, scale)
 
 
@@ -149,7 +151,7 @@ def test_physical_columns_of_any_parent_are_those_of_the_built_structures(
     lattice = np.eye(3) * 5.0 + random.uniform(-0.6, 0.6, (3, 3))
     slots = random.integers(n_slots, size=n_sites)
     grid = np.stack(np.meshgrid([0.0, 0.5], [0.0, 0.5], [0.0, 0.5]), axis=-1).reshape(8, 3)[:n_sites]
-    crystal = Crystal.of("random", lattice, ["Li"] * n_sites, grid + random.uniform(-0.08, 0.08, grid.shape))
+    crystal = Crystal.from_arrays("random", lattice, ["Li"] * n_sites, grid + random.uniform(-0.08, 0.08, grid.shape))
     parent = parent_of(crystal, {f"slot {slot}": np.flatnonzero(slots == slot).tolist() for slot in set(slots)})
     numbers = random_elements(random, 2, len(parent.slots))
     check_physical_columns(parent, numbers, np.array([scale, 1.0]))
@@ -160,34 +162,38 @@ def test_physical_columns_of_slots_by_orbit_supercells_and_pure_elements():
     numbers = np.array([[8, 16, 3, 15, 17], [16, 16, 3, 15, 16], [16, 16, 16, 16, 16], [34, 16, 11, 51, 35]])
     check_physical_columns(orbits, numbers, np.array([0.9, 1.0, 1.0, 1.1]))
     supercell = parent_of(Crystal.from_ase(TRICLINIC.to_ase().repeat((2, 1, 1))))
-    assert len(PhysicalOfParent.of(supercell).copies) == len(TRICLINIC)  # as many kinds of sites as in one cell
+    assert len(PhysicalOfParent.from_parent(supercell).copies) == len(
+        TRICLINIC
+    )  # as many kinds of sites as in one cell
     check_physical_columns(supercell, np.array([[3, 15, 16, 8, 17], [11, 33, 34, 8, 8]]), np.array([1.0, 1.03]))
 
 
 def test_sites_that_differ_only_beyond_the_reach_in_the_parent_are_of_different_kinds():
-    chain = Crystal.of("chain", np.diag([3.0, 3.0, 30.0]), ["Li", "Li", "Li", "Na"],
+    chain = Crystal.from_arrays("chain", np.diag([3.0, 3.0, 30.0]), ["Li", "Li", "Li", "Na"],
                        [[0, 0, 0], [0, 0, 0.1], [0, 0, 0.2], [0, 0, 0.5]])  # fmt: skip
     check_physical_columns(parent_of(chain), np.array([[3, 35], [19, 9]]), np.array([1.0, LEAST_SCALE]))
-    assert len(PhysicalOfParent.of(parent_of(chain)).copies) == 4
+    assert len(PhysicalOfParent.from_parent(parent_of(chain)).copies) == 4
 
 
 def test_sites_that_are_equal_but_for_a_small_shift_are_of_different_kinds():
     shifted = PEROVSKITE.frac_coords.copy()
     shifted[2, 2] += 1e-7
-    parent = parent_of(Crystal.of("nearly", PEROVSKITE.lattice, PEROVSKITE.numbers.tolist(), shifted))
-    assert len(PhysicalOfParent.of(parent_of(PEROVSKITE)).copies) == 3
-    assert len(PhysicalOfParent.of(parent).copies) == 4
+    parent = parent_of(Crystal.from_arrays("nearly", PEROVSKITE.lattice, PEROVSKITE.numbers.tolist(), shifted))
+    assert len(PhysicalOfParent.from_parent(parent_of(PEROVSKITE)).copies) == 3
+    assert len(PhysicalOfParent.from_parent(parent).copies) == 4
     check_physical_columns(parent, np.array([[20, 22, 8], [56, 40, 16]]), np.array([1.0, 1.2]))
 
 
 def test_compounds_with_an_isolated_atom_or_without_a_scale_have_no_physical_columns():
-    columns = PhysicalOfParent.of(parent_of(PEROVSKITE))
+    columns = PhysicalOfParent.from_parent(parent_of(PEROVSKITE))
     numbers, scale = np.tile([20, 22, 8], (8, 1)), np.array([1.0, 3.4, np.nan, np.inf, 0.0, -1.0, 0.59, 1.5])
     rows = columns(numbers, scale)
     np.testing.assert_array_equal(np.isfinite(rows).all(axis=1), [True, False, False, False, False, False, True, True])
     np.testing.assert_array_equal(np.isnan(rows).all(axis=1), [False, True, True, True, True, True, False, False])
     assert columns(numbers[:0], scale[:0]).shape == (0, 129)
-    lonely = PhysicalOfParent.of(parent_of(Crystal.of("lonely", np.eye(3) * 12.0, ["Na"], [[0, 0, 0]])))
+    lonely = PhysicalOfParent.from_parent(
+        parent_of(Crystal.from_arrays("lonely", np.eye(3) * 12.0, ["Na"], [[0, 0, 0]]))
+    )
     assert np.isnan(lonely(np.array([[11]]), np.array([1.0]))).all()
     assert np.isfinite(lonely(np.array([[11]]), np.array([0.5]))).all()
 
@@ -195,9 +201,9 @@ def test_compounds_with_an_isolated_atom_or_without_a_scale_have_no_physical_col
 def test_physical_columns_are_the_same_in_any_order_and_with_threads():
     parent, random = parent_of(built_in("li3ps4")), np.random.default_rng(3)
     numbers, scale = random_elements(random, 200, len(parent.slots)), random.uniform(0.9, 1.1, 200)
-    whole, order = PhysicalOfParent.of(parent)(numbers, scale), random.permutation(200)
-    np.testing.assert_array_equal(PhysicalOfParent.of(parent)(numbers[order], scale[order]), whole[order])
-    shared = PhysicalOfParent.of(parent)
+    whole, order = PhysicalOfParent.from_parent(parent)(numbers, scale), random.permutation(200)
+    np.testing.assert_array_equal(PhysicalOfParent.from_parent(parent)(numbers[order], scale[order]), whole[order])
+    shared = PhysicalOfParent.from_parent(parent)
     with ThreadPoolExecutor(3) as executor:
         parts = executor.map(shared, np.split(numbers, 8), np.split(scale, 8))
     np.testing.assert_array_equal(np.concatenate(list(parts)), whole)
@@ -262,7 +268,7 @@ def test_charges_radii_and_electronegativities_leave_compounds_out():
 
 
 def test_formulas_are_those_of_crystals():
-    space = Space.of(built_in_rules("argyrodite"))
+    space = Space.from_rules(built_in_rules("argyrodite"))
     indices = space.sample(60, seed=3)
     assert formulas(space.numbers(indices), space.parent.counts) == [space.crystal(i).formula for i in indices.tolist()]
 
@@ -276,7 +282,7 @@ def test_the_parent_is_most_plausible_and_substitutions_are_pymatgen_s():
     for symbol, z in (("Na", 11), ("Ag", 47), ("Cs", 55)):
         ratio = table.cond_prob(Species(symbol, 1), lithium) / own
         assert np.exp(_of_ion(Ion("Li", 1, 0.76))[z]) == pytest.approx(ratio)
-    space = Space.of(built_in_rules("nasicon"))
+    space = Space.from_rules(built_in_rules("nasicon"))
     numbers = np.array([[3, 32, 15, 8], [11, 40, 15, 8], [56, 82, 17, 53]])
     plausibility = Plausibility(space)(numbers, space.balanced(numbers))
     assert plausibility[0] == pytest.approx(1.0)
@@ -310,16 +316,16 @@ def test_the_plausibility_is_the_product_that_the_documentation_has():
     values = Plausibility(space)(numbers, space.balanced(numbers))
     found = dict(zip(formulas(numbers, space.parent.counts), values.tolist(), strict=True))
     root = 2**0.5
-    # radii of Shannon for six neighbours: Ca 1.00, Sr 1.18, Mg 0.72, Ba 1.35, Ti 0.605, Zr 0.72, Al 0.535; O 1.40
+    # radii of Shannon for six neighbors: Ca 1.00, Sr 1.18, Mg 0.72, Ba 1.35, Ti 0.605, Zr 0.72, Al 0.535; O 1.40
     expected = {
         "CaTiO3": 1.0,
         "SrTiO3": by_the_book(balanced=True, ratios=1.18, beyond=1.0, replaced=[("Sr", 2, "Ca", 2)]),
-        # for more neighbours Mg has 0.89, so that the factor is below 0.8
+        # for more neighbors Mg has 0.89, so that the factor is below 0.8
         "MgZrO3": by_the_book(
             balanced=True, ratios=(0.72 / 0.605) / (0.72 / 1.00), beyond=(0.89 + 1.40) / root / (0.72 + 1.40) / 0.8,
             replaced=[("Mg", 2, "Ca", 2), ("Zr", 4, "Ti", 4)],
         ),
-        # for twelve neighbours Ba has 1.61, so that the factor is above 1.06
+        # for twelve neighbors Ba has 1.61, so that the factor is above 1.06
         "BaAlO3": by_the_book(
             balanced=False, ratios=1.35 / (0.535 / 0.605), beyond=(1.61 + 1.40) / root / (0.535 + 1.40) / 1.06,
             replaced=[("Ba", 2, "Ca", 2), ("Al", 3, "Ti", 4)],
@@ -335,7 +341,7 @@ def test_what_is_not_known_of_ions_makes_a_compound_less_plausible():
     calcium = Species("Ca", 2)
     itself = SubstitutionProbability().get_lambda(calcium, calcium)
     assert np.exp(_of_ion(Ion("Ca", 2, 1.0))[36]) == pytest.approx(np.exp(-5.0 - itself))  # krypton is not in the table
-    alloy = Crystal.of("TiNi", np.eye(3) * 3.01, ["Ti", "Ni"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    alloy = Crystal.from_arrays("TiNi", np.eye(3) * 3.01, ["Ti", "Ni"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     space = space_of(Rules((SlotRule("Ti", ("Ti", "Zr")),), charge="free"), alloy)
     # 0.1 for unknown radii, 1e-3 for unknown substitutions, and 0.1 where charges do not add up
     plausibility = Plausibility(space)(np.array([[40, 28], [40, 28]]), np.array([True, False]))
@@ -345,7 +351,7 @@ def test_what_is_not_known_of_ions_makes_a_compound_less_plausible():
 def perovskite(*, stretch: float = 1.0, shift: float = 0.0) -> Space:
     cell = np.diag([3.9, 3.9, 3.9 * stretch])
     sites = [[shift, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
-    return space_of(Rules(), Crystal.of("p", cell, ["Ca", "Ti", "O", "O", "O"], sites))
+    return space_of(Rules(), Crystal.from_arrays("p", cell, ["Ca", "Ti", "O", "O", "O"], sites))
 
 
 def test_octahedra_of_a_perovskite_may_be_stretched_and_the_large_ion_off_its_place():
@@ -353,7 +359,7 @@ def test_octahedra_of_a_perovskite_may_be_stretched_and_the_large_ion_off_its_pl
     # bonds up to 1.25 times the shortest
     assert perovskite(stretch=1.24).tolerance_factor(own) is not None
     assert perovskite(stretch=1.26).tolerance_factor(own) is None
-    # eight neighbours up to 1.5 times the nearest: sqrt((x^2 + 1/2) / ((1/2 - x)^2 + 1/4)) is 1.49 and 1.53
+    # eight neighbors up to 1.5 times the nearest: sqrt((x^2 + 1/2) / ((1/2 - x)^2 + 1/4)) is 1.49 and 1.53
     assert perovskite(shift=0.34).tolerance_factor(own) is not None
     assert perovskite(shift=0.36).tolerance_factor(own) is None
 
@@ -428,7 +434,7 @@ def test_descriptors_of_conduction_are_those_of_the_compositions(name: str):
     numbers = np.vstack([[[ATOMIC_NUMBERS[slot.element] for slot in slots]], numbers])
     numbers = numbers[space.balanced(numbers)]
     volume_a3, compared = np.linspace(12.0, 25.0, len(numbers)), 0
-    values = ConductionOfParent.of(space).descriptors(numbers, volume_a3)
+    values = ConductionOfParent.from_space(space).descriptors(numbers, volume_a3)
     for row, found, volume in zip(numbers.tolist(), values, volume_a3.tolist(), strict=True):
         amounts, states = Counter(), set()
         for z, slot in zip(row, slots, strict=True):
@@ -463,8 +469,8 @@ def test_estimates_are_for_lithium_and_for_parents_of_lithium(model: BandCenterM
     lithium = found.numbers[:, [slot.name for slot in anything.parent.slots].index("Li")] == 3
     assert np.isfinite(found.log_sigma).tolist() == lithium.tolist()
     assert lithium.any()
-    for other in (space_of(Rules()), Space.of(default_rules(ordered_model("ref-NaCl")))):
-        assert ConductionOfParent.of(other) is None
+    for other in (space_of(Rules()), Space.from_rules(default_rules(ordered_model("ref-NaCl")))):
+        assert ConductionOfParent.from_space(other) is None
     assert np.isnan(Evaluator(choose_spaces(["li3ps4"])[0], model, recipe="study")(np.arange(50)).log_sigma).all()
 
 
@@ -514,7 +520,7 @@ def test_a_tally_counts_up_to_forty_mev_as_soft_and_keeps_a_histogram_to_two_hun
 
 
 def test_streaming_is_in_order_and_the_same_with_threads(model: BandCenterModel):
-    evaluator = Evaluator(Space.of(built_in_rules("li2tio3")), model)
+    evaluator = Evaluator(Space.from_rules(built_in_rules("li2tio3")), model)
     indices = range(0, 5616, 3)
     plain = list(evaluate(evaluator, indices))
     with ThreadPoolExecutor(3) as executor:
@@ -530,13 +536,13 @@ def test_streaming_is_in_order_and_the_same_with_threads(model: BandCenterModel)
 
 def test_the_model_of_relaxed_cells_knows_no_virtual_compounds():
     with pytest.raises(ModelError, match="needs relaxed crystals"):
-        CompoundFeatures.of(parent_of(built_in("li3ps4")), BandCenterModel.embedded("relaxed"))
+        CompoundFeatures.from_parent(parent_of(built_in("li3ps4")), BandCenterModel.embedded("relaxed"))
 
 
 @pytest.mark.parametrize("parent", ["argyrodite", "lgps"])
 @pytest.mark.parametrize("name", [name for name in EMBEDDED if name != "relaxed"])
 def test_predictions_are_those_of_the_built_structures(name: str, parent: str):
-    model, space = BandCenterModel.embedded(name), Space.of(built_in_rules(parent))
+    model, space = BandCenterModel.embedded(name), Space.from_rules(built_in_rules(parent))
     streamed = Evaluator(space, model)(space.sample(24, seed=3))
     build = builder(space, model)
     built = model.predict_crystals([build(index) for index in streamed.index.tolist()])
@@ -592,7 +598,9 @@ def test_a_killed_run_goes_on(model: BandCenterModel, tmp_path: Path, monkeypatc
 
 def test_known_compounds_are_marked(model: BandCenterModel, tmp_path: Path):
     rules = Rules((SlotRule("Ca", ("Ca", "Sr")), SlotRule("Ti", ("Ti", "Zr"))))
-    other_structure = Crystal.of("spread", np.eye(3) * 9, ["Sr", "Zr", "O", "O", "O"], np.arange(15).reshape(5, 3) / 17)
+    other_structure = Crystal.from_arrays(
+        "spread", np.eye(3) * 9, ["Sr", "Zr", "O", "O", "O"], np.arange(15).reshape(5, 3) / 17
+    )
     strontium = space_of(rules).parent.substituted([38, 22, 8], material_id="known-SrTiO3", scale=1.05)
     best = run_into(tmp_path, [space_of(rules)], model, known=[strontium, other_structure]).best
     marked = best.set_index("formula")["known_as"]
@@ -615,9 +623,9 @@ def test_perovskites_have_the_tolerance_factor_of_shannon_s_radii(model: BandCen
         "ref-Li6PS5Cl",
         "ref-LiCoO2",
     )  # ilmenite has octahedra, but they share edges
-    assert all(Space.of(default_rules(ordered_model(name))).tolerance_factor(np.zeros((0, 1))) is None
+    assert all(Space.from_rules(default_rules(ordered_model(name))).tolerance_factor(np.zeros((0, 1))) is None
                for name in of_others)  # fmt: skip
-    anti = Space.of(default_rules(ordered_model("ref-Li3OCl")))
+    anti = Space.from_rules(default_rules(ordered_model("ref-Li3OCl")))
     lithium, oxygen, chlorine = ([slot.name for slot in anti.parent.slots].index(name) for name in ("Li", "O", "Cl"))
     numbers = np.zeros((1, 3), dtype=int)
     numbers[0, [lithium, oxygen, chlorine]] = 3, 8, 17
@@ -645,12 +653,12 @@ def test_bad_rules_are_told(model: BandCenterModel, tmp_path: Path):
 
 def test_defaults_for_any_parent_keep_charges_and_know_the_mobile_ion():
     file = default_rules(ordered_model("ref-Li6PS5Cl"))
-    space = Space.of(file)
+    space = Space.from_rules(file)
     names = [slot.name for slot in space.parent.slots]
     candidates = dict(zip(names, space.candidates, strict=True))
     assert {11, 12} <= set(candidates["Li"].tolist())
     assert set(candidates["Cl"].tolist()) >= {17, 35}
-    fixed = Space.of(RuleFile(file.name, file.crystal, file.rules.with_ion("Na")))
+    fixed = Space.from_rules(RuleFile(file.name, file.crystal, file.rules.with_ion("Na")))
     assert fixed.candidates[names.index("Li")].tolist() == [11]
 
 
@@ -728,7 +736,7 @@ def test_bad_files_of_rules_get_a_message(text: str, message: str, tmp_path: Pat
 @pytest.mark.parametrize("name", ["../../outside", "/tmp/outside", "a/b", ".."])
 def test_a_name_does_not_lead_out_of_the_run_folder(model: BandCenterModel, tmp_path: Path, name: str):
     (tmp_path / "rules.toml").write_text(f"name = '{name}'\n" + RULES)
-    space = Space.of(read_rules(tmp_path / "rules.toml"))
+    space = Space.from_rules(read_rules(tmp_path / "rules.toml"))
     folder = tmp_path / "deep" / "run"
     with Run(folder, "virtual") as run:
         result = run_virtual(run, [space], model)

@@ -141,7 +141,7 @@ class Failure:
     source: str = ""
 
     @classmethod
-    def of(cls, error: Exception, *, material_id: str, stage: str, source: str = "") -> Failure:
+    def from_error(cls, error: Exception, *, material_id: str, stage: str, source: str = "") -> Failure:
         """Turn an exception into a row; foreign exceptions keep their class name."""
         kind = getattr(error, "kind", type(error).__name__)
         return cls(material_id, stage, kind, str(error) or type(error).__name__, source)

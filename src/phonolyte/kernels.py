@@ -73,7 +73,9 @@ def compile_screen() -> None:
 def _salt() -> Crystal:
     from phonolyte.structures import Crystal
 
-    return Crystal.of("LiCl", [0, 2.57, 2.57, 2.57, 0, 2.57, 2.57, 2.57, 0], ["Li", "Cl"], [0, 0, 0, 0.5, 0.5, 0.5])
+    return Crystal.from_arrays(
+        "LiCl", [0, 2.57, 2.57, 2.57, 0, 2.57, 2.57, 2.57, 0], ["Li", "Cl"], [0, 0, 0, 0.5, 0.5, 0.5]
+    )
 
 
 def _disordered_salt() -> Crystal:
@@ -87,7 +89,7 @@ def _disordered_salt() -> Crystal:
     species = ["Li"] * n + ["Cl"] * n + ["Br"] * n
     sites = np.concatenate([places, places + 0.125, places + 0.125])
     filled = [1.0] * n + [0.5] * 2 * n
-    return Crystal.of("LiCl0.5Br0.5", np.eye(3) * 12.8, species, sites, occupancies=filled)
+    return Crystal.from_arrays("LiCl0.5Br0.5", np.eye(3) * 12.8, species, sites, occupancies=filled)
 
 
 def _predict() -> None:

@@ -97,4 +97,4 @@ def learned(domain: Domain, *, executor: Executor | None = None) -> Learned:
     of_name = {crystal.material_id: crystal for crystal in found}
     kept = [of_name[name] for name in table.index]
     centers = np.array([float(crystal.properties["band_center_mev"]) for crystal in kept])
-    return Learned.of(domain, table, [crystal.formula for crystal in kept], centers)
+    return Learned.from_features(domain, table, [crystal.formula for crystal in kept], centers)

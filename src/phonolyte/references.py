@@ -74,7 +74,7 @@ def conventional_cell(record: dict[str, Any]) -> Crystal:
         occupancies += [site.get("occupancy", 1.0)] * len(orbit)
     name, lattice = record.get("id", record["name"]), cellpar_to_cell(record["cell"])
     more = {key: record.get(key, "") for key in ("name", "ion", "note", "citation", "doi")}
-    return Crystal.of(
+    return Crystal.from_arrays(
         name, lattice, symbols, np.array(positions), properties=more, source=SOURCE, occupancies=occupancies
     )
 

@@ -124,7 +124,7 @@ class RelaxationCalculation(Calculation):
         )
         energy = float(end.get_potential_energy()) / len(end)
         modes = modes_of(end, self.engine, clock)
-        relaxed = Crystal.of(
+        relaxed = Crystal.from_arrays(
             crystal.material_id, end.cell.array, end.get_chemical_symbols(), end.get_scaled_positions(),
             properties=crystal.properties, source=crystal.source, oxidation_states=crystal.oxidation_states,
         )  # fmt: skip

@@ -520,7 +520,7 @@ def _center(row: Mapping[Any, Any]) -> str:
 
 
 def sources_tables() -> Iterator[Table]:
-    """What can be fetched, and under which licence."""
+    """What can be fetched, and under which license."""
     from phonolyte.sources.registry import datasets, providers
 
     sets = _table("phonolyte fetch NAME")
@@ -528,13 +528,13 @@ def sources_tables() -> Iterator[Table]:
     for table in (sets, databases):
         table.add_column("name", no_wrap=True)
         table.add_column("what")
-        table.add_column("licence")
+        table.add_column("license")
     sets.add_row("mp", "Materials Project: structures, phonons, entries (with a key)", "CC BY 4.0; GNoME: CC BY-NC 4.0")
     for name, data in datasets().items():
-        sets.add_row(name, data.title, data.licence)
+        sets.add_row(name, data.title, data.license)
     sets.add_row("folder PATH", "your own crystals and densities of states", "yours")
     for name, provider in providers().items():
-        databases.add_row(name, provider.title, provider.licence)
+        databases.add_row(name, provider.title, provider.license)
     databases.add_row("any other", "of the official list, or with --base-url", "see the provider")
     return iter((sets, databases))
 

@@ -143,7 +143,7 @@ def find_hops(
     cutoff_a: float = 5.0,
     symprec_a: float = 0.01,
 ) -> Network:
-    """The hops between neighbouring sites of an ion, one for all that symmetry makes alike.
+    """The hops between neighboring sites of an ion, one for all that symmetry makes alike.
 
     A hop that passes another site of the ion is left out: it is made of two.
 
@@ -322,15 +322,15 @@ def _off_the_line(cell: Atoms, start: Floats, line: Floats, atoms: Sequence[int]
     return np.linalg.norm(points - along[:, None] * line, axis=1), along
 
 
-def _around(cell: Atoms, centre: Floats, radius_a: float, atoms: Sequence[int]) -> tuple[Floats, Ints]:
+def _around(cell: Atoms, center: Floats, radius_a: float, atoms: Sequence[int]) -> tuple[Floats, Ints]:
     """Positions of atoms and their images within a radius of a point, and which atoms they are."""
     heights = 1.0 / np.linalg.norm(np.linalg.inv(cell.cell.array), axis=0)
-    home = np.floor(centre @ np.linalg.inv(cell.cell.array))
+    home = np.floor(center @ np.linalg.inv(cell.cell.array))
     reach = np.ceil(radius_a / heights).astype(int) + 1
     shifts = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in reach), indexing="ij"), axis=-1).reshape(-1, 3)
     wrapped = cell.get_scaled_positions(wrap=True)[list(atoms)]
     positions = ((wrapped[:, None] + (home + shifts)[None]) @ cell.cell.array).reshape(-1, 3)
-    near = np.linalg.norm(positions - centre, axis=1) <= radius_a
+    near = np.linalg.norm(positions - center, axis=1) <= radius_a
     return positions[near], np.repeat(np.array(atoms), len(shifts))[near]
 
 

@@ -20,14 +20,14 @@ LONGEST_STEP_A = 0.1
 
 
 class Step(NamedTuple):
-    """Where an optimisation stands."""
+    """Where an optimization stands."""
 
     number: int
     done: bool
 
 
 def run_steps(optimizer: Any, fmax_ev_a: float, most: int, engine: Engine) -> Iterator[Step]:
-    """The steps of an optimiser, the state before the first one included, with errors of ours."""
+    """The steps of an optimizer, the state before the first one included, with errors of ours."""
     try:
         for number, done in enumerate(optimizer.irun(fmax=fmax_ev_a, steps=most)):
             yield Step(number, bool(done))
@@ -40,7 +40,7 @@ def run_steps(optimizer: Any, fmax_ev_a: float, most: int, engine: Engine) -> It
 def remember(calculator: Calculator) -> Calculator:
     """A calculator of one image over the one of all: what it has computed is not computed again.
 
-    Optimisers ask for the forces of a band several times a step. Numbers that are not finite are an error here.
+    Optimizers ask for the forces of a band several times a step. Numbers that are not finite are an error here.
     """
     from ase.calculators.calculator import Calculator, all_changes
 

@@ -81,7 +81,7 @@ VOLUMES_A3 = {
 
 @dataclass(frozen=True, slots=True)
 class Ion:
-    """An element with a charge (in elementary charges) and a radius (angstrom, for six neighbours)."""
+    """An element with a charge (in elementary charges) and a radius (angstrom, for six neighbors)."""
 
     symbol: str
     charge: int
@@ -119,14 +119,14 @@ def nearest_ions(charge: int) -> dict[str, Ion]:
 
 @cache
 def twelvefold_radius_a(ion: Ion) -> float:
-    """Radius of an ion for twelve neighbours, or the number nearest to that that Shannon has, angstrom."""
+    """Radius of an ion for twelve neighbors, or the number nearest to that that Shannon has, angstrom."""
     if ion.charge < 0:
         return ion.radius_a
     return _radius_a(f"{ion.symbol}+{ion.charge}", ion.symbol, str(ion.charge), 12)
 
 
 def _radius_a(name: str, symbol: str, charge: str, coordination: int = 6) -> float:
-    """Shannon's ionic radius for a number of neighbours, or the number nearest to it that he has."""
+    """Shannon's ionic radius for a number of neighbors, or the number nearest to it that he has."""
     from pymatgen.core.periodic_table import Element
 
     if name in UNTABULATED_RADIUS_A:

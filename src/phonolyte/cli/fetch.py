@@ -161,7 +161,7 @@ for _name, _title in (
 
 @fetch.command("list")
 def list_sources() -> None:
-    """What there is to fetch, with licences."""
+    """What there is to fetch, with licenses."""
     from phonolyte.summary import sources_tables
 
     for table in sources_tables():
@@ -202,7 +202,7 @@ def fetched(source: Source, output: Path, *, offline: bool = False, anew: bool =
     from phonolyte.structures import Crystal
 
     with console(stderr=True).status("Loading compiled code (the first run after installation compiles)"):
-        Crystal.of("Li", [3.51, 0, 0, 0, 3.51, 0, 0, 0, 3.51], ["Li"] * 2, [0, 0, 0, 0.5, 0.5, 0.5])
+        Crystal.from_arrays("Li", [3.51, 0, 0, 0, 3.51, 0, 0, 0, 3.51], ["Li"] * 2, [0, 0, 0, 0.5, 0.5, 0.5])
     with _counted(f"Fetching {source.name}") as progress:
         result = run_fetch(source, output, offline=offline, anew=anew, progress=progress)
     told = f"{source.name} {result.version}".strip()
@@ -210,7 +210,7 @@ def fetched(source: Source, output: Path, *, offline: bool = False, anew: bool =
         console().print(f"{escape(output)} has it already: {told}, fetched {result.fetched}. --anew asks again.")
         return
     tables = result.tables
-    console().print(f"{told}, {result.fetched}; licence: {source.licence}", highlight=False)
+    console().print(f"{told}, {result.fetched}; license: {source.license}", highlight=False)
     console().print(f"[bold]{tables.n_crystals:,}[/] crystals -> {escape(output)}/crystals.parquet", highlight=False)
     if source.phonons:
         console().print(

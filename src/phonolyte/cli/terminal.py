@@ -101,7 +101,7 @@ def load_kernels(*, screen: bool = False) -> None:
         from phonolyte.structures import Crystal
         from phonolyte.structures.duplicates import fingerprint
 
-        lithium = Crystal.of("Li", [3.51, 0, 0, 0, 3.51, 0, 0, 0, 3.51], ["Li"] * 2, [0, 0, 0, 0.5, 0.5, 0.5])
+        lithium = Crystal.from_arrays("Li", [3.51, 0, 0, 0, 3.51, 0, 0, 0, 3.51], ["Li"] * 2, [0, 0, 0, 0.5, 0.5, 0.5])
         featurize([lithium])
         fingerprint(lithium)
 

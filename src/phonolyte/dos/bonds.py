@@ -21,12 +21,12 @@ MEV = 161.525
 
 
 def highest_bond_mode_mev(crystal: Crystal) -> float:
-    """Highest zone-centre mode (meV) of the crystal with a spring along every bond.
+    """Highest zone-center mode (meV) of the crystal with a spring along every bond.
 
     Spring constants follow from bond lengths by Badger's rule. On ordinary crystals the estimate is within
     a quarter of the true end of the spectrum: enough to see that a grid ends before it.
     """
-    from phonolyte.structures.neighbours import bin_atoms, neighbours_within
+    from phonolyte.structures.neighbors import bin_atoms, neighbors_within
 
     n = len(crystal)
     mass, row = (property_table()[crystal.numbers, PROPERTIES.index(name)] for name in ("AtomicWeight", "Row"))
@@ -34,7 +34,7 @@ def highest_bond_mode_mev(crystal: Crystal) -> float:
     bins = bin_atoms(crystal.lattice, crystal.frac_coords)
     dynamical = np.zeros((n, 3, n, 3))
     for i in range(n):
-        near = neighbours_within(bins, i, LONGEST_BOND_A)
+        near = neighbors_within(bins, i, LONGEST_BOND_A)
         for distance, vector, j in zip(near.distance, near.vector, near.site, strict=True):
             spring = _spring(vector, distance, max(distance - core[i] - core[j], CLOSEST_APPROACH_A))
             dynamical[i, :, i, :] += spring / mass[i]

@@ -32,11 +32,11 @@ class PhononDos(Shown):
         (n,) phonon energies in meV, increasing; imaginary modes are negative.
     total
         (n,) density in states per meV. Only its shape enters the band center; a whole density that is
-        normalised to its crystal integrates to 3 states an atom.
+        normalized to its crystal integrates to 3 states an atom.
     per_element
         Element symbol -> (n,) density of its atoms.
     n_atoms
-        Number of atoms the density is normalised to, None where the source does not tell.
+        Number of atoms the density is normalized to, None where the source does not tell.
     highest_bond_mode_mev
         Estimate of the highest mode from the bonds of the crystal, None without a structure.
     material_id, formula
@@ -110,7 +110,7 @@ class PhononDos(Shown):
 
     @property
     def states_per_atom(self) -> float | None:
-        """Integral of the density per atom, 3 for a whole spectrum; None without a known normalisation."""
+        """Integral of the density per atom, 3 for a whole spectrum; None without a known normalization."""
         if self.n_atoms is None:
             return None
         return float(np.trapezoid(self.total, self.energies_mev)) / self.n_atoms

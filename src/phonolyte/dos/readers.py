@@ -34,7 +34,7 @@ _DEFAULT_UNITS = {"phonopy": "THz", "phonopy, projected": "THz", "gpumd": "rad/p
 
 
 def read_dos(path: str | Path, *, unit: str | None = None, symbols: Sequence[str] | None = None) -> list[PhononDos]:
-    """Read every phonon DOS in a file; its kind is recognised by its content.
+    """Read every phonon DOS in a file; its kind is recognized by its content.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def read_all(
 
 
 def _failure(error: DosError, name: str, path: str | Path) -> Failure:
-    return Failure.of(error, material_id=well_formed(name), stage=STAGE, source=well_formed(path))
+    return Failure.from_error(error, material_id=well_formed(name), stage=STAGE, source=well_formed(path))
 
 
 # A part is the keyword arguments of a PhononDos, still unchecked, and where it came from.

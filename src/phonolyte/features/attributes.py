@@ -56,7 +56,7 @@ def attributes(
     tessellation = tessellate(lattice, frac_coords)
     geometry(tessellation, values)
     values[12:15] = warren_cowley(tessellation, classes, counts, matminer)
-    _neighbour_differences(tessellation, classes, properties[elements], values[16:N_STRUCTURE])
+    _neighbor_differences(tessellation, classes, properties[elements], values[16:N_STRUCTURE])
     composition_attributes(elements, counts, properties, states, matminer, values[N_STRUCTURE:N_MAGPIE])
     round_values(values)
     return values
@@ -122,7 +122,7 @@ def warren_cowley(t: Tessellation, classes: Ints, counts: Ints, matminer: bool) 
     by_class, scale = np.zeros((n, n_classes)), np.zeros(n)
     for i in range(n):
         for f in range(t.start[i], t.start[i + 1]):
-            by_class[i, classes[t.neighbour[f]]] += t.area[f]
+            by_class[i, classes[t.neighbor[f]]] += t.area[f]
             scale[i] = max(scale[i], t.area[f]) if matminer else scale[i] + t.area[f]
     for i in range(n):
         reached = _walks(t, i, classes, by_class, scale, matminer)
@@ -144,10 +144,10 @@ def _walks(t: Tessellation, i: int, classes: Ints, by_class: Floats, scale: Floa
     reached = np.zeros((3, n_classes))
     reached[0] = by_class[i]
     for f in range(t.start[i], t.start[i + 1]):
-        j, back = t.neighbour[f], t.area[f]
+        j, back = t.neighbor[f], t.area[f]
         first = back / scale[i] / (scale[j] if matminer else scale[j] - back)
         for g in range(t.start[j], t.start[j + 1]):
-            k = t.neighbour[g]
+            k = t.neighbor[g]
             x = t.image[f, 0] + t.image[g, 0]
             y = t.image[f, 1] + t.image[g, 1]
             z = t.image[f, 2] + t.image[g, 2]
@@ -168,19 +168,19 @@ def _walks(t: Tessellation, i: int, classes: Ints, by_class: Floats, scale: Floa
 def _area_towards(t: Tessellation, i: int, k: int, x: int, y: int, z: int) -> float:
     """Area of the face between site `i` and site `k` in image (x, y, z), 0 where they share none."""
     for f in range(t.start[i], t.start[i + 1]):
-        if t.neighbour[f] == k and t.image[f, 0] == x and t.image[f, 1] == y and t.image[f, 2] == z:
+        if t.neighbor[f] == k and t.image[f, 0] == x and t.image[f, 1] == y and t.image[f, 2] == z:
             return float(t.area[f])
     return 0.0
 
 
 @njit(cache=True, nogil=True)
-def _neighbour_differences(t: Tessellation, classes: Ints, properties: Floats, values: Floats) -> None:
+def _neighbor_differences(t: Tessellation, classes: Ints, properties: Floats, values: Floats) -> None:
     """Area-weighted property differences across faces: mean, var, min, max and range for each property."""
     n, n_classes = len(classes), len(properties)
     shares = np.zeros((n, n_classes))
     for i in range(n):
         for f in range(t.start[i], t.start[i + 1]):
-            shares[i, classes[t.neighbour[f]]] += t.area[f]
+            shares[i, classes[t.neighbor[f]]] += t.area[f]
         shares[i] /= shares[i].sum()
     difference = np.empty(n)
     for p in range(N_PROPERTIES):

@@ -194,5 +194,7 @@ def _try_each(crystals: Sequence[Crystal], sets: Sequence[FeatureSet]) -> list[R
         try:
             results.append(feature_rows(crystal, sets))
         except StructureError as error:
-            results.append(Failure.of(error, material_id=crystal.material_id, stage=STAGE, source=crystal.source))
+            results.append(
+                Failure.from_error(error, material_id=crystal.material_id, stage=STAGE, source=crystal.source)
+            )
     return results

@@ -59,7 +59,7 @@ class IonSites:
         require_springs(crystal)
 
     def values(self, ordered: Crystal, given: Crystal) -> Floats:
-        """Columns (31,) of one ordering of a crystal; NaN where it has no such ion, or a site has no neighbours."""
+        """Columns (31,) of one ordering of a crystal; NaN where it has no such ion, or a site has no neighbors."""
         row = np.full(1 + len(QUANTITIES), np.nan)
         number = ATOMIC_NUMBERS.get(mobile_ion(set(given.symbols), self.ion), 0)
         of_ion = ordered.numbers == number

@@ -40,7 +40,7 @@ class Quantity:
     block
         Group of quantities that are used, or left out, together.
     equation
-        Equation; i is the site, j runs over neighbours within 6.5 angstrom at distance d, m are masses, k springs.
+        Equation; i is the site, j runs over neighbors within 6.5 angstrom at distance d, m are masses, k springs.
     source
         DOI, or citation, of the equation or of its parameters; empty where it is a definition.
     positive
@@ -77,7 +77,7 @@ QUANTITIES = (
     Quantity("axial_frequency_mev", "moments", "hbar mean of sqrt(eigenvalues of D_ii), D_ii = sum_j k (r r^T + 0.1) / "
              "m_i, r unit vectors, k Gordy's: the Einstein frequency", GORDY),
     Quantity("soft_frequency_mev", "moments", "hbar sqrt(lowest eigenvalue of D_ii)", GORDY),
-    Quantity("neighbour_frequency_mev", "neighbours", "sum_j s gordy_frequency_j / sum_j s", GORDY),
+    Quantity("neighbor_frequency_mev", "neighbors", "sum_j s gordy_frequency_j / sum_j s", GORDY),
     Quantity("lindemann_frequency_mev", "elastic", "hbar sqrt(3 k_B T_m / m_i) / (0.1 bond_length), T_m melting point "
              "of the element", MELTING),
     Quantity("valence_sum_vu", "valence", "sum_j s", VALENCE),
@@ -89,9 +89,9 @@ QUANTITIES = (
     Quantity("bond_length_a", "coordination", "sum_j w d / sum_j w", HOPPE),
     Quantity("relative_length", "coordination", "sum_j w l / sum_j w", HOPPE),
     Quantity("shortest_relative_length", "coordination", "l_min", RADII),
-    Quantity("reduced_mass_u", "neighbours", "sum_j s / sum_j s (1 / m_i + 1 / m_j)", NONE),
-    Quantity("neighbour_mass_u", "neighbours", "exp(sum_j s ln m_j / sum_j s)", NONE),
-    Quantity("bond_polarity", "neighbours", "sum_j s |x_i - x_j| / sum_j s", VALENCE, positive=False),
+    Quantity("reduced_mass_u", "neighbors", "sum_j s / sum_j s (1 / m_i + 1 / m_j)", NONE),
+    Quantity("neighbor_mass_u", "neighbors", "exp(sum_j s ln m_j / sum_j s)", NONE),
+    Quantity("bond_polarity", "neighbors", "sum_j s |x_i - x_j| / sum_j s", VALENCE, positive=False),
     Quantity("far_share", "coordination", "sum_j (1 - min(w, 1)) k / sum_j k, k Gordy's", HOPPE, positive=False),
     Quantity("stiffness_mdyn_a", "elastic", "sum_j k d^2, k Gordy's", GORDY),
     *(Quantity(f"bond_order_{order}", "angles", f"sum_jk w_j w_k P_{order}(cos angle) / sum_jk w_j w_k, w as in "
@@ -258,7 +258,7 @@ _LATEST = _Latest()
 
 
 def quantities_of_sites(crystal: Crystal) -> Floats:
-    """Quantities (n, N_QUANTITIES) of each site of an ordered crystal; NaN of a site without neighbours."""
+    """Quantities (n, N_QUANTITIES) of each site of an ordered crystal; NaN of a site without neighbors."""
     if _LATEST.crystal is not crystal:
         _LATEST.sites = site_quantities(crystal.lattice, crystal.frac_coords, crystal.numbers, elemental_table())
         _LATEST.crystal = crystal
@@ -300,7 +300,7 @@ class Physical:
         Raises
         ------
         StructureError
-            When an atom has no neighbours.
+            When an atom has no neighbors.
         """
         elements, counts = np.unique(ordered.numbers, return_counts=True)
         sites, volume = quantities_of_sites(ordered), ordered.volume_a3 / len(ordered)
@@ -308,7 +308,7 @@ class Physical:
         crystal_columns(sites, np.ones(len(sites)), elemental_table(), elements, counts, volume, NEVER_ZERO, row)
         if not np.isfinite(row).all():
             raise StructureError(
-                "an atom has no neighbours",
+                "an atom has no neighbors",
                 why=f"none is within {REACH_A} angstrom",
                 fix="Check the lengths of the cell.",
                 kind="IsolatedAtom",

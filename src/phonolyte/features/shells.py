@@ -1,4 +1,4 @@
-"""Shells of neighbours around the sites of a crystal: Hoppe's weights and the directions of bonds (compiled)."""
+"""Shells of neighbors around the sites of a crystal: Hoppe's weights and the directions of bonds (compiled)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numba import njit
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.features.elemental import Species
-from phonolyte.structures.neighbours import Pairs
+from phonolyte.structures.neighbors import Pairs
 
 FAINTEST = 1e-3
 """Least weight of a bond that counts in angles."""
@@ -22,7 +22,7 @@ LONGEST_MEAN = 1.5
 """Bound of the weighted mean of relative lengths, in units of the shortest: weights beyond 1.3 are below 0.03."""
 
 N_SHAPE = 10
-"""Numbers that describe the directions of the neighbours in a shell: :func:`shell_shape`."""
+"""Numbers that describe the directions of the neighbors in a shell: :func:`shell_shape`."""
 
 ORDERS = (2, 3, 4, 6)
 """Orders of the Legendre polynomials between bonds."""
@@ -36,11 +36,11 @@ _WIDTH = np.where(_M < _ORDER, _ORDER**2 - _M**2, np.inf)
 _RISE = (2.0 * _ORDER - 1.0) / np.sqrt(_WIDTH)
 _FALL = np.sqrt(np.maximum((_ORDER - 1.0) ** 2 - _M**2, 0.0) / _WIDTH)
 _SECTORAL = np.sqrt(1.0 - 0.5 / np.maximum(_ORDER, 1.0))
-"""Factors of the recursions of associated Legendre polynomials, normalised as Schmidt does."""
+"""Factors of the recursions of associated Legendre polynomials, normalized as Schmidt does."""
 
 
 class Shells(NamedTuple):
-    """Shells of neighbours: those of one species that are equally far from a site, one or more.
+    """Shells of neighbors: those of one species that are equally far from a site, one or more.
 
     `distance` (m,), `shape` (m, 10) as :func:`shell_shape` gives it, and `harmonics` (m, 34), those of
     :func:`harmonics` summed over the shell. The shells of a site are given as ranges `first` to `last` (s,), one for
@@ -54,7 +54,7 @@ class Shells(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def close_shells(pairs: Pairs, species_of_site: Ints, species: Species) -> tuple[Shells, Ints, Ints]:
-    """Each neighbour that can have a weight as a shell, without the harmonics, and the ranges of the sites (n, s)."""
+    """Each neighbor that can have a weight as a shell, without the harmonics, and the ranges of the sites (n, s)."""
     n, m = len(species_of_site), len(pairs.distance)
     relative, least = np.empty(m), np.full(n, np.inf)
     for f in range(m):
@@ -89,7 +89,7 @@ def close_shells(pairs: Pairs, species_of_site: Ints, species: Species) -> tuple
 
 @njit(cache=True, nogil=True)
 def shell_shape(vector: Floats, f: int, distance: float, shape: Floats, at: int) -> None:
-    """Describe neighbour `f` as a shell in row `at` of `shape`.
+    """Describe neighbor `f` as a shell in row `at` of `shape`.
 
     With its unit vector r they are its count, r, and xx, yy, zz, xy, xz, yz of r r^T: they add up in a shell.
     """
@@ -111,7 +111,7 @@ def hoppe_weights(
     species_of_site: Ints, scale: float, species: Species, shells: Shells, first: Ints, last: Ints, shares: Floats,
     shortest: Floats,
 ) -> None:  # fmt: skip
-    """Hoppe's weight of a neighbour in each close shell of n sites, or kinds of sites.
+    """Hoppe's weight of a neighbor in each close shell of n sites, or kinds of sites.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def _hoppe(ratio: float) -> float:
 def harmonics(shape: Floats, f: int, values: Floats) -> None:
     """Real spherical harmonics of the orders 2, 3, 4 and 6 of the unit vector in row `f` of `shape`.
 
-    They go into row `f` of `values` (m, 34), normalised so that the sum of products of those of one order of two
+    They go into row `f` of `values` (m, 34), normalized so that the sum of products of those of one order of two
     vectors is the Legendre polynomial of the cosine between them (Schmidt's). The square of their sum over bonds is
     thus the sum over pairs of bonds.
     """

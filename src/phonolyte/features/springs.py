@@ -5,8 +5,8 @@ are mdyn/angstrom, masses atomic mass units (u), lengths angstrom, frequencies m
 in :data:`phonolyte.features.physical.QUANTITIES`.
 
 A bond valence s = exp((R0 - d) / 0.37) is a factor of two elements times one of the distance. The quantities of a site
-therefore need only sums over its neighbours of one species that do not depend on what the species is, here *lattice
-sums* (:func:`add_shell`), and, in addition, its nearest neighbours one by one. Virtual compounds share the lattice sums
+therefore need only sums over its neighbors of one species that do not depend on what the species is, here *lattice
+sums* (:func:`add_shell`), and, in addition, its nearest neighbors one by one. Virtual compounds share the lattice sums
 of their parent.
 """
 
@@ -32,7 +32,7 @@ from phonolyte.features.shells import (
     invert,
     shell_shape,
 )
-from phonolyte.structures.neighbours import Pairs, bin_atoms, list_pairs
+from phonolyte.structures.neighbors import Pairs, bin_atoms, list_pairs
 from phonolyte.units import KB_EV_K
 
 REACH_A = 6.5
@@ -48,12 +48,12 @@ N_QUANTITIES = 30
 """Numbers that :func:`site_quantities` gives of each site."""
 
 N_SUMS = 15
-"""Lattice sums of a site over its neighbours of one species."""
+"""Lattice sums of a site over its neighbors of one species."""
 
 
 @njit(cache=True, nogil=True)
 def site_quantities(lattice: Floats, frac_coords: Floats, numbers: Ints, elemental: Floats) -> Floats:
-    """Quantities of each site, (n, N_QUANTITIES); NaN of a site without neighbours.
+    """Quantities of each site, (n, N_QUANTITIES); NaN of a site without neighbors.
 
     Their order is that of :data:`phonolyte.features.physical.QUANTITIES`.
 
@@ -81,7 +81,7 @@ def site_quantities(lattice: Floats, frac_coords: Floats, numbers: Ints, element
                 if shares[f] > FAINTEST:
                     harmonics(shells.shape, f, shells.harmonics)
     quantities(species_of_site, 1.0, species, sums, shells, first, last, shares, shortest, values)
-    neighbour_frequencies(species_of_site, species, reach, values)
+    neighbor_frequencies(species_of_site, species, reach, values)
     return values
 
 
@@ -126,7 +126,7 @@ def quantities(
     species_of_site: Ints, scale: float, species: Species, sums: Floats, shells: Shells, first: Ints, last: Ints,
     shares: Floats, shortest: Floats, values: Floats,
 ) -> None:  # fmt: skip
-    """Quantities of n sites, or kinds of sites, into `values` (n, 30), but for the frequency of their neighbours.
+    """Quantities of n sites, or kinds of sites, into `values` (n, 30), but for the frequency of their neighbors.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def quantities(
     species
         All species.
     sums
-        (n, s, 15) lattice sums over the neighbours of each species.
+        (n, s, 15) lattice sums over the neighbors of each species.
     shells, first, last, shares, shortest
         Close shells of the sites, their ranges (n, s), and what :func:`hoppe_weights` gives; the harmonics of shells
         whose weight is above :data:`FAINTEST` are needed.
@@ -151,7 +151,7 @@ def quantities(
         z = species.element[species_of_site[i]]
         mass = species.properties[z, 0]
         spring = squares = valence = valence_squares = stiffness = stiffest = 0.0
-        inverse_reduced = neighbour_mass = polarity = 0.0
+        inverse_reduced = neighbor_mass = polarity = 0.0
         xx = yy = zz = xy = xz = yz = rx = ry = rz = 0.0
         for t in range(n_species):
             other = species.element[t]
@@ -163,7 +163,7 @@ def quantities(
             stiffness += g * sums[i, t, 3]
             polarity += s * species.pairs[z, other, 4]
             inverse_reduced += s * species.pairs[z, other, 5]
-            neighbour_mass += s * species.pairs[z, other, 6]
+            neighbor_mass += s * species.pairs[z, other, 6]
             squares += species.pairs[z, other, 7] * sums[i, t, 4]
             stiffest = max(stiffest, g * species.pairs[z, other, 5] * sums[i, t, 14])
             xx, yy, zz = xx + g * sums[i, t, 5], yy + g * sums[i, t, 6], zz + g * sums[i, t, 7]
@@ -212,7 +212,7 @@ def quantities(
         values[i, 19] = relative_length / coordination
         values[i, 20] = shortest[i]
         values[i, 21] = valence / inverse_reduced
-        values[i, 22] = math.exp(neighbour_mass / valence)
+        values[i, 22] = math.exp(neighbor_mass / valence)
         values[i, 23] = polarity / valence
         values[i, 24] = (gordy - near) / gordy
         values[i, 25] = stiffness
@@ -226,10 +226,10 @@ def quantities(
 
 
 @njit(cache=True, nogil=True)
-def neighbour_frequencies(species_of_site: Ints, species: Species, reach: Floats, values: Floats) -> None:
-    """Fill in the frequency of the neighbours of n sites, or kinds of sites, in `values` (n, 30).
+def neighbor_frequencies(species_of_site: Ints, species: Species, reach: Floats, values: Floats) -> None:
+    """Fill in the frequency of the neighbors of n sites, or kinds of sites, in `values` (n, 30).
 
-    `reach` (n, n) is the first lattice sum of each over neighbours that are another.
+    `reach` (n, n) is the first lattice sum of each over neighbors that are another.
     """
     n = len(values)
     valence = np.empty(len(species.element))

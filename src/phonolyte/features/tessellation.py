@@ -1,4 +1,4 @@
-"""Voronoi tessellation of periodic crystals: the faces between neighbouring atoms.
+"""Voronoi tessellation of periodic crystals: the faces between neighboring atoms.
 
 Each face is found on its own: the bisector plane of a pair of atoms, clipped as a polygon by the
 bisectors of all nearer pairs. Nothing depends on a shared list of vertices, so the degenerate
@@ -15,19 +15,19 @@ import numpy as np
 from numba import njit
 
 from phonolyte.arrays import Floats, Ints
-from phonolyte.structures.neighbours import Bins, Neighbours, bin_atoms, grown, neighbours_within
+from phonolyte.structures.neighbors import Bins, Neighbors, bin_atoms, grown, neighbors_within
 
 
 class Tessellation(NamedTuple):
     """Faces of all Voronoi cells of a crystal, sorted by site (compressed rows).
 
-    Face `f` with ``start[i] <= f < start[i + 1]`` lies between site `i` and site `neighbour[f]` in the
+    Face `f` with ``start[i] <= f < start[i + 1]`` lies between site `i` and site `neighbor[f]` in the
     periodic image `image[f]` (lattice vectors of the reduced cell), `distance[f]` angstrom apart, and
     has `area[f]` square angstrom. `volume` is the cell volume in cubic angstrom.
     """
 
     start: Ints
-    neighbour: Ints
+    neighbor: Ints
     image: Ints
     area: Floats
     distance: Floats
@@ -91,20 +91,20 @@ def _both_ways(
         for here, there, sign in ((first[f], second[f], 1), (second[f], first[f], -1)):
             to = end[here]
             end[here] += 1
-            both.neighbour[to], both.area[to], both.distance[to] = there, area[f], distance[f]
+            both.neighbor[to], both.area[to], both.distance[to] = there, area[f], distance[f]
             for axis in range(3):
                 both.image[to, axis] = sign * image[f, axis]
     return both
 
 
 @njit(cache=True, nogil=True)
-def _cell_of(bins: Bins, atom: int, radius: float, farthest: Floats) -> tuple[Neighbours, Floats, float]:
-    """Neighbours and face areas of one atom's cell, and a search radius that suits the next atom.
+def _cell_of(bins: Bins, atom: int, radius: float, farthest: Floats) -> tuple[Neighbors, Floats, float]:
+    """Neighbors and face areas of one atom's cell, and a search radius that suits the next atom.
 
     `farthest` (n,) is the farthest vertex found so far in each cell; it is updated for both cells of a face.
     """
     while True:
-        near = neighbours_within(bins, atom, radius)
+        near = neighbors_within(bins, atom, radius)
         areas = np.zeros(len(near.distance))
         polygon = np.empty((5, 64))  # two rows for the corners, three to work in
         reach = np.zeros(len(near.distance))
@@ -133,8 +133,8 @@ def _is_ours(atom: int, site: int, image: Ints) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _face(near: Neighbours, j: int, half_width: float, polygon: Floats) -> tuple[float, float]:
-    """Clip the bisector plane of neighbour `j` by all others: its area and its farthest vertex."""
+def _face(near: Neighbors, j: int, half_width: float, polygon: Floats) -> tuple[float, float]:
+    """Clip the bisector plane of neighbor `j` by all others: its area and its farthest vertex."""
     half = 0.5 * near.distance[j]
     nx, ny, nz = near.vector[j, 0], near.vector[j, 1], near.vector[j, 2]
     ux, uy, uz, vx, vy, vz = _plane_basis(nx / (2 * half), ny / (2 * half), nz / (2 * half))

@@ -9,7 +9,7 @@ import numpy as np
 
 from phonolyte.arrays import Flags, Floats
 from phonolyte.figures.style import (
-    COLOURS,
+    COLORS,
     FAINT,
     INK,
     MANY,
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FAMILY_COLOURS: Mapping[str, str] = {
-    "oxide": COLOURS[1], "sulfide": COLOURS[4], "selenide": COLOURS[3], "telluride": COLOURS[6], "halide": COLOURS[2],
-    "nitride": COLOURS[0], "mixed": COLOURS[5],
+FAMILY_COLORS: Mapping[str, str] = {
+    "oxide": COLORS[1], "sulfide": COLORS[4], "selenide": COLORS[3], "telluride": COLORS[6], "halide": COLORS[2],
+    "nitride": COLORS[0], "mixed": COLORS[5],
 }  # fmt: skip
-"""The same in all figures; the other families are grey."""
+"""The same in all figures; the other families are gray."""
 
 BINS = 60
 """Most bars of a histogram."""
@@ -94,7 +94,7 @@ def center_histogram(
         if part.sum() < good.sum():
             axes.hist(centers[good], edges, color=FAINT, alpha=0.55, label=f"all: {good.sum():,}")
         name = plain(subset_name) if subset is not None else "all"
-        axes.hist(centers[part], edges, color=COLOURS[0], label=f"{name}: {part.sum():,}")
+        axes.hist(centers[part], edges, color=COLORS[0], label=f"{name}: {part.sum():,}")
         axes.set_xlim(0, None)
         limit_line(axes, x=max_center_mev)
         figure.legend(loc="outside upper left", ncols=2, handlelength=1.0, columnspacing=1.2)
@@ -122,8 +122,8 @@ def kinds(table: pd.DataFrame, columns: Sequence[str] = ("family", "crystal_syst
         figure = new_figure(max(2.6 * len(counts), 3.5), 0.75 + 0.22 * rows)
         panels = figure.subplots(1, max(len(counts), 1), squeeze=False)[0]
         for axes, name, count in zip(panels, names, counts, strict=False):
-            colours = [_colour(kind) if name == "family" else COLOURS[0] for kind in count.index]
-            bars = axes.barh([plain(kind) for kind in count.index], count, height=0.72, color=colours)
+            colors = [_color(kind) if name == "family" else COLORS[0] for kind in count.index]
+            bars = axes.barh([plain(kind) for kind in count.index], count, height=0.72, color=colors)
             axes.bar_label(bars, [f"{n:,}" for n in count], padding=3, fontsize=8)
             axes.set(title=name.replace("_", " ").capitalize(), xlabel="Compounds", xlim=(0, 1.25 * count.max()))
             axes.set_ylim(rows - 0.5, -0.5)
@@ -154,7 +154,7 @@ def family_centers(table: pd.DataFrame, *, max_center_mev: float | None = None) 
         figure = new_figure(3.8, 0.75 + 0.29 * max(len(order), 3))
         axes = figure.subplots()
         for row, name in enumerate(order):
-            _strip(axes, row, groups[name], _colour(name), random)
+            _strip(axes, row, groups[name], _color(name), random)
             axes.text(
                 1.01, row, f"{len(groups[name]):,}", transform=axes.get_yaxis_transform(), va="center", fontsize=8
             )
@@ -214,7 +214,7 @@ def center_against_volume(
     table
         With `volume_per_atom_a3`, `band_center_mev` and `family`; `material_id` and `formula` where some are named.
     named
-        `material_id` of compounds that are marked and labelled with their formula, such as one series.
+        `material_id` of compounds that are marked and labeled with their formula, such as one series.
     max_center_mev
         A limit to draw.
     """
@@ -278,8 +278,8 @@ def _draw_conductors(axes: Axes, yardsticks: pd.DataFrame | None) -> None:
               zorder=5, label=f"known conductors ({len(known)})")  # fmt: skip
 
 
-def _colour(family: object) -> str:
-    return FAMILY_COLOURS.get(str(family), FAINT)
+def _color(family: object) -> str:
+    return FAMILY_COLORS.get(str(family), FAINT)
 
 
 def _scatter(axes: Axes, x: pd.Series, y: pd.Series, families: pd.Series) -> None:
@@ -289,9 +289,9 @@ def _scatter(axes: Axes, x: pd.Series, y: pd.Series, families: pd.Series) -> Non
         return
     order = np.random.default_rng(0).permutation(len(x))
     many = len(x) > MANY
-    colours = np.array([_colour(name) for name in families])[order]
+    colors = np.array([_color(name) for name in families])[order]
     size = 1.8 if len(x) > 3000 else 6 if many else 16
-    axes.scatter(x.to_numpy()[order], y.to_numpy()[order], s=size, c=colours, lw=0, alpha=0.55 if many else 0.85,
+    axes.scatter(x.to_numpy()[order], y.to_numpy()[order], s=size, c=colors, lw=0, alpha=0.55 if many else 0.85,
                  rasterized=many, zorder=2)  # fmt: skip
 
 
@@ -332,16 +332,16 @@ def _family_legend(figure: Figure, families: pd.Series) -> None:
     there = {str(name) for name in families}
     if not there:
         return
-    shown = [name for name in FAMILY_COLOURS if name in there]
-    labels = [(name, FAMILY_COLOURS[name]) for name in shown] + ([("other", FAINT)] if there - set(shown) else [])
-    handles = [Line2D([], [], marker="o", ls="", ms=5, color=colour, label=name) for name, colour in labels]
+    shown = [name for name in FAMILY_COLORS if name in there]
+    labels = [(name, FAMILY_COLORS[name]) for name in shown] + ([("other", FAINT)] if there - set(shown) else [])
+    handles = [Line2D([], [], marker="o", ls="", ms=5, color=color, label=name) for name, color in labels]
     columns = 8 if figure.get_figwidth() > 5 else 4
     figure.legend(handles=handles, loc="outside upper left", ncols=columns, handletextpad=0.1, columnspacing=0.9)
 
 
-def _strip(axes: Axes, row: int, centers: Floats, colour: str, random: np.random.Generator) -> None:
+def _strip(axes: Axes, row: int, centers: Floats, color: str, random: np.random.Generator) -> None:
     jitter = random.uniform(-BOX, BOX, len(centers))
-    axes.scatter(centers, row + jitter, s=3 if len(centers) > MANY else 8, color=colour, lw=0,
+    axes.scatter(centers, row + jitter, s=3 if len(centers) > MANY else 8, color=color, lw=0,
                  alpha=0.25 if len(centers) > MANY else 0.7, rasterized=len(centers) > MANY, zorder=2)  # fmt: skip
     if len(centers) >= 5:
         low, middle, high = np.percentile(centers, (25, 50, 75))

@@ -10,7 +10,7 @@ import numpy as np
 from phonolyte.arrays import Flags, Floats
 from phonolyte.figures.circuit import Schematic, draw_circuit
 from phonolyte.figures.nyquist import SIDES, Complexes, Decade, find_window, name_decades
-from phonolyte.figures.style import COLOURS, FAINT, INK, STYLE, WASH, new_figure, plain
+from phonolyte.figures.style import COLORS, FAINT, INK, STYLE, WASH, new_figure, plain
 from phonolyte.units import KB_EV_K, ZERO_C_K
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def arrhenius_figure(points: pd.DataFrame, lines: pd.DataFrame, *, title: str = 
     with rc_context(STYLE):
         figure = new_figure(4.2, 3.8)
         axes = figure.subplots()
-        for color, process in zip(COLOURS, dict.fromkeys(points["process"]), strict=False):
+        for color, process in zip(COLORS, dict.fromkeys(points["process"]), strict=False):
             part = points[points["process"] == process]
             t, sigma = part["temperature_k"].to_numpy(float), part["sigma_s_cm"].to_numpy(float)
             spread = part["sigma_std_s_cm"].to_numpy(float)
@@ -185,8 +185,8 @@ def _draw_nyquist(
     unit = _find_unit(max(abs(start + span) if window else abs(right), 0.0 if window else high))
     fitted = curve_ohm / unit
     axes.axhline(0, color=FAINT, lw=0.6)
-    axes.plot(fitted.real, -fitted.imag, color=COLOURS[1], lw=1.2, label="fit")
-    axes.plot(z.real / unit, -z.imag / unit, "o", ms=3.5, color=COLOURS[0], mec="white", mew=0.3, label="measured")
+    axes.plot(fitted.real, -fitted.imag, color=COLORS[1], lw=1.2, label="fit")
+    axes.plot(z.real / unit, -z.imag / unit, "o", ms=3.5, color=COLORS[0], mec="white", mew=0.3, label="measured")
     if left_out:
         off = z[left_out] / unit
         axes.plot(off.real, -off.imag, "x", ms=6, color=INK, mew=1, label="left out")
@@ -219,20 +219,20 @@ def _name_decades(axes: Axes, f: Floats, z: Complexes, unit: float, decades: lis
 
 
 def _draw_bode(axes: Axes, f: Floats, z: Complexes, curve_hz: Floats, curve_ohm: Complexes) -> None:
-    axes.loglog(curve_hz, np.abs(curve_ohm), color=COLOURS[1], lw=1)
-    axes.loglog(f, np.abs(z), "o", ms=2.8, color=COLOURS[0], mec="white", mew=0.2)
+    axes.loglog(curve_hz, np.abs(curve_ohm), color=COLORS[1], lw=1)
+    axes.loglog(f, np.abs(z), "o", ms=2.8, color=COLORS[0], mec="white", mew=0.2)
     axes.set_xlabel("Frequency (Hz)")
-    axes.set_ylabel("|Z| (Ω)", color=COLOURS[0])
+    axes.set_ylabel("|Z| (Ω)", color=COLORS[0])
     phase = axes.twinx()
-    phase.plot(curve_hz, -np.angle(curve_ohm, deg=True), color=COLOURS[1], lw=1)
-    phase.plot(f, -np.angle(z, deg=True), "s", ms=2.5, color=COLOURS[2], mec="white", mew=0.2)
-    phase.set_ylabel("-phase (°)", color=COLOURS[2])
+    phase.plot(curve_hz, -np.angle(curve_ohm, deg=True), color=COLORS[1], lw=1)
+    phase.plot(f, -np.angle(z, deg=True), "s", ms=2.5, color=COLORS[2], mec="white", mew=0.2)
+    phase.set_ylabel("-phase (°)", color=COLORS[2])
     phase.spines["right"].set_visible(True)
 
 
 def _draw_residuals(axes: Axes, f: Floats, fit: Complexes, test: Complexes) -> None:
     axes.axhspan(-1, 1, color=WASH, lw=0)
-    for name, residuals, color in (("fit", fit, COLOURS[1]), ("KK", test, COLOURS[0])):
+    for name, residuals, color in (("fit", fit, COLORS[1]), ("KK", test, COLORS[0])):
         axes.semilogx(f, residuals.real * 100, "-", color=color, lw=0.8, label=f"{name}, real")
         axes.semilogx(f, residuals.imag * 100, ":", color=color, lw=0.8, label=f"{name}, imag.")
     axes.set_xlabel("Frequency (Hz)")

@@ -9,7 +9,7 @@ import numpy as np
 
 from phonolyte.arrays import Floats
 from phonolyte.figures.style import (
-    COLOURS,
+    COLORS,
     FAINT,
     INK,
     MANY,
@@ -53,8 +53,8 @@ def neb_profile(path_a: Floats, energies_ev: Floats, *, title: str = "", note: s
     with rc_context(STYLE):
         figure = new_figure(3.4, 2.7)
         axes = figure.subplots()
-        axes.plot(fine, PchipInterpolator(path_a, energies)(fine), color=COLOURS[0])
-        axes.plot(path_a, energies, "o", color=COLOURS[0], ms=4, mec="white", mew=0.6)
+        axes.plot(fine, PchipInterpolator(path_a, energies)(fine), color=COLORS[0])
+        axes.plot(path_a, energies, "o", color=COLORS[0], ms=4, mec="white", mew=0.6)
         axes.axhline(0.0, color=FAINT, lw=0.6)
         for at, base, where in ((path_a[0], 0.0, "left"), (path_a[-1], energies[-1], "right")):
             axes.annotate(
@@ -67,7 +67,7 @@ def neb_profile(path_a: Floats, energies_ev: Floats, *, title: str = "", note: s
         axes.margins(y=0.14)
         axes.set_title(title)
         if note:
-            axes.text(0.5, 0.03, note, transform=axes.transAxes, ha="center", fontsize=7, color=COLOURS[1])
+            axes.text(0.5, 0.03, note, transform=axes.transAxes, ha="center", fontsize=7, color=COLORS[1])
     return figure
 
 
@@ -106,7 +106,7 @@ def site_energy_map(
             )
             if levels:
                 axes.contour(
-                    x, y, lowest, levels=levels, colors=COLOURS[1], linewidths=np.linspace(1.4, 0.6, len(levels))
+                    x, y, lowest, levels=levels, colors=COLORS[1], linewidths=np.linspace(1.4, 0.6, len(levels))
                 )
             axes.set_aspect("equal")
             axes.set_axis_off()
@@ -144,14 +144,14 @@ def diffusion_arrhenius(runs: pd.DataFrame, *, title: str = "", energy_ev: Seque
         middle = known["diffusivity_cm2_s"].to_numpy(float)
         if len(known):
             low, high = (known[f"diffusivity_{end}_cm2_s"].to_numpy(float) for end in ("low", "high"))
-            axes.errorbar(x, middle, yerr=[middle - low, high - middle], fmt="o", color=COLOURS[0], ms=4, capsize=2)
+            axes.errorbar(x, middle, yerr=[middle - low, high - middle], fmt="o", color=COLORS[0], ms=4, capsize=2)
         if len(known) > 1:
             slope, start = np.polyfit(x, np.log(middle), 1)
             ends = np.array([x.min(), x.max()])
-            axes.plot(ends, np.exp(start + slope * ends), color=COLOURS[0])
+            axes.plot(ends, np.exp(start + slope * ends), color=COLORS[0])
         few = runs[runs["diffusivity_cm2_s"].isna()]
         if len(few):
-            axes.plot(1000 / few["temperature_k"], few["below_cm2_s"].astype(float), "v", color=COLOURS[1], ms=5,
+            axes.plot(1000 / few["temperature_k"], few["below_cm2_s"].astype(float), "v", color=COLORS[1], ms=5,
                       label="below (too few hops)")  # fmt: skip
             axes.legend()
         axes.set_yscale("log")
@@ -174,13 +174,13 @@ def center_against_barrier(
     table
         With `band_center_mev` and `barrier_ev`.
     by
-        Column by which points have colours; the rest beyond the largest `most` groups is grey.
+        Column by which points have colors; the rest beyond the largest `most` groups is gray.
     label
         Of the barriers.
     names
         Column with what is written beside the points; none unless given.
     most
-        Groups that have a colour.
+        Groups that have a color.
     """
     from matplotlib import rc_context
 
@@ -191,14 +191,14 @@ def center_against_barrier(
         groups = known[by].value_counts().index[:most] if by else ()
         rest = known[~known[by].isin(groups)] if by else known
         size, many = (28 if len(known) < 30 else 6), len(known) > MANY
-        for colour, group in zip(COLOURS, groups, strict=False):
+        for color, group in zip(COLORS, groups, strict=False):
             part = known[known[by] == group]
             axes.scatter(
-                part["band_center_mev"], part["barrier_ev"], s=size, color=colour, lw=0, alpha=0.8, rasterized=many,
+                part["band_center_mev"], part["barrier_ev"], s=size, color=color, lw=0, alpha=0.8, rasterized=many,
                 label=plain(group),
             )  # fmt: skip
         axes.scatter(
-            rest["band_center_mev"], rest["barrier_ev"], s=size, color=FAINT if by else COLOURS[0], lw=0, alpha=0.8,
+            rest["band_center_mev"], rest["barrier_ev"], s=size, color=FAINT if by else COLORS[0], lw=0, alpha=0.8,
             rasterized=many, label="other" if len(groups) and len(rest) else None,
         )  # fmt: skip
         if len(groups):
@@ -234,9 +234,9 @@ def center_against_energy(
     with rc_context(STYLE):
         figure = new_figure(3.6, 3.0)
         axes = figure.subplots()
-        axes.plot(known["band_center_mev"], known["ea_ev"], "o", ms=5, color=COLOURS[0], mec="white", mew=0.6, zorder=3)
+        axes.plot(known["band_center_mev"], known["ea_ev"], "o", ms=5, color=COLORS[0], mec="white", mew=0.6, zorder=3)
         sure = finite(known, "ea_low_ev", "ea_high_ev")
-        axes.vlines(sure["band_center_mev"], sure["ea_low_ev"], sure["ea_high_ev"], color=COLOURS[0], lw=1.0, zorder=2)
+        axes.vlines(sure["band_center_mev"], sure["ea_low_ev"], sure["ea_high_ev"], color=COLORS[0], lw=1.0, zorder=2)
         if names:
             _name_points(axes, known, "ea_ev", names)
         axes.set(xlabel="Phonon band center (meV)", ylabel=label)

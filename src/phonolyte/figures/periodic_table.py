@@ -20,7 +20,7 @@ F_BLOCK_AT = 8.3
 """Row of the lanthanides, below the table."""
 
 DARK = 0.55
-"""Share of the colour scale from which symbols are white."""
+"""Share of the color scale from which symbols are white."""
 
 
 def element_counts(elements: Iterable[Collection[str]]) -> Counter[str]:
@@ -29,14 +29,14 @@ def element_counts(elements: Iterable[Collection[str]]) -> Counter[str]:
 
 
 def periodic_table(counts: Mapping[str, int], *, label: str = "Compounds with the element") -> Figure:
-    """How many compounds hold each element, as colours on a logarithmic scale in the periodic table.
+    """How many compounds hold each element, as colors on a logarithmic scale in the periodic table.
 
     Parameters
     ----------
     counts
         Element symbol -> number of compounds; :func:`element_counts` makes it. Symbols past lawrencium are left out.
     label
-        Of the colours.
+        Of the colors.
     """
     from matplotlib import colormaps, rc_context
     from matplotlib.cm import ScalarMappable
@@ -51,12 +51,12 @@ def periodic_table(counts: Mapping[str, int], *, label: str = "Compounds with th
         if not known:
             say_nothing(axes)
             return figure
-        norm, colours = LogNorm(1, max(2, *known.values())), colormaps["YlGnBu"]
+        norm, colors = LogNorm(1, max(2, *known.values())), colormaps["YlGnBu"]
         for z, symbol in enumerate(SYMBOLS[1:], start=1):
             n = known.get(symbol, 0)
-            _cell(axes, place_of(z), symbol, n, colours(norm(n)) if n else WASH, dark=n > 0 and norm(n) > DARK)
+            _cell(axes, place_of(z), symbol, n, colors(norm(n)) if n else WASH, dark=n > 0 and norm(n) > DARK)
         bar = axes.inset_axes((0.19, 0.92, 0.4, 0.035))
-        figure.colorbar(ScalarMappable(norm, colours), cax=bar, orientation="horizontal").outline.set_visible(False)
+        figure.colorbar(ScalarMappable(norm, colors), cax=bar, orientation="horizontal").outline.set_visible(False)
         bar.set_title(label, fontsize=8, loc="left", pad=3)
         bar.minorticks_off()
         bar.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
@@ -75,12 +75,12 @@ def place_of(z: int) -> tuple[float, float]:
     return float(from_start if from_start <= 2 and z != 2 else 18 - from_end), float(row)
 
 
-def _cell(axes: Axes, place: tuple[float, float], symbol: str, n: int, colour: object, *, dark: bool) -> None:
+def _cell(axes: Axes, place: tuple[float, float], symbol: str, n: int, color: object, *, dark: bool) -> None:
     from matplotlib.patches import Rectangle
 
     column, row = place
     side = 1 - 2 * GAP
-    axes.add_patch(Rectangle((column - side / 2, row - side / 2), side, side, fc=colour, ec="none"))
+    axes.add_patch(Rectangle((column - side / 2, row - side / 2), side, side, fc=color, ec="none"))
     ink = "white" if dark else INK if n else FAINT
     axes.text(column, row - (0.13 if n else 0), symbol, ha="center", va="center", fontsize=7.5, color=ink)
     if n:

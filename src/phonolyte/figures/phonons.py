@@ -10,7 +10,7 @@ import numpy as np
 from phonolyte.arrays import Floats
 from phonolyte.dos import PhononDos
 from phonolyte.figures.style import (
-    COLOURS,
+    COLORS,
     DASHED,
     FAINT,
     INK,
@@ -77,9 +77,9 @@ def phonon_bands(bands: Bands, dos: PhononDos, *, ion: str | None = None) -> Fig
             low = min(low, float(dos.energies_mev[0]))
         bottom = min(low * 1.08, -IMAGINARY * high) if low < -0.5 else 0.0
         _draw_bands(left, bands)
-        colours = _colours(dos, ion)
-        _draw_density(right, dos, colours)
-        _mark_centers(right, dos, ion, colours, high - bottom)
+        colors = _colors(dos, ion)
+        _draw_density(right, dos, colors)
+        _mark_centers(right, dos, ion, colors, high - bottom)
         for axes in (left, right):
             if bottom < 0:
                 axes.axhspan(bottom, 0.0, color=WASH, lw=0, zorder=0)
@@ -101,24 +101,24 @@ def phonon_dos(dos: PhononDos, *, ion: str | None = None) -> Figure:
     dos
         Of one crystal, in meV.
     ion
-        The mobile element, which has the first colour.
+        The mobile element, which has the first color.
     """
     from matplotlib import rc_context
 
-    colours, centers = _colours(dos, ion), dos.element_centers_mev
+    colors, centers = _colors(dos, ion), dos.element_centers_mev
     with rc_context(STYLE):
         figure = new_figure(3.8, 2.9)
         axes = figure.subplots()
         axes.fill_between(dos.energies_mev, 0.0, dos.total, color=WASH, lw=0, zorder=1)
         axes.plot(dos.energies_mev, dos.total, color=FAINT, lw=0.8, zorder=2)
-        for element, colour in colours.items():
-            axes.plot(dos.energies_mev, dos.per_element[element], color=colour, lw=1.1, zorder=3)
+        for element, color in colors.items():
+            axes.plot(dos.energies_mev, dos.per_element[element], color=color, lw=1.1, zorder=3)
         top = 1.08 * _high(dos.total)
         axes.axvline(
             dos.band_center_mev, color=INK, lw=1.2, ls=DASHED, zorder=4, label=f"total {dos.band_center_mev:.1f}"
         )
         for element, center in centers.items():
-            axes.plot([center], [0.0], "^", color=colours[element], ms=7, mec="white", mew=0.6, clip_on=False, zorder=5,
+            axes.plot([center], [0.0], "^", color=colors[element], ms=7, mec="white", mew=0.6, clip_on=False, zorder=5,
                       label=f"{element} {center:.1f}")  # fmt: skip
         low, high = _span(dos)
         if low < 0:
@@ -163,17 +163,17 @@ def _spread(labels: Sequence[str], positions: Any) -> list[str]:
     return found
 
 
-def _colours(dos: PhononDos, ion: str | None) -> dict[str, str]:
-    """A colour for each element, the mobile ion first: it has the same one in all figures."""
+def _colors(dos: PhononDos, ion: str | None) -> dict[str, str]:
+    """A color for each element, the mobile ion first: it has the same one in all figures."""
     elements = sorted(dos.per_element, key=lambda element: (element != ion, element))
-    return {element: COLOURS[i % len(COLOURS)] for i, element in enumerate(elements)}
+    return {element: COLORS[i % len(COLORS)] for i, element in enumerate(elements)}
 
 
-def _draw_density(axes: Any, dos: PhononDos, colours: Mapping[str, str]) -> None:
+def _draw_density(axes: Any, dos: PhononDos, colors: Mapping[str, str]) -> None:
     axes.fill_betweenx(dos.energies_mev, 0.0, dos.total, color=WASH, lw=0, zorder=1)
     axes.plot(dos.total, dos.energies_mev, color=FAINT, lw=0.8, zorder=2, label="total")
-    for element, colour in colours.items():
-        axes.plot(dos.per_element[element], dos.energies_mev, color=colour, lw=1.1, zorder=3, label=element)
+    for element, color in colors.items():
+        axes.plot(dos.per_element[element], dos.energies_mev, color=color, lw=1.1, zorder=3, label=element)
     axes.set_xlim(0.0, 1.15 * _high(dos.total))
     axes.set_xticks([])
     axes.set_xlabel("DOS (states/meV)")
@@ -181,15 +181,15 @@ def _draw_density(axes: Any, dos: PhononDos, colours: Mapping[str, str]) -> None
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=8, handlelength=1.0, columnspacing=1.2)
 
 
-def _mark_centers(axes: Any, dos: PhononDos, ion: str | None, colours: Mapping[str, str], span_mev: float) -> None:
+def _mark_centers(axes: Any, dos: PhononDos, ion: str | None, colors: Mapping[str, str], span_mev: float) -> None:
     marks = [("band center", dos.band_center_mev, INK)]
     if ion in dos.element_centers_mev:
-        marks.append((f"{ion} center", dos.element_centers_mev[ion], colours[ion]))
+        marks.append((f"{ion} center", dos.element_centers_mev[ion], colors[ion]))
     apart = APART * span_mev
     close = len(marks) == 2 and abs(marks[0][1] - marks[1][1]) < apart
-    for name, center, colour in marks:
+    for name, center, color in marks:
         shift = 0.5 * apart * np.sign(2 * center - sum(mark[1] for mark in marks)) if close else 0.0
-        axes.axhline(center, color=colour, lw=1.0, ls=DASHED, zorder=4)
+        axes.axhline(center, color=color, lw=1.0, ls=DASHED, zorder=4)
         axes.annotate(f"{name}\n{center:.1f} meV", (1.0, center + shift), xycoords=axes.get_yaxis_transform(),
-                      xytext=(4, 0), textcoords="offset points", ha="left", va="center", color=colour, fontsize=8,
+                      xytext=(4, 0), textcoords="offset points", ha="left", va="center", color=color, fontsize=8,
                       annotation_clip=False)  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from phonolyte.arrays import Floats
 from phonolyte.figures.impedance import PREFIXES as OHM_PREFIXES
 from phonolyte.figures.nyquist import Complexes
-from phonolyte.figures.style import COLOURS, DASHED, FAINT, INK, MANY, STYLE, new_figure, plain
+from phonolyte.figures.style import COLORS, DASHED, FAINT, INK, MANY, STYLE, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +92,7 @@ def polarization_figure(traces: Sequence[Trace], band: SlopeBand, *, title: str 
         left, right = figure.subplots(1, 2, width_ratios=(1.25, 1.0))
         scale = Scale(_current_unit(traces), _time_unit(traces))
         for number, at in enumerate(order):
-            _draw_trace(left, traces[at], COLOURS[number % len(COLOURS)], scale, named=number < MOST_NAMED)
+            _draw_trace(left, traces[at], COLORS[number % len(COLORS)], scale, named=number < MOST_NAMED)
         _finish_decay(left, traces, scale)
         left.legend(loc="best", fontsize=7.5, handlelength=1.2, markerscale=1.6)
         _draw_line(right, [traces[at] for at in order], band)
@@ -124,9 +124,9 @@ def transference_figure(
         left, right = figure.subplots(1, 2, width_ratios=(1.1, 1.0))
         _draw_spectra(left, spectra)
         scale = Scale(_current_unit([trace]), _time_unit([trace]))
-        _draw_trace(right, trace, COLOURS[0], scale, named=False)
+        _draw_trace(right, trace, COLORS[0], scale, named=False)
         _finish_decay(right, [trace], scale)
-        for value, name, color in ((initial_a, "I$_0$", COLOURS[1]), (trace.steady_a, "I$_{ss}$", COLOURS[2])):
+        for value, name, color in ((initial_a, "I$_0$", COLORS[1]), (trace.steady_a, "I$_{ss}$", COLORS[2])):
             right.axhline(value / scale.ampere, color=color, lw=0.9, ls=DASHED, zorder=1)
             end = (trace.time_s[-1] / scale.second, value / scale.ampere)
             right.annotate(name, end, (-2, 3), textcoords="offset points", ha="right", va="bottom", color=color)
@@ -171,7 +171,7 @@ def _draw_line(axes: Axes, traces: Sequence[Trace], band: SlopeBand) -> None:
     levels = [trace.steady_a if trace.settled else _end_of(trace) for trace in traces]
     unit = max((unit for unit in PREFIXES if unit <= max(map(abs, levels))), default=1e-12)
     for number, (trace, level) in enumerate(zip(traces, levels, strict=True)):
-        color = COLOURS[number % len(COLOURS)]
+        color = COLORS[number % len(COLORS)]
         spread = np.array([[level - trace.low_a], [trace.high_a - level]]) / unit if trace.settled else None
         axes.errorbar(trace.voltage_v, level / unit, spread, fmt="o" if trace.settled else "v", ms=5, color=color,
                       mfc=color if trace.settled else "white", capsize=2.5, lw=1, zorder=3)  # fmt: skip
@@ -207,7 +207,7 @@ def _draw_spectra(axes: Axes, spectra: Sequence[tuple[str, Complexes, Complexes]
     largest = max(float(np.abs(z.real).max()) for _, z, _ in spectra)
     unit = max((scale for scale in OHM_PREFIXES if scale <= largest), default=1e-3)
     axes.axhline(0, color=FAINT, lw=0.6)
-    for (name, z, fitted), color in zip(spectra, COLOURS, strict=False):
+    for (name, z, fitted), color in zip(spectra, COLORS, strict=False):
         axes.plot(z.real / unit, -z.imag / unit, "o", ms=3.2, color=color, mec="white", mew=0.3, label=name)
         axes.plot(fitted.real / unit, -fitted.imag / unit, color=color, lw=1)
     top = max(float((-z.imag).max()) for _, z, _ in spectra)

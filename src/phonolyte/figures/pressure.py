@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phonolyte.figures.style import COLOURS, STYLE, new_figure
+from phonolyte.figures.style import COLORS, STYLE, new_figure
 from phonolyte.units import GAS_J_MOL_K, ZERO_C_K
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def pressure_figure(points: pd.DataFrame, lines: pd.DataFrame) -> Figure:
     with rc_context(STYLE):
         figure = new_figure(4.4, 3.8)
         axes = figure.subplots()
-        colors = dict(zip(dict.fromkeys(lines["process"]), COLOURS, strict=False))
+        colors = dict(zip(dict.fromkeys(lines["process"]), COLORS, strict=False))
         warmth = {kelvin: number for number, kelvin in enumerate(sorted(set(lines["temperature_k"])))}
         for line in lines.to_dict("records"):
             kelvin, volume = line["temperature_k"], line["activation_volume_cm3_mol"]

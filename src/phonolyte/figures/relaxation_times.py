@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from phonolyte.arrays import Floats
-from phonolyte.figures.style import COLOURS, FAINT, INK, STYLE, WASH, new_figure, plain
+from phonolyte.figures.style import COLORS, FAINT, INK, STYLE, WASH, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,8 +71,8 @@ def distribution_figure(
         top = float(gamma_ohm[inside].max(initial=0.0)) or 1.0
         axes.axvspan(tau_s[0], measured_s[0], color=WASH, lw=0)
         axes.axvspan(measured_s[1], tau_s[-1], color=WASH, lw=0)
-        axes.fill_between(tau_s, low_ohm, high_ohm, color=COLOURS[0], alpha=0.25, lw=0)
-        axes.semilogx(tau_s, gamma_ohm, color=COLOURS[0])
+        axes.fill_between(tau_s, low_ohm, high_ohm, color=COLORS[0], alpha=0.25, lw=0)
+        axes.semilogx(tau_s, gamma_ohm, color=COLORS[0])
         for tau, ohm in peaks:
             height = float(np.interp(np.log(tau), np.log(tau_s), gamma_ohm))
             axes.annotate(f"{ohm:.3g} Ω", (tau, height), (0, 4), textcoords="offset points", ha="center", fontsize=7.5)
@@ -95,7 +95,7 @@ def stack_figure(curves: Sequence[Curve]) -> Figure:
             foot = STACKED * number
             height = foot + curve.gamma_ohm / (float(curve.gamma_ohm.max(initial=0.0)) or 1.0)
             axes.fill_between(curve.tau_s, foot, height, color="white", lw=0, zorder=-2 * number)
-            axes.plot(curve.tau_s, height, color=COLOURS[0], lw=1.0, zorder=-2 * number + 1)
+            axes.plot(curve.tau_s, height, color=COLORS[0], lw=1.0, zorder=-2 * number + 1)
             axes.axhline(foot, color=FAINT, lw=0.4, zorder=-2 * number + 1)
             if len(curves) <= MOST_NAMED:
                 axes.annotate(plain(curve.name), (1.0, foot), (4, 2), xycoords=("axes fraction", "data"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phonolyte.arrays import Floats
-from phonolyte.figures.style import COLOURS, FAINT, INK, MANY, STYLE, finite, new_figure, plain, say_nothing
+from phonolyte.figures.style import COLORS, FAINT, INK, MANY, STYLE, finite, new_figure, plain, say_nothing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,10 +64,10 @@ def parity(
         panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
         for axes in panels.flat[max(len(series), 1) :]:
             axes.set_axis_off()
-        for axes, (name, values), colour in zip(panels.flat, series.items(), _cycled(len(series)), strict=False):
+        for axes, (name, values), color in zip(panels.flat, series.items(), _cycled(len(series)), strict=False):
             good = np.isfinite(reference) & np.isfinite(values)
             _diagonal(axes, high)
-            axes.scatter(reference[good], values[good], s=9, color=colour, alpha=0.6, lw=0, zorder=2,
+            axes.scatter(reference[good], values[good], s=9, color=color, alpha=0.6, lw=0, zorder=2,
                          rasterized=good.sum() > MANY)  # fmt: skip
             axes.text(
                 0.04, 0.96, _scores(reference[good], values[good]), transform=axes.transAxes, va="top", fontsize=8
@@ -113,9 +113,9 @@ def interval_parity(
         figure = new_figure(3.6, 3.9)
         axes = figure.subplots()
         _diagonal(axes, high)
-        for part, colour, name in ((holds, COLOURS[0], "holds"), (~holds, COLOURS[1], "misses")):
+        for part, color, name in ((holds, COLORS[0], "holds"), (~holds, COLORS[1], "misses")):
             _intervals(
-                axes, reference[part], predicted[part], lower[part], upper[part], colour, f"{name}: {part.sum():,}"
+                axes, reference[part], predicted[part], lower[part], upper[part], color, f"{name}: {part.sum():,}"
             )
         axes.set(xlabel=x_label, ylabel=y_label)
         if len(reference):
@@ -154,7 +154,7 @@ def score_bars(metrics: Sequence[Mapping[str, Any]], *, split: str = "random") -
                 at = np.arange(len(order), dtype=float) + (number - (len(features) - 1) / 2) * 0.8 / max(
                     len(features), 1
                 )
-                _bars(axes, at, _values(bars, key), _values(bars, spread), 0.8 / len(features), COLOURS[number], name)
+                _bars(axes, at, _values(bars, key), _values(bars, spread), 0.8 / len(features), COLORS[number], name)
             axes.set_xlabel(label)
             axes.tick_params(axis="y", length=0)
             _cut(axes, _values(rows, key), share=key == "r2")
@@ -186,11 +186,11 @@ def importance_bars(importances: pd.DataFrame, *, most: int = MOST_FEATURES) -> 
     with rc_context(STYLE):
         figure = new_figure(5.2, 0.7 + 0.2 * max(len(shown), 4))
         left, right = figure.subplots(1, 2, sharey=True)
-        left.barh(rows, 100 * shown["gini"], color=COLOURS[0], height=0.72)
+        left.barh(rows, 100 * shown["gini"], color=COLORS[0], height=0.72)
         left.set_yticks(rows, [plain(str(name).replace("_", " "), 40) for name in shown["feature"]])
         left.set(ylim=(max(len(shown), 1) - 0.4, -0.6), xlabel="Gini importance (%)")
         right.barh(rows, shown["permutation_mev"].astype(float), xerr=shown["permutation_std_mev"].astype(float),
-                   color=COLOURS[2], height=0.72, error_kw={"ecolor": INK, "elinewidth": 0.8})  # fmt: skip
+                   color=COLORS[2], height=0.72, error_kw={"ecolor": INK, "elinewidth": 0.8})  # fmt: skip
         right.set_xlabel("Error if shuffled (meV)")
         for axes in (left, right):
             axes.tick_params(axis="y", length=0)
@@ -220,14 +220,14 @@ def _diagonal(axes: Axes, high: float) -> None:
     axes.set(xlim=(0, high), ylim=(0, high), aspect="equal")
 
 
-def _intervals(axes: Axes, x: Floats, middle: Floats, lower: Floats, upper: Floats, colour: str, label: str) -> None:
+def _intervals(axes: Axes, x: Floats, middle: Floats, lower: Floats, upper: Floats, color: str, label: str) -> None:
     many = len(x) > MANY
-    axes.vlines(x, lower, upper, color=colour, lw=0.7, alpha=0.3 if many else 0.7, rasterized=many, zorder=2)
-    axes.scatter(x, middle, s=6, color=colour, lw=0, alpha=0.8, rasterized=many, zorder=3, label=label)
+    axes.vlines(x, lower, upper, color=color, lw=0.7, alpha=0.3 if many else 0.7, rasterized=many, zorder=2)
+    axes.scatter(x, middle, s=6, color=color, lw=0, alpha=0.8, rasterized=many, zorder=3, label=label)
 
 
-def _bars(axes: Axes, at: Floats, values: Floats, spread: Floats, height: float, colour: str, label: str) -> None:
-    axes.barh(at, values, height=0.9 * height, color=colour, label=plain(label), zorder=2)
+def _bars(axes: Axes, at: Floats, values: Floats, spread: Floats, height: float, color: str, label: str) -> None:
+    axes.barh(at, values, height=0.9 * height, color=color, label=plain(label), zorder=2)
     known = np.isfinite(spread) & np.isfinite(values)
     axes.errorbar(values[known], at[known], xerr=spread[known], fmt="none", ecolor=INK, elinewidth=0.8, zorder=3)
 
@@ -254,4 +254,4 @@ def _best(rows: Sequence[Mapping[str, Any]], algorithm: str) -> tuple[float, str
 
 
 def _cycled(n: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(n)]
+    return [COLORS[i % len(COLORS)] for i in range(n)]

@@ -20,7 +20,7 @@ from phonolyte.figures.compounds import (
 from phonolyte.figures.migration import center_against_barrier
 from phonolyte.figures.periodic_table import element_counts, periodic_table
 from phonolyte.figures.style import (
-    COLOURS,
+    COLORS,
     FAINT,
     INK,
     STYLE,
@@ -79,9 +79,9 @@ def funnel(steps: Sequence[Mapping[str, Any]]) -> Figure:
             say_nothing(axes)
             return figure
         most = max(1.0, kept.max())
-        asked = [COLOURS[0] if step["applied"] else FAINT for step in steps]
+        asked = [COLORS[0] if step["applied"] else FAINT for step in steps]
         axes.barh(rows, kept, color=asked, height=BAR)
-        axes.barh(rows, missing, left=kept, color=COLOURS[4], height=BAR)
+        axes.barh(rows, missing, left=kept, color=COLORS[4], height=BAR)
         axes.barh(rows, rejected, left=kept + missing, color=WASH, height=BAR)
         for row, step in zip(rows, steps, strict=True):
             ink = INK if step["applied"] else FAINT
@@ -179,6 +179,6 @@ def _counts(step: Mapping[str, Any]) -> str:
 def _key(figure: Figure, *, unknown: bool) -> None:
     from matplotlib.patches import Patch
 
-    parts = [("kept", COLOURS[0]), *([("property unknown", COLOURS[4])] if unknown else []), ("rejected", WASH)]
-    handles = [Patch(color=colour, label=name) for name, colour in parts]
+    parts = [("kept", COLORS[0]), *([("property unknown", COLORS[4])] if unknown else []), ("rejected", WASH)]
+    handles = [Patch(color=color, label=name) for name, color in parts]
     figure.legend(handles=handles, loc="outside upper left", ncols=3, handlelength=1.0, columnspacing=1.2)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phonolyte.figures.style import COLOURS, FAINT, INK, STYLE, WASH, new_figure, with_subscripts
+from phonolyte.figures.style import COLORS, FAINT, INK, STYLE, WASH, new_figure, with_subscripts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ def window_chart(table: pd.DataFrame) -> Figure:
         axes = figure.add_subplot()
         places = np.arange(len(first))
         width = (first["oxidation_v"] - first["reduction_v"]).to_numpy(float)
-        axes.barh(places, np.maximum(width, 0.01), left=first["reduction_v"], height=0.62, color=COLOURS[0])
+        axes.barh(places, np.maximum(width, 0.01), left=first["reduction_v"], height=0.62, color=COLORS[0])
         for name in ("reduction", "oxidation"):
             _intervals(axes, places, first, name)
         axes.set_yticks(places, [with_subscripts(str(formula)) for formula in first["formula"]])
@@ -62,7 +62,7 @@ def reaction_energies(table: pd.DataFrame, formula: str) -> Figure:
     with rc_context(STYLE):
         figure = new_figure(4.4, 3.0)
         axes = figure.add_subplot()
-        for color, (partner, rows) in zip(COLOURS, table.groupby("partner", sort=False), strict=False):
+        for color, (partner, rows) in zip(COLORS, table.groupby("partner", sort=False), strict=False):
             rows = rows.sort_values("crystal_share")
             axes.plot(rows["crystal_share"], rows["reaction_ev"], "o-", ms=3, color=color, label=_label(partner, rows))
         axes.axhline(0, color=FAINT, lw=0.8, zorder=0)

@@ -1,4 +1,4 @@
-"""The one style of all figures: colours that colour-blind eyes tell apart, sizes that are readable at half a page."""
+"""The one style of all figures: colors that color-blind eyes tell apart, sizes that are readable at half a page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 INK, FAINT, WASH = "#22272e", "#8a929c", "#e8ebef"
 """Text and lines; what stands behind; areas."""
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b4c9a")
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b4c9a")
 """Okabe and Ito's, the strongest first."""
 
 STYLE: Any = {

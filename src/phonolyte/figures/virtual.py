@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phonolyte.figures.style import COLOURS, INK, STYLE, WASH, finite, limit_line, new_figure, plain, say_nothing
+from phonolyte.figures.style import COLORS, INK, STYLE, WASH, finite, limit_line, new_figure, plain, say_nothing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,10 +38,10 @@ def center_histograms(summary: Mapping[str, Any]) -> Figure:
     with rc_context(STYLE):
         figure = new_figure(4.6, 0.6 + 0.62 * len(prototypes))
         rows = figure.subplots(len(prototypes), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, (name, of), colour in zip(rows, prototypes.items(), _cycled(len(prototypes)), strict=True):
+        for axes, (name, of), color in zip(rows, prototypes.items(), _cycled(len(prototypes)), strict=True):
             counts = np.array(of["histogram_per_mev"][:WIDEST_MEV])
             axes.axvspan(0, SOFT_MEV, color=WASH, lw=0, zorder=0)
-            axes.stairs(counts, np.arange(WIDEST_MEV + 1), fill=True, color=colour, zorder=2)
+            axes.stairs(counts, np.arange(WIDEST_MEV + 1), fill=True, color=color, zorder=2)
             axes.set(yticks=[], xlim=(0, WIDEST_MEV))
             axes.spines["left"].set_visible(False)
             axes.text(0.99, 0.9, f"{plain(name)}\n{of['compounds']:,}, {of['soft_share']:.0%} below {SOFT_MEV:g} meV",
@@ -75,7 +75,7 @@ def row_trend(table: pd.DataFrame) -> Figure:
         place = np.digitize(x, edges)
         filled = [k for k in np.unique(place) if (place == k).sum() >= 20]
         axes.plot([x[place == k].mean() for k in filled], [np.median(y[place == k]) for k in filled],
-                  color=COLOURS[1], marker="o", ms=3.5, lw=1.2, label="median")  # fmt: skip
+                  color=COLORS[1], marker="o", ms=3.5, lw=1.2, label="median")  # fmt: skip
         limit_line(axes, y=SOFT_MEV)
         axes.set_ylim(0, None)
         varied = len(x) > 1 and min(np.ptp(x), np.ptp(y)) > 0
@@ -106,9 +106,9 @@ def substitution_table(slots: Mapping[str, Mapping[str, Sequence[str]]]) -> Figu
         for row, (prototype, slot, symbols) in enumerate(lines):
             if prototype and row:
                 axes.axhline(row - 0.02, color=WASH, lw=0.8)
-            words = ((0.0, prototype, INK, "bold"), (0.16, slot, COLOURS[0], "normal"), (0.26, symbols, INK, "normal"))
-            for x, text, colour, weight in words:
-                axes.text(x, row + 0.5, text, fontsize=8, color=colour, fontweight=weight, va="center", in_layout=False)
+            words = ((0.0, prototype, INK, "bold"), (0.16, slot, COLORS[0], "normal"), (0.26, symbols, INK, "normal"))
+            for x, text, color, weight in words:
+                axes.text(x, row + 0.5, text, fontsize=8, color=color, fontweight=weight, va="center", in_layout=False)
         if not lines:
             say_nothing(axes)
     return figure
@@ -154,4 +154,4 @@ STEMS = ("histogram", "substitutions", "row_trend")
 
 
 def _cycled(n: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(n)]
+    return [COLORS[i % len(COLORS)] for i in range(n)]

@@ -259,7 +259,7 @@ def _conventional(primitive: Atoms, symprec_a: float) -> Ints:
 
 def _multiple(base: Ints, lattice: Floats, length_a: float) -> Ints:
     """Return the smallest multiple of a cell with no lattice vector shorter than the length."""
-    from phonolyte.structures.neighbours import reduce_lattice
+    from phonolyte.structures.neighbors import reduce_lattice
 
     edges = np.linalg.norm(base @ lattice, axis=1)
     alike = np.abs(edges[:, None] - edges) < 1e-3 * edges

@@ -136,7 +136,7 @@ def _analyze_file(file: Path, reading: Reading, geometry: Geometry | None) -> li
         for number in filter(None, pellets):  # what is per area is so by the size of its own pellet
             sweeps[number - 1] = _list_sweeps(file, reading, sizes[number])[number - 1]
     except Exception as error:  # a foreign library can raise anything, and the batch goes on
-        return [Failure.of(error, material_id=file.stem, stage=STAGE, source=str(file))]
+        return [Failure.from_error(error, material_id=file.stem, stage=STAGE, source=str(file))]
     return [_analyze_sweep(sweep, file, reading, pellets.get(sweep.number, whole)) for sweep in sweeps]
 
 
@@ -168,7 +168,7 @@ def _analyze_sweep(sweep: Sweep, file: Path, reading: Reading, pellet: Pellet | 
             start=dict(reading.start),
         )  # fmt: skip
     except Exception as error:  # as above
-        return Failure.of(error, material_id=sweep.label, stage=STAGE, source=str(file))
+        return Failure.from_error(error, material_id=sweep.label, stage=STAGE, source=str(file))
 
 
 def _set_pellet(spectrum: Spectrum, pellet: Pellet | None) -> Spectrum:

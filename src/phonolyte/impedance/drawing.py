@@ -141,7 +141,7 @@ def _draw_safely(analysis: Analysis, folder: Path, formats: Sequence[str]) -> Pa
     try:
         return draw_spectrum(analysis, folder, formats)
     except Exception as error:  # matplotlib can raise anything, and the other figures are drawn
-        return Failure.of(error, material_id=analysis.name, stage=STAGE, source=analysis.spectrum.source)
+        return Failure.from_error(error, material_id=analysis.name, stage=STAGE, source=analysis.spectrum.source)
 
 
 def _draw_arrhenius(series: Series, folder: Path) -> Path | Failure | None:
@@ -152,7 +152,7 @@ def _draw_arrhenius(series: Series, folder: Path) -> Path | Failure | None:
     try:
         return save(plot_arrhenius(series), folder / "arrhenius", ("png", "pdf"))[0]
     except Exception as error:  # as above
-        return Failure.of(error, material_id="arrhenius", stage=STAGE)
+        return Failure.from_error(error, material_id="arrhenius", stage=STAGE)
 
 
 def _digest(analysis: Analysis) -> str:

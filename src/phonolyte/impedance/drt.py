@@ -135,7 +135,7 @@ class _Problem:
     design, target
         Equations, (2n, k) and (2n,), as shares of the modulus; the first m unknowns are the distribution.
     roughness
-        Differences of neighbours, (m - 1, k).
+        Differences of neighbors, (m - 1, k).
     """
 
     tau_s: Floats

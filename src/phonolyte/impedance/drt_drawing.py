@@ -66,7 +66,7 @@ def _draw_safely(analysis: Analysis, folder: Path) -> Failure | None:
     try:
         save(plot_distribution(analysis), stem, ("png",))
     except Exception as error:  # matplotlib can raise anything, and the other figures are drawn
-        return Failure.of(error, material_id=analysis.name, stage=STAGE, source=analysis.spectrum.source)
+        return Failure.from_error(error, material_id=analysis.name, stage=STAGE, source=analysis.spectrum.source)
     return None
 
 
@@ -85,5 +85,5 @@ def _draw_stack(analyses: list[Analysis], folder: Path) -> Failure | None:
     try:
         save(stack_figure(curves), folder / "drt", ("png", "pdf"))
     except Exception as error:  # as above
-        return Failure.of(error, material_id="drt", stage=STAGE)
+        return Failure.from_error(error, material_id="drt", stage=STAGE)
     return None

@@ -30,5 +30,5 @@ def draw_pressures(series: Series, folder: Path) -> list[Failure]:
         ])  # fmt: skip
         save(pressure_figure(points, series.volumes), folder / "pressure", ("png", "pdf"))
     except Exception as error:  # matplotlib can raise anything, and the other results stand
-        return [Failure.of(error, material_id="pressure", stage=STAGE)]
+        return [Failure.from_error(error, material_id="pressure", stage=STAGE)]
     return []

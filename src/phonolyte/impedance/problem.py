@@ -28,7 +28,7 @@ PRECISE = 1e-6
 """Change of the sum of squares, as a share of it, at which a fit ends: a hundredth of a standard deviation."""
 
 CORRELATED = 3.0
-"""Residuals whose correlation with their neighbours is this many times its standard deviation are not noise."""
+"""Residuals whose correlation with their neighbors is this many times its standard deviation are not noise."""
 
 Weighting = Literal["modulus", "unit"]
 
@@ -240,9 +240,9 @@ def _inverse(jac: Floats) -> Floats:
 
 
 def _widened(real: Floats, imaginary: Floats) -> float:
-    """Factor on standard deviations where residuals follow their neighbours: fewer of them count than there are.
+    """Factor on standard deviations where residuals follow their neighbors: fewer of them count than there are.
 
-    With a correlation r of neighbours, n residuals are worth n (1 - r) / (1 + r) independent ones.
+    With a correlation r of neighbors, n residuals are worth n (1 - r) / (1 + r) independent ones.
     """
     square = float(real @ real + imaginary @ imaginary)
     if square <= 0:

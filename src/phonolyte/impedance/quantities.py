@@ -177,7 +177,7 @@ def _settle_units(chosen: Selection, rows: Floats) -> tuple[Selection, list[str]
         if column.kind.startswith(("resistivity", "conductivity")) and not column.of_pellet:
             raise SpectrumError(
                 f"the unit of the column {column.name!r} is {'not stated' if not column.unit else column.unit}",
-                why="it may be per centimetre or per metre", fix="Write it into the header, as ohm cm or S/cm.",
+                why="it may be per centimeter or per meter", fix="Write it into the header, as ohm cm or S/cm.",
             )  # fmt: skip
     notes += _list_assumed(chosen.frequency, first, second)
     return replace(chosen, first=first, second=second), notes

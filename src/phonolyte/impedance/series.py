@@ -72,7 +72,7 @@ class Series(Shown):
                 kept.append(compared)
             except Exception as error:  # one spectrum must not end the batch, whatever is wrong with it
                 source = analysis.spectrum.source
-                lost.append(Failure.of(error, material_id=analysis.name, stage=STAGE, source=source))
+                lost.append(Failure.from_error(error, material_id=analysis.name, stage=STAGE, source=source))
         return cls(tuple(kept), geometry, (*failures, *lost))
 
     def _facts(self) -> dict[str, object]:

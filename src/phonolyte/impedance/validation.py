@@ -28,7 +28,7 @@ DENSE = 4.0
 """Elements in a decade from which on more of them change nothing that is not noise."""
 
 SURE = 3.0
-"""Residuals are not noise when their correlation with neighbours is this many times its standard deviation."""
+"""Residuals are not noise when their correlation with neighbors is this many times its standard deviation."""
 
 OUTLIER = 5.0
 """A point is off when its residual is this many times the standard deviation of the others, and above `LEAST_OFF`."""
@@ -67,7 +67,7 @@ class KramersKronig:
 
     @property
     def systematic(self) -> float:
-        """The part of the residuals that neighbours share, as a share of the modulus: no noise, but drift and the like.
+        """The part of the residuals that neighbors share, as a share of the modulus: no noise, but drift and the like.
 
         Noise changes from point to point by the square root of two of itself; what changes less is not noise
         (von Neumann's ratio).
@@ -78,7 +78,7 @@ class KramersKronig:
 
     @property
     def is_noise(self) -> bool:
-        """Whether neighbours share no more of the residuals than those of noise do by chance.
+        """Whether neighbors share no more of the residuals than those of noise do by chance.
 
         The part that 2n values of noise share has the standard deviation 1 / sqrt(2n), as a share of their variance
         (von Neumann, 10.1214/aoms/1177731677).

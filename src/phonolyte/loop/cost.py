@@ -9,7 +9,7 @@ import numpy as np
 
 from phonolyte.arrays import Floats
 from phonolyte.structures import Crystal
-from phonolyte.structures.neighbours import reduce_lattice
+from phonolyte.structures.neighbors import reduce_lattice
 
 SECONDS_PER_ATOM = 0.016
 """Seconds for the forces on an atom of a displaced supercell: DPA4 on one core."""

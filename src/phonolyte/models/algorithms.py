@@ -38,10 +38,10 @@ STUDY = ("extra_trees", "gradient_boosting", "xgboost", "decision_tree")
 """The four algorithms of the study (XT, GB, XGB, DT), with default hyperparameters."""
 
 SCAN = (
-    "random_forest", "hist_gradient_boosting", "bagging", "adaboost", "k_neighbours", "support_vector",
+    "random_forest", "hist_gradient_boosting", "bagging", "adaboost", "k_neighbors", "support_vector",
     "neural_network", "linear", "ridge", "bayesian_ridge", "lasso", "elastic_net",
 )  # fmt: skip
-"""The usual regressors of a preliminary scan; those that need it get standardised features."""
+"""The usual regressors of a preliminary scan; those that need it get standardized features."""
 
 FEATURE_SETS = ("all", "selected", "selected_in_fold")
 """All features; those that the selection leaves on the whole table (as the study did: the test compounds
@@ -142,7 +142,7 @@ def regressor(algorithm: str, *, seed: int = 0) -> Any:
         "hist_gradient_boosting": lambda: HistGradientBoostingRegressor(random_state=seed),
         "bagging": lambda: BaggingRegressor(random_state=seed),
         "adaboost": lambda: AdaBoostRegressor(random_state=seed),
-        "k_neighbours": lambda: make_pipeline(StandardScaler(), KNeighborsRegressor()),
+        "k_neighbors": lambda: make_pipeline(StandardScaler(), KNeighborsRegressor()),
         "support_vector": lambda: make_pipeline(StandardScaler(), SVR()),
         "neural_network": lambda: make_pipeline(StandardScaler(), MLPRegressor(max_iter=2000, random_state=seed)),
         "linear": lambda: make_pipeline(StandardScaler(), LinearRegression()),
@@ -206,7 +206,7 @@ def predictor_of(estimator: Any) -> TreeEnsemble | QuotientModel:
     ModelError
         For one that cannot be saved.
     """
-    return estimator.model_ if isinstance(estimator, QuotientRegressor) else TreeEnsemble.of(estimator)
+    return estimator.model_ if isinstance(estimator, QuotientRegressor) else TreeEnsemble.from_estimator(estimator)
 
 
 def predict_held_out(model: Pipeline, table: pd.DataFrame) -> dict[str, Floats]:
@@ -224,5 +224,5 @@ def predict_held_out(model: Pipeline, table: pd.DataFrame) -> dict[str, Floats]:
         return {"center": predicted.center_mev, "spread": predicted.deviation_mev, **parts}
     center = regressor.predict(values)
     if isinstance(regressor, ExtraTreesRegressor):
-        return {"center": center, "spread": TreeEnsemble.of(regressor).predict_with_spread(values)[1]}
+        return {"center": center, "spread": TreeEnsemble.from_estimator(regressor).predict_with_spread(values)[1]}
     return {"center": center, "spread": np.full(len(center), np.nan)}

@@ -62,15 +62,15 @@ class LearningSet:
 
 
 def clusters(table: pd.DataFrame) -> Ints:
-    """Cluster (n,) of each compound: k-means of the standardised features (n, m), into at most 50."""
+    """Cluster (n,) of each compound: k-means of the standardized features (n, m), into at most 50."""
     from sklearn.cluster import KMeans
 
     values = table.to_numpy(float)
     spread = values.std(axis=0)
-    standardised = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    distinct = len(np.unique(standardised.round(9), axis=0))
+    standardized = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    distinct = len(np.unique(standardized.round(9), axis=0))
     means = KMeans(max(min(CLUSTERS, len(table) // 5, distinct), 1), n_init=5, random_state=0)
-    return np.asarray(means.fit_predict(standardised), dtype=np.int64)
+    return np.asarray(means.fit_predict(standardized), dtype=np.int64)
 
 
 def read_learning_set(
@@ -104,22 +104,22 @@ def read_learning_set(
     if features is not None:
         return _from_features(features, sets, path, digest)
     reading = read(path, executor=executor)
-    labelled = [c for c in reading.crystals if _is_labelled(c)]
-    unlabelled = [_not_labelled(c) for c in reading.crystals if not _is_labelled(c)]
-    if len(labelled) < 2:
+    labeled = [c for c in reading.crystals if _is_labeled(c)]
+    unlabeled = [_not_labeled(c) for c in reading.crystals if not _is_labeled(c)]
+    if len(labeled) < 2:
         raise TableError(
-            f"{path.name} has {len(labelled)} compounds with a band center",
+            f"{path.name} has {len(labeled)} compounds with a band center",
             why=f"{len(reading.crystals)} crystals were read, and {TARGET!r} must be a number among their properties",
             fix=f"Add {TARGET} (meV) to the records, or give a table of features that has it.",
         )
-    table, failures = featurize(labelled, sets=sets, executor=executor)
-    by_id = {crystal.material_id: crystal for crystal in labelled}
+    table, failures = featurize(labeled, sets=sets, executor=executor)
+    by_id = {crystal.material_id: crystal for crystal in labeled}
     kept = [by_id[name] for name in table.index]
     target = np.array([_number(c.properties[TARGET]) for c in kept], dtype=float)
     elements = [frozenset(c.symbols) for c in kept]
     formulas = [c.formula for c in kept]
     data = LearningSet(table, target, formulas, elements, digest, kept, _errors(kept))
-    return data, reading.failures + unlabelled + failures
+    return data, reading.failures + unlabeled + failures
 
 
 def _feature_table(path: Path) -> pd.DataFrame | None:
@@ -192,7 +192,7 @@ def _with_elements(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
     return table.assign(elements=column)[column.notna()], failures
 
 
-def _is_labelled(crystal: Crystal) -> bool:
+def _is_labeled(crystal: Crystal) -> bool:
     """Whether a crystal has a center to learn from, and was not found to be unstable, or its error is known."""
     properties = crystal.properties
     usable = properties.get("stable") is not False or _number(properties.get(ERROR)) is not None
@@ -204,7 +204,7 @@ def _errors(crystals: Sequence[Crystal]) -> Floats | None:
     return np.array(known) if any(known) else None
 
 
-def _not_labelled(crystal: Crystal) -> Failure:
+def _not_labeled(crystal: Crystal) -> Failure:
     if _number(crystal.properties.get(TARGET)) is None:
         return _no_center(crystal.material_id, crystal.properties.get(TARGET), crystal.source)
     message = "it has imaginary modes, and what remains of such a center says less. Leave it out."

@@ -63,7 +63,7 @@ class Prior:
         Distances up to which the process counts alone, and from which on it counts least.
     least
         Its weight there.
-    neighbours
+    neighbors
         Measured compounds whose distance counts.
     floor
         Logarithms below this are only known to be low.
@@ -85,7 +85,7 @@ class Prior:
     near: float = 0.3
     far: float = 0.6
     least: float = 0.3
-    neighbours: int = 3
+    neighbors: int = 3
     floor: float = -10.0
     window: float = 0.35
     smooth: float = 0.3
@@ -248,7 +248,7 @@ class GatedModel:
         process = (
             self.level + PRIOR.slope * x.score.sum(axis=1) + _covariance(own, self.learned, squares) @ self.weights
         )
-        distance = np.sqrt(_mean_of_least(squares, PRIOR.neighbours))
+        distance = np.sqrt(_mean_of_least(squares, PRIOR.neighbors))
         weight = 1.0 - (1.0 - PRIOR.least) * np.clip((distance - PRIOR.near) / (PRIOR.far - PRIOR.near), 0.0, 1.0)
         return Parts(weight * process + (1.0 - weight) * score, score, process, weight, distance)
 

@@ -36,7 +36,7 @@ class Domain:
     mean, scale
         (d,) of the learning set.
     precision
-        (d, d) inverse covariance of the standardised features (Ledoit-Wolf, 10.1016/S0047-259X(03)00096-4).
+        (d, d) inverse covariance of the standardized features (Ledoit-Wolf, 10.1016/S0047-259X(03)00096-4).
     limit
         Largest distance inside.
     elements

@@ -48,14 +48,14 @@ class Term:
 def search_hyperparameters(
     blocks: Mapping[str, Floats], target: Floats, *, terms: Sequence[Term], known: Floats | float = 0.0, seed: int = 0
 ) -> Floats:
-    """Natural logarithms (p,) of the hyperparameters that maximise the marginal likelihood.
+    """Natural logarithms (p,) of the hyperparameters that maximize the marginal likelihood.
 
     Parameters
     ----------
     blocks
-        (n, d) standardised columns of each block.
+        (n, d) standardized columns of each block.
     target
-        (n,) standardised.
+        (n,) standardized.
     terms
         Parts of the covariance.
     known

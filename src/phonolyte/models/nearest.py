@@ -19,7 +19,7 @@ from phonolyte.models.domain import Domain
 FILE = "learned.parquet"
 """Of a model's folder: the compounds that it has learned from, with the features that distances need."""
 
-NEIGHBOURS = 4
+NEIGHBORS = 4
 """Nearest compounds that a screen keeps of each crystal."""
 
 ROWS = 512
@@ -47,12 +47,12 @@ class Learned:
     points: Floats
 
     @classmethod
-    def of(cls, domain: Domain, features: pd.DataFrame, formulas: Sequence[str], center_mev: Floats) -> Self:
+    def from_features(cls, domain: Domain, features: pd.DataFrame, formulas: Sequence[str], center_mev: Floats) -> Self:
         """From the features (n, m) of compounds, indexed by their names, and their band centers (n,) in meV."""
         columns = zip(COLUMNS, (features.index.astype(str), list(formulas), center_mev), strict=True)
         return cls(domain, pd.DataFrame(dict(columns)), whiten(domain, features))
 
-    def nearest(self, features: pd.DataFrame, *, n: int = NEIGHBOURS) -> tuple[Ints, Floats]:
+    def nearest(self, features: pd.DataFrame, *, n: int = NEIGHBORS) -> tuple[Ints, Floats]:
         """Positions in the table (m, n) of the nearest compounds to each of m crystals, and their distances (m, n)."""
         n, points = min(n, len(self.points)), whiten(self.domain, features)
         parts = [_nearest(points[i : i + ROWS], self.points, n) for i in range(0, len(points), ROWS)]
@@ -60,7 +60,7 @@ class Learned:
         return np.vstack([np.empty((0, n), np.int64), *places]), np.vstack([np.empty((0, n)), *distances])
 
     def named(self, material_ids: Sequence[str] | pd.Series, places: Ints, distances: Floats) -> pd.DataFrame:
-        """What :meth:`nearest` found of m crystals as a table, a row each neighbour, the nearest first.
+        """What :meth:`nearest` found of m crystals as a table, a row each neighbor, the nearest first.
 
         Returns
         -------

@@ -48,7 +48,7 @@ class Standard(NamedTuple):
         return cls(mean, np.where(scale > 1e-9 * (1.0 + np.abs(mean)), scale, np.inf))
 
     def apply(self, values: Floats) -> Floats:
-        """Standardised columns (n, d)."""
+        """Standardized columns (n, d)."""
         return (values - self.mean) / self.scale
 
 
@@ -67,15 +67,15 @@ class GaussianProcess:
     metric
         (d, T) squared inverse length of each column in each of them.
     projection
-        (d, R) from standardised columns to coordinates.
+        (d, R) from standardized columns to coordinates.
     points
         (R, n) coordinates of the learned points.
     linear, slope
         (d,) variance of each column in the linear term, and what the mean gains for each.
     basis
-        (d, b) standardised columns of the basis.
+        (d, b) standardized columns of the basis.
     weights
-        (n,) inverse covariance times standardised target.
+        (n,) inverse covariance times standardized target.
     root
         (b, b) root of the matrix that learning takes from the variance, lower triangular.
     noise
@@ -103,7 +103,7 @@ class GaussianProcess:
         cls, columns: Floats, target: Floats, *, layout: Layout, terms: Sequence[Term], fixed: Sequence[str] = (),
         errors: Floats | None = None, faintest: float = FAINTEST, seed: int = 0,
     ) -> Self:  # fmt: skip
-        """Fit with the hyperparameters that maximise the marginal likelihood.
+        """Fit with the hyperparameters that maximize the marginal likelihood.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class GaussianProcess:
         terms
             Parts of the covariance.
         fixed
-            Blocks whose columns have their scale already, and are not standardised.
+            Blocks whose columns have their scale already, and are not standardized.
         errors
             (n,) known standard deviation of each target, on top of the noise; default: none.
         faintest
@@ -140,7 +140,7 @@ class GaussianProcess:
         cls, standard: Standard, values: Floats, target: Floats, layout: Layout, terms: Sequence[Term], logs: Floats,
         faintest: float, known: Floats,
     ) -> Self:  # fmt: skip
-        """The process with these hyperparameters (logarithms), conditioned on standardised columns and a target.
+        """The process with these hyperparameters (logarithms), conditioned on standardized columns and a target.
 
         `known` (n,) is a variance of each target, in units of that of all, on top of the noise.
         """
@@ -188,7 +188,7 @@ class GaussianProcess:
         return np.array([center + scale * (mean + values @ self.slope), scale * np.sqrt(variance)])
 
     def _project(self, values: Floats) -> Floats:
-        """Coordinates (m, R) of standardised columns (m, d): each term looks at a part of them."""
+        """Coordinates (m, R) of standardized columns (m, d): each term looks at a part of them."""
         coordinates = np.empty((len(values), self.starts[-1]))
         for metric, first, end in zip(self.metric.T, self.starts[:-1], self.starts[1:], strict=True):
             used = np.flatnonzero(metric)
@@ -284,7 +284,7 @@ def _covariance(points: Singles, variances: Floats, starts: Ints) -> Floats:
 
 
 def _directions(values: Floats, squares: Floats, faintest: float) -> Floats:
-    """Projection (d, r) of standardised columns (n, d) on the directions in which they differ, in units of lengths."""
+    """Projection (d, r) of standardized columns (n, d) on the directions in which they differ, in units of lengths."""
     lengths = np.sqrt(squares)
     used = np.flatnonzero(lengths)
     _, sizes, directions = np.linalg.svd(values[:, used] * lengths[used], full_matrices=False)

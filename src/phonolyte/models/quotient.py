@@ -26,7 +26,7 @@ from phonolyte.models.process import FAINTEST, GaussianProcess
 from phonolyte.models.trees import TreeEnsemble, damaged
 
 BLOCKS = ("springs", "moments", "bonds", "valence", "coordination", "angles", "masses", "scale", "elastic")
-"""Blocks of physical columns in the process; the trees have that of neighbours, too, which made the process worse."""
+"""Blocks of physical columns in the process; the trees have that of neighbors, too, which made the process worse."""
 
 SEEN = N_PHYSICAL + N_MAGPIE
 """Columns that the trees see, but those of modes."""
@@ -99,7 +99,7 @@ class QuotientModel:
         weights = None if errors is None else 1.0 / (1.0 + np.square(errors / USUAL_ERROR))
         boosted = XGBRegressor(**BOOSTING, random_state=seed, n_jobs=1)
         boosted.fit(_seen_by_trees(values), target, sample_weight=weights)
-        return cls(process, TreeEnsemble.of(boosted))
+        return cls(process, TreeEnsemble.from_estimator(boosted))
 
     def predict(self, values: Floats) -> Predictions:
         """Predict the band centers (n,) of n crystals from their columns (n, m)."""

@@ -125,7 +125,7 @@ def train(
         predictor, names, intervals, domain, provenance, final.set_names, _families_of(data, final), cells
     )
     model.save(folder)
-    Learned.of(domain, data.table, data.formulas, data.target).save(folder)
+    Learned.from_features(domain, data.table, data.formulas, data.target).save(folder)
     (folder / "metrics.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     predictions.to_parquet(folder / "cv_predictions.parquet", index=False)
     held_out_table(held_out, data).to_parquet(folder / "held_out.parquet", index=False)

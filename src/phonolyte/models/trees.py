@@ -64,7 +64,7 @@ class TreeEnsemble:
         object.__setattr__(self, "packed", packed)
 
     @classmethod
-    def of(cls, estimator: Any) -> Self:
+    def from_estimator(cls, estimator: Any) -> Self:
         """Take the trees out of a fitted scikit-learn tree, forest or gradient boosting, or XGBoost regressor.
 
         Raises

@@ -30,7 +30,7 @@ from phonolyte.features import FeatureSet
 from phonolyte.features.elemental import SOFTNESS_A, bond_valence_length, elemental_table
 from phonolyte.models.trees import damaged
 from phonolyte.structures import Crystal
-from phonolyte.structures.neighbours import Distances, bin_atoms, list_distances, list_pairs
+from phonolyte.structures.neighbors import Distances, bin_atoms, list_distances, list_pairs
 
 REACH = 2.4
 """How far contacts reach, in units of (V / n)^(1/3); farther ones have next to no valence."""

@@ -11,7 +11,7 @@ from phonolyte.arrays import Floats, Ints
 def thresholds(field: Floats, highest: float = np.inf) -> Floats:
     """The lowest levels at which points not above them join into a path through all cells in 1, 2 and 3 dimensions.
 
-    Points are joined to their 26 neighbours from low to high. Each group knows, for every point of it, in which cell
+    Points are joined to their 26 neighbors from low to high. Each group knows, for every point of it, in which cell
     that lies as seen from the group's root; a join that meets its own group in another cell is a period of the group,
     and the number of independent periods is the number of dimensions that it extends in.
 

@@ -60,7 +60,7 @@ class PhononsOnCluster(PhononCalculation):
         """Read what has been run of one crystal, and write the input that comes next."""
         jobs = folder.parent / JOBS
         (jobs / PSEUDO).mkdir(parents=True, exist_ok=True)
-        result = Job.of(crystal, self.waves, self.settings, jobs, folder.name).result()
+        result = Job.from_crystal(crystal, self.waves, self.settings, jobs, folder.name).result()
         return save_result(result, "espresso", folder)
 
 

@@ -61,7 +61,7 @@ class Job:
     digest: str
 
     @classmethod
-    def of(cls, crystal: Crystal, waves: PlaneWaves, settings: PhononSettings, jobs: Path, name: str) -> Self:
+    def from_crystal(cls, crystal: Crystal, waves: PlaneWaves, settings: PhononSettings, jobs: Path, name: str) -> Self:
         """The job of a crystal in the folder of jobs.
 
         Raises

@@ -58,7 +58,7 @@ class PhononSettings:
     mesh_length_a
         Divisions of a reciprocal vector are this length in angstrom times the vector.
     force_constants
-        ``"finite"``: from the displacements, symmetrised and with the acoustic sum rule; ``"symfc"``: fitted in a
+        ``"finite"``: from the displacements, symmetrized and with the acoustic sum rule; ``"symfc"``: fitted in a
         symmetry-adapted basis.
     tolerance_mev
         A crystal is unstable when a mode lies lower than minus this.
@@ -116,11 +116,11 @@ class PhononResult:
     Attributes
     ----------
     crystal
-        The standardised and relaxed primitive cell.
+        The standardized and relaxed primitive cell.
     dos
-        Total and per element, normalised to 3 states an atom.
+        Total and per element, normalized to 3 states an atom.
     lowest_mode_mev, lowest_at
-        The lowest mode (negative when imaginary) on mesh and zone centre, and its q point in reduced coordinates.
+        The lowest mode (negative when imaginary) on mesh and zone center, and its q point in reduced coordinates.
     lowest_commensurate_mev
         The lowest mode at the wave vectors that fit into the supercell, where nothing is interpolated.
     highest_mode_mev

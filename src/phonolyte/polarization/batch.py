@@ -184,7 +184,7 @@ def measure_polarizations(
         try:
             samples.append(_measure_sample(name, kelvin, pairs, reading))
         except CurveError as error:
-            failures.append(Failure.of(error, material_id=name, stage=STAGE, source=pairs[0][0].source))
+            failures.append(Failure.from_error(error, material_id=name, stage=STAGE, source=pairs[0][0].source))
     return Polarizations(tuple(samples), tuple(failures))
 
 
@@ -199,7 +199,7 @@ def _fit_file(path: Path, reading: Reading, geometry: Geometry | None) -> list[t
                 fix="Number them from 1 in --table.",
             )
     except Exception as error:  # a foreign reader can raise anything, and the batch goes on
-        return [Failure.of(error, material_id=path.stem, stage=STAGE, source=str(path))]
+        return [Failure.from_error(error, material_id=path.stem, stage=STAGE, source=str(path))]
     return [_fit_hold(hold, path, reading, pellets.get(hold.number, pellets.get(0)), geometry) for hold in holds]
 
 
@@ -215,7 +215,7 @@ def _fit_hold(
         curve = replace(curve, temperature_k=kelvin, sample=reading.sample or curve.sample, notes=notes)
         return curve, fit_decay(curve.time_s, curve.current_a)
     except Exception as error:  # as above
-        return Failure.of(error, material_id=hold.label, stage=STAGE, source=str(path))
+        return Failure.from_error(error, material_id=hold.label, stage=STAGE, source=str(path))
 
 
 def _given(values: Sequence[tuple[str, float]], path: Path) -> float | None:

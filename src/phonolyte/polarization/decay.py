@@ -28,7 +28,7 @@ BINS, FIRST_SHARE = 200, 1 / 200
 """Averages that stand for a curve, and the share of its length over which their width grows from the first one on."""
 
 SPIKE, WINDOW = 7.0, 5
-"""A point this many noises off the median of so many neighbours is a spike; more than a twentieth of them is noise."""
+"""A point this many noises off the median of so many neighbors is a spike; more than a twentieth of them is noise."""
 
 SETTLED_LENGTHS = 3.0
 """Time constants of the slowest exponential that a hold must last."""
@@ -143,7 +143,7 @@ def fit_decay(time_s: Sequence[float] | Floats, current_a: Sequence[float] | Flo
 
     The number of exponentials is that of the lowest Bayesian information criterion; those of a sum have one sign, as
     the terms of a diffusion equation have (Yokota, 10.1143/JPSJ.16.2213). Spikes are left out, the curve is averaged
-    over intervals that widen with time, and the covariance is scaled by what the fit leaves over, neighbours that
+    over intervals that widen with time, and the covariance is scaled by what the fit leaves over, neighbors that
     follow each other included. As much of the beginning is left out as no such sum describes, a third at most.
 
     Parameters
@@ -192,7 +192,7 @@ def _without_spikes(i: Floats) -> np.ndarray:
     around = median_filter(off, 51, mode="nearest")  # noise may change along a curve, as its range does
     noise = 1.4826 * np.maximum(around, np.median(off))
     good: np.ndarray = (off <= SPIKE * noise) | (noise == 0)
-    good[:2] = good[-2:] = True  # ends have no neighbours on one side
+    good[:2] = good[-2:] = True  # ends have no neighbors on one side
     return good if np.count_nonzero(~good) <= len(i) / 20 else np.ones(len(i), bool)
 
 
@@ -266,7 +266,7 @@ def _measure(x: Floats, y: Floats, root: Floats, linear: Floats, log_tau: Floats
 
 
 def _widened(off: Floats) -> float:
-    """Factor on standard deviations where residuals follow their neighbours, and fewer of them count."""
+    """Factor on standard deviations where residuals follow their neighbors, and fewer of them count."""
     square = float(off @ off)
     r = float(off[1:] @ off[:-1]) / square if square > 0 else 0.0
     if r < 2 / np.sqrt(len(off)):

@@ -91,7 +91,7 @@ def draw_samples(samples: Sequence[Sample], folder: Path) -> tuple[Failure, ...]
         try:
             save(plot_polarization(sample), folder / stem)
         except Exception as error:  # matplotlib can raise anything, and the other figures are drawn
-            failures.append(Failure.of(error, material_id=sample.label, stage=STAGE))
+            failures.append(Failure.from_error(error, material_id=sample.label, stage=STAGE))
     return tuple(failures)
 
 

@@ -89,13 +89,13 @@ def _sound(substitution: Substitution) -> Crystal | None:
 
 def shortest_bond(crystal: Crystal) -> float:
     """The shortest distance between two atoms in units of the sum of their covalent radii."""
-    from phonolyte.structures.neighbours import bin_atoms, neighbours_within
+    from phonolyte.structures.neighbors import bin_atoms, neighbors_within
 
-    radius = property_table()[:, PROPERTIES.index("CovalentRadius")] / 100.0  # picometre
+    radius = property_table()[:, PROPERTIES.index("CovalentRadius")] / 100.0  # picometer
     bins, reach = bin_atoms(crystal.lattice, crystal.frac_coords), LONGEST * 2 * radius[crystal.numbers].max()
     shortest = math.inf
     for atom, z in enumerate(crystal.numbers):
-        near = neighbours_within(bins, atom, reach)
+        near = neighbors_within(bins, atom, reach)
         if len(near.distance):
             shortest = min(shortest, float((near.distance / (radius[z] + radius[crystal.numbers[near.site]])).min()))
     return shortest

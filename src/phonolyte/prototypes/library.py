@@ -106,7 +106,7 @@ class Prototype:
 def _replaced(crystal: Crystal, old: Sequence[str], new: Sequence[str], scale: float, name: str) -> Crystal:
     element = dict(zip(old, new, strict=True))
     species = [element[symbol] for symbol in crystal.symbols]
-    made = Crystal.of("", crystal.lattice * scale, species, crystal.frac_coords, source=SOURCE)
+    made = Crystal.from_arrays("", crystal.lattice * scale, species, crystal.frac_coords, source=SOURCE)
     return replace(made, material_id=f"proto-{made.formula}-{name}", properties={"prototype": name})
 
 

@@ -97,10 +97,10 @@ class Card {
     const path = histogram.counts.map((n, i) => `V${30 - (26 * n) / top}H${(i + 1) * bar}`).join("");
     const limit = limits.band_center_mev;
     return svg("svg", { class: "interval", viewBox: `0 0 ${width} 48`, preserveAspectRatio: "none", role: "img", "aria-label": `${center.toFixed(1)} meV, interval ${low.toFixed(1)} to ${high.toFixed(1)} meV, among all compounds of the run` },
-      svg("path", { d: `M0,30${path}V30Z`, fill: colour("--line") }),
-      ...(limit === undefined ? [] : [svg("line", { x1: at(limit), x2: at(limit), y1: 2, y2: 34, stroke: colour("--faint"), "stroke-dasharray": "3 3" }), svg("text", { x: at(limit) + 4, y: 11 }, `${limit} meV`)]),
-      svg("line", { x1: at(low), x2: at(high), y1: 34, y2: 34, stroke: colour("--accent"), "stroke-width": 5, "stroke-linecap": "round", opacity: 0.45 }),
-      svg("circle", { cx: at(center), cy: 34, r: 5, fill: colour("--accent") }),
+      svg("path", { d: `M0,30${path}V30Z`, fill: color("--line") }),
+      ...(limit === undefined ? [] : [svg("line", { x1: at(limit), x2: at(limit), y1: 2, y2: 34, stroke: color("--faint"), "stroke-dasharray": "3 3" }), svg("text", { x: at(limit) + 4, y: 11 }, `${limit} meV`)]),
+      svg("line", { x1: at(low), x2: at(high), y1: 34, y2: 34, stroke: color("--accent"), "stroke-width": 5, "stroke-linecap": "round", opacity: 0.45 }),
+      svg("circle", { cx: at(center), cy: 34, r: 5, fill: color("--accent") }),
       svg("text", { x: 0, y: 47 }, "0"), svg("text", { x: width, y: 47, "text-anchor": "end" }, `${Math.round(most)} meV`));
   }
 
@@ -193,12 +193,12 @@ class Card {
       return made;
     };
     const width = 420, at = (voltage) => (voltage / most) * width, [from, to] = [low, high].map(at);
-    const whisker = (a, b) => a === null || b === null || b <= a ? [] : [node("line", { x1: at(a), x2: at(b), y1: 22, y2: 22, stroke: colour("--ink"), "stroke-width": 1.2 })];
+    const whisker = (a, b) => a === null || b === null || b <= a ? [] : [node("line", { x1: at(a), x2: at(b), y1: 22, y2: 22, stroke: color("--ink"), "stroke-width": 1.2 })];
     const label = (x, text, anchor) => node("text", { x, y: 8, "text-anchor": anchor }, text);
     const wide = to - from > 90;
     return [node("svg", { class: "dos window", viewBox: `0 0 ${width} 46`, role: "img", "aria-label": `Electrochemical window from ${low.toFixed(2)} to ${high.toFixed(2)} V against ${ion}` },
-      node("rect", { x: 0, y: 14, width, height: 16, fill: colour("--line") }),
-      node("rect", { x: from, y: 14, width: Math.max(to - from, 2), height: 16, fill: colour("--accent") }),
+      node("rect", { x: 0, y: 14, width, height: 16, fill: color("--line") }),
+      node("rect", { x: from, y: 14, width: Math.max(to - from, 2), height: 16, fill: color("--accent") }),
       ...whisker(ends[0], ends[1]), ...whisker(ends[2], ends[3]),
       ...(wide ? [label(from, `${low.toFixed(2)} V`, from < 30 ? "start" : "middle"), label(to, `${high.toFixed(2)} V`, to > width - 30 ? "end" : "middle")]
         : [label(Math.min(Math.max((from + to) / 2, 50), width - 50), `${low.toFixed(2)} to ${high.toFixed(2)} V`, "middle")]),
@@ -217,11 +217,11 @@ class Card {
     const width = 420, height = 120, x = (e) => ((e - first) / (last - first)) * width;
     const line = (values) => values.map((value, i) => `${((i / (values.length - 1)) * width).toFixed(1)},${(height - 18 - (height - 26) * value).toFixed(1)}`).join(" ");
     const svg = node("svg", { class: "dos", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Phonon density of states, its center at ${center.toFixed(1)} meV` },
-      node("polygon", { points: `0,${height - 18} ${line(total)} ${width},${height - 18}`, fill: colour("--line") }),
-      node("polyline", { points: line(total), fill: "none", stroke: colour("--soft"), "stroke-width": 1.3 }));
-    if (ion) svg.append(node("polyline", { points: line(ion), fill: "none", stroke: colour("--warm"), "stroke-width": 1.6 }), node("text", { x: width, y: 12, "text-anchor": "end", style: `fill:${colour("--warm")}` }, symbol));
-    svg.append(node("line", { x1: x(center), x2: x(center), y1: 4, y2: height - 18, stroke: colour("--accent"), "stroke-width": 1.5, "stroke-dasharray": "4 3" }),
-      node("text", { x: x(center) + 5, y: 12, style: `fill:${colour("--accent")}` }, `${center.toFixed(1)} meV`),
+      node("polygon", { points: `0,${height - 18} ${line(total)} ${width},${height - 18}`, fill: color("--line") }),
+      node("polyline", { points: line(total), fill: "none", stroke: color("--soft"), "stroke-width": 1.3 }));
+    if (ion) svg.append(node("polyline", { points: line(ion), fill: "none", stroke: color("--warm"), "stroke-width": 1.6 }), node("text", { x: width, y: 12, "text-anchor": "end", style: `fill:${color("--warm")}` }, symbol));
+    svg.append(node("line", { x1: x(center), x2: x(center), y1: 4, y2: height - 18, stroke: color("--accent"), "stroke-width": 1.5, "stroke-dasharray": "4 3" }),
+      node("text", { x: x(center) + 5, y: 12, style: `fill:${color("--accent")}` }, `${center.toFixed(1)} meV`),
       node("text", { x: 0, y: height - 4 }, `${first.toFixed(0)}`), node("text", { x: width, y: height - 4, "text-anchor": "end" }, `${last.toFixed(0)} meV`));
     return svg;
   }

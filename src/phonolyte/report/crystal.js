@@ -81,7 +81,7 @@ function drawCrystal(box, crystal) {
 }
 
 function drawMolecule(box, { atoms, bonds }, vectors) {
-  const viewer = $3Dmol.createViewer(box, { backgroundColor: colour("--wash"), antialias: true, disableFog: true, orthographic: true });
+  const viewer = $3Dmol.createViewer(box, { backgroundColor: color("--wash"), antialias: true, disableFog: true, orthographic: true });
   if (!viewer) { box.append(el("p", {}, "This browser has no WebGL.")); return () => {}; }
   const vector = ([x, y, z]) => ({ x, y, z });
   const tint = (element) => parseInt(element.color.slice(1), 16);
@@ -97,7 +97,7 @@ function drawMolecule(box, { atoms, bonds }, vectors) {
   }
   for (const [color, mesh] of slices) viewer.addCustom({ ...mesh, color });
   const ends = corners(vectors);
-  for (const [i, j] of EDGES) viewer.addCylinder({ start: vector(ends[i]), end: vector(ends[j]), radius: 0.03, color: tint({ color: colour("--faint") }) });
+  for (const [i, j] of EDGES) viewer.addCylinder({ start: vector(ends[i]), end: vector(ends[j]), radius: 0.03, color: tint({ color: color("--faint") }) });
   viewer.zoomTo();
   for (const [angle, axis] of [[-80, "x"], [-18, "y"], [8, "x"]]) viewer.rotate(angle, axis);
   viewer.zoom(1.5);
@@ -108,7 +108,7 @@ function drawMolecule(box, { atoms, bonds }, vectors) {
   return () => { viewer.clear(); box.querySelector("canvas")?.getContext("webgl2")?.getExtension("WEBGL_lose_context")?.loseContext(); };
 }
 
-/** Adds a sphere that is cut as an orange is: a slice of each colour by its share, its axis upright on the screen. */
+/** Adds a sphere that is cut as an orange is: a slice of each color by its share, its axis upright on the screen. */
 function slice(slices, center, radius, shares) {
   let angle = -Math.PI / 2;
   for (const [color, share] of shares) {
@@ -140,7 +140,7 @@ function drawPlot(box, { atoms, bonds }, vectors) {
   const hidden = { visible: false };
   const layout = { autosize: true, showlegend: false, margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)",
     scene: { xaxis: hidden, yaxis: hidden, zaxis: hidden, aspectmode: "data", camera: { projection: { type: "orthographic" } } } };
-  const traces = [line(lines(EDGES, ends), colour("--faint"), 2), line(lines(bonds, xyz), colour("--others"), 6), { type: "scatter3d", mode: "markers", x, y, z, marker, hoverinfo: "none" }];
+  const traces = [line(lines(EDGES, ends), color("--faint"), 2), line(lines(bonds, xyz), color("--others"), 6), { type: "scatter3d", mode: "markers", x, y, z, marker, hoverinfo: "none" }];
   Plotly.newPlot(box, traces, layout, { displayModeBar: false, responsive: true });
   box.reset = () => Plotly.relayout(box, { "scene.camera": { projection: { type: "orthographic" } } });
   return () => Plotly.purge(box);

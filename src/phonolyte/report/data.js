@@ -92,4 +92,4 @@ function formula(text) {
 }
 
 const counted = (n) => n.toLocaleString("en");
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();

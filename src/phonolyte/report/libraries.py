@@ -29,7 +29,7 @@ class Library:
 
     name: str
     version: str
-    licence: str
+    license: str
     data: str
     digest: str
 
@@ -60,10 +60,10 @@ def _plotly() -> Library:
 
 
 @cache
-def _library(name: str, path: str, licence: str) -> Library:
+def _library(name: str, path: str, license_: str) -> Library:
     code = Path(path).read_text(encoding="utf-8").replace("\r\n", "\n")
     data = base64.b64encode(gzip.compress(code.encode(), 6, mtime=0)).decode()
-    return Library(name, _version(code, Path(path)), licence, data, digest(code))
+    return Library(name, _version(code, Path(path)), license_, data, digest(code))
 
 
 def _version(code: str, path: Path) -> str:

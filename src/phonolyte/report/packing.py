@@ -150,7 +150,7 @@ def _shares(table: Any, counts: Array) -> Array:
 
 
 def element(symbol: str) -> dict[str, Any]:
-    """What drawing an atom needs: symbol, covalent radius (angstrom), colour, electronegativity."""
+    """What drawing an atom needs: symbol, covalent radius (angstrom), color, electronegativity."""
     from ase.data import covalent_radii
     from ase.data.colors import jmol_colors
 

@@ -106,7 +106,7 @@ def data(contents: Contents, n_crystals: int) -> str:
         "best": _best(contents),
         "best_by": sorted_by(contents.kind)[0] if contents.kind in TIERS and contents.kind != "phonons" else "",
     }
-    extras = (_neighbours(contents), _cloud(contents), _yardsticks(contents), _spectra(contents))
+    extras = (_neighbors(contents), _cloud(contents), _yardsticks(contents), _spectra(contents))
     for part, of_part in extras:
         header |= part
         arrays |= of_part
@@ -236,7 +236,7 @@ def image(path: Path) -> str:
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def _neighbours(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
+def _neighbors(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
     """The nearest learned compounds of each row: their table once, and which they are for each row."""
     nearest = contents.nearest
     if nearest is None or not len(nearest):

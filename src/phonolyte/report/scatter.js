@@ -1,4 +1,4 @@
-// The scatter: what is shown in colour, the rest faint, the chosen one marked; a click opens a card, a box selects rows.
+// The scatter: what is shown in color, the rest faint, the chosen one marked; a click opens a card, a box selects rows.
 
 /** Powers of ten between the smallest and the largest positive value. */
 function decades(values) {
@@ -48,11 +48,11 @@ class Scatter {
     this.rowsOf = [null, ...parts.map((part) => part.rows)];
     const small = this.table.n > 3000 ? 4 : 6;
     return [
-      this.trace(this.background(), { size: 3, color: colour("--others"), opacity: 0.35 }),
-      this.trace(parts[0], { size: small, color: colour("--others"), opacity: 0.5 }),
-      this.trace(parts[1], { size: small + 1, color: colour("--accent"), opacity: 0.75 }),
-      this.trace(parts[2], { size: 15, color: "rgba(0,0,0,0)", line: { color: colour("--warm"), width: 3 } }),
-      this.trace(this.yardsticks(), { size: 10, symbol: "diamond", color: colour("--warm"), line: { color: colour("--paper"), width: 1 } }),
+      this.trace(this.background(), { size: 3, color: color("--others"), opacity: 0.35 }),
+      this.trace(parts[0], { size: small, color: color("--others"), opacity: 0.5 }),
+      this.trace(parts[1], { size: small + 1, color: color("--accent"), opacity: 0.75 }),
+      this.trace(parts[2], { size: 15, color: "rgba(0,0,0,0)", line: { color: color("--warm"), width: 3 } }),
+      this.trace(this.yardsticks(), { size: 10, symbol: "diamond", color: color("--warm"), line: { color: color("--paper"), width: 1 } }),
     ];
   }
 
@@ -76,7 +76,7 @@ class Scatter {
       type: column.digits < 0 ? "log" : "linear",
       ...(column.digits < 0 && decades(column.array) < 2 ? { dtick: "D2" } : {}), // 1, 2, 5: all nine digits overlap
       ...(range ? { range: [...range] } : { autorange: true }),
-      gridcolor: colour("--line"), linecolor: colour("--faint"), zeroline: false, ticks: "outside", exponentformat: "power", tickcolor: colour("--line"), automargin: true,
+      gridcolor: color("--line"), linecolor: color("--faint"), zeroline: false, ticks: "outside", exponentformat: "power", tickcolor: color("--line"), automargin: true,
     };
   }
 
@@ -84,13 +84,13 @@ class Scatter {
     const line = (key, along) => {
       const limit = this.table.header.limits[key];
       const ends = along === "x" ? { x0: limit, x1: limit, y0: 0, y1: 1, yref: "paper" } : { y0: limit, y1: limit, x0: 0, x1: 1, xref: "paper" };
-      return limit === undefined ? [] : [{ type: "line", ...ends, line: { color: colour("--faint"), width: 1, dash: "dash" } }];
+      return limit === undefined ? [] : [{ type: "line", ...ends, line: { color: color("--faint"), width: 1, dash: "dash" } }];
     };
     return {
       autosize: true, margin: { l: 55, r: 12, t: 8, b: 46 }, dragmode: "pan", hovermode: "closest", hoverdistance: 12,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: "system-ui, sans-serif", size: 12, color: colour("--soft") },
-      modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--faint"), activecolor: colour("--accent"), orientation: "v" },
+      font: { family: "system-ui, sans-serif", size: 12, color: color("--soft") },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: color("--faint"), activecolor: color("--accent"), orientation: "v" },
       xaxis: this.axis(this.x), yaxis: this.axis(this.y), shapes: [...line(this.x, "x"), ...line(this.y, "y")],
       uirevision: `${this.x} ${this.y}`, selectionrevision: String(this.select.size),
     };

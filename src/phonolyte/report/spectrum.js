@@ -99,7 +99,7 @@ class Spectra {
   draw(row) {
     if (!this.box || !window.Plotly || !this.part("points frequency_hz", "points ends", row).length) return () => {};
     const { box } = this, touch = matchMedia("(pointer: coarse), (max-width: 44rem)").matches;
-    const { data, layout } = this.figure(row, box.clientWidth, colour);
+    const { data, layout } = this.figure(row, box.clientWidth, color);
     Plotly.newPlot(box, data, { ...layout, dragmode: touch ? false : "zoom" }, { displayModeBar: false, doubleClick: "reset", scrollZoom: false });
     return () => Plotly.purge(box);
   }

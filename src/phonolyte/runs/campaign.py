@@ -242,7 +242,7 @@ def _named(record: Record, crystal: Crystal, computed: Crystal) -> Record:
 
 
 def _failure(error: Exception, crystal: Crystal, stage: str) -> Failure:
-    return Failure.of(error, material_id=crystal.material_id, stage=stage, source=crystal.source)
+    return Failure.from_error(error, material_id=crystal.material_id, stage=stage, source=crystal.source)
 
 
 def _is_done(result: Record | Failure | None, calculation: Calculation) -> bool:

@@ -28,9 +28,9 @@ class Centers:
         return {}
 
     @property
-    def licence(self) -> str:
+    def license(self) -> str:
         """Of the table."""
-        return dataset(self.name).licence
+        return dataset(self.name).license
 
     @property
     def citation(self) -> str:

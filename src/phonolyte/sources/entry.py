@@ -117,7 +117,7 @@ class Page:
             try:
                 entries.append(read(name, item))
             except Exception as error:
-                failures.append(Failure.of(error, material_id=name, stage=STAGE, source=source))
+                failures.append(Failure.from_error(error, material_id=name, stage=STAGE, source=source))
         return cls(entries, failures)
 
     @classmethod
@@ -143,7 +143,7 @@ class Page:
         return {"records": entries, "failures": failures, "next": self.next, "total": self.total}
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Self:
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The page that :meth:`as_json` gave."""
         entries = [Entry.from_json(record) for record in data["records"]]
         return cls(entries, [Failure(**row) for row in data["failures"]], data["next"], data["total"])
@@ -162,7 +162,7 @@ class Source(Protocol):
         Whether it can only be asked over the network.
     phonons
         Whether it gives phonon densities of states.
-    licence
+    license
         Of its data.
     citation
         BibTeX of what made the data, and of nothing else.
@@ -185,7 +185,7 @@ class Source(Protocol):
         """Whether it gives phonons."""
 
     @property
-    def licence(self) -> str:
+    def license(self) -> str:
         """Of its data."""
 
     @property

@@ -46,7 +46,7 @@ class Folder:
     name: ClassVar[str] = "folder"
     online: ClassVar[bool] = False
     phonons: ClassVar[bool] = True
-    licence: ClassVar[str] = "of their owner"
+    license: ClassVar[str] = "of their owner"
     citation: ClassVar[str] = ""
 
     @property
@@ -100,7 +100,7 @@ def _sort_files(root: Path) -> tuple[list[Path], dict[str, _Group], list[Failure
         except SourceError as error:
             if reader_for(path) or _NAMED_DOS.search(_plain_name(path)):
                 name, source = well_formed(_stem(path)), well_formed(path)
-                lost.append(Failure.of(error, material_id=name, stage=STAGE, source=source))
+                lost.append(Failure.from_error(error, material_id=name, stage=STAGE, source=source))
             continue
         if has_crystal and has_dos:
             whole.append(path)

@@ -73,7 +73,7 @@ class Journal:
         """The pages that are there, in their order."""
         for path in self._paths():
             with gzip.open(path, "rt", encoding="utf-8") as stream:
-                yield Page.of(json.load(stream))
+                yield Page.from_json(json.load(stream))
 
     def last(self) -> Page | None:
         """The last page that is there."""
@@ -81,7 +81,7 @@ class Journal:
         if not paths:
             return None
         with gzip.open(paths[-1], "rt", encoding="utf-8") as stream:
-            return Page.of(json.load(stream))
+            return Page.from_json(json.load(stream))
 
     def n_materials(self) -> int:
         """Materials on all pages."""

@@ -75,7 +75,7 @@ class MaterialsProject:
         return self.what == "phonons"
 
     @property
-    def licence(self) -> str:
+    def license(self) -> str:
         """Of the database."""
         return "CC BY 4.0" + ("; materials of GNoME CC BY-NC 4.0" if self.gnome else "")
 

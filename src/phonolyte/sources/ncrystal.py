@@ -36,9 +36,9 @@ class NCrystal:
         return {}
 
     @property
-    def licence(self) -> str:
+    def license(self) -> str:
         """Of the library."""
-        return dataset(self.name).licence
+        return dataset(self.name).license
 
     @property
     def citation(self) -> str:
@@ -96,7 +96,7 @@ def _crystal(info: Any, name: str) -> Crystal:
     cell = info.structure_info
     lattice = cellpar_to_cell([cell[key] for key in ("a", "b", "c", "alpha", "beta", "gamma")])
     sites = [(_element(part.atomData), position) for part in info.atominfos for position in part.positions]
-    return Crystal.of(
+    return Crystal.from_arrays(
         name, lattice, [symbol for symbol, _ in sites], np.array([position for _, position in sites]),
         source="NCrystal",
     )  # fmt: skip

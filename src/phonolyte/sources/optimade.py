@@ -58,10 +58,10 @@ class Optimade:
         return {"provider": self.provider, "base_url": self.base_url, "filter": self.filter}
 
     @property
-    def licence(self) -> str:
+    def license(self) -> str:
         """Of the database."""
         known = providers().get(self.provider)
-        return known.licence if known else "see the provider"
+        return known.license if known else "see the provider"
 
     @property
     def citation(self) -> str:

@@ -48,7 +48,7 @@ PAGE_SIZE = 500
 """Phases in one answer, each with its structure."""
 
 NOT_COMMERCIAL = "BY-NC"
-"""Licence of the materials of GNoME, as the server spells it."""
+"""License of the materials of GNoME, as the server spells it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ class MaterialsProjectPhases:
         }  # fmt: skip
 
     @property
-    def licence(self) -> str:
+    def license(self) -> str:
         """Of the database."""
         return "CC BY 4.0" + ("; materials of GNoME CC BY-NC 4.0" if self.gnome else "")
 
@@ -209,7 +209,7 @@ class MaterialsProjectPhases:
                 errors.append((system, self._no_element(system, missing)))
         if len(errors) == len(self.systems):
             raise errors[0][1]
-        return [Failure.of(error, material_id=system, stage=STAGE, source=THERMO) for system, error in errors]
+        return [Failure.from_error(error, material_id=system, stage=STAGE, source=THERMO) for system, error in errors]
 
     def _no_element(self, system: str, missing: Sequence[str]) -> SourceError:
         version = self._server.version()

@@ -54,9 +54,9 @@ class Published:
         return self.name == "petretto2018"
 
     @property
-    def licence(self) -> str:
+    def license(self) -> str:
         """Of the set."""
-        return self._dataset.licence
+        return self._dataset.license
 
     @property
     def citation(self) -> str:

@@ -1,4 +1,4 @@
-"""The registry: published sets and databases, with their places, licences, citations and checksums."""
+"""The registry: published sets and databases, with their places, licenses, citations and checksums."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Dataset:
         The word that fetches it.
     title
         What is in it, in one line.
-    licence, citation, homepage
+    license, citation, homepage
         Of the set; the citation in BibTeX names what made the data.
     version
         As its publishers have it.
@@ -35,7 +35,7 @@ class Dataset:
 
     name: str
     title: str
-    licence: str
+    license: str
     citation: str
     homepage: str
     version: str = ""
@@ -54,7 +54,7 @@ class Provider:
     name: str
     title: str
     base_url: str
-    licence: str
+    license: str
     citation: str
 
 

@@ -94,7 +94,7 @@ def _fetch_into(run: Run, source: Source, progress: Progress | None) -> Fetched:
         "version": journal.version,
         "fetched": journal.fetched,
         "question": dict(source.question),
-        "licence": source.licence,
+        "license": source.license,
     }
     run.provenance = provenance
     for name in ("crystals.parquet", "properties.parquet", "properties.csv", "dos.parquet"):

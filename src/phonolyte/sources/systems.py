@@ -38,7 +38,7 @@ def systems_of(source: str | Path, *, ion: str = "any") -> tuple[tuple[str, ...]
             if ion in ("any", *atoms):
                 systems.append(check_size(atoms))
         except PhonolyteError as error:
-            failures.append(Failure.of(error, material_id=name, stage=STAGE, source=str(source)))
+            failures.append(Failure.from_error(error, material_id=name, stage=STAGE, source=str(source)))
     if not systems:
         raise SettingsError(
             f"{source} has no chemical system",

@@ -100,7 +100,7 @@ def _unique(pages: Iterable[Page], tables: Tables) -> Iterator[Entry]:
                 yield entry
                 continue
             error = SourceError(f"{name} comes more than once", fix="Its first record is kept.")
-            tables.failures.append(Failure.of(error, material_id=name, stage=STAGE))
+            tables.failures.append(Failure.from_error(error, material_id=name, stage=STAGE))
 
 
 def _crystal_rows(entries: Iterable[Entry], properties: list[Row], densities: list[PhononDos]) -> Iterator[Row]:

@@ -75,7 +75,7 @@ class Energy:
 
     def crystal_of(self, crystal: Crystal) -> Crystal:
         """Return the cell as a crystal with name, source and properties of the one that was given."""
-        return Crystal.of(
+        return Crystal.from_arrays(
             crystal.material_id, self.cell.cell.array, self.cell.get_chemical_symbols(),
             self.cell.get_scaled_positions(), properties=crystal.properties, source=crystal.source,
             oxidation_states=crystal.oxidation_states,

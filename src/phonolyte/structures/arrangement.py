@@ -57,7 +57,7 @@ def ewald_matrix(lattice: Floats, rows: Floats, columns: Floats | None = None) -
         A: charges q (elementary charges, neutral in sum) at all sites have the energy q A q / 2.
     """
     columns = rows if columns is None else columns
-    sums = _Sums.of(lattice, len(columns))
+    sums = _Sums.from_lattice(lattice, len(columns))
     real = _real_part(lattice, rows, columns, sums.eta, sums.shifts, sums.reach)
     own = sums.phases(rows)
     other = own if columns is rows else sums.phases(columns)
@@ -68,7 +68,7 @@ def ewald_energy(lattice: Floats, frac_coords: Floats, charges: Floats) -> float
     """Energy of charges (elementary charges), neutral in sum or over a neutral background, eV."""
     if not len(charges):
         return 0.0
-    sums = _Sums.of(lattice, len(charges))
+    sums = _Sums.from_lattice(lattice, len(charges))
     factors = charges @ sums.phases(frac_coords)
     real = 0.0
     for start in range(0, len(charges), BLOCK):
@@ -90,7 +90,7 @@ class _Sums:
     background: float
 
     @classmethod
-    def of(cls, lattice: Floats, n: int) -> _Sums:
+    def from_lattice(cls, lattice: Floats, n: int) -> _Sums:
         volume = abs(np.linalg.det(lattice))
         eta = math.sqrt(math.pi) * (max(n, 1) / volume**2) ** (1 / 6) / 1.3
         accuracy = math.sqrt(-math.log(ACCURACY))

@@ -197,7 +197,7 @@ def _problems(contents: Contents, sizes: Sequence[int], order: int, stated: Stat
             fix="Correct the coordinates or the symmetry of the site.",
             kind="SymmetryMismatch",
         )
-    from phonolyte.structures.neighbours import shortest_contact
+    from phonolyte.structures.neighbors import shortest_contact
 
     full = contents.occupancies == 1.0  # parts that exclude each other may lie close
     distance, i, j = shortest_contact(contents.lattice, contents.positions[full], SHORTEST_DISTANCE_A)

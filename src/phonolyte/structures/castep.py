@@ -33,7 +33,7 @@ def crystal_from_castep(text: str, *, material_id: str = "") -> Crystal:
             if name == "positions_abs":
                 positions = positions * scale @ np.linalg.pinv(lattice)
             occupancies = list(map(_occupancy, rows))
-            return Crystal.of(material_id, lattice, symbols, positions, occupancies=occupancies)
+            return Crystal.from_arrays(material_id, lattice, symbols, positions, occupancies=occupancies)
     raise _incomplete("it has neither positions_frac nor positions_abs")
 
 

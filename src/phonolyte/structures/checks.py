@@ -87,7 +87,7 @@ def _check_sites(crystal: Crystal) -> None:
 
 def _check_overlaps(crystal: Crystal) -> None:
     """Refuse atoms that overlap; ions of partly filled sites may be near each other, and exclude each other."""
-    from phonolyte.structures.neighbours import shortest_contact
+    from phonolyte.structures.neighbors import shortest_contact
 
     full = np.flatnonzero(np.ones(len(crystal)) if crystal.occupancies is None else crystal.occupancies == 1.0)
     distance, a, b = shortest_contact(crystal.lattice, crystal.frac_coords[full], SHORTEST_DISTANCE_A)

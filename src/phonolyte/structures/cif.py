@@ -138,7 +138,7 @@ def crystal_from_cif(block: CifBlock, *, material_id: str = "") -> Crystal:
     """
     contents = contents_from_cif(block)
     states = mean_states(zip(contents.elements, contents.states, strict=True))
-    return Crystal.of(
+    return Crystal.from_arrays(
         material_id, contents.lattice, contents.elements, contents.positions, oxidation_states=states,
         occupancies=contents.occupancies, disorder_groups=contents.groups,
     )  # fmt: skip

@@ -72,7 +72,7 @@ class Crystal(Shown):
         }  # fmt: skip
 
     @classmethod
-    def of(
+    def from_arrays(
         cls,
         material_id: str,
         lattice: Sequence[float] | Floats,
@@ -121,7 +121,7 @@ class Crystal(Shown):
         more.setdefault("properties", plain(structure.properties))
         states = [(symbol, getattr(each, "oxi_state", None)) for symbol, each in zip(symbols, species, strict=True)]
         more.setdefault("oxidation_states", mean_states(states))
-        return cls.of(material_id, structure.lattice.matrix, symbols, coords, occupancies=shares, **more)
+        return cls.from_arrays(material_id, structure.lattice.matrix, symbols, coords, occupancies=shares, **more)
 
     @classmethod
     def from_ase(cls, atoms: Atoms, *, material_id: str = "", **more: Any) -> Crystal:
@@ -139,7 +139,7 @@ class Crystal(Shown):
             )
         more.setdefault("properties", plain(atoms.info))
         species, positions, shares = _ions_of_ase(atoms)
-        return cls.of(material_id, atoms.cell.array, species, positions, occupancies=shares, **more)
+        return cls.from_arrays(material_id, atoms.cell.array, species, positions, occupancies=shares, **more)
 
     def to_pymatgen(self) -> Structure:
         """The same crystal as a pymatgen ``Structure``; ions that share a position are one site."""
@@ -175,7 +175,7 @@ class Crystal(Shown):
         KeyError, StructureError
             When it is not such a row.
         """
-        return cls.of(
+        return cls.from_arrays(
             str(row["material_id"]), row["lattice"], row["species"], row["frac_coords"],
             occupancies=row.get("occupancies"), disorder_groups=row.get("disorder_groups") or (), **more,
         )  # fmt: skip

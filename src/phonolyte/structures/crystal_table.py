@@ -137,7 +137,7 @@ def _maker(arrays: _Arrays | None, table: Any, row: int, properties: Mapping[str
             raise ReadError(
                 "the row is empty", why="lattice, species or frac_coords is null", fix="Fill it or remove it."
             )
-        return Crystal.of(
+        return Crystal.from_arrays(
             name, lattice, species, coords, properties=properties, occupancies=occupancies,
             disorder_groups=groups or (),
         )  # fmt: skip

@@ -44,7 +44,7 @@ def crystal_from_pymatgen(data: Any, *, material_id: str = "", properties: Mappi
         properties = plain(own) if isinstance(own, Mapping) else {}
     states = mean_states((str(part["element"]), _state_of(part)) for site in sites for part in _held(site))
     symbols, places, occupancies = _ions(shares)
-    return Crystal.of(
+    return Crystal.from_arrays(
         material_id, lattice, symbols, coords[places], properties=properties, oxidation_states=states,
         occupancies=occupancies,
     )  # fmt: skip
@@ -105,7 +105,7 @@ def crystal_from_optimade(attributes: Any, *, material_id: str = "") -> Crystal:
     if len(shares) != len(coords):
         raise _incomplete(f"it has {len(shares)} species and {len(coords)} positions")
     symbols, places, occupancies = _ions(shares)
-    crystal = Crystal.of(material_id, lattice, symbols, coords[places], occupancies=occupancies)
+    crystal = Crystal.from_arrays(material_id, lattice, symbols, coords[places], occupancies=occupancies)
     if "disorder" in (attributes.get("structure_features") or ()) and crystal.is_ordered:
         why = "it says that it is disordered, and its sites do not"
         raise StructureError("the occupancies of the entry are missing", why=why, kind="PartialOccupancy")

@@ -19,7 +19,7 @@ from numba import njit
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.structures.crystal import Crystal
-from phonolyte.structures.neighbours import Pairs, bin_atoms, list_distances, list_neighbours, list_pairs
+from phonolyte.structures.neighbors import Pairs, bin_atoms, list_distances, list_neighbors, list_pairs
 from phonolyte.structures.sites import EXCLUSION_A
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def find_duplicates(
 
 
 def fingerprint(crystal: Crystal) -> Floats:
-    """Distances that characterise a crystal, whatever cell describes it.
+    """Distances that characterize a crystal, whatever cell describes it.
 
     The first value is the logarithm of the atomic spacing in angstrom, the others are in units of that
     spacing: for each element (by atomic number) the mean distances to its 24 nearest atoms, then for each
@@ -150,13 +150,13 @@ def _average_fingerprint(crystal: Crystal) -> Floats:
 
 @njit(cache=True, nogil=True)
 def _average_nearness(lattice: Floats, frac_coords: Floats, classes: Ints, shares: Floats, amounts: Floats) -> Floats:
-    """Logarithm of 1 + the weight of neighbours of each pair of elements (k, k, 2), by occupancies."""
+    """Logarithm of 1 + the weight of neighbors of each pair of elements (k, k, 2), by occupancies."""
     spacing = (abs(np.linalg.det(lattice)) / amounts.sum()) ** (1 / 3)
     bins = bin_atoms(lattice, frac_coords)
     closeness = np.zeros((len(amounts), len(amounts), len(WIDTHS)))
     for atom in range(len(classes)):
         own = classes[atom]
-        near = list_neighbours(bins, atom, REACH * spacing)
+        near = list_neighbors(bins, atom, REACH * spacing)
         for k in range(len(near.distance)):
             other, x = near.site[k], near.distance[k] / spacing
             if x > REACH or (near.distance[k] < EXCLUSION_A and min(shares[atom], shares[other]) < 1.0):
@@ -184,7 +184,7 @@ def _fingerprint(lattice: Floats, frac_coords: Floats, numbers: Ints) -> Floats:
         radius = REACH * spacing
         while len(nearest) < NEAREST:
             radius *= 1.5
-            nearest = np.sort(list_neighbours(bins, atom, radius).distance)
+            nearest = np.sort(list_neighbors(bins, atom, radius).distance)
         for k in range(NEAREST):
             distances[own, k] += nearest[k] / spacing / counts[own]
     closeness = _closeness(pairs, classes, counts, spacing)
@@ -197,7 +197,7 @@ def _closeness(pairs: Pairs, classes: Ints, counts: Ints, spacing: float) -> Flo
     closeness = np.zeros((len(counts), len(counts), len(WIDTHS)))
     for f in range(len(pairs.distance)):
         a, b, x = classes[pairs.first[f]], classes[pairs.second[f]], pairs.distance[f] / spacing
-        # a cosine brings the sum to zero smoothly where the neighbours end
+        # a cosine brings the sum to zero smoothly where the neighbors end
         edge = 0.5 * (1.0 + np.cos(np.pi * min(x / REACH, 1.0)))
         for w, width in enumerate(WIDTHS):
             share = edge * np.exp(-((x / width) ** 2))

@@ -37,14 +37,14 @@ def family(crystal: Crystal) -> str:
 
 
 def _is_center_of_an_oxoanion(crystal: Crystal, z: int) -> bool:
-    from phonolyte.structures.neighbours import bin_atoms, neighbours_within
+    from phonolyte.structures.neighbors import bin_atoms, neighbors_within
 
     table = property_table()
-    radius = table[:, PROPERTIES.index("CovalentRadius")] / 100.0  # picometre
+    radius = table[:, PROPERTIES.index("CovalentRadius")] / 100.0  # picometer
     electronegativity = table[:, PROPERTIES.index("Electronegativity")]
     bins = bin_atoms(crystal.lattice, crystal.frac_coords)
     for atom in np.flatnonzero(crystal.numbers == z):
-        near = neighbours_within(bins, int(atom), 2.6)
+        near = neighbors_within(bins, int(atom), 2.6)
         others = crystal.numbers[near.site]
         bonded = near.distance < BOND_STRETCH * (radius[z] + radius[others])
         if (bonded & ((others == 8) | (others == 9)) & (electronegativity[others] > electronegativity[z])).any():

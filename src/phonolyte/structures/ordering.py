@@ -314,7 +314,7 @@ def _result(task: Task, own: Ints, crystal: Crystal) -> Arrangement:
         raise StructureError("no site is occupied", fix="Check the occupancies.", kind="EmptyCell")
     species = [task.elements[place] for place in state[kept]]
     states = {element: float(charge) for element, charge in zip(task.elements, task.charges, strict=True) if element}
-    ordered = Crystal.of(
+    ordered = Crystal.from_arrays(
         crystal.material_id, task.cell.lattice, species, task.cell.positions[kept], properties=crystal.properties,
         source=crystal.source, oxidation_states=states if task.is_charged else crystal.oxidation_states,
     )  # fmt: skip
@@ -330,7 +330,7 @@ def _result(task: Task, own: Ints, crystal: Crystal) -> Arrangement:
 
 
 def _shortest(crystal: Crystal) -> float:
-    from phonolyte.structures.neighbours import shortest_contact
+    from phonolyte.structures.neighbors import shortest_contact
 
     distance, i, _ = shortest_contact(crystal.lattice, crystal.frac_coords, 6.0)
     return float(distance) if i >= 0 else float("nan")

@@ -67,7 +67,7 @@ def crystal_from_poscar(text: str, *, material_id: str = "") -> Crystal:
     species = _species(header, names)
     if mode in ("c", "C", "k", "K"):
         positions = positions * header.scale @ np.linalg.inv(header.lattice)
-    return Crystal.of(material_id, header.lattice, species, positions)
+    return Crystal.from_arrays(material_id, header.lattice, species, positions)
 
 
 def frames_of_xdatcar(text: str) -> list[Callable[[str], Crystal]]:
@@ -98,7 +98,7 @@ def frames_of_xdatcar(text: str) -> list[Callable[[str], Crystal]]:
 
 def _frame(lines: Sequence[str], header: Header, start: int, material_id: str) -> Crystal:
     positions, names = _sites(lines, start, sum(header.counts))
-    return Crystal.of(material_id, header.lattice, _species(header, names), positions)
+    return Crystal.from_arrays(material_id, header.lattice, _species(header, names), positions)
 
 
 def _header(lines: Sequence[str]) -> Header:

@@ -157,7 +157,7 @@ def _from_phonopy(text: str, name: str) -> Crystal:
         scale = {"angstrom": 1.0, "au": BOHR_A, "bohr": BOHR_A}[length]
     except Exception as error:  # whatever YAML and phonopy raise, a unit that is not known, a file without a cell
         raise _unreadable("phonopy YAML", error) from None
-    return Crystal.of(name, cell.cell * scale, list(cell.symbols), cell.scaled_positions)
+    return Crystal.from_arrays(name, cell.cell * scale, list(cell.symbols), cell.scaled_positions)
 
 
 def _unreadable(kind: str, error: Exception) -> ReadError:

@@ -227,7 +227,7 @@ def _reason(path: Path) -> str:
 def _nothing(item: str | Path, why: str) -> Failure:
     name = well_formed(item)
     error = ReadError(f"{name} gives no structure", why=why, fix="Check the path.", kind="NothingToRead")
-    return Failure.of(error, material_id=name, stage=STAGE, source=name)
+    return Failure.from_error(error, material_id=name, stage=STAGE, source=name)
 
 
 def from_object(item: Crystal | Structure | Atoms | Part) -> Reading:
@@ -241,7 +241,7 @@ def from_object(item: Crystal | Structure | Atoms | Part) -> Reading:
     try:
         return Reading(crystals=[as_crystal(item)])
     except StructureError as error:
-        return Reading(failures=[Failure.of(error, material_id=type(item).__name__, stage=STAGE)])
+        return Reading(failures=[Failure.from_error(error, material_id=type(item).__name__, stage=STAGE)])
 
 
 def failure_of(error: Exception, name: str, path: Path) -> Failure:
@@ -254,7 +254,7 @@ def failure_of(error: Exception, name: str, path: Path) -> Failure:
             why=f"{type(error).__name__}: {reason}" if reason else type(error).__name__,
             fix="Check that the file is complete and of the kind its name says.",
         )
-    return Failure.of(error, material_id=well_formed(name), stage=STAGE, source=well_formed(path))
+    return Failure.from_error(error, material_id=well_formed(name), stage=STAGE, source=well_formed(path))
 
 
 def name_of(path: Path) -> str:

@@ -44,7 +44,7 @@ def primitive_crystal(crystal: Crystal) -> Crystal:
     cell = sites.in_cell(found)
     ions = [(symbol, place, part) for place, share in enumerate(cell.shares) for symbol, part in share.items()]
     symbols, places, occupancies = zip(*ions, strict=True)
-    return Crystal.of(
+    return Crystal.from_arrays(
         crystal.material_id, cell.lattice, symbols, cell.positions[list(places)], occupancies=occupancies,
         properties=crystal.properties, source=crystal.source, oxidation_states=crystal.oxidation_states,
     )  # fmt: skip

@@ -128,7 +128,7 @@ def _ranked(material: Ordered, engine: Engine, failures: list[Failure], advance:
     try:
         energies = [relaxed_energy(each.crystal.to_ase(), engine) for each in material.arrangements]
     except Exception as error:  # one bad material costs its ranking
-        failures.append(Failure.of(error, material_id=material.material_id, stage="ranking"))
+        failures.append(Failure.from_error(error, material_id=material.material_id, stage="ranking"))
         return material
     finally:
         advance(1)

@@ -40,7 +40,7 @@ class CompoundFeatures:
     volume: VolumeOfParent | None = None
 
     @classmethod
-    def of(cls, parent: Parent, model: BandCenterModel) -> Self:
+    def from_parent(cls, parent: Parent, model: BandCenterModel) -> Self:
         """Prepare the features that a model needs.
 
         Raises
@@ -53,7 +53,7 @@ class CompoundFeatures:
                 "the model needs relaxed crystals", why="virtual compounds are not relaxed",
                 fix="Choose --model virtual, physical or study.",
             )  # fmt: skip
-        magpie = ParentFeatures.of(parent)
+        magpie = ParentFeatures.from_parent(parent)
         if "physical" not in model.set_names:
             return cls(parent, model.set_names, magpie)
         if model.cells is None:
@@ -62,8 +62,8 @@ class CompoundFeatures:
                 why="it did not learn from ordered crystals",
                 fix="Train it on crystals, or choose a model that comes with Phonolyte.",
             )
-        volume = VolumeOfParent.of(parent, model.cells.volumes)
-        return cls(parent, model.set_names, magpie, PhysicalOfParent.of(parent), volume)
+        volume = VolumeOfParent.from_parent(parent, model.cells.volumes)
+        return cls(parent, model.set_names, magpie, PhysicalOfParent.from_parent(parent), volume)
 
     def volume_a3(self, numbers: Ints) -> Floats | None:
         """Predicted volume an atom (n,) of compounds (n, s); None for a model that does not know volumes."""

@@ -60,7 +60,7 @@ class ConductionOfParent:
     model: GatedModel
 
     @classmethod
-    def of(cls, space: Space) -> Self | None:
+    def from_space(cls, space: Space) -> Self | None:
         """Prepare a space; None where the model has nothing to say.
 
         It has not where the parent's mobile ion is another one than the model's, where the charges of the parent are

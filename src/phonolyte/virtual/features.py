@@ -1,7 +1,7 @@
 """Magpie features of virtual compounds without their structures: one tessellation for each parent.
 
 On a fixed geometry the 271 features depend on the elements in a few ways only. Those of faces, cells and packing are
-constant. The neighbour differences need the share of each slot in the surface of each kind of site. Warren-Cowley
+constant. The neighbor differences need the share of each slot in the surface of each kind of site. Warren-Cowley
 parameters need to know which slots hold the same element, and nothing else. The rest is composition.
 """
 
@@ -28,7 +28,7 @@ from phonolyte.features.tessellation import Tessellation, tessellate
 from phonolyte.virtual.parents import Parent
 
 SAME_SURROUNDINGS = 1e-12
-"""Sites of one slot whose shares of neighbours differ by less are of one kind."""
+"""Sites of one slot whose shares of neighbors differ by less are of one kind."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +56,7 @@ class ParentFeatures:
     warren_cowley_of: dict[tuple[int, ...], Floats] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, parent: Parent) -> Self:
+    def from_parent(cls, parent: Parent) -> Self:
         """Tessellate a parent."""
         tessellation = tessellate(parent.crystal.lattice, parent.crystal.frac_coords)
         constant = np.zeros(N_MAGPIE + 2)
@@ -115,7 +115,7 @@ def _shares(t: Tessellation, slot_of_site: Ints, n_slots: int) -> Floats:
     shares = np.zeros((len(slot_of_site), n_slots))
     for i in range(len(slot_of_site)):
         for f in range(t.start[i], t.start[i + 1]):
-            shares[i, slot_of_site[t.neighbour[f]]] += t.area[f]
+            shares[i, slot_of_site[t.neighbor[f]]] += t.area[f]
         shares[i] /= shares[i].sum()
     return shares
 

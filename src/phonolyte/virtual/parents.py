@@ -97,7 +97,9 @@ class Parent:
             Factor on all lengths.
         """
         species = np.asarray(numbers)[self.slot_of_site]
-        return Crystal.of(material_id, self.crystal.lattice * scale, species.tolist(), self.crystal.frac_coords)
+        return Crystal.from_arrays(
+            material_id, self.crystal.lattice * scale, species.tolist(), self.crystal.frac_coords
+        )
 
 
 def built_in(name: str) -> Crystal:

@@ -11,17 +11,17 @@ from typing import Self
 import numpy as np
 
 from phonolyte.arrays import Flags, Floats, Ints
-from phonolyte.structures.neighbours import bin_atoms, neighbours_within
+from phonolyte.structures.neighbors import bin_atoms, neighbors_within
 from phonolyte.virtual.parents import Parent
 
 BONDED = 1.25
-"""Ions at up to so many times the nearest distance are bonded to the centre of an octahedron."""
+"""Ions at up to so many times the nearest distance are bonded to the center of an octahedron."""
 
 AROUND = 1.5
 """The same for the large ion between octahedra, whose surroundings tilts make uneven; eight at least are around it."""
 
 REACH = 2.5
-"""Where neighbours are looked for, in units of the atomic spacing (volume per atom)^(1/3)."""
+"""Where neighbors are looked for, in units of the atomic spacing (volume per atom)^(1/3)."""
 
 TOLERATED = (0.8, 1.06)
 """Tolerance factors of known perovskites."""
@@ -36,7 +36,7 @@ class Framework:
     a
         Between the octahedra.
     b
-        Centres of the octahedra.
+        Centers of the octahedra.
     x
         Their corners.
     """
@@ -46,7 +46,7 @@ class Framework:
     x: Floats
 
     @classmethod
-    def of(cls, parent: Parent) -> Self | None:
+    def from_parent(cls, parent: Parent) -> Self | None:
         """The framework of a parent, or None where it is not a perovskite."""
         places = _places(parent)
         if places is None:
@@ -57,7 +57,7 @@ class Framework:
     def tolerance_factor(self, six: Floats, twelve: Floats, numbers: Ints) -> Floats:
         """Goldschmidt's t = (r_A + r_X) / sqrt(2) / (r_B + r_X) of compounds with atomic numbers (n, s), (n,).
 
-        Mixed places have the mean radius. Radii (s, Z + 1) are in angstrom, with six and with twelve neighbours; what
+        Mixed places have the mean radius. Radii (s, Z + 1) are in angstrom, with six and with twelve neighbors; what
         is unknown is nan.
         """
         slots = np.arange(numbers.shape[1])
@@ -78,7 +78,7 @@ def _places(parent: Parent) -> tuple[Flags, Flags, Flags] | None:
     reach = REACH * (abs(np.linalg.det(crystal.lattice)) / n) ** (1 / 3)
     bonds, around = np.zeros((n, n), dtype=int), np.zeros(n, dtype=int)
     for site in np.flatnonzero(~x):
-        near = neighbours_within(bins, site, reach)
+        near = neighbors_within(bins, site, reach)
         distance, corner = near.distance[x[near.site]], near.site[x[near.site]]
         np.add.at(bonds[site], corner[distance <= BONDED * distance[0]], 1)
         around[site] = (distance <= AROUND * distance[0]).sum()

@@ -1,10 +1,10 @@
-"""Physical columns of virtual compounds without their structures: one list of neighbours for each parent.
+"""Physical columns of virtual compounds without their structures: one list of neighbors for each parent.
 
 Compounds of a parent differ in their elements and in the factor on all lengths. Sites of a slot with the same
 surroundings are one kind of sites. Their lattice sums (:func:`phonolyte.features.springs.add_shell`) depend on the
-factor alone, smoothly as long as no neighbour comes into reach or leaves it: a polynomial stands for them in each
-narrow range of the factor, and neighbours that may be on either side of the reach are added one by one. The rest are
-the equations of real crystals, with the nearest neighbours of a kind as shells.
+factor alone, smoothly as long as no neighbor comes into reach or leaves it: a polynomial stands for them in each
+narrow range of the factor, and neighbors that may be on either side of the reach are added one by one. The rest are
+the equations of real crystals, with the nearest neighbors of a kind as shells.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from phonolyte.features.springs import (
     N_SUMS,
     REACH_A,
     add_shell,
-    neighbour_frequencies,
+    neighbor_frequencies,
     quantities,
     site_quantities,
 )
-from phonolyte.structures.neighbours import Neighbours, bin_atoms, neighbours_within
+from phonolyte.structures.neighbors import Neighbors, bin_atoms, neighbors_within
 from phonolyte.virtual.parents import Parent
 
 LEAST_SCALE = 0.6
-"""Smallest factor on the lengths of a parent for which neighbours are kept; below, compounds are built one by one."""
+"""Smallest factor on the lengths of a parent for which neighbors are kept; below, compounds are built one by one."""
 
 WIDTH = 1.0 / 64.0
 """Range of the logarithm of the factor that one polynomial covers."""
@@ -49,11 +49,11 @@ SAME_SURROUNDINGS = 1e-11
 """How far, relative to its size or to 1, a quantity of two sites of a kind may differ in a trial."""
 
 SAME_DISTANCE_A = 1e-10
-"""How far from the next the neighbours of a shell may be."""
+"""How far from the next the neighbors of a shell may be."""
 
 
-class Neighbourhood(NamedTuple):
-    """Shells of neighbours around each kind of site, as in :class:`phonolyte.features.shells.Shells`.
+class Neighborhood(NamedTuple):
+    """Shells of neighbors around each kind of site, as in :class:`phonolyte.features.shells.Shells`.
 
     `start` (k, s) and `stop` (k, s) are the ranges of those of each kind of site in each slot, `kind` (m,) the kind of
     the sites in each shell.
@@ -92,29 +92,29 @@ class PhysicalOfParent:
         With s slots.
     slot_of_kind, copies
         Slot of each of the k kinds of sites, and how many sites are of it.
-    neighbourhood
-        Neighbours of each kind.
+    neighborhood
+        Neighbors of each kind.
     """
 
     parent: Parent
     slot_of_kind: Ints
     copies: Floats
-    neighbourhood: Neighbourhood = field(repr=False)
+    neighborhood: Neighborhood = field(repr=False)
     latest: list[Cells] = field(repr=False)
     """The ranges that were met so far."""
 
     @classmethod
-    def of(cls, parent: Parent) -> Self:
-        """Group the sites of a parent into kinds and find their neighbours."""
+    def from_parent(cls, parent: Parent) -> Self:
+        """Group the sites of a parent into kinds and find their neighbors."""
         slot_of_site = parent.slot_of_site
         kind_of_site = _kinds(parent)
         _, first, copies = np.unique(kind_of_site, return_index=True, return_counts=True)
-        neighbourhood = _neighbourhood(parent, first, kind_of_site)
-        none = Cells._make(values[:0] for values in _cells([0], neighbourhood))
-        return cls(parent, slot_of_site[first], copies.astype(float), neighbourhood, [none])
+        neighborhood = _neighborhood(parent, first, kind_of_site)
+        none = Cells._make(values[:0] for values in _cells([0], neighborhood))
+        return cls(parent, slot_of_site[first], copies.astype(float), neighborhood, [none])
 
     def __call__(self, numbers: Ints, scale: Floats) -> Floats:
-        """Columns (n, 129) of n compounds; NaN where an atom has no neighbours, or the scale is not positive.
+        """Columns (n, 129) of n compounds; NaN where an atom has no neighbors, or the scale is not positive.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class PhysicalOfParent:
         cells = self._cells_with(number)
         _fill_columns(
             columns, rows[order], np.searchsorted(cells.number, number[order]), numbers.astype(np.int64), scale, cells,
-            self.neighbourhood, self.slot_of_kind, self.copies, self.parent.counts, self._volume_a3, elemental_table(),
+            self.neighborhood, self.slot_of_kind, self.copies, self.parent.counts, self._volume_a3, elemental_table(),
             element_pairs(), NEVER_ZERO,
         )  # fmt: skip
         for row in np.flatnonzero((scale > 0.0) & (scale < LEAST_SCALE)):
@@ -142,7 +142,7 @@ class PhysicalOfParent:
         cells = self.latest[0]
         new = np.setdiff1d(number, cells.number)
         if len(new):
-            both = zip(cells, _cells(new.tolist(), self.neighbourhood), strict=True)
+            both = zip(cells, _cells(new.tolist(), self.neighborhood), strict=True)
             joined = [np.concatenate(values) for values in both]
             order = np.argsort(joined[0])
             cells = self.latest[0] = Cells._make(values[order] for values in joined)
@@ -167,7 +167,7 @@ def _kinds(parent: Parent) -> Ints:
     """Kind of each site (n,), numbered in the order of their first sites.
 
     Sites of one slot are of a kind when all their quantities agree in compounds of made-up elements, which have
-    properties at random, at several scales. A site without neighbours is a kind of its own.
+    properties at random, at several scales. A site without neighbors is a kind of its own.
     """
     crystal, slot_of_site = parent.crystal, parent.slot_of_site
     random = np.random.default_rng(0)
@@ -189,13 +189,13 @@ def _kinds(parent: Parent) -> Ints:
     return kinds
 
 
-def _neighbourhood(parent: Parent, sites: Ints, kind_of_site: Ints) -> Neighbourhood:
+def _neighborhood(parent: Parent, sites: Ints, kind_of_site: Ints) -> Neighborhood:
     """Shells around `sites` (k,), one of each kind."""
     bins = bin_atoms(parent.crystal.lattice, parent.crystal.frac_coords)
     slot_of_kind, slots = parent.slot_of_site[sites], np.arange(len(parent.slots))
     parts, start, stop, m = [], [], [], 0
     for site in sites.tolist():
-        near = neighbours_within(bins, site, REACH_A / LEAST_SCALE)
+        near = neighbors_within(bins, site, REACH_A / LEAST_SCALE)
         kind, shells = _merge(kind_of_site[near.site], near)
         order = np.lexsort((shells.distance, slot_of_kind[kind]))
         slot = slot_of_kind[kind[order]]
@@ -204,11 +204,11 @@ def _neighbourhood(parent: Parent, sites: Ints, kind_of_site: Ints) -> Neighbour
         m += len(order)
         parts.append([values[order] for values in (kind, *shells)])
     kinds, *columns = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Neighbourhood(np.array(start), np.array(stop), kinds, Shells(*columns))
+    return Neighborhood(np.array(start), np.array(stop), kinds, Shells(*columns))
 
 
-def _merge(kind: Ints, near: Neighbours) -> tuple[Ints, Shells]:
-    """Merge neighbours of one kind that are equally far; returns the kind of each shell, and the shells."""
+def _merge(kind: Ints, near: Neighbors) -> tuple[Ints, Shells]:
+    """Merge neighbors of one kind that are equally far; returns the kind of each shell, and the shells."""
     order = np.lexsort((near.distance, kind))
     kind, distance = kind[order], near.distance[order]
     new = (np.diff(kind, prepend=-1) != 0) | (np.diff(distance, prepend=0.0) > SAME_DISTANCE_A)
@@ -222,7 +222,7 @@ def _merge(kind: Ints, near: Neighbours) -> tuple[Ints, Shells]:
 
 @njit(cache=True, nogil=True)
 def _directions(vector: Floats, distance: Floats) -> tuple[Floats, Floats]:
-    """Shape (m, 10) and harmonics (m, 34) of each neighbour."""
+    """Shape (m, 10) and harmonics (m, 34) of each neighbor."""
     m = len(distance)
     shape, angular = np.empty((m, N_SHAPE)), np.empty((m, N_HARMONICS))
     for f in range(m):
@@ -231,7 +231,7 @@ def _directions(vector: Floats, distance: Floats) -> tuple[Floats, Floats]:
     return shape, angular
 
 
-def _cells(numbers: Sequence[int], near: Neighbourhood) -> Cells:
+def _cells(numbers: Sequence[int], near: Neighborhood) -> Cells:
     """Fit the lattice sums in ranges of the factor at Chebyshev's points."""
     points = np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1))
     vandermonde = np.vander(points, increasing=True)
@@ -246,7 +246,7 @@ def _cells(numbers: Sequence[int], near: Neighbourhood) -> Cells:
     return Cells._make(np.array(values) for values in zip(*cells, strict=True))
 
 
-def _ends(near: Neighbourhood, radius: float) -> Ints:
+def _ends(near: Neighborhood, radius: float) -> Ints:
     """Ends (k, s) of the shells within a radius, angstrom."""
     ranges = zip(near.start.ravel().tolist(), near.stop.ravel().tolist(), strict=True)
     ends = [a + np.searchsorted(near.shells.distance[a:b], radius) for a, b in ranges]
@@ -254,7 +254,7 @@ def _ends(near: Neighbourhood, radius: float) -> Ints:
 
 
 @njit(cache=True, nogil=True)
-def _lattice_sums(scales: Floats, near: Neighbourhood, inner: Ints) -> Floats:
+def _lattice_sums(scales: Floats, near: Neighborhood, inner: Ints) -> Floats:
     """Lattice sums over the inner shells at each of n scales, (n, k * s * 15 + k * k)."""
     k, n_slots = inner.shape
     samples, last = np.zeros((len(scales), k * n_slots * N_SUMS + k * k)), inner.copy()
@@ -273,7 +273,7 @@ def _split(values: Floats, k: int, n_slots: int) -> tuple[Floats, Floats]:
 
 @njit(cache=True, nogil=True)
 def _add_shells(
-    first: Ints, stop: Ints, scale: float, near: Neighbourhood, sums: Floats, reach: Floats, last: Ints
+    first: Ints, stop: Ints, scale: float, near: Neighborhood, sums: Floats, reach: Floats, last: Ints
 ) -> None:
     """Add the shells from `first` to `stop` (k, s) that are within reach; `last` (k, s) is set to their ends."""
     kind, shells = near.kind, near.shells
@@ -288,7 +288,7 @@ def _add_shells(
 
 @njit(cache=True, nogil=True)
 def _fill_columns(
-    columns: Floats, rows: Ints, places: Ints, numbers: Ints, scale: Floats, cells: Cells, near: Neighbourhood,
+    columns: Floats, rows: Ints, places: Ints, numbers: Ints, scale: Floats, cells: Cells, near: Neighborhood,
     slot_of_kind: Ints, copies: Floats, counts: Ints, volume: float, elemental: Floats, pairs: Floats,
     never_zero: Flags,
 ) -> None:  # fmt: skip
@@ -306,7 +306,7 @@ def _fill_columns(
         hoppe_weights(slot_of_kind, factor, species, shells, first, last, shares, shortest)
         if shortest.max() < np.inf:
             quantities(slot_of_kind, factor, species, sums, shells, first, last, shares, shortest, values)
-            neighbour_frequencies(slot_of_kind, species, reach, values)
+            neighbor_frequencies(slot_of_kind, species, reach, values)
             volume_a3 = volume * factor**3
             crystal_columns(values, copies, elemental, numbers[row], counts, volume_a3, never_zero, columns[row])
 

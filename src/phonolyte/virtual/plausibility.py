@@ -84,7 +84,7 @@ def _of_ion(ion: Ion | None) -> Floats:
 def _substitutions() -> dict[frozenset[tuple[str, int]], float]:
     """Weight of each pair of ions that replace one another in the ICSD.
 
-    Read from the file of pymatgen's SubstitutionProbability: the class takes a second to normalise what cancels here.
+    Read from the file of pymatgen's SubstitutionProbability: the class takes a second to normalize what cancels here.
     """
     from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
 

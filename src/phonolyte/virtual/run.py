@@ -170,7 +170,7 @@ def builder(space: Space, model: BandCenterModel) -> Callable[[int], Crystal]:
     """Return what builds compounds by their numbers: not relaxed, at the volumes that the model uses."""
     if model.cells is None:
         return space.crystal
-    volume = VolumeOfParent.of(space.parent, model.cells.volumes)
+    volume = VolumeOfParent.from_parent(space.parent, model.cells.volumes)
 
     def build(index: int) -> Crystal:
         return volume.crystal(space.numbers(np.array([index]))[0], material_id=f"{space.parent.name}-{index}")

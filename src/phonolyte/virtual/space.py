@@ -49,7 +49,7 @@ class Space:
     candidates: tuple[Ints, ...]
 
     @classmethod
-    def of(cls, file: RuleFile) -> Space:
+    def from_rules(cls, file: RuleFile) -> Space:
         """The space of a rule file.
 
         Raises
@@ -144,7 +144,7 @@ class Space:
 
     @cached_property
     def _framework(self) -> Framework | None:
-        return Framework.of(self.parent)
+        return Framework.from_parent(self.parent)
 
     @cached_property
     def _signs(self) -> Ints:
@@ -163,7 +163,7 @@ class Space:
 
     @cached_property
     def _wide_radius_a(self) -> Floats:
-        """The same with twelve neighbours."""
+        """The same with twelve neighbors."""
         return self._table_of(twelvefold_radius_a)
 
     def _table_of(self, radius: Callable[[Ion], float]) -> Floats:
@@ -227,4 +227,4 @@ def choose_spaces(
         ion = ion or OWN_ION
     if ion and ion != "any":
         files = [replace(file, rules=file.rules.with_ion(ion)) for file in files]
-    return [Space.of(file) for file in files]
+    return [Space.from_rules(file) for file in files]

@@ -201,9 +201,9 @@ class Evaluator:
 
     def __init__(self, space: Space, model: BandCenterModel, *, recipe: Recipe = "conductors") -> None:
         self.space, self.model = space, model
-        self.features = CompoundFeatures.of(space.parent, model)
+        self.features = CompoundFeatures.from_parent(space.parent, model)
         self.plausibility = Plausibility(space)
-        self.conduction = ConductionOfParent.of(space) if recipe == "conductors" else None
+        self.conduction = ConductionOfParent.from_space(space) if recipe == "conductors" else None
         self.mean_row = model.columns.index("mean_Row")
         _keep_freed_memory()
 

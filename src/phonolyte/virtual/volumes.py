@@ -59,7 +59,7 @@ class VolumeOfParent:
     factors: Floats
 
     @classmethod
-    def of(cls, parent: Parent, volumes: VolumeModel) -> Self:
+    def from_parent(cls, parent: Parent, volumes: VolumeModel) -> Self:
         """Tabulate the sums of a parent."""
         return cls(parent, volumes, _tabulate(parent), np.exp(volumes.pairs / SOFTNESS_A))
 

@@ -1,4 +1,4 @@
-"""Periodic neighbours of every atom, in any cell: the geometry under checks, fingerprints and tessellation.
+"""Periodic neighbors of every atom, in any cell: the geometry under checks, fingerprints and tessellation.
 
 All functions are compiled (numba) and release the GIL. Lengths are angstrom; lattice rows are the vectors.
 """
@@ -14,7 +14,7 @@ from numba import njit
 from phonolyte.arrays import Floats, Ints
 
 WIDTH = 1.2
-"""Width of bins, in units of the spacing of atoms, with which neighbours within 5 to 8 angstrom are listed fastest."""
+"""Width of bins, in units of the spacing of atoms, with which neighbors within 5 to 8 angstrom are listed fastest."""
 
 
 class Bins(NamedTuple):
@@ -34,8 +34,8 @@ class Bins(NamedTuple):
     order: Ints
 
 
-class Neighbours(NamedTuple):
-    """Neighbours of one atom, nearest first: `distance` (m,), `vector` (m, 3), `site` (m,), `image` (m, 3).
+class Neighbors(NamedTuple):
+    """Neighbors of one atom, nearest first: `distance` (m,), `vector` (m, 3), `site` (m,), `image` (m, 3).
 
     `image` counts lattice vectors of the reduced cell.
     """
@@ -123,14 +123,14 @@ def bin_atoms(lattice: Floats, frac_coords: Floats) -> Bins:
 
 
 @njit(cache=True, nogil=True)
-def neighbours_within(bins: Bins, atom: int, radius: float) -> Neighbours:
-    """All periodic neighbours of one atom within `radius` (angstrom), nearest first, itself left out."""
-    near = list_neighbours(bins, atom, radius)
+def neighbors_within(bins: Bins, atom: int, radius: float) -> Neighbors:
+    """All periodic neighbors of one atom within `radius` (angstrom), nearest first, itself left out."""
+    near = list_neighbors(bins, atom, radius)
     return _nearest_first(near.distance, near.vector, near.site, near.image)
 
 
 @njit(cache=True, nogil=True)
-def list_neighbours(bins: Bins, atom: int, radius: float) -> Neighbours:
+def list_neighbors(bins: Bins, atom: int, radius: float) -> Neighbors:
     """The same in the order of the bins, which takes half the time where there are many."""
     capacity, count = 128, 0
     distance = np.empty(capacity)
@@ -168,7 +168,7 @@ def list_neighbours(bins: Bins, atom: int, radius: float) -> Neighbours:
                     site[count] = j
                     image[count, 0], image[count, 1], image[count, 2] = ia, ib, ic
                     count += 1
-    return Neighbours(distance[:count], vector[:count], site[:count], image[:count])
+    return Neighbors(distance[:count], vector[:count], site[:count], image[:count])
 
 
 @njit(cache=True, nogil=True)
@@ -240,10 +240,10 @@ def list_distances(pairs: Pairs, n: int) -> Distances:
 
 
 @njit(cache=True, nogil=True)
-def _nearest_first(distance: Floats, vector: Floats, site: Ints, image: Ints) -> Neighbours:
+def _nearest_first(distance: Floats, vector: Floats, site: Ints, image: Ints) -> Neighbors:
     count = len(distance)
     order = np.argsort(distance)
-    found = Neighbours(np.empty(count), np.empty((count, 3)), np.empty(count, np.int64), np.empty((count, 3), np.int64))
+    found = Neighbors(np.empty(count), np.empty((count, 3)), np.empty(count, np.int64), np.empty((count, 3), np.int64))
     for to in range(count):
         at = order[to]
         found.distance[to], found.site[to] = distance[at], site[at]
@@ -268,7 +268,7 @@ def shortest_contact(lattice: Floats, frac_coords: Floats, limit: float) -> tupl
     bins = bin_atoms(lattice, frac_coords)
     shortest, first, second = limit, -1, -1
     for atom in range(len(frac_coords)):
-        near = neighbours_within(bins, atom, shortest)
+        near = neighbors_within(bins, atom, shortest)
         if len(near.distance) and near.distance[0] < shortest:
             shortest, first, second = near.distance[0], atom, near.site[0]
     return shortest, first, second
