@@ -1042,7 +1042,7 @@ def test_limits_of_a_file(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("share", "sign", "verdict"),
-    [(0.0045, 1, "good"), (0.0055, 1, "doubtful"), (0.029, 1, "doubtful"), (0.031, 1, "bad"),
+    [(0.0018, 1, "good"), (0.0022, 1, "doubtful"), (0.029, 1, "doubtful"), (0.031, 1, "bad"),
      (0.029, -1, "good"), (0.031, -1, "doubtful"), (0.099, -1, "doubtful"), (0.101, -1, "bad")],
 )  # fmt: skip
 def test_verdicts_on_drift_and_on_noise(share: float, sign: int, verdict: str):

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL ther
 
 
 def alloys() -> list[Crystal]:
-    """Fifty crystals: seven metals, 42 alloys as CuAu and as CsCl, and one that the engine does not know."""
+    """29 crystals: seven metals, 21 alloys as CuAu, and one that the engine does not know."""
     metals = [Crystal.from_ase(bulk(symbol, a=a), material_id=symbol) for symbol, a in METALS.items()]
     pairs = [(a, b) for a in METALS for b in METALS if a < b]
     made = []
@@ -31,11 +31,6 @@ def alloys() -> list[Crystal]:
         a = (METALS[one] + METALS[other]) / 2
         made.append(
             Crystal.from_arrays(f"{one}{other}-CuAu", [a / 2**0.5, 0, 0, 0, a / 2**0.5, 0, 0, 0, a], [one, other],
-                       [0, 0, 0, 0.5, 0.5, 0.5])
-        )  # fmt: skip
-        cube = a / 2 ** (1 / 3)
-        made.append(
-            Crystal.from_arrays(f"{one}{other}-CsCl", [cube, 0, 0, 0, cube, 0, 0, 0, cube], [one, other],
                        [0, 0, 0, 0.5, 0.5, 0.5])
         )  # fmt: skip
     lithium = Crystal.from_ase(bulk("Li", "bcc", a=3.5), material_id="fails")
@@ -73,15 +68,15 @@ def finished(arguments: list[str]) -> int:
     return subprocess.run([*COMMAND, *arguments], capture_output=True, check=False).returncode
 
 
-def test_a_campaign_of_fifty_killed_three_times_ends_with_the_same_tables(tmp_path: Path):
+def test_a_campaign_killed_twice_ends_with_the_same_tables(tmp_path: Path):
     pd.DataFrame([crystal.row() for crystal in alloys()]).to_parquet(tmp_path / "alloys.parquet")
     common = ["phonons", str(tmp_path / "alloys.parquet"), "--engine", "emt", "--min-length-a", "5", "--no-confirm",
               "--mesh", "7", "7", "7", "--no-figures", "-o"]  # fmt: skip
     assert finished([*common, str(tmp_path / "whole")]) == 1
     items = tmp_path / "killed" / "items"
-    for n in (9, 21, 40):
+    for n in (5, 16):
         killed([*common, str(tmp_path / "killed")], lambda n=n: len([*items.glob("[!.]*.json")]) >= n)  # type: ignore[misc]
-        assert len([*items.glob("[!.]*.json")]) < 50
+        assert len([*items.glob("[!.]*.json")]) < 29
     assert finished([*common, str(tmp_path / "killed")]) == 1
     for name in ("phonons", "failures"):
         whole, resumed = (pd.read_parquet(tmp_path / run / f"{name}.parquet") for run in ("whole", "killed"))
@@ -89,12 +84,12 @@ def test_a_campaign_of_fifty_killed_three_times_ends_with_the_same_tables(tmp_pa
             resumed.drop(columns="seconds", errors="ignore"), whole.drop(columns="seconds", errors="ignore")
         )
     assert len(whole) == 1
-    assert len(pd.read_parquet(tmp_path / "killed" / "phonons.parquet")) == 49
+    assert len(pd.read_parquet(tmp_path / "killed" / "phonons.parquet")) == 28
     assert not [*items.glob("*.started")]
 
 
 def test_a_killed_run_of_virtual_compounds_ends_with_the_same_files(tmp_path: Path):
-    common = ["virtual", "--prototype", "argyrodite", "--prototype", "garnet", "--no-figures", "-o"]
+    common = ["virtual", "--prototype", "li3ps4", "--prototype", "lgps", "--no-figures", "-o"]
     whole, resumed = tmp_path / "whole", tmp_path / "killed"
     assert finished([*common, str(whole)]) == 0
     killed([*common, str(resumed)], lambda: any((resumed / "virtual").glob("[!.]*.parquet")))

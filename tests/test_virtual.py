@@ -633,7 +633,7 @@ def test_perovskites_have_the_tolerance_factor_of_shannon_s_radii(model: BandCen
 
 
 def test_bad_rules_are_told(model: BandCenterModel, tmp_path: Path):
-    with pytest.raises(SettingsError, match="no element"):
+    with pytest.raises(SettingsError, match="not an element"):
         Rules((SlotRule("Ca", ("Xx",)),))
     with pytest.raises(SettingsError, match="which CaTiO3 does not have"):
         space_of(Rules((SlotRule("Fe", ("Fe",)),)))
@@ -703,7 +703,7 @@ def test_the_command_takes_rules_and_writes_structures(tmp_path: Path):
         ("prototype = 'nasicom'", "there is no prototype"),
         ("charge = 'free'", "need one of prototype and parent"),
         ("prototype = 'nasicon'\n[slots.Li]\nelements = []", "has no elements"),
-        ("prototype = 'nasicon'\n[slots.Li]\nelements = ['Lithium']", "no element"),
+        ("prototype = 'nasicon'\n[slots.Li]\nelements = ['Lithium']", "not an element"),
         ("prototype = 'nasicon'\n[slots.Li]\nelement = ['Li']", "means nothing"),
         ("prototype = 'nasicon'\ncharges = 'free'", "means nothing"),
         ("prototype = 'nasicon'\ncharge = 'odd'", "balanced or free"),

@@ -51,7 +51,7 @@ def check_reachable(host: str, port: int) -> None:
     try:
         addresses = _results([lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)], until)
         _results([_opens(family, address) for family, _, _, _, address in addresses], until)
-    except Empty:
+    except (Empty, TimeoutError):
         raise UnreachableError(f"{host} does not answer within {REACH_S:g} s") from None
     except socket.gaierror:
         raise UnreachableError(f"{host} has no address here: the network is off, or the name is wrong") from None
