@@ -478,7 +478,7 @@ def test_a_study_trains_a_model_and_screens_with_it(tmp_path: Path):
     records.append({"material_id": "broken", "structure": {}, "band_center_mev": 30.0})
     (tmp_path / "data.jsonl").write_text("\n".join(json.dumps(record) for record in records))
     (tmp_path / "s.toml").write_text(
-        "[train]\ndata = 'data.jsonl'\nalgorithm = 'decision_tree'\nfeatures = 'selected'\n"
+        "[train]\ndata = 'data.jsonl'\nalgorithm = 'decision_tree'\nfeatures = 'selected'\ncompare = false\n"
         "[screen]\ninputs = ['data.jsonl']\nion = 'Li'\nmax_center_mev = 100\n"
     )
     output = run("study", tmp_path / "s.toml", "-o", tmp_path / "run", code=1)
