@@ -45,7 +45,7 @@ def _table(title: str = "", *, caption: str | None = None, tight: bool = False) 
 
 
 def funnel_table(result: Screening) -> Table:
-    """The funnel: what each step asks, and how many it rejects, misses a property of, and keeps."""
+    """The funnel: the criterion of each step, and how many it rejects, misses a property of, and keeps."""
     table = _table("Funnel")
     table.add_column("step")
     for name in ("rejected", "unknown", "kept"):

@@ -93,7 +93,7 @@ def optimade(
     base_url: Annotated[str, typer.Option(help="Address of a server, less the version; for one of your own.")] = "",
     ion: Annotated[str, typer.Option(help="Element that the materials contain.")] = "",
     filter_: Annotated[str, typer.Option("--filter", help="In OPTIMADE's language: 'nelements<=3'.")] = "",
-    page_size: Annotated[int | None, typer.Option(help="Materials asked for at once. Default: the server's.")] = None,
+    page_size: Annotated[int | None, typer.Option(help="Materials in one request. Default: the server's.")] = None,
     output: Output = Path("fetched"),
     offline: Offline = False,
     anew: Anew = False,
@@ -205,12 +205,12 @@ def fetched(source: Source, output: Path, *, offline: bool = False, anew: bool =
         Crystal.from_arrays("Li", [3.51, 0, 0, 0, 3.51, 0, 0, 0, 3.51], ["Li"] * 2, [0, 0, 0, 0.5, 0.5, 0.5])
     with _counted(f"Fetching {source.name}") as progress:
         result = run_fetch(source, output, offline=offline, anew=anew, progress=progress)
-    told = f"{source.name} {result.version}".strip()
+    title = f"{source.name} {result.version}".strip()
     if result.tables is None:
-        console().print(f"{escape(output)} has it already: {told}, fetched {result.fetched}. --anew asks again.")
+        console().print(f"{escape(output)} has it already: {title}, fetched {result.fetched}. --anew fetches again.")
         return
     tables = result.tables
-    console().print(f"{told}, {result.fetched}; license: {source.license}", highlight=False)
+    console().print(f"{title}, {result.fetched}; license: {source.license}", highlight=False)
     console().print(f"[bold]{tables.n_crystals:,}[/] crystals -> {escape(output)}/crystals.parquet", highlight=False)
     if source.phonons:
         console().print(

@@ -60,7 +60,7 @@ def migrate(
         ),
     ] = False,
 ) -> None:  # fmt: skip
-    """Compute how an ion moves: by percolation of site energies, nudged elastic bands, or molecular dynamics."""
+    """Compute how an ion moves: by percolation of site energies, NEB, or molecular dynamics."""
     from phonolyte.barriers import BarrierCalculation
     from phonolyte.barriers.cluster import COMMAND, BarriersOnCluster, neb_script
     from phonolyte.dynamics import DynamicsCalculation

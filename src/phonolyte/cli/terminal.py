@@ -1,4 +1,4 @@
-"""What all commands share: arguments, progress, the last words."""
+"""What all commands share: arguments, progress, the closing message."""
 
 from __future__ import annotations
 

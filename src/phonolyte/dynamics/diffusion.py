@@ -27,20 +27,20 @@ HOP_SHARE = 0.7
 """An ion has hopped when it is this share of the shortest distance between its sites away from where it was."""
 
 MELTED_A = 1.5
-"""Where every other element has moved as far as this (root mean square), the crystal is none any more."""
+"""Where every other element has moved as far as this (root mean square), the crystal has melted."""
 
 DIFFUSIVE_SHARE = 0.1
 """Share of a run after which displacements are taken as diffusive."""
 
 INTERVALS = 100
-"""Of time, over which displacements are looked at."""
+"""Number of time intervals over which displacements are taken."""
 
 INTERVAL = (2.5, 97.5)
 """Percentiles of every interval."""
 
 
 class Diffusivity(NamedTuple):
-    """Of one run.
+    """Diffusivity of the mobile ion in one run.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Diffusivity(NamedTuple):
     msd_a2
         Mean square displacement over the whole run, angstrom^2.
     samples_cm2_s
-        Of the posterior distribution, (n,); empty where hops are too few.
+        Samples of the posterior distribution, (n,); empty where hops are too few.
     below_cm2_s
         What the diffusivity lies below with 95 % confidence, from the number of hops.
     framework_a

@@ -211,7 +211,7 @@ def empty_sites(cell: Atoms, ion: str, settings: PercolationSettings | None = No
     ion
         Symbol of the mobile element.
     settings
-        Of the grid; the defaults unless given.
+        Settings of the grid; default: those of :class:`PercolationSettings`.
 
     Returns
     -------
@@ -291,6 +291,6 @@ def _niggli(crystal: Crystal) -> Crystal:
 
 
 def _radii(room: Floats) -> tuple[float, float, float]:
-    """Of the largest spheres that pass in one, two and three dimensions; 0 where none does."""
+    """Radii of the largest spheres that pass in one, two and three dimensions; 0 where none does."""
     one, two, three = (max(-level, 0.0) for level in thresholds(-room, 0.0).tolist())
     return one, two, three

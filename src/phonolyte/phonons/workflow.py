@@ -44,7 +44,7 @@ class PhononSettings:
     fmax_ev_a
         Largest force in eV/angstrom (and stress times volume per atom, in eV) of a relaxed cell.
     max_steps
-        Of the relaxation.
+        Largest number of steps of the relaxation.
     symprec_a
         Tolerance in angstrom within which symmetry is found.
     supercell
