@@ -79,7 +79,7 @@ def diffusivity(
     require_kinisi()
     every_ps = settings.every * settings.timestep_fs / 1000
     kept = list(frames)[round(settings.settle_ps / every_ps) :]
-    paths = unwrapped(kept, ion)
+    paths = unwrap_positions(kept, ion)
     hops = count_hops(paths, HOP_SHARE * shortest_hop_a, max(1, round(SMOOTHED_PS / every_ps)))
     msd = float(((paths[-1] - paths[0]) ** 2).sum(axis=1).mean())
     length_ps = (len(kept) - 1) * every_ps
@@ -102,7 +102,7 @@ def framework_displacement(frames: Sequence[Atoms], ion: str) -> float:
     return float(np.sqrt(min((squares[frames[0].symbols == symbol].mean() for symbol in others), default=0.0)))
 
 
-def unwrapped(frames: Sequence[Atoms], ion: str) -> Floats:
+def unwrap_positions(frames: Sequence[Atoms], ion: str) -> Floats:
     """Positions of the ions, (frames, ions, 3) in angstrom, without jumps over borders and drift of the rest."""
     ions = frames[0].symbols == ion
     return np.asarray(_without_drift(frames, ion)[:, ions] @ frames[0].cell.array, dtype=float)

@@ -173,7 +173,7 @@ def compute_percolation(
     settings = settings or PercolationSettings()
     start = time.perf_counter()
     check_partners(crystal, ion)
-    cell = _niggli(crystal) if primitive else reduced_cell(crystal)
+    cell = _niggli(crystal) if primitive else reduce_cell(crystal)
     if len(cell) > settings.limit_atoms:
         raise StructureError(
             f"the primitive cell of {crystal.material_id} has {len(cell)} atoms",
@@ -274,7 +274,7 @@ def _is_empty(cell: Atoms, places: Sequence[Floats], ion: str) -> bool:
     return bool((distances > np.where(cell.symbols == ion, OWN_SITE_A, FRAMEWORK_A)).all())
 
 
-def reduced_cell(crystal: Crystal) -> Crystal:
+def reduce_cell(crystal: Crystal) -> Crystal:
     """The primitive cell in Niggli's form; of a disordered crystal that of its average."""
     return _niggli(primitive_crystal(crystal))
 
