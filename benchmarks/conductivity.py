@@ -22,7 +22,7 @@ from sklearn.model_selection import GroupKFold, KFold
 from phonolyte.arrays import Flags, Floats, Ints
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, property_table
 from phonolyte.chemistry.formulas import composition_of
-from phonolyte.measured import learning_columns, measured
+from phonolyte.measured import learning_columns, load_measured
 from phonolyte.models.conductivity import CONDUCTOR, Compounds, ConductivityModel, standardize
 
 RESAMPLED = 500
@@ -31,7 +31,7 @@ NEAR = 0.3
 
 
 def main() -> None:
-    table = measured().table
+    table = load_measured().table
     columns = learning_columns(table)
     rows = {"all": np.ones(len(table), bool), "with a barrier": table["barrier_3d_ev"].notna().to_numpy()}
     record: dict[str, Any] = {}

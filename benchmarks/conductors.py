@@ -20,7 +20,7 @@ from record import keep
 
 from phonolyte.chemistry.formulas import composition_of
 from phonolyte.features.conduction import ionic_descriptors, root_fractions
-from phonolyte.measured import learning_columns, measured
+from phonolyte.measured import learning_columns, load_measured
 from phonolyte.models.conductivity import ConductivityModel
 from phonolyte.percolation import COARSE, compute_percolation
 from phonolyte.structures import Crystal, read
@@ -40,7 +40,7 @@ def main() -> None:
     run, crystals = Path(sys.argv[1]), Path(sys.argv[2])
     ranked = pd.read_parquet(run / "ranked.parquet").set_index("material_id")
     of_name = {each.material_id: each for each in read(crystals).crystals}
-    table = measured().table
+    table = load_measured().table
     columns = learning_columns(table)
     elements = np.array(["-".join(sorted(composition_of(str(formula)))) for formula in table["formula"]])
     families = table["family"].to_numpy(str)

@@ -40,7 +40,7 @@ from phonolyte.models import BandCenterModel
 from phonolyte.percolation import PercolationSettings, compute_percolation
 from phonolyte.percolation.bond_valence import free_radii, site_energies
 from phonolyte.percolation.framework import check_partners, framework_of
-from phonolyte.percolation.site_energies import reduced_cell
+from phonolyte.percolation.site_energies import reduce_cell
 from phonolyte.percolation.thresholds import thresholds
 from phonolyte.structures import Crystal, read
 from phonolyte.structures.families import family
@@ -141,7 +141,7 @@ def with_whole_anions(crystals: Iterable[Crystal]) -> Iterator[Crystal]:
     for crystal in crystals:
         try:
             check_partners(crystal, "Li")
-            cell = reduced_cell(crystal)
+            cell = reduce_cell(crystal)
             framework, charge, states, _ = framework_of(cell, "Li")
             site_energies(framework, ("Li", charge), (1, 1, 1), 1.0)
         except StructureError:

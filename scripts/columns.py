@@ -6,7 +6,7 @@ from pathlib import Path
 
 import phonolyte.impedance
 import phonolyte.polarization
-from phonolyte.columns import registered
+from phonolyte.columns import list_columns
 from phonolyte.tiers import all_tiers
 
 PAGE = Path(__file__).parents[1] / "docs" / "columns.md"
@@ -32,7 +32,7 @@ def page() -> str:
     ]
     lines += [
         f"| `{column.key}` | {column.unit} | {column.hint or column.label} |"
-        for column in sorted(registered(), key=lambda column: column.key.lower())
+        for column in sorted(list_columns(), key=lambda column: column.key.lower())
     ]
     return "\n".join(lines) + "\n"
 

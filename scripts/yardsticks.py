@@ -10,7 +10,7 @@ from __future__ import annotations
 import pandas as pd
 
 from phonolyte.conduction import COLUMNS
-from phonolyte.measured import ION, folder, measured
+from phonolyte.measured import ION, folder, load_measured
 from phonolyte.references import reference_compounds
 from phonolyte.screen import Criteria, ModelSource, rank_crystals
 from phonolyte.screen.ranking import Ranking
@@ -28,7 +28,7 @@ NO_CRITERIA = Criteria(
 
 
 def main() -> None:
-    crystals = [crystal for crystal in reference_compounds().crystals if measured().match(crystal)]
+    crystals = [crystal for crystal in reference_compounds().crystals if load_measured().match(crystal)]
     table = pd.DataFrame()
     for model, name in CENTERS.items():
         source = ModelSource(name=model)

@@ -2,8 +2,8 @@
 
 The REST part answers ``heartbeat``, ``materials/summary``, ``materials/phonon`` and ``materials/thermo`` with paging as
 the real one has it; the store speaks as much of S3 as reading Delta tables needs. It is a process of its own, since
-deltalake keeps the interpreter to itself while it reads. ``/control`` sets faults, one a request, and tells what was
-asked.
+deltalake keeps the interpreter to itself while it reads. ``/control`` sets faults, one a request, and returns the
+requests so far.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ KINDS = ("summary", "phonon", "thermo")
 
 
 class State:
-    """What the server has, what it is to do wrong, and what it was asked."""
+    """What the server has, what it is to do wrong, and the requests it got."""
 
     def __init__(self, folder: Path) -> None:
         self.documents = {f"/materials/{kind}/": _documents_of(folder / f"{kind}.json") for kind in KINDS}
         self.store = folder / "store"
         self.version = VERSION
         self.faults: list[str] = []
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.keys: set[str] = set()
 
 
@@ -62,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         if url.path == "/control":
             self._control(query)
             return
-        self.state.asked.append(self.path)
+        self.state.requests.append(self.path)
         if url.path == "/heartbeat":
             self._json({"status": "OK", "version": "0.87.3", "db_version": self.state.version,
                         "access_controlled_batch_ids": ["gnome_r2scan_statics"]})  # fmt: skip
@@ -79,8 +79,8 @@ class Handler(BaseHTTPRequestHandler):
         state = self.state
         state.version = query.get("version", state.version)
         if "faults" in query:
-            state.faults, state.asked = query["faults"].split(",") if query["faults"] else [], []
-        self._json({"asked": state.asked, "keys": sorted(state.keys), "faults": state.faults})
+            state.faults, state.requests = query["faults"].split(",") if query["faults"] else [], []
+        self._json({"requests": state.requests, "keys": sorted(state.keys), "faults": state.faults})
 
     def _fault(self, fault: str) -> bool:
         """Answer wrongly; whether that was to be."""
@@ -138,11 +138,11 @@ class Handler(BaseHTTPRequestHandler):
             self._bytes(raw, status=404, body=body, **{"Content-Type": "application/xml"})
             return
         raw, headers = path.read_bytes(), _object_headers(path)
-        asked = self.headers.get("Range", "")
-        if not asked:
+        range_header = self.headers.get("Range", "")
+        if not range_header:
             self._bytes(raw, body=body, **headers)
             return
-        first, _, last = asked.removeprefix("bytes=").partition("-")
+        first, _, last = range_header.removeprefix("bytes=").partition("-")
         start = int(first) if first else len(raw) - int(last)
         end = min(int(last), len(raw) - 1) if first and last else len(raw) - 1
         headers["Content-Range"] = f"bytes {start}-{end}/{len(raw)}"
@@ -204,7 +204,7 @@ class Server:
         self.url = url
 
     def control(self, faults: Sequence[str] | None = None, version: str = "") -> dict[str, Any]:
-        """Set the faults of the coming requests, or the version of the database; what was asked since."""
+        """Set the faults of the coming requests, or the version of the database; the requests since."""
         query = {} if faults is None else {"faults": ",".join(faults)}
         with urlopen(f"{self.url}/control?{urlencode(query | ({'version': version} if version else {}))}") as answer:
             return dict(json.load(answer))

@@ -12,7 +12,7 @@ from phonolyte import learning_set
 from phonolyte.errors import ModelError, StructureError
 from phonolyte.features import Physical
 from phonolyte.models.cells import Cells, predict_left_out, well_learned
-from phonolyte.models.volume import PREDICTED, AtPredictedVolume, PredictedVolume, VolumeModel, scaled_to
+from phonolyte.models.volume import PREDICTED, AtPredictedVolume, PredictedVolume, VolumeModel, scale_to_volume
 from phonolyte.structures import Crystal
 from phonolyte.virtual import BUILT_IN, built_in, parent_of
 from phonolyte.virtual.volumes import VolumeOfParent
@@ -90,7 +90,7 @@ def test_cells_that_are_too_small_or_large_are_flagged_where_their_elements_are_
 
 
 def test_scaled_crystals_have_the_volume():
-    assert per_atom(scaled_to(TRICLINIC, 17.0)) == pytest.approx(17.0)
+    assert per_atom(scale_to_volume(TRICLINIC, 17.0)) == pytest.approx(17.0)
 
 
 def test_saved_cells_are_read_back_and_damaged_ones_refused(volumes: VolumeModel):

@@ -119,9 +119,9 @@ def test_the_typical_distance_is_that_of_neighbors_at_other_places():
 @pytest.mark.parametrize("name", ["ref-LiF", "ref-Li2S", "ref-Li3N", "ref-Li2CO3", "ref-LiNbO3", "ref-LiAlO2-gamma"])
 def test_displacements_and_atoms_are_near_those_of_phonopy(name: str):
     from phonolyte.forces.cells import primitive_cell
-    from phonolyte.phonons.workflow import PhononSettings, displaced
+    from phonolyte.phonons.workflow import PhononSettings, prepare_displacements
 
-    phonon = displaced(primitive_cell(REFERENCES[name]), PhononSettings())
+    phonon = prepare_displacements(primitive_cell(REFERENCES[name]), PhononSettings())
     n, atoms = displacements_and_atoms(REFERENCES[name])
     assert atoms == len(phonon.supercell)
     assert n == pytest.approx(len(phonon.supercells_with_displacements), rel=0.2)

@@ -15,7 +15,7 @@ from phonolyte.cli import app
 from phonolyte.conduction import BARRIERS, NO_DATA, PREDICTED
 from phonolyte.errors import ModelError, SettingsError
 from phonolyte.features.conduction import DESCRIPTORS, ionic_descriptors, open_share
-from phonolyte.measured import folder, learning_columns, measured
+from phonolyte.measured import folder, learning_columns, load_measured
 from phonolyte.models.conductivity import PRIOR, ConductivityModel
 from phonolyte.percolation import COARSE
 from phonolyte.references import ordered_model, reference_compound
@@ -35,7 +35,7 @@ PHOSPHIDE = Crystal.from_arrays("phosphide", np.eye(3) * 5.6, ["Li"] * 4 + ["P"]
 
 @pytest.fixture(scope="module")
 def columns() -> dict[str, object]:
-    return learning_columns(measured().table)
+    return learning_columns(load_measured().table)
 
 
 def subset(columns: dict, rows: np.ndarray) -> dict:
@@ -48,7 +48,7 @@ def predict(model: ConductivityModel, columns: dict):
 
 
 def test_every_measurement_has_its_paper_and_its_license():
-    table = measured().table
+    table = load_measured().table
     assert len(table) == 478
     assert table["doi"].notna().all()
     assert table["family"].notna().all()
@@ -61,21 +61,21 @@ def test_every_measurement_has_its_paper_and_its_license():
     [("ref-Li10GeP2S12", 1.2e-2), ("ref-Li6PS5Cl", 1.3e-3), ("ref-Li3N", 5.8e-4), ("ref-Li3PS4-Pmn2_1", 2.6e-7)],
 )
 def test_a_compound_that_was_measured_has_its_conductivity(name: str, sigma: float):
-    match = measured().match(reference_compound(name))
+    match = load_measured().match(reference_compound(name))
     assert match is not None
     assert match.sigma_s_cm == pytest.approx(sigma, rel=0.05)
     assert match.doi.startswith("10.")
 
 
 def test_an_ordered_model_has_the_measurement_of_the_disordered_crystal():
-    match = measured().match(ordered_model("ref-Li10GeP2S12"))
+    match = load_measured().match(ordered_model("ref-Li10GeP2S12"))
     assert match is not None
     assert match.sigma_s_cm == pytest.approx(1.2e-2, rel=0.05)
 
 
 def test_tetragonal_and_cubic_llzo_are_two_compounds():
-    tetragonal = measured().match(ordered_model("ref-Li7La3Zr2O12"))
-    cubic = measured().match(reference_compound("ref-Li6.26Al0.24La3Zr2O12"))
+    tetragonal = load_measured().match(ordered_model("ref-Li7La3Zr2O12"))
+    cubic = load_measured().match(reference_compound("ref-Li6.26Al0.24La3Zr2O12"))
     assert tetragonal is not None
     assert tetragonal.sigma_s_cm == pytest.approx(1.63e-6)
     assert cubic is not None
@@ -85,11 +85,11 @@ def test_tetragonal_and_cubic_llzo_are_two_compounds():
 def test_a_formula_alone_is_not_a_match():
     lgps = reference_compound("ref-Li10GeP2S12")
     wide = Crystal.from_arrays("wide", 1.1 * lgps.lattice, lgps.symbols, lgps.frac_coords, occupancies=lgps.occupancies)
-    assert measured().match(wide) is None  # a third more volume
+    assert load_measured().match(wide) is None  # a third more volume
     heavier = [symbol.replace("Ge", "Pb") for symbol in lgps.symbols]
     other = Crystal.from_arrays("other", lgps.lattice, heavier, lgps.frac_coords, occupancies=lgps.occupancies)
-    assert measured().match(other) is None
-    assert measured().match(SALT) is None
+    assert load_measured().match(other) is None
+    assert load_measured().match(SALT) is None
 
 
 def test_the_framework_of_an_ordered_model_has_the_group_of_the_average():

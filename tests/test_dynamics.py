@@ -26,7 +26,7 @@ from phonolyte.dynamics.diffusion import (
     conductivity_s_cm,
     count_hops,
     diffusivity,
-    unwrapped,
+    unwrap_positions,
 )
 from phonolyte.errors import Failure, MigrationError, SettingsError
 from phonolyte.forces import Engine, open_engine
@@ -200,7 +200,7 @@ def test_paths_go_on_over_borders_and_leave_the_drift_out():
         frame.positions[0, 1] += i
         frame.wrap()
         frames.append(frame)
-    paths = unwrapped(frames, "Li")
+    paths = unwrap_positions(frames, "Li")
     assert paths[-1, 0] - paths[0, 0] == pytest.approx([0, 29, 0])
 
 

@@ -248,9 +248,9 @@ def test_small_pages_give_the_same_tables_and_go_on_after_a_fault(
     assert there > 0
     server.control(["rate", "null", "no json", "cut"])
     fetch(source(server), tmp_path / "pieces")
-    asked = [path for path in server.control()["asked"] if "thermo" in path]
-    assert not any("chemsys=Cl%2CLi%2CP%2CS&" in path for path in asked)  # the elements are there already
-    assert any("chemsys=Li-S%2CP-S&" in path for path in asked)  # the last ones were not
+    requests = [path for path in server.control()["requests"] if "thermo" in path]
+    assert not any("chemsys=Cl%2CLi%2CP%2CS&" in path for path in requests)  # the elements are there already
+    assert any("chemsys=Li-S%2CP-S&" in path for path in requests)  # the last ones were not
     whole, pieces = (read_entries(tmp_path / name).table.sort_values("material_id") for name in ("whole", "pieces"))
     pd.testing.assert_frame_equal(whole.reset_index(drop=True), pieces.reset_index(drop=True))
     assert content(tmp_path / "whole" / "systems.csv") == content(tmp_path / "pieces" / "systems.csv")

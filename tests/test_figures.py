@@ -347,7 +347,7 @@ def test_the_funnel_adds_up(tmp_path: Path):
     assert widths.sum(axis=0).tolist() == [10, 10, 4]
     shown = " ".join(text.get_text() for text in axes.texts)
     assert "1 unknown   5 rejected   4" in shown
-    assert "band gap (not asked)" in shown
+    assert "band gap (not applied)" in shown
     drawn(funnel(()), tmp_path)
     drawn(funnel([STEPS[0] | {"kept": 0}]), tmp_path)
 
@@ -388,7 +388,7 @@ def test_importances_are_shown_the_largest_first(tmp_path: Path):
 def test_intervals_that_miss_are_counted(tmp_path: Path):
     known = np.array([10.0, 20.0, 30.0, np.nan])
     figure = drawn(interval_parity(known, known + 1, known - 1, known + np.array([2, -0.5, 2, 2])), tmp_path)
-    assert "66.7% inside (90% asked)" in figure.axes[0].texts[0].get_text()
+    assert "66.7% inside (90% nominal)" in figure.axes[0].texts[0].get_text()
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["holds: 2", "misses: 1"]
     nothing = np.array([])
     drawn(interval_parity(nothing, nothing, nothing, nothing), tmp_path)

@@ -147,7 +147,7 @@ def test_structures_come_with_their_properties(server: mp_server.Server, tmp_pat
     text = (tmp_path / "run.toml").read_text()
     assert mp_server.VERSION in text
     assert 'ion = "Li"' in text
-    pages = [path for path in server.control()["asked"] if "_page=" in path]
+    pages = [path for path in server.control()["requests"] if "_page=" in path]
     assert len(pages) == 2
 
 
@@ -222,8 +222,8 @@ def test_a_fault_that_stays_is_told_and_the_fetch_goes_on_later(server: mp_serve
     result = fetch(source(server), tmp_path)
     assert result.tables
     assert result.tables.n_crystals == N_SALTS
-    asked = [path for path in server.control()["asked"] if "_page=" in path]
-    assert not any("_page=1&" in path or path.endswith("_page=1") for path in asked)  # it is there already
+    requests = [path for path in server.control()["requests"] if "_page=" in path]
+    assert not any("_page=1&" in path or path.endswith("_page=1") for path in requests)  # it is there already
 
 
 def test_a_field_that_is_gone_is_told(server: mp_server.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -376,7 +376,7 @@ def test_a_traceback_does_not_have_the_key(server: mp_server.Server, tmp_path: P
     server.control(["forbidden"])
     with pytest.raises(SourceError) as caught:
         fetch(source(server), tmp_path)
-    told = "".join(traceback.format_exception(caught.value))
-    assert "(key) is not valid" in told
-    assert KEY not in told + caplog.text
+    text = "".join(traceback.format_exception(caught.value))
+    assert "(key) is not valid" in text
+    assert KEY not in text + caplog.text
     assert KEY not in repr(source(server))

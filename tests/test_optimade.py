@@ -172,18 +172,18 @@ def test_faults_that_pass_change_nothing(proxy: Any, tmp_path: Path):
     assert not proxy.faults
 
 
-def test_a_fault_that_stays_is_told_and_the_fetch_goes_on_later(proxy: Any, tmp_path: Path):
-    asked = Optimade("test", 'elements HAS ALL "Na","I"', base_url=proxy.url, page_size=20)
+def test_a_fault_that_stays_is_reported_and_the_fetch_goes_on_later(proxy: Any, tmp_path: Path):
+    source = Optimade("test", 'elements HAS ALL "Na","I"', base_url=proxy.url, page_size=20)
     proxy.faults.extend(["", "", *["503"] * 10])
     with pytest.raises(SourceError, match="endpoint structures: RuntimeError: 503"):
-        fetch(asked, tmp_path)
+        fetch(source, tmp_path)
     proxy.faults.clear()
-    tables = fetch(asked, tmp_path).tables
+    tables = fetch(source, tmp_path).tables
     assert tables
     assert tables.n_crystals == IODIDES
 
 
-def test_a_server_that_goes_on_limiting_the_rate_is_not_asked_forever(proxy: Any, tmp_path: Path):
+def test_a_server_that_goes_on_limiting_the_rate_is_not_retried_forever(proxy: Any, tmp_path: Path):
     """The client by itself begins again at each such answer, without end."""
     proxy.faults.extend(["429"] * 1000)
     with pytest.raises(SourceError, match="endpoint info: RetryError: it limits the rate of requests"):

@@ -27,7 +27,7 @@ from typer.testing import CliRunner
 import phonolyte
 from phonolyte import verbs
 from phonolyte.cli import app
-from phonolyte.columns import registered
+from phonolyte.columns import list_columns
 from phonolyte.errors import EngineError, Failure, SettingsError, TableError
 from phonolyte.forces import ENGINES, Engine
 from phonolyte.references import reference_compounds
@@ -590,7 +590,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("toy")
 def test_a_new_tier_is_in_the_registries_and_in_the_terminal():
     assert list(all_tiers())[-1] == "toy"
-    (known,) = [column for column in registered() if column.key == "toy_volume_a3"]  # what the docs list
+    (known,) = [column for column in list_columns() if column.key == "toy_volume_a3"]  # what the docs list
     assert (known.unit, known.hint) == ("Å³", "Volume of a crystal times a factor.")
     out = io.StringIO()
     rows = [{"material_id": "a", "formula": "Li", "toy_volume_a3": 27.04}]

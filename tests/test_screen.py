@@ -141,7 +141,7 @@ def test_a_price_may_be_limited_and_is_not_by_default():
     assert result.table.set_index("material_id").loc["lithium-fluoride", "passes"]
 
 
-def test_prices_that_no_crystal_has_are_not_asked_and_said():
+def test_prices_that_no_crystal_has_are_not_applied_and_reported():
     radium = Reading(crystals=[crystal for crystal in LIBRARY if crystal.material_id == "radium"])
     result = rank_crystals(radium, criteria=Criteria(ion=None, no_radioactive=False, max_price_usd_kg=30))
     assert result.unjudged == ["price"]
@@ -187,7 +187,7 @@ def test_candidates_of_one_ion_stand_together():
     assert one.loc[one["passes"], "ion"].unique().tolist() == ["Li"]
 
 
-def test_a_property_nobody_has_is_not_asked_and_said():
+def test_a_property_nobody_has_is_not_applied_and_reported():
     bare = Reading(
         crystals=[Crystal.from_arrays(c.material_id, c.lattice, c.numbers.tolist(), c.frac_coords) for c in LIBRARY]
     )

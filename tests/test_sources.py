@@ -61,14 +61,14 @@ class Files(BaseHTTPRequestHandler):
 
     files: dict[str, bytes]
     faults: list[str]
-    asked: list[str]
+    requests: list[str]
     retry_after = "0"
 
     def log_message(self, *_: Any) -> None:
         pass
 
     def do_GET(self) -> None:
-        self.asked.append(self.path)
+        self.requests.append(self.path)
         fault = self.faults.pop(0) if self.faults else ""
         raw = self.files.get(self.path, b"")
         if fault == "slow":
@@ -82,7 +82,7 @@ class Files(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def files() -> Iterator[type[Files]]:
-    handler = type("Bound", (Files,), {"files": {}, "faults": [], "asked": []})
+    handler = type("Bound", (Files,), {"files": {}, "faults": [], "requests": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         handler.url = f"http://127.0.0.1:{server.server_port}"  # type: ignore[attr-defined]
@@ -120,14 +120,14 @@ class TestCache:
         file = remote(files, "/a", sha256=hashlib.sha256(b"content").hexdigest(), size_bytes=7)
         assert obtain("one", file).read_bytes() == b"content"
         assert obtain("one", file, offline=True).read_bytes() == b"content"
-        assert files.asked == ["/a"]
+        assert files.requests == ["/a"]
         (cached,) = cached_files()
         assert (cached.dataset, cached.size_bytes, cached.sha256) == ("one", 7, file.sha256)
 
-    def test_mirrors_are_asked_when_a_place_fails(self, files: Any):
+    def test_mirrors_are_tried_when_a_place_fails(self, files: Any):
         files.files["/b"] = b"content"
         obtain("one", remote(files, "/gone", "/b"))
-        assert files.asked == ["/gone", "/b"]
+        assert files.requests == ["/gone", "/b"]
         assert cached_files()[0].url.endswith("/b")
 
     def test_another_checksum_is_refused_and_a_mirror_may_have_the_right_one(self, files: Any):
@@ -156,7 +156,7 @@ class TestCache:
         assert path.read_bytes() == b"changed"  # nothing is put in its place
 
     @pytest.mark.parametrize("faults", [["429"], ["503", "500", "502"], ["cut"], ["cut", "429"]])
-    def test_a_busy_server_and_a_broken_connection_are_asked_again(self, files: Any, faults: list[str]):
+    def test_a_busy_server_and_a_broken_connection_are_tried_again(self, files: Any, faults: list[str]):
         files.files["/a"] = b"content" * 1000
         files.faults.extend(faults)
         assert obtain("one", remote(files, "/a")).read_bytes() == b"content" * 1000
@@ -180,7 +180,7 @@ class TestCache:
         with ThreadPoolExecutor(4) as pool:
             paths = {*pool.map(lambda _: obtain("one", remote(files, "/a")), range(4))}
         assert [path.read_bytes() for path in paths] == [b"content"]
-        assert files.asked == ["/a"]
+        assert files.requests == ["/a"]
 
     def test_a_kill_before_the_note_is_written_leaves_no_file(self, files: Any, monkeypatch: pytest.MonkeyPatch):
         def killed(*_: Any) -> None:
@@ -239,18 +239,18 @@ class TestCache:
 
 
 @pytest.mark.parametrize(
-    ("asked", "pauses"),
+    ("retry_after", "pauses"),
     [("7", [7, 7]), ("100000", [300, 300]), ("soon", [6]), ("Wed, 21 Oct 2015 07:28:00 GMT", [6])],
 )
 def test_a_server_is_waited_for_as_long_as_it_says_but_not_forever(
-    files: Any, monkeypatch: pytest.MonkeyPatch, asked: str, pauses: list[float]
+    files: Any, monkeypatch: pytest.MonkeyPatch, retry_after: str, pauses: list[float]
 ):
     slept: list[float] = []
     monkeypatch.setattr("urllib3.util.retry.time.sleep", slept.append)
     monkeypatch.setattr(web, "BACKOFF_S", 3.0)
     files.files["/a"] = b"content"
     files.faults.extend(["503", "503"])
-    files.retry_after = asked
+    files.retry_after = retry_after
     assert obtain("one", remote(files, "/a")).read_bytes() == b"content"
     assert slept == pauses
 
@@ -338,7 +338,7 @@ class TestFetch:
             assert record["fetched"].endswith("Z")
         assert (tmp_path / "cite.bib").read_text().endswith("@misc{test}\n")
 
-    def test_what_is_finished_is_not_asked_for_again(self, tmp_path: Path):
+    def test_what_is_finished_is_not_requested_again(self, tmp_path: Path):
         fetch(Answering(pages_of([["a"]])), tmp_path)
         assert fetch(Answering(pages_of([["a"]]), 0), tmp_path).tables is None
         assert fetch(Answering(pages_of([["b"]])), tmp_path, anew=True).tables
@@ -362,7 +362,7 @@ class TestFetch:
         fetch(online, tmp_path)
         online.online = True  # type: ignore[misc]
         assert fetch(online, tmp_path, offline=True).tables is None
-        with pytest.raises(SourceError, match="cannot be asked offline"):
+        with pytest.raises(SourceError, match="cannot be reached offline"):
             fetch(online, tmp_path, offline=True, anew=True)
         assert (tmp_path / "run.toml").is_file()
 

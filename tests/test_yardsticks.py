@@ -10,7 +10,7 @@ import pytest
 
 from phonolyte import verbs
 from phonolyte.conduction import describe_conduction
-from phonolyte.measured import measured
+from phonolyte.measured import load_measured
 from phonolyte.percolation import COARSE
 from phonolyte.references import reference_compound
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
@@ -34,7 +34,7 @@ def test_every_known_conductor_is_a_measured_reference_compound():
     assert len(known) > 30
     assert known["measured_sigma_s_cm"].is_monotonic_decreasing
     for row in known.to_dict("records"):
-        match = measured().match(reference_compound(row["material_id"]))
+        match = load_measured().match(reference_compound(row["material_id"]))
         assert match is not None
         assert match.sigma_s_cm == row["measured_sigma_s_cm"]
 

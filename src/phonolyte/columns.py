@@ -87,7 +87,7 @@ def column(key: str) -> Column:
     return found
 
 
-def registered() -> tuple[Column, ...]:
+def list_columns() -> tuple[Column, ...]:
     """Return all columns, in the order of their registration."""
     return tuple(_REGISTRY.values())
 

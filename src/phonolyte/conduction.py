@@ -18,7 +18,7 @@ from phonolyte.arrays import Ints
 from phonolyte.columns import Column, register
 from phonolyte.errors import PhonolyteError
 from phonolyte.features.conduction import ionic_descriptors, open_share, root_fractions
-from phonolyte.measured import ION, measured
+from phonolyte.measured import ION, load_measured
 from phonolyte.models.conductivity import PRIOR, ConductivityModel
 from phonolyte.percolation import PercolationSettings, compute_percolation
 from phonolyte.runs.digest import digest_of
@@ -157,7 +157,7 @@ def _predicted(crystals: Sequence[Crystal], ions: Sequence[str], found: pd.DataF
 
 
 def _measured(crystals: Sequence[Crystal], ions: Sequence[str]) -> dict[str, Any]:
-    matches = [measured().match(each) if ion == ION else None for each, ion in zip(crystals, ions, strict=True)]
+    matches = [load_measured().match(each) if ion == ION else None for each, ion in zip(crystals, ions, strict=True)]
     return {
         "measured_sigma_s_cm": [match.sigma_s_cm if match else np.nan for match in matches],
         "measured_at_most": pd.array([match.at_most if match else None for match in matches], dtype="boolean"),

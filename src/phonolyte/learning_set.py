@@ -88,7 +88,7 @@ def ion_pairs() -> IonPairs:
     return IonPairs(joined, np.concatenate(centers), [systems[str(name)] for name in joined.index])
 
 
-def learned(domain: Domain, *, executor: Executor | None = None) -> Learned:
+def load_learned(domain: Domain, *, executor: Executor | None = None) -> Learned:
     """The compounds as points in the space of a model's domain, to find those that are nearest to a crystal."""
     from phonolyte.models.nearest import Learned
 

@@ -125,7 +125,7 @@ class Measured:
 
 
 @cache
-def measured() -> Measured:
+def load_measured() -> Measured:
     """The measured compounds that come with Phonolyte."""
     return Measured.from_table(pd.read_csv(folder() / "measured.csv", comment="#"))
 

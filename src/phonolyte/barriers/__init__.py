@@ -1,4 +1,4 @@
-"""Barriers of hops between sites of the mobile ion, by the nudged elastic band method."""
+"""Barriers of hops between sites of the mobile ion, by the nudged elastic band method (NEB)."""
 
 from phonolyte import make_callable
 from phonolyte.barriers.calculation import BarrierCalculation

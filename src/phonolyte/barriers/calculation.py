@@ -159,7 +159,7 @@ class BarrierCalculation(Calculation):
     @classmethod
     def summarize(cls, table: pd.DataFrame) -> list[str]:
         """Return the lowest barrier."""
-        return barrier_sentences(table, "by nudged elastic bands with {engine}")
+        return barrier_sentences(table, "by NEB with {engine}")
 
     @classmethod
     def pictures(cls, row: Row) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""Hops of the mobile ion between its sites: those that symmetry tells apart, and which of them join into a path."""
+"""Hops of the mobile ion between its sites: those that symmetry distinguishes, and which of them join into a path."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SAME_A = 0.01
 """Lengths that differ by less than this are equal, angstrom."""
 
 AROUND_A = 6.0
-"""How far around the middle of a hop atoms are looked at to tell it from others of its length."""
+"""How far around the middle of a hop atoms are compared to distinguish it from others of its length."""
 
 BETWEEN_A = 0.7
 """Nearer than this to another site of the ion, away from both ends, a hop is two hops."""
@@ -60,7 +60,7 @@ class Hop:
     edges
         All of them in the primitive cell, each in one direction: from sites of the one kind to sites of the other.
     length_a
-        Of the straight line, angstrom.
+        Length of the straight line, angstrom.
     clearance_a
         Distance of the straight line from the nearest framework atom, angstrom.
     nearest

@@ -1,4 +1,4 @@
-"""One hop by a nudged elastic band with a climbing image: ends relaxed, path, barriers, and whether to trust them."""
+"""Hop by a nudged elastic band (NEB) with a climbing image: ends, path, barriers, and whether to trust them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class NebSettings:
     ends_fmax_ev_a
         Largest force in eV/angstrom on the atoms of the relaxed ends.
     max_steps
-        Of each relaxation, and of the band.
+        Largest number of steps of each relaxation, and of the NEB path.
     cutoff_a
         Longest hop, angstrom.
     hops
@@ -68,8 +68,8 @@ class NebSettings:
         What moves: a vacancy, or an additional ion between interstitial sites, which are taken from the bond-valence
         site energies.
     charge
-        Of the cell with the defect, in elementary charges (-1 where Li+ is gone, 1 where it is added); None for
-        a neutral atom removed or added, which is all that potentials without charges know.
+        Charge of the cell with the defect, in elementary charges (-1 where Li+ is gone, 1 where it is added); None
+        for a neutral atom removed or added, which is all that potentials without charges know.
     paths
         Names of hops, and files with a first path for each. Only the images between the ends are taken from a file:
         the ends are relaxed here.
@@ -137,17 +137,17 @@ class NebResult:
     images
         From end to end.
     energies_ev
-        Of the images, total, (n,).
+        Total energy of each image, (n,), eV.
     converged
         Whether forces are below the threshold.
     why
-        In words: why not, or what else is to be known.
+        Reason why not, or a note on the path.
     steps
-        Of the band.
+        Number of steps of the NEB path.
     max_force_ev_a
         What is left.
     seconds
-        Wall time of the band.
+        Wall time of the NEB path.
     """
 
     hop: Hop
@@ -250,7 +250,7 @@ def climb(
     for image in images:
         image.calc = remember(engine.calculator)
     steps, converged = 0, False
-    for step in _bands(images, engine, settings):
+    for step in _move_images(images, engine, settings):
         check()
         steps, converged = step.number, step.done
         if save and steps % SAVED_EVERY == 0:
@@ -268,18 +268,18 @@ def climb(
     )
 
 
-def _bands(images: Sequence[Atoms], engine: Engine, settings: NebSettings) -> Iterator[Step]:
+def _move_images(images: Sequence[Atoms], engine: Engine, settings: NebSettings) -> Iterator[Step]:
     """Move the images, first all downhill, then the highest uphill."""
     from ase.mep import NEB
     from ase.optimize import FIRE, LBFGS
 
-    band = NEB(list(images), k=SPRING_EV_A2, method="improvedtangent")
+    path = NEB(list(images), k=SPRING_EV_A2, method="improvedtangent")
     taken = 0
     for climbing, threshold in ((False, CLIMB_BELOW * settings.fmax_ev_a), (True, settings.fmax_ev_a)):
-        band.climb = climbing
+        path.climb = climbing
         for make in (LBFGS, FIRE):  # the second is slower, and comes to an end where the first overshoots
             left = settings.max_steps - taken
-            optimizer = make(band, logfile=None, maxstep=LONGEST_STEP_A)
+            optimizer = make(path, logfile=None, maxstep=LONGEST_STEP_A)
             for step in run_steps(optimizer, threshold, left // 2 if make is LBFGS else left, engine):
                 yield Step(taken + step.number, step.done and climbing)
             taken += step.number
@@ -288,21 +288,21 @@ def _bands(images: Sequence[Atoms], engine: Engine, settings: NebSettings) -> It
 
 
 def _forces(images: Sequence[Atoms]) -> float:
-    """The largest force of a climbing band."""
+    """The largest force on the images of a climbing NEB path."""
     from ase.mep import NEB
 
-    band = NEB(list(images), k=SPRING_EV_A2, climb=True, method="improvedtangent")
-    return float(np.linalg.norm(band.get_forces(), axis=1).max())
+    path = NEB(list(images), k=SPRING_EV_A2, climb=True, method="improvedtangent")
+    return float(np.linalg.norm(path.get_forces(), axis=1).max())
 
 
 def remarks(energies: Floats, force: float, settings: NebSettings, *, converged: bool) -> str:
-    """What is to be known of a path besides its barriers, in words."""
-    said = []
+    """Notes on a path besides its barriers."""
+    notes = []
     if not converged:
-        said.append(f"forces are at {force:.3f} eV/angstrom after {settings.max_steps} steps")
+        notes.append(f"forces are at {force:.3f} eV/angstrom after {settings.max_steps} steps")
     top = int(energies.argmax())
     if top in (0, len(energies) - 1):
-        said.append("no saddle between the ends")
+        notes.append("no saddle between the ends")
     if energies[1:-1].min() < min(energies[0], energies[-1]) - DIP_EV:
-        said.append("a site lies on the way, lower than both ends")
-    return "; ".join(said)
+        notes.append("a site lies on the way, lower than both ends")
+    return "; ".join(notes)

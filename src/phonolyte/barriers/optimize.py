@@ -40,7 +40,7 @@ def run_steps(optimizer: Any, fmax_ev_a: float, most: int, engine: Engine) -> It
 def remember(calculator: Calculator) -> Calculator:
     """A calculator of one image over the one of all: what it has computed is not computed again.
 
-    Optimizers ask for the forces of a band several times a step. Numbers that are not finite are an error here.
+    Optimizers request the forces of an NEB path several times a step. Numbers that are not finite are an error here.
     """
     from ase.calculators.calculator import Calculator, all_changes
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from phonolyte.cli.options import with_settings
-from phonolyte.cli.terminal import EngineName, EngineOptions, FrameOption, Inputs, Output, bar, required
+from phonolyte.cli.terminal import EngineName, EngineOptions, FrameOption, Inputs, Output, bar, require_inputs
 from phonolyte.cli.tier import run_here
 from phonolyte.elastic.workflow import ElasticSettings
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
@@ -31,5 +31,5 @@ def elastic(
     from phonolyte.elastic import ElasticCalculation
     from phonolyte.forces.engines import engine_options
 
-    given, source = required(inputs, frame), open_named(engine, engine_options(option or []))
+    given, source = require_inputs(inputs, frame), open_named(engine, engine_options(option or []))
     run_here(ElasticCalculation(source, settings, ion), given, output, writes, where, bar)

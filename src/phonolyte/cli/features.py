@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from phonolyte.cli.options import with_settings
-from phonolyte.cli.terminal import FrameOption, Inputs, bar, console, finish, load_kernels, required
+from phonolyte.cli.terminal import FrameOption, Inputs, bar, console, finish, load_kernels, require_inputs
 from phonolyte.runs.executors import ExecutorSettings
 
 
@@ -33,7 +33,7 @@ def features(
 
     load_kernels()
     table, failures, notes = verbs.features(
-        required(inputs, frame),
+        require_inputs(inputs, frame),
         file=output,
         convention=convention,
         sets=sets.split(","),

@@ -72,7 +72,7 @@ def mp(
         )
     else:
         source = MaterialsProject(ion=ion, what=what, gnome=gnome)
-    fetched(source, output, offline=offline, anew=anew)
+    fetch_source(source, output, offline=offline, anew=anew)
 
 
 def _systems_of(source: str, ion: str) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ def optimade(
     base_url: Annotated[str, typer.Option(help="Address of a server, less the version; for one of your own.")] = "",
     ion: Annotated[str, typer.Option(help="Element that the materials contain.")] = "",
     filter_: Annotated[str, typer.Option("--filter", help="In OPTIMADE's language: 'nelements<=3'.")] = "",
-    page_size: Annotated[int | None, typer.Option(help="Materials asked for at once. Default: the server's.")] = None,
+    page_size: Annotated[int | None, typer.Option(help="Materials in one request. Default: the server's.")] = None,
     output: Output = Path("fetched"),
     offline: Offline = False,
     anew: Anew = False,
@@ -108,7 +108,7 @@ def optimade(
     parts = [f'elements HAS "{ion}"' if ion else "", filter_]
     joined = " AND ".join(f"({part})" if part and all(parts) else part for part in parts if part)
     source = Optimade(provider or base_url, joined, base_url=base_url, page_size=page_size)
-    fetched(source, output, offline=offline, anew=anew)
+    fetch_source(source, output, offline=offline, anew=anew)
 
 
 @fetch.command()
@@ -121,7 +121,7 @@ def folder(
     """From your own files: crystals and densities of states, paired by name or by sub-folder."""
     from phonolyte.sources import Folder
 
-    fetched(Folder(path, unit), output, offline=offline, anew=True)
+    fetch_source(Folder(path, unit), output, offline=offline, anew=True)
 
 
 @fetch.command()
@@ -129,7 +129,7 @@ def ncrystal(output: Output = Path("fetched"), offline: Offline = False) -> None
     """From the library of NCrystal: phonons of each element in about 100 compounds, without a network."""
     from phonolyte.sources import NCrystal
 
-    fetched(NCrystal(), output, offline=offline, anew=True)
+    fetch_source(NCrystal(), output, offline=offline, anew=True)
 
 
 @fetch.command()
@@ -137,7 +137,7 @@ def centers(output: Output = Path("fetched"), offline: Offline = False) -> None:
     """Computed band centers of stable insulating lithium compounds, which come with Phonolyte; no network."""
     from phonolyte.sources import Centers
 
-    fetched(Centers(), output, offline=offline, anew=True)
+    fetch_source(Centers(), output, offline=offline, anew=True)
 
 
 def _published(name: str, title: str) -> Callable[..., None]:
@@ -146,7 +146,7 @@ def _published(name: str, title: str) -> Callable[..., None]:
     def command(output: Output = Path("fetched"), offline: Offline = False, anew: Anew = False) -> None:
         from phonolyte.sources import Published
 
-        fetched(Published(name, offline), output, offline=offline, anew=anew)
+        fetch_source(Published(name, offline), output, offline=offline, anew=anew)
 
     command.__doc__ = f"{title}."
     return command
@@ -196,7 +196,7 @@ def path() -> None:
     typer.echo(cache_folder())
 
 
-def fetched(source: Source, output: Path, *, offline: bool = False, anew: bool = False) -> None:
+def fetch_source(source: Source, output: Path, *, offline: bool = False, anew: bool = False) -> None:
     """Fetch, show what came, and end with the exit code that fits."""
     from phonolyte.sources import fetch as run_fetch
     from phonolyte.structures import Crystal
@@ -205,12 +205,12 @@ def fetched(source: Source, output: Path, *, offline: bool = False, anew: bool =
         Crystal.from_arrays("Li", [3.51, 0, 0, 0, 3.51, 0, 0, 0, 3.51], ["Li"] * 2, [0, 0, 0, 0.5, 0.5, 0.5])
     with _counted(f"Fetching {source.name}") as progress:
         result = run_fetch(source, output, offline=offline, anew=anew, progress=progress)
-    told = f"{source.name} {result.version}".strip()
+    title = f"{source.name} {result.version}".strip()
     if result.tables is None:
-        console().print(f"{escape(output)} has it already: {told}, fetched {result.fetched}. --anew asks again.")
+        console().print(f"{escape(output)} has it already: {title}, fetched {result.fetched}. --anew fetches again.")
         return
     tables = result.tables
-    console().print(f"{told}, {result.fetched}; license: {source.license}", highlight=False)
+    console().print(f"{title}, {result.fetched}; license: {source.license}", highlight=False)
     console().print(f"[bold]{tables.n_crystals:,}[/] crystals -> {escape(output)}/crystals.parquet", highlight=False)
     if source.phonons:
         console().print(

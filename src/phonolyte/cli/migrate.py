@@ -18,7 +18,7 @@ from phonolyte.cli.terminal import (
     SlurmHeader,
     bar,
     open_named,
-    required,
+    require_inputs,
 )
 from phonolyte.cli.tier import check_cluster, run_here, run_on_cluster
 from phonolyte.dynamics.trajectory import MD, DynamicsSettings
@@ -60,14 +60,14 @@ def migrate(
         ),
     ] = False,
 ) -> None:  # fmt: skip
-    """Compute how an ion moves: by percolation of site energies, nudged elastic bands, or molecular dynamics."""
+    """Compute how an ion moves: by percolation of site energies, NEB, or molecular dynamics."""
     from phonolyte.barriers import BarrierCalculation
     from phonolyte.barriers.cluster import COMMAND, BarriersOnCluster, neb_script
     from phonolyte.dynamics import DynamicsCalculation
     from phonolyte.forces.engines import engine_options
     from phonolyte.percolation import PercolationCalculation
 
-    given, options, command = required(inputs, frame), engine_options(option or []), f"migrate --method {method}"
+    given, options, command = require_inputs(inputs, frame), engine_options(option or []), f"migrate --method {method}"
     if quick and method != "md":
         raise SettingsError(f"--quick does not go with --method {method}", fix="Add --method md.")
     if (cluster or slurm_header) and method != "neb":

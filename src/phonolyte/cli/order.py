@@ -17,7 +17,7 @@ from phonolyte.cli.terminal import (
     finish,
     load_kernels,
     open_named,
-    required,
+    require_inputs,
     say,
 )
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
@@ -45,7 +45,7 @@ def order(
     load_kernels()
     engine = open_named(rank_with, engine_options(option or [])) if rank_with else None
     table, failures = verbs.order(
-        required(inputs), folder=output, settings=settings, rank_with=engine, output=writes, executor=where,
+        require_inputs(inputs), folder=output, settings=settings, rank_with=engine, output=writes, executor=where,
         progress=bar,
     )  # fmt: skip
     if len(table):

@@ -16,7 +16,7 @@ from phonolyte.cli.terminal import (
     Output,
     SlurmHeader,
     bar,
-    required,
+    require_inputs,
 )
 from phonolyte.cli.tier import check_cluster, run_here, run_on_cluster
 from phonolyte.phonons.workflow import PhononSettings
@@ -57,7 +57,7 @@ def phonons(
     from phonolyte.phonons.calibration import Calibration
     from phonolyte.phonons.cluster import COMMAND, PhononsOnCluster, pw_script
 
-    given, options = required(inputs, frame), engine_options(option or [])
+    given, options = require_inputs(inputs, frame), engine_options(option or [])
     learned = Calibration.load(Path(calibration)) if calibration and calibration != "none" else None
     job = check_cluster(cluster, engine, options, slurm_header, COMMAND)
     source = job.engine if job else open_named(engine, options)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from phonolyte.cli.options import with_settings
-from phonolyte.cli.terminal import EngineName, EngineOptions, FrameOption, Inputs, Output, bar, required
+from phonolyte.cli.terminal import EngineName, EngineOptions, FrameOption, Inputs, Output, bar, require_inputs
 from phonolyte.cli.tier import run_here
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 from phonolyte.stability.calculation import StabilitySettings
@@ -33,4 +33,4 @@ def stability(
 
     source = open_named(engine, engine_options(option or []))
     calculation = StabilityCalculation.from_settings(ion, source, settings)
-    run_here(calculation, required(inputs, frame), output, writes, where, bar)
+    run_here(calculation, require_inputs(inputs, frame), output, writes, where, bar)

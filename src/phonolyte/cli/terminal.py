@@ -1,4 +1,4 @@
-"""What all commands share: arguments, progress, the last words."""
+"""What all commands share: arguments, progress, the closing message."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ SlurmHeader = Annotated[
 ]
 
 
-def required(inputs: list[str] | None, frame: str | None = None) -> list[str]:
+def require_inputs(inputs: list[str] | None, frame: str | None = None) -> list[str]:
     """Return the inputs of a command that has no default ones, with the frames that are requested of them."""
     if not inputs:
         raise SettingsError("no INPUT was given", fix="Name files, folders or tables of crystals.")

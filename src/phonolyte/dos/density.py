@@ -36,7 +36,7 @@ class PhononDos(Shown):
     per_element
         Element symbol -> (n,) density of its atoms.
     n_atoms
-        Number of atoms the density is normalized to, None where the source does not tell.
+        Number of atoms the density is normalized to, None where the source does not report it.
     highest_bond_mode_mev
         Estimate of the highest mode from the bonds of the crystal, None without a structure.
     material_id, formula

@@ -55,7 +55,7 @@ def mev_per(unit: str | None, *, source: str = "the file") -> float:
     return MEV_PER_UNIT[spelled]
 
 
-def stated_unit(comment: str, source: str) -> str | None:
+def find_unit(comment: str, source: str) -> str | None:
     """The unit that comments give for the frequency; one of another quantity does not count.
 
     Raises

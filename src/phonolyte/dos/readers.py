@@ -15,7 +15,7 @@ import numpy as np
 from phonolyte.arrays import Floats
 from phonolyte.dos.bonds import highest_bond_mode_mev
 from phonolyte.dos.density import PhononDos
-from phonolyte.dos.frequency import MEV_PER_UNIT, check_phonons, mev_per, stated_unit
+from phonolyte.dos.frequency import MEV_PER_UNIT, check_phonons, find_unit, mev_per
 from phonolyte.dos.numbers import number_table
 from phonolyte.dos.programs import CASTEP_MARK, abinit_dos, castep_dos, is_netcdf
 from phonolyte.errors import DosError, Failure
@@ -224,7 +224,7 @@ def _text_part(text: str, path: Path, unit: str | None, symbols: Sequence[str] |
     table = number_table(rows, path.name)
     comment = " ".join(comments)
     kind = _kind(comment, path, columns=table.shape[1])
-    stated = unit or stated_unit(comment, path.name) or _DEFAULT_UNITS.get(kind)
+    stated = unit or find_unit(comment, path.name) or _DEFAULT_UNITS.get(kind)
     scale = mev_per(stated, source=path.name)
     if kind == "phonopy, projected":  # one column an atom, no total
         total, projected = table[:, 1:].sum(axis=1), table[:, 1:].T

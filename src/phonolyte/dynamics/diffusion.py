@@ -27,20 +27,20 @@ HOP_SHARE = 0.7
 """An ion has hopped when it is this share of the shortest distance between its sites away from where it was."""
 
 MELTED_A = 1.5
-"""Where every other element has moved as far as this (root mean square), the crystal is none any more."""
+"""Where every other element has moved as far as this (root mean square), the crystal has melted."""
 
 DIFFUSIVE_SHARE = 0.1
 """Share of a run after which displacements are taken as diffusive."""
 
 INTERVALS = 100
-"""Of time, over which displacements are looked at."""
+"""Number of time intervals over which displacements are taken."""
 
 INTERVAL = (2.5, 97.5)
 """Percentiles of every interval."""
 
 
 class Diffusivity(NamedTuple):
-    """Of one run.
+    """Diffusivity of the mobile ion in one run.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Diffusivity(NamedTuple):
     msd_a2
         Mean square displacement over the whole run, angstrom^2.
     samples_cm2_s
-        Of the posterior distribution, (n,); empty where hops are too few.
+        Samples of the posterior distribution, (n,); empty where hops are too few.
     below_cm2_s
         What the diffusivity lies below with 95 % confidence, from the number of hops.
     framework_a
@@ -79,7 +79,7 @@ def diffusivity(
     require_kinisi()
     every_ps = settings.every * settings.timestep_fs / 1000
     kept = list(frames)[round(settings.settle_ps / every_ps) :]
-    paths = unwrapped(kept, ion)
+    paths = unwrap_positions(kept, ion)
     hops = count_hops(paths, HOP_SHARE * shortest_hop_a, max(1, round(SMOOTHED_PS / every_ps)))
     msd = float(((paths[-1] - paths[0]) ** 2).sum(axis=1).mean())
     length_ps = (len(kept) - 1) * every_ps
@@ -102,7 +102,7 @@ def framework_displacement(frames: Sequence[Atoms], ion: str) -> float:
     return float(np.sqrt(min((squares[frames[0].symbols == symbol].mean() for symbol in others), default=0.0)))
 
 
-def unwrapped(frames: Sequence[Atoms], ion: str) -> Floats:
+def unwrap_positions(frames: Sequence[Atoms], ion: str) -> Floats:
     """Positions of the ions, (frames, ions, 3) in angstrom, without jumps over borders and drift of the rest."""
     ions = frames[0].symbols == ion
     return np.asarray(_without_drift(frames, ion)[:, ions] @ frames[0].cell.array, dtype=float)

@@ -31,7 +31,7 @@ class DynamicsSettings:
     temperatures_k
         One run each.
     time_ps
-        Of each run, after `settle_ps`, which are left out.
+        Length of each run, after `settle_ps`, which are left out.
     timestep_fs
         2 serves Li and what is heavier; crystals with H need 0.5.
     sample_fs
@@ -43,7 +43,7 @@ class DynamicsSettings:
     symprec_a
         Tolerance in angstrom within which symmetry is found.
     seed
-        Of the first velocities and the thermostat.
+        Seed of the first velocities and the thermostat.
     """
 
     temperatures_k: Annotated[tuple[float, ...], "Temperature of a run, K; repeat it.", MD, "--temperature-k"] = (

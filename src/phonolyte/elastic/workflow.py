@@ -176,7 +176,7 @@ def needed_strains(rotations: Floats, largest: float) -> Sequence[Floats]:
     Returns
     -------
     Sequence
-        Of each direction the Green-Lagrange strains (n, 3, 3).
+        Green-Lagrange strains (n, 3, 3) of each direction.
     """
     from pymatgen.analysis.elasticity.strain import Strain
 

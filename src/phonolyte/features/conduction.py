@@ -74,7 +74,7 @@ def root_fractions(amounts: Mapping[str, float]) -> Floats:
 
 
 def open_share(crystal: Crystal, ion: str) -> float:
-    """Share of the sites with a mobile ion that are partly empty; NaN for an ordered crystal, which does not tell."""
+    """Share of the sites with a mobile ion that are partly empty; NaN for an ordered crystal."""
     if crystal.is_ordered:
         return math.nan
     shares = [share for share in sites_of(crystal).shares if ion in share]

@@ -76,7 +76,7 @@ def center_histogram(
     max_center_mev
         A limit to draw.
     x_label
-        Of the axis.
+        Label of the axis.
     """
     from matplotlib import rc_context
 

@@ -40,9 +40,9 @@ def neb_profile(path_a: Floats, energies_ev: Floats, *, title: str = "", note: s
     path_a
         Where the images are, angstrom, (n,).
     energies_ev
-        Of the images, (n,).
+        Energies of the images, (n,).
     title, note
-        Of the figure; what is to be known besides, such as that it has not converged.
+        Title of the figure; what is to be known besides, such as that it has not converged.
     """
     from matplotlib import rc_context
     from scipy.interpolate import PchipInterpolator
@@ -85,7 +85,7 @@ def site_energy_map(
     barriers_ev
         Percolation in one, two and three dimensions; None where there is none.
     title
-        Of the figure.
+        Title of the figure.
     """
     from matplotlib import rc_context
 
@@ -130,7 +130,7 @@ def diffusion_arrhenius(runs: pd.DataFrame, *, title: str = "", energy_ev: Seque
     runs
         Rows of ``diffusivities.parquet`` of one crystal.
     title
-        Of the figure.
+        Title of the figure.
     energy_ev
         Activation energy and the ends of its interval.
     """
@@ -176,7 +176,7 @@ def center_against_barrier(
     by
         Column by which points have colors; the rest beyond the largest `most` groups is gray.
     label
-        Of the barriers.
+        Label of the axis of barriers.
     names
         Column with what is written beside the points; none unless given.
     most
@@ -226,7 +226,7 @@ def center_against_energy(
     names
         Column with what is written beside the points; none for an empty one.
     label
-        Of the energies.
+        Label of the axis of energies.
     """
     from matplotlib import rc_context
 

@@ -36,7 +36,7 @@ def periodic_table(counts: Mapping[str, int], *, label: str = "Compounds with th
     counts
         Element symbol -> number of compounds; :func:`element_counts` makes it. Symbols past lawrencium are left out.
     label
-        Of the colors.
+        Label of the colors.
     """
     from matplotlib import colormaps, rc_context
     from matplotlib.cm import ScalarMappable

@@ -63,7 +63,7 @@ def phonon_bands(bands: Bands, dos: PhononDos, *, ion: str | None = None) -> Fig
     Parameters
     ----------
     bands, dos
-        Of one crystal, in meV.
+        Phonon bands and densities of states of one crystal, in meV.
     ion
         The mobile element, whose own center is marked too.
     """
@@ -99,7 +99,7 @@ def phonon_dos(dos: PhononDos, *, ion: str | None = None) -> Figure:
     Parameters
     ----------
     dos
-        Of one crystal, in meV.
+        Densities of states of one crystal, in meV.
     ion
         The mobile element, which has the first color.
     """

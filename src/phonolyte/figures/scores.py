@@ -48,7 +48,7 @@ def parity(
     predicted_mev
         Name of a series -> its (n,) predictions; pairs that are not finite are left out.
     x_label, y_label
-        Of the axes.
+        Labels of the axes.
     """
     from matplotlib import rc_context
 
@@ -101,7 +101,7 @@ def interval_parity(
     confidence
         Share of the intervals that should hold the reference.
     x_label, y_label
-        Of the axes.
+        Labels of the axes.
     """
     from matplotlib import rc_context
 
@@ -120,7 +120,7 @@ def interval_parity(
         axes.set(xlabel=x_label, ylabel=y_label)
         if len(reference):
             shown = (
-                f"{holds.mean():.1%} inside ({confidence:.0%} asked)\nmedian width {np.median(upper - lower):.1f} meV"
+                f"{holds.mean():.1%} inside ({confidence:.0%} nominal)\nmedian width {np.median(upper - lower):.1f} meV"
             )
             axes.text(0.04, 0.96, shown, transform=axes.transAxes, va="top", fontsize=8)
             figure.legend(loc="outside upper left", ncols=2, markerscale=1.5, handletextpad=0.2)

@@ -79,13 +79,13 @@ def funnel(steps: Sequence[Mapping[str, Any]]) -> Figure:
             say_nothing(axes)
             return figure
         most = max(1.0, kept.max())
-        asked = [COLORS[0] if step["applied"] else FAINT for step in steps]
-        axes.barh(rows, kept, color=asked, height=BAR)
+        colors = [COLORS[0] if step["applied"] else FAINT for step in steps]
+        axes.barh(rows, kept, color=colors, height=BAR)
         axes.barh(rows, missing, left=kept, color=COLORS[4], height=BAR)
         axes.barh(rows, rejected, left=kept + missing, color=WASH, height=BAR)
         for row, step in zip(rows, steps, strict=True):
             ink = INK if step["applied"] else FAINT
-            rule = plain(step["rule"], 60) + ("" if step["applied"] else " (not asked)")
+            rule = plain(step["rule"], 60) + ("" if step["applied"] else " (not applied)")
             axes.text(0, row - 0.64 * BAR, rule, va="bottom", fontsize=8, color=ink)
             axes.text(most, row - 0.64 * BAR, _counts(step), va="bottom", ha="right", fontsize=8, color=ink)
         axes.set(ylim=(len(steps) - 1 + BAR, -0.9), xlim=(0, most))

@@ -1,4 +1,4 @@
-"""The one style of all figures: colors that color-blind eyes tell apart, sizes that are readable at half a page."""
+"""The one style of all figures: colors that color-blind eyes distinguish, sizes that are readable at half a page."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ class Engine:
         if self.opening is None:
             values = (self.name, self.calculator, dict(self.provenance), self.batch, self.charged, self.max_workers)
             return _built, (_pickled(self.name, values),)
-        return received, (_pickled(self.name, (self.opening, dict(self.provenance), self.max_workers)),)
+        return receive_engine, (_pickled(self.name, (self.opening, dict(self.provenance), self.max_workers)),)
 
     if not TYPE_CHECKING:  # else every misspelled attribute would pass the type checker
 
@@ -367,7 +367,7 @@ def _built(packed: bytes) -> Engine:
 
 
 @lru_cache(maxsize=KEPT)
-def received(packed: bytes) -> Engine:
+def receive_engine(packed: bytes) -> Engine:
     """An engine that another process sent; it is opened when it is first needed, once a process.
 
     An error on opening is thus raised where the engine is used, as of any engine, and not where a pool unpickles its

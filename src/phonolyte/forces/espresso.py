@@ -368,5 +368,5 @@ def _number(name: str, value: object) -> float:
 
 
 def _stated(value: float | str) -> str:
-    """A setting as provenance tells it."""
+    """A setting as provenance states it."""
     return value if isinstance(value, str) else f"{value:.15g}"

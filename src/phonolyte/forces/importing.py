@@ -128,6 +128,6 @@ def _content(file: str) -> str:
 
 
 def _stated(value: Any) -> str:
-    """An option as provenance tells it: a file, such as one of weights, by its name and content."""
+    """An option as provenance states it: a file, such as one of weights, by its name and content."""
     path = Path(str(value))
     return f"{path.name} sha256:{checksum(path)}" if path.is_file() else str(value)

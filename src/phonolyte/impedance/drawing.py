@@ -171,6 +171,6 @@ def spectrum_stem(folder: Path, name: str) -> Path:
 
 
 def _make_stem(name: str) -> str:
-    """A name as a file: what file systems do not take is replaced, and then a checksum tells it from others."""
+    """A name as a file: what file systems do not take is replaced, and then a checksum distinguishes it from others."""
     safe = re.sub(r"[^\w.() -]", "_", name)[:100] or "spectrum"
     return safe if safe == name and safe != "arrhenius" else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"

@@ -71,7 +71,7 @@ def write_si(value: float, unit: str, digits: int = 3) -> str:
 
 
 def write_interval(low: float, high: float, unit: str) -> str:
-    """Write the ends of an interval, with as many digits as tell them apart: ``2.198 to 2.203 kΩ``."""
+    """Write the ends of an interval, with as many digits as distinguish them: ``2.198 to 2.203 kΩ``."""
     digits = count_digits(low, high)
     first, last = (write_si(end, unit, digits) for end in (low, high))
     prefix = last.partition(" ")[2]

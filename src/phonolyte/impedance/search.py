@@ -80,7 +80,7 @@ class Search:
     spectrum
         To be fitted.
     weighting
-        Of the residuals.
+        Weighting of the residuals.
     fixed
         Values of parameters that are not fitted, by name.
     seed

@@ -32,7 +32,7 @@ STEP = 0.01
 """Change of the volume over which the slope of the center is taken."""
 
 USUAL, SMALL, LARGE, UNKNOWN = "usual", "small", "large", "not known"
-"""What is said of a cell."""
+"""Sizes of a cell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +79,8 @@ class Cells:
         Returns
         -------
         tuple
-            Of each crystal ``usual``, ``small``, ``large`` or ``not known``, (n,); and by which share its center may
-            be off for that, (n,): ln(V / predicted V) times the slope where the cell is small or large.
+            Size of each cell, ``usual``, ``small``, ``large`` or ``not known``, (n,); and the share by which its
+            center may be off for that, (n,): ln(V / predicted V) times the slope where the cell is small or large.
         """
         if self.rescale or PREDICTED not in table:
             return np.full(len(table), UNKNOWN, dtype=object), np.zeros(len(table))

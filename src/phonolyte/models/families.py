@@ -113,7 +113,7 @@ def _family_keys(fractions: Floats, strength: Floats, anions: Ints, kinds: Ints)
         mixture = 0
         for z in elements[:m]:
             if z != anion:
-                mixture += 1 << 4 * kinds[z]  # at most 15 of a kind are told apart
+                mixture += 1 << 4 * kinds[z]  # at most 15 of a kind are distinguished
         mixtures[row] = mixture << 4 | anions[anion]
         formulas[row] = LONG
         n_atoms = _formula_unit(amounts, elements[:m]) if m - 1 <= MOST_OTHERS else 0

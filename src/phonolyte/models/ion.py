@@ -70,7 +70,7 @@ class IonCenterModel:
     Attributes
     ----------
     process
-        Of the logarithm of center / spring frequency.
+        Gaussian process of the logarithm of center / spring frequency.
     intervals
         How sure a prediction is.
     provenance

@@ -17,7 +17,7 @@ from phonolyte.files import as_numbers, read_table
 from phonolyte.models.domain import Domain
 
 FILE = "learned.parquet"
-"""Of a model's folder: the compounds that it has learned from, with the features that distances need."""
+"""File in a model's folder: the compounds that it has learned from, with the features that distances need."""
 
 NEIGHBORS = 4
 """Nearest compounds that a screen keeps of each crystal."""
@@ -35,7 +35,7 @@ class Learned:
     Attributes
     ----------
     domain
-        Of the model.
+        Domain of the model.
     table
         ``material_id, formula, band_center_mev`` (meV) of the n compounds.
     points

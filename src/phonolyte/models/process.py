@@ -59,7 +59,7 @@ class GaussianProcess:
     Attributes
     ----------
     standard
-        Of the d columns.
+        Standardization of the d columns.
     variances
         (T,) variance of each rational quadratic term.
     starts

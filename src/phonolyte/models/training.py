@@ -34,7 +34,7 @@ from phonolyte.models.quotient import QuotientModel
 from phonolyte.models.selection import CorrelationSelector
 from phonolyte.models.trees import TreeEnsemble
 from phonolyte.models.validation import SPLITS, cross_validate, folds, metrics, n_folds
-from phonolyte.models.volume import VolumeModel, scaled_to
+from phonolyte.models.volume import VolumeModel, scale_to_volume
 
 FLOOR_MEV = 1.5
 """What is added to the process' deviation before it is scaled to an interval."""
@@ -273,7 +273,7 @@ def at_volumes(data: LearningSet, volumes: Floats, sets: Sequence[FeatureSet]) -
             why="compounds must be ordered crystals of more than one chemical system",
             fix="Give such crystals, or leave the recipe out.",
         )
-    crystals = [scaled_to(crystal, volume) for crystal, volume in zip(data.crystals, volumes, strict=True)]
+    crystals = [scale_to_volume(crystal, volume) for crystal, volume in zip(data.crystals, volumes, strict=True)]
     table, failures = featurize(crystals, sets=sets)
     if failures:
         raise TableError(f"{failures[0].material_id} has no features at its predicted volume", why=failures[0].message)
@@ -290,7 +290,7 @@ def _cells_of(
     low, high = np.quantile(np.log(given / volumes), (RARE, 1.0 - RARE)) if not rescale else (-1.0, 1.0)
     centers = []
     for factor in (1.0 - STEP, 1.0 + STEP):
-        larger = [scaled_to(crystal, factor * v) for crystal, v in zip(data.crystals, given, strict=True)]
+        larger = [scale_to_volume(crystal, factor * v) for crystal, v in zip(data.crystals, given, strict=True)]
         physical, _ = featurize(larger, sets=(Physical(),))
         table = data.table.assign(**{str(name): physical[name] for name in physical})
         centers.append(predictor.predict_with_spread(table)[0])

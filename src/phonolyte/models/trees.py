@@ -114,7 +114,7 @@ class TreeEnsemble:
             nodes.append(
                 {
                     "feature": np.array(tree["split_indices"]),
-                    "threshold": np.nextafter(condition, np.float32(-np.inf)),  # XGBoost asks x < condition
+                    "threshold": np.nextafter(condition, np.float32(-np.inf)),  # XGBoost tests x < condition
                     "left": left,
                     "right": np.array(tree["right_children"]),
                     "value": np.where(left < 0, condition, 0.0),

@@ -56,7 +56,7 @@ def folds(split: str, target: Floats, groups: pd.DataFrame, *, seed: int) -> Ite
     groups
         Columns ``composition``, ``chemical_system`` and ``cluster``.
     seed
-        Of the shuffling.
+        Seed of the shuffling.
     """
     rows = np.arange(len(target))
     if split == "random":

@@ -172,7 +172,7 @@ class VolumeModel:
         return cls(shift, valence, float(factor))
 
 
-def scaled_to(crystal: Crystal, volume_a3: float) -> Crystal:
+def scale_to_volume(crystal: Crystal, volume_a3: float) -> Crystal:
     """The crystal with another volume an atom, cubic angstrom."""
     return replace(crystal, lattice=crystal.lattice * (volume_a3 * len(crystal) / crystal.volume_a3) ** (1.0 / 3.0))
 
@@ -222,7 +222,7 @@ class AtPredictedVolume:
         volume = self.volumes.volume_a3(ordered)
         if not math.isfinite(volume):
             raise StructureError("its volume cannot be predicted", fix="Leave the compound out.", kind="NoVolume")
-        return self.other.values(scaled_to(ordered, volume), given)
+        return self.other.values(scale_to_volume(ordered, volume), given)
 
 
 def _group_valences() -> Floats:

@@ -26,7 +26,7 @@ def check_partners(crystal: Crystal, ion: str) -> None:
     Raises
     ------
     StructureError
-        Of kind ``NoMobileIon``; of kind ``NoParameters`` for alloys, hydrides, phosphides and their like.
+        Kind ``NoMobileIon``; kind ``NoParameters`` for alloys, hydrides, phosphides and their like.
     """
     if ion not in crystal.symbols:
         raise StructureError(

@@ -173,7 +173,7 @@ def compute_percolation(
     settings = settings or PercolationSettings()
     start = time.perf_counter()
     check_partners(crystal, ion)
-    cell = _niggli(crystal) if primitive else reduced_cell(crystal)
+    cell = _niggli(crystal) if primitive else reduce_cell(crystal)
     if len(cell) > settings.limit_atoms:
         raise StructureError(
             f"the primitive cell of {crystal.material_id} has {len(cell)} atoms",
@@ -211,7 +211,7 @@ def empty_sites(cell: Atoms, ion: str, settings: PercolationSettings | None = No
     ion
         Symbol of the mobile element.
     settings
-        Of the grid; the defaults unless given.
+        Settings of the grid; default: those of :class:`PercolationSettings`.
 
     Returns
     -------
@@ -274,7 +274,7 @@ def _is_empty(cell: Atoms, places: Sequence[Floats], ion: str) -> bool:
     return bool((distances > np.where(cell.symbols == ion, OWN_SITE_A, FRAMEWORK_A)).all())
 
 
-def reduced_cell(crystal: Crystal) -> Crystal:
+def reduce_cell(crystal: Crystal) -> Crystal:
     """The primitive cell in Niggli's form; of a disordered crystal that of its average."""
     return _niggli(primitive_crystal(crystal))
 
@@ -291,6 +291,6 @@ def _niggli(crystal: Crystal) -> Crystal:
 
 
 def _radii(room: Floats) -> tuple[float, float, float]:
-    """Of the largest spheres that pass in one, two and three dimensions; 0 where none does."""
+    """Radii of the largest spheres that pass in one, two and three dimensions; 0 where none does."""
     one, two, three = (max(-level, 0.0) for level in thresholds(-room, 0.0).tolist())
     return one, two, three

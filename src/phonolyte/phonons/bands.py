@@ -84,7 +84,7 @@ def band_structure(phonon: Phonopy) -> BandStructure:
 def save_bands(phonon: Phonopy, folder: str | Path) -> None:
     """Write the band structure of a phonopy object as ``band.yaml``, which phonopy's and other tools plot.
 
-    Beside it goes ``POSCAR``, the primitive cell that it belongs to, which sumo asks for.
+    Beside it goes ``POSCAR``, the primitive cell that it belongs to, which sumo requires.
     """
     from phonopy.interface.vasp import write_vasp
 

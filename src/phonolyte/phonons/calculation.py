@@ -33,7 +33,7 @@ DOS = "dos"
 CONVERGENCE = "convergence.csv"
 CHANGES = ("mesh_change_mev", "supercell_change_mev")
 CHANGE_ERROR = "change_error"
-"""Key of the details, and column: why the changes of a center are not known, where they were asked for."""
+"""Key of the details, and column: why the requested changes of a center are not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class PhononCalculation(Calculation):
         )
 
     def is_done(self, record: Record) -> bool:
-        """Whether the changes are known, where they are asked for, or have failed under the same time limit."""
+        """Whether the changes are known, where they are requested, or have failed under the same time limit."""
         changes = record.details.get("changes")
         failed = changes is not None and CHANGE_ERROR in changes
         return not self.converge or (

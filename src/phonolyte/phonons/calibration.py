@@ -89,7 +89,7 @@ class Calibration:
         return None
 
     def check(self, engine: Engine) -> None:
-        """Make sure that it was learned with this engine, as far as its provenance tells.
+        """Make sure that it was learned with this engine, as far as its provenance states it.
 
         Raises
         ------
@@ -179,7 +179,7 @@ def learn_from_run(folder: str | Path, data: str | Path, kind: Kind = "factor", 
     kind
         One factor for all (``"factor"``), or also one for each element (``"elements"``).
     seed
-        Of the folds that score it.
+        Seed of the folds that score it.
 
     Returns
     -------

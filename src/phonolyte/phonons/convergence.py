@@ -37,7 +37,7 @@ def convergence(
     crystal
         Relaxed, as the phonons were computed for it.
     engine, settings
-        Of these phonons.
+        Engine and settings of these phonons.
     supercell_atoms
         Atoms in their supercell.
     phonon

@@ -49,9 +49,9 @@ class Job:
     crystal, waves, settings
         What is computed, and how.
     folder
-        Of its runs, named by crystal and digest.
+        Folder of its runs, named by crystal and digest.
     digest
-        Of all that decides its runs.
+        Digest of all that decides its runs.
     """
 
     crystal: Crystal
@@ -133,7 +133,7 @@ class Job:
 
     @property
     def title(self) -> str:
-        """Of each input: tells in an output what it is of."""
+        """Title of each input, which an output repeats."""
         return f"phonolyte {self.digest[:32]}"
 
     def _write(self, task: Task) -> None:
@@ -209,8 +209,8 @@ class Task:
 def _fault(text: str, title: str, *, relax: bool) -> str:
     """What is wrong with an output; nothing when it will do."""
     if "JOB DONE" not in text:
-        said = _COMPLAINT.search(text)
-        return "it was stopped: there is no JOB DONE" if said is None else " ".join(said.group(1).split())[:200]
+        match = _COMPLAINT.search(text)
+        return "it was stopped: there is no JOB DONE" if match is None else " ".join(match.group(1).split())[:200]
     if "convergence NOT achieved" in text:
         return "the density did not converge"
     if title not in text:

@@ -44,7 +44,7 @@ class PhononSettings:
     fmax_ev_a
         Largest force in eV/angstrom (and stress times volume per atom, in eV) of a relaxed cell.
     max_steps
-        Of the relaxation.
+        Largest number of steps of the relaxation.
     symprec_a
         Tolerance in angstrom within which symmetry is found.
     supercell
@@ -227,7 +227,7 @@ def commensurate_modes(primitive: Atoms, engine: Engine, settings: PhononSetting
         Without phonopy.
     """
     require_phonopy()
-    phonon = displaced(primitive, settings)
+    phonon = prepare_displacements(primitive, settings)
     phonon.forces = net_forces(phonon, engine, clock)
     _produce_force_constants(phonon, settings)
     return _commensurate(phonon) * MEV_PER_THZ
@@ -284,7 +284,7 @@ def _may_widen(settings: PhononSettings) -> bool:
 def _vibrations(
     primitive: Atoms, net_forces: Callable[[Phonopy], Floats], settings: PhononSettings
 ) -> tuple[Phonopy, Spectrum]:
-    phonon = displaced(primitive, settings)
+    phonon = prepare_displacements(primitive, settings)
     phonon.forces = net_forces(phonon)
     _produce_force_constants(phonon, settings)
     return phonon, spectrum(phonon, settings)
@@ -302,7 +302,7 @@ def require_phonopy() -> None:
         raise MissingExtraError("phonopy is not installed", fix="pip install 'phonolyte[phonons]'")
 
 
-def displaced(primitive: Atoms, settings: PhononSettings) -> Phonopy:
+def prepare_displacements(primitive: Atoms, settings: PhononSettings) -> Phonopy:
     """The phonopy object with its symmetry-reduced displacements."""
     from phonopy import Phonopy
     from phonopy.structure.atoms import PhonopyAtoms

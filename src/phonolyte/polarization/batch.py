@@ -44,7 +44,7 @@ class Reading:
     sample
         Sample that all files are of; default: what their names have in common beside voltages.
     floor_a
-        Current that the instrument cannot tell from zero.
+        Current that the instrument cannot distinguish from zero.
     pellets
         Sizes, temperatures and notes of single files or holds, as a table gives them.
     totals
@@ -67,7 +67,7 @@ class Sample:
     Attributes
     ----------
     name
-        Of the sample.
+        Name of the sample.
     temperature_k
         Temperature, None where it is not known.
     curves, decays
@@ -145,10 +145,10 @@ class Polarizations:
         """What is to be known of the results, each thing once."""
         bare = [sample.label for sample in self.samples if sample.geometry is None]
         missing = ", ".join(bare[:3]) + (f" and {len(bare) - 3} more" if len(bare) > 3 else "")
-        said = [f"without the size of the pellet there is no conductivity of {missing}"] if bare else []
+        notes = [f"without the size of the pellet there is no conductivity of {missing}"] if bare else []
         own = ((curve.label, note) for s in self.samples for curve in s.curves for note in curve.notes)
         results = ((sample.label, note) for sample in self.samples for note in sample.notes)
-        return (*said, *merge_alike(results), *merge_alike(own))
+        return (*notes, *merge_alike(results), *merge_alike(own))
 
 
 def measure_polarizations(

@@ -43,7 +43,7 @@ LAST_SHARE, LAST_QUARTER = 0.1, 0.25
 """Shares of the hold whose mean is the current at its end, and along which that may not move, whatever the fit says."""
 
 NOISES = 2.5
-"""Standard deviations of the noise within which nothing is told from zero."""
+"""Standard deviations of the noise within which nothing is distinguished from zero."""
 
 STEPS = 14
 """Time constants that are tried as starts."""
@@ -70,7 +70,7 @@ class Decay:
     end_a, end_std_a
         Current over the last tenth of the hold.
     amplitudes_a, taus_s
-        Of each exponential, (k,), the fastest first.
+        Amplitude in A and time constant in s of each exponential, (k,), the fastest first.
     freedom
         Degrees of freedom of the fit.
     noise_a

@@ -1,4 +1,4 @@
-"""Resistances of a symmetric cell from its spectrum: electrolyte and interfaces, told apart by capacitances."""
+"""Resistances of a symmetric cell from its spectrum: electrolyte and interfaces, distinguished by capacitances."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CellResistances:
     Attributes
     ----------
     electrolyte_ohm, interface_ohm
-        Of the electrolyte, leads included, and of both interfaces together.
+        Resistance of the electrolyte, leads included, and of both interfaces together, ohm.
     interfaces, electrolyte
         Names of the resistors of the circuit that are summed.
     charging_s

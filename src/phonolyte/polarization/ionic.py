@@ -108,7 +108,7 @@ def find_ionic_share(
     total
         Conductivity by impedance.
     quantile
-        Of the normal distribution.
+        Quantile of the normal distribution.
     """
     middle, low, high = electronic_s_cm
     spread = quantile * total.std_s_cm / total.sigma_s_cm

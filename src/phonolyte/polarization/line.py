@@ -95,7 +95,7 @@ def fit_conductance(
     decays
         Decay of the current at each of them.
     floor_a
-        Current that the instrument cannot tell from zero.
+        Current that the instrument cannot distinguish from zero.
 
     Raises
     ------
@@ -188,7 +188,7 @@ def _bound_unsettled(v: Floats, decays: Sequence[Decay], floor_a: float) -> Cond
 
 
 def _bound_small(result: Conductance, span_a: float, span_v: float, floor_a: float) -> Conductance:
-    """The result, an upper bound where it cannot be told from zero.
+    """The result, an upper bound where it cannot be distinguished from zero.
 
     Raises
     ------

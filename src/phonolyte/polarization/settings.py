@@ -26,11 +26,11 @@ class PolarizationSettings:
     thickness_mm, diameter_mm, area_cm2, thickness_std_mm, diameter_std_mm, table
         As of :class:`ImpedanceSettings`.
     temperature_c, voltage_v
-        Of all files, or ``NAME=VALUE`` of one.
+        Temperature in °C and voltage in V of all files, or ``NAME=VALUE`` of one.
     current_unit
         Unit of the current where files do not state it.
     floor_a
-        Current that the instrument cannot tell from zero.
+        Current that the instrument cannot distinguish from zero.
     sample
         Sample that all files are of.
     sigma_s_cm, spectra
@@ -49,7 +49,7 @@ class PolarizationSettings:
         tuple[str, ...], "Voltage, V, of all files, or NAME=VALUE of one. Default: what files and names say."
     ] = ()
     current_unit: Annotated[str, "A, mA, uA, nA or pA, where files do not state it."] = ""
-    floor_a: Annotated[float, "Current that the instrument cannot tell from zero, A."] = 0.0
+    floor_a: Annotated[float, "Current that the instrument cannot distinguish from zero, A."] = 0.0
     sample: Annotated[str, "Sample that all files are of. Default: their names without voltages."] = ""
     sigma_s_cm: Annotated[float | None, "Total conductivity, S/cm, for the ionic transference number."] = None
     spectra: Annotated[str, "Run folder of phonolyte impedance that has the total conductivity."] = ""

@@ -61,7 +61,7 @@ def candidates(*, seed: int = 0, cap: int = CAP, most_atoms: int = MOST_ATOMS) -
     Parameters
     ----------
     seed
-        Of the choice among substitutions that are equally good.
+        Seed of the choice among substitutions that are equally good.
     cap
         Most candidates of one prototype.
     most_atoms

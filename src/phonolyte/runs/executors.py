@@ -37,7 +37,7 @@ ATTEMPTS = 3
 """Times that a task may lose its worker: all in flight lose theirs when one process of a local pool dies."""
 
 UNKNOWN_WORKERS = 64
-"""Workers that are assumed of an executor that does not tell their number."""
+"""Workers that are assumed of an executor that does not report their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def _wait_for_end(sentinel: int) -> None:
 
 
 def n_workers(executor: Executor) -> int:
-    """Return the number of workers of an executor, as far as it tells."""
+    """Return the number of workers of an executor, as far as it reports it."""
     client = getattr(executor, "_client", None)
     if client is not None:  # of Dask
         return max(1, sum(map(int, client.nthreads().values())))

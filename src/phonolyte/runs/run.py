@@ -1,4 +1,4 @@
-"""The run folder: what was asked of which inputs, what came out, what failed, and the place to go on after a kill."""
+"""The run folder: settings and inputs, what came out, what failed, and the place to go on after a kill."""
 
 from __future__ import annotations
 

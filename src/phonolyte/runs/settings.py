@@ -1,4 +1,4 @@
-"""What every command that makes a run folder can be told: where it computes, and what it writes besides tables."""
+"""Settings of every command that makes a run folder: where it computes, and what it writes besides tables."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def apply_criteria(table: pd.DataFrame, criteria: Criteria) -> tuple[pd.DataFram
     The table has `material_id`, `band_center_mev`, `e_hull_ev`, `band_gap_ev`, `price_usd_kg`, `duplicate_of`, and the
     elements as the bits of `elements_low` (Z up to 63) and `elements_high` (Z - 64).
 
-    A material without the property that a criterion asks for does not pass, and is counted as missing; a
+    A material without the property that a criterion needs does not pass, and is counted as missing; a
     property that the whole table lacks leaves its criterion out, and the step says so.
     """
     alive = table["band_center_mev"].notna().to_numpy()
@@ -248,7 +248,7 @@ def _bits(symbols: Iterable[str]) -> tuple[int, int]:
 
 
 def _unique(table: pd.DataFrame, alive: Flags, *, applied: bool) -> _Verdict:
-    """Of the materials still alive, the first of each kind: a repetition cannot push its kind out of the funnel."""
+    """First material of each kind still in the funnel: a repetition cannot push its kind out of it."""
     ids = table["material_id"]
     kind = table["duplicate_of"].fillna(ids)
     holds = ~(kind.where(alive).duplicated() & alive).to_numpy()

@@ -357,7 +357,7 @@ def _load_models(folder: Path | None, name: str) -> Models:
     ion = IonCenterModel.embedded()
     if folder is None:
         model = BandCenterModel.embedded(name)
-        return Models(model, learning_set.learned(model.domain), ion, name=name)
+        return Models(model, learning_set.load_learned(model.domain), ion, name=name)
     model = BandCenterModel.load(folder)
     return Models(model, Learned.beside(folder, model.domain), ion)
 

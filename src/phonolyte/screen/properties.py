@@ -1,4 +1,4 @@
-"""Properties that criteria ask for: read, checked, and joined to crystals."""
+"""Properties that criteria need: read, checked, and joined to crystals."""
 
 from __future__ import annotations
 

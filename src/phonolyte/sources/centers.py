@@ -29,16 +29,16 @@ class Centers:
 
     @property
     def license(self) -> str:
-        """Of the table."""
+        """License of the table."""
         return dataset(self.name).license
 
     @property
     def citation(self) -> str:
-        """Of crystals and potential."""
+        """BibTeX citation of crystals and potential."""
         return dataset(self.name).citation
 
     def version(self) -> str:
-        """Of Phonolyte, which brings the table."""
+        """Version of Phonolyte, which brings the table."""
         from phonolyte import __version__
 
         return __version__

@@ -35,11 +35,11 @@ class Connection:
         Raises
         ------
         SourceError
-            When the server does not tell it.
+            When the server does not report it.
         """
         version = str(self.rester.db_version or "")
         if not version:
-            raise self.error(HEARTBEAT, "it does not tell the version of its database")
+            raise self.error(HEARTBEAT, "it does not report the version of its database")
         return version
 
     @cached_property

@@ -88,9 +88,9 @@ class Page:
     failures
         Materials, or crystals of materials, that cannot be used.
     next
-        How the source is asked for the page after this one; empty when there is none.
+        Request for the page after this one; empty when there is none.
     total
-        How many materials the whole answer has, None where the source does not tell.
+        How many materials the whole answer has, None where the source does not report it.
     """
 
     entries: Sequence[Entry]
@@ -150,7 +150,7 @@ class Page:
 
 
 class Source(Protocol):
-    """Something that can be asked for materials: a frozen dataclass whose fields are the settings of the question.
+    """A provider of materials: a frozen dataclass whose fields are the settings of the question.
 
     Attributes
     ----------
@@ -159,11 +159,11 @@ class Source(Protocol):
     question
         Everything that decides the answer: the same question, the same fetch.
     online
-        Whether it can only be asked over the network.
+        Whether it can only be reached over the network.
     phonons
         Whether it gives phonon densities of states.
     license
-        Of its data.
+        License of its data.
     citation
         BibTeX of what made the data, and of nothing else.
     """
@@ -186,14 +186,14 @@ class Source(Protocol):
 
     @property
     def license(self) -> str:
-        """Of its data."""
+        """License of its data."""
 
     @property
     def citation(self) -> str:
         """BibTeX entries."""
 
     def version(self) -> str:
-        """Version of the data, as the source tells it."""
+        """Version of the data, as the source reports it."""
 
     def pages(self, after: str) -> Iterator[Page]:
         """The pages after the one whose `next` is given; all of them after an empty one."""

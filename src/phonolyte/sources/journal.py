@@ -28,9 +28,9 @@ class Journal:
     Attributes
     ----------
     folder
-        Of the pages.
+        Folder of the pages.
     version
-        Of the source when the fetch began.
+        Version of the source when the fetch began.
     fetched
         When it began, UTC; SOURCE_DATE_EPOCH replaces the clock.
     """

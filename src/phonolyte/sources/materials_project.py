@@ -76,12 +76,12 @@ class MaterialsProject:
 
     @property
     def license(self) -> str:
-        """Of the database."""
+        """License of the database."""
         return "CC BY 4.0" + ("; materials of GNoME CC BY-NC 4.0" if self.gnome else "")
 
     @property
     def citation(self) -> str:
-        """Of the database, of its phonons, and of GNoME, as far as they take part."""
+        """BibTeX citation of the database, of its phonons, and of GNoME, as far as they take part."""
         parts = {"jain2013": True, "petretto2018": self.phonons, "merchant2023": self.gnome}
         return bibtex(*(key for key, takes_part in parts.items() if takes_part))
 
@@ -115,13 +115,13 @@ class MaterialsProject:
 
     def _criteria(self) -> dict[str, Any]:
         """What the materials must have, as the server spells it."""
-        asked = {
+        criteria = {
             "deprecated": False,
             "elements": None if self.ion == "any" else self.ion,
             "has_props": "phonon" if self.phonons else None,
             "batch_id_not_eq": None if self.gnome else GNOME,
         }
-        return {name: value for name, value in asked.items() if value is not None}
+        return {name: value for name, value in criteria.items() if value is not None}
 
     def _documents(self, number: int, size: int) -> list[dict[str, Any]]:
         """One page of the summary."""
@@ -222,15 +222,15 @@ def _read_store(wanted: Sequence[tuple[str, str]]) -> dict[str, Mapping[str, Any
     import pyarrow as pa
     from deltalake import DeltaTable, QueryBuilder
 
-    asked = {(method, _stored_id(identifier)) for method, identifier in wanted}
+    calculations = {(method, _stored_id(identifier)) for method, identifier in wanted}
     table = DeltaTable(STORE, storage_options={"AWS_SKIP_SIGNATURE": "true", "AWS_REGION": "us-east-1"})
-    names = ", ".join(f"'{identifier}'" for _, identifier in sorted(asked))
+    names = ", ".join(f"'{identifier}'" for _, identifier in sorted(calculations))
     query = f"SELECT identifier, phonon_method, dos FROM dos WHERE identifier IN ({names})"
     rows = pa.table(QueryBuilder().register("dos", table).execute(query).read_all())
     return {
         row["identifier"]: row["dos"]
         for row in rows.to_pylist(maps_as_pydicts="strict")
-        if (row["phonon_method"], row["identifier"]) in asked and row["dos"] is not None
+        if (row["phonon_method"], row["identifier"]) in calculations and row["dos"] is not None
     }
 
 

@@ -16,7 +16,7 @@ from phonolyte.sources.registry import dataset
 from phonolyte.structures import Crystal
 
 STEP_MEV = 0.05
-"""Of the common grid onto which the curves of a compound are put."""
+"""Step of the common grid onto which the curves of a compound are put, meV."""
 
 STATES = 3.0
 """States an atom has: one in each direction."""
@@ -37,16 +37,16 @@ class NCrystal:
 
     @property
     def license(self) -> str:
-        """Of the library."""
+        """License of the library."""
         return dataset(self.name).license
 
     @property
     def citation(self) -> str:
-        """Of the library."""
+        """BibTeX citation of the library."""
         return dataset(self.name).citation
 
     def version(self) -> str:
-        """Of the package that brings the data."""
+        """Version of the package that brings the data."""
         return str(_library().__version__)
 
     def pages(self, after: str) -> Iterator[Page]:

@@ -59,19 +59,19 @@ class Optimade:
 
     @property
     def license(self) -> str:
-        """Of the database."""
+        """License of the database."""
         known = providers().get(self.provider)
         return known.license if known else "see the provider"
 
     @property
     def citation(self) -> str:
-        """Of OPTIMADE, and of the database."""
+        """BibTeX citation of OPTIMADE, and of the database."""
         known = providers().get(self.provider)
         return bibtex("evans2024") + (known.citation if known else "")
 
     def version(self) -> str:
         """Version of the protocol and of the server."""
-        meta = self._asked("info").meta
+        meta = self._request("info").meta
         implementation = meta.get("implementation") or {}
         server = f"{implementation.get('name', 'unknown server')} {implementation.get('version', '')}".strip()
         return f"OPTIMADE {meta.get('api_version', 'of unknown version')}, {server}"
@@ -91,7 +91,7 @@ class Optimade:
         wanted = [*STRUCTURE_FIELDS, *sorted({name.partition(".")[0] for names in fields.values() for name in names})]
         following = after
         while True:
-            answer = self._asked("structures", fields=wanted, url=following)
+            answer = self._request("structures", fields=wanted, url=following)
             following = _next_url(answer.links)
             yield self._page(answer, fields, following)
             if not following:
@@ -111,8 +111,8 @@ class Optimade:
             http_client=PatientSession,
         )  # fmt: skip
 
-    def _asked(self, endpoint: str, *, fields: list[str] | None = None, url: str = "") -> Any:
-        """One answer. Pages are asked for one by one, as the client allows, since its own loop cannot be resumed."""
+    def _request(self, endpoint: str, *, fields: list[str] | None = None, url: str = "") -> Any:
+        """One answer. Pages are requested one by one, as the client allows, since its own loop cannot be resumed."""
         answer = self._client.get_one(
             endpoint, self.filter if endpoint == "structures" else "", self._server,
             response_fields=fields, page_limit=self.page_size, paginate=False, override_url=url or None,
@@ -132,7 +132,7 @@ class Optimade:
 
     def _mapped_fields(self) -> dict[str, list[str]]:
         """Property -> names under which this server has it."""
-        answer = self._asked("info/structures")
+        answer = self._request("info/structures")
         described = (answer.data if isinstance(answer.data, dict) else {}).get("properties") or {}
         return {
             name: [known for known in names if known.partition(".")[0] in described]

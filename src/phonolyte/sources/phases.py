@@ -110,12 +110,12 @@ class MaterialsProjectPhases:
 
     @property
     def license(self) -> str:
-        """Of the database."""
+        """License of the database."""
         return "CC BY 4.0" + ("; materials of GNoME CC BY-NC 4.0" if self.gnome else "")
 
     @property
     def citation(self) -> str:
-        """Of the database, of the corrections and the mixing, and of GNoME, as far as they take part."""
+        """BibTeX of the database, of the corrections and the mixing, and of GNoME, as far as they take part."""
         parts = {"jain2013": True, "wang2021": self.thermo_type != "R2SCAN", "kingsbury2022": self.thermo_type == MIXED,
                  "merchant2023": self.gnome}  # fmt: skip
         return bibtex(*(key for key, takes_part in parts.items() if takes_part))

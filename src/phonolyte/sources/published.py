@@ -45,7 +45,7 @@ class Published:
 
     @property
     def question(self) -> Mapping[str, Any]:
-        """Which version is asked for."""
+        """Version of the set."""
         return {"version": self._dataset.version}
 
     @property
@@ -55,12 +55,12 @@ class Published:
 
     @property
     def license(self) -> str:
-        """Of the set."""
+        """License of the set."""
         return self._dataset.license
 
     @property
     def citation(self) -> str:
-        """Of the set."""
+        """BibTeX citation of the set."""
         return self._dataset.citation
 
     def version(self) -> str:

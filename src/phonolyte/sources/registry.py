@@ -20,11 +20,11 @@ class Dataset:
     Attributes
     ----------
     name
-        The word that fetches it.
+        Name that fetches it.
     title
         What is in it, in one line.
     license, citation, homepage
-        Of the set; the citation in BibTeX names what made the data.
+        License, citation and homepage of the set; the citation in BibTeX names what made the data.
     version
         As its publishers have it.
     files

@@ -16,7 +16,7 @@ from phonolyte.sources.journal import FOLDER, Journal
 from phonolyte.sources.tables import ASKED, Tables, write_tables
 
 Progress = Callable[[int, int | None], None]
-"""Called with the number of materials that came, and the number of all where the source tells it."""
+"""Called with the number of materials that came, and the number of all where the source reports it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Fetched:
 
     @property
     def notes(self) -> list[str]:
-        """What criteria ask for, and no material has."""
+        """What criteria need, and no material has."""
         known = self.tables.known if self.tables else dict.fromkeys(ASKED, 1)
         missing = [name for name in ASKED if not known.get(name)]
         return [f"no material has {' or '.join(missing)}: a screen counts them as unknown"] if missing else []
@@ -46,7 +46,7 @@ def fetch(
     """Ask a source for all it has to a question, and write it as tables.
 
     Pages are kept as they come; after a kill the same call goes on after the last of them, and ends with the tables
-    of a call that was not killed. What is finished is not asked for again.
+    of a call that was not killed. What is finished is not requested again.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def fetch(
         return Fetched(str(done["version"]), str(done["fetched"]), None)
     if offline and source.online:
         raise SourceError(
-            f"{source.name} cannot be asked offline",
+            f"{source.name} cannot be reached offline",
             why=f"{folder} has no finished fetch of this question",
             fix="Run it once without --offline.",
         )

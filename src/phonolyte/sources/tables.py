@@ -25,7 +25,7 @@ ROWS = 10_000
 """Crystals in a group of rows; so the file is the same whatever the size of the pages was."""
 
 ASKED = ("e_hull_ev", "band_gap_ev")
-"""Columns that every table of properties has, since criteria ask for them."""
+"""Columns that every table of properties has, since criteria need them."""
 
 TARGET = "band_center_mev"
 """Column of the crystal table that a model learns."""
@@ -66,7 +66,7 @@ def write_tables(pages: Iterable[Page], folder: Path, *, phonons: bool, provenan
     Parameters
     ----------
     pages
-        Of the answer, in order.
+        Pages of the answer, in order.
     folder
         The run folder.
     phonons

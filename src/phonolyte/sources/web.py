@@ -1,4 +1,4 @@
-"""HTTP with patience: connections break, and servers ask to be left alone for a while.
+"""HTTP with patience: connections break, and servers request pauses.
 
 Patience is for servers that have answered. One that cannot be reached at the first request is reported at once.
 """
@@ -24,7 +24,7 @@ BACKOFF_S = 2.5
 """Pauses where a server does not say how long to wait: none, then 2, 4, 8 times this."""
 
 LONGEST_S = 300
-"""Longest pause that a server may ask for."""
+"""Longest pause that a server may request."""
 
 TIMEOUT_S = (20.0, 300.0)
 """To connect, and between two bytes."""

@@ -247,8 +247,8 @@ class StabilityCalculation(Calculation):
         """
         e_hull, oxidation, reduction = (float(row[name]) for name in ("e_hull_ev", "oxidation_v", "reduction_v"))
         if math.isnan(e_hull):
-            asked = (limits.min_oxidation_v, limits.max_reduction_v) != (None, None)
-            return f"no window: the phases of {row['not_covered']} are not at hand" if asked else ""
+            required = (limits.min_oxidation_v, limits.max_reduction_v) != (None, None)
+            return f"no window: the phases of {row['not_covered']} are not at hand" if required else ""
         if limits.max_e_hull_ev is not None and e_hull > limits.max_e_hull_ev:
             return f"{e_hull:.3f} eV/atom above the hull"
         if limits.min_oxidation_v is not None and not oxidation >= limits.min_oxidation_v:

@@ -90,7 +90,7 @@ class Stated:
     density_g_cm3
         Density.
     multiplicities
-        Of each site of the asymmetric unit: images in the cell.
+        Images in the cell of each site of the asymmetric unit.
     """
 
     formula: Mapping[str, float] = field(default_factory=dict)

@@ -30,9 +30,9 @@ from phonolyte.verbs.opening import (
     most_workers,
     open_both,
     open_workers,
-    opened_engine,
     read_inputs,
     refuse_threads,
+    resolve_engine,
     run_options,
 )
 
@@ -94,7 +94,7 @@ def screen(
         For a model that cannot be loaded.
     """
     output, settings = output or OutputSettings(), settings or ScreenSettings()
-    engine = opened_engine(relax_with, options) if relax_with is not None else None
+    engine = resolve_engine(relax_with, options) if relax_with is not None else None
     refuse_threads(executor, engine)
     source = ModelSource.from_option(model, default="relaxed" if engine else "physical")
     models = source.load()

@@ -25,9 +25,9 @@ from phonolyte.verbs.opening import (
     list_names,
     most_workers,
     open_workers,
-    opened_engine,
     read_inputs,
     refuse_threads,
+    resolve_engine,
     run_options,
 )
 
@@ -83,7 +83,7 @@ def phonons(
     from phonolyte.phonons import PhononCalculation, PhononSettings
 
     calculation = PhononCalculation(
-        opened_engine(engine, options), settings or PhononSettings(), ion, calibration, converge
+        resolve_engine(engine, options), settings or PhononSettings(), ion, calibration, converge
     )
     return calculate(calculation, inputs, folder=folder, output=output, executor=executor, progress=progress)
 
@@ -122,7 +122,7 @@ def elastic(
     """
     from phonolyte.elastic import ElasticCalculation, ElasticSettings
 
-    calculation = ElasticCalculation(opened_engine(engine, options), settings or ElasticSettings(), ion)
+    calculation = ElasticCalculation(resolve_engine(engine, options), settings or ElasticSettings(), ion)
     return calculate(calculation, inputs, folder=folder, output=output, executor=executor, progress=progress)
 
 
@@ -198,7 +198,7 @@ def stability(
     from phonolyte.stability import StabilityCalculation, StabilitySettings
 
     calculation = StabilityCalculation.from_settings(
-        ion, opened_engine(engine, options), settings or StabilitySettings()
+        ion, resolve_engine(engine, options), settings or StabilitySettings()
     )
     return calculate(calculation, inputs, folder=folder, output=output, executor=executor, progress=progress)
 
@@ -237,7 +237,7 @@ def barriers(
     """
     from phonolyte.barriers import BarrierCalculation, NebSettings
 
-    calculation = BarrierCalculation(ion, opened_engine(engine, options), settings or NebSettings())
+    calculation = BarrierCalculation(ion, resolve_engine(engine, options), settings or NebSettings())
     return calculate(calculation, inputs, folder=folder, output=output, executor=executor, progress=progress)
 
 
@@ -276,7 +276,7 @@ def diffuse(
     """
     from phonolyte.dynamics import DynamicsCalculation, DynamicsSettings
 
-    calculation = DynamicsCalculation(ion, opened_engine(engine, options), settings or DynamicsSettings())
+    calculation = DynamicsCalculation(ion, resolve_engine(engine, options), settings or DynamicsSettings())
     return calculate(calculation, inputs, folder=folder, output=output, executor=executor, progress=progress)
 
 

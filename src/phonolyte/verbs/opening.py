@@ -45,7 +45,7 @@ def write_own_report(run: Run) -> None:
         run.add_note(f"there is no report: {error.what}")
 
 
-def opened_engine(engine: str | Engine, options: Mapping[str, Any] | None) -> Engine:
+def resolve_engine(engine: str | Engine, options: Mapping[str, Any] | None) -> Engine:
     """Return the engine that is given, or open the one of that name with its options."""
     return engine if isinstance(engine, Engine) else open_engine(engine, **dict(options or {}))
 

@@ -39,7 +39,7 @@ class SlotRule:
     Attributes
     ----------
     name
-        Of the slot.
+        Name of the slot.
     elements
         Symbols that may take it; empty for all ions that are like the parent's in sign and, within
         :data:`WIDEST`, in radius.
@@ -114,7 +114,7 @@ class Rules:
         """
         _check_elements([symbol], "ion")
         if not any(slot.mobile for slot in self.slots):
-            raise SettingsError("no slot is mobile", why="an ion was asked for", fix="Set mobile = true in its slot.")
+            raise SettingsError("no slot is mobile", why="an ion is given", fix="Set mobile = true in its slot.")
         return replace(
             self, slots=tuple(replace(slot, elements=(symbol,)) if slot.mobile else slot for slot in self.slots)
         )

@@ -251,7 +251,7 @@ def evaluate(
     Parameters
     ----------
     evaluator
-        Of the space.
+        Evaluator of the space.
     indices
         Numbers of the compounds.
     executor

@@ -32,7 +32,8 @@ GRID_A, GRID_STEP_A, GRID_POINTS = 1.0, 0.01, 601
 """Lengths x at which the sums of a parent are tabulated, and interpolated between by cubic Hermite polynomials."""
 
 SAME_DISTANCE = 1e-6
-"""Contacts whose distances agree so closely are one, in units of (V / n)^(1/3), where kinds of sites are told apart."""
+"""Difference in units of (V / n)^(1/3) below which distances of contacts are one, where kinds of sites are
+distinguished."""
 
 
 class Sums(NamedTuple):
