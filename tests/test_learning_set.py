@@ -73,7 +73,9 @@ def test_densities_are_read_back_to_a_65535th_of_their_maximum(tmp_path: Path):
 
 
 def test_a_study_without_data_learns_from_it(tmp_path: Path, learned: list[Crystal]):
-    (tmp_path / "s.toml").write_text("[train]\nalgorithm = 'decision_tree'\ncompare = false\n[screen]\npercolation = 'none'\n")
+    (tmp_path / "s.toml").write_text(
+        "[train]\nalgorithm = 'decision_tree'\ncompare = false\n[screen]\npercolation = 'none'\n"
+    )
     result = CliRunner().invoke(app, ["study", str(tmp_path / "s.toml"), "-o", str(tmp_path / "run"), "--no-figures"])
     assert result.exit_code == 0, result.output
     scores = json.loads((tmp_path / "run" / "model" / "metrics.json").read_text())
