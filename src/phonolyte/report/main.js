@@ -33,6 +33,18 @@ function best(table, open) {
 }
 
 /** The rows that are shown as CSV; a cell that a spreadsheet would take for a formula becomes text. */
+/** Figures open in full size. */
+function enlargeable() {
+  const box = $("enlarged");
+  box?.addEventListener("click", () => box.close());
+  for (const button of document.querySelectorAll(".enlarge"))
+    button.addEventListener("click", () => {
+      const { src, alt } = button.firstElementChild;
+      box.replaceChildren(el("img", { src, alt }), el("p", {}, alt));
+      box.showModal();
+    });
+}
+
 function csvOf(table, rows) {
   const quoted = (text) => (/^[=+@\t\r]/.test(text) ? `'${text}` : text);
   const cell = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
@@ -49,6 +61,7 @@ async function start() {
   let redraw = () => {};
   themed(() => redraw());
   const header = await unpacked("data");
+  enlargeable();
   if (!header) return;
   const table = new Table(header);
   let crystals = null, orderings = null, viewer = null;

@@ -88,6 +88,7 @@ def page(contents: Contents) -> str:
         figures=drawn,
         figures_left=left,
         failures=failed.fillna("").to_dict("records"),
+        figure_columns=count_columns(len(drawn)),
         failures_total=len(contents.failures),
         settings=_listed(contents.settings),
         model=_model(contents),
@@ -148,6 +149,11 @@ def figures(folder: Path, *, most_bytes: int = FIGURE_BYTES) -> tuple[list[Drawn
 def _blocks(contents: Contents, used: Sequence[Library]) -> tuple[list[Block], list[str]]:
     """The data of the page, and what to say of what it lacks."""
     notes = [VIEWER_HINT] if len(used) == 1 and contents.crystals_file else []
+def count_columns(n: int) -> int:
+    """Return how many of n figures stand beside each other on a wide screen: the fewest gaps in the last row."""
+    return n if n < 3 else min((3, 4), key=lambda columns: -n % columns)
+
+
     names = {"plotly.js": "lib-plotly", "3Dmol.js": "lib-3dmol"}
     blocks = []
     if len(contents.table):
