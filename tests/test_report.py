@@ -808,6 +808,9 @@ def test_figures_are_of_one_height_and_open_in_full(browser: Any, run: Path, tmp
     boxes = [figures.nth(i).bounding_box() for i in range(figures.count())]
     assert len(boxes) >= 3
     assert len({(round(box["width"]), round(box["height"])) for box in boxes}) == 1
+    pictures = it.page.locator(".enlarge")
+    heights = {round(pictures.nth(i).bounding_box()["height"]) for i in range(pictures.count())}
+    assert len(heights) == 1  # captions begin at one height
     it.page.locator(".enlarge").first.click()
     assert "What each step of the screen keeps" in it.page.locator("#enlarged").inner_text()
     it.page.keyboard.press("Escape")

@@ -2,7 +2,7 @@
 
 const ROW = 34, SPARE = 6;
 const LATER = new Set(["family", "prototype", "in_domain"]); // what a phone leaves to the card
-const WIDTHS = { rank: 4.8, material_id: 9.4, formula: 8.5, family: 7, prototype: 7.5, band_center_mev: 8.5, in_domain: 6.6 };
+const WIDTHS = { rank: 5.3, material_id: 9.4, formula: 8.5, family: 7, prototype: 7.5, band_center_mev: 8.5, in_domain: 6.6 };
 
 class Grid {
   constructor(table, { open }) {
