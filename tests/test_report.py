@@ -763,7 +763,7 @@ def test_unstable_and_computed_ones_are_marked_among_the_best(tmp_path: Path):
 
 def test_criteria_that_did_not_judge_are_in_the_first_sentence(tmp_path: Path):
     contents = read_run(screened(tmp_path / "out"))
-    assert summary(contents)[0] == "Not judged by energy above hull and band gap (unknown for all compounds)."
+    assert summary(contents)[0] == "Not judged by energy above hull (unknown for all compounds)."
     chosen = replace(contents, run={"settings": {"without": ["unique"]}})
     steps = [step | {"applied": False, "note": "left out"} if step["name"] == "unique" else step
              for step in contents.records["funnel"]["steps"]]  # fmt: skip
