@@ -32,8 +32,12 @@ from phonolyte.models.nearest import Learned
 from phonolyte.references import reference_compounds
 from phonolyte.report import PAGE, card_of, libraries, payload, read_run, write_report
 from phonolyte.report.card import facts_of
+from phonolyte.report.marks import marks_of
 from phonolyte.report.packing import packed, packed_columns, packed_crystals
-from phonolyte.report.sentences import all_steps, command_of, summary
+from phonolyte.report.page import count_columns
+from phonolyte.report.payload import columns_of_run
+from phonolyte.report.provenance import list_record
+from phonolyte.report.sentences import all_steps, command_of, headline, summary
 from phonolyte.runs.records import file_name, write_crystals
 from phonolyte.runs.run import Run
 from phonolyte.runs.settings import OutputSettings
@@ -740,3 +744,76 @@ def test_suggested_commands_run_as_printed(tmp_path: Path, monkeypatch: pytest.M
     )
     assert len(card_of(contents, "libr").steps) == 3
     assert "percolation" not in " ".join(command for _, command in card_of(contents, "libr").steps)
+
+
+def test_unstable_and_computed_ones_are_marked_among_the_best(tmp_path: Path):
+    screen = screened(tmp_path / "out")
+    compute(screen, "lii", 20.0, stable=False)
+    contents = read_run(screen)
+    names = contents.table["material_id"].tolist()
+    marks = {name: marks_of(contents, row) for row, name in enumerate(names)}
+    assert marks == {"lii": [("low", "imaginary modes")], "libr": [], "lif": []}
+    by = ["computed" if name == "libr" else "predicted" for name in names]
+    contents = replace(contents, table=contents.table.assign(center_by=by))
+    assert marks_of(contents, names.index("libr")) == [("high", "computed center")]
+    assert next(each for each in columns_of_run(contents) if each.key == "center_by").shown
+    contents = replace(contents, table=contents.table.assign(center_by="predicted"))
+    assert not next(each for each in columns_of_run(contents) if each.key == "center_by").shown
+
+
+def test_criteria_that_did_not_judge_are_in_the_first_sentence(tmp_path: Path):
+    contents = read_run(screened(tmp_path / "out"))
+    assert summary(contents)[0] == "Not judged by energy above hull (unknown for all compounds)."
+    chosen = replace(contents, run={"settings": {"without": ["unique"]}})
+    steps = [step | {"applied": False, "note": "left out"} if step["name"] == "unique" else step
+             for step in contents.records["funnel"]["steps"]]  # fmt: skip
+    chosen = replace(chosen, records={**contents.records, "funnel": {"steps": steps}})
+    assert summary(chosen)[0].endswith(", nor by repetitions (left out by the settings).")
+
+
+def test_one_is_not_many(tmp_path: Path):
+    contents = read_run(screened(tmp_path / "out"))
+    table = contents.table.assign(passes=contents.table["material_id"] == "lii")
+    assert headline(replace(contents, table=table)) == "1 of 3 compounds is a candidate"
+    assert headline(contents) == "3 of 3 compounds are candidates"
+
+
+def test_settings_are_names_and_values_without_tables():
+    record = {
+        "inputs": ["a.cif", "b.cif"], "table": "", "none": None,
+        "settings": {"fmax_ev_a": 0.05, "temperatures_k": [800.0, 900.0], "relax": True, "shift": -0.0, "paths": []},
+        "provenance": {"ase": "3.29.0"}, "phonons": {"limits": {"max_center_mev": 40.0}},
+    }  # fmt: skip
+    assert list_record(record) == [
+        ("inputs", "a.cif, b.cif"), ("fmax", "0.05 eV/Å"), ("temperatures", "800, 900 K"), ("relax", "yes"),
+        ("shift", "0"), ("engine ase", "3.29.0"), ("phonons limits max center", "40 meV"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("n", "columns"), [(1, 1), (2, 2), (3, 3), (4, 4), (6, 3), (7, 4), (8, 4), (9, 3)])
+def test_figures_leave_few_gaps(n: int, columns: int):
+    assert count_columns(n) == columns
+
+
+def test_figures_are_of_one_height_and_open_in_full(browser: Any, run: Path, tmp_path: Path):
+    from PIL import Image
+
+    folder = shutil.copytree(run, tmp_path / "out")
+    (folder / "figures").mkdir(exist_ok=True)
+    for name, size in (("funnel", (300, 100)), ("screen_centers", (100, 300)), ("screen_families", (200, 200))):
+        Image.new("RGB", size, "teal").save(folder / "figures" / f"{name}.png")
+    write_report(folder)
+    it = Opened(browser, folder)
+    figures = it.page.locator("#figures figure")
+    boxes = [figures.nth(i).bounding_box() for i in range(figures.count())]
+    assert len(boxes) >= 3
+    assert len({(round(box["width"]), round(box["height"])) for box in boxes}) == 1
+    pictures = it.page.locator(".enlarge")
+    heights = {round(pictures.nth(i).bounding_box()["height"]) for i in range(pictures.count())}
+    assert len(heights) == 1  # captions begin at one height
+    it.page.locator(".enlarge").first.click()
+    assert "What each step of the screen keeps" in it.page.locator("#enlarged").inner_text()
+    it.page.keyboard.press("Escape")
+    assert it.page.locator("#enlarged").is_hidden()
+    assert it.errors == []
+    it.context.close()

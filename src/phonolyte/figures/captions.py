@@ -8,7 +8,7 @@ CAPTIONS: dict[str, str] = {
     # screen
     "funnel": "What each step of the screen keeps, rejects, and cannot judge for want of a property.",
     "screen_centers": "Predicted band centers of all compounds, and of those with the mobile ion; the dashed line is "
-    "the limit that was asked for.",
+    "the limit of the screen.",
     "screen_families": "Predicted band centers of each family, the softest on top: every compound, with the median and "
     "the middle half as a box, and their number on the right.",
     "hull_center": "Energy above the hull against the predicted band center, for all compounds and for those near the "

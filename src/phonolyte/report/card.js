@@ -1,6 +1,6 @@
 // The card of one material: prediction, crystal, what it was learned from, what was computed, how sure, what next.
 
-const NOT_FACTS = new Set(["p_conductor", "sigma_predicted_s_cm", "sigma_lower_s_cm", "sigma_upper_s_cm", "measured_sigma_s_cm", "measured_at_most", "measured_doi", "sigma_basis", "material_id", "formula", "rank", "band_center_mev", "lower_mev", "upper_mev", "passes", "reason", "rejected_by", "in_domain", "level", "sure", "mobile_ion", "steps"]);
+const NOT_FACTS = new Set(["p_conductor", "sigma_predicted_s_cm", "sigma_lower_s_cm", "sigma_upper_s_cm", "measured_sigma_s_cm", "measured_at_most", "measured_doi", "sigma_basis", "material_id", "formula", "rank", "band_center_mev", "lower_mev", "upper_mev", "center_by", "passes", "reason", "rejected_by", "in_domain", "level", "sure", "mobile_ion", "steps"]);
 const ON_SPECTRUM = new Set(["sigma_s_cm", "sigma_bulk_s_cm", "sigma_grain_boundary_s_cm", "resistance_ohm", "resistance_low_ohm", "resistance_high_ohm", "notes", "circuit", "kramers_kronig", "kramers_kronig_rms", "fit_rms", "temperature_k", "inverse_temperature_1000"]); // above them on their cards
 
 class Card {
@@ -77,8 +77,9 @@ class Card {
     if (!table.has("band_center_mev") || Number.isNaN(center)) return null;
     const has = table.has("lower_mev"), level = table.has("level") ? table.text("level", row) : "";
     const [low, high] = has ? [table.number("lower_mev", row), table.number("upper_mev", row)] : [NaN, NaN];
+    const by = table.has("center_by") && table.text("center_by", row) === "computed" ? " computed from phonons" : "";
     return el("div", {},
-      el("div", { class: "big" }, el("b", {}, `${center.toFixed(1)} meV`), has ? `band center, ${low.toFixed(1)} to ${high.toFixed(1)} nine times out of ten` : table.header.center),
+      el("div", { class: "big" }, el("b", {}, `${center.toFixed(1)} meV`), has ? `band center${by}, ${low.toFixed(1)} to ${high.toFixed(1)} nine times out of ten` : table.header.center),
       has ? this.interval(center, low, high) : null,
       level ? el("p", {}, el("span", { class: `chip ${level}` }, `confidence ${level}`)) : null);
   }
@@ -160,7 +161,7 @@ class Card {
 
   sure(row) {
     const text = this.table.has("sure") ? this.table.text("sure", row) : "";
-    return text ? el("div", {}, el("h3", {}, "How sure"), el("p", {}, text), el("p", {}, this.table.header.caveat)) : null;
+    return text ? el("div", {}, el("h3", {}, "Confidence"), el("p", {}, text), el("p", {}, this.table.header.caveat)) : null;
   }
 
   nearest(row) {
@@ -231,7 +232,7 @@ class Card {
     const facts = table.columns.filter((column) => !NOT_FACTS.has(column.key) && !(this.spectra && ON_SPECTRUM.has(column.key))).map((column) => [column, table.text(column.key, row)])
       .filter(([, text]) => text !== "" && text !== "–");
     if (!facts.length) return null;
-    return el("div", {}, el("h3", {}, "Also known"), el("dl", {}, facts.map(([column, text]) => [el("dt", { title: column.hint || undefined }, column.label), el("dd", {}, column.kind === "number" && column.unit ? `${text} ${column.unit}` : text)])));
+    return el("div", {}, el("h3", {}, "Further values"), el("dl", {}, facts.map(([column, text]) => [el("dt", { title: column.hint || undefined }, column.label), el("dd", {}, column.kind === "number" && column.unit ? `${text} ${column.unit}` : text)])));
   }
 
   file(row) { return this.table.text("material_id", row).replace(/[^\p{L}\p{N}_.()+-]/gu, "_").slice(0, 80).replace(/^[.-]+/, "") + ".cif"; }

@@ -2,7 +2,7 @@
 
 const ROW = 34, SPARE = 6;
 const LATER = new Set(["family", "prototype", "in_domain"]); // what a phone leaves to the card
-const WIDTHS = { rank: 4, material_id: 9.4, formula: 8.5, family: 7, prototype: 7.5, band_center_mev: 8.5, in_domain: 6.6 };
+const WIDTHS = { rank: 5.3, material_id: 9.4, formula: 8.5, family: 7, prototype: 7.5, band_center_mev: 8.5, in_domain: 6.6 };
 
 class Grid {
   constructor(table, { open }) {
@@ -20,7 +20,8 @@ class Grid {
   }
 
   layout() {
-    const widths = this.columns.map((c) => WIDTHS[c.key] ?? (c.kind === "text" ? 9 : c.kind === "choice" ? 7 : 6.2));
+    const longest = ({ label }) => Math.max(...label.split(/\s+/).map((part) => part.length)); // a heading breaks between words alone
+    const widths = this.columns.map((c) => Math.max(WIDTHS[c.key] ?? (c.kind === "text" ? 9 : c.kind === "choice" ? 7 : 6.2), 1.5 + 0.55 * longest(c)));
     $("grid").style.setProperty("--cells", widths.map((w) => `minmax(${w}em, ${w}fr)`).join(" "));
     $("grid").style.setProperty("--row-width", `${widths.reduce((a, b) => a + b, 0)}em`);
     $("grid").setAttribute("aria-colcount", this.columns.length);
@@ -154,7 +155,7 @@ class Grid {
     const row = this.rows[at], active = at === this.active;
     const out = this.table.flag("passes", row) === 0;
     const cells = this.columns.map((column, i) =>
-      el("div", { class: `cell ${column.kind === "number" ? "right" : ""}`, role: "gridcell", "aria-colindex": i + 1 }, this.content(column, row)));
+      el("div", { class: `cell ${column.kind === "number" ? "right" : ""}`, role: "gridcell", "aria-colindex": i + 1, title: column.kind === "text" ? this.table.text(column.key, row) : undefined }, this.content(column, row)));
     return el("div", { class: `row${active ? " active" : ""}${out ? " out" : ""}`, role: "row", id: `row-${row}`, "data-at": at, "aria-rowindex": at + 2, "aria-selected": String(active) }, cells);
   }
 

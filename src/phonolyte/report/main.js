@@ -25,11 +25,24 @@ function best(table, open) {
     if (!Number.isNaN(table.number("barrier_ev", row))) return [el("b", {}, center), ` meV, barrier ${table.text("barrier_ev", row)} eV`];
     return [el("b", {}, center), Number.isNaN(low) ? " meV" : ` meV, ${Math.round(low)} to ${Math.round(table.number("upper_mev", row))}`];
   };
-  $("best-list").replaceChildren(...rows.map((row) => el("li", {}, el("button", { type: "button", on: { click: () => open(row, { focus: true }) } },
+  $("best-list").replaceChildren(...rows.map((row, i) => el("li", {}, el("button", { type: "button", on: { click: () => open(row, { focus: true }) } },
     el("span", { class: "formula" }, table.title(row)),
     el("span", { class: "name" }, [table.has("formula") ? table.text("material_id", row) : "", table.has("family") ? table.text("family", row) : ""].filter(Boolean).join(" · ")),
-    el("span", { class: "value" }, value(row))))));
+    el("span", { class: "value" }, value(row)),
+    table.header.marks[i].length ? el("span", { class: "marks" }, table.header.marks[i].map(([level, text]) => el("span", { class: `chip ${level}` }, text))) : null))));
   $("best").hidden = false;
+}
+
+/** Figures open in full size. */
+function enlargeable() {
+  const box = $("enlarged");
+  box?.addEventListener("click", () => box.close());
+  for (const button of document.querySelectorAll(".enlarge"))
+    button.addEventListener("click", () => {
+      const { src, alt } = button.firstElementChild;
+      box.replaceChildren(el("img", { src, alt }), el("p", {}, alt));
+      box.showModal();
+    });
 }
 
 /** The rows that are shown as CSV; a cell that a spreadsheet would take for a formula becomes text. */
@@ -48,6 +61,7 @@ function csvOf(table, rows) {
 async function start() {
   let redraw = () => {};
   themed(() => redraw());
+  enlargeable();
   const header = await unpacked("data");
   if (!header) return;
   const table = new Table(header);

@@ -18,7 +18,8 @@ from phonolyte.report import payload
 from phonolyte.report.contents import Contents, read_run
 from phonolyte.report.libraries import VIEWER_HINT, Library, digest, libraries
 from phonolyte.report.packing import packed_crystals
-from phonolyte.report.sentences import Bar, caveat_of, followed, funnel, headline, remarks, summary
+from phonolyte.report.provenance import list_record
+from phonolyte.report.sentences import Bar, caveat_of, count, followed, funnel, headline, remarks, summary
 from phonolyte.report.spectra import describe_lines
 from phonolyte.runs import citations
 from phonolyte.runs.records import in_one_step
@@ -65,6 +66,7 @@ def page(contents: Contents) -> str:
     drawn, left = figures(contents.folder / "figures")
     columns, first = _first(contents)
     failed = contents.failures.head(MOST_FAILURES)
+    cite = _read(contents.folder / citations.FILE)
     text: str = _template().render(
         version=__version__,
         title=contents.folder.resolve().name,
@@ -86,15 +88,17 @@ def page(contents: Contents) -> str:
         first=first,
         first_columns=columns,
         figures=drawn,
+        figure_columns=count_columns(len(drawn)),
         figures_left=left,
         failures=failed.fillna("").to_dict("records"),
         failures_total=len(contents.failures),
-        settings=_listed(contents.settings),
+        settings=list_record(contents.settings),
         model=_model(contents),
-        versions=_listed({"phonolyte": contents.run.get("phonolyte", ""), "python": contents.run.get("python", "")}
+        versions=list_record({"phonolyte": contents.run.get("phonolyte", ""), "python": contents.run.get("python", "")}
                          | dict(contents.run.get("versions", {}))),
         inputs=list(contents.run.get("inputs", {}).items()),
-        cite=_read(contents.folder / citations.FILE),
+        cite=cite,
+        references=count(cite.count("\n@") + cite.startswith("@"), "reference"),
         libraries=used,
         notes=notes,
         blocks=blocks,
@@ -145,6 +149,11 @@ def figures(folder: Path, *, most_bytes: int = FIGURE_BYTES) -> tuple[list[Drawn
     return drawn, len(found) - len(drawn)
 
 
+def count_columns(n: int) -> int:
+    """Return how many of n figures stand beside each other on a wide screen: the fewest gaps in the last row."""
+    return n if n < 3 else min((3, 4), key=lambda columns: -n % columns)
+
+
 def _blocks(contents: Contents, used: Sequence[Library]) -> tuple[list[Block], list[str]]:
     """The data of the page, and what to say of what it lacks."""
     notes = [VIEWER_HINT] if len(used) == 1 and contents.crystals_file else []
@@ -190,20 +199,7 @@ def _model(contents: Contents) -> list[tuple[str, str]]:
     scores = {row["split"]: row for row in contents.model.get("scores", ())}
     for split, row in scores.items():
         found[f"cross-validated, {split.replace('_', ' ')}"] = f"R² {row['r2']:.3f}, MAE {row['mae_mev']:.2f} meV"
-    return _listed(found)
-
-
-def _listed(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Names and values of a record in words; empty ones are left out."""
-    found = []
-    for name, value in record.items():
-        if isinstance(value, Mapping):
-            value = ", ".join(f"{key} {inner}" for key, inner in value.items())
-        elif isinstance(value, (list, tuple)):
-            value = ", ".join(map(str, value))
-        if value not in ("", None):
-            found.append((str(name).replace("_", " "), str(value)))
-    return found
+    return list_record(found)
 
 
 @cache

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from phonolyte.centers import BY, COMPUTED
 from phonolyte.columns import Column, column, columns_of, first_of, format_value
 from phonolyte.report.card import facts_of, nearest_of, steps_of
 from phonolyte.report.contents import Contents, arrived, names_of
+from phonolyte.report.marks import marks_of
 from phonolyte.report.packing import Array, packed, packed_columns
 from phonolyte.report.sentences import caveat_of, confidence
 from phonolyte.report.spectra import describe_spectra
@@ -69,9 +71,16 @@ def sorted_by(kind: str) -> tuple[str, ...]:
 
 
 def columns_of_run(contents: Contents) -> list[Column]:
-    """Return the columns of the table; the first one of a run on spectra is not called a material."""
-    name = "spectrum" if contents.kind == "spectra" else "material"
-    return [replace(each, label=name) if each.key == "material_id" else each for each in columns_of(contents.table)]
+    """Return the columns of the table.
+
+    The first one of a run on spectra is not called a material; where a center comes from is shown if any is computed.
+    """
+    named = {"material_id": "spectrum"} if contents.kind == "spectra" else {}
+    shown = {BY} if BY in contents.table and (contents.table[BY] == COMPUTED).any() else set()
+    return [
+        replace(each, label=named.get(each.key, each.label), shown=each.shown or each.key in shown)
+        for each in columns_of(contents.table)
+    ]
 
 
 def data(contents: Contents, n_crystals: int) -> str:
@@ -103,7 +112,8 @@ def data(contents: Contents, n_crystals: int) -> str:
         "caveat": caveat_of(contents.kind),
         "crystals": n_crystals,
         "no_crystal": "Its crystal is not in this page, which has the first ones.",
-        "best": _best(contents),
+        "best": (best := _best(contents)),
+        "marks": [marks_of(contents, row) for row in best],
         "best_by": sorted_by(contents.kind)[0] if contents.kind in TIERS and contents.kind != "phonons" else "",
     }
     extras = (_neighbors(contents), _cloud(contents), _yardsticks(contents), _spectra(contents))
@@ -114,7 +124,7 @@ def data(contents: Contents, n_crystals: int) -> str:
 
 
 SORTED = {"ranked": ("rank",), "best": ("rank",), "known": ("error_mev",), "spectra": ("temperature_k",)}
-CHOOSABLE = ("family", "prototype", "method", "engine", "circuit", "kramers_kronig")
+CHOOSABLE = ("family", "prototype", "method", "engine", "circuit", "kramers_kronig", BY)
 DERIVED = [
     Column("level", "confidence", kind="choice", shown=False),
     Column("sure", "how sure", kind="choice", shown=False),
@@ -129,7 +139,7 @@ def _derived(contents: Contents) -> pd.DataFrame:
 
 
 def _toggles(contents: Contents) -> list[list[Any]]:
-    """Flags that can be asked for: column, label, and whether it is at first."""
+    """Flags that rows can be filtered by: column, label, and whether it is at first."""
     labels = {
         "passes": "Candidates only", "in_domain": "Known kind", "stable": "Stable",
         "charge_balanced": "Charges balanced", "converged": "Converged",
@@ -159,7 +169,7 @@ def _histogram(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def _center_by(contents: Contents) -> str:
-    return {"phonons": "by computed phonons", "known": "as it is known"}.get(contents.kind, "")
+    return {"phonons": "band center, computed from phonons", "known": "known band center"}.get(contents.kind, "")
 
 
 def _best(contents: Contents) -> list[int]:

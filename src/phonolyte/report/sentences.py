@@ -20,11 +20,18 @@ from phonolyte.screen.yardsticks import WOULD_RANK
 from phonolyte.tiers import TIERS, all_tiers, deciding_column, find_tier
 from phonolyte.units import CONDUCTOR_S_CM, ZERO_C_K
 
-CAVEAT = (
+OF_PROBABILITIES = (
     "A probability is not a measurement: it was tested on compounds whose relatives were measured, and far from them "
     "it rests on percolation and the size of the anions. The band center tells oxides from sulfides, and little within "
-    "them; defects, grain boundaries and electrons are in none of these numbers."
+    "them. Defects, grain boundaries and electronic conduction are not included."
 )
+
+OF_CENTERS = (
+    "The band center is a property of the perfect crystal. It tells oxides from sulfides, and little within them. "
+    "It is not a conductivity."
+)
+
+OF_TIERS = "These are properties of the bulk crystal: grain boundaries and electronic conduction are not included."
 
 OF_SPECTRA = (
     "Bulk, grain boundary and electrode are arcs, told apart by their capacitance; the total is all but electrodes. "
@@ -35,7 +42,8 @@ OF_SPECTRA = (
 
 def caveat_of(kind: str) -> str:
     """Return what must be known of the numbers of a kind of run."""
-    return OF_SPECTRA if kind == "spectra" else CAVEAT
+    caveats = {"spectra": OF_SPECTRA, "known": OF_CENTERS, "ranked": OF_PROBABILITIES, "best": OF_PROBABILITIES}
+    return caveats.get(kind, OF_TIERS)
 
 
 WIDE = 1.5
@@ -43,6 +51,9 @@ WIDE = 1.5
 
 NAMED = 3
 """Candidates that a sentence names."""
+
+LEFT_OUT = "left out"
+"""Note of a criterion that was not applied by choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +69,22 @@ def headline(contents: Contents) -> str:
     """The result in one line."""
     table, n = contents.table, len(contents.table)
     if contents.kind == "ranked":
-        return f"{int(table['passes'].sum()):,} of {_given(contents):,} compounds are candidates"
+        return _of_candidates(int(table["passes"].sum()), _given(contents))
     if contents.kind == "best":
         total = contents.records["summary"]["total"]
-        return f"{total['soft']:,} of {total['compounds']:,} virtual compounds lie below 40 meV"
+        compounds, lie = count(total["compounds"], "virtual compound"), "lies" if total["soft"] == 1 else "lie"
+        return f"{total['soft']:,} of {compounds} {lie} at 40 meV or less"
     if contents.kind in TIERS:
         return find_tier(contents.kind).headline(table)
     if contents.kind == "spectra":
         whole = n + len(contents.failures)
-        return f"{n:,} of {whole:,} spectra" if whole > n else _spectra(n)
-    return f"A model learned from {_counted(n, 'compound')}"
+        return f"{n:,} of {_spectra(whole)} could be fitted" if whole > n else f"{_spectra(n)} fitted"
+    return f"A model learned from {count(n, 'compound')}"
+
+
+def _of_candidates(n: int, given: int) -> str:
+    verb = "is a candidate" if n == 1 else "are candidates"
+    return f"{n:,} of {count(given, 'compound')} {verb}"
 
 
 def summary(contents: Contents) -> list[str]:
@@ -79,8 +96,9 @@ def summary(contents: Contents) -> list[str]:
             contents.kind
         ](contents)
     if n := len(contents.failures):
-        failed = _spectra(n) if contents.kind == "spectra" else _counted(n, "material")
-        said.append(f"{failed} failed; each has a row below that says why.")
+        failed = _spectra(n) if contents.kind == "spectra" else count(n, "material")
+        rows = "its row" if n == 1 else "each row"
+        said.append(f"{failed} failed: {rows} under “What failed” says why.")
     return [sentence for sentence in said if sentence]
 
 
@@ -94,10 +112,10 @@ def funnel(contents: Contents) -> list[Bar]:
         total = contents.records["summary"]["total"]
         return [
             Bar("choices of elements", total["given"]),
-            Bar("that the rules allow", total["compounds"]),
-            Bar("center at most 40 meV", total["soft"], "of those that the rules allow"),
-            Bar("charges balanced", total["charge_balanced"], "of those that the rules allow"),
-            Bar("of a kind the model knows", total["in_domain"], "of those that the rules allow"),
+            Bar("allowed by the substitution rules", total["compounds"]),
+            Bar("band center at most 40 meV", total["soft"], "of the allowed ones"),
+            Bar("charges balanced", total["charge_balanced"], "of the allowed ones"),
+            Bar("inside the domain of the model", total["in_domain"], "of the allowed ones"),
         ]
     if contents.kind in ("known", "spectra"):
         return []
@@ -119,8 +137,8 @@ def followed(contents: Contents) -> list[Bar]:
 
 
 FROM_PHONONS = (
-    "Not predicted but computed, from phonons of this crystal by a machine-learned potential; the interval is that of "
-    "its calibration."
+    "This center is computed, not predicted: from phonons of this crystal by a machine-learned potential. Its interval "
+    "is that of the calibration."
 )
 
 
@@ -137,7 +155,7 @@ def confidence(contents: Contents) -> pd.DataFrame:
     sentences = {
         "": "There is no prediction for this compound.",
         "low": "Take the number as a guess: the model has learned from no compound like this one.",
-        "medium": "Fairly sure: such compounds are known to the model, but its interval is wider than usual.",
+        "medium": "Medium confidence: the model has learned from such compounds, but its interval is wider than usual.",
         "high": "High confidence: the model has learned from such compounds, and its interval is as narrow as usual.",
     }
     sure = pd.Series(level).map(sentences).to_numpy(object)
@@ -243,7 +261,7 @@ def _of_screen(contents: Contents) -> list[str]:
     passed = table[table["passes"]]
     record = contents.records["funnel"]
     missing = sum(step["missing"] for step in record.get("steps", ()))
-    said = []
+    said = [_of_unapplied(record.get("steps", ()), contents.settings.get("without", ()))]
     if len(passed):
         said.append(_of_best(passed.iloc[0]))
         said += [_of_measured(passed), _of_yardsticks(contents.yardsticks)]
@@ -251,14 +269,14 @@ def _of_screen(contents: Contents) -> list[str]:
         unlike = int((~passed["in_domain"].astype(bool)).sum())
         error = _typical_error(contents)
         said.append(
-            f"Of the band center: {error}the 90 % intervals of the candidates are {width:.1f} meV wide (median)."
-            + (f" {_counted(unlike, 'candidate')} {_are(unlike)} unlike anything the model has seen." if unlike else "")
+            f"Band centers: {error}the 90 % intervals of the candidates are {width:.1f} meV wide (median)."
+            + (f" {count(unlike, 'candidate')} {_are(unlike)} outside the domain of the model." if unlike else "")
         )
     else:
         said.append("No compound meets all criteria. The table says which one rejected each, and by how much.")
     if missing:
         said.append(
-            f"{_counted(missing, 'compound')} could not be judged for a property that is unknown, and "
+            f"{count(missing, 'compound')} {_have(missing)} an unknown property that a criterion needs, and "
             f"{'does' if missing == 1 else 'do'} not pass."
         )
     if "stopped" in table:
@@ -266,14 +284,40 @@ def _of_screen(contents: Contents) -> list[str]:
     return said
 
 
+SHORT = {"e_hull": "energy above hull", "band_gap": "band gap", "likely_metal": "likely metals",
+         "band_center": "band center", "stable_elements": "radioactive elements", "unique": "repetitions"}  # fmt: skip
+"""What a criterion judges, in two words."""
+
+
+def _of_unapplied(steps: Sequence[Mapping[str, Any]], without: Collection[str]) -> str:
+    """Criteria that did not judge: those whose property is unknown of every compound, and those left out on request."""
+    unapplied = [step for step in steps if not step["applied"]]
+    unknown = [step for step in unapplied if step.get("note", "") not in ("", LEFT_OUT)]
+    chosen = [step for step in unapplied if step["name"] in without and step not in unknown]
+    reasons = ((unknown, "unknown for all compounds"), (chosen, "left out by the settings"))
+    named = [f"{_join([_short(step) for step in of])} ({why})" for of, why in reasons if of]
+    return f"Not judged by {', nor by '.join(named)}." if named else ""
+
+
+def _short(step: Mapping[str, Any]) -> str:
+    name = str(step["name"])
+    return SHORT.get(name, name.replace("_", " "))
+
+
+def _join(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def _of_best(best: pd.Series) -> str:
     """The first candidate, by what ranks it."""
     name = f"{best['formula']} ({best['material_id']})"
     if pd.notna(best.get("p_conductor")):
+        sigma = format_value(best["sigma_predicted_s_cm"], column("sigma_predicted_s_cm"))
+        low, high = (f"{best[f'sigma_{end}_s_cm']:.0e}".replace("e-0", "e-") for end in ("lower", "upper"))
         return (
             f"First comes {name}: with a probability of {best['p_conductor']:.2f} it reaches 1e-4 S/cm at room "
-            f"temperature; predicted are {format_value(best['sigma_predicted_s_cm'], column('sigma_predicted_s_cm'))} "
-            f"(90 % interval {best['sigma_lower_s_cm']:.0e} to {best['sigma_upper_s_cm']:.0e})."
+            f"temperature. Its predicted conductivity is {sigma} (90 % interval {low} to {high})."
         )
     return (
         f"First comes {name}, with a predicted band center of {best['band_center_mev']:.1f} meV; nine times out of ten "
@@ -288,10 +332,10 @@ def _of_measured(passed: pd.DataFrame) -> str:
     known = passed[passed["measured_sigma_s_cm"].notna()]
     good = known[known["measured_sigma_s_cm"] >= CONDUCTOR_S_CM]
     if not len(good):
-        return f"{_counted(len(known), 'candidate')} {_have(len(known))} been measured, none at 1e-4 S/cm or more."
+        return f"{count(len(known), 'candidate')} {_have(len(known))} been measured, none at 1e-4 S/cm or more."
     first = int((good["rank"] <= max(1, len(passed) // 10)).sum())
     return (
-        f"{_counted(len(known), 'candidate')} {_have(len(known))} been measured; of the {len(good):,} at 1e-4 S/cm or "
+        f"{count(len(known), 'candidate')} {_have(len(known))} been measured; of the {len(good):,} at 1e-4 S/cm or "
         f"more, {first:,} {_are(first)} in the first tenth. The model has learned from these measurements: a "
         "yardstick, and not a test."
     )
@@ -302,8 +346,7 @@ def _of_yardsticks(known: pd.DataFrame) -> str:
     placed = known[known[WOULD_RANK].notna()] if len(known) else known
     if not len(placed):
         return ""
-    *first, last = [f"{row['formula']} at {int(row[WOULD_RANK]):,}" for row in placed.head(NAMED).to_dict("records")]
-    named = f"{', '.join(first)} and {last}" if first else last
+    named = _join([f"{row['formula']} at {int(row[WOULD_RANK]):,}" for row in placed.head(NAMED).to_dict("records")])
     return f"For comparison, known conductors that need not be in the input would rank: {named}."
 
 
@@ -403,7 +446,7 @@ def _typical_error(contents: Contents) -> str:
     scores = [row for row in contents.model.get("scores", ()) if row["split"] == "composition"]
     if not scores:
         return ""
-    return f"on compositions it had not seen the model was wrong by {scores[0]['mae_mev']:.1f} meV on average, and "
+    return f"for new compositions the model is off by {scores[0]['mae_mev']:.1f} meV on average; "
 
 
 def _step(step: Mapping[str, Any]) -> Bar:
@@ -416,7 +459,8 @@ def _given(contents: Contents) -> int:
     return int(steps[0]["kept"]) if steps else len(contents.table)
 
 
-def _counted(n: int, noun: str) -> str:
+def count(n: int, noun: str) -> str:
+    """A number with its noun, in the plural unless it is one."""
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
