@@ -122,6 +122,7 @@ def test_the_embedded_model_is_that_of_the_table(columns: dict):
         np.testing.assert_allclose(own, other, atol=1e-6)
 
 
+@pytest.mark.long
 def test_left_out_sets_of_elements_are_predicted_as_stated(columns: dict):
     n, groups = len(columns["log_sigma"]), columns["groups"]
     found = np.empty((3, n))

@@ -63,6 +63,7 @@ def test_pairs_of_the_learning_set_are_scaled_to_today_s_cells_and_density_funct
     assert pairs.table[length].iloc[0] == pytest.approx(0.991 * table[length].iloc[0], rel=1e-6)
 
 
+@pytest.mark.long
 def test_a_model_of_some_predicts_others(pairs: IonPairs):
     rows = np.arange(0, len(pairs.center_mev), 3)
     table, center = pairs.table.iloc[rows], pairs.center_mev[rows]

@@ -72,12 +72,12 @@ def test_a_killed_campaign_ends_with_the_same_tables(tmp_path: Path):
     pd.DataFrame([crystal.row() for crystal in alloys()]).to_parquet(tmp_path / "alloys.parquet")
     common = ["phonons", str(tmp_path / "alloys.parquet"), "--engine", "emt", "--min-length-a", "5", "--no-confirm",
               "--mesh", "7", "7", "7", "--no-figures", "-o"]  # fmt: skip
-    assert finished([*common, str(tmp_path / "whole")]) == 1
+    assert finished([*common, str(tmp_path / "whole"), "--jobs", "1"]) == 1
     items = tmp_path / "killed" / "items"
     for n in (9,):
         killed([*common, str(tmp_path / "killed")], lambda n=n: len([*items.glob("[!.]*.json")]) >= n)  # type: ignore[misc]
         assert len([*items.glob("[!.]*.json")]) < 29
-    assert finished([*common, str(tmp_path / "killed")]) == 1
+    assert finished([*common, str(tmp_path / "killed"), "--jobs", "1"]) == 1
     for name in ("phonons", "failures"):
         whole, resumed = (pd.read_parquet(tmp_path / run / f"{name}.parquet") for run in ("whole", "killed"))
         pd.testing.assert_frame_equal(
@@ -88,6 +88,7 @@ def test_a_killed_campaign_ends_with_the_same_tables(tmp_path: Path):
     assert not [*items.glob("*.started")]
 
 
+@pytest.mark.long
 def test_a_killed_run_of_virtual_compounds_ends_with_the_same_files(tmp_path: Path):
     common = ["virtual", "--prototype", "li3ps4", "--prototype", "li2tio3", "--no-figures", "-o"]
     whole, resumed = tmp_path / "whole", tmp_path / "killed"

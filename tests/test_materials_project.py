@@ -273,6 +273,7 @@ def test_nothing_that_fits_is_told(server: mp_server.Server, tmp_path: Path):
         fetch(source(server, ion="Og"), tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
 def test_a_killed_fetch_ends_with_the_same_tables(server: mp_server.Server, tmp_path: Path):
     run = [*COMMAND, "fetch", "mp", "-o"]

@@ -596,6 +596,7 @@ def test_a_training_is_a_run(tmp_path: Path):
     assert len(screened.table) == 25
 
 
+@pytest.mark.long
 def test_another_training_is_refused_and_the_same_one_gives_the_same_model(tmp_path: Path):
     data = small_data(tmp_path / "data.jsonl")
     same = TrainSettings(str(data), **QUICK)  # type: ignore[arg-type]

@@ -44,6 +44,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "BACKOFF_S", 0.0)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
 def test_a_fetch_of_five_thousand_killed_and_resumed_gives_the_same_table(server: str, tmp_path: Path):
     run = [*COMMAND, "fetch", "optimade", "--base-url", server, "--page-size", "500", "-o"]

@@ -219,7 +219,8 @@ class PhononCalculation(Calculation):
     def headline(cls, table: pd.DataFrame) -> str:
         """Return how many crystals are stable."""
         stable = int(table["stable"].sum()) if len(table) else 0
-        return f"{stable:,} of {len(table):,} crystal{'s' * (len(table) != 1)} are dynamically stable"
+        verb = "is" if stable == 1 else "are"
+        return f"{stable:,} of {len(table):,} crystal{'s' * (len(table) != 1)} {verb} dynamically stable"
 
     @classmethod
     def summarize(cls, table: pd.DataFrame) -> list[str]:
