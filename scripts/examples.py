@@ -178,7 +178,8 @@ def _run_command(command: str) -> int:
 
     words = shlex.split(command)
     if words[0] != "phonolyte" or {"|", "&&", ">"} & set(words):
-        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # of this environment
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env={**os.environ, "PATH": path})
         print(done.stdout + done.stderr, end="")
         return done.returncode
     before, sys.argv = sys.argv, words
