@@ -287,7 +287,7 @@ def test_computed_phonons_are_on_the_card(tmp_path: Path):
     contents = read_run(tmp_path / "out")
     card = card_of(contents, "copper")
     assert dict(card.computed["Phonons"])["stable"] == "yes"
-    assert "1 of 1 crystal are" in (tmp_path / "out" / PAGE).read_text()
+    assert "1 of 1 crystal is" in (tmp_path / "out" / PAGE).read_text()
 
 
 def test_small_conductivities_do_not_become_zero():
