@@ -50,10 +50,13 @@ class ComputedCenters:
         One row a crystal: its crystal, :data:`CENTERS`, `raw_mev`, `lowest_mode_mev`, `stable` and percolation.
     by_formula
         Rows of each formula; those with imaginary modes are left out, since their centers replace no others.
+    known
+        Values, crystal and fingerprint of the rows that have been compared.
     """
 
     table: pd.DataFrame
     by_formula: Mapping[str, Sequence[int]] = field(repr=False)
+    known: dict[int, tuple[dict[str, Any], Crystal, Floats]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_table(cls, table: pd.DataFrame) -> Self:
@@ -76,17 +79,25 @@ class ComputedCenters:
         make_crystal
             Makes it, where fingerprints alone do not decide.
         """
-        from phonolyte.structures.duplicates import TOLERANCE, fingerprint, match_repeats  # compiled
+        from phonolyte.structures.duplicates import TOLERANCE, match_repeats  # compiled
 
         for row in self.by_formula.get(formula, ()):
-            values = {str(key): value for key, value in self.table.iloc[row].items()}
-            crystal = Crystal.from_row(values)
-            known = fingerprint(crystal)
+            values, crystal, known = self._describe(row)
             if np.abs(known - own_print).max() <= TOLERANCE and match_repeats(
                 [crystal, make_crystal()], np.stack([known, own_print])
             ):
                 return values
         return None
+
+    def _describe(self, row: int) -> tuple[dict[str, Any], Crystal, Floats]:
+        """Values, crystal and fingerprint of a row, computed once."""
+        from phonolyte.structures.duplicates import fingerprint
+
+        if row not in self.known:
+            values = {str(key): value for key, value in self.table.iloc[row].items()}
+            crystal = Crystal.from_row(values)
+            self.known[row] = values, crystal, fingerprint(crystal)
+        return self.known[row]
 
 
 @cache
