@@ -1,11 +1,14 @@
-"""The one door to the reference data, which may not be redistributed and so is not part of the project."""
+"""What tests share: the one door to the reference data, which is not part of the project, and a browser."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from chromium import CHROMIUM, FLAGS, WAIT_MS
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +20,17 @@ def shared() -> Path:
             pytest.fail(f"{folder} must be there in CI (set PHONOLYTE_SHARED)")
         pytest.skip(f"reference data is not at {folder} (set PHONOLYTE_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium must be there in CI")
+        pytest.skip("chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=WAIT_MS)
+        yield browser
+        browser.close()

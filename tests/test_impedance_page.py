@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+from chromium import WAIT_MS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,12 +37,6 @@ from phonolyte.report import PAGE, write_report
 from phonolyte.runs.settings import OutputSettings
 
 F = np.logspace(6, 0, 43)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
-]  # fmt: skip
-WAIT_MS = 240_000
 
 SCALES = """() => {
   const { xaxis, yaxis } = document.querySelector('#card .plots')._fullLayout;
@@ -227,20 +220,6 @@ def test_runs_of_before_have_a_page_without_plots(run: Path, tmp_path: Path):
     header = data(tmp_path / "old")
     assert header["arrays"]["points frequency_hz"][2] == 0
     assert [row["decades"] for row in header["spectra"]["rows"]] == [{}] * 4
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium must be there in CI")
-        pytest.skip("chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=WAIT_MS)
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("width", [1400, 390])

@@ -18,6 +18,7 @@ import gemmi
 import numpy as np
 import pandas as pd
 import pytest
+from chromium import WAIT_MS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -57,12 +58,6 @@ HOSTILE = (
     "{{ 7 * 7 }}",
     "x" * 3000,
 )
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
-]  # fmt: skip
-WAIT_MS = 240_000
 """Long enough for a machine with a great deal else to do; nothing here measures time."""
 
 
@@ -362,20 +357,6 @@ def test_names_are_in_no_markup(run: Path):
     assert "<script>window" not in text
     assert "<img src=x" not in text
     assert text.count("<script") == text.count("</script>")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium must be there in CI")
-        pytest.skip("chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=WAIT_MS)
-        yield browser
-        browser.close()
 
 
 A_POINT_APART = """() => {
