@@ -96,8 +96,8 @@ def analyze(
     return Series.from_analyses(analyses, geometry, failures)
 
 
-def find_files(inputs: Sequence[str]) -> list[Path]:
-    """Files from paths, folders and globs, in the order of their names in each.
+def find_files(inputs: Sequence[str | Path] | str | Path) -> list[Path]:
+    """Files from paths, folders and globs, or one of these, in the order of their names in each.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def find_files(inputs: Sequence[str]) -> list[Path]:
         When one of them names nothing.
     """
     files: dict[Path, None] = {}
-    for text in inputs:
+    for text in [str(inputs)] if isinstance(inputs, (str, Path)) else map(str, inputs):
         path = Path(text)
         if path.is_dir():
             matches = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))

@@ -176,12 +176,17 @@ class ImpedanceSettings:
                 raise SettingsError(f"--temperature-c {name}={celsius:g} names no file", fix=f"There are {there}.")
 
 
-def _temperature(text: str) -> tuple[str, float]:
+def read_named_number(text: str) -> tuple[str, float]:
+    """Name and number of ``NAME=NUMBER``; no name for ``NUMBER``, NaN for what is not a number."""
     name, _, value = text.rpartition("=")
     try:
-        celsius = float(value)
+        return name, float(value)
     except ValueError:
-        celsius = nan
+        return name, nan
+
+
+def _temperature(text: str) -> tuple[str, float]:
+    name, celsius = read_named_number(text)
     if not -ZERO_C_K < celsius < inf:
         raise SettingsError(f"{text!r} is not a temperature", fix="Write 25, or NAME=25, in Celsius.")
     return name, celsius

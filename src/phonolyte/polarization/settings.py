@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, nan
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
 from phonolyte.errors import SettingsError
 from phonolyte.impedance.batch import Reading as SpectrumReading
 from phonolyte.impedance.geometry import Geometry
-from phonolyte.impedance.settings import ImpedanceSettings
+from phonolyte.impedance.settings import ImpedanceSettings, read_named_number
 from phonolyte.polarization.batch import Reading
 from phonolyte.polarization.ionic import Total, read_totals
 from phonolyte.polarization.transference import Initial
@@ -115,11 +115,7 @@ class PolarizationSettings:
 
 
 def _read_voltage(text: str) -> tuple[str, float]:
-    name, _, value = text.rpartition("=")
-    try:
-        volts = float(value)
-    except ValueError:
-        volts = nan
+    name, volts = read_named_number(text)
     if not -inf < volts < inf:
         raise SettingsError(f"{text!r} is not a voltage", fix="Write 0.5, or NAME=0.5, in volt.")
     return name, volts

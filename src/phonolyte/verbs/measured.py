@@ -55,7 +55,7 @@ def impedance(
 
     output, settings = output or OutputSettings(), settings or ImpedanceSettings()
     geometry, reading = settings.geometry, settings.reading
-    paths = find_files([str(files)] if isinstance(files, (str, Path)) else list(map(str, files)))
+    paths = find_files(files)
     paths = settings.choose_files(paths)
     settings.check_names(paths)
     opened = Run(folder, "impedance", settings=settings, inputs=[*paths, *settings.other_files],

@@ -56,7 +56,7 @@ def polarization(
 
     settings = settings or PolarizationSettings()
     geometry, reading = settings.geometry, settings.reading
-    found = find_files([str(files)] if isinstance(files, (str, Path)) else list(map(str, files)))
+    found = find_files(files)
     paths = settings.pellet.choose_files(found)
     settings.check_names(paths)
     inputs = [*paths, *([Path(settings.table)] if settings.table else [])]
