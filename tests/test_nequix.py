@@ -114,6 +114,43 @@ def test_the_back_end_of_jax_gives_the_same(salt: Atoms, weights: Path):
     np.testing.assert_allclose(salt.get_stress(), other.get_stress(), atol=2e-5)
 
 
+@pytest.mark.parametrize("features", ["5x0e", "8x0e + 4x1o + 3x2e + 2x3o"])
+def test_convolution_in_blocks_is_that_of_e3nn(features: str, monkeypatch: pytest.MonkeyPatch):
+    import torch
+    from e3nn import o3
+
+    from phonolyte.forces import convolution
+
+    monkeypatch.setattr(convolution, "BLOCK", 7)  # blocks, and a rest
+    irreps, harmonics = o3.Irreps(features), o3.Irreps("1x0e + 1x1o + 1x2e + 1x3o")
+    steps = [
+        (first, second, output)
+        for first, (_, left) in enumerate(irreps)
+        for second, (_, right) in enumerate(harmonics)
+        for output in left * right
+        if output.l <= 3
+    ]
+    product = o3.TensorProduct(
+        irreps, harmonics, [(irreps[first].mul, output) for first, _, output in steps],
+        [(first, second, place, "uvu", True) for place, (first, second, _) in reversed(list(enumerate(steps)))],
+        shared_weights=False, internal_weights=False,
+    )  # fmt: skip
+    seed = torch.Generator().manual_seed(0)
+    atoms, bonds = 4, 24
+    arrays = [
+        torch.randn(n, width, generator=seed, requires_grad=True)
+        for n, width in ((atoms, irreps.dim), (bonds, harmonics.dim), (bonds, product.weight_numel))
+    ]
+    receivers, senders = torch.randint(atoms, (2, bonds), generator=seed)
+    messages = product(arrays[0][senders], arrays[1], arrays[2])
+    expected = torch.zeros(atoms, product.irreps_out.dim).index_add(0, receivers, messages)
+    computed = convolution.BlockConvolution(product)(*arrays, receivers, senders)
+    torch.testing.assert_close(computed, expected)
+    weights = torch.randn(expected.shape, generator=seed)
+    gradients = [torch.autograd.grad((sums * weights).sum(), arrays) for sums in (computed, expected)]
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
 def test_it_travels(engine: Engine, salt: Atoms, cache: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PHONOLYTE_CACHE", str(cache))
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(engine)).forces([salt])[0], engine.forces([salt])[0])
