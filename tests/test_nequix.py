@@ -115,13 +115,12 @@ def test_the_back_end_of_jax_gives_the_same(salt: Atoms, weights: Path):
 
 
 @pytest.mark.parametrize("features", ["5x0e", "8x0e + 4x1o + 3x2e + 2x3o"])
-def test_convolution_in_blocks_is_that_of_e3nn(features: str, monkeypatch: pytest.MonkeyPatch):
+def test_compiled_convolution_is_that_of_e3nn(features: str):
     import torch
     from e3nn import o3
 
-    from phonolyte.forces import convolution
+    from phonolyte.forces.convolution import Convolution
 
-    monkeypatch.setattr(convolution, "BLOCK", 7)  # blocks, and a rest
     irreps, harmonics = o3.Irreps(features), o3.Irreps("1x0e + 1x1o + 1x2e + 1x3o")
     steps = [
         (first, second, output)
@@ -144,7 +143,7 @@ def test_convolution_in_blocks_is_that_of_e3nn(features: str, monkeypatch: pytes
     receivers, senders = torch.randint(atoms, (2, bonds), generator=seed)
     messages = product(arrays[0][senders], arrays[1], arrays[2])
     expected = torch.zeros(atoms, product.irreps_out.dim).index_add(0, receivers, messages)
-    computed = convolution.BlockConvolution(product)(*arrays, receivers, senders)
+    computed = Convolution(product)(*arrays, receivers, senders)
     torch.testing.assert_close(computed, expected)
     weights = torch.randn(expected.shape, generator=seed)
     gradients = [torch.autograd.grad((sums * weights).sum(), arrays) for sums in (computed, expected)]

@@ -1,46 +1,43 @@
-"""The tensor-product convolution of an equivariant potential in blocks of bonds that fit into a processor's cache."""
+"""The tensor-product convolution of an equivariant potential, compiled, bond by bond."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from e3nn.o3 import TensorProduct, wigner_3j
+from e3nn.o3 import Irreps, TensorProduct, wigner_3j
+from numba import njit
 from torch import Tensor
 
-BLOCK = 512
-"""Bonds that are computed at a time."""
+from phonolyte.arrays import Floats, Ints
+
+LARGEST = 7
+"""Components of the largest irrep (l = 3)."""
 
 
-class Path(NamedTuple):
-    """A path of a tensor product: rows of the product of its input irrep, its weights, its columns of the output."""
-
-    rows: slice
-    weights: slice
-    output: slice
-
-
-class BlockConvolution(torch.nn.Module):  # type: ignore[misc]
+class Convolution(torch.nn.Module):  # type: ignore[misc]
     """Messages of bonds, added up at their receivers, without an array of all messages.
 
     e3nn computes all messages first. Those of 64 atoms are 130 MB in each layer, which autograd visits once for each
-    path of the product; in blocks they are a third of the time and far less memory.
+    path of the product. Here a bond's message is added where it belongs before the next one is computed.
 
     Parameters
     ----------
     product
-        Each of its instructions is "uvu" with weights; its second input has each irrep once.
+        Each of its instructions is "uvu" with weights; no irrep is above l = 3, and none of the second input has a
+        multiplicity.
     """
 
     def __init__(self, product: TensorProduct) -> None:
         super().__init__()
-        self.n_out = product.irreps_out.dim
-        self.inputs = [InputIrrep(product, number) for number in range(len(product.irreps_in1))]
+        self.features, self.sums = product.irreps_in1, product.irreps_out
+        self.paths = Paths.of_product(product)
 
     def forward(
         self, features: Tensor, harmonics: Tensor, weights: Tensor, receivers: Tensor, senders: Tensor
     ) -> Tensor:
-        """Convolve features (n_atoms, n_in) into (n_atoms, n_out).
+        """Convolve features (n_atoms, n_in) into (n_atoms, n_out), all float32 on the CPU.
 
         Parameters
         ----------
@@ -49,105 +46,158 @@ class BlockConvolution(torch.nn.Module):  # type: ignore[misc]
         receivers, senders
             Atoms (n_bonds,).
         """
-        return _Convolution.apply(features, harmonics, weights, receivers, senders, self.inputs, self.n_out)
+        order = torch.argsort(receivers, stable=True)  # the sums of an atom stay in the cache
+        bonds = [each.numpy() for each in (order, receivers, senders)]
+        components = _by_component(features, self.features)
+        sums = _Convolution.apply(components, harmonics, weights, bonds, self.paths, self.sums.dim)
+        return _by_multiplicity(sums, self.sums)
 
 
-class InputIrrep:
-    """All paths of one irrep of the features.
+class Paths(NamedTuple):
+    """Paths of a tensor product, for compiled loops.
 
     Attributes
     ----------
-    mul, dim
-        Its multiplicity and dimension.
-    columns
-        Where it is in the features.
-    n_rows, paths
-        Rows of its products in all, and its paths.
-    couplings
-        (n_harmonics, n_rows * dim): the Wigner 3j symbols of all its paths, with their normalization.
+    places
+        (n_paths, 6): where its input begins, the dimension of that, its multiplicity, where its weights begin, where
+        its output begins, and the dimension of that. Components come before multiplicities.
+    starts
+        (n_paths + 1,): where the Wigner 3j symbols of each path begin.
+    symbols
+        (n_symbols, 3): components of the input, the harmonics and the output that a symbol couples.
+    values
+        (n_symbols,): those symbols, normalized as e3nn does.
     """
 
-    def __init__(self, product: TensorProduct, number: int) -> None:
-        self.mul, irrep = product.irreps_in1[number]
-        self.dim: int = irrep.dim
-        self.columns: slice = product.irreps_in1.slices()[number]
-        self.n_rows, self.paths, couplings = 0, [], []
-        n_weights = 0
+    places: Ints
+    starts: Ints
+    symbols: Ints
+    values: Floats
+
+    @classmethod
+    def of_product(cls, product: TensorProduct) -> Paths:
+        """Paths of a product of e3nn."""
+        inputs, outputs = _starts(product.irreps_in1), _starts(product.irreps_out)
+        harmonics = _starts(product.irreps_in2)
+        places, symbols, values, n_weights = [], [], [], 0
         for step in product.instructions:
-            mul = product.irreps_in1[step.i_in1].mul
-            if step.i_in1 == number:
-                harmonic, output = product.irreps_in2[step.i_in2].ir, product.irreps_out[step.i_out].ir
-                coupling = torch.zeros(product.irreps_in2.dim, output.dim, self.dim)
-                symbols = wigner_3j(irrep.l, harmonic.l, output.l) * step.path_weight
-                coupling[product.irreps_in2.slices()[step.i_in2]] = symbols.permute(1, 2, 0)
-                couplings.append(coupling)
-                rows = slice(self.n_rows, self.n_rows + output.dim)
-                self.paths.append(
-                    Path(rows, slice(n_weights, n_weights + mul), product.irreps_out.slices()[step.i_out])
-                )
-                self.n_rows = rows.stop
+            mul, irrep = product.irreps_in1[step.i_in1]
+            harmonic, output = product.irreps_in2[step.i_in2].ir, product.irreps_out[step.i_out].ir
+            places.append((inputs[step.i_in1], irrep.dim, mul, n_weights, outputs[step.i_out], output.dim))
+            coupling = (wigner_3j(irrep.l, harmonic.l, output.l) * step.path_weight).numpy()
+            used = np.argwhere(np.abs(coupling) > 1e-9)
+            symbols.append(used + np.array([0, harmonics[step.i_in2], 0]))
+            values.append(coupling[tuple(used.T)])
             n_weights += mul
-        self.couplings = torch.cat(couplings, 1).flatten(1)
-
-    def take(self, features: Tensor) -> Tensor:
-        """Its features (n_atoms, dim, mul)."""
-        return features[:, self.columns].unflatten(1, (self.mul, self.dim)).transpose(1, 2).contiguous()
-
-    def matrices(self, harmonics: Tensor) -> Tensor:
-        """What takes features to products (n_bonds, n_rows, dim)."""
-        return (harmonics @ self.couplings.to(harmonics)).view(-1, self.n_rows, self.dim)
+        starts = np.cumsum([0, *map(len, values)])
+        return cls(np.array(places), starts, np.concatenate(symbols), np.concatenate(values).astype(np.float32))
 
 
 class _Convolution(torch.autograd.Function):  # type: ignore[misc]
-    """The sums, and their gradients, which compute the products of each block again."""
+    """Sums by component, and their gradients."""
 
     @staticmethod
     def forward(
-        context: Any, features: Tensor, harmonics: Tensor, weights: Tensor, receivers: Tensor, senders: Tensor,
-        inputs: list[InputIrrep], n_out: int,
-    ) -> Tensor:  # fmt: skip
-        context.save_for_backward(features, harmonics, weights, receivers, senders)
-        context.inputs = inputs
-        sums = features.new_empty(len(features), n_out)
-        for irrep in inputs:
-            own = irrep.take(features)
-            total = features.new_zeros(len(features), irrep.n_rows, irrep.mul)
-            for block in _blocks(len(harmonics)):
-                messages = torch.bmm(irrep.matrices(harmonics[block]), own[senders[block]])
-                _weigh(messages, weights[block], irrep)
-                total.index_add_(0, receivers[block], messages)
-            for path in irrep.paths:
-                sums[:, path.output] = total[:, path.rows].transpose(1, 2).flatten(1)
-        return sums
+        context: Any, features: Tensor, harmonics: Tensor, weights: Tensor, bonds: list[Ints], paths: Paths, n_out: int
+    ) -> Tensor:
+        context.save_for_backward(features, harmonics, weights)
+        context.bonds, context.paths = bonds, paths
+        sums = np.zeros((len(features), n_out), dtype=np.float32)
+        _add_messages(features.numpy(), harmonics.numpy(), weights.numpy(), *bonds, *paths, sums)
+        return torch.from_numpy(sums)
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        features, harmonics, weights, receivers, senders = context.saved_tensors
-        of_features, of_harmonics = torch.empty_like(features), torch.zeros_like(harmonics)
-        of_weights = torch.empty_like(weights)
-        for irrep in context.inputs:
-            own = irrep.take(features)
-            of_sums = torch.cat([gradient[:, path.output].unflatten(1, (irrep.mul, -1)) for path in irrep.paths], 2)
-            of_sums, of_own = of_sums.transpose(1, 2).contiguous(), torch.zeros_like(own)
-            for block in _blocks(len(harmonics)):
-                matrices, sent = irrep.matrices(harmonics[block]), own[senders[block]]
-                of_messages = of_sums[receivers[block]]
-                products = torch.bmm(matrices, sent).mul_(of_messages)
-                for path in irrep.paths:
-                    torch.sum(products[:, path.rows], 1, out=of_weights[block, path.weights])
-                _weigh(of_messages, weights[block], irrep)
-                of_own.index_add_(0, senders[block], torch.bmm(matrices.transpose(1, 2), of_messages))
-                of_matrices = torch.bmm(of_messages, sent.transpose(1, 2)).flatten(1)
-                of_harmonics[block].addmm_(of_matrices, irrep.couplings.to(harmonics).T)
-            of_features[:, irrep.columns] = of_own.transpose(1, 2).flatten(1)
-        return of_features, of_harmonics, of_weights, None, None, None, None
+        given = [each.numpy() for each in context.saved_tensors]
+        gradients = [np.zeros_like(each) for each in given]
+        _add_gradients(*given, *context.bonds, *context.paths, gradient.contiguous().numpy(), *gradients)
+        return *map(torch.from_numpy, gradients), None, None, None
 
 
-def _blocks(n_bonds: int) -> list[slice]:
-    return [slice(start, start + BLOCK) for start in range(0, n_bonds, BLOCK)]
+def _starts(irreps: Irreps) -> list[int]:
+    return [part.start for part in irreps.slices()]
 
 
-def _weigh(messages: Tensor, weights: Tensor, irrep: InputIrrep) -> None:
-    """Multiply messages (n_bonds, n_rows, mul) by the weights of their paths, in place."""
-    for path in irrep.paths:
-        messages[:, path.rows].mul_(weights[:, path.weights].unsqueeze(1))
+def _by_component(values: Tensor, irreps: Irreps) -> Tensor:
+    """Values (n_atoms, n) of e3nn with the components of each irrep before its multiplicity."""
+    parts = zip(irreps, irreps.slices(), strict=True)
+    return torch.cat(
+        [values[:, at].unflatten(1, (mul, ir.dim)).transpose(1, 2).flatten(1) for (mul, ir), at in parts], 1
+    )
+
+
+def _by_multiplicity(values: Tensor, irreps: Irreps) -> Tensor:
+    """The inverse of :func:`_by_component`."""
+    parts = zip(irreps, irreps.slices(), strict=True)
+    return torch.cat(
+        [values[:, at].unflatten(1, (ir.dim, mul)).transpose(1, 2).flatten(1) for (mul, ir), at in parts], 1
+    )
+
+
+@njit(cache=True, fastmath=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+def _add_messages(
+    features: Any, harmonics: Any, weights: Any, order: Ints, receivers: Ints, senders: Ints, places: Ints,
+    starts: Ints, symbols: Ints, values: Any, sums: Any,
+) -> None:  # fmt: skip
+    """Add the messages of all bonds to `sums` (n_atoms, n_out)."""
+    matrix = np.empty((LARGEST, LARGEST), np.float32)
+    message = np.empty(places[:, 2].max(), np.float32)
+    for bond in order:
+        receiver, sender = receivers[bond], senders[bond]
+        for path in range(len(places)):
+            at_in, n_in, mul, at_weight, at_out, n_out = places[path]
+            matrix[:n_in, :n_out] = 0.0
+            for at in range(starts[path], starts[path + 1]):
+                matrix[symbols[at, 0], symbols[at, 2]] += values[at] * harmonics[bond, symbols[at, 1]]
+            weight = weights[bond, at_weight : at_weight + mul]
+            for row in range(n_out):
+                for u in range(mul):
+                    message[u] = 0.0
+                for component in range(n_in):
+                    factor = matrix[component, row]
+                    feature = features[sender, at_in + component * mul : at_in + (component + 1) * mul]
+                    for u in range(mul):
+                        message[u] += factor * feature[u]
+                total = sums[receiver, at_out + row * mul : at_out + (row + 1) * mul]
+                for u in range(mul):
+                    total[u] += weight[u] * message[u]
+
+
+@njit(cache=True, fastmath=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+def _add_gradients(
+    features: Any, harmonics: Any, weights: Any, order: Ints, receivers: Ints, senders: Ints, places: Ints,
+    starts: Ints, symbols: Ints, values: Any, of_sums: Any, of_features: Any, of_harmonics: Any, of_weights: Any,
+) -> None:  # fmt: skip
+    """Add what a gradient (n_atoms, n_out) of the sums is for features, harmonics and weights to the last three."""
+    matrix, of_matrix = np.empty((LARGEST, LARGEST), np.float32), np.empty((LARGEST, LARGEST), np.float32)
+    message, of_message = np.empty(places[:, 2].max(), np.float32), np.empty(places[:, 2].max(), np.float32)
+    for bond in order:
+        receiver, sender = receivers[bond], senders[bond]
+        for path in range(len(places)):
+            at_in, n_in, mul, at_weight, at_out, n_out = places[path]
+            matrix[:n_in, :n_out] = 0.0
+            for at in range(starts[path], starts[path + 1]):
+                matrix[symbols[at, 0], symbols[at, 2]] += values[at] * harmonics[bond, symbols[at, 1]]
+            weight = weights[bond, at_weight : at_weight + mul]
+            of_weight = of_weights[bond, at_weight : at_weight + mul]
+            for row in range(n_out):
+                of_total = of_sums[receiver, at_out + row * mul : at_out + (row + 1) * mul]
+                for u in range(mul):
+                    of_message[u] = of_total[u] * weight[u]
+                    message[u] = 0.0
+                for component in range(n_in):
+                    begin = at_in + component * mul
+                    factor, total = matrix[component, row], np.float32(0.0)
+                    feature, of_feature = (
+                        features[sender, begin : begin + mul],
+                        of_features[sender, begin : begin + mul],
+                    )
+                    for u in range(mul):
+                        message[u] += factor * feature[u]
+                        of_feature[u] += factor * of_message[u]
+                        total += of_message[u] * feature[u]
+                    of_matrix[component, row] = total
+                for u in range(mul):
+                    of_weight[u] += of_total[u] * message[u]
+            for at in range(starts[path], starts[path + 1]):
+                of_harmonics[bond, symbols[at, 1]] += values[at] * of_matrix[symbols[at, 0], symbols[at, 2]]
