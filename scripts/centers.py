@@ -1,12 +1,14 @@
 """Make the table of computed centers that comes with the package, from a run folder of phonons.
 
-Usage: python scripts/centers.py CRYSTALS.parquet RUN/ CALIBRATION.json
-
+Usage:
+    python scripts/centers.py crystals LI_STRUCTURES.parquet LI_TABLE.csv.gz CRYSTALS.parquet
     phonolyte phonons CRYSTALS.parquet --engine nequix --ion Li --calibration none -o RUN/
+    python scripts/centers.py table CRYSTALS.parquet RUN/ CALIBRATION.json
 
-RUN may be unfinished: what has been computed is taken. CRYSTALS are stable insulators of the Materials Project (CC BY
-4.0). The calibration is learned by scripts/calibration.py; centers of lithium are multiplied by its common factor, and
-the interval is the ratio of nine tenths of its compounds.
+The first writes the stable insulators of the Materials Project (CC BY 4.0) that the table does not have yet, the cheap
+ones first. RUN may be unfinished: the third adds what has been computed to the table. The calibration is learned by
+scripts/calibration.py; centers of lithium are multiplied by its common factor, and the interval is the ratio of nine
+tenths of its compounds.
 """
 
 from __future__ import annotations
@@ -16,17 +18,21 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from phonolyte.centers import CARD, FILE, folder
+from phonolyte.centers import CARD, FILE, computed_centers, folder
 from phonolyte.chemistry.formulas import shares_of
 from phonolyte.conduction import BARRIERS, STATUS, describe_conduction
+from phonolyte.loop.cost import phonon_cost_s
 from phonolyte.percolation import COARSE
 from phonolyte.phonons.calibration import Calibration
-from phonolyte.runs.records import read_json
-from phonolyte.structures import Crystal
+from phonolyte.runs.records import read_json, write_crystals
+from phonolyte.structures import Crystal, read
 
 ION = "Li"
+E_HULL_EV, GAP_EV = 0.001, 1.0
+"""What counts as stable, eV/atom at most, and as an insulator, eV at least."""
 
 HEAD = """\
 # Computed band centers of {n} stable insulating lithium compounds
@@ -48,7 +54,24 @@ HEAD = """\
 
 
 def main() -> None:
-    given, run, rule = pd.read_parquet(sys.argv[1]), Path(sys.argv[2]), Calibration.load(sys.argv[3])
+    step, *arguments = sys.argv[1:]
+    {"crystals": take_crystals, "table": make_table}[step](*arguments)
+
+
+def take_crystals(structures: str, li_table: str, path: str) -> None:
+    """Write the stable insulators that the table lacks, by the estimated cost of their phonons."""
+    known = pd.read_csv(li_table)
+    chosen = known[(known["e_hull_ev"] <= E_HULL_EV) & (known["band_gap_ev"] >= GAP_EV)]
+    names = set(chosen["material_id"]) - set(computed_centers().table["material_id"])
+    crystals = [crystal for crystal in read([structures]).crystals if crystal.material_id in names]
+    order = np.lexsort([[crystal.material_id for crystal in crystals], phonon_cost_s(crystals)])
+    write_crystals([crystals[at] for at in order], Path(path))
+    print(len(crystals))
+
+
+def make_table(path: str, folder_of_run: str, calibration: str) -> None:
+    """Add what a run has computed to the table, and write the card."""
+    given, run, rule = pd.read_parquet(path), Path(folder_of_run), Calibration.load(calibration)
     engine = tomllib.loads((run / "run.toml").read_text(encoding="utf-8"))["engine"]
     of_name = {str(row["material_id"]): Crystal.from_row(row) for row in given.to_dict("records")}
     low, high = rule.provenance["interval"]
@@ -57,7 +80,8 @@ def main() -> None:
     conduction = describe_conduction(crystals, [ION] * len(rows), COARSE)[[STATUS, *BARRIERS]]
     table = pd.concat([pd.DataFrame([crystal.row() for crystal in crystals]).drop(columns=["formula"]),
                        pd.DataFrame(rows).drop(columns="material_id"), conduction], axis=1)  # fmt: skip
-    folder().mkdir(exist_ok=True)
+    before = computed_centers().table
+    table = pd.concat([before[~before["material_id"].isin(table["material_id"])], table], ignore_index=True)
     table.to_parquet(folder() / FILE, index=False, compression="zstd")
     text = HEAD.format(
         n=len(table), engine=engine["name"], weights=engine.get("checkpoint", ""), factor=rule.factor,
