@@ -135,13 +135,13 @@ class Circuit:
     @cached_property
     def elements(self) -> tuple[Element, ...]:
         """Its leaves, in the order of their parameters."""
-        return tuple(_leaves(self.part))
+        return tuple(leaves(self.part))
 
     @cached_property
     def groups(self) -> tuple[tuple[Element, ...], ...]:
         """Each of its leaves, and the leaves of each part of its chain that has several."""
         parts = self.part.parts if isinstance(self.part, InSeries) else ()
-        several = (tuple(_leaves(part)) for part in parts if not isinstance(part, Element))
+        several = (tuple(leaves(part)) for part in parts if not isinstance(part, Element))
         return (*((element,) for element in self.elements), *several)
 
     @cached_property
@@ -174,12 +174,13 @@ class Circuit:
         return tuple(found[0] for found in re.findall(r"p\(R(\d+),(CPE|C)\1\)", self.text))
 
 
-def _leaves(part: Part) -> Iterator[Element]:
+def leaves(part: Part) -> Iterator[Element]:
+    """Elements of a part, in the order of their parameters."""
     if isinstance(part, Element):
         yield part
     else:
         for inner in part.parts:
-            yield from _leaves(inner)
+            yield from leaves(inner)
 
 
 def _without(part: Part, element: Element) -> Part | None:

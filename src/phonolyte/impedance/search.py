@@ -10,19 +10,28 @@ import numpy as np
 from phonolyte.arrays import Floats
 from phonolyte.impedance.circuits import Circuit, Element, parse_circuit
 from phonolyte.impedance.elements import Role
+from phonolyte.impedance.exchange import Shapes, chain
 from phonolyte.impedance.problem import FIRST_STEPS, LAST_STEPS, Problem, Weighting
 from phonolyte.impedance.spectrum import Spectrum
 
 ANYWHERE, WITHIN = 80, 8
 """Random starts of the circuit that was given, and of each simpler one."""
 
-BEGUN, BEGUN_WITHIN = 30, 6
+BEGUN, BEGUN_WITHIN = 40, 8
 """Starts that make the first steps, those with the smallest sums of squares."""
+
+BATCHES, SHAPES, EXCHANGED, TAKEN = 8, 150, 20, 8
+"""Times that shapes of the parts of a chain are drawn, their number, how often they are exchanged from another
+beginning, and how many of the ends are taken."""
+
+MOVED, NEIGHBORS, IDLE = 8, 4, 3
+"""Solutions from which parts are moved, shapes to which each part is moved, and rounds without a better solution after
+which the search ends."""
 
 PLACES = 4
 """Frequencies at which an element is added to a simpler circuit."""
 
-FOLLOWED, FOLLOWED_WITHIN = 16, 6
+FOLLOWED, FOLLOWED_WITHIN = 24, 6
 """Starts that are followed to the end, of the circuit that was given, and of each simpler one."""
 
 FURTHER_STEPS = 20
@@ -46,8 +55,11 @@ EXPONENT = 0.85
 AS_GOOD = 1e-3
 """Sums of squares that differ by less than this share are as good."""
 
-ROUNDS, PLACES_MOVED = 3, 6
-"""Times that each element and each part of the best solution is moved, and the frequencies that it is moved to."""
+EXPONENTS = (0.4, 0.98)
+"""Exponents to start from, where they are random."""
+
+PLACES_MOVED = 6
+"""Frequencies that each element of the best solution is moved to."""
 
 
 class Place(NamedTuple):
@@ -111,24 +123,49 @@ class Search:
         """
         problem, outer = self.problem(circuit), number == ANYWHERE
         drawn = [*guesses, *(self._draw(circuit, SPREADS[at % len(SPREADS)]) for at in range(number))]
+        exchanged = self._exchange(problem, BATCHES if outer else 1) if self._is_scaled(circuit) else []
         simpler = circuit.simpler if outer or len(circuit.elements) <= FEW else circuit.shorter
-        nested = [start for text in simpler for start in self._grow(circuit, text)]
+        nested = [start for text in simpler for start in self._grow(circuit, text)] if outer or not exchanged else []
         bent = [self._bend(circuit, *ideal) for ideal in circuit.ideal] if outer else []
         few = BEGUN if outer else BEGUN_WITHIN
-        starts = [*self._pick(problem, drawn, few), *self._pick(problem, [*nested, *bent], few)]
-        best = self._follow(problem, starts, outer=outer)
-        return self._relocate(problem, best) if outer else best
+        kinds = (drawn, [*nested, *bent], exchanged)
+        starts = [start for kind in kinds for start in self._pick(problem, kind, few)]
+        ends = self._follow(problem, starts, outer=outer)
+        return self._relocate(problem, ends) if outer else ends[0]
 
-    def _relocate(self, problem: Problem, best: Floats) -> Floats:
-        """The best solution that is reached from another by moving one element or one part of the chain elsewhere."""
-        cost = _cost(problem, best)
-        for _ in range(ROUNDS):
-            moved = self._pick(problem, list(self._move(problem.circuit, problem.values(best))), BEGUN)
+    def _exchange(self, problem: Problem, batches: int) -> list[Floats]:
+        """Values to start from: of random shapes of each part of the chain those that leave least together."""
+        starts = list[Floats]()
+        for _ in range(batches):
+            shapes, ends = Shapes.of_values(problem, self._draw_many(problem.circuit, SHAPES)), dict[Any, float]()
+            for _ in range(EXCHANGED):
+                chosen = self._random.integers(SHAPES, size=len(shapes.links))
+                explained, end = shapes.exchange(chosen, self._random)
+                ends[tuple(end.tolist())] = explained
+            best = sorted(ends, key=ends.__getitem__, reverse=True)[:TAKEN]
+            starts += [shapes.combine(np.array(end)) for end in best]
+        return starts
+
+    def _relocate(self, problem: Problem, ends: list[Floats]) -> Floats:
+        """The best solution that is reached from others by moving one element or one part of the chain elsewhere."""
+        circuit, idle = problem.circuit, 0
+        while idle < IDLE:
+            best, values = _cost(problem, ends[0]), [problem.values(x) for x in ends[:MOVED]]
+            moved = self._pick(problem, list(self._move(circuit, values[0])), BEGUN)
+            for known in values if self._is_scaled(circuit) else ():
+                shapes = Shapes.of_values(problem, np.vstack([known, self._draw_many(circuit, SHAPES)]))
+                moved += self._pick(problem, shapes.neighbors(NEIGHBORS), len(shapes.links) * NEIGHBORS)
             led = self._follow(problem, moved, outer=True)
-            if not (lower := _cost(problem, led)) < cost * (1 - AS_GOOD):
-                return led if lower < cost else best
-            best, cost = led, lower
-        return best
+            ends = _pick_distinct(problem, [*ends, *led], FOLLOWED)
+            idle = 0 if _cost(problem, ends[0]) < best * (1 - AS_GOOD / 10) else idle + 1
+        return ends[0]
+
+    def _is_scaled(self, circuit: Circuit) -> bool:
+        """Whether sizes of the parts of the chain can be solved for: nothing is fixed, and all elements are known."""
+        return not self.fixed and bool(chain(circuit))
+
+    def _draw_many(self, circuit: Circuit, number: int) -> Floats:
+        return np.array([self._draw(circuit, SPREADS[at % len(SPREADS)]) for at in range(number)])
 
     def _move(self, circuit: Circuit, values: Floats) -> Iterator[Floats]:
         """Values with an element, or all elements of a part of the chain, not to be seen, or at another frequency."""
@@ -150,17 +187,17 @@ class Search:
         known = dict(zip(circuit.names, problem.values(best).tolist(), strict=True))
         drawn = [dict(zip(circuit.names, self._draw(circuit, SPREADS[0]).tolist(), strict=True)) for _ in range(WITHIN)]
         guesses = [np.array([{**one, **start}[name] for name in circuit.names]) for one in (known, *drawn)]
-        led = self._follow(problem, [problem.free(guess) for guess in guesses])
+        led = self._follow(problem, [problem.free(guess) for guess in guesses])[0]
         return led if _cost(problem, led) <= _cost(problem, best) * (1 + AS_GOOD) else best
 
-    def _follow(self, problem: Problem, starts: Sequence[Floats], *, outer: bool = False) -> Floats:
-        """The best end of some starts: all make the first steps, the best of them the last."""
+    def _follow(self, problem: Problem, starts: Sequence[Floats], *, outer: bool = False) -> list[Floats]:
+        """The ends of some starts, the best first: all make the first steps, the best of them the last."""
         steps, few = (FURTHER_STEPS, FOLLOWED) if outer else (FIRST_STEPS, FOLLOWED_WITHIN)
         with np.errstate(all="ignore"):
             begun = sorted((problem.solve(x, steps) for x in starts), key=lambda one: float(one.cost))
-            ends = [one if one.status > 0 else problem.solve(one.x, LAST_STEPS) for one in _pick_distinct(begun, few)]
-        best: Floats = min(ends, key=lambda one: float(one.cost)).x
-        return best
+            left = [one for at, one in enumerate(begun) if not at or one.cost > begun[at - 1].cost * (1 + AS_GOOD)]
+            ends = [one if one.status > 0 else problem.solve(one.x, LAST_STEPS) for one in left[:few]]
+        return [one.x for one in sorted(ends, key=lambda one: float(one.cost))]
 
     def _solved(self, text: str) -> dict[str, float]:
         """Values of a simpler circuit, by name."""
@@ -206,7 +243,7 @@ class Search:
         for element in circuit.elements:
             at = int(self._random.integers(len(self._omega)))
             ohm = float(self._size[at]) * 10 ** self._random.uniform(*spread)
-            exponent, ratio = self._random.uniform(0.4, 0.98), 10 ** self._random.uniform(-1, 1)
+            exponent, ratio = self._random.uniform(*EXPONENTS), 10 ** self._random.uniform(-1, 1)
             values |= _at(element, Place(float(self._omega[at]), ohm, exponent, ratio))
         return np.array([values[name] for name in circuit.names])
 
@@ -228,10 +265,12 @@ def _cost(problem: Problem, x: Floats) -> float:
     return float(off @ off) / 2
 
 
-def _pick_distinct(begun: Sequence[Any], few: int) -> list[Any]:
+def _pick_distinct(problem: Problem, ends: Sequence[Floats], few: int) -> list[Floats]:
     """The best few solutions, of those that are as good only one."""
-    picked: list[Any] = []
-    for one in begun:
-        if not picked or one.cost > picked[-1].cost * (1 + AS_GOOD):
-            picked.append(one)
+    costs = sorted((_cost(problem, x), at) for at, x in enumerate(ends))
+    picked, last = list[Floats](), 0.0
+    for cost, at in costs:
+        if not picked or cost > last * (1 + AS_GOOD / 5):
+            picked.append(ends[at])
+            last = cost
     return picked[:few]
