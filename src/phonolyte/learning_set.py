@@ -2,6 +2,8 @@
 
 Two tables: ``crystals.parquet``, a crystal table with `prototype`, `band_center_mev` and more,
 and ``dos.parquet`` with the density of states of each element in each crystal, in steps of one 65535th of its maximum.
+A third, ``grown.parquet``, has crystals that were chosen by what their phonons would tell a model; ``grown.md`` is its
+card.
 """
 
 from __future__ import annotations
@@ -49,6 +51,11 @@ def crystals_file() -> Path:
 def densities_file() -> Path:
     """The table of densities."""
     return folder() / "dos.parquet"
+
+
+def grown_file() -> Path:
+    """The crystal table of those that were chosen later, with centers calibrated to density functional theory."""
+    return folder() / "grown.parquet"
 
 
 def crystals() -> Reading:

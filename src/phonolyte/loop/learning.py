@@ -75,7 +75,8 @@ class Known:
 def read_given(data: str | Path) -> list[Known]:
     """Read the crystals to begin with; empty for the learning set that comes with Phonolyte.
 
-    That one has its cells and centers scaled as those of today's Materials Project and density functional theory.
+    That one has its cells and centers scaled as those of today's Materials Project and density functional theory; the
+    crystals by which it has grown are as they were given, their centers calibrated.
 
     Raises
     ------
@@ -83,10 +84,12 @@ def read_given(data: str | Path) -> list[Known]:
         When fewer than twenty crystals have a band center.
     """
     if not str(data):
-        scaled = (replace(c, lattice=own.ION_LENGTH * c.lattice) for c in own.crystals().crystals)
-        return [Known(c, own.ION_FACTOR * float(c.properties[TARGET])) for c in scaled]
-    given = [_given(crystal) for crystal in read(data).crystals if _is_center(crystal.properties.get(TARGET))]
-    known = [each for each in given if each.stable or each.error]
+        scaled = (replace(each, lattice=own.ION_LENGTH * each.lattice) for each in own.crystals().crystals)
+        return [
+            *(Known(c, own.ION_FACTOR * float(c.properties[TARGET])) for c in scaled),
+            *read_known(own.grown_file()),
+        ]
+    known = read_known(data)
     if len(known) < FEWEST:
         raise TableError(
             f"{Path(data).name} has {len(known)} stable crystals with a band center",
@@ -94,6 +97,12 @@ def read_given(data: str | Path) -> list[Known]:
             fix="Give crystals, not a table of features, or leave data out.",
         )
     return known
+
+
+def read_known(data: str | Path) -> list[Known]:
+    """Read crystals with a band center; unstable ones only if the error of theirs is known."""
+    given = [_given(crystal) for crystal in read(data).crystals if _is_center(crystal.properties.get(TARGET))]
+    return [each for each in given if each.stable or each.error]
 
 
 def _given(crystal: Crystal) -> Known:
