@@ -12,6 +12,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from phonolyte import __version__
@@ -49,6 +50,14 @@ def test_the_recipe_requires_what_the_package_requires():
     assert f">={RECIPE['context']['python_min']}" == PROJECT["requires-python"]
     scripts = [f"{name} = {function}" for name, function in PROJECT["scripts"].items()]
     assert RECIPE["build"]["python"]["entry_points"] == scripts
+
+
+def test_constraints_pin_what_the_package_requires():
+    lines = (line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines())
+    pinned = {canonicalize_name(name): version for name, version in lines}
+    for requirement in map(Requirement, PROJECT["dependencies"]):
+        if not requirement.marker or requirement.marker.evaluate({"platform_system": "Linux"}):
+            assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
 
 
 def test_licenses_of_what_is_shipped_are_in_wheel_and_recipe():
