@@ -52,7 +52,7 @@ def main(n: int) -> None:
             "browser": open_page(run / PAGE),
             "load": round(os.getloadavg()[0], 1),
         }
-    keep("impedance_batch", result, "plotly", "playwright", "matplotlib")
+    keep("impedance_batch", result, "playwright", "matplotlib")
 
 
 def write_spectra(folder: Path, n: int) -> None:

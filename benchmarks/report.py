@@ -13,7 +13,6 @@ import statistics
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from record import SHARED, keep, timed
 
 from phonolyte.report import PAGE, write_report
+from phonolyte.report.libraries import PLOTLY
 
 REPEATS = 3
 WAIT_MS = 240_000
@@ -47,7 +47,7 @@ def main() -> None:
             measured = {name: _measured(browser, run) for name, run in zip(("screen", "virtual"), runs, strict=True)}
             measured["chromium"] = browser.version
             browser.close()
-    keep("report", measured, "plotly", "playwright")
+    keep("report", measured, "playwright")
 
 
 def _made(scratch: Path) -> list[Path]:
@@ -84,7 +84,7 @@ def _measured(browser: Browser, run: Path) -> dict[str, Any]:
         "load_average": round(os.getloadavg()[0], 1),
         "sort_ms": _ms(sorts),
         "search_ms": _ms(searches),
-        "plotly": version("plotly"),
+        "plotly_js": PLOTLY.version,
     }
 
 

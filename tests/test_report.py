@@ -31,7 +31,7 @@ from phonolyte.figures import neb_profile, save
 from phonolyte.models import BandCenterModel
 from phonolyte.models.nearest import Learned
 from phonolyte.references import reference_compounds
-from phonolyte.report import PAGE, card_of, libraries, payload, read_run, write_report
+from phonolyte.report import PAGE, card_of, payload, read_run, write_report
 from phonolyte.report.card import facts_of
 from phonolyte.report.marks import marks_of
 from phonolyte.report.packing import packed, packed_columns, packed_crystals
@@ -342,14 +342,6 @@ def test_a_candidate_that_was_followed_to_the_end_comes_first(run: Path, tmp_pat
 def test_conductivities_of_molecular_dynamics_have_their_unit_on_the_card():
     facts = dict(facts_of("dynamics", {"barrier_ev": 0.3, "sigma_25c_s_cm": 6.02e-4, "sigma_25c_low_s_cm": 4e-5}))
     assert facts == {"barrier": "0.30 eV", "σ at 25 °C": "0.00060 S/cm", "σ from": "4.0e-05 S/cm"}
-
-
-def test_without_the_viewer_the_page_says_how_to_get_it(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setenv(libraries.VIEWER_VARIABLE, str(tmp_path / "missing.js"))
-    shutil.copytree(run, tmp_path / "run")
-    text = write_report(tmp_path / "run").read_text()
-    assert "npm pack 3dmol" in text
-    assert 'id="lib-3dmol"' not in text
 
 
 def test_names_are_in_no_markup(run: Path):

@@ -71,16 +71,9 @@ const bonded = (one, other) => Math.max(one.pull, other.pull) >= 2.0 && (one.pul
 const EDGES = [[0, 1], [0, 2], [0, 4], [1, 3], [1, 5], [2, 3], [2, 6], [3, 7], [4, 5], [4, 6], [5, 7], [6, 7]];
 const corners = (vectors) => Array.from({ length: 8 }, (_, i) => placed([i & 1, (i >> 1) & 1, i >> 2], vectors));
 
-/** Draws with 3Dmol.js where it is there, else with plotly.js; gives what lets go of it again. */
+/** Draws a crystal with 3Dmol.js; gives what lets go of it again. */
 function drawCrystal(box, crystal) {
-  const drawn = drawing(crystal);
-  if (window.$3Dmol) return drawMolecule(box, drawn, crystal.vectors);
-  if (window.Plotly) return drawPlot(box, drawn, crystal.vectors);
-  box.append(el("p", {}, "There is nothing here to draw it with."));
-  return () => {};
-}
-
-function drawMolecule(box, { atoms, bonds }, vectors) {
+  const { atoms, bonds } = drawing(crystal);
   const viewer = $3Dmol.createViewer(box, { backgroundColor: color("--wash"), antialias: true, disableFog: true, orthographic: true });
   if (!viewer) { box.append(el("p", {}, "This browser has no WebGL.")); return () => {}; }
   const vector = ([x, y, z]) => ({ x, y, z });
@@ -96,7 +89,7 @@ function drawMolecule(box, { atoms, bonds }, vectors) {
     else slice(slices, xyz, radius, [...held.map(({ element: each, share }) => [tint(each), share]), [0xffffff, Math.max(1 - full, 0)]]);
   }
   for (const [color, mesh] of slices) viewer.addCustom({ ...mesh, color });
-  const ends = corners(vectors);
+  const ends = corners(crystal.vectors);
   for (const [i, j] of EDGES) viewer.addCylinder({ start: vector(ends[i]), end: vector(ends[j]), radius: 0.03, color: tint({ color: color("--faint") }) });
   viewer.zoomTo();
   for (const [angle, axis] of [[-80, "x"], [-18, "y"], [8, "x"]]) viewer.rotate(angle, axis);
@@ -129,21 +122,6 @@ function slice(slices, center, radius, shares) {
       }
     angle += 2 * Math.PI * share;
   }
-}
-
-function drawPlot(box, { atoms, bonds }, vectors) {
-  const lines = (pairs, of) => [0, 1, 2].map((k) => pairs.flatMap(([i, j]) => [of[i][k], of[j][k], null]));
-  const line = ([x, y, z], color, width) => ({ type: "scatter3d", mode: "lines", x, y, z, line: { color, width }, hoverinfo: "none" });
-  const xyz = atoms.map((atom) => atom.xyz), ends = corners(vectors);
-  const [x, y, z] = [0, 1, 2].map((k) => xyz.map((at) => at[k]));
-  const marker = { size: atoms.map((atom) => (9 + 8 * atom.element.radius) * Math.cbrt(Math.min(atom.full, 1))), color: atoms.map((atom) => atom.element.color), line: { color: "#555", width: 1 }, opacity: 1 };
-  const hidden = { visible: false };
-  const layout = { autosize: true, showlegend: false, margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)",
-    scene: { xaxis: hidden, yaxis: hidden, zaxis: hidden, aspectmode: "data", camera: { projection: { type: "orthographic" } } } };
-  const traces = [line(lines(EDGES, ends), color("--faint"), 2), line(lines(bonds, xyz), color("--others"), 6), { type: "scatter3d", mode: "markers", x, y, z, marker, hoverinfo: "none" }];
-  Plotly.newPlot(box, traces, layout, { displayModeBar: false, responsive: true });
-  box.reset = () => Plotly.relayout(box, { "scene.camera": { projection: { type: "orthographic" } } });
-  return () => Plotly.purge(box);
 }
 
 /** A crystal as CIF, every atom of the cell listed. */

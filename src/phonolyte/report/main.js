@@ -67,7 +67,7 @@ async function start() {
   const table = new Table(header);
   let crystals = null, orderings = null, viewer = null;
   table.plot = () => plot;
-  table.viewer = () => (viewer ??= Promise.all([library("lib-3dmol"), plot]));
+  table.viewer = () => (viewer ??= library("lib-3dmol"));
   let scatter, filters;
   const card = new Card(table, {
     crystals: () => crystals,

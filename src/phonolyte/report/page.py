@@ -16,7 +16,7 @@ from phonolyte.errors import PhonolyteError, SettingsError
 from phonolyte.figures.captions import CAPTIONS
 from phonolyte.report import payload
 from phonolyte.report.contents import Contents, read_run
-from phonolyte.report.libraries import VIEWER_HINT, Library, digest, libraries
+from phonolyte.report.libraries import PLOTLY, VIEWER, Library, digest, libraries
 from phonolyte.report.packing import packed_crystals
 from phonolyte.report.provenance import list_record
 from phonolyte.report.sentences import Bar, caveat_of, count, followed, funnel, headline, remarks, summary
@@ -99,7 +99,7 @@ def page(contents: Contents) -> str:
         inputs=list(contents.run.get("inputs", {}).items()),
         cite=cite,
         references=count(cite.count("\n@") + cite.startswith("@"), "reference"),
-        libraries=used,
+        libraries=[library.source for library in used],
         notes=notes,
         blocks=blocks,
     )  # fmt: skip
@@ -156,8 +156,8 @@ def count_columns(n: int) -> int:
 
 def _blocks(contents: Contents, used: Sequence[Library]) -> tuple[list[Block], list[str]]:
     """The data of the page, and what to say of what it lacks."""
-    notes = [VIEWER_HINT] if len(used) == 1 and contents.crystals_file else []
-    names = {"plotly.js": "lib-plotly", "3Dmol.js": "lib-3dmol"}
+    notes = []
+    names = {PLOTLY: "lib-plotly", VIEWER: "lib-3dmol"}
     blocks = []
     if len(contents.table):
         file = contents.crystals_file
@@ -170,7 +170,7 @@ def _blocks(contents: Contents, used: Sequence[Library]) -> tuple[list[Block], l
             blocks.append(Block("orderings", packed_crystals(contents.orderings_file, ids)[0]))
         if 0 < n < len(ids):
             notes.append(f"{n:,} of {len(ids):,} crystals are in this page, the first ones; {file} has all.")
-        blocks += [Block(names[library.name], library.data) for library in used]
+        blocks += [Block(names[library.source], library.data) for library in used]
     return blocks, notes
 
 
