@@ -117,7 +117,7 @@ class Card {
     this.canvas.setAttribute("aria-label", this.label(text));
     const legend = el("div", { class: "legend" }, this.legend(),
       el("button", { type: "button", on: { click: () => this.canvas.reset?.() } }, "Reset"),
-      el("button", { type: "button", id: "cif", style: "margin-left:0", on: { click: () => save(this.file(row), cifOf(text, this.crystal), "chemical/x-cif") } }, "Save CIF"));
+      el("button", { type: "button", id: "cif", title: "The cell as it was given, in P1", style: "margin-left:0", on: { click: () => save(this.file(row), cifOf(text, this.crystal), "chemical/x-cif") } }, "Save CIF"));
     return el("div", {}, el("h3", {}, "Crystal"), ordered ? this.choice(row, text, refined, ordered) : null, this.canvas, legend);
   }
 
@@ -140,7 +140,7 @@ class Card {
       el("p", { class: "hint" }, "Disordered: sites are shared, or partly empty (white). ", formula(table.text("ordered_as", row) || "Ordered"), ` is ${of}.`));
   }
 
-  label(text) { return `Crystal of ${text}, ${this.crystal.sites.length} ions in the cell; arrow keys turn it`; }
+  label(text) { return `Crystal of ${text}, ${this.crystal.sites.length} ions in the cell as it was given; arrow keys turn it`; }
 
   colors() { return colorsOf(new Set(this.crystal.sites.map(({ element }) => element)), this.ion); }
 

@@ -172,12 +172,20 @@ function drawMolecule(box, { atoms, bonds }, vectors, colors) {
   for (const [i, j] of EDGES) viewer.addCylinder({ start: vector(ends[i]), end: vector(ends[j]), radius: 0.045, color: number(color("--soft")) });
   viewer.zoomTo();
   for (const [angle, axis] of [[-90, "vx"], [16, "vy"], [10, "vx"]]) viewer.rotate(angle, axis); // c upright, a little from the right and above
-  viewer.zoom(1.4);
+  viewer.render();
+  viewer.zoom(filling(box, viewer.modelToScreen(atoms.map(({ xyz }) => vector(xyz)))));
   viewer.render();
   const first = viewer.getView();
   box.reset = () => { viewer.setView(first); viewer.render(); };
   box.turn = (angle, axis) => { viewer.rotate(angle, `v${axis}`); viewer.render(); };
   return () => { viewer.clear(); box.querySelector("canvas")?.getContext("webgl2")?.getExtension("WEBGL_lose_context")?.loseContext(); };
+}
+
+/** The factor by which points on the screen fill a box, a margin left for the spheres around them. */
+function filling(box, points) {
+  const { left, top, width, height } = box.getBoundingClientRect();
+  const reach = Math.max(...points.map(({ x, y }) => Math.max(Math.abs(x - scrollX - left - width / 2) / width, Math.abs(y - scrollY - top - height / 2) / height)));
+  return reach > 0 ? Math.min(Math.max(0.43 / reach, 0.5), 4) : 1;
 }
 
 /** Adds a sphere that is cut as an orange is: a slice of each color by its share, its axis upright on the screen. */
