@@ -23,7 +23,8 @@ def study(
     output: Output = Path("out"),
     figures: Annotated[bool, typer.Option(help="Draw the figures of each part.")] = True,
     figure_format: Annotated[
-        list[str] | None, typer.Option(help="Format of figures: pdf, png or svg; several are possible.")
+        list[str] | None,
+        typer.Option(metavar="pdf|png|svg", help="Format of figures: pdf, png or svg; several are possible."),
     ] = None,
     dpi: Annotated[int | None, typer.Option(help="Resolution of figures, dots per inch.")] = None,
     report: Annotated[
