@@ -223,8 +223,9 @@ def page() -> str:
         "# Gallery",
         "",
         "Every figure that Phonolyte draws, from results of its own (`python scripts/gallery.py RUNS/` makes them and",
-        "this page). Commands write them as PDF, SVG and PNG; in Python each is a function of `phonolyte.figures` that",
-        "takes a table and gives a matplotlib figure (those of impedance are in `phonolyte.figures.impedance`).",
+        "this page). Commands write them as PDF, SVG and PNG, or as `--figure-format` and `--dpi` have it; in Python",
+        "each is a function of `phonolyte.figures` that takes a table and gives a matplotlib figure (those of",
+        "impedance are in `phonolyte.figures.impedance`).",
     ]
     headings = {stem: (title, command) for title, stem, command in SECTIONS}
     there = (picture for picture in pictures() if (DOCS / "figures" / f"{picture.stem}.png").is_file())

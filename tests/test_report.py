@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from phonolyte import verbs
+from phonolyte.chemistry.elements import SYMBOLS
 from phonolyte.cli import app
 from phonolyte.columns import columns_of
 from phonolyte.errors import SettingsError
@@ -34,7 +35,7 @@ from phonolyte.references import reference_compounds
 from phonolyte.report import PAGE, card_of, payload, read_run, write_report
 from phonolyte.report.card import facts_of
 from phonolyte.report.marks import marks_of
-from phonolyte.report.packing import packed, packed_columns, packed_crystals
+from phonolyte.report.packing import element, packed, packed_columns, packed_crystals
 from phonolyte.report.page import count_columns
 from phonolyte.report.payload import columns_of_run
 from phonolyte.report.provenance import list_record
@@ -504,6 +505,71 @@ def test_the_crystal_is_drawn(opened: Opened, table: pd.DataFrame):
     background = max(colors)[0]
     assert 0.01 < 1 - background / (picture.width * picture.height) < 0.9
     assert opened.errors == []
+
+
+SCRIPTS = tuple((Path(libraries.__file__).parent / name).read_text() for name in ("data.js", "colors.js", "crystal.js"))
+
+CELLS = """async (names) => {
+  const crystals = new Crystals(await unpacked('crystals'));
+  return names.map((name, row) => {
+    const shown = conventional(crystals.of(row)), held = joined(shown.sites), { atoms, bonds } = drawing(shown);
+    const counts = atoms.map(() => 0);
+    for (const pair of bonds) for (const end of pair) counts[end]++;
+    const inside = ({ site, shift }) => held[site].at.every((x, k) => Math.abs(x + shift[k] - 0.5) < 0.53);
+    const cations = atoms.map((atom, i) => [atom.element.symbol, counts[i]])
+      .filter((_, i) => atoms[i].element.bonds < 2 && inside(atoms[i]));
+    return { sites: shown.sites.length, edges: shown.vectors.map((v) => Math.hypot(...v)), cations };
+  });
+}"""
+"""Of each crystal of a page: the cell that is shown, and how many bonds each cation in it and on its faces has."""
+
+COLORS = """(crystals) => crystals.map((elements) => [...colorsOf(elements, elements[0].symbol).values()].map(labOf))"""
+
+
+def run_scripts(page: Any, function: str, argument: Any) -> Any:
+    """What a function returns that uses those of the report."""
+    return page.evaluate(f"(argument) => {{ {' '.join(SCRIPTS)} return ({function})(argument); }}", argument)
+
+
+def drawn_cells(browser: Any, crystals: list[Crystal], folder: Path, *, standardize: bool) -> list[dict[str, Any]]:
+    write_crystals(crystals, folder / CRYSTALS)
+    names = [crystal.material_id for crystal in crystals]
+    text, _ = packed_crystals(folder / CRYSTALS, names, standardize=standardize)
+    page = browser.new_page()
+    page.set_default_timeout(WAIT_MS)
+    page.set_content(f'<script type="x" id="crystals">{text}</script>')
+    cells: list[dict[str, Any]] = run_scripts(page, CELLS, names)
+    page.close()
+    return cells
+
+
+def test_cells_are_conventional_and_the_coordination_of_cations_is_closed(browser: Any, tmp_path: Path):
+    of_name = {crystal.material_id: crystal for crystal in reference_compounds().crystals}
+    salt = of_name["ref-LiCl"]
+    wide = Crystal.from_ase(salt.to_ase() * (3, 1, 1), material_id="wide")
+    crystals = [salt, of_name["ref-MgAl2O4"], of_name["ref-Li6PS5Cl"], wide]
+    first, spinel, argyrodite, again = drawn_cells(browser, crystals, tmp_path, standardize=True)
+    for shown in (first, again):
+        assert shown["sites"] == 8
+        assert shown["edges"] == pytest.approx([(4 * salt.volume_a3) ** (1 / 3)] * 3, abs=0.02)
+        assert {tuple(each) for each in shown["cations"]} == {("Li", 6)}
+        assert len(shown["cations"]) in (13, 14)  # edges and center, or corners and faces
+    assert spinel["sites"] == 56
+    assert {tuple(each) for each in spinel["cations"]} == {("Mg", 4), ("Al", 6)}
+    assert {n for symbol, n in argyrodite["cations"] if symbol == "P"} == {4}
+    as_they_are = drawn_cells(browser, crystals, tmp_path, standardize=False)
+    assert [as_they_are[i]["sites"] for i in (0, 3)] == [2, 6]
+
+
+def test_no_two_elements_of_a_crystal_look_alike(browser: Any):
+    elements = [element(symbol) for symbol in SYMBOLS[1:93]]
+    rng, page = np.random.default_rng(0), browser.new_page()
+    crystals = [rng.choice(np.array(elements), size=rng.integers(2, 8), replace=False).tolist() for _ in range(300)]
+    for crystal, colors in zip(crystals, run_scripts(page, COLORS, crystals), strict=True):
+        lab = np.array(colors)
+        apart = np.linalg.norm(lab[:, None] - lab, axis=2)[np.triu_indices(len(lab), 1)]
+        assert apart.min() > 25.0, [each["symbol"] for each in crystal]
+    page.close()
 
 
 def test_a_disordered_crystal_is_shown_as_refined_and_as_ordered(opened: Opened, table: pd.DataFrame, run: Path):

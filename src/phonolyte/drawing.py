@@ -11,15 +11,19 @@ from typing import Any
 import pandas as pd
 
 from phonolyte.errors import first_line
-from phonolyte.figures.style import save
+from phonolyte.figures.style import remove, save
 from phonolyte.runs.calculation import Calculation
 from phonolyte.runs.digest import digest_of
 from phonolyte.runs.progress import Advance
 from phonolyte.runs.records import checksum, folder_of, read_json, write_json
 from phonolyte.runs.run import Run
+from phonolyte.runs.settings import AS_USUAL, FigureFiles
 
 FIGURES = "figures"
 """Folder of a run folder with the figures of all crystals together."""
+
+USUAL = ("png", "pdf")
+"""Formats of the figures of a campaign, where none are chosen."""
 
 DRAWN = ".drawn"
 """File of a crystal with the digest of what its figures were drawn from, and the checksum of each."""
@@ -27,15 +31,16 @@ DRAWN = ".drawn"
 
 def draw_figures(
     calculation: Calculation, table: pd.DataFrame, run: Run, *, executor: Executor | None = None,
-    progress: Advance | None = None,
+    progress: Advance | None = None, files: FigureFiles = AS_USUAL,
 ) -> None:  # fmt: skip
-    """Draw the figures of every crystal of a table (PNG and PDF), those that are up to date stay, and those of all.
+    """Draw the figures of every crystal of a table, and those of all; what is up to date stays. Default: PNG, PDF.
 
     A figure that cannot be drawn costs a note, and no material.
     """
     for stem, figure in calculation.overview(table.sort_values(calculation.sort_by)).items():
-        save(figure, run.path(FIGURES) / stem, ("png", "pdf"))
-    draw = partial(draw_crystal, calculation, run.folder)
+        remove([run.path(FIGURES) / stem])
+        save(figure, run.path(FIGURES) / stem, USUAL, files=files)
+    draw = partial(draw_crystal, calculation, run.folder, files=files)
     rows = table.to_dict("records")
     lost = []
     for row, why in zip(rows, executor.map(draw, rows) if executor else map(draw, rows), strict=True):
@@ -48,16 +53,18 @@ def draw_figures(
         run.add_note(f"{crystals} no figure, such as {lost[0]}")
 
 
-def draw_crystal(calculation: Calculation, run: Path, row: Mapping[Any, Any]) -> str:
+def draw_crystal(calculation: Calculation, run: Path, row: Mapping[Any, Any], *, files: FigureFiles = AS_USUAL) -> str:
     """Draw the figures of one crystal; what went wrong, empty where nothing did."""
     named = {str(name): value for name, value in row.items()}
     folder = folder_of(run, str(named["material_id"]))
-    source = digest_of(calculation.key, {name: str(value) for name, value in named.items()})
+    chosen = [files] if files.figure_format or files.dpi else []
+    source = digest_of(calculation.key, {name: str(value) for name, value in named.items()}, *map(repr, chosen))
     try:
         if _is_drawn(folder, source):
             return ""
         figures = calculation.draw(named, run)
-        paths = [path for stem, figure in figures.items() for path in save(figure, folder / stem, ("png", "pdf"))]
+        remove(folder / stem for stem in figures)
+        paths = [path for stem, fig in figures.items() for path in save(fig, folder / stem, USUAL, files=files)]
         if paths:
             write_json(folder / DRAWN, {"source": source, "files": {path.name: checksum(path) for path in paths}})
     except Exception as error:  # matplotlib, phonopy and ASE can raise anything

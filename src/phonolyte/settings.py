@@ -241,6 +241,8 @@ def _described(kind: Any) -> str:
         return " or ".join(map(_described, arguments))
     if origin is tuple and get_origin(arguments[0]) is tuple:
         return f"NAME=VALUE, the value {_described(get_args(arguments[0])[1])}"
+    if origin is tuple and get_origin(arguments[0]) is Literal:
+        return f"a list of {_described(arguments[0])}"
     if origin in (tuple, list, Sequence):
         return f"{len(arguments)} numbers" if arguments and arguments[-1] is not ... and origin is tuple else "a list"
     names = {bool: "true or false", float: "a number", int: "a whole number", str: "a text", Path: "a path"}

@@ -21,6 +21,7 @@ from phonolyte.runs.campaign import Outcome, run_campaign
 from phonolyte.runs.executors import ExecutorSettings
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
+from phonolyte.runs.settings import AS_USUAL, FigureFiles
 from phonolyte.screen import ScreenSettings
 from phonolyte.settings import read_toml, resolve, section, settings_of
 from phonolyte.structures import Crystal
@@ -261,6 +262,7 @@ def follow_candidates(
     budget_h: float = 1.0,
     open_tier: OpenTier | None = None,
     figures: bool = True,
+    files: FigureFiles = AS_USUAL,
     progress: OpenBar = no_bar,
 ) -> Followed:
     """Follow the candidates of a screen, the best first, until the time is up; a second call goes on.
@@ -283,6 +285,8 @@ def follow_candidates(
         Opens the executor of a tier; default: this process.
     figures
         Whether figures of the crystals are drawn.
+    files
+        Formats and resolution of these.
     progress
         Opens a bar.
 
@@ -300,7 +304,7 @@ def follow_candidates(
     for number, (calculation, top) in enumerate(zip(calculations, tops, strict=True)):
         start = time.time()
         deadline = start + max((end - start) / (len(calculations) - number), 0.0)
-        outcome = _run_tier(run, calculation, left[:top], deadline, open_tier, figures, progress)
+        outcome = _run_tier(run, calculation, left[:top], deadline, open_tier, files if figures else None, progress)
         verdicts = _verdicts(calculation, outcome, rows)
         for place, crystal in enumerate(left):
             why = verdicts.get(crystal.material_id, "no room" if place >= top else "time was up")
@@ -333,7 +337,7 @@ def _first_rows(crystals: Sequence[Crystal], ranked: pd.DataFrame, ion: str) -> 
 
 def _run_tier(
     run: Run, calculation: Calculation, crystals: Sequence[Crystal], deadline: float, open_tier: OpenTier | None,
-    figures: bool, progress: OpenBar,
+    figures: FigureFiles | None, progress: OpenBar,
 ) -> Outcome:  # fmt: skip
     """Run one tier in a folder of its own."""
     folder = run.path(calculation.name)
@@ -345,7 +349,7 @@ def _run_tier(
             outcome = run_campaign(calculation, crystals, own, executor=executor, deadline=deadline, progress=advance)
         if figures and len(outcome.table):
             with progress(f"Figures of {calculation.name}", len(outcome.table)) as advance:
-                draw_figures(calculation, outcome.table, own, executor=executor, progress=advance)
+                draw_figures(calculation, outcome.table, own, executor=executor, progress=advance, files=figures)
     return outcome
 
 

@@ -25,6 +25,7 @@ from phonolyte.models.training import train as fit_models
 from phonolyte.notebooks import Shown, random_error
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
+from phonolyte.runs.settings import AS_USUAL, FigureFiles
 from phonolyte.structures.families import family
 from phonolyte.structures.reading import input_files
 from phonolyte.structures.symmetry import crystal_system
@@ -175,6 +176,7 @@ def run_training(
     settings: TrainSettings | None = None,
     *,
     figures: Path | None = None,
+    files: FigureFiles = AS_USUAL,
     executor: Executor | None = None,
     threads: Executor | None = None,
     progress: OpenBar = no_bar,
@@ -189,6 +191,8 @@ def run_training(
         Settings of the training.
     figures
         Folder for the figures; default: none are drawn.
+    files
+        Formats and resolution of these.
     executor
         Executor of processes that map over the fits.
     threads
@@ -216,11 +220,11 @@ def run_training(
         path = run.folder / name
         run.describe_table(name, pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path))
     if figures:
-        _draw(run.folder, data, final, figures)
+        _draw(run.folder, data, final, figures, files)
     return Training(model, pd.DataFrame(_scores(run.folder)), len(data.target), failures)
 
 
-def _draw(folder: Path, data: LearningSet, final: tuple[str, str], figures: Path) -> None:
+def _draw(folder: Path, data: LearningSet, final: tuple[str, str], figures: Path, files: FigureFiles) -> None:
     rows: list[dict[str, Any]] = [
         {"family": family(c), "crystal_system": crystal_system(c), "volume_per_atom_a3": c.volume_a3 / len(c)}
         for c in data.crystals
@@ -229,7 +233,7 @@ def _draw(folder: Path, data: LearningSet, final: tuple[str, str], figures: Path
     importances = pd.read_csv(folder / "importances.csv")
     drawn = score_figures(_scores(folder), predictions, held_out, importances, final, confidence=CONFIDENCE)
     drawn |= data_figures(data.elements, data.target, pd.DataFrame(rows) if rows else None)
-    save_all(drawn, figures, STEMS)
+    save_all(drawn, figures, STEMS, files=files)
 
 
 def _scores(folder: Path) -> list[dict[str, Any]]:

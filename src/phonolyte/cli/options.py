@@ -126,7 +126,7 @@ def _item(kind: Any) -> Any:
 def _type(setting: Setting) -> Any:
     """Type of an option, as typer knows it."""
     if setting.item is not None:
-        item: Any = str if get_origin(setting.item) is tuple else setting.item
+        item: Any = str if get_origin(setting.item) in (tuple, Literal) else setting.item
         return list[item]
     if get_origin(setting.kind) in (tuple, Literal) or isinstance(setting.kind, type):
         return setting.kind
@@ -137,6 +137,8 @@ def _metavar(kind: Any, item: Any) -> str | None:
     """Placeholder for the value of an option; None for that of its type."""
     if kind is bool:
         return ""
+    if get_origin(item) is Literal:
+        return "|".join(get_args(item))
     if item is not None:
         return "NAME=VALUE" if get_origin(item) is tuple else f"<{item.__name__}>"
     return " ".join("N" for _ in get_args(kind)) if get_origin(kind) is tuple else None

@@ -11,11 +11,13 @@ from phonolyte.cli.options import with_settings
 from phonolyte.cli.terminal import Output, bar, console, finish, say
 from phonolyte.errors import SettingsError
 from phonolyte.polarization.settings import PolarizationSettings
+from phonolyte.runs.settings import FigureFiles
 
 
 @with_settings
 def polarization(
     settings: PolarizationSettings,
+    drawn: FigureFiles,
     files: Annotated[list[str] | None, typer.Argument(help="Files of instruments, folders or globs.")] = None,
     output: Output = Path("out"),
     figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures.")] = True,
@@ -28,7 +30,7 @@ def polarization(
     if not files:
         raise SettingsError("no file was given", fix="Name files of current against time, or a folder of them.")
     result = verbs.polarization(
-        files, folder=output, settings=settings, figures=figures, overwrite=overwrite, progress=bar
+        files, folder=output, settings=settings, figures=figures, figure_files=drawn, overwrite=overwrite, progress=bar
     )
     if result.samples:
         console().print(steady_table(result.curves))

@@ -10,6 +10,7 @@ import typer
 from phonolyte.cli.screen import show_screening
 from phonolyte.cli.terminal import Output, bar, console, finish, load_kernels, say
 from phonolyte.runs.settings import OutputSettings
+from phonolyte.settings import resolve
 
 
 def study(
@@ -21,6 +22,11 @@ def study(
     ] = None,
     output: Output = Path("out"),
     figures: Annotated[bool, typer.Option(help="Draw the figures of each part.")] = True,
+    figure_format: Annotated[
+        list[str] | None,
+        typer.Option(metavar="pdf|png|svg", help="Format of figures: pdf, png or svg; several are possible."),
+    ] = None,
+    dpi: Annotated[int | None, typer.Option(help="Resolution of figures, dots per inch.")] = None,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write report.html, one page for all of it.")
     ] = True,
@@ -39,7 +45,8 @@ def study(
     from phonolyte.summary import followed_tables, rounds_table, scores_table
 
     load_kernels()
-    writes = OutputSettings(figures, report, overwrite)
+    drawn = {"figure_format": figure_format, "dpi": dpi, "figures": figures, "report": report, "overwrite": overwrite}
+    writes = resolve(OutputSettings, drawn)
     result = verbs.study(file, rounds=rounds, folder=output, output=writes, progress=bar)
     if result.training is not None:
         console().print(scores_table(result.training))

@@ -11,11 +11,13 @@ from phonolyte.cli.options import with_settings
 from phonolyte.cli.terminal import Output, console, finish, say
 from phonolyte.errors import SettingsError
 from phonolyte.polarization.settings import TransferenceSettings
+from phonolyte.runs.settings import FigureFiles
 
 
 @with_settings
 def transference(
     settings: TransferenceSettings,
+    drawn: FigureFiles,
     before: Annotated[
         str | None, typer.Option(help="Spectrum before the polarization; FILE#2 is the second of a file.")
     ] = None,
@@ -36,7 +38,7 @@ def transference(
         )  # fmt: skip
     result = verbs.transference(
         before=before, after=after, curve=curve, folder=output, settings=settings, figures=figures,
-        overwrite=overwrite,
+        figure_files=drawn, overwrite=overwrite,
     )  # fmt: skip
     console().print(transference_table(result))
     say(f"1 cell -> {output}/transference.csv")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phonolyte.runs.records import in_one_step
+from phonolyte.runs.settings import AS_USUAL, FigureFiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,14 @@ def new_figure(width_in: float, height_in: float) -> Figure:
     return Figure(figsize=(width_in, height_in), layout="constrained", facecolor="white")
 
 
-def save(figure: Figure, stem: str | Path, formats: Sequence[str] = FORMATS, *, source: str = "") -> list[Path]:
+def save(
+    figure: Figure,
+    stem: str | Path,
+    formats: Sequence[str] = FORMATS,
+    *,
+    source: str = "",
+    files: FigureFiles = AS_USUAL,
+) -> list[Path]:
     """Write a figure as ``STEM.pdf`` and so on; equal figures give equal bytes.
 
     Parameters
@@ -83,9 +91,11 @@ def save(figure: Figure, stem: str | Path, formats: Sequence[str] = FORMATS, *, 
     stem
         Path without suffix; its folder is made.
     formats
-        Among pdf, svg and png.
+        Among pdf, svg and png; those of `files`, where it has any, take their place.
     source
         What the figure shows, such as a checksum; goes into the metadata, where :func:`source_of` finds it.
+    files
+        Formats and resolution that were chosen.
 
     Returns
     -------
@@ -94,12 +104,14 @@ def save(figure: Figure, stem: str | Path, formats: Sequence[str] = FORMATS, *, 
     """
     from matplotlib import rc_context
 
+    formats = files.choose(formats)
+    style = STYLE if files.dpi is None else {**STYLE, "savefig.dpi": files.dpi}
     paths = [Path(f"{stem}.{kind}") for kind in formats]
     _settle(figure)
     for path, kind in zip(paths, formats, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         metadata = {**_NO_DATES[kind], **({_SOURCE[kind]: source} if source else {})}
-        with in_one_step(path) as partial, rc_context(STYLE), warnings.catch_warnings():
+        with in_one_step(path) as partial, rc_context(style), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing")  # an emoji in a name is a box
             figure.savefig(partial, format=kind, metadata=metadata)
     return paths
@@ -172,8 +184,10 @@ def remove(stems: Iterable[Path]) -> None:
             stem.with_name(f"{stem.name}.{kind}").unlink(missing_ok=True)
 
 
-def save_all(figures: Mapping[str, Figure], folder: Path, stems: Iterable[str] = ()) -> None:
+def save_all(
+    figures: Mapping[str, Figure], folder: Path, stems: Iterable[str] = (), *, files: FigureFiles = AS_USUAL
+) -> None:
     """Save figures by the stem of their file; those of `stems` that an earlier run has drawn are removed first."""
     remove(folder / stem for stem in stems)
     for stem, figure in figures.items():
-        save(figure, folder / stem)
+        save(figure, folder / stem, files=files)

@@ -16,6 +16,7 @@ import numpy as np
 from phonolyte.errors import Failure
 from phonolyte.impedance.circuits import parse_circuit
 from phonolyte.impedance.schematic import draw_schematic, list_values
+from phonolyte.runs.settings import AS_USUAL, FigureFiles
 from phonolyte.units import ZERO_C_K
 
 if TYPE_CHECKING:
@@ -43,9 +44,9 @@ class Drawings:
     Attributes
     ----------
     spectra
-        PNG of each spectrum; none where it could not be drawn.
+        Figure of each spectrum (PNG, else the first format chosen); none where it could not be drawn.
     arrhenius
-        PNG of the Arrhenius lines, where there are any.
+        Figure of the Arrhenius lines, where there are any.
     failures
         Figures that could not be drawn.
     """
@@ -61,6 +62,7 @@ def draw(
     *,
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
+    files: FigureFiles = AS_USUAL,
 ) -> Drawings:
     """Draw all figures of a series into a folder; a figure that cannot be drawn is a failure, and the others are drawn.
 
@@ -74,30 +76,39 @@ def draw(
         Where spectra are drawn; default: one after another in this process.
     progress
         Called with 1 after each spectrum.
+    files
+        Formats and resolution; default: PNG and PDF, of many spectra PNG alone.
     """
     formats = ("pdf", "png") if len(series.analyses) <= MOST_PDF else ("png",)
-    work = partial(_draw_safely, folder=folder, formats=formats)
+    work = partial(_draw_safely, folder=folder, formats=files.choose(formats), files=files)
     results: list[Path | Failure] = []
     for result in executor.map(work, series.analyses) if executor else map(work, series.analyses):
         results.append(result)
         if progress:
             progress(1)
-    lines = _draw_arrhenius(series, folder)
+    lines = _draw_arrhenius(series, folder, files)
     failures = [result for result in (*results, lines) if isinstance(result, Failure)]
     pictures = [None if isinstance(result, Failure) else result for result in results]
     return Drawings(tuple(pictures), None if isinstance(lines, Failure) else lines, tuple(failures))
 
 
-def draw_spectrum(analysis: Analysis, folder: Path, formats: Sequence[str] = ("pdf", "png")) -> Path:
-    """Draw a spectrum, PNG last, unless the same drawing is there; the path of the PNG."""
-    from phonolyte.figures.style import save, source_of
+def draw_spectrum(
+    analysis: Analysis, folder: Path, formats: Sequence[str] = ("pdf", "png"), *, files: FigureFiles = AS_USUAL
+) -> Path:
+    """Draw a spectrum, PNG last, unless the same drawing is there; the path of the PNG, else of the first format.
+
+    Only a PNG says what it shows: without one, a spectrum is drawn anew.
+    """
+    from phonolyte.figures.style import remove, save, source_of
 
     stem = spectrum_stem(folder, analysis.name)
-    png, source = Path(f"{stem}.png"), _digest(analysis)
-    complete = all(Path(f"{stem}.{kind}").is_file() for kind in formats)
+    formats = sorted(formats, key=lambda kind: kind == "png")
+    png, source = Path(f"{stem}.png"), _digest(analysis) + (f" {files.dpi} dpi" if files.dpi else "")
+    complete = "png" in formats and all(Path(f"{stem}.{kind}").is_file() for kind in formats)
     if not (complete and source_of(png) == source):
-        save(plot_spectrum(analysis), stem, formats, source=source)
-    return png
+        remove([stem])
+        save(plot_spectrum(analysis), stem, formats, source=source, files=FigureFiles(dpi=files.dpi))
+    return png if "png" in formats else Path(f"{stem}.{formats[0]}")
 
 
 def plot_spectrum(analysis: Analysis) -> Figure:
@@ -137,20 +148,21 @@ def plot_arrhenius(series: Series, *, title: str = "") -> Figure:
     return arrhenius_figure(points, lines, title=title)
 
 
-def _draw_safely(analysis: Analysis, folder: Path, formats: Sequence[str]) -> Path | Failure:
+def _draw_safely(analysis: Analysis, folder: Path, formats: Sequence[str], files: FigureFiles) -> Path | Failure:
     try:
-        return draw_spectrum(analysis, folder, formats)
+        return draw_spectrum(analysis, folder, formats, files=files)
     except Exception as error:  # matplotlib can raise anything, and the other figures are drawn
         return Failure.from_error(error, material_id=analysis.name, stage=STAGE, source=analysis.spectrum.source)
 
 
-def _draw_arrhenius(series: Series, folder: Path) -> Path | Failure | None:
-    from phonolyte.figures.style import save
+def _draw_arrhenius(series: Series, folder: Path, files: FigureFiles) -> Path | Failure | None:
+    from phonolyte.figures.style import remove, save
 
+    remove([folder / "arrhenius"])
     if series.points.empty:
         return None
     try:
-        return save(plot_arrhenius(series), folder / "arrhenius", ("png", "pdf"))[0]
+        return save(plot_arrhenius(series), folder / "arrhenius", ("png", "pdf"), files=files)[0]
     except Exception as error:  # as above
         return Failure.from_error(error, material_id="arrhenius", stage=STAGE)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from phonolyte.errors import Failure
 from phonolyte.impedance.drawing import MOST_PDF, STAGE, spectrum_stem
+from phonolyte.runs.settings import AS_USUAL, FigureFiles
 from phonolyte.units import ZERO_C_K
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ MOST_DRAWN = MOST_PDF
 """Spectra of which each distribution is drawn: drawing takes longer than computing all."""
 
 
-def draw_distributions(series: Series, folder: Path) -> tuple[list[Failure], list[str]]:
+def draw_distributions(
+    series: Series, folder: Path, *, files: FigureFiles = AS_USUAL
+) -> tuple[list[Failure], list[str]]:
     """Draw the distributions of a series into a folder.
 
     Returns
@@ -31,9 +34,9 @@ def draw_distributions(series: Series, folder: Path) -> tuple[list[Failure], lis
         Figures that could not be drawn, and notes on those that were not tried.
     """
     analyses = [analysis for analysis in series.analyses if analysis.distribution]
-    failures = [failure for one in analyses[:MOST_DRAWN] if (failure := _draw_safely(one, folder))]
+    failures = [failure for one in analyses[:MOST_DRAWN] if (failure := _draw_safely(one, folder, files))]
     if analyses:
-        failures += [failure] if (failure := _draw_stack(analyses[:MOST_DRAWN], folder)) else []
+        failures += [failure] if (failure := _draw_stack(analyses[:MOST_DRAWN], folder, files)) else []
     left = len(analyses) - MOST_DRAWN
     notes = [f"distributions of relaxation times are drawn of {MOST_DRAWN} spectra, and not of {left} more"]
     return failures, notes if left > 0 else []
@@ -59,18 +62,18 @@ def plot_distribution(analysis: Analysis) -> Figure:
     )  # fmt: skip
 
 
-def _draw_safely(analysis: Analysis, folder: Path) -> Failure | None:
+def _draw_safely(analysis: Analysis, folder: Path, files: FigureFiles) -> Failure | None:
     from phonolyte.figures.style import save
 
     stem = folder / FOLDER / spectrum_stem(folder, analysis.name).name
     try:
-        save(plot_distribution(analysis), stem, ("png",))
+        save(plot_distribution(analysis), stem, ("png",), files=files)
     except Exception as error:  # matplotlib can raise anything, and the other figures are drawn
         return Failure.from_error(error, material_id=analysis.name, stage=STAGE, source=analysis.spectrum.source)
     return None
 
 
-def _draw_stack(analyses: list[Analysis], folder: Path) -> Failure | None:
+def _draw_stack(analyses: list[Analysis], folder: Path, files: FigureFiles) -> Failure | None:
     from phonolyte.figures.relaxation_times import Curve, stack_figure
     from phonolyte.figures.style import save
 
@@ -83,7 +86,7 @@ def _draw_stack(analyses: list[Analysis], folder: Path) -> Failure | None:
             name = one.name if kelvin is None else f"{kelvin - ZERO_C_K:.0f} °C"
             curves.append(Curve(name, found.tau_s[inside], found.gamma_ohm[inside]))
     try:
-        save(stack_figure(curves), folder / "drt", ("png", "pdf"))
+        save(stack_figure(curves), folder / "drt", ("png", "pdf"), files=files)
     except Exception as error:  # as above
         return Failure.from_error(error, material_id="drt", stage=STAGE)
     return None

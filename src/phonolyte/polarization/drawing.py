@@ -12,6 +12,7 @@ import numpy as np
 from phonolyte.errors import Failure
 from phonolyte.impedance.circuits import parse_circuit
 from phonolyte.impedance.spectrum import Complexes
+from phonolyte.runs.settings import AS_USUAL, FigureFiles
 from phonolyte.units import ZERO_C_K
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def describe_number(result: Transference) -> str:
     return f"t+ = {value:.2f}, {low:.2f} to {high:.2f}" if np.isfinite(value) else "no transference number"
 
 
-def draw_samples(samples: Sequence[Sample], folder: Path) -> tuple[Failure, ...]:
+def draw_samples(samples: Sequence[Sample], folder: Path, *, files: FigureFiles = AS_USUAL) -> tuple[Failure, ...]:
     """Draw the figures of samples into a folder; one that cannot be drawn is a failure, and the others are drawn."""
     from phonolyte.figures.style import save
 
@@ -89,7 +90,7 @@ def draw_samples(samples: Sequence[Sample], folder: Path) -> tuple[Failure, ...]
         stem = f"{stem}-{number}" if stem.lower() in names else stem
         names.add(stem.lower())
         try:
-            save(plot_polarization(sample), folder / stem)
+            save(plot_polarization(sample), folder / stem, files=files)
         except Exception as error:  # matplotlib can raise anything, and the other figures are drawn
             failures.append(Failure.from_error(error, material_id=sample.label, stage=STAGE))
     return tuple(failures)

@@ -108,6 +108,7 @@ class Card {
   crystalBox(row) {
     const refined = this.crystals()?.of(row), ordered = this.orderings()?.of(row);
     this.crystal = refined;
+    this.ion = this.table.has("mobile_ion") ? this.table.text("mobile_ion", row) : "";
     if (!refined) return this.table.header.crystals ? el("p", { class: "hint" }, this.table.header.no_crystal) : null;
     const text = this.table.has("formula") ? this.table.text("formula", row) : this.table.text("material_id", row);
     const turns = { ArrowLeft: [-10, "y"], ArrowRight: [10, "y"], ArrowUp: [-10, "x"], ArrowDown: [10, "x"] };
@@ -116,7 +117,7 @@ class Card {
     this.canvas.setAttribute("aria-label", this.label(text));
     const legend = el("div", { class: "legend" }, this.legend(),
       el("button", { type: "button", on: { click: () => this.canvas.reset?.() } }, "Reset"),
-      el("button", { type: "button", id: "cif", style: "margin-left:0", on: { click: () => save(this.file(row), cifOf(text, this.crystal), "chemical/x-cif") } }, "Save CIF"));
+      el("button", { type: "button", id: "cif", title: "The cell as it was given, in P1", style: "margin-left:0", on: { click: () => save(this.file(row), cifOf(text, this.crystal), "chemical/x-cif") } }, "Save CIF"));
     return el("div", {}, el("h3", {}, "Crystal"), ordered ? this.choice(row, text, refined, ordered) : null, this.canvas, legend);
   }
 
@@ -139,11 +140,12 @@ class Card {
       el("p", { class: "hint" }, "Disordered: sites are shared, or partly empty (white). ", formula(table.text("ordered_as", row) || "Ordered"), ` is ${of}.`));
   }
 
-  label(text) { return `Crystal of ${text}, ${this.crystal.sites.length} ions in the cell; arrow keys turn it`; }
+  label(text) { return `Crystal of ${text}, ${this.crystal.sites.length} ions in the cell as it was given; arrow keys turn it`; }
+
+  colors() { return colorsOf(new Set(this.crystal.sites.map(({ element }) => element)), this.ion); }
 
   legend() {
-    const of = new Map(this.crystal.sites.map(({ element }) => [element.symbol, element.color]));
-    return [...of].map(([symbol, color]) => el("span", {}, el("i", { style: `background:${color}` }), symbol));
+    return [...this.colors()].map(([symbol, color]) => el("span", {}, el("i", { style: `background:${color}` }), symbol === this.ion ? `${symbol}, mobile` : symbol));
   }
 
   async draw(row) {
@@ -151,7 +153,7 @@ class Card {
     const crystal = this.crystal;
     if (!crystal) return;
     await this.table.viewer();
-    if (this.row === row && this.crystal === crystal) this.letGo = drawCrystal(this.canvas, crystal);
+    if (this.row === row && this.crystal === crystal) this.letGo = drawCrystal(this.canvas, crystal, this.colors());
   }
 
   async drawSpectrum(row) {

@@ -18,7 +18,8 @@ class Crystals {
     const sites = [];
     for (let i = start; i < end; i++)
       sites.push({ element: this.block.elements[numbers[i]], share: (shares?.[i] ?? 255) / 255, at: [0, 1, 2].map((k) => this.coords[3 * i + k] / 65536) });
-    return { cell, vectors: vectorsOf(cell), sites };
+    const standard = this.arrays.standard?.subarray(12 * row, 12 * row + 12);
+    return { cell, vectors: vectorsOf(cell), sites, standard: standard?.[0] || standard?.[1] || standard?.[2] ? [...standard] : null };
   }
 }
 
@@ -31,27 +32,98 @@ function vectorsOf([a, b, c, ...angles]) {
 
 const placed = (at, vectors) => [0, 1, 2].map((k) => at[0] * vectors[0][k] + at[1] * vectors[1][k] + at[2] * vectors[2][k]);
 
-const FEW = 8;
+const product = (a, b, c) => a.flatMap((x) => b.flatMap((y) => c.map((z) => [x, y, z])));
+const range = (first, last) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
 
-/** The atoms of the cell, of eight cells where it has few, with those on the outer faces repeated, and their bonds. */
+/** The conventional cell, where the page has its vectors; else the cell as it is. */
+function conventional(crystal) {
+  if (!crystal.standard) return crystal;
+  const axes = [0, 3, 6].map((at) => crystal.standard.slice(at, at + 3)), shift = crystal.standard.slice(9), inverse = inverted(axes);
+  const bounds = [0, 1, 2].map((k) => {
+    const start = -placed(shift, axes)[k], ends = axes.map((axis) => axis[k]);
+    return range(Math.floor(start + ends.reduce((sum, x) => sum + Math.min(x, 0), 0)) - 1, Math.ceil(start + ends.reduce((sum, x) => sum + Math.max(x, 0), 0)));
+  });
+  const within = (x) => x > -1e-4 && x < 1 - 1e-4, sites = [], seen = new Set();
+  crystal.sites.forEach((site, i) => {
+    for (const cell of product(...bounds)) {
+      const at = placed(site.at.map((x, k) => x + cell[k]), inverse).map((x, k) => x + shift[k]);
+      const key = [site.element.symbol, site.share, ...at.map((x) => Math.round(200 * x))].join(" ");
+      if (!at.every(within) || seen.has(key)) continue;
+      seen.add(key);
+      sites.push({ ...site, at });
+    }
+  });
+  if (sites.length !== Math.round(crystal.sites.length * Math.abs(determinant(axes)))) return crystal;
+  return { vectors: vectorsOf(parametersOf(axes.map((axis) => placed(axis, crystal.vectors)))), sites };
+}
+
+const cross = ([a, b, c], [x, y, z]) => [b * z - c * y, c * x - a * z, a * y - b * x];
+const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+const determinant = ([a, b, c]) => dot(a, cross(b, c));
+function inverted([a, b, c]) {
+  const volume = determinant([a, b, c]), columns = [cross(b, c), cross(c, a), cross(a, b)];
+  return [0, 1, 2].map((k) => columns.map((column) => column[k] / volume));
+}
+function parametersOf([a, b, c]) {
+  const angle = (u, v) => (180 / Math.PI) * Math.acos(dot(u, v) / Math.hypot(...u) / Math.hypot(...v));
+  return [...[a, b, c].map((axis) => Math.hypot(...axis)), angle(b, c), angle(a, c), angle(a, b)];
+}
+
+const EDGE = 0.02, MOST_CLOSED = 800;
+
+/** The atoms of the cell, those on its faces at all their images, what completes the coordination of these, and the bonds. */
 function drawing({ vectors, sites }) {
-  const atoms = [], cells = sites.length <= FEW ? [0, 1] : [0], end = cells.length;
-  for (const { at, held } of joined(sites)) {
-    const element = held[0].element, full = held.reduce((sum, { share }) => sum + share, 0);
-    const copies = at.map((x) => [...cells.map((n) => x + n), ...(x < 0.02 ? [x + end] : x > 0.98 ? [x - 1] : [])]);
-    for (const x of copies[0]) for (const y of copies[1]) for (const z of copies[2]) atoms.push({ element, held, full, xyz: placed([x, y, z], vectors) });
-  }
-  const bonds = [];
-  if (atoms.length < 1500)
-    for (let i = 0; i < atoms.length; i++)
-      for (let j = 0; j < i; j++) {
-        const [one, other] = [atoms[i], atoms[j]];
-        const most = 1.15 * (one.element.radius + other.element.radius);
-        const d = Math.hypot(...one.xyz.map((x, k) => x - other.xyz[k]));
-        if (d > 0.4 && d < most && Math.min(one.full, other.full) > 0.6 && bonded(one.element, other.element)) bonds.push([i, j]);
-      }
+  const held = joined(sites), atoms = [], bonds = [], places = new Map();
+  const add = (site, shift) => {
+    const key = [site, ...shift].join(" ");
+    if (!places.has(key)) {
+      const { at, held: ions, full } = held[site];
+      places.set(key, atoms.length);
+      atoms.push({ site, shift, element: ions[0].element, held: ions, full, xyz: placed(at.map((x, k) => x + shift[k]), vectors) });
+    }
+    return places.get(key);
+  };
+  held.forEach(({ at }, site) => { for (const shift of product(...at.map((x) => [0, ...(x < EDGE ? [1] : x > 1 - EDGE ? [-1] : [])]))) add(site, shift); });
+  const inside = atoms.length, bonded = held.length > MOST_CLOSED ? () => [] : bondsOf(held, vectors);
+  for (let i = 0; i < inside; i++)
+    for (const { site, shift, closes } of bonded(atoms[i].site)) {
+      const at = shift.map((n, k) => n + atoms[i].shift[k]), there = places.get([site, ...at].join(" "));
+      if (there === undefined && !closes) continue;
+      const j = there ?? add(site, at);
+      if (j > i) bonds.push([i, j]);
+    }
   return { atoms, bonds };
 }
+
+const METALLOID = 1, ANION = 2;
+
+/**
+ * Gives the bonds of a site: to which site, in which cell, and whether its coordination lacks something without.
+ * Metals are bonded to anions, to metalloids where there are no anions, and never to each other.
+ */
+function bondsOf(held, vectors) {
+  const volume = Math.abs(determinant(vectors)), known = new Map();
+  const least = held.some(({ held: [{ element }] }) => element.bonds === ANION) ? ANION : METALLOID;
+  const heights = [0, 1, 2].map((k) => volume / Math.hypot(...cross(vectors[(k + 1) % 3], vectors[(k + 2) % 3])));
+  const find = (site) => {
+    const own = held[site], one = own.held[0].element, found = [];
+    if (own.full > 0.6)
+      held.forEach((another, other) => {
+        const two = another.held[0].element, most = 1.15 * (one.radius + two.radius);
+        if (another.full <= 0.6 || !(Math.max(one.bonds, two.bonds) >= least || (one === two && one.bonds >= METALLOID))) return;
+        const near = own.at.map((x, k) => { const reach = most / heights[k], apart = x - another.at[k]; return range(Math.ceil(apart - reach), Math.floor(apart + reach)); });
+        for (const shift of product(...near)) {
+          const d = Math.hypot(...placed(another.at.map((x, k) => x + shift[k] - own.at[k]), vectors));
+          if (d > 0.4 && d < most) found.push({ site: other, shift, closes: isCenter(one, two) });
+        }
+      });
+    return found;
+  };
+  return (site) => known.get(site) ?? known.set(site, find(site)).get(site);
+}
+
+/** Whether the first of two bonded elements is the one that is coordinated: the cation, and never hydrogen. */
+const isCenter = (one, other) => one.symbol === other.symbol || other.symbol === "H" || (one.symbol !== "H" && one.pull < other.pull);
 
 /** Sites with the ions that share them, the most of them first. */
 function joined(sites) {
@@ -61,23 +133,23 @@ function joined(sites) {
     if (same) same.held.push({ element, share });
     else found.push({ at, held: [{ element, share }] });
   }
-  for (const { held } of found) held.sort((a, b) => b.share - a.share);
+  for (const site of found) {
+    site.held.sort((a, b) => b.share - a.share);
+    site.full = site.held.reduce((sum, { share }) => sum + share, 0);
+  }
   return found;
 }
-
-/** Metals are bonded to no metal: lines between cations would hide the lattice. */
-const bonded = (one, other) => Math.max(one.pull, other.pull) >= 2.0 && (one.pull < 2.2 || other.pull < 2.2 || one.symbol === other.symbol);
 
 const EDGES = [[0, 1], [0, 2], [0, 4], [1, 3], [1, 5], [2, 3], [2, 6], [3, 7], [4, 5], [4, 6], [5, 7], [6, 7]];
 const corners = (vectors) => Array.from({ length: 8 }, (_, i) => placed([i & 1, (i >> 1) & 1, i >> 2], vectors));
 
 /** Draws a crystal with 3Dmol.js; gives what lets go of it again. */
-function drawCrystal(box, crystal) {
-  const { atoms, bonds } = drawing(crystal);
+function drawCrystal(box, crystal, colors) {
+  const shown = conventional(crystal), { vectors } = shown, { atoms, bonds } = drawing(shown);
   const viewer = $3Dmol.createViewer(box, { backgroundColor: color("--wash"), antialias: true, disableFog: true, orthographic: true });
   if (!viewer) { box.append(el("p", {}, "This browser has no WebGL.")); return () => {}; }
   const vector = ([x, y, z]) => ({ x, y, z });
-  const tint = (element) => parseInt(element.color.slice(1), 16);
+  const number = (text) => parseInt(text.slice(1), 16), tint = ({ symbol }) => number(colors.get(symbol));
   for (const [i, j] of bonds) {
     const middle = atoms[i].xyz.map((x, k) => (x + atoms[j].xyz[k]) / 2);
     for (const end of [i, j]) viewer.addCylinder({ start: vector(atoms[end].xyz), end: vector(middle), radius: 0.11, color: tint(atoms[end].element) });
@@ -89,16 +161,24 @@ function drawCrystal(box, crystal) {
     else slice(slices, xyz, radius, [...held.map(({ element: each, share }) => [tint(each), share]), [0xffffff, Math.max(1 - full, 0)]]);
   }
   for (const [color, mesh] of slices) viewer.addCustom({ ...mesh, color });
-  const ends = corners(crystal.vectors);
-  for (const [i, j] of EDGES) viewer.addCylinder({ start: vector(ends[i]), end: vector(ends[j]), radius: 0.03, color: tint({ color: color("--faint") }) });
+  const ends = corners(vectors);
+  for (const [i, j] of EDGES) viewer.addCylinder({ start: vector(ends[i]), end: vector(ends[j]), radius: 0.045, color: number(color("--soft")) });
   viewer.zoomTo();
-  for (const [angle, axis] of [[-80, "x"], [-18, "y"], [8, "x"]]) viewer.rotate(angle, axis);
-  viewer.zoom(1.5);
+  for (const [angle, axis] of [[-90, "vx"], [16, "vy"], [10, "vx"]]) viewer.rotate(angle, axis); // c upright, a little from the right and above
+  viewer.render();
+  viewer.zoom(filling(box, viewer.modelToScreen(atoms.map(({ xyz }) => vector(xyz)))));
   viewer.render();
   const first = viewer.getView();
   box.reset = () => { viewer.setView(first); viewer.render(); };
-  box.turn = (angle, axis) => { viewer.rotate(angle, axis); viewer.render(); };
+  box.turn = (angle, axis) => { viewer.rotate(angle, `v${axis}`); viewer.render(); };
   return () => { viewer.clear(); box.querySelector("canvas")?.getContext("webgl2")?.getExtension("WEBGL_lose_context")?.loseContext(); };
+}
+
+/** The factor by which points on the screen fill a box, a margin left for the spheres around them. */
+function filling(box, points) {
+  const { left, top, width, height } = box.getBoundingClientRect();
+  const reach = Math.max(...points.map(({ x, y }) => Math.max(Math.abs(x - scrollX - left - width / 2) / width, Math.abs(y - scrollY - top - height / 2) / height)));
+  return reach > 0 ? Math.min(Math.max(0.43 / reach, 0.5), 4) : 1;
 }
 
 /** Adds a sphere that is cut as an orange is: a slice of each color by its share, its axis upright on the screen. */

@@ -17,10 +17,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from phonolyte.arrays import Floats
+from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS, electronegativity
+from phonolyte.chemistry.ions import METALLOIDS, SIMPLE_ANIONS
 from phonolyte.columns import Column
 from phonolyte.errors import SettingsError
+from phonolyte.structures.symmetry import find_conventional
 
 Array = NDArray[Any]
 
@@ -29,6 +31,10 @@ LENGTH_STEP_A, ANGLE_STEP = 0.002, 0.003
 
 MOST_BYTES = 6_500_000
 """Compressed crystals of a page; more, and the last ones of the table have none."""
+
+MOST_STANDARDIZED = 1000
+"""Crystals of a page that are shown in their conventional cell, the first ones of the table; finding it takes
+milliseconds each, and the page has up to tens of thousands."""
 
 LEVEL = 6
 """Of gzip: 9 takes three times as long for two percent."""
@@ -70,13 +76,19 @@ def packed_columns(table: pd.DataFrame, columns: Sequence[Column]) -> tuple[list
     return described, arrays
 
 
-def packed_crystals(path: Path, names: Sequence[str], *, most_bytes: int = MOST_BYTES) -> tuple[str, int]:
+def packed_crystals(
+    path: Path, names: Sequence[str], *, most_bytes: int = MOST_BYTES, standardize: bool = False
+) -> tuple[str, int]:
     """The crystals of a crystal table in the order of `names`, as many as fit, and how many these are.
 
     Cells are lengths and angles, coordinates fractions of the edges; ``ends`` says where the atoms of each end,
     twice the same for one that is not there; ``shares`` are occupancies in 255ths, where some crystal is disordered.
+    With `standardize`, ``standard`` has 12 numbers for each of the first crystals: vectors and origin of the
+    conventional cell as :func:`find_conventional` gives them, zeros where it gives none.
     """
     crystals = _Crystals.read(path, names)
+    if standardize:
+        crystals.find_standard(MOST_STANDARDIZED)
     n = len(names)
     while True:
         text = packed(*crystals.first(n))
@@ -90,6 +102,7 @@ class _Crystals:
 
     def __init__(self, ends: Array, cells: Array, numbers: Array, coords: Array, shares: Array | None) -> None:
         self.ends, self.cells, self.numbers, self.coords, self.shares = ends, cells, numbers, coords, shares
+        self.standard: Array = np.zeros((0, 12), dtype="<f4")
 
     @classmethod
     def read(cls, path: Path, names: Sequence[str]) -> _Crystals:
@@ -121,6 +134,22 @@ class _Crystals:
         shares = _shares(table, np.diff(starts))[rows] if "occupancies" in known else None
         return cls(ends, np.where(there[:, None], scaled, 0).astype("<u2"), numbers[rows], steps.astype("<u2"), shares)
 
+    def find_standard(self, most: int) -> None:
+        """Find the conventional cells of the first crystals, `most` at most."""
+        from ase.geometry import cellpar_to_cell
+
+        scale = np.array([LENGTH_STEP_A] * 3 + [ANGLE_STEP] * 3)
+        self.standard = np.zeros((min(most, len(self.cells)), 12), dtype="<f4")
+        for i in range(len(self.standard)):
+            atoms = slice(self.ends[i], self.ends[i + 1])
+            if atoms.start == atoms.stop:
+                continue
+            shares = np.full(atoms.stop - atoms.start, 255) if self.shares is None else self.shares[atoms]
+            frac, cell = self.coords[atoms] / 65536, cellpar_to_cell(self.cells[i] * scale)
+            found = find_conventional(cell, *_sites(frac, self.numbers[atoms], shares))
+            if found is not None:
+                self.standard[i] = np.concatenate([found[0].ravel(), found[1]])
+
     def first(self, n: int) -> tuple[dict[str, Any], dict[str, Array]]:
         """Header and arrays of the first n; bytes of the coordinates apart, as they then compress better."""
         atoms = int(self.ends[min(n, len(self.ends) - 1)])
@@ -133,6 +162,8 @@ class _Crystals:
             "high": (coords >> 8).astype("u1"),
             "low": (coords & 255).astype("u1"),
         }
+        if len(self.standard):
+            arrays["standard"] = self.standard[:n].ravel()
         if self.shares is not None:
             arrays["shares"] = self.shares[:atoms]
         present = np.unique(self.numbers[:atoms]).tolist()
@@ -149,8 +180,21 @@ def _shares(table: Any, counts: Array) -> Array:
     return shares
 
 
+def _sites(frac: Floats, numbers: Array, shares: Array) -> tuple[Floats, Ints]:
+    """Positions (n, 3) and kinds (n,) of sites from ions (m), of which several may share one."""
+    held: dict[tuple[float, ...], list[tuple[int, int]]] = {}
+    for place, number, share in zip(frac.tolist(), numbers.tolist(), shares.tolist(), strict=True):
+        held.setdefault(tuple(place), []).append((number, share))
+    kinds: dict[tuple[tuple[int, int], ...], int] = {}
+    codes = [kinds.setdefault(tuple(sorted(ions)), len(kinds) + 1) for ions in held.values()]
+    return np.array(list(held)), np.array(codes)
+
+
 def element(symbol: str) -> dict[str, Any]:
-    """What drawing an atom needs: symbol, covalent radius (angstrom), color, electronegativity."""
+    """What drawing an atom needs: symbol, covalent radius (angstrom), color, electronegativity, what it bonds as.
+
+    ``bonds`` is 2 for what forms anions, hydrogen and carbon, 1 for metalloids, and 0 for metals.
+    """
     from ase.data import covalent_radii
     from ase.data.colors import jmol_colors
 
@@ -162,6 +206,7 @@ def element(symbol: str) -> dict[str, Any]:
         "radius": round(float(covalent_radii[z]), 2),
         "color": f"#{red:02x}{green:02x}{blue:02x}",
         "pull": pull if np.isfinite(pull) else 4.0,
+        "bonds": 2 if symbol in (*SIMPLE_ANIONS, "H", "C") else 1 if symbol in METALLOIDS else 0,
     }
 
 

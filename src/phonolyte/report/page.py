@@ -26,7 +26,9 @@ from phonolyte.runs.records import in_one_step
 
 PAGE = "report.html"
 
-SCRIPTS = ("data.js", "filters.js", "grid.js", "scatter.js", "crystal.js", "spectrum.js", "card.js", "main.js")
+SCRIPTS = (
+    "data.js", "filters.js", "grid.js", "scatter.js", "colors.js", "crystal.js", "spectrum.js", "card.js", "main.js",
+)  # fmt: skip
 
 FIGURE_BYTES = 3_000_000
 """Figures of a page; more stay in their folder."""
@@ -162,7 +164,7 @@ def _blocks(contents: Contents, used: Sequence[Library]) -> tuple[list[Block], l
     if len(contents.table):
         file = contents.crystals_file
         ids = [str(name) for name in contents.table["material_id"]]
-        text, n = packed_crystals(file, ids) if file else ("", 0)
+        text, n = packed_crystals(file, ids, standardize=True) if file else ("", 0)
         blocks.append(Block("data", payload.data(contents, n)))
         if n:
             blocks.append(Block("crystals", text))

@@ -16,6 +16,7 @@ from phonolyte.figures.screen import STEMS
 from phonolyte.runs.executors import map_tasks
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
+from phonolyte.runs.settings import AS_USUAL, FigureFiles
 from phonolyte.screen.criteria import Criteria
 from phonolyte.screen.describe import CRYSTAL, Models, ModelSource, Part, positions_of
 from phonolyte.screen.funnel import PARTS, Screening, rank_crystals, write_screening
@@ -36,6 +37,7 @@ def run_screen(
     models: Models | ModelSource | None = None,
     properties: pd.DataFrame | None = None,
     figures: bool = True,
+    files: FigureFiles = AS_USUAL,
     executor: Executor | None = None,
     threads: Executor | None = None,
     progress: OpenBar = no_bar,
@@ -56,6 +58,8 @@ def run_screen(
         Table of :func:`phonolyte.screen.read_properties`.
     figures
         Whether figures are drawn.
+    files
+        Formats and resolution of these.
     executor, threads
         As :func:`rank_crystals` takes them.
     progress
@@ -75,12 +79,15 @@ def run_screen(
     screening = replace(screening, yardsticks=place_conductors(screening.table, settings.ranking, model=loaded.name))
     write_screening(screening, settings.criteria, run, loaded.learned)
     if figures:
-        draw_screen(screening, settings.criteria, run.path("figures"), executor)
+        draw_screen(screening, settings.criteria, run.path("figures"), executor, files=files)
     remove_parts(run.folder)
     return screening
 
 
-def draw_screen(screening: Screening, criteria: Criteria, folder: Path, executor: Executor | None = None) -> None:
+def draw_screen(
+    screening: Screening, criteria: Criteria, folder: Path, executor: Executor | None = None, *,
+    files: FigureFiles = AS_USUAL,
+) -> None:  # fmt: skip
     """Draw the figures of a screen; the executor's processes find the symmetry of the candidates."""
     table = screening.table
     if len(table) > MOST_DRAWN:
@@ -92,7 +99,7 @@ def draw_screen(screening: Screening, criteria: Criteria, folder: Path, executor
         table, steps, ion=criteria.ion, max_center_mev=criteria.max_center_mev, max_e_hull_ev=criteria.max_e_hull_ev,
         yardsticks=screening.yardsticks,
     )  # fmt: skip
-    save_all(drawn, folder, STEMS)
+    save_all(drawn, folder, STEMS, files=files)
 
 
 def candidate_systems(screening: Screening, executor: Executor | None = None) -> dict[int, str]:

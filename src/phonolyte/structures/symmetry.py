@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,34 @@ def primitive_crystal(crystal: Crystal) -> Crystal:
     )  # fmt: skip
 
 
+def find_conventional(
+    lattice: Floats, positions: Floats, kinds: Ints, *, tolerance_a: float = TOLERANCE_A
+) -> tuple[Floats, Floats] | None:
+    """Find the standardized conventional cell of a crystal by spglib, not idealized.
+
+    Parameters
+    ----------
+    lattice
+        (3, 3) lattice vectors as rows, angstrom.
+    positions
+        (n, 3) fractional coordinates of its sites.
+    kinds
+        (n,) kind of each site.
+    tolerance_a
+        Distance within which atoms are where symmetry has them, angstrom.
+
+    Returns
+    -------
+    tuple or None
+        M (3, 3) and s (3,): the conventional lattice has the rows M @ `lattice`, and a site at x of the given cell is
+        at inv(M).T @ x + s of the conventional one. None where spglib finds no space group.
+    """
+    found = _dataset((lattice, positions, kinds), tolerance_a)
+    if found is None:
+        return None
+    return np.linalg.inv(found.transformation_matrix).T, np.asarray(found.origin_shift)
+
+
 def framework_group(crystal: Crystal, ion: str, *, tolerance_a: float) -> int:
     """Space group, by its number, of the average framework around a mobile ion; 0 where spglib finds none.
 
@@ -73,13 +102,17 @@ def framework_group(crystal: Crystal, ion: str, *, tolerance_a: float) -> int:
 
 
 def _group(cell: tuple[Floats, Floats, Ints], tolerance_a: float) -> int:
+    found = _dataset(cell, tolerance_a)
+    return int(found.number) if found else 0
+
+
+def _dataset(cell: tuple[Floats, Floats, Ints], tolerance_a: float) -> Any:
     import spglib
 
     try:
-        found = spglib.get_symmetry_dataset(cell, symprec=tolerance_a)
+        return spglib.get_symmetry_dataset(cell, symprec=tolerance_a)
     except Exception:  # newer versions raise an error of their own where older ones give None
-        found = None
-    return int(found.number) if found else 0
+        return None
 
 
 def system_of(space_group: int) -> str:

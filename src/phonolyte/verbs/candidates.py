@@ -115,7 +115,7 @@ def screen(
         with open_both(executor, count_batches(crystals)) as (processes, threads):
             return run_screen(
                 run, crystals, settings, models=source if processes else models, properties=known,
-                figures=output.figures, executor=processes, threads=threads, progress=progress,
+                figures=output.figures, files=output, executor=processes, threads=threads, progress=progress,
             )  # fmt: skip
 
 
@@ -224,7 +224,9 @@ def train(
     opened = Run(folder, "train", settings=settings, inputs=settings.files, cites=MODEL, **run_options(output))
     with opened as run, open_workers(executor) as processes, open_executor(threads=True) as threads:
         figures = run.path("figures") if output.figures else None
-        return run_training(run, settings, figures=figures, executor=processes, threads=threads, progress=progress)
+        return run_training(
+            run, settings, figures=figures, files=output, executor=processes, threads=threads, progress=progress
+        )
 
 
 def virtual(
@@ -298,7 +300,8 @@ def virtual(
         if output.figures:
             slots = {space.parent.name: space.slots for space in spaces}
             trend = read_trend(run.folder) if top is None else None
-            save_all(virtual_figures(result.summary, slots=slots, compounds=trend), run.path("figures"), STEMS)
+            drawn = virtual_figures(result.summary, slots=slots, compounds=trend)
+            save_all(drawn, run.path("figures"), STEMS, files=output)
         if output.report:
             run.write_crystals(best_crystals(result, spaces, fitted))
         if structures != "none":

@@ -339,7 +339,7 @@ def _compute(
         run.add_note(note)
     if output.figures and len(outcome.table):
         with progress("Figures", len(outcome.table)) as advance:
-            draw_figures(calculation, outcome.table, run, executor=workers, progress=advance)
+            draw_figures(calculation, outcome.table, run, executor=workers, progress=advance, files=output)
     return replace(outcome, failures=[*reading.failures, *outcome.failures])
 
 

@@ -39,7 +39,9 @@ def train_within(
     )  # fmt: skip
     with opened as own, open_workers(executor) as processes, open_executor(threads=True) as threads:
         drawn = run.path("figures") if figures else None
-        return run_training(own, settings, figures=drawn, executor=processes, threads=threads, progress=progress)
+        return run_training(
+            own, settings, figures=drawn, files=output, executor=processes, threads=threads, progress=progress
+        )
 
 
 def run_loop(

@@ -76,9 +76,10 @@ def impedance(
             run.add_note(note)
         if output.figures:
             with progress("Figures", len(series.analyses)) as advance:
-                drawings = draw(series, run.path("figures"), executor=processes, progress=advance)
-            failures, left = draw_distributions(series, run.path("figures"))
-            for failure in (*drawings.failures, *failures, *draw_pressures(series, run.path("figures"))):
+                drawings = draw(series, run.path("figures"), executor=processes, progress=advance, files=output)
+            failures, left = draw_distributions(series, run.path("figures"), files=output)
+            pressures = draw_pressures(series, run.path("figures"), files=output)
+            for failure in (*drawings.failures, *failures, *pressures):
                 run.add_note(f"no figure of {failure.material_id}: {failure.message}")
             for note in left:
                 run.add_note(note)

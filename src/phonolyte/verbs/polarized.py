@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
+from phonolyte.runs.settings import AS_USUAL, FigureFiles
 
 if TYPE_CHECKING:
     from phonolyte.polarization import Polarizations, PolarizationSettings, Transference, TransferenceSettings
@@ -22,6 +23,7 @@ def polarization(
     folder: str | Path = "out",
     settings: PolarizationSettings | None = None,
     figures: bool = True,
+    figure_files: FigureFiles = AS_USUAL,
     overwrite: bool = False,
     progress: OpenBar = no_bar,
 ) -> Polarizations:
@@ -40,6 +42,8 @@ def polarization(
         Size of the pellet, and how files are read.
     figures
         Whether figures are drawn.
+    figure_files
+        Formats and resolution of these.
     overwrite
         Whether another run in the folder is replaced.
     progress
@@ -72,7 +76,7 @@ def polarization(
         for note in result.notes:
             run.add_note(note)
         if figures:
-            for failure in draw_samples(result.samples, run.path("figures")):
+            for failure in draw_samples(result.samples, run.path("figures"), files=figure_files):
                 run.add_note(f"no figure of {failure.material_id}: {failure.message}")
         return result
 
@@ -85,6 +89,7 @@ def transference(
     folder: str | Path = "out",
     settings: TransferenceSettings | None = None,
     figures: bool = True,
+    figure_files: FigureFiles = AS_USUAL,
     overwrite: bool = False,
 ) -> Transference:
     """Measure the transference number of a symmetric cell by Bruce and Vincent, in a run folder.
@@ -101,7 +106,7 @@ def transference(
         Run folder.
     settings
         How it is measured.
-    figures, overwrite
+    figures, figure_files, overwrite
         As :func:`polarization` takes them.
 
     Raises
@@ -128,5 +133,5 @@ def transference(
         for note in result.notes:
             run.add_note(note)
         if figures:
-            save(plot_transference(result, old, new), run.path("figures") / "transference")
+            save(plot_transference(result, old, new), run.path("figures") / "transference", files=figure_files)
         return result

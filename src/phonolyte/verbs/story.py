@@ -92,7 +92,7 @@ def study(
             model = run.folder / "model"
         with open_both(where, count_batches(crystals)) as (processes, threads):
             screening = run_screen(
-                run, crystals, plan.screen, models=ModelSource(model), figures=output.figures,
+                run, crystals, plan.screen, models=ModelSource(model), figures=output.figures, files=output,
                 properties=known, executor=processes, threads=threads, progress=progress,
             )  # fmt: skip
         followed = _follow_best(run, plan, screening, engine, where, output, progress) if plan.follow else None
@@ -124,11 +124,11 @@ def _follow_best(
     followed = follow_candidates(
         run, crystals, ranked, [each.calculation(plan.ion, engine) for each in plan.plans], ion=plan.ion,
         tops=[each.top for each in plan.plans], budget_h=plan.follow.budget_h,
-        open_tier=lambda n: open_workers(executor, most=n), figures=output.figures, progress=progress,
+        open_tier=lambda n: open_workers(executor, most=n), figures=output.figures, files=output, progress=progress,
     )  # fmt: skip
     run.add_failures(followed.failures)
     if output.figures and len(followed.table):
-        save_all(followed_figures(followed.table), run.path("figures"))
+        save_all(followed_figures(followed.table), run.path("figures"), files=output)
     return followed
 
 
