@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ import matplotlib as mpl
 import pytest
 
 from phonolyte import tiers
+from phonolyte.study import read_study
+from phonolyte.virtual import Space, read_rules
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,6 +57,30 @@ def test_commands_have_the_options_that_pages_name(page: Path):
     blocks = examples.read_blocks(page.read_text())
     commands = [c for block in blocks if block.kind in ("console", "bash") for c in examples.commands_of(block.body)]
     assert not [why for command in commands if (why := examples.check_command(command))]
+
+
+def only_toml(page: str) -> str:
+    """The TOML file that a page shows."""
+    (text,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+    return str(text)
+
+
+def test_the_file_of_a_study_is_one(tmp_path: Path):
+    (tmp_path / "study.toml").write_text(only_toml("study.md"))
+    study = read_study(tmp_path / "study.toml")
+    assert study.follow is not None
+    assert study.follow.budget_h == 8
+    tops = {"percolation": 200, "stability": 100, "phonons": 30, "barriers": 5}
+    assert {plan.name: plan.top for plan in study.plans} == tops
+    assert study.plans[0].limits.max_barrier_ev == 0.5
+    assert study.plans[3].settings.images == 7
+
+
+def test_the_rules_of_virtual_compounds_are_rules(tmp_path: Path):
+    (tmp_path / "rules.toml").write_text(only_toml("virtual.md"))
+    space = Space.from_rules(read_rules(tmp_path / "rules.toml"))
+    assert len(space) == 3 * 2 * 3
+    assert [slot.name for slot in space.parent.slots][:3] == ["Li", "bridge", "Cl"]
 
 
 def test_a_wrong_option_is_seen():

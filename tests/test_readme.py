@@ -1,60 +1,79 @@
-"""The README's example runs as it stands there."""
+"""Commands and code of the README print what it shows; its links lead to files."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from pymatgen.core.structure import Structure
+from test_docs import examples
 
-from phonolyte.study import read_study
-from phonolyte.virtual import Space, read_rules
+from phonolyte.cli import COMMANDS
+from phonolyte.forces.registry import CPU_TORCH, ENGINES
 
 README = Path(__file__).parents[1] / "README.md"
+FIRST = "phonolyte screen"
 
 
-def test_the_example_runs(tmp_path: Path):
-    salt = Structure.from_spacegroup("Fm-3m", np.eye(3) * 5.64, ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    (tmp_path / "my_cifs").mkdir()
-    salt.to(str(tmp_path / "my_cifs" / "salt.cif"))
-    row = {"material_id": "again", "lattice": salt.lattice.matrix.ravel(),
-           "species": [site.specie.symbol for site in salt], "frac_coords": salt.frac_coords.ravel()}  # fmt: skip
-    pd.DataFrame([row]).to_parquet(tmp_path / "table.parquet")
-    thz = np.linspace(0, 10, 101)
-    np.savetxt(tmp_path / "total_dos.dat", np.column_stack([thz, thz**2 * np.exp(-(thz**2) / 8)]), header="Tetrahedron")
+def shown_after(kind: str, text: str) -> str:
+    """The output that is shown below a block."""
+    blocks = examples.read_blocks(README.read_text())
+    (at,) = [n for n, block in enumerate(blocks) if block.kind == kind and text in block.body]
+    assert blocks[at + 1].kind == "text"
+    return blocks[at + 1].body
+
+
+def run(words: list[str], folder: Path) -> str:
+    """Output of a program in a folder, in a terminal as wide as the page."""
+    wide = {**os.environ, "COLUMNS": str(examples.WIDTH), "PHONOLYTE_JOBS": "1", "PHONOLYTE_FIGURES": "false"}
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True, env=wide).stdout
+
+
+def test_the_first_command_prints_what_is_shown(tmp_path: Path):
+    printed = run([sys.executable, "-m", *FIRST.split()], tmp_path)
+    assert not examples.compare(shown_after("console", FIRST), printed)
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_the_example_prints_what_is_shown(tmp_path: Path):
     (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    shown = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "the same crystal as salt" in shown.stdout
+    printed = run([sys.executable, "-c", example], tmp_path)
+    assert not examples.compare(shown_after("python", example), printed)
     assert (tmp_path / "run" / "report.html").is_file()
-    assert pd.read_parquet(tmp_path / "features.parquet").shape == (2, 2 + 271)
-    center_thz = 32 / (np.sqrt(np.pi) / 4 * 8**1.5)  # the mean of that density
-    assert float(shown.stdout.splitlines()[-1].split()[0]) == pytest.approx(center_thz * 4.135667696, rel=1e-3)
+    ranked = pd.read_parquet(tmp_path / "run" / "ranked.parquet")
+    assert ranked[ranked["passes"]]["rank"].tolist() == list(range(1, ranked["passes"].sum() + 1))
+    coarse = ranked.set_index("material_id").loc["ref-Na3PS4-cubic", "barrier_3d_ev"]
+    (fine,) = pd.read_parquet(tmp_path / "paths" / "percolation.parquet")["barrier_3d_ev"]
+    assert fine == pytest.approx(coarse, abs=0.1)
 
 
-def toml_examples() -> list[str]:
-    return re.findall(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
+def test_the_map_has_every_command():
+    (table,) = re.findall(r"## Commands\n(.*?)\n## ", README.read_text(), re.DOTALL)
+    named = [name for row in table.splitlines() if row.startswith("| ") for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(COMMANDS)
 
 
-def test_the_settings_are_settings(tmp_path: Path):
-    (text,) = [text for text in toml_examples() if "[follow]" in text]
-    (tmp_path / "study.toml").write_text(text)
-    study = read_study(tmp_path / "study.toml")
-    assert study.follow is not None
-    assert study.follow.budget_h == 8
-    tops = {"percolation": 200, "stability": 100, "phonons": 30, "barriers": 5}
-    assert {plan.name: plan.top for plan in study.plans} == tops
-    assert study.plans[0].limits.max_barrier_ev == 0.5
-    assert study.plans[3].settings.images == 7
+def test_links_lead_to_files_and_headings():
+    links = re.findall(r"\]\((?!https?://)([^)\s]+)\)", README.read_text())
+    assert any(link.endswith(".png") for link in links)
+    for link in links:
+        path, _, anchor = link.partition("#")
+        assert (README.parent / path).is_file(), link
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", (README.parent / path).read_text(), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w-]", "", title.lower().replace(" ", "-")) for title in titles], link
 
 
-def test_the_rules_are_rules(tmp_path: Path):
-    (rules,) = [text for text in toml_examples() if "[slots" in text]
-    (tmp_path / "rules.toml").write_text(rules)
-    space = Space.from_rules(read_rules(tmp_path / "rules.toml"))
-    assert len(space) == 3 * 2 * 3
-    assert [slot.name for slot in space.parent.slots][:3] == ["Li", "bridge", "Cl"]
+def test_what_is_installed_exists():
+    extras = tomllib.loads((README.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    text = README.read_text()
+    named = re.findall(r"'\.\[(\w+)\]'", text)
+    assert {"phonons", "mp", "dask"} <= set(named) <= set(extras)
+    assert CPU_TORCH in text
+    for engine in ("dpa4", "nequix", "sevennet"):
+        assert f"`{ENGINES[engine].install.removeprefix(f'{CPU_TORCH} && ')}`" in text
