@@ -32,7 +32,7 @@ from phonolyte.figures import neb_profile, save
 from phonolyte.models import BandCenterModel
 from phonolyte.models.nearest import Learned
 from phonolyte.references import reference_compounds
-from phonolyte.report import PAGE, card_of, payload, read_run, write_report
+from phonolyte.report import PAGE, card_of, libraries, payload, read_run, write_report
 from phonolyte.report.card import facts_of
 from phonolyte.report.marks import marks_of
 from phonolyte.report.packing import element, packed, packed_columns, packed_crystals
