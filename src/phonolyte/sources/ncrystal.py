@@ -12,7 +12,7 @@ from phonolyte.arrays import Floats
 from phonolyte.dos import PhononDos
 from phonolyte.errors import MissingExtraError, SourceError
 from phonolyte.sources.entry import Entry, Page
-from phonolyte.sources.registry import dataset
+from phonolyte.sources.registry import RegisteredSource
 from phonolyte.structures import Crystal
 
 STEP_MEV = 0.05
@@ -23,7 +23,7 @@ STATES = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class NCrystal:
+class NCrystal(RegisteredSource):
     """The library of NCrystal; compounds whose every element has a phonon curve."""
 
     name: ClassVar[str] = "ncrystal"
@@ -34,16 +34,6 @@ class NCrystal:
     def question(self) -> Mapping[str, Any]:
         """None: the library is one."""
         return {}
-
-    @property
-    def license(self) -> str:
-        """License of the library."""
-        return dataset(self.name).license
-
-    @property
-    def citation(self) -> str:
-        """BibTeX citation of the library."""
-        return dataset(self.name).citation
 
     def version(self) -> str:
         """Version of the package that brings the data."""

@@ -20,14 +20,14 @@ from phonolyte.files import parse_json
 from phonolyte.runs.records import checksum
 from phonolyte.sources.cache import obtain
 from phonolyte.sources.entry import Entry, Page, crystal_from_dict
-from phonolyte.sources.registry import Dataset, dataset
+from phonolyte.sources.registry import Dataset, RegisteredSource, dataset
 from phonolyte.units import MEV_PER_INVERSE_CM
 
 Row = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class Published(RegisteredSource):
     """A set of the registry; its files come from the cache, or from where they are published.
 
     Attributes
@@ -52,16 +52,6 @@ class Published:
     def phonons(self) -> bool:
         """Whether it gives phonons."""
         return self.name == "petretto2018"
-
-    @property
-    def license(self) -> str:
-        """License of the set."""
-        return self._dataset.license
-
-    @property
-    def citation(self) -> str:
-        """BibTeX citation of the set."""
-        return self._dataset.citation
 
     def version(self) -> str:
         """As its publishers have it, with the beginning of the checksum of each file."""

@@ -77,6 +77,27 @@ def dataset(name: str) -> Dataset:
     return known[name]
 
 
+class RegisteredSource:
+    """Base of the sources that are published sets: license and citation are those of the registry."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the set."""
+        raise NotImplementedError
+
+    @property
+    def license(self) -> str:
+        """License of the set."""
+        return dataset(self.name).license
+
+    @property
+    def citation(self) -> str:
+        """BibTeX citation of the set."""
+        return dataset(self.name).citation
+
+
 def providers() -> dict[str, Provider]:
     """Databases whose OPTIMADE address is known here, by name."""
     return {name: Provider(name, **_cited(record)) for name, record in _records()["optimade"].items()}
