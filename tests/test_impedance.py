@@ -699,12 +699,18 @@ def test_temperatures_that_differ_by_rounding_are_one():
 def test_a_temperature_for_no_file_is_told(tmp_path: Path):
     rows = [f"{f:.6g},{one.real:.6g},{one.imag:.6g}" for f, one in zip(F, two_arcs(), strict=True)]
     path = written(tmp_path / "pellet.csv", "freq (Hz),Z' (ohm),Z'' (ohm)", rows)
-    for given, said in (("nosuch=25", "names no file"), ("-400", "not a temperature")):
+    for given, said in (
+        ("nosuch=25", "names no file"),
+        ("-400", "not a temperature"),
+        ("pellet#x=25", "names no file"),
+    ):
         result = CliRunner().invoke(
             app, ["impedance", str(path), "--temperature-c", given, "-o", str(tmp_path / "out")]
         )
         assert isinstance(result.exception, SettingsError)
         assert said in str(result.exception)
+    command = ["impedance", str(path), "--temperature-c", "25", "--temperature-c", "40", "-o", str(tmp_path / "out")]
+    assert "--temperature-c is given 2 times" in str(CliRunner().invoke(app, command).exception)
     command = ["impedance", str(path), "--temperature-c", "pellet.csv=40", "-o", str(tmp_path / "out")]
     assert CliRunner().invoke(app, command).exit_code == 0
     assert pd.read_parquet(tmp_path / "out" / "spectra.parquet")["temperature_k"].iloc[0] == pytest.approx(313.15)
