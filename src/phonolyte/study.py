@@ -15,6 +15,7 @@ import pandas as pd
 from phonolyte import make_callable
 from phonolyte.drawing import draw_figures
 from phonolyte.errors import Failure, SettingsError
+from phonolyte.forces import DEFAULT_ENGINE
 from phonolyte.loop.settings import LoopSettings, read_loop
 from phonolyte.runs.calculation import Calculation, first_sentence
 from phonolyte.runs.campaign import Outcome, run_campaign
@@ -53,7 +54,7 @@ class FollowSettings:
     """
 
     ion: Annotated[str, "Mobile element. Default: that of the screen."] = ""
-    engine: Annotated[str, "Source of energies and forces."] = "dpa4"
+    engine: Annotated[str, "Source of energies and forces."] = DEFAULT_ENGINE
     options: Mapping[str, Any] | tuple[str, ...] = ()
     budget_h: Annotated[float, "Hours for all tiers together."] = 1.0
     tiers: Annotated[tuple[str, ...], "Tiers in their order."] = ("percolation", "stability", "phonons", "barriers")

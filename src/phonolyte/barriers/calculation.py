@@ -90,7 +90,7 @@ class BarrierCalculation(Calculation):
     followed: ClassVar = {"barrier_ev": "barrier_ev", "barrier_dimensions": "dimensions"}
     next_step: ClassVar = NextStep(
         "How high is the barrier? An hour or so.",
-        "phonolyte migrate {input} --ion {ion} --method neb --engine dpa4 -o {run}/barriers/{name}",
+        "phonolyte migrate {input} --ion {ion} --method neb --engine {engine} -o {run}/barriers/{name}",
     )
 
     settings_kind: ClassVar = NebSettings

@@ -23,6 +23,7 @@ from phonolyte.cli.terminal import (
 from phonolyte.cli.tier import check_cluster, run_here, run_on_cluster
 from phonolyte.dynamics.trajectory import MD, DynamicsSettings
 from phonolyte.errors import SettingsError
+from phonolyte.forces import DEFAULT_ENGINE
 from phonolyte.percolation.site_energies import PercolationSettings
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 
@@ -41,7 +42,7 @@ def migrate(
         typer.Option(help="bvse: percolation, seconds a crystal; neb: barriers of hops; md: diffusivity."),
     ] = "bvse",
     ion: Annotated[str, typer.Option(help="Mobile element.")] = "Li",
-    engine: EngineName = "dpa4",
+    engine: EngineName = DEFAULT_ENGINE,
     option: EngineOptions = None,
     output: Output = Path("out"),
     cluster: Annotated[

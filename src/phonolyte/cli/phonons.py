@@ -19,6 +19,7 @@ from phonolyte.cli.terminal import (
     require_inputs,
 )
 from phonolyte.cli.tier import check_cluster, run_here, run_on_cluster
+from phonolyte.forces import DEFAULT_ENGINE
 from phonolyte.phonons.workflow import PhononSettings
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 
@@ -30,7 +31,7 @@ def phonons(
     writes: OutputSettings,
     inputs: Inputs = None,
     frame: FrameOption = None,
-    engine: EngineName = "dpa4",
+    engine: EngineName = DEFAULT_ENGINE,
     option: EngineOptions = None,
     output: Output = Path("out"),
     ion: Annotated[str | None, typer.Option(help="Mobile element, whose own band center is reported.")] = None,

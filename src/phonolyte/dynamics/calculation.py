@@ -93,7 +93,7 @@ class DynamicsCalculation(Calculation):
     followed: ClassVar = {"sigma_25c_s_cm": "sigma_25c_s_cm"}
     next_step: ClassVar = NextStep(
         "How well does it conduct? Hours.",
-        "phonolyte migrate {input} --ion {ion} --method md --engine dpa4 -o {run}/dynamics/{name}",
+        "phonolyte migrate {input} --ion {ion} --method md --engine {engine} -o {run}/dynamics/{name}",
     )
 
     settings_kind: ClassVar = DynamicsSettings

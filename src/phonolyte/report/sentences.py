@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 
 from phonolyte.centers import BY, COMPUTED
 from phonolyte.columns import column, format_value
+from phonolyte.forces import DEFAULT_ENGINE
 from phonolyte.report.conduction import conduction_words, levels
 from phonolyte.report.contents import Contents, arrived
 from phonolyte.runs.calculation import NextStep
@@ -219,7 +220,10 @@ IMPEDANCE = NextStep(
 
 def all_steps() -> dict[str, NextStep]:
     """Return what can be done with a candidate, by tier, the cheap ones first."""
-    return {name: tier.next_step for name, tier in all_tiers().items()} | {"impedance": IMPEDANCE}
+    steps = {name: tier.next_step for name, tier in all_tiers().items()} | {"impedance": IMPEDANCE}
+    return {
+        name: replace(step, command=step.command.replace("{engine}", DEFAULT_ENGINE)) for name, step in steps.items()
+    }
 
 
 KNOWN_BY_TABLE = ("e_hull", "band_gap", "likely_metal")

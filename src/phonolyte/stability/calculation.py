@@ -160,7 +160,7 @@ class StabilityCalculation(Calculation):
     followed: ClassVar = {name: name for name in ("e_hull_ev", "reduction_v", "oxidation_v", "metal_reaction_ev")}
     next_step: ClassVar = NextStep(
         "Does it exist, and at which voltages? Seconds with a machine-learned potential.",
-        "phonolyte stability {input} --engine dpa4 --ion {ion} -o {run}/stability/{name}",
+        "phonolyte stability {input} --engine {engine} --ion {ion} -o {run}/stability/{name}",
     )
 
     settings_kind: ClassVar = StabilitySettings

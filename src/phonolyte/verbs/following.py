@@ -12,7 +12,7 @@ import pandas as pd
 
 from phonolyte.drawing import draw_figures
 from phonolyte.errors import SettingsError
-from phonolyte.forces import Engine, open_engine
+from phonolyte.forces import DEFAULT_ENGINE, Engine, open_engine
 from phonolyte.runs.calculation import Calculation
 from phonolyte.runs.campaign import Outcome, run_campaign
 from phonolyte.runs.progress import OpenBar, no_bar
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 def phonons(
     inputs: Any,
     *,
-    engine: str | Engine = "dpa4",
+    engine: str | Engine = DEFAULT_ENGINE,
     options: Mapping[str, Any] | None = None,
     settings: PhononSettings | None = None,
     ion: str | None = None,
@@ -91,7 +91,7 @@ def phonons(
 def elastic(
     inputs: Any,
     *,
-    engine: str | Engine = "dpa4",
+    engine: str | Engine = DEFAULT_ENGINE,
     options: Mapping[str, Any] | None = None,
     settings: ElasticSettings | None = None,
     ion: str = "Li",
@@ -165,7 +165,7 @@ def stability(
     inputs: Any,
     *,
     ion: str = "Li",
-    engine: str | Engine = "dpa4",
+    engine: str | Engine = DEFAULT_ENGINE,
     options: Mapping[str, Any] | None = None,
     settings: StabilitySettings | None = None,
     folder: str | Path = "out",
@@ -207,7 +207,7 @@ def barriers(
     inputs: Any,
     *,
     ion: str = "Li",
-    engine: str | Engine = "dpa4",
+    engine: str | Engine = DEFAULT_ENGINE,
     options: Mapping[str, Any] | None = None,
     settings: NebSettings | None = None,
     folder: str | Path = "out",
@@ -245,7 +245,7 @@ def diffuse(
     inputs: Any,
     *,
     ion: str = "Li",
-    engine: str | Engine = "dpa4",
+    engine: str | Engine = DEFAULT_ENGINE,
     options: Mapping[str, Any] | None = None,
     settings: DynamicsSettings | None = None,
     folder: str | Path = "out",

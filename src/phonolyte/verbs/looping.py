@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phonolyte.errors import SettingsError
-from phonolyte.forces import Engine, open_engine
+from phonolyte.forces import DEFAULT_ENGINE, Engine, open_engine
 from phonolyte.runs.citations import MODEL
 from phonolyte.runs.executors import open_executor
 from phonolyte.runs.progress import OpenBar
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from phonolyte.models import BandCenterModel
     from phonolyte.structures import Crystal
     from phonolyte.study import StudySettings
-
-DEFAULT_ENGINE = "dpa4"
 
 
 def train_within(
