@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pandas as pd
 
 from phonolyte import make_callable
-from phonolyte.drawing import draw_figures
+from phonolyte.drawing import compute_and_draw
 from phonolyte.errors import Failure, SettingsError
 from phonolyte.forces import DEFAULT_ENGINE
 from phonolyte.loop.settings import LoopSettings, read_loop
 from phonolyte.runs.calculation import Calculation, first_sentence
-from phonolyte.runs.campaign import Outcome, run_campaign
+from phonolyte.runs.campaign import Outcome
 from phonolyte.runs.executors import ExecutorSettings
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
@@ -340,19 +340,14 @@ def _run_tier(
     folder = run.path(calculation.name)
     opened = Run(folder, calculation.name, settings=calculation.decides(), identity=calculation.name,
                  engine=calculation.engine_used, cites=calculation.cites)  # fmt: skip
-    with opened as own, _open(open_tier, len(crystals)) as executor:
-        calculation = calculation.prepare(crystals, own, executor=executor, progress=progress)
-        with progress(f"{calculation.title} (atoms)", sum(map(len, crystals))) as advance:
-            outcome = run_campaign(calculation, crystals, own, executor=executor, deadline=deadline, progress=advance)
-        if figures and len(outcome.table):
-            with progress(f"Figures of {calculation.name}", len(outcome.table)) as advance:
-                draw_figures(calculation, outcome.table, own, executor=executor, progress=advance)
-    return outcome
+    with opened as tier_run, _open(open_tier, len(crystals)) as executor:
+        ready = calculation.prepare(crystals, tier_run, executor=executor, progress=progress)
+        return compute_and_draw(
+            ready, crystals, tier_run, executor=executor, deadline=deadline, figures=figures, progress=progress
+        )
 
 
 def _open(open_tier: OpenTier | None, n: int) -> AbstractContextManager[Executor | None]:
-    from contextlib import nullcontext
-
     return open_tier(n) if open_tier else nullcontext()
 
 

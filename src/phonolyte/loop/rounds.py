@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from phonolyte.drawing import compute_and_draw
 from phonolyte.errors import Failure
 from phonolyte.loop.choosing import widening_outside
 from phonolyte.loop.learning import FILE, Known, write_known
@@ -23,7 +24,7 @@ from phonolyte.loop.pool import Candidates, Prediction, leave_out_known
 from phonolyte.loop.settings import LoopSettings
 from phonolyte.models import BandCenterModel
 from phonolyte.runs.calculation import Calculation, first_sentence
-from phonolyte.runs.campaign import Outcome, run_campaign
+from phonolyte.runs.campaign import Outcome
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.records import write_csv
 from phonolyte.runs.run import Run, make_folder
@@ -250,10 +251,11 @@ class Loop:
             engine=calculation.engine_used, cites=calculation.cites,
         )  # fmt: skip
         opening = self.open_tier(len(crystals)) if self.open_tier else nullcontext()
-        with opened as own, opening as executor:
-            calculation = calculation.prepare(crystals, own, executor=executor, progress=self.progress)
-            with self.progress(f"{calculation.title} (atoms)", sum(map(len, crystals))) as advance:
-                return run_campaign(calculation, crystals, own, executor=executor, deadline=deadline, progress=advance)
+        with opened as tier_run, opening as executor:
+            ready = calculation.prepare(crystals, tier_run, executor=executor, progress=self.progress)
+            return compute_and_draw(
+                ready, crystals, tier_run, executor=executor, deadline=deadline, figures=False, progress=self.progress
+            )
 
     @staticmethod
     def _write(run: Run, state: _State, decision: float, stopped: str) -> None:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from phonolyte.drawing import draw_figures
+from phonolyte.drawing import compute_and_draw
 from phonolyte.errors import SettingsError
 from phonolyte.forces import DEFAULT_ENGINE, Engine, open_engine
 from phonolyte.runs.calculation import Calculation
-from phonolyte.runs.campaign import Outcome, run_campaign
+from phonolyte.runs.campaign import Outcome
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run, plain_settings
 from phonolyte.runs.settings import OutputSettings
-from phonolyte.structures import Reading, read
+from phonolyte.structures import read
 from phonolyte.verbs.opening import (
     Where,
     list_files,
@@ -326,20 +325,9 @@ def calculate(
             run.write_crystals(reading.crystals)
         with open_workers(executor, most=most_workers(engine, len(reading.crystals))) as workers:
             ready = calculation.prepare(reading.crystals, run, executor=workers, progress=progress)
-            return _compute(ready, reading, run, workers, output, progress)
-
-
-def _compute(
-    calculation: Calculation, reading: Reading, run: Run, workers: Executor | None, output: OutputSettings,
-    progress: OpenBar,
-) -> Outcome:  # fmt: skip
-    with progress(f"{calculation.title} (atoms)", sum(map(len, reading.crystals))) as advance:
-        outcome = run_campaign(calculation, reading.crystals, run, executor=workers, progress=advance)
-    for note in outcome.notes:
-        run.add_note(note)
-    if output.figures and len(outcome.table):
-        with progress("Figures", len(outcome.table)) as advance:
-            draw_figures(calculation, outcome.table, run, executor=workers, progress=advance)
+            outcome = compute_and_draw(
+                ready, reading.crystals, run, executor=workers, figures=output.figures, progress=progress
+            )
     return replace(outcome, failures=[*reading.failures, *outcome.failures])
 
 
