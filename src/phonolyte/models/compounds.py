@@ -104,8 +104,9 @@ def read_learning_set(
     if features is not None:
         return _from_features(features, sets, path, digest)
     reading = read(path, executor=executor)
-    labeled = [c for c in reading.crystals if _is_labeled(c)]
-    unlabeled = [_not_labeled(c) for c in reading.crystals if not _is_labeled(c)]
+    faults = [find_label_fault(c) for c in reading.crystals]
+    labeled = [c for c, fault in zip(reading.crystals, faults, strict=True) if fault is None]
+    unlabeled = [fault for fault in faults if fault is not None]
     if len(labeled) < 2:
         raise TableError(
             f"{path.name} has {len(labeled)} compounds with a band center",
@@ -192,21 +193,18 @@ def _with_elements(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
     return table.assign(elements=column)[column.notna()], failures
 
 
-def _is_labeled(crystal: Crystal) -> bool:
-    """Whether a crystal has a center to learn from, and was not found to be unstable, or its error is known."""
-    properties = crystal.properties
-    usable = properties.get("stable") is not False or _number(properties.get(ERROR)) is not None
-    return _number(properties.get(TARGET)) is not None and usable
-
-
 def _errors(crystals: Sequence[Crystal]) -> Floats | None:
     known = [_number(crystal.properties.get(ERROR)) or 0.0 for crystal in crystals]
     return np.array(known) if any(known) else None
 
 
-def _not_labeled(crystal: Crystal) -> Failure:
-    if _number(crystal.properties.get(TARGET)) is None:
-        return _no_center(crystal.material_id, crystal.properties.get(TARGET), crystal.source)
+def find_label_fault(crystal: Crystal) -> Failure | None:
+    """Why nothing can be learned from a crystal: it has no center, or is unstable without a known error; else None."""
+    properties = crystal.properties
+    if _number(properties.get(TARGET)) is None:
+        return _no_center(crystal.material_id, properties.get(TARGET), crystal.source)
+    if properties.get("stable") is not False or _number(properties.get(ERROR)) is not None:
+        return None
     message = "it has imaginary modes, and what remains of such a center says less. Leave it out."
     return Failure(crystal.material_id, STAGE, "Unstable", message, crystal.source)
 

@@ -65,7 +65,8 @@ def run_loop(
             "the recipe virtual cannot learn in rounds", why="it sees no crystal as it is",
             fix="Use the recipe physical or study, or no rounds.",
         )  # fmt: skip
-    given = read_given(plan.train.data if plan.train else "")
+    given, failures = read_given(plan.train.data if plan.train else "")
+    run.add_failures(failures)
     own = open_loop_engine(plan, engine)
     assert own is not None
     calibration = Calibration.shipped(own)
