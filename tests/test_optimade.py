@@ -129,6 +129,13 @@ def test_an_unknown_provider_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(SettingsError, match="nobody has 2 databases: http://a, http://b"):
         fetch(Optimade("nobody"), tmp_path)
 
+    def fail(**_: object) -> list[str]:
+        raise RuntimeError("no route to host")
+
+    monkeypatch.setattr("optimade.utils.get_all_databases", fail)
+    with pytest.raises(SourceError, match=r"official list of databases cannot be read: .*no route to host"):
+        fetch(Optimade("nobody"), tmp_path)
+
 
 class Proxy(BaseHTTPRequestHandler):
     """Passes requests on, but plays faults before: a status, or ``cut`` in the middle of the answer."""
