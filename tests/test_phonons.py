@@ -171,6 +171,8 @@ def test_no_atom_is_near_its_image_in_the_supercell():
         vectors = np.array([n for n in np.ndindex(7, 7, 7) if n != (3, 3, 3)]) - 3
         assert np.linalg.norm(vectors @ lattice, axis=1).min() > 7.85
     assert abs(np.linalg.det(supercell_matrix(bulk("Cu"), min_length_a=7.2))) == pytest.approx(27, abs=5)
+    with pytest.raises(PhononError, match="no supercell keeps atoms 40 angstrom from their images"):
+        supercell_matrix(bulk("Cu"), min_length_a=40.0)  # 8 conventional cells are 29 angstrom
 
 
 def test_conventional_supercells_are_symmetric_matrices_of_the_same_lattice():
