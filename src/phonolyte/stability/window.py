@@ -84,11 +84,6 @@ class Window:
     metal_reaction_ev: float
     metal_products: Products
 
-    @property
-    def width_v(self) -> float:
-        """Width in V."""
-        return self.oxidation.voltage_v - self.reduction.voltage_v
-
 
 def hull_distance(diagram: PhaseDiagram, phase: Phase) -> HullDistance:
     """Return where a phase lies next to those of a diagram.
