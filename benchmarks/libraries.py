@@ -40,7 +40,7 @@ GRID = 40
 """Points along each side of the field that percolates."""
 
 PRECISION = 1e-4
-"""Of the bisection, as a share of the range of the field."""
+"""Tolerance of the bisection, as a share of the range of the field."""
 
 
 def main() -> None:

@@ -145,7 +145,7 @@ class Score:
             "kramers_kronig": dict(self.verdicts),
         }
         if self.open:
-            found["resistance_at_least"] = f"{self.open} said so, {self.bounds} of them rightly"
+            found["resistance_at_least"] = f"{self.open} have a lower bound, {self.bounds} of them rightly"
         return found
 
 

@@ -303,7 +303,7 @@ def test_a_path_of_the_users_is_where_a_hop_begins(emt: Engine, tmp_path: Path):
         replace(FAST, paths=(("Cu-2.54", str(tmp_path / "none.xyz")),))
 
 
-def test_ends_that_slip_into_one_another_are_told(emt: Engine):
+def test_ends_that_slip_into_one_another_are_reported(emt: Engine):
     cell = bulk("Cu", cubic=True) * (2, 2, 2)
     del cell[0]
     near = int(np.linalg.norm(cell.positions, axis=1).argmin())

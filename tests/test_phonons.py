@@ -212,7 +212,7 @@ def test_results_open_in_phonopy(ordered: PhononResult, tmp_path: Path):
     np.testing.assert_allclose(again.mesh.frequencies, ordered.phonopy.mesh.frequencies, atol=2e-3)
 
 
-def test_limits_and_bad_settings_are_told(emt: Engine):
+def test_limits_and_bad_settings_are_reported(emt: Engine):
     with pytest.raises(PhononError, match="longer than the limit"):
         compute_phonons(ORDERED, emt, replace(FAST, limit_s=1e-6))
     with pytest.raises(PhononError, match="does not converge"):
@@ -480,7 +480,7 @@ def test_a_calibration_is_read_back(tmp_path: Path):
      '{"factor": 1, "elements": {"Li": "a"}}',
      '{"factor": 1, "luck": 3}', '{"factor": 1, "factor": 2}', '{"factor": 1, "provenance": 3}', "1" * 5000],
 )  # fmt: skip
-def test_what_is_no_calibration_is_refused(tmp_path: Path, text: str):
+def test_what_is_not_a_calibration_is_refused(tmp_path: Path, text: str):
     (tmp_path / "c.json").write_text(text)
     with pytest.raises(ModelError, match=r"is not a calibration: .+Learn it again"):
         Calibration.load(tmp_path / "c.json")

@@ -198,7 +198,7 @@ def _csv_parts(text: str, path: Path) -> Iterator[Part]:
                 continue
             yield arguments, "csv"
     except csv.Error as error:
-        raise DosError(f"{path.name} is no CSV", why=str(error), fix="Write it again.") from None
+        raise DosError(f"{path.name} is not CSV", why=str(error), fix="Write it again.") from None
 
 
 def _csv_part(row: Mapping[str, Any], name: str) -> dict[str, Any]:

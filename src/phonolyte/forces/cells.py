@@ -120,7 +120,7 @@ def relax_positions(
     hessian: Floats | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> tuple[Atoms, Floats | None]:
-    """Relax positions in a cell that stays, with no symmetry imposed; what is not said here is as in :func:`relax`.
+    """Relax positions in a cell that stays, with no symmetry imposed; other arguments are those of :func:`relax`.
 
     Parameters
     ----------

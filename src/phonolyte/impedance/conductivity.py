@@ -235,7 +235,7 @@ def read_intercept(spectrum: Spectrum) -> Intercept:
     """Resistance without a fit: where the spectrum is nearest to the real axis between arcs and what blocks.
 
     That is its end, where that meets the axis; else the last minimum of the phase, unless the phase falls again
-    behind it, towards an axis that is not reached. A spectrum that only rises like a blocking electrode, its arc too
+    behind it, toward an axis that is not reached. A spectrum that only rises like a blocking electrode, its arc too
     fast to be seen, has it at its beginning.
     """
     z, f = spectrum.impedance_ohm, spectrum.frequency_hz

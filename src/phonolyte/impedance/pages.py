@@ -192,7 +192,7 @@ def _read_session(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 _SESSION = {"Hertz": "Frequency (Hz)", "ZRe": "Z' (ohm)", "ZIm": "-Z'' (ohm)"}
-"""Units of a session, which tell its columns, as headers."""
+"""Units of a session, which identify its columns, as headers."""
 
 
 # BioLogic

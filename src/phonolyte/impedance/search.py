@@ -26,8 +26,8 @@ FOLLOWED, FOLLOWED_WITHIN = 16, 6
 """Starts that are followed to the end, of the circuit that was given, and of each simpler one."""
 
 FURTHER_STEPS = 20
-"""Steps of the starts of the circuit that was given before those are chosen; circuits of many elements are slow to tell
-good from bad."""
+"""Steps of the starts of the circuit that was given before those are chosen; circuits of many elements are slow to
+separate good from bad."""
 
 UNSEEN = 1e6
 """Factor between the impedance of an element that is not to be seen and that of the spectrum."""

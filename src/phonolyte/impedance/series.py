@@ -58,7 +58,7 @@ class Series(Shown):
     def from_analyses(
         cls, analyses: Iterable[Analysis], geometry: Geometry | None = None, failures: Iterable[Failure] = ()
     ) -> Series:
-        """Series of some analyses: their names are made to differ, and what only a whole series tells is noted.
+        """Series of some analyses: their names are made to differ, and what only a whole series shows is noted.
 
         An analysis that has no rows in the tables becomes a failure.
         """

@@ -6,7 +6,7 @@ at L, that is s (phi(u) - u Phi(-u)), u = abs(c - L) / s, with the density phi a
 normal. It is largest for wide intervals at the decision; without a decision it is s phi(0). Intervals outside of the
 domain of the model are widened by as much as its errors were larger there.
 
-A batch is chosen one by one. What has been chosen tells of its neighbors, too: the deviation of a crystal at the
+A batch is chosen one by one. What has been chosen informs about its neighbors, too: the deviation of a crystal at the
 distance d from the nearest chosen one is multiplied by sqrt(1 - rho^2), rho = exp(-d^2 / 2 l^2), as if both were values
 of a Gaussian process with the length l.
 """
@@ -246,7 +246,7 @@ def choose_batch(
     budget
         Largest sum of the costs.
     length
-        Distance within which candidates tell of each other; default: :func:`typical_distance`.
+        Distance within which candidates inform about each other; default: :func:`typical_distance`.
 
     Returns
     -------

@@ -64,7 +64,7 @@ class Known:
 
     @classmethod
     def from_phonons(cls, crystal: Crystal, row: Mapping[str, Any], number: int) -> Known:
-        """What phonons tell of a crystal, from their row in ``phonons.parquet``."""
+        """Make what is known of a crystal from its phonons, from their row in ``phonons.parquet``."""
         calibrated = row["calibrated_mev"]
         center = float(row["band_center_mev"] if pd.isna(calibrated) else calibrated)
         stable, share = bool(row["stable"]), float(row["imaginary_share"])

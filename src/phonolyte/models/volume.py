@@ -6,7 +6,7 @@ The sum of all bond valences of a crystal is that of the valences of its sites::
 
 with distances d in units of (V / n)^(1/3), so that the size of the given cell cancels; x follows by Newton's method.
 R_ij is O'Keeffe's and Brese's length (10.1021/ja00009a002) plus a learned shift of each of both elements, v_i a learned
-valence. Both have a value for the element as cation and one as anion. Site i is an anion towards j by the share
+valence. Both have a value for the element as cation and one as anion. Site i is an anion toward j by the share
 a_ij = 1 / (1 + exp((x_j - x_i) / 0.3)), x Pauling's electronegativities, and altogether by a_i, the mean of a_ij
 weighted with s_ij: v_i = (1 - a_i) v_cation + a_i v_anion.
 """

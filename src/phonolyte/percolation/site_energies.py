@@ -36,7 +36,7 @@ ONE_SITE_A, OWN_SITE_A, FRAMEWORK_A = 1.0, 1.2, 1.5
 """Minima nearer than this to each other are one; nearer to a site of the ion, or another atom, they are not empty."""
 
 JOINED_EV = 0.02
-"""Barriers of more dimensions that are no higher than this above the lowest are of the same network: what a grid of
+"""Barriers of more dimensions that are at most this far above the lowest are of the same network: what a grid of
 0.2 angstrom leaves uncertain."""
 
 
@@ -246,7 +246,7 @@ def empty_sites(cell: Atoms, ion: str, settings: PercolationSettings | None = No
 
 
 def _orbit(cell: Atoms, place: Floats) -> list[Floats]:
-    """All places that symmetry makes of one; those that are nearer to each other than a grid can tell are one."""
+    """All places that symmetry makes of one; those that are nearer to each other than a grid can resolve are one."""
     import spglib
 
     symmetry = spglib.get_symmetry((cell.cell.array, cell.get_scaled_positions(), cell.numbers), symprec=1e-2)

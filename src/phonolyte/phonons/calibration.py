@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FEWEST = 10
 INTERVAL = (0.05, 0.95)
 RIDGE = 1.0
-"""Strength of the pull of an element's factor towards the common one, in compounds."""
+"""Strength of the pull of an element's factor toward the common one, in compounds."""
 
 Kind = Literal["factor", "elements"]
 

@@ -413,7 +413,7 @@ def forces_at_rest(phonon: Phonopy, engine: Engine) -> Floats:
 
     They would vanish in a relaxed crystal, or by symmetry, if potentials had the symmetry of space. Some have it only
     nearly: 0.01 eV/angstrom on an atom that no force may act on is half of what a displacement of 0.01 angstrom makes,
-    and would turn a stable crystal into an unstable one. The primitive cell tells them.
+    and would turn a stable crystal into an unstable one. The primitive cell shows them.
     """
     (forces,) = engine.forces([atoms_of(phonon.unitcell)])
     return on_supercell(phonon, forces)

@@ -90,7 +90,7 @@ class Prototype:
     def linear_scale(self, elements: Sequence[str]) -> float:
         """Length in the crystal with other elements over that in the prototype.
 
-        The sums of ionic radii of cations and anions tell where both crystals are ionic with the same signs,
+        The sums of ionic radii of cations and anions decide where both crystals are ionic with the same signs,
         and else the volumes of atoms: compared with those of the prototype if that is metallic, too.
         """
         signs = tuple(ion.charge > 0 for ion in self.ions)

@@ -84,7 +84,7 @@ class Contents:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What was asked for."""
+        """Settings of the run."""
         found: Mapping[str, Any] = self.run.get("settings", {})
         return found
 
@@ -127,10 +127,10 @@ class Contents:
         return provenance
 
     def ion_of(self, formula: str) -> str:
-        """The mobile ion of a compound: the one asked for, else the first known one in its formula; may be empty."""
-        asked = str(self.settings.get("ion") or "any")
-        if asked in ATOMIC_NUMBERS:
-            return asked
+        """The mobile ion of a compound: that of the settings, else the first known one in its formula; may be empty."""
+        chosen = str(self.settings.get("ion") or "any")
+        if chosen in ATOMIC_NUMBERS:
+            return chosen
         try:
             present = composition_of(formula)
         except StructureError:  # a run without formulas

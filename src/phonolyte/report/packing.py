@@ -31,7 +31,7 @@ MOST_BYTES = 6_500_000
 """Compressed crystals of a page; more, and the last ones of the table have none."""
 
 LEVEL = 6
-"""Of gzip: 9 takes three times as long for two percent."""
+"""Level of gzip: 9 takes three times as long for two percent."""
 
 
 def packed(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:

@@ -39,10 +39,10 @@ AXES = {
     "known": (("band_center_mev",), ("predicted_mev",)),
     "spectra": (("inverse_temperature_1000",), ("sigma_s_cm", "resistance_ohm")),
 }
-"""Of the scatter at first."""
+"""Columns of the scatter at first, x and y."""
 
 CLOUD = 12_000
-"""Of all virtual compounds, so many at random are drawn behind the best."""
+"""Virtual compounds that are drawn behind the best, at random."""
 
 MOST_DOS, POINTS = 300, 200
 """Densities of states that cards have, and the points of each."""

@@ -23,19 +23,19 @@ from phonolyte.units import CONDUCTOR_S_CM, ZERO_C_K
 
 OF_PROBABILITIES = (
     "A probability is not a measurement: it was tested on compounds whose relatives were measured, and far from them "
-    "it rests on percolation and the size of the anions. The band center tells oxides from sulfides, and little within "
-    "them. Defects, grain boundaries and electronic conduction are not included."
+    "it rests on percolation and the size of the anions. The band center separates oxides from sulfides, and little "
+    "within them. Defects, grain boundaries and electronic conduction are not included."
 )
 
 OF_CENTERS = (
-    "The band center is a property of the perfect crystal. It tells oxides from sulfides, and little within them. "
+    "The band center is a property of the perfect crystal. It separates oxides from sulfides, and little within them. "
     "It is not a conductivity."
 )
 
 OF_TIERS = "These are properties of the bulk crystal: grain boundaries and electronic conduction are not included."
 
 OF_SPECTRA = (
-    "Bulk, grain boundary and electrode are arcs, told apart by their capacitance; the total is all but electrodes. "
+    "Bulk, grain boundary and electrode are arcs, distinguished by their capacitance; the total is all but electrodes. "
     "Intervals cover noise and the choice of a circuit, not errors of the temperature, nor those of thickness and "
     "diameter unless they were given."
 )

@@ -147,7 +147,7 @@ class Run:
             else:
                 self._write_record("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
         except OSError:
-            if error is None:  # else the first error tells more
+            if error is None:  # else the first error matters more
                 raise
         finally:
             self._lock.release()

@@ -65,7 +65,7 @@ def read_entries(path: str | Path) -> Entries:
     ------
     TableError
         When a column is missing, an energy is not a finite number, a formula cannot be read, a material comes twice,
-        the energies are of several types, or an element of a system that is said to be whole has no energy.
+        the energies are of several types, or an element of a system that is listed as whole has no energy.
     """
     path = Path(path).expanduser()
     file = path / PROPERTIES if path.is_dir() else path

@@ -180,7 +180,7 @@ class MaterialsProject:
         return found | self._with_structures({identifier: found[identifier] for identifier in bare})
 
     def _with_structures(self, densities: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-        """Densities with the cells of their calculations, which tell the element of each projection."""
+        """Densities with the cells of their calculations, which give the element of each projection."""
         if not densities:
             return {}
         documents = self._server.ask(

@@ -110,7 +110,7 @@ class Rules:
         Raises
         ------
         SettingsError
-            When no slot is said to hold the mobile ion.
+            When no slot holds the mobile ion.
         """
         _check_elements([symbol], "ion")
         if not any(slot.mobile for slot in self.slots):
