@@ -81,10 +81,10 @@ def column(key: str) -> Column:
     TableError
         For one that is not registered.
     """
-    found = _REGISTRY.get(key) or _of_element(key)
-    if found is None:
+    entry = _REGISTRY.get(key) or _of_element(key)
+    if entry is None:
         raise TableError(f"{key!r} is not a registered column", fix="Register it with its unit and meaning.")
-    return found
+    return entry
 
 
 def list_columns() -> tuple[Column, ...]:
@@ -139,9 +139,9 @@ def columns_of(table: pd.DataFrame) -> list[Column]:
 
 def first_of(columns: Sequence[Column], *keys: str) -> str:
     """Return the first of some keys that is there, else the first number."""
-    there = {column.key for column in columns}
+    present = {column.key for column in columns}
     numbers = (column.key for column in columns if column.kind == "number")
-    return next((key for key in keys if key in there), next(numbers, "material_id"))
+    return next((key for key in keys if key in present), next(numbers, "material_id"))
 
 
 def format_value(value: object, column: Column) -> str:

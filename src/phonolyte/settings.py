@@ -220,17 +220,17 @@ def _first_that_fits(kinds: Sequence[Any], value: Any) -> Any:
 
 
 def _sequence(origin: Any, arguments: Sequence[Any], value: Any) -> Any:
-    parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else list(value)
+    items = [item.strip() for item in value.split(",")] if isinstance(value, str) else list(value)
     made = tuple if origin is tuple else list
     if not arguments:
-        return made(parts)
+        return made(items)
     if arguments[-1] is ... and get_origin(arguments[0]) is tuple:  # NAME=VALUE
-        parts = [part.split("=", 1) if isinstance(part, str) else part for part in parts]
+        items = [item.split("=", 1) if isinstance(item, str) else item for item in items]
     if arguments[-1] is ... or made is list:
-        return made(_converted(arguments[0], part) for part in parts)
-    if len(parts) != len(arguments):
+        return made(_converted(arguments[0], item) for item in items)
+    if len(items) != len(arguments):
         raise ValueError
-    return made(_converted(kind, part) for kind, part in zip(arguments, parts, strict=True))
+    return made(_converted(kind, item) for kind, item in zip(arguments, items, strict=True))
 
 
 def _described(kind: Any) -> str:

@@ -219,21 +219,21 @@ def _located(path: str, base: Path) -> Path:
 
 def _read_follow(table: dict[str, Any], screen: ScreenSettings) -> tuple[FollowSettings, tuple[TierPlan, ...]]:
     """Settings of ``[follow]``: its own, ``TIER_top``, the limits of tiers, and a table ``[follow.TIER]`` of each."""
-    own = {setting.name for setting in settings_of(FollowSettings)}
-    follow = resolve(FollowSettings, table={k: v for k, v in table.items() if k in own}, where="follow")
+    names = {setting.name for setting in settings_of(FollowSettings)}
+    follow = resolve(FollowSettings, table={k: v for k, v in table.items() if k in names}, where="follow")
     shared = {name: value for name, value in asdict(screen.criteria).items() if value is not None}
-    plans, known = [], own | set(TIERS)
+    plans, known = [], names | set(TIERS)
     for name in follow.tiers:
         tier = find_tier(name)
         limits = [setting.name for setting in settings_of(tier.limits_kind)] if tier.limits_kind else []
-        given = {key: table[key] for key in limits if key in table}
+        limits_in_file = {key: table[key] for key in limits if key in table}
         defaults = {key: shared[key] for key in limits if key in shared}
         plans.append(
             TierPlan(
                 name,
                 top=_whole(table.get(f"{name}_top", tier.top), f"{name}_top"),
                 settings=resolve(tier.settings_kind, table=section(table, name), where=f"follow.{name}"),
-                limits=resolve(tier.limits_kind, table={**defaults, **given}) if tier.limits_kind else None,
+                limits=resolve(tier.limits_kind, table={**defaults, **limits_in_file}) if tier.limits_kind else None,
             )
         )
         known |= {f"{name}_top", *limits}
@@ -359,7 +359,7 @@ def _verdicts(calculation: Calculation, outcome: Outcome, rows: Mapping[str, dic
         if name not in rows:  # of an earlier run
             continue
         named = {str(key): value for key, value in row.items()}
-        rows[name].update({column: named[own] for column, own in calculation.followed.items()})
+        rows[name].update({column: named[source] for column, source in calculation.followed.items()})
         verdicts[name] = calculation.verdict(named)
     return verdicts | {f.material_id: f"failed, {first_sentence(f.message)}" for f in outcome.failures}
 
@@ -371,9 +371,9 @@ def _step(
     judged = {name: why for name, why in verdicts.items() if name in names}
     failed = len(outcome.failures)
     rejected = sum(bool(why) for why in judged.values()) - failed
-    kept = sum(not why for why in judged.values())
+    passed = sum(not why for why in judged.values())
     return Step(
-        calculation.name, calculation.criterion, len(left), kept, rejected, failed, len(left) - len(judged), seconds
+        calculation.name, calculation.criterion, len(left), passed, rejected, failed, len(left) - len(judged), seconds
     )
 
 

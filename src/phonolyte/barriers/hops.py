@@ -169,12 +169,12 @@ def find_hops(
     from ase import Atoms
     from ase.neighborlist import neighbor_list
 
-    own = tuple(i for i, symbol in enumerate(cell.symbols) if symbol == ion)
-    if not own:
+    ions = tuple(i for i, symbol in enumerate(cell.symbols) if symbol == ion)
+    if not ions:
         raise MigrationError(
             f"{cell.symbols.formula} has no {ion}", fix="Name the mobile ion of this crystal.", kind="NoMobileIon"
         )
-    sites, name, carrier = own, ion, _VACANCY
+    sites, name, carrier = ions, ion, _VACANCY
     if interstitials is not None:
         sites, name, carrier = tuple(range(len(cell), len(cell) + len(interstitials))), f"{ion}i", _INTERSTITIAL
         cell = cell + Atoms(f"X{len(interstitials)}", scaled_positions=interstitials, cell=cell.cell)
@@ -264,11 +264,11 @@ def _operations(cell: Atoms, symprec_a: float) -> list[tuple[Ints, Ints, Ints]]:
     import spglib
 
     coords = cell.get_scaled_positions(wrap=False)
-    found = spglib.get_symmetry((cell.cell.array, coords, cell.numbers), symprec=symprec_a)
-    if found is None:
+    symmetry = spglib.get_symmetry((cell.cell.array, coords, cell.numbers), symprec=symprec_a)
+    if symmetry is None:
         return [(np.eye(3, dtype=int), np.arange(len(cell)), np.zeros((len(cell), 3), int))]
     operations = []
-    for rotation, translation in zip(found["rotations"], found["translations"], strict=True):
+    for rotation, translation in zip(symmetry["rotations"], symmetry["translations"], strict=True):
         moved = coords @ rotation.T + translation
         apart = moved[:, None] - coords[None]
         off = np.linalg.norm((apart - np.rint(apart)) @ cell.cell.array, axis=-1)
@@ -279,18 +279,18 @@ def _operations(cell: Atoms, symprec_a: float) -> list[tuple[Ints, Ints, Ints]]:
 
 def _classes(edges: Sequence[Edge], operations: Sequence[tuple[Ints, Ints, Ints]]) -> list[tuple[Edge, ...]]:
     """Edges that symmetry maps on one another, each taken in one direction only."""
-    left, found = dict.fromkeys(edges), []
+    left, classes = dict.fromkeys(edges), []
     while left:
         first = next(iter(left))
         images = dict.fromkeys(_mapped(first, *operation) for operation in operations)
-        kept: dict[Edge, None] = {}
+        members: dict[Edge, None] = {}
         for edge in images:
-            if edge.reverse not in kept:
-                kept[edge] = None
+            if edge.reverse not in members:
+                members[edge] = None
             left.pop(edge, None)
             left.pop(edge.reverse, None)
-        found.append(tuple(kept))
-    return found
+        classes.append(tuple(members))
+    return classes
 
 
 def _mapped(edge: Edge, rotation: Ints, target: Ints, cells: Ints) -> Edge:

@@ -32,5 +32,5 @@ def elastic(
     from phonolyte.elastic import ElasticCalculation
     from phonolyte.forces.engines import engine_options
 
-    given, source = require_inputs(inputs, frame), open_named(engine, engine_options(option or []))
-    run_here(ElasticCalculation(source, settings, ion), given, output, writes, where, bar)
+    names, source = require_inputs(inputs, frame), open_named(engine, engine_options(option or []))
+    run_here(ElasticCalculation(source, settings, ion), names, output, writes, where, bar)

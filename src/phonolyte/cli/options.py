@@ -34,12 +34,12 @@ def with_settings(function: Callable[..., None]) -> Callable[..., None]:
     parameters, options = _parameters(function, hints, kinds)
 
     @wraps(function)
-    def command(**given: Any) -> None:
-        file = given.pop(FILE)
+    def command(**values: Any) -> None:
+        file = values.pop(FILE)
         table = _table(read_toml(file), function.__name__) if file else {}
-        arguments = {name: given.pop(name) for name in options}
+        arguments = {name: values.pop(name) for name in options}
         made = resolve_all(list(kinds.values()), arguments, table, where=function.__name__)
-        function(**given, **dict(zip(kinds, made, strict=True)))
+        function(**values, **dict(zip(kinds, made, strict=True)))
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -149,7 +149,7 @@ def _default(text: str, value: object) -> str:
     if isinstance(value, bool):
         shown = "yes" if value else "no"
     elif isinstance(value, Sequence) and not isinstance(value, str):
-        shown = ", ".join(f"{part:g}" if isinstance(part, float) else str(part) for part in value)
+        shown = ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)
     else:
         shown = f"{value:g}" if isinstance(value, float) else str(value)
     return f" Default: {shown}."

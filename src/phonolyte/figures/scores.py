@@ -149,8 +149,8 @@ def score_bars(metrics: Sequence[Mapping[str, Any]], *, split: str = "random") -
         panels = figure.subplots(1, 3, sharey=True)
         for axes, (key, spread, label) in zip(panels, SCORES, strict=True):
             for number, name in enumerate(features):
-                found = {row["algorithm"]: row for row in rows if row["features"] == name}
-                bars = [found.get(algorithm, {}) for algorithm in order]
+                by_algorithm = {row["algorithm"]: row for row in rows if row["features"] == name}
+                bars = [by_algorithm.get(algorithm, {}) for algorithm in order]
                 at = np.arange(len(order), dtype=float) + (number - (len(features) - 1) / 2) * 0.8 / max(
                     len(features), 1
                 )
@@ -210,7 +210,7 @@ def _scores(reference: Floats, predicted: Floats) -> str:
 
 
 def _highest(*values: Floats) -> float:
-    together = np.concatenate([np.ravel(part) for part in values])
+    together = np.concatenate([np.ravel(values_of_set) for values_of_set in values])
     good = together[np.isfinite(together)]
     return max(float(good.max()), 1.0) if len(good) else 1.0
 

@@ -116,12 +116,12 @@ def substitution_table(slots: Mapping[str, Mapping[str, Sequence[str]]]) -> Figu
 
 def _slot_lines(prototype: str, slots: Mapping[str, Sequence[str]]) -> list[tuple[str, str, str]]:
     """Lines of the table: prototype and slot stand on the first of theirs alone."""
-    found: list[tuple[str, str, str]] = []
+    lines: list[tuple[str, str, str]] = []
     for name, symbols in slots.items():
         for number, line in enumerate(textwrap.wrap(" ".join(symbols), SYMBOLS_WIDE) or ["–"]):
             first = f"{plain(name, 10)} ({len(symbols)})" if number == 0 else ""
-            found.append(("" if found else plain(prototype, 14), first, line))
-    return found
+            lines.append(("" if lines else plain(prototype, 14), first, line))
+    return lines
 
 
 def virtual_figures(

@@ -159,12 +159,12 @@ class Engine:
         EngineError
             When the engine fails, or gives forces that are not finite.
         """
-        found = self._batched(cells) if self.batch else [self._forces(cell) for cell in cells]
-        if not all(np.isfinite(forces).all() for forces in found):
+        all_forces = self._batched(cells) if self.batch else [self._forces(cell) for cell in cells]
+        if not all(np.isfinite(forces).all() for forces in all_forces):
             raise EngineError(
                 f"{self.name} gives forces that are not finite", fix="Look at the structure, or try another engine."
             )
-        return found
+        return all_forces
 
     def _batched(self, cells: Sequence[Atoms]) -> list[Floats]:
         assert self.batch is not None
@@ -285,11 +285,11 @@ def check_device(name: str, device: str) -> None:
 
 def provenance_of(*packages: str, weights: Path | None = None) -> dict[str, str]:
     """Versions of packages, and the sha256 of a file of weights."""
-    found = {package: version(package) for package in packages}
+    provenance = {package: version(package) for package in packages}
     if weights is not None:
-        found["weights"] = weights.name
-        found["weights_sha256"] = checksum(weights)
-    return found
+        provenance["weights"] = weights.name
+        provenance["weights_sha256"] = checksum(weights)
+    return provenance
 
 
 def _open(name: str, options: Mapping[str, Any], folder: str) -> Engine:
@@ -405,12 +405,12 @@ def _is_loaded(engine: Engine) -> bool:
     return True
 
 
-def _refuse_another(name: str, there: Mapping[str, str], here: Mapping[str, str]) -> None:
-    differing = [key for key in sorted({*there, *here}) if there.get(key) != here.get(key)]
+def _refuse_another(name: str, of_sender: Mapping[str, str], of_worker: Mapping[str, str]) -> None:
+    differing = [key for key in sorted({*of_sender, *of_worker}) if of_sender.get(key) != of_worker.get(key)]
     if differing:
-        stated = (f"{key} is {here.get(key)} here and {there.get(key)} there" for key in differing)
+        differences = (f"{key} is {of_worker.get(key)} here and {of_sender.get(key)} there" for key in differing)
         raise EngineError(
             f"engine {name} of this worker is not that of the process which sent it",
-            why="; ".join(stated),
+            why="; ".join(differences),
             fix="Install the same version, and have the same files, where the workers run; then start them anew.",
         )

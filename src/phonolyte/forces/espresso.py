@@ -239,17 +239,17 @@ def pseudopotential(folder: Path, symbol: str, functional: str = "") -> Path:
     EngineError
         When there is none, or more than one.
     """
-    found = _pseudopotentials(folder, [symbol], functional)
-    if not found:
+    files = _pseudopotentials(folder, [symbol], functional)
+    if not files:
         what = f"pseudopotential of {symbol}" + (f" for {functional}" if functional else "")
         raise EngineError(f"there is no {what} in {folder}", fix="Add one, its name beginning with the symbol.")
-    if len(found) > 1:
+    if len(files) > 1:
         raise EngineError(
-            f"there are {len(found)} pseudopotentials of {symbol} in {folder}",
-            why=", ".join(path.name for path in found[:4]),
+            f"there are {len(files)} pseudopotentials of {symbol} in {folder}",
+            why=", ".join(path.name for path in files[:4]),
             fix="Keep one of each element in a folder, or name the functional.",
         )
-    return found[0]
+    return files[0]
 
 
 def _pseudopotentials(folder: Path, symbols: Iterable[str], functional: str) -> list[Path]:

@@ -74,7 +74,7 @@ def choose_circuit(spectrum: Spectrum, *, weighting: Weighting = "modulus") -> t
         attempt(before.circuit.removesuffix("CPE0") + "W0", _warburg(before))
     if before and before.circuit.endswith(TAIL):
         attempt(before.circuit.removesuffix(TAIL) + "-Wo0", _open_warburg(before))
-    best = choose_simplest(tried.values()) or min(tried.values(), key=lambda one: one.bic, default=None)
+    best = choose_simplest(tried.values()) or min(tried.values(), key=lambda fit: fit.bic, default=None)
     if best is None:
         raise SpectrumError(
             f"no circuit can be fitted to {spectrum.name}", fix="Give more points, or a circuit of your own."
@@ -134,16 +134,16 @@ def _as_tried(spectrum: Spectrum, wanted: Circuit, weighting: Weighting) -> list
         _, tried = choose_circuit(spectrum, weighting=weighting)
     except SpectrumError:
         return []
-    return [one.values.copy() for one in tried if one.circuit == same]
+    return [fit.values.copy() for fit in tried if fit.circuit == same]
 
 
 def choose_simplest(fits: Iterable[Fit]) -> Fit | None:
     """The one with the fewest parameters that none with more is better than by much."""
-    ordered = sorted((one for one in fits if one.resolved), key=lambda one: (len(one.names), one.bic))
+    ordered = sorted((fit for fit in fits if fit.resolved), key=lambda fit: (len(fit.names), fit.bic))
     best = ordered[0] if ordered else None
-    for one in ordered[1:]:
-        if best and one.bic < best.bic - (BETTER if len(one.names) > len(best.names) else 0.0):
-            best = one
+    for fit in ordered[1:]:
+        if best and fit.bic < best.bic - (BETTER if len(fit.names) > len(best.names) else 0.0):
+            best = fit
     return best
 
 

@@ -142,7 +142,7 @@ class Search:
         """Coordinates of the few starts with the smallest sums of squares."""
         with np.errstate(all="ignore"):
             ranked = [(_cost(problem, x), at, x) for at, x in enumerate(map(problem.free, starts))]
-        return [x for cost, _, x in sorted(ranked, key=lambda one: one[:2])[:few] if np.isfinite(cost)]
+        return [x for cost, _, x in sorted(ranked, key=lambda entry: entry[:2])[:few] if np.isfinite(cost)]
 
     def prefer(self, circuit: Circuit, best: Floats, start: Mapping[str, float]) -> Floats:
         """The solution that some values lead to, where it is as good as the best; else that."""
@@ -157,9 +157,12 @@ class Search:
         """The best end of some starts: all make the first steps, the best of them the last."""
         steps, few = (FURTHER_STEPS, FOLLOWED) if outer else (FIRST_STEPS, FOLLOWED_WITHIN)
         with np.errstate(all="ignore"):
-            begun = sorted((problem.solve(x, steps) for x in starts), key=lambda one: float(one.cost))
-            ends = [one if one.status > 0 else problem.solve(one.x, LAST_STEPS) for one in _pick_distinct(begun, few)]
-        best: Floats = min(ends, key=lambda one: float(one.cost)).x
+            begun = sorted((problem.solve(x, steps) for x in starts), key=lambda solution: float(solution.cost))
+            ends = [
+                solution if solution.status > 0 else problem.solve(solution.x, LAST_STEPS)
+                for solution in _pick_distinct(begun, few)
+            ]
+        best: Floats = min(ends, key=lambda solution: float(solution.cost)).x
         return best
 
     def _solved(self, text: str) -> dict[str, float]:
@@ -231,7 +234,7 @@ def _cost(problem: Problem, x: Floats) -> float:
 def _pick_distinct(begun: Sequence[Any], few: int) -> list[Any]:
     """The best few solutions, of those that are as good only one."""
     picked: list[Any] = []
-    for one in begun:
-        if not picked or one.cost > picked[-1].cost * (1 + AS_GOOD):
-            picked.append(one)
+    for solution in begun:
+        if not picked or solution.cost > picked[-1].cost * (1 + AS_GOOD):
+            picked.append(solution)
     return picked[:few]

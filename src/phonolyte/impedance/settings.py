@@ -241,15 +241,15 @@ def _read_parameters(option: str, texts: Sequence[str]) -> dict[str, float]:
     return values
 
 
-def _check_circuit(circuit: str, given: Mapping[str, float]) -> None:
+def _check_circuit(circuit: str, values: Mapping[str, float]) -> None:
     """Refuse what is not a circuit once, and not once for every spectrum."""
     from phonolyte.impedance.circuits import parse_circuit
 
     if not circuit:
-        if given:
-            raise SettingsError(f"--fix and --start are without a circuit: {', '.join(given)}", fix="Give --circuit.")
+        if values:
+            raise SettingsError(f"--fix and --start are without a circuit: {', '.join(values)}", fix="Give --circuit.")
         return
     try:
-        parse_circuit(circuit).check(given)
+        parse_circuit(circuit).check(values)
     except SpectrumError as error:
         raise SettingsError(f"--circuit: {error.what}", why=error.why, fix=error.fix) from None

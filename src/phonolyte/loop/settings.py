@@ -68,5 +68,5 @@ def read_loop(table: Mapping[str, Any]) -> LoopSettings:
         For what is not a setting, and values that make no sense.
     """
     phonons = resolve(PhononSettings, table=section(table, "phonons"), where="loop.phonons")
-    own = {name: value for name, value in table.items() if name != "phonons"}
-    return replace(resolve(LoopSettings, table=own, where="loop"), phonons=phonons)
+    settings = {name: value for name, value in table.items() if name != "phonons"}
+    return replace(resolve(LoopSettings, table=settings, where="loop"), phonons=phonons)

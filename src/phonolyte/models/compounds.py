@@ -115,11 +115,11 @@ def read_learning_set(
         )
     table, failures = featurize(labeled, sets=sets, executor=executor)
     by_id = {crystal.material_id: crystal for crystal in labeled}
-    kept = [by_id[name] for name in table.index]
-    target = np.array([_number(c.properties[TARGET]) for c in kept], dtype=float)
-    elements = [frozenset(c.symbols) for c in kept]
-    formulas = [c.formula for c in kept]
-    data = LearningSet(table, target, formulas, elements, digest, kept, _errors(kept))
+    described = [by_id[name] for name in table.index]
+    target = np.array([_number(c.properties[TARGET]) for c in described], dtype=float)
+    elements = [frozenset(c.symbols) for c in described]
+    formulas = [c.formula for c in described]
+    data = LearningSet(table, target, formulas, elements, digest, described, _errors(described))
     return data, reading.failures + unlabeled + failures
 
 
@@ -173,9 +173,9 @@ def _from_features(
         else _no_feature(str(name), str(numbers.loc[name].isna().idxmax()), str(path))
         for name in table.index[~usable]
     ]
-    kept = numbers[usable]
+    usable_rows = numbers[usable]
     formulas, elements = table["formula"][usable].astype(str).tolist(), table["elements"][usable].tolist()
-    data = LearningSet(kept[names], kept[TARGET].to_numpy(float), formulas, elements, digest)
+    data = LearningSet(usable_rows[names], usable_rows[TARGET].to_numpy(float), formulas, elements, digest)
     return data, unreadable + failures
 
 

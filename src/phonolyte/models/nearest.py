@@ -55,8 +55,8 @@ class Learned:
     def nearest(self, features: pd.DataFrame, *, n: int = NEIGHBORS) -> tuple[Ints, Floats]:
         """Positions in the table (m, n) of the nearest compounds to each of m crystals, and their distances (m, n)."""
         n, points = min(n, len(self.points)), whiten(self.domain, features)
-        parts = [_nearest(points[i : i + ROWS], self.points, n) for i in range(0, len(points), ROWS)]
-        places, distances = ([part[k] for part in parts] for k in (0, 1))
+        batches = [_nearest(points[i : i + ROWS], self.points, n) for i in range(0, len(points), ROWS)]
+        places, distances = ([batch[k] for batch in batches] for k in (0, 1))
         return np.vstack([np.empty((0, n), np.int64), *places]), np.vstack([np.empty((0, n)), *distances])
 
     def named(self, material_ids: Sequence[str] | pd.Series, places: Ints, distances: Floats) -> pd.DataFrame:
@@ -68,13 +68,13 @@ class Learned:
             ``material_id``, ``learned_id``, ``learned_formula``, ``learned_center_mev`` (meV),
             ``distance`` (in standard deviations).
         """
-        found = self.table.iloc[places.ravel()]
+        compounds = self.table.iloc[places.ravel()]
         return pd.DataFrame(
             {
                 "material_id": np.repeat(np.asarray(material_ids, dtype=object), places.shape[1]),
-                "learned_id": found["material_id"].to_numpy(),
-                "learned_formula": found["formula"].to_numpy(),
-                "learned_center_mev": found["band_center_mev"].to_numpy(),
+                "learned_id": compounds["material_id"].to_numpy(),
+                "learned_formula": compounds["formula"].to_numpy(),
+                "learned_center_mev": compounds["band_center_mev"].to_numpy(),
                 "distance": distances.ravel(),
             }
         )

@@ -168,10 +168,10 @@ class TreeEnsemble:
         spread = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 0.0))
         return self.base + self.weight * total, spread
 
-    def _sums(self, part: NDArray[np.float32]) -> Floats:
+    def _sums(self, rows: NDArray[np.float32]) -> Floats:
         if isinstance(self.packed, ShallowTrees):
-            return np.asarray(sum_leaves(part, self.packed))
-        return np.asarray(_leaf_sums(part, self.roots, *self.packed))
+            return np.asarray(sum_leaves(rows, self.packed))
+        return np.asarray(_leaf_sums(rows, self.roots, *self.packed))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The ensemble as arrays in the smallest type that holds them, for ``numpy.savez``."""

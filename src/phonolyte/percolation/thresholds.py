@@ -35,7 +35,7 @@ def thresholds(field: Floats, highest: float = np.inf) -> Floats:
 
 @njit(cache=True, nogil=True)
 def _levels(values: Floats, order: Ints, nx: int, ny: int, nz: int) -> Floats:
-    found = np.full(3, np.inf)
+    levels = np.full(3, np.inf)
     n = len(values)
     parent = np.full(n, -1, np.int32)  # -1 is not there yet
     cell = np.zeros((n, 3), np.int32)  # of a point as seen from its parent
@@ -70,11 +70,11 @@ def _levels(values: Floats, order: Ints, nx: int, ny: int, nz: int) -> Floats:
                         a = _join(parent, cell, size, rank, periods, a, b, apart)
                         _root(parent, cell, point)
                     for dimension in range(rank[a]):
-                        if found[dimension] == np.inf:
-                            found[dimension] = values[point]
+                        if levels[dimension] == np.inf:
+                            levels[dimension] = values[point]
                     if rank[a] == 3:
-                        return found
-    return found
+                        return levels
+    return levels
 
 
 @njit(cache=True, nogil=True)

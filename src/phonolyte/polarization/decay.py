@@ -170,11 +170,11 @@ def fit_decay(time_s: Sequence[float] | Floats, current_a: Sequence[float] | Flo
     t, i, spikes = t[good], i[good], int(np.count_nonzero(~good))
     scale, noise = float(np.abs(i).max()) or 1.0, _estimate_noise(i)
     for share in BEGINNINGS:
-        kept = t >= t[0] + share * (t[-1] - t[0])
-        if np.count_nonzero(kept) < FEWEST:
+        settled = t >= t[0] + share * (t[-1] - t[0])
+        if np.count_nonzero(settled) < FEWEST:
             break
-        fits = list(_fit_each(*_average(t[kept], i[kept] / scale)))
-        best, used = _choose(fits), kept
+        fits = list(_fit_each(*_average(t[settled], i[settled] / scale)))
+        best, used = _choose(fits), settled
         if best.square <= (EXCESS + 3 * np.sqrt(2 / best.freedom)) * (noise / scale) ** 2:
             break
     decay = _describe(best, _cover(best, fits, t[-1]), t[used], i[used], scale, spikes)
@@ -203,9 +203,9 @@ def _average(t: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     u = np.log1p((t - t[0]) / ((t[-1] - t[0]) * FIRST_SHARE))
     which = np.minimum((u / u[-1] * BINS).astype(int), BINS - 1)
     count = np.bincount(which, minlength=BINS).astype(float)
-    there = count > 0
-    mean_t, mean_y = (np.bincount(which, values, BINS)[there] / count[there] for values in (t, y))
-    return mean_t, mean_y, count[there]
+    filled = count > 0
+    mean_t, mean_y = (np.bincount(which, values, BINS)[filled] / count[filled] for values in (t, y))
+    return mean_t, mean_y, count[filled]
 
 
 def _fit_each(x: Floats, y: Floats, weight: Floats) -> Iterable[_Fit]:

@@ -254,7 +254,7 @@ def _judge(result: Transference, drawn: _Drawn) -> Transference:
         most = result.decay.bound_a
         notes.append(f"{result.decay.fault}: the transference number is an upper bound")
         bounds = [bruce_vincent(v, first, most, before, after), watanabe(v, most, drawn.middle_watanabe[2], after)]
-        spans = [one.high - one.value for one in (result.t_plus, result.t_plus_watanabe)]
+        spans = [estimate.high - estimate.value for estimate in (result.t_plus, result.t_plus_watanabe)]
         t_plus, other = (Number(nan, nan, bound + span) for bound, span in zip(bounds, spans, strict=True))
         return replace(result, t_plus=t_plus, t_plus_watanabe=other, upper_bound=True, notes=tuple(notes))
     fault = ""

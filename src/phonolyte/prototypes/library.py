@@ -68,8 +68,8 @@ class Prototype:
     @property
     def counts(self) -> tuple[int, ...]:
         """Atoms of each of `species` in the cell."""
-        found = Counter(self.crystal.symbols)
-        return tuple(found[symbol] for symbol in self.species)
+        amounts = Counter(self.crystal.symbols)
+        return tuple(amounts[symbol] for symbol in self.species)
 
     @property
     def proportions(self) -> tuple[int, ...]:
@@ -135,14 +135,14 @@ def prototypes(most_atoms: int = MOST_ATOMS) -> tuple[Prototype, ...]:
     record = tomllib.loads((files("phonolyte") / "data" / "prototypes.toml").read_text(encoding="utf-8"))
     excluded = set(record["exclude"].split())
     library = _aflow() | {crystal.material_id: crystal for crystal in ordered_models()}
-    found = [_named(entry, library) for entry in record["prototype"]]
+    all_prototypes = [_named(entry, library) for entry in record["prototype"]]
     known = _Shapes()
-    for prototype in found:
+    for prototype in all_prototypes:
         known.add(prototype)
     for name, crystal in library.items():
         if _is_usable(crystal, most_atoms) and not {name, name.partition("/")[0]} & excluded:
-            found.append(_unnamed(name, crystal, known))
-    return tuple(prototype for prototype in found if len(prototype.crystal) <= most_atoms)
+            all_prototypes.append(_unnamed(name, crystal, known))
+    return tuple(prototype for prototype in all_prototypes if len(prototype.crystal) <= most_atoms)
 
 
 def _is_usable(crystal: Crystal, most_atoms: int) -> bool:
@@ -161,12 +161,12 @@ def _aflow() -> dict[str, Crystal]:
             why="they come with pymatgen, not with pymatgen-core",
             fix="Run: pip install pymatgen",
         ) from None
-    found: dict[str, Crystal] = {}
+    crystals: dict[str, Crystal] = {}
     for entry in aflow.AFLOW_PROTOTYPE_LIBRARY:
         structure = entry["snl"].structure
         name = f"{entry['tags']['aflow']}/{structure.composition.reduced_formula}"
-        found.setdefault(name, Crystal.from_pymatgen(structure.get_primitive_structure(), material_id=name))
-    return found
+        crystals.setdefault(name, Crystal.from_pymatgen(structure.get_primitive_structure(), material_id=name))
+    return crystals
 
 
 def _named(entry: Mapping[str, Any], library: Mapping[str, Crystal]) -> Prototype:

@@ -190,5 +190,5 @@ def _class_of(symbol: str) -> tuple[str, ...]:
     return METALLOIDS if symbol in METALLOIDS else METALS
 
 
-def _similar(one: str, other: str) -> bool:
-    return abs(electronegativity(one) - electronegativity(other)) < METAL_ELECTRONEGATIVITY
+def _similar(first: str, second: str) -> bool:
+    return abs(electronegativity(first) - electronegativity(second)) < METAL_ELECTRONEGATIVITY

@@ -39,8 +39,10 @@ def libraries(*, crystals: bool = True) -> list[Library]:
 
     Of plotly.js the part with scatters is enough where 3Dmol.js draws the crystals, and where there are none.
     """
-    viewer, part = viewer_file() if crystals else None, _vendor("plotly-gl2d.min.js")
-    plotly = _library("plotly.js", str(part), "MIT") if part.is_file() and (viewer or not crystals) else _plotly()
+    viewer, cartesian = viewer_file() if crystals else None, _vendor("plotly-gl2d.min.js")
+    plotly = (
+        _library("plotly.js", str(cartesian), "MIT") if cartesian.is_file() and (viewer or not crystals) else _plotly()
+    )
     return [plotly, *([_library("3Dmol.js", str(viewer), "BSD-3-Clause")] if viewer else [])]
 
 
@@ -68,10 +70,10 @@ def _library(name: str, path: str, license_: str) -> Library:
 
 def _version(code: str, path: Path) -> str:
     """As the code says, else as the package it came from."""
-    found = re.search(r"v(\d+\.\d+\.\d+)", code[:400])
-    stated = path.with_name("packages.json")
-    packages = json.loads(stated.read_text()) if stated.is_file() else []
-    return found.group(1) if found else next((name.split("@")[1] for name in packages if "3dmol" in name), "")
+    match = re.search(r"v(\d+\.\d+\.\d+)", code[:400])
+    record = path.with_name("packages.json")
+    packages = json.loads(record.read_text()) if record.is_file() else []
+    return match.group(1) if match else next((name.split("@")[1] for name in packages if "3dmol" in name), "")
 
 
 def _vendor(name: str) -> Path:

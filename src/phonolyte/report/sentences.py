@@ -83,32 +83,32 @@ def headline(contents: Contents) -> str:
     return f"A model learned from {count(n, 'compound')}"
 
 
-def _of_candidates(n: int, given: int) -> str:
+def _of_candidates(n: int, total: int) -> str:
     verb = "is a candidate" if n == 1 else "are candidates"
-    return f"{n:,} of {count(given, 'compound')} {verb}"
+    return f"{n:,} of {count(total, 'compound')} {verb}"
 
 
 def summary(contents: Contents) -> list[str]:
     """What came out, the best ones, how sure, in sentences."""
     if contents.kind in TIERS:
-        said = find_tier(contents.kind).summarize(contents.table)
+        sentences = find_tier(contents.kind).summarize(contents.table)
     else:
-        said = {"ranked": _of_screen, "best": _of_virtual, "known": _of_training, "spectra": _of_spectra}[
+        sentences = {"ranked": _of_screen, "best": _of_virtual, "known": _of_training, "spectra": _of_spectra}[
             contents.kind
         ](contents)
     if n := len(contents.failures):
         failed = _spectra(n) if contents.kind == "spectra" else count(n, "material")
         rows = "its row" if n == 1 else "each row"
-        said.append(f"{failed} failed: {rows} under “What failed” says why.")
-    return [sentence for sentence in said if sentence]
+        sentences.append(f"{failed} failed: {rows} under “What failed” says why.")
+    return [sentence for sentence in sentences if sentence]
 
 
 def funnel(contents: Contents) -> list[Bar]:
     """The steps from what came in to what is left."""
     if contents.kind == "ranked":
         steps = [step for step in contents.records["funnel"].get("steps", ()) if step["applied"]]
-        whole = ("readable", "features")  # most runs lose nothing there
-        return [_step(step) for step in steps if step["name"] not in whole or step["rejected"] or step["missing"]]
+        hidden = ("readable", "features")  # most runs lose nothing there
+        return [_step(step) for step in steps if step["name"] not in hidden or step["rejected"] or step["missing"]]
     if contents.kind == "best":
         total = contents.records["summary"]["total"]
         return [
@@ -183,14 +183,18 @@ def confidence(contents: Contents) -> pd.DataFrame:
             disordered & known, " It is disordered: the interval holds the spread of its orderings.", ""
         )
     if BY in table:
-        own = (table[BY] == COMPUTED).to_numpy(bool)
-        level, sure = np.where(own, "high", level), np.where(own, FROM_PHONONS, sure)
+        from_phonons = (table[BY] == COMPUTED).to_numpy(bool)
+        level, sure = np.where(from_phonons, "high", level), np.where(from_phonons, FROM_PHONONS, sure)
     if "computed_mev" in table:
         level, sure = _computed_confidence(table, level, sure)
     if "sigma_basis" in table and contents.settings.get("recipe") != "study":
         words = [conduction_words({str(key): value for key, value in row.items()}) for row in table.to_dict("records")]
         sure = np.array(
-            [f"{own} Of the center: {old}" if own else old for own, old in zip(words, sure, strict=True)], object
+            [
+                f"{conduction} Of the center: {old}" if conduction else old
+                for conduction, old in zip(words, sure, strict=True)
+            ],
+            object,
         )
         level = levels(table, level)
     return pd.DataFrame({"level": level, "sure": sure}, index=table.index)
@@ -265,27 +269,27 @@ def _of_screen(contents: Contents) -> list[str]:
     passed = table[table["passes"]]
     record = contents.records["funnel"]
     missing = sum(step["missing"] for step in record.get("steps", ()))
-    said = [_of_unapplied(record.get("steps", ()), contents.settings.get("without", ()))]
+    sentences = [_of_unapplied(record.get("steps", ()), contents.settings.get("without", ()))]
     if len(passed):
-        said.append(_of_best(passed.iloc[0]))
-        said += [_of_measured(passed), _of_yardsticks(contents.yardsticks)]
+        sentences.append(_of_best(passed.iloc[0]))
+        sentences += [_of_measured(passed), _of_yardsticks(contents.yardsticks)]
         width = float((passed["upper_mev"] - passed["lower_mev"]).median())
         unlike = int((~passed["in_domain"].astype(bool)).sum())
         error = _typical_error(contents)
-        said.append(
+        sentences.append(
             f"Band centers: {error}the 90 % intervals of the candidates are {width:.1f} meV wide (median)."
             + (f" {count(unlike, 'candidate')} {_are(unlike)} outside the domain of the model." if unlike else "")
         )
     else:
-        said.append("No compound meets all criteria. The table says which one rejected each, and by how much.")
+        sentences.append("No compound meets all criteria. The table says which one rejected each, and by how much.")
     if missing:
-        said.append(
+        sentences.append(
             f"{count(missing, 'compound')} {_have(missing)} an unknown property that a criterion needs, and "
             f"{'does' if missing == 1 else 'do'} not pass."
         )
     if "stopped" in table:
-        said.append(_of_arrived(arrived(table)))
-    return said
+        sentences.append(_of_arrived(arrived(table)))
+    return sentences
 
 
 SHORT = {"e_hull": "energy above hull", "band_gap": "band gap", "likely_metal": "likely metals",

@@ -397,7 +397,7 @@ def _plain(value: object) -> Any:
     if is_dataclass(value) or isinstance(value, Mapping):
         return plain_settings(value)
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(part) for part in value if part is not None]
+        return [_plain(item) for item in value if item is not None]
     return value if isinstance(value, (bool, int, float, str)) else str(value)
 
 

@@ -223,12 +223,18 @@ def _stable_elements(table: pd.DataFrame, *, applied: bool) -> _Verdict:
 
 def _likely_metal(table: pd.DataFrame, *, applied: bool) -> _Verdict:
     """Elements and compounds of metals and metalloids alone, where the band gap is unknown."""
-    one = sum(np.bitwise_count(table[name].to_numpy(np.uint64)) for name in ("elements_low", "elements_high")) < 2
+    is_element = (
+        sum(np.bitwise_count(table[name].to_numpy(np.uint64)) for name in ("elements_low", "elements_high")) < 2
+    )
     unknown = table["band_gap_ev"].isna().to_numpy()
-    holds = ~(unknown & (one | ~_any_of(table, *_bits(NONMETALS))))
+    holds = ~(unknown & (is_element | ~_any_of(table, *_bits(NONMETALS))))
     rule, nothing = "no likely metal, where the band gap is unknown", np.zeros(len(table), bool)
     return _Verdict(
-        "likely_metal", rule, holds if applied else None, nothing, lambda i: "element" if one[i] else "intermetallic"
+        "likely_metal",
+        rule,
+        holds if applied else None,
+        nothing,
+        lambda i: "element" if is_element[i] else "intermetallic",
     )
 
 

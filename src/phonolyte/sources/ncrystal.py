@@ -69,9 +69,9 @@ def _read(name: str, key: str) -> Entry:
     if not (info.isSinglePhase() and info.hasStructureInfo() and info.hasAtomInfo()):
         raise SourceError("not a crystal", why="the library has no cell of it", kind="NotPeriodic")
     missing = [
-        f"{part.atomData.displayLabel()} by {type(part).__name__.removeprefix('DI_')}"
-        for part in info.dyninfos
-        if not isinstance(part, library.Info.DI_VDOS)
+        f"{dynamics.atomData.displayLabel()} by {type(dynamics).__name__.removeprefix('DI_')}"
+        for dynamics in info.dyninfos
+        if not isinstance(dynamics, library.Info.DI_VDOS)
     ]
     if missing:
         raise SourceError("not every element has a phonon curve", why=", ".join(missing), kind="NoPhonons")
@@ -85,7 +85,7 @@ def _crystal(info: Any, name: str) -> Crystal:
 
     cell = info.structure_info
     lattice = cellpar_to_cell([cell[key] for key in ("a", "b", "c", "alpha", "beta", "gamma")])
-    sites = [(_element(part.atomData), position) for part in info.atominfos for position in part.positions]
+    sites = [(_element(atom.atomData), position) for atom in info.atominfos for position in atom.positions]
     return Crystal.from_arrays(
         name, lattice, [symbol for symbol, _ in sites], np.array([position for _, position in sites]),
         source="NCrystal",
@@ -109,7 +109,7 @@ def _element(atom: Any) -> str:
 
 def _dos(info: Any, crystal: Crystal) -> PhononDos:
     """The curves of all elements on one grid, each with three states for each of its atoms, and their sum."""
-    curves = {_element(part.atomData): _curve(part) for part in info.dyninfos}
+    curves = {_element(dynamics.atomData): _curve(dynamics) for dynamics in info.dyninfos}
     highest = max(energies[-1] for energies, _ in curves.values())
     grid = np.arange(0.0, highest + 2 * STEP_MEV, STEP_MEV)
     per_element = {}
@@ -123,8 +123,8 @@ def _dos(info: Any, crystal: Crystal) -> PhononDos:
     return PhononDos(grid, np.sum([*per_element.values()], axis=0), per_element, n_atoms=len(crystal))
 
 
-def _curve(part: Any) -> tuple[Floats, Floats]:
+def _curve(dynamics: Any) -> tuple[Floats, Floats]:
     """Energies (n,) in meV and density (n,) of one element, as the library has them."""
-    ends, density = part.vdosOrigEgrid(), np.asarray(part.vdosOrigDensity(), float)
+    ends, density = dynamics.vdosOrigEgrid(), np.asarray(dynamics.vdosOrigDensity(), float)
     energies = np.linspace(ends[0], ends[1], len(density)) if len(ends) == 2 else np.asarray(ends, float)
     return energies * 1000.0, density

@@ -109,11 +109,11 @@ def optimade_fields() -> dict[str, list[str]]:
 
 
 def _dataset(name: str, record: dict[str, Any]) -> Dataset:
-    parts = tuple(
-        RemoteFile(part["name"], tuple(part["urls"]), part.get("sha256", ""), part.get("size_bytes", 0))
-        for part in record.get("files", ())
+    files_ = tuple(
+        RemoteFile(file["name"], tuple(file["urls"]), file.get("sha256", ""), file.get("size_bytes", 0))
+        for file in record.get("files", ())
     )
-    return Dataset(name, **{**_cited(record), "files": parts})
+    return Dataset(name, **{**_cited(record), "files": files_})
 
 
 def _cited(record: dict[str, Any]) -> dict[str, Any]:

@@ -302,8 +302,8 @@ class StabilityCalculation(Calculation):
         from phonolyte.figures.stability import reaction_energies
 
         table = pd.read_parquet(run / REACTIONS)
-        own = table[table["material_id"] == row["material_id"]]
-        return {"reactions": reaction_energies(own, str(row["formula"]))} if len(own) else {}
+        rows = table[table["material_id"] == row["material_id"]]
+        return {"reactions": reaction_energies(rows, str(row["formula"]))} if len(rows) else {}
 
     @classmethod
     def overview(cls, table: pd.DataFrame) -> Mapping[str, Figure]:

@@ -188,12 +188,12 @@ def _problems(contents: Contents, sizes: Sequence[int], order: int, stated: Stat
             kind="FormulaMismatch",
         )
     pairs = list(zip(sizes, stated.multiplicities, strict=False))
-    wrong = [place for place, (found, multiplicity) in enumerate(pairs) if multiplicity != found]
-    if wrong and any(multiplicity != order // found for found, multiplicity in pairs):  # SHELX writes that of the group
-        found, multiplicity = pairs[wrong[0]]
+    wrong = [place for place, (size, multiplicity) in enumerate(pairs) if multiplicity != size]
+    if wrong and any(multiplicity != order // size for size, multiplicity in pairs):  # SHELX writes that of the group
+        size, multiplicity = pairs[wrong[0]]
         yield StructureError(
             f"site {wrong[0] + 1} has another multiplicity",
-            why=f"the file says {multiplicity}, its operations give {found}",
+            why=f"the file says {multiplicity}, its operations give {size}",
             fix="Correct the coordinates or the symmetry of the site.",
             kind="SymmetryMismatch",
         )

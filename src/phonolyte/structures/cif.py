@@ -185,11 +185,11 @@ def _lattice(block: CifBlock) -> Floats:
             fix="Correct the cell in the CIF.",
             kind="DegenerateCell",
         )
-    volume, stated = edges.prod() * np.sqrt(square), _number(block.first("cell_volume"))
-    if stated is not None and stated > 0.0 and abs(volume / stated - 1.0) > VOLUME_TOLERANCE:
+    volume, volume_of_file = edges.prod() * np.sqrt(square), _number(block.first("cell_volume"))
+    if volume_of_file is not None and volume_of_file > 0.0 and abs(volume / volume_of_file - 1.0) > VOLUME_TOLERANCE:
         raise StructureError(
             "the cell does not have its volume",
-            why=f"the file says {stated:g} A^3, edges and angles give {volume:.6g}",
+            why=f"the file says {volume_of_file:g} A^3, edges and angles give {volume:.6g}",
             fix="Correct the cell in the CIF.",
             kind="DegenerateCell",
         )
@@ -316,13 +316,13 @@ def _stated(block: CifBlock, sites: int) -> Stated:
     is_magnetic = any(name in block for name in MAGNETIC)  # whose multiplicities may be those of another cell
     columns = () if is_magnetic else MULTIPLICITIES
     multiplicities = next((values for name in columns if (values := block.values(name))), [])
-    whole = [int(text) for text in multiplicities if text.isdecimal() and len(text) < 4]
+    integers = [int(text) for text in multiplicities if text.isdecimal() and len(text) < 4]
     return Stated(
         _formula(block),
         block.first("chemical_formula_sum")[:80],
         _number(block.first("cell_formula_units_z")),
         _number(block.first("exptl_crystal_density_diffrn")),
-        tuple(whole) if len(whole) == sites else (),
+        tuple(integers) if len(integers) == sites else (),
     )
 
 
@@ -345,10 +345,10 @@ def _settings(block: CifBlock) -> Settings:
         agree = len({settings[0][0].number for settings in meanings} - {0}) <= 1
         return meanings[0] if agree else (tuple(setting for settings in meanings for setting in settings[0]),)
     if hall or name or number or any(tag in block for tag in (*NAMES, *NUMBERS)):
-        stated = (name or hall or number)[:60]
+        group = (name or hall or number)[:60]
         raise StructureError(
-            f"the operations of space group {stated or '(empty)'} are unknown",
-            why=f"the CIF lists no operations, and {'this is not the name of one' if stated else 'names no group'}",
+            f"the operations of space group {group or '(empty)'} are unknown",
+            why=f"the CIF lists no operations, and {'this is not the name of one' if group else 'names no group'}",
             fix="Export the CIF with its symmetry operations.",
             kind="UnknownSymmetry",
         )
@@ -360,8 +360,8 @@ def _listed(block: CifBlock) -> Settings:
     for name in OPERATIONS:
         triplets = [text for text in block.values(name) if text]
         if triplets:
-            whole = triplets if all(text.count(",") == 2 for text in triplets) else _joined(block, name)
-            return ((parse_operations(tuple(whole)),),)
+            operations = triplets if all(text.count(",") == 2 for text in triplets) else _joined(block, name)
+            return ((parse_operations(tuple(operations)),),)
     turned, centering = (tuple(_spatial(text) for text in block.values(name) if text) for name in MAGNETIC)
     return ((parse_operations(turned, centering),),) if turned else ()
 

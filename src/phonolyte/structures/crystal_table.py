@@ -205,8 +205,8 @@ def _group(path: str, changed: int, group: int) -> Any:
     return _open(path, changed)[0].read_row_group(group)
 
 
-def _joined(parts: Sequence[Any]) -> Any:
-    return np.concatenate([part.ravel() for part in parts]) if parts else np.empty(0)
+def _joined(arrays: Sequence[Any]) -> Any:
+    return np.concatenate([array.ravel() for array in arrays]) if arrays else np.empty(0)
 
 
 def _lists(ends: Any, values: Any) -> Any:

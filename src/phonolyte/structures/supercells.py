@@ -104,11 +104,11 @@ def _reduced(sites: Sites) -> Iterator[Sites]:
     if sites.groups:  # spglib would mix up which of them belong together
         return
     for to_primitive in (False, True):
-        found = spglib.standardize_cell(
+        cell = spglib.standardize_cell(
             sites.spglib_cell, to_primitive=to_primitive, no_idealize=True, symprec=SYMPREC_A
         )
-        if found is not None:
-            yield sites.in_cell(found)
+        if cell is not None:
+            yield sites.in_cell(cell)
 
 
 def _choose_shape(lattice: Floats, copies: int) -> tuple[Shape, float]:
@@ -131,22 +131,22 @@ def _misplaced(sites: Sites, copies: int) -> float:
     """
     off, total = 0.0, {element: -amount * copies for element, amount in sites.counts.items()}
     for share, n in sites.kind_sizes.items():
-        whole = whole_numbers(dict(share), n * copies)
+        counts = whole_numbers(dict(share), n * copies)
         exact = {element: amount * n * copies for element, amount in share}
         exact[""] = n * copies - sum(exact.values())
-        whole[""] = n * copies - sum(whole.values())
-        off += sum(abs(whole.get(element, 0) - amount) for element, amount in exact.items())
+        counts[""] = n * copies - sum(counts.values())
+        off += sum(abs(counts.get(element, 0) - amount) for element, amount in exact.items())
         for element, _ in share:
-            total[element] += whole.get(element, 0)
+            total[element] += counts.get(element, 0)
     changed = sum(map(abs, total.values()))
     return 0.5 * max(off, COMPOSITION_WEIGHT * changed) / (copies * sum(sites.counts.values()))
 
 
-def deviation(wanted: Mapping[str, float], whole: Mapping[str, float]) -> float:
+def deviation(wanted: Mapping[str, float], placed: Mapping[str, float]) -> float:
     """Half the sum over the elements of how far their share of the atoms is off."""
-    a, b = sum(wanted.values()), sum(whole.values())
-    elements = {*wanted, *whole}
-    return 0.5 * sum(abs(wanted.get(e, 0.0) / a - whole.get(e, 0.0) / b) for e in elements) if a and b else 1.0
+    a, b = sum(wanted.values()), sum(placed.values())
+    elements = {*wanted, *placed}
+    return 0.5 * sum(abs(wanted.get(e, 0.0) / a - placed.get(e, 0.0) / b) for e in elements) if a and b else 1.0
 
 
 def whole_numbers(share: Mapping[str, float], n: int) -> dict[str, int]:
@@ -155,11 +155,11 @@ def whole_numbers(share: Mapping[str, float], n: int) -> dict[str, int]:
     if parts[""] < FULL:
         parts[""] = 0.0
     exact = {element: amount * n for element, amount in parts.items()}
-    whole = {element: int(np.floor(amount + 1e-6)) for element, amount in exact.items()}
-    left = n - sum(whole.values())
-    for element in sorted(exact, key=lambda e: (whole[e] - exact[e], e))[: max(left, 0)]:
-        whole[element] += 1
-    return {element: number for element, number in whole.items() if element and number}
+    counts = {element: int(np.floor(amount + 1e-6)) for element, amount in exact.items()}
+    left = n - sum(counts.values())
+    for element in sorted(exact, key=lambda e: (counts[e] - exact[e], e))[: max(left, 0)]:
+        counts[element] += 1
+    return {element: number for element, number in counts.items() if element and number}
 
 
 def repeat(sites: Sites, scaling: Shape) -> Cell:

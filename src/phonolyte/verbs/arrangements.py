@@ -109,16 +109,16 @@ def order(
 
 
 def _each(
-    parts: Sequence[Any], settings: OrderingSettings, executor: Executor | None
+    items: Sequence[Any], settings: OrderingSettings, executor: Executor | None
 ) -> Iterator[tuple[list[Ordered], list[Failure], list[Skipped]]]:
     """What each part of the input gives, in their order."""
     from phonolyte.structures.disordered import order_part
 
     if executor is None:
-        yield from (order_part(part, settings) for part in parts)
+        yield from (order_part(item, settings) for item in items)
         return
-    done = dict(map_unordered(order_part, [(part, settings) for part in parts], executor))
-    yield from (done[number] for number in range(len(parts)))
+    done = dict(map_unordered(order_part, [(item, settings) for item in items], executor))
+    yield from (done[number] for number in range(len(items)))
 
 
 def _ranked(material: Ordered, engine: Engine, failures: list[Failure], advance: Callable[[int], None]) -> Ordered:

@@ -35,9 +35,11 @@ def train_within(
         folder or run.path("model"), "train", settings=settings, inputs=settings.files, cites=MODEL,
         **run_options(output),
     )  # fmt: skip
-    with opened as own, open_workers(executor) as processes, open_executor(threads=True) as threads:
+    with opened as training_run, open_workers(executor) as processes, open_executor(threads=True) as threads:
         drawn = run.path("figures") if figures else None
-        return run_training(own, settings, figures=drawn, executor=processes, threads=threads, progress=progress)
+        return run_training(
+            training_run, settings, figures=drawn, executor=processes, threads=threads, progress=progress
+        )
 
 
 def run_loop(
@@ -65,26 +67,26 @@ def run_loop(
             "the recipe virtual cannot learn in rounds", why="it sees no crystal as it is",
             fix="Use the recipe physical or study, or no rounds.",
         )  # fmt: skip
-    given, failures = read_given(plan.train.data if plan.train else "")
+    known_before, failures = read_given(plan.train.data if plan.train else "")
     run.add_failures(failures)
-    own = open_loop_engine(plan, engine)
-    assert own is not None
-    calibration = Calibration.shipped(own)
+    loop_engine = open_loop_engine(plan, engine)
+    assert loop_engine is not None
+    calibration = Calibration.shipped(loop_engine)
     if calibration is None:
-        run.add_note(f"centers by {own.name} are learned as they are: Phonolyte has no calibration for it")
+        run.add_note(f"centers by {loop_engine.name} are learned as they are: Phonolyte has no calibration for it")
 
     def learn(file: Path, folder: Path) -> BandCenterModel:
         return _learn(run, plan, file, folder, output, executor, progress, trainings)
 
     with open_executor(threads=True) as threads:
         loop = Loop(
-            settings, learn, PhononCalculation(own, settings.phonons, plan.ion, calibration),
+            settings, learn, PhononCalculation(loop_engine, settings.phonons, plan.ion, calibration),
             limit_mev=plan.screen.criteria.max_center_mev, open_tier=lambda n: open_workers(executor, most=n),
             threads=threads, progress=progress,
         )  # fmt: skip
-        model = loop.begin(given, run.path(ROUNDS))
+        model = loop.begin(known_before, run.path(ROUNDS))
         crystals = _screen_once(run, plan, crystals, known, model, executor, progress)
-        rounds = loop.run(run, crystals, given, model=model)
+        rounds = loop.run(run, crystals, known_before, model=model)
     remove_parts(run.path(ROUNDS))
     shutil.copytree(rounds.folder, run.path("model"), dirs_exist_ok=True)
     run.add_failures(rounds.failures)

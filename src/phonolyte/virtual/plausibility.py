@@ -67,17 +67,17 @@ class Plausibility:
 @cache
 def _of_ion(ion: Ion | None) -> Floats:
     """Logarithm of the probability (Z + 1,) of each element in the place of an ion, relative to the ion's own."""
-    found = np.full(len(SYMBOLS), UNTOLD)
+    weights = np.full(len(SYMBOLS), UNTOLD)
     if ion is None:
-        return found
+        return weights
     seen = _substitutions()
     old = (ion.symbol, ion.charge)
     itself = seen.get(frozenset([old]), NEVER_SEEN)
     for symbol, z in ATOMIC_NUMBERS.items():
         new = (symbol, nearest_state(symbol, ion.charge))
-        found[z] = min(seen.get(frozenset([old, new]), NEVER_SEEN) - itself, 0.0)
-    found[ATOMIC_NUMBERS[ion.symbol]] = 0.0
-    return found
+        weights[z] = min(seen.get(frozenset([old, new]), NEVER_SEEN) - itself, 0.0)
+    weights[ATOMIC_NUMBERS[ion.symbol]] = 0.0
+    return weights
 
 
 @cache
@@ -90,8 +90,8 @@ def _substitutions() -> dict[frozenset[tuple[str, int]], float]:
 
     path = Path(inspect.getfile(SubstitutionProbability)).parent / "data" / "lambda.json"
     rows = json.loads(path.read_text(encoding="utf-8"))
-    pairs = ((_ion_named(one), _ion_named(other), float(weight)) for one, other, weight in rows)
-    return {frozenset([one, other]): weight for one, other, weight in pairs if one and other}
+    pairs = ((_ion_named(first), _ion_named(second), float(weight)) for first, second, weight in rows)
+    return {frozenset([first, second]): weight for first, second, weight in pairs if first and second}
 
 
 @cache
