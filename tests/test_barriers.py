@@ -349,8 +349,8 @@ def test_a_hop_that_took_too_long_beside_others_is_tried_again_under_another_lim
             raise MigrationError("takes longer than the limit", kind="TimeLimit")
         return computed(hop, *_)
 
-    computed = calculation._computed
-    monkeypatch.setattr(calculation, "_computed", slow)
+    computed = calculation._compute_hop
+    monkeypatch.setattr(calculation, "_compute_hop", slow)
     for limit in (100.0, 100.0, 200.0):
         table, _ = barriers_of(ordered, emt, tmp_path, replace(asked, limit_s=limit))
         assert table["n_hops"].tolist() == [1]

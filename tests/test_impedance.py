@@ -48,7 +48,7 @@ from phonolyte.impedance.circuits import parse_circuit
 from phonolyte.impedance.elements import Grid
 from phonolyte.impedance.fitting import choose_simplest
 from phonolyte.impedance.notes import list_line_notes, list_series_notes
-from phonolyte.impedance.problem import _widened
+from phonolyte.impedance.problem import _widen
 from phonolyte.impedance.settings import ImpedanceSettings
 from phonolyte.impedance.starts import Decomposition, from_misfit, from_simpler, from_spectrum
 from phonolyte.impedance.tables import ArrheniusRow, fit_process, make_table, split_by_process
@@ -1169,7 +1169,7 @@ def test_exponents_end_at_three_tenths(alpha: float, found: float):
 @pytest.mark.parametrize(("correlation", "factor"), [(0.25, 1.0), (0.36, 1.4577)])
 def test_neighbors_alike_widen_intervals(correlation: float, factor: float):
     turn = np.arccos(correlation * 50 / 49) * np.arange(50)  # 50 points: three standard deviations are 0.3
-    assert _widened(np.cos(turn), np.sin(turn)) == pytest.approx(factor, rel=1e-3)
+    assert _widen(np.cos(turn), np.sin(turn)) == pytest.approx(factor, rel=1e-3)
 
 
 def test_fits_start_where_they_are_set_to():

@@ -131,7 +131,7 @@ def describe_columns(tables: Mapping[str, Sequence[str]]) -> pd.DataFrame:
 def columns_of(table: pd.DataFrame) -> list[Column]:
     """Return the columns of a table that a page shows: no lists; those not written here by the unit in their name."""
     return [
-        column(str(key)) if _is_known(str(key)) else _guessed(str(key), table[key])
+        column(str(key)) if _is_known(str(key)) else _guess_column(str(key), table[key])
         for key in table.columns
         if _is_shown(str(key)) and (key in ("material_id", "formula", "rank") or table[key].notna().any())
     ]
@@ -195,7 +195,7 @@ _UNITS = (
 )  # fmt: skip
 
 
-def _guessed(key: str, values: pd.Series) -> Column:
+def _guess_column(key: str, values: pd.Series) -> Column:
     import pandas as pd
 
     label = key.replace("_", " ")

@@ -88,7 +88,7 @@ def describe_conduction(
     if path is not None and (finished := _read_finished(path)) is not None:
         return finished
     table = pd.DataFrame([_percolation(crystal, ion, settings) for crystal, ion in zip(crystals, ions, strict=True)])
-    table = table.assign(**_predicted(crystals, ions, table), **_measured(crystals, ions))
+    table = table.assign(**_predict(crystals, ions, table), **_look_up_measured(crystals, ions))
     table = table[list(COLUMNS)]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def join_conduction(table: pd.DataFrame, described: pd.DataFrame) -> pd.DataFram
     return joined
 
 
-def _predicted(crystals: Sequence[Crystal], ions: Sequence[str], percolation: pd.DataFrame) -> dict[str, Any]:
+def _predict(crystals: Sequence[Crystal], ions: Sequence[str], percolation: pd.DataFrame) -> dict[str, Any]:
     """Columns of the conductivity model, empty for ions without measured data and where nothing percolates."""
     model = ConductivityModel.embedded()
     columns: dict[str, Any] = {name: np.full(len(crystals), np.nan) for name in PREDICTED[:-1]}
@@ -156,7 +156,7 @@ def _predicted(crystals: Sequence[Crystal], ions: Sequence[str], percolation: pd
     return {**columns, BASIS: basis}
 
 
-def _measured(crystals: Sequence[Crystal], ions: Sequence[str]) -> dict[str, Any]:
+def _look_up_measured(crystals: Sequence[Crystal], ions: Sequence[str]) -> dict[str, Any]:
     matches = [load_measured().match(each) if ion == ION else None for each, ion in zip(crystals, ions, strict=True)]
     return {
         "measured_sigma_s_cm": [match.sigma_s_cm if match else np.nan for match in matches],

@@ -152,8 +152,8 @@ def learning_columns(table: pd.DataFrame) -> dict[str, Any]:
     elements = ["-".join(sorted(compound)) for compound in amounts]
     return {
         "numbers": {
-            "barrier_3d_ev": _borrowed(barriers, apart), "anion_radius_a": descriptors[:, 0],
-            "open_share": _borrowed(table["open_share"].to_numpy(float), apart),
+            "barrier_3d_ev": _borrow(barriers, apart), "anion_radius_a": descriptors[:, 0],
+            "open_share": _borrow(table["open_share"].to_numpy(float), apart),
         },
         "descriptors": descriptors,
         "roots": roots,
@@ -171,7 +171,7 @@ def _dissimilarity(descriptors: Floats, roots: Floats, space_groups: Ints) -> Fl
     return np.asarray(apart + (space_groups[:, None] != space_groups))
 
 
-def _borrowed(values: Floats, apart: Floats) -> Floats:
+def _borrow(values: Floats, apart: Floats) -> Floats:
     """Values (n,) in which unknown ones are means over the most alike compounds."""
     known, filled = np.flatnonzero(~np.isnan(values)), values.copy()
     for row in np.flatnonzero(np.isnan(values)):

@@ -196,7 +196,7 @@ def read_study(file: str | Path) -> StudySettings:
         )
     train = resolve(TrainSettings, table=section(record, "train"), where="train") if "train" in record else None
     if train is not None and train.data:
-        train = replace(train, data=str(_located(train.data, base)))
+        train = replace(train, data=str(_locate(train.data, base)))
     table = section(record, "screen")
     inputs, properties = table.pop("inputs", ()), table.pop("properties", None)
     screen = resolve(ScreenSettings, table=table, where="screen")
@@ -204,8 +204,8 @@ def read_study(file: str | Path) -> StudySettings:
     return StudySettings(
         train=train,
         screen=screen,
-        inputs=tuple(str(_located(item, base)) for item in ([inputs] if isinstance(inputs, str) else inputs)),
-        properties=_located(properties, base) if properties else None,
+        inputs=tuple(str(_locate(item, base)) for item in ([inputs] if isinstance(inputs, str) else inputs)),
+        properties=_locate(properties, base) if properties else None,
         follow=follow,
         plans=plans,
         loop=read_loop(section(record, "loop")) if "loop" in record else None,
@@ -213,7 +213,7 @@ def read_study(file: str | Path) -> StudySettings:
     )
 
 
-def _located(path: str, base: Path) -> Path:
+def _locate(path: str, base: Path) -> Path:
     return base / Path(str(path)).expanduser()
 
 

@@ -195,7 +195,7 @@ def find_hops(
         )
     operations = _operations(cell, symprec_a)
     classes = _classes(direct, operations)
-    return Network(ion, sites, _kinds(sites, operations), _described(cell, name, sites, classes), carrier)
+    return Network(ion, sites, _kinds(sites, operations), _name_classes(cell, name, sites, classes), carrier)
 
 
 def components(sites: Sequence[int], hops: Iterable[Hop]) -> list[tuple[frozenset[int], int]]:
@@ -282,7 +282,7 @@ def _classes(edges: Sequence[Edge], operations: Sequence[tuple[Ints, Ints, Ints]
     left, classes = dict.fromkeys(edges), []
     while left:
         first = next(iter(left))
-        images = dict.fromkeys(_mapped(first, *operation) for operation in operations)
+        images = dict.fromkeys(_map_edge(first, *operation) for operation in operations)
         members: dict[Edge, None] = {}
         for edge in images:
             if edge.reverse not in members:
@@ -293,7 +293,7 @@ def _classes(edges: Sequence[Edge], operations: Sequence[tuple[Ints, Ints, Ints]
     return classes
 
 
-def _mapped(edge: Edge, rotation: Ints, target: Ints, cells: Ints) -> Edge:
+def _map_edge(edge: Edge, rotation: Ints, target: Ints, cells: Ints) -> Edge:
     x, y, z = rotation @ np.array(edge.image) + cells[edge.end] - cells[edge.start]
     return Edge(int(target[edge.start]), int(target[edge.end]), (int(x), int(y), int(z)))
 
@@ -317,12 +317,12 @@ def _passes_a_site(cell: Atoms, edge: Edge, sites: Sequence[int]) -> bool:
 def _off_the_line(cell: Atoms, start: Floats, line: Floats, atoms: Sequence[int]) -> tuple[Floats, Floats]:
     """Distances of atoms and their images from a straight line, and where along it (0 to 1) they are nearest."""
     reach = float(np.linalg.norm(line)) / 2 + AROUND_A
-    points = _around(cell, start + line / 2, reach, atoms)[0] - start
+    points = _list_near(cell, start + line / 2, reach, atoms)[0] - start
     along = np.clip(points @ line / (line @ line), 0.0, 1.0)
     return np.linalg.norm(points - along[:, None] * line, axis=1), along
 
 
-def _around(cell: Atoms, center: Floats, radius_a: float, atoms: Sequence[int]) -> tuple[Floats, Ints]:
+def _list_near(cell: Atoms, center: Floats, radius_a: float, atoms: Sequence[int]) -> tuple[Floats, Ints]:
     """Positions of atoms and their images within a radius of a point, and which atoms they are."""
     heights = 1.0 / np.linalg.norm(np.linalg.inv(cell.cell.array), axis=0)
     home = np.floor(center @ np.linalg.inv(cell.cell.array))
@@ -334,7 +334,7 @@ def _around(cell: Atoms, center: Floats, radius_a: float, atoms: Sequence[int]) 
     return positions[near], np.repeat(np.array(atoms), len(shifts))[near]
 
 
-def _described(cell: Atoms, name: str, sites: Sequence[int], classes: Sequence[tuple[Edge, ...]]) -> tuple[Hop, ...]:
+def _name_classes(cell: Atoms, name: str, sites: Sequence[int], classes: Sequence[tuple[Edge, ...]]) -> tuple[Hop, ...]:
     """Name the classes by length, and those of one length by what lies around their middle."""
     keyed = sorted(((*_key(cell, edges[0]), edges) for edges in classes), key=lambda key: key[:2])
     groups: list[list[tuple[float, tuple[float, ...], tuple[Edge, ...]]]] = []
@@ -365,7 +365,7 @@ def _key(cell: Atoms, edge: Edge) -> tuple[float, tuple[float, ...]]:
     """Length, and distances and kinds of atoms around the middle, nearest first: the same for all hops alike."""
     start, line = _line(cell, edge)
     middle = start + line / 2
-    positions, atoms = _around(cell, middle, AROUND_A, range(len(cell)))
+    positions, atoms = _list_near(cell, middle, AROUND_A, range(len(cell)))
     distances = np.round(np.linalg.norm(positions - middle, axis=1), 2)
     numbers = cell.numbers[atoms]
     order = np.lexsort((numbers, distances))
@@ -376,7 +376,7 @@ def _key(cell: Atoms, edge: Edge) -> tuple[float, tuple[float, ...]]:
 def _clearance(cell: Atoms, start: Floats, line: Floats, framework: Sequence[int]) -> tuple[float, str]:
     if not framework:
         return float("inf"), ""
-    positions, atoms = _around(cell, start + line / 2, float(np.linalg.norm(line)) / 2 + AROUND_A, framework)
+    positions, atoms = _list_near(cell, start + line / 2, float(np.linalg.norm(line)) / 2 + AROUND_A, framework)
     along = np.clip((positions - start) @ line / (line @ line), 0.0, 1.0)
     off = np.linalg.norm(positions - start - along[:, None] * line, axis=1)
     nearest = int(off.argmin())

@@ -58,7 +58,7 @@ def _parameters(
     alike = _by_name(kinds.values())
     for name, parameter in inspect.signature(function).parameters.items():
         if name not in kinds:
-            annotation = _own(hints[name], parameter.default)
+            annotation = _describe_option(hints[name], parameter.default)
             parameters.append(parameter.replace(annotation=annotation, kind=inspect.Parameter.KEYWORD_ONLY))
             continue
         for setting in settings_of(kinds[name]):
@@ -101,7 +101,7 @@ def _help(alike: Sequence[Setting]) -> str:
     return " ".join(f"{panel}: {text}" for text, panel in reversed(texts.items()))
 
 
-def _own(hint: Any, default: object) -> Any:
+def _describe_option(hint: Any, default: object) -> Any:
     """Type of a parameter that a command has itself, its option described as the generated ones are."""
     if get_origin(hint) is not Annotated:
         return hint

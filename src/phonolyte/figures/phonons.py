@@ -147,13 +147,13 @@ def _draw_bands(axes: Any, bands: Bands) -> None:
         axes.plot(distances, energies, color=INK, lw=0.9, zorder=2)
     for place in bands.positions:
         axes.axvline(place, color=FAINT, lw=0.5, zorder=1)
-    axes.set_xticks(bands.positions, _spread(bands.labels, bands.positions))
+    axes.set_xticks(bands.positions, _spread_labels(bands.labels, bands.positions))
     axes.set_xlim(bands.positions[0], bands.positions[-1])
     axes.tick_params(axis="x", length=0)
     axes.set_xlabel("Wave vector")
 
 
-def _spread(labels: Sequence[str], positions: Any) -> list[str]:
+def _spread_labels(labels: Sequence[str], positions: Any) -> list[str]:
     """Labels with every second of two that would touch set a line lower."""
     near = 0.045 * (positions[-1] - positions[0])
     texts, lowered = [], False

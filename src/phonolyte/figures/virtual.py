@@ -38,7 +38,7 @@ def center_histograms(summary: Mapping[str, Any]) -> Figure:
     with rc_context(STYLE):
         figure = new_figure(4.6, 0.6 + 0.62 * len(prototypes))
         rows = figure.subplots(len(prototypes), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, (name, of), color in zip(rows, prototypes.items(), _cycled(len(prototypes)), strict=True):
+        for axes, (name, of), color in zip(rows, prototypes.items(), _cycle_colors(len(prototypes)), strict=True):
             counts = np.array(of["histogram_per_mev"][:WIDEST_MEV])
             axes.axvspan(0, SOFT_MEV, color=WASH, lw=0, zorder=0)
             axes.stairs(counts, np.arange(WIDEST_MEV + 1), fill=True, color=color, zorder=2)
@@ -153,5 +153,5 @@ STEMS = ("histogram", "substitutions", "row_trend")
 """Files of :func:`virtual_figures`."""
 
 
-def _cycled(n: int) -> list[str]:
+def _cycle_colors(n: int) -> list[str]:
     return [COLORS[i % len(COLORS)] for i in range(n)]

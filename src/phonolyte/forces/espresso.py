@@ -184,7 +184,7 @@ class PlaneWaves:
         SettingsError
             When the folder has no pseudopotential, or none for the functional.
         """
-        settings = {name: _stated(value) for name, value in self.numbers.items() if value is not None}
+        settings = {name: _format_value(value) for name, value in self.numbers.items() if value is not None}
         return {**provenance_of("ase"), **settings, "pseudopotentials": _fingerprint(self.pseudo_dir, self.functional)}
 
     @property
@@ -367,6 +367,6 @@ def _number(name: str, value: object) -> float:
     return number
 
 
-def _stated(value: float | str) -> str:
+def _format_value(value: float | str) -> str:
     """A setting as provenance states it."""
     return value if isinstance(value, str) else f"{value:.15g}"

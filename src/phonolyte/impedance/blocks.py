@@ -184,7 +184,7 @@ def _under_heads(lines: Sequence[str], heads: Sequence[int], split: Split, vocab
                 vocabulary,
             )
             above = tuple(split(lines[at - 1])) if at else ()
-            notes = (_unread(unread),) if unread else ()
+            notes = (_note_unread(unread),) if unread else ()
             for number, run in enumerate(runs):
                 first = at + 1 + run.start
                 context = (*lines[done:at], *lines[at + 1 : first]) if not number else lines[done:first]
@@ -204,7 +204,7 @@ def _check_width(names: Sequence[str], run: _Run) -> None:
         )  # fmt: skip
 
 
-def _unread(n: int) -> str:
+def _note_unread(n: int) -> str:
     return f"the table ends before the file: {n} more lines of numbers are unread"
 
 

@@ -31,7 +31,7 @@ def draw_distributions(series: Series, folder: Path) -> tuple[list[Failure], lis
         Figures that could not be drawn, and notes on those that were not tried.
     """
     analyses = [analysis for analysis in series.analyses if analysis.distribution]
-    failures = [failure for one in analyses[:MOST_DRAWN] if (failure := _draw_safely(one, folder))]
+    failures = [failure for each in analyses[:MOST_DRAWN] if (failure := _draw_safely(each, folder))]
     if analyses:
         failures += [failure] if (failure := _draw_stack(analyses[:MOST_DRAWN], folder)) else []
     left = len(analyses) - MOST_DRAWN

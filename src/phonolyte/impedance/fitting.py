@@ -60,13 +60,13 @@ def choose_circuit(spectrum: Spectrum, *, weighting: Weighting = "modulus") -> t
         attempt(core, [*from_spectrum(parts, circuit), *_from_tried(spectrum, circuit, tried)])
     for core in CORES[1:]:
         known, circuit = tried.get(core), parse_circuit(f"R0-{core}")
-        grown = _grown(known, parts.series_ohm, 0.01 * parts.total_ohm) if known else []
+        grown = _grow(known, parts.series_ohm, 0.01 * parts.total_ohm) if known else []
         attempt(circuit.text, [*grown, *_from_tried(spectrum, circuit, tried)])
     if _inductive(spectrum, parts):
         for core in CORES:
             known = tried.get(f"R0-{core}" if core != CORES[0] else core)
             circuit = parse_circuit(f"L0-{known.circuit}" if known else f"L0-R0-{core}")
-            grown = _grown(known, parts.inductance_h) if known else []
+            grown = _grow(known, parts.inductance_h) if known else []
             more = [*from_spectrum(parts, circuit), *_from_tried(spectrum, circuit, tried)]
             attempt(circuit.text, [*grown, *more])
     before = choose_simplest(tried.values())
@@ -147,7 +147,7 @@ def choose_simplest(fits: Iterable[Fit]) -> Fit | None:
     return best
 
 
-def _grown(known: Fit, *guesses: float) -> list[Floats]:
+def _grow(known: Fit, *guesses: float) -> list[Floats]:
     """Values to start from: those of a circuit without its first resistor or inductor, with guesses of that."""
     return [np.insert(known.values, 0, max(guess, 1e-12)) for guess in guesses]
 

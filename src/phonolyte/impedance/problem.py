@@ -181,7 +181,7 @@ class Problem:
         followed = len(guesses) > FOLLOWED
         begun = [self.solve(self.free(guess), FIRST_STEPS if followed else LAST_STEPS) for guess in guesses]
         begun.sort(key=lambda solution: float(solution.cost))
-        ends = [one if one.status > 0 else self.solve(one.x, LAST_STEPS) for one in begun[:FOLLOWED]]
+        ends = [start if start.status > 0 else self.solve(start.x, LAST_STEPS) for start in begun[:FOLLOWED]]
         best: Floats = min(ends, key=lambda solution: float(solution.cost)).x
         return best
 
@@ -193,7 +193,7 @@ class Problem:
         slopes[self._exponents] *= values[self.moving][self._exponents, None]
         jac = np.concatenate((slopes.real, slopes.imag), axis=1).T
         square = float(off @ off)
-        widened = _widened(off[:n], off[n:])
+        widened = _widen(off[:n], off[n:])
         covariance = np.zeros((len(values), len(values)))
         covariance[np.ix_(self.moving, self.moving)] = _inverse(jac) * square / (count - k) * widened**2
         wide = np.minimum(
@@ -241,7 +241,7 @@ def _inverse(jac: Floats) -> Floats:
     return inverse
 
 
-def _widened(real: Floats, imaginary: Floats) -> float:
+def _widen(real: Floats, imaginary: Floats) -> float:
     """Factor on standard deviations where residuals follow their neighbors: fewer of them count than there are.
 
     With a correlation r of neighbors, n residuals are worth n (1 - r) / (1 + r) independent ones.

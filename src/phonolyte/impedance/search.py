@@ -149,7 +149,9 @@ class Search:
         problem = self.problem(circuit)
         known = dict(zip(circuit.names, problem.values(best).tolist(), strict=True))
         drawn = [dict(zip(circuit.names, self._draw(circuit, SPREADS[0]).tolist(), strict=True)) for _ in range(WITHIN)]
-        guesses = [np.array([{**one, **start}[name] for name in circuit.names]) for one in (known, *drawn)]
+        guesses = [
+            np.array([{**known_values, **start}[name] for name in circuit.names]) for known_values in (known, *drawn)
+        ]
         led = self._follow(problem, [problem.free(guess) for guess in guesses])
         return led if _cost(problem, led) <= _cost(problem, best) * (1 + AS_GOOD) else best
 
@@ -165,7 +167,7 @@ class Search:
         best: Floats = min(ends, key=lambda solution: float(solution.cost)).x
         return best
 
-    def _solved(self, text: str) -> dict[str, float]:
+    def _solve(self, text: str) -> dict[str, float]:
         """Values of a simpler circuit, by name."""
         circuit = parse_circuit(text)
         if text not in self._known:
@@ -177,7 +179,7 @@ class Search:
 
     def _grow(self, circuit: Circuit, text: str) -> Iterator[Floats]:
         """Values to start from: those of a circuit with an element less, the new one unseen, and here and there."""
-        known = self._solved(text)
+        known = self._solve(text)
         new = [element for element in circuit.elements if element.name not in _names(text)]
         for place in self._places(PLACES):
             values = dict(known)
@@ -187,7 +189,7 @@ class Search:
 
     def _bend(self, circuit: Circuit, text: str, name: str, ideal: str) -> Floats:
         """Values to start from: those of a circuit in which an exponent is one."""
-        known = self._solved(text)
+        known = self._solve(text)
         names = [f"{ideal}_{number}" if f"{ideal}_{number}" in known else ideal for number in range(2)]
         values = {**known, **{f"{name}_{number}": known[inner] for number, inner in enumerate(dict.fromkeys(names))}}
         return np.array([values.get(inner, 1.0) for inner in circuit.names])

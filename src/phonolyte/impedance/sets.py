@@ -89,9 +89,13 @@ def _pair(slice_: Sequence[Column], columns: Sequence[Column]) -> list[ColumnSet
     notes: list[str] = []
     firsts, seconds = _prefer_corrected(firsts, seconds, notes)
     pairs = _match(firsts, seconds, notes)
-    temperatures = [one for each in (slice_, columns) for one in each if one.kind == "temperature"]
-    temperature = next((one for one in temperatures if "set" not in one.name.lower()), next(iter(temperatures), None))
-    pressure = next((one for each in (slice_, columns) for one in each if one.kind == "pressure"), None)
+    temperatures = [candidate for each in (slice_, columns) for candidate in each if candidate.kind == "temperature"]
+    temperature = next(
+        (candidate for candidate in temperatures if "set" not in candidate.name.lower()), next(iter(temperatures), None)
+    )
+    pressure = next(
+        (candidate for each in (slice_, columns) for candidate in each if candidate.kind == "pressure"), None
+    )
     sweeps = tuple(column for column in columns if column.kind == "sweep")
     several = len(pairs) > 1
     return [

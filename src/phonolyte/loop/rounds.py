@@ -183,7 +183,7 @@ class Loop:
         end, stopped = time.time() + 3600.0 * self.settings.budget_h, ""
         self._write(run, state, decision, "not finished")
         for number in range(1, self.settings.rounds + 1):
-            stopped = self._round(number, candidates, state, folder, end)
+            stopped = self._run_round(number, candidates, state, folder, end)
             self._write(run, state, decision, stopped or "not finished")
             if stopped:
                 break
@@ -209,7 +209,7 @@ class Loop:
         write_known(known, folder / FILE)
         return self.learn(folder / FILE, folder / "model")
 
-    def _round(self, number: int, candidates: Candidates, state: _State, folder: Path, end: float) -> str:
+    def _run_round(self, number: int, candidates: Candidates, state: _State, folder: Path, end: float) -> str:
         """Do one round; return why there is none."""
         start, before = time.time(), state.prediction
         if not before.straddling.any():

@@ -105,10 +105,10 @@ class Learned:
             table = read_table(folder / FILE)
             points = table.drop(columns=list(COLUMNS)).to_numpy(float)
         except (TableError, KeyError, ValueError, TypeError) as error:
-            raise _damaged(folder, str(error).strip('"')) from None
+            raise _damage_error(folder, str(error).strip('"')) from None
         known = table[list(COLUMNS)].assign(band_center_mev=as_numbers(table["band_center_mev"]))
         if not len(known) or not np.isfinite(points).all() or known["band_center_mev"].isna().any():
-            raise _damaged(folder, "it holds no points, or one that is not finite")
+            raise _damage_error(folder, "it holds no points, or one that is not finite")
         return cls(domain, known, points) if points.shape[1] == len(domain.features) else None
 
 
@@ -121,7 +121,7 @@ def _nearest(points: Floats, learned: Floats, n: int) -> tuple[Ints, Floats]:
     return np.take_along_axis(places, order, axis=1), np.take_along_axis(distances, order, axis=1)
 
 
-def _damaged(folder: Path, why: str) -> ModelError:
+def _damage_error(folder: Path, why: str) -> ModelError:
     return ModelError(f"{folder / FILE} is damaged", why=why, fix="Remove it, or fit the model again.")
 
 

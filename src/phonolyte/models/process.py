@@ -144,7 +144,7 @@ class GaussianProcess:
 
         `known` (n,) is a variance of each target, in units of that of all, on top of the noise.
         """
-        metric, variances, linear = _unfolded(values.shape[1], layout, terms, logs)
+        metric, variances, linear = _unfold(values.shape[1], layout, terms, logs)
         projections = [_directions(values, squares, faintest) for squares in metric.T]
         starts = np.concatenate(([0], np.cumsum([p.shape[1] for p in projections])))
         projection = np.hstack(projections).astype(np.float32).astype(np.float64)
@@ -255,7 +255,7 @@ def _array(
     return array.astype(np.float64)
 
 
-def _unfolded(d: int, layout: Layout, terms: Sequence[Term], logs: Floats) -> tuple[Floats, Floats, Floats]:
+def _unfold(d: int, layout: Layout, terms: Sequence[Term], logs: Floats) -> tuple[Floats, Floats, Floats]:
     """Squared inverse lengths (d, T) and variances (T,) of rational quadratic terms; variances (d,) of linear ones."""
     metric, variances, linear = [], [], np.zeros(d)
     for term, logs_of_term in zip(terms, by_term(terms, logs), strict=True):

@@ -241,9 +241,9 @@ def _check_numbers(trees: TreeEnsemble, nodes: Ints) -> None:
         raise damaged("a node", "a threshold or a prediction is not a finite number")
 
 
-def damaged(part: str, why: str) -> ModelError:
+def damaged(what: str, why: str) -> ModelError:
     """The error about a part of a model that cannot be."""
-    return ModelError(f"{part} of the model cannot be", why=why, fix="Fit it again, or copy it again.")
+    return ModelError(f"{what} of the model cannot be", why=why, fix="Fit it again, or copy it again.")
 
 
 def _rounded_down(threshold: Floats) -> NDArray[np.float32]:

@@ -96,8 +96,8 @@ def cross_validate(
     ]
     jobs = [(fold, table, target, errors, seed) for fold in plan]
     folds_done = []
-    for part in (executor.map if executor else map)(_held_out, jobs):
-        folds_done.append(part)
+    for scored in (executor.map if executor else map)(_held_out, jobs):
+        folds_done.append(scored)
         if progress:
             progress(1)
     return pd.concat(folds_done, ignore_index=True)

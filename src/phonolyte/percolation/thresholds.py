@@ -48,12 +48,12 @@ def _levels(values: Floats, order: Ints, nx: int, ny: int, nz: int) -> Floats:
         x, y, z = point // (ny * nz), (point // nz) % ny, point % nz
         a = point
         for dx in range(-1, 2):
-            other_x, shift_x = _wrapped(x + dx, nx)
+            other_x, shift_x = _wrap(x + dx, nx)
             for dy in range(-1, 2):
-                other_y, shift_y = _wrapped(y + dy, ny)
+                other_y, shift_y = _wrap(y + dy, ny)
                 start = (other_x * ny + other_y) * nz
                 for dz in range(-1, 2):
-                    other_z, shift_z = _wrapped(z + dz, nz)
+                    other_z, shift_z = _wrap(z + dz, nz)
                     other = start + other_z
                     if parent[other] < 0:
                         continue
@@ -78,7 +78,7 @@ def _levels(values: Floats, order: Ints, nx: int, ny: int, nz: int) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _wrapped(place: int, n: int) -> tuple[int, int]:
+def _wrap(place: int, n: int) -> tuple[int, int]:
     """A place along an axis in the first cell, and the cell that it was in; it is at most one point outside."""
     if place < 0:
         return place + n, -1

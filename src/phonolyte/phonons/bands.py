@@ -78,7 +78,7 @@ def band_structure(phonon: Phonopy) -> BandStructure:
         for i, j in pairwise(stops)
     ]
     places = [x for i, j in pairwise(stops) for x in (bands.distances[i][0], *(d[-1] for d in bands.distances[i:j]))]
-    return BandStructure(tuple(joined), *_merged(names, np.array(places)))
+    return BandStructure(tuple(joined), *_merge(names, np.array(places)))
 
 
 def save_bands(phonon: Phonopy, folder: str | Path) -> None:
@@ -103,7 +103,7 @@ def _greek(label: str) -> str:
     return "Γ" if label == "G" else label
 
 
-def _merged(labels: Sequence[str], positions: Floats) -> tuple[tuple[str, ...], Floats]:
+def _merge(labels: Sequence[str], positions: Floats) -> tuple[tuple[str, ...], Floats]:
     """Labels that stand at one place joined."""
     names: list[str] = []
     places: list[float] = []

@@ -84,14 +84,14 @@ class Job:
         """
         primitive = primitive_cell(self.crystal, symprec_a=self.settings.symprec_a)
         if self.settings.relax:
-            primitive = self._relaxed(primitive)
+            primitive = self._relax(primitive)
         names = iter(("disp", "wide"))
         result = phonons_from(
             self.crystal, primitive, lambda phonon: self._net_forces(phonon, next(names)), self.settings
         )
         return replace(result, seconds=sum(map(wall_s, self.folder.glob(f"*/{OUTPUT}"))))
 
-    def _relaxed(self, atoms: Atoms) -> Atoms:
+    def _relax(self, atoms: Atoms) -> Atoms:
         for name in RELAXATIONS:
             (end,) = self._outputs([Task(self.folder / name, atoms, relax=True)])
             stress = end.get_stress()
@@ -126,7 +126,7 @@ class Job:
                 except EngineError as error:
                     broken[task.folder] = error.what
         if broken:
-            raise _broken(broken)
+            raise _broken_error(broken)
         if to_run or running:
             raise WaitingError(to_run, running)
         return outputs
@@ -224,7 +224,7 @@ _COMPLAINT = re.compile(r"%{20,}\s(.+?)\s%{20,}", re.DOTALL)
 """What ``pw.x`` prints when it gives up."""
 
 
-def _broken(faults: Mapping[Path, str]) -> EngineError:
+def _broken_error(faults: Mapping[Path, str]) -> EngineError:
     folder, why = next(iter(faults.items()))
     others = f" and {len(faults) - 1} more folders: {_names(list(faults)[1:])}" if len(faults) > 1 else ""
     return EngineError(

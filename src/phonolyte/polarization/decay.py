@@ -261,11 +261,11 @@ def _measure(x: Floats, y: Floats, root: Floats, linear: Floats, log_tau: Floats
     square = max(float(off @ off), 1e-26 * m)
     size = np.maximum(np.linalg.norm(jac, axis=0), 1e-12)
     inverse = np.linalg.pinv((jac / size).T @ (jac / size), rcond=1e-13, hermitian=True) / np.outer(size, size)
-    covariance = inverse * square / (m - k) * _widened(off) ** 2
+    covariance = inverse * square / (m - k) * _widen(off) ** 2
     return _Fit(linear, log_tau, covariance, square / (m - k), float(m * np.log(square / m) + k * np.log(m)), m - k)
 
 
-def _widened(off: Floats) -> float:
+def _widen(off: Floats) -> float:
     """Factor on standard deviations where residuals follow their neighbors, and fewer of them count."""
     square = float(off @ off)
     r = float(off[1:] @ off[:-1]) / square if square > 0 else 0.0
@@ -305,7 +305,7 @@ def _describe(best: _Fit, interval: tuple[float, float], t: Floats, i: Floats, s
     noise = float(np.std(left) * np.sqrt(len(t) / max(len(t) - 1 - 2 * len(tau), 1)))
     last = t >= t[-1] - LAST_SHARE * (t[-1] - t[0])
     end = float(np.mean(i[last]) / scale)
-    end_std = noise * _widened(left) / np.sqrt(np.count_nonzero(last))
+    end_std = noise * _widen(left) / np.sqrt(np.count_nonzero(last))
     quantile = float(student.ppf(0.5 + CONFIDENCE / 2, best.freedom))
     return Decay(
         steady_a=constant * scale, steady_std_a=(high - low) / 2 / quantile * scale, low_a=low * scale,

@@ -166,8 +166,8 @@ def measure_transference(
     result = Transference(
         _interval(bruce_vincent(*drawn.middle), bruce_vincent(*drawn.samples)),
         _interval(watanabe(*drawn.middle_watanabe), watanabe(*drawn.samples_watanabe)),
-        _signed(drawn.initial, sign), _signed(drawn.steady, sign), _signed(drawn.ohm, sign), by, old, new, curve,
-        decay, notes=(*curve.notes, *old.notes, *new.notes, *why),
+        _give_sign(drawn.initial, sign), _give_sign(drawn.steady, sign), _give_sign(drawn.ohm, sign), by, old, new,
+        curve, decay, notes=(*curve.notes, *old.notes, *new.notes, *why),
     )  # fmt: skip
     return _judge(result, drawn)
 
@@ -232,7 +232,7 @@ def _interval(value: float, samples: Floats) -> Number:
     return Number(float(value), float(low), float(high))
 
 
-def _signed(number: Number, sign: float) -> Number:
+def _give_sign(number: Number, sign: float) -> Number:
     return number if sign > 0 else Number(-number.value, -number.high, -number.low)
 
 

@@ -81,7 +81,7 @@ def card_of(contents: Contents, material_id: str) -> Card:
         sure=str(sure["sure"]),
         nearest=_nearest(contents, material_id),
         nearest_of=nearest_of(contents),
-        computed={find_tier(method).title: facts_of(method, found) for method, found in done.items()},
+        computed={find_tier(method).title: facts_of(method, values) for method, values in done.items()},
         steps=[(step.why, command_of(step, str(contents.folder), material_id, ion)) for step in steps],
     )
 
@@ -110,8 +110,8 @@ def steps_of(contents: Contents) -> tuple[list[list[NextStep]], list[int]]:
     kinds: list[list[NextStep]] = []
     numbers = []
     done: dict[str, tuple[str, ...]] = {}
-    for method, found in contents.computed.items():
-        for name in map(str, found.index):
+    for method, tier_table in contents.computed.items():
+        for name in map(str, tier_table.index):
             done[name] = (*done.get(name, ()), method)
     for name, criterion in zip(names_of(contents), rejected, strict=True):
         key = (done.get(name, ()), criterion)  # rows with the same past have the same future

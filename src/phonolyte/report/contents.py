@@ -163,7 +163,7 @@ def read_run(folder: str | Path) -> Contents:
         raise _nothing(folder)
     try:
         table, runs = _main_table(folder, kind), _runs_of_tiers(folder, kind)
-        computed = _computed(runs, kind, table)
+        computed = _read_computed(runs, kind, table)
         if kind == "ranked" and "rank" in table:
             table = add_evidence(table, computed, _json(folder / "funnel.json").get("criteria", {}))
     except (OSError, ValueError, KeyError) as error:
@@ -254,7 +254,7 @@ def _runs_of_tiers(folder: Path, kind: str) -> dict[str, list[Path]]:
     }
 
 
-def _computed(runs: Mapping[str, Sequence[Path]], kind: str, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _read_computed(runs: Mapping[str, Sequence[Path]], kind: str, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     by_tier: dict[str, list[pd.DataFrame]] = {}
     for name, folders in runs.items():
         tables = [table] if name == kind else [_parquet(path / find_tier(name).table) for path in folders]
@@ -282,7 +282,7 @@ def _parquet(path: Path) -> pd.DataFrame | None:
     try:
         return pd.read_parquet(path) if path.is_file() else None
     except (OSError, ValueError, NotImplementedError) as error:  # those of Arrow are among them
-        raise _damaged(path, error) from None
+        raise _read_error(path, error) from None
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -303,10 +303,10 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, error) from None
+        raise _read_error(path, error) from None
 
 
-def _damaged(path: Path, error: Exception) -> SettingsError:
+def _read_error(path: Path, error: Exception) -> SettingsError:
     return SettingsError(f"{path} cannot be read", why=str(error)[:200], fix="Run the command again.")
 
 

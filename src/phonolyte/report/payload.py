@@ -88,7 +88,7 @@ def data(contents: Contents, n_crystals: int) -> str:
     table = contents.table
     columns = columns_of_run(contents)
     described, arrays = packed_columns(table, columns)
-    extra, further = packed_columns(_derived(contents), DERIVED)
+    extra, further = packed_columns(_derive(contents), DERIVED)
     lists, numbers = steps_of(contents)
     arrays |= further | {"steps": np.array(numbers, dtype="<u2")}
     header = {
@@ -107,7 +107,7 @@ def data(contents: Contents, n_crystals: int) -> str:
         "histogram": _histogram(table),
         "steps": [[[step.why, step.command] for step in steps] for steps in lists],
         "run": str(contents.folder),
-        "computed": _computed(contents),
+        "computed": _describe_computed(contents),
         "images": _images(contents),
         "caveat": caveat_of(contents.kind),
         "crystals": n_crystals,
@@ -132,7 +132,7 @@ DERIVED = [
 ]
 
 
-def _derived(contents: Contents) -> pd.DataFrame:
+def _derive(contents: Contents) -> pd.DataFrame:
     sure = confidence(contents)
     formulas = contents.table["formula"] if "formula" in contents.table else [""] * len(sure)
     return sure.assign(mobile_ion=[contents.ion_of(str(formula)) for formula in formulas])
@@ -183,7 +183,7 @@ def _best(contents: Contents) -> list[int]:
     return [] if contents.kind in ("known", "spectra") else list(range(min(BEST, len(table))))
 
 
-def _computed(contents: Contents) -> dict[str, dict[str, Any]]:
+def _describe_computed(contents: Contents) -> dict[str, dict[str, Any]]:
     """What was computed of a material, by its name: labels and values, densities of states, windows."""
     by_material: dict[str, dict[str, Any]] = {}
     for method, table in contents.computed.items():

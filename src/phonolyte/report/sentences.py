@@ -78,8 +78,8 @@ def headline(contents: Contents) -> str:
     if contents.kind in TIERS:
         return find_tier(contents.kind).headline(table)
     if contents.kind == "spectra":
-        whole = n + len(contents.failures)
-        return f"{n:,} of {_spectra(whole)} could be fitted" if whole > n else f"{_spectra(n)} fitted"
+        n_spectra = n + len(contents.failures)
+        return f"{n:,} of {_spectra(n_spectra)} could be fitted" if n_spectra > n else f"{_spectra(n)} fitted"
     return f"A model learned from {count(n, 'compound')}"
 
 

@@ -99,7 +99,7 @@ def _split(table: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
     if table is None or not len(table):
         return {}
     groups = table.groupby(["file", "sweep"], sort=False)
-    return {name_sweep(str(file), int(str(sweep))): part for (file, sweep), part in groups}
+    return {name_sweep(str(file), int(str(sweep))): points for (file, sweep), points in groups}
 
 
 def _describe(

@@ -186,7 +186,7 @@ def rank_crystals(
             wanted = table["passes"].to_numpy(bool) | (percolation == "all")
             table = add_conduction(table, described, wanted, folder=folder, executor=executor, progress=progress)
             notes += conduction_notes(table)
-        table = _ordered(table, ranking)
+        table = _order(table, ranking)
         if parts is None and described and described[0].path is not None:  # the folder goes
             described = [replace(part, path=None, table=part.load()) for part in described]
         notes = [*(inputs.notes if isinstance(inputs, Reading) else ()), *notes]
@@ -243,7 +243,7 @@ def _judge(
     return table, [*first, *funnel], failures, notes
 
 
-def _ordered(table: pd.DataFrame, ranking: Ranking) -> pd.DataFrame:
+def _order(table: pd.DataFrame, ranking: Ranking) -> pd.DataFrame:
     """The table in the order of a ranking, with the rank of the candidates.
 
     Candidates of one ion stand together: a soft K halide says nothing about a Li sulfide.

@@ -163,7 +163,7 @@ def _read_whole(path: Path, unit: str | None) -> Page:
 
     def pair(name: str, crystal: Crystal) -> Entry:
         if len(by_name.get(name, ())) != 1 or counts[name] != 1:
-            raise _unpaired(name, "phonons", [path])
+            raise _unpaired_error(name, "phonons", [path])
         return Entry.from_crystal(crystal, {}, dos=by_name[name][0])
 
     named = [(crystal.material_id, crystal) for crystal in reading.crystals]
@@ -179,7 +179,7 @@ def _read_pair(name: str, group: _Group, unit: str | None) -> Page:
     def pair(name: str, group: _Group) -> Entry:
         for paths, what in ((group.structures, "structure"), (group.densities, "phonons")):
             if len(paths) != 1:
-                raise _unpaired(name, what, files)
+                raise _unpaired_error(name, what, files)
         crystal = _read_crystal(name, group.structures[0])
         return Entry.from_crystal(crystal, {}, dos=_read_density(group.densities[0], unit, crystal))
 
@@ -201,7 +201,7 @@ def _read_density(path: Path, unit: str | None, crystal: Crystal) -> PhononDos:
     return densities[0]
 
 
-def _unpaired(name: str, missing: str, paths: Iterable[Path]) -> SourceError:
+def _unpaired_error(name: str, missing: str, paths: Iterable[Path]) -> SourceError:
     names = ", ".join(path.name for path in paths)
     return SourceError(
         f"{name} has not exactly one file of its {missing}",

@@ -100,7 +100,7 @@ class RegisteredSource:
 
 def providers() -> dict[str, Provider]:
     """Databases whose OPTIMADE address is known here, by name."""
-    return {name: Provider(name, **_cited(record)) for name, record in _records()["optimade"].items()}
+    return {name: Provider(name, **_cite(record)) for name, record in _records()["optimade"].items()}
 
 
 def optimade_fields() -> dict[str, list[str]]:
@@ -113,10 +113,10 @@ def _dataset(name: str, record: dict[str, Any]) -> Dataset:
         RemoteFile(file["name"], tuple(file["urls"]), file.get("sha256", ""), file.get("size_bytes", 0))
         for file in record.get("files", ())
     )
-    return Dataset(name, **{**_cited(record), "files": files_})
+    return Dataset(name, **{**_cite(record), "files": files_})
 
 
-def _cited(record: dict[str, Any]) -> dict[str, Any]:
+def _cite(record: dict[str, Any]) -> dict[str, Any]:
     """A record with the BibTeX of its keys in place of them."""
     return {**{key: value for key, value in record.items() if key != "cite"}, "citation": bibtex(*record["cite"])}
 

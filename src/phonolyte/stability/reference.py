@@ -123,8 +123,8 @@ class References:
         pure = frozenset(each.symbols[0] for each in ordered if len(set(each.symbols)) == 1)
         systems = [pure] if source else shipped_systems()
         wanted = set(elements)
-        needed = [each for each in ordered if any(frozenset(each.symbols) <= own for own in wanted)]
-        return cls(needed, [own for own in wanted if any(own <= system for system in systems)])
+        needed = [each for each in ordered if any(frozenset(each.symbols) <= elements_ for elements_ in wanted)]
+        return cls(needed, [elements_ for elements_ in wanted if any(elements_ <= system for system in systems)])
 
 
 def phases_from_energies(

@@ -255,7 +255,7 @@ def _in_words(counts: Mapping[str, float]) -> str:
     return " ".join(f"{element}{count:.4g}" for element, count in counts.items())
 
 
-def _listed(values: Floats) -> str:
+def _format_amounts(values: Floats) -> str:
     return ", ".join(f"{value:.4g}" for value in values)
 
 
@@ -279,7 +279,7 @@ def _no_setting(lattice: Floats, settings: Sequence[Operations]) -> StructureErr
     names = ", ".join(dict.fromkeys(setting.name for setting in settings))
     return StructureError(
         "the cell does not have the symmetry of its space group",
-        why=f"edges {_listed(edges)} A and angles {_listed(angles)} degrees change under {names}",
+        why=f"edges {_format_amounts(edges)} A and angles {_format_amounts(angles)} degrees change under {names}",
         fix="Correct the cell, or export the CIF with its symmetry operations.",
         kind="SymmetryMismatch",
     )

@@ -157,7 +157,7 @@ def contents_from_cif(block: CifBlock) -> Contents:
     """
     _refuse_modulated(block)
     unit = _asymmetric_unit(block, _lattice(block))
-    return fill_cell(unit, _settings(block), _stated(block, len(unit.elements)))
+    return fill_cell(unit, _settings(block), _read_stated(block, len(unit.elements)))
 
 
 def _refuse_modulated(block: CifBlock) -> None:
@@ -312,7 +312,7 @@ def _refuse_attached_hydrogens(block: CifBlock, labels: Sequence[str]) -> None:
         )
 
 
-def _stated(block: CifBlock, sites: int) -> Stated:
+def _read_stated(block: CifBlock, sites: int) -> Stated:
     is_magnetic = any(name in block for name in MAGNETIC)  # whose multiplicities may be those of another cell
     columns = () if is_magnetic else MULTIPLICITIES
     multiplicities = next((values for name in columns if (values := block.values(name))), [])
@@ -339,7 +339,7 @@ def _settings(block: CifBlock) -> Settings:
     """The settings that the file can mean: what it lists counts before what it names, unless they contradict."""
     hall, name, number = (block.first(*tags) for tags in (HALL, NAMES, NUMBERS))
     by_number = settings_by_number(int(number)) if number.isdecimal() and len(number) < 4 else ()
-    meanings = [_listed(block), settings_by_hall(hall), settings_by_name(name), by_number]
+    meanings = [_read_listed(block), settings_by_hall(hall), settings_by_name(name), by_number]
     meanings = [settings for settings in meanings if settings]
     if meanings:
         agree = len({settings[0][0].number for settings in meanings} - {0}) <= 1
@@ -355,18 +355,18 @@ def _settings(block: CifBlock) -> Settings:
     return ((IDENTITY,),)
 
 
-def _listed(block: CifBlock) -> Settings:
+def _read_listed(block: CifBlock) -> Settings:
     """The setting whose operations the file lists; empty where it lists none."""
     for name in OPERATIONS:
         triplets = [text for text in block.values(name) if text]
         if triplets:
-            operations = triplets if all(text.count(",") == 2 for text in triplets) else _joined(block, name)
+            operations = triplets if all(text.count(",") == 2 for text in triplets) else _join(block, name)
             return ((parse_operations(tuple(operations)),),)
     turned, centering = (tuple(_spatial(text) for text in block.values(name) if text) for name in MAGNETIC)
     return ((parse_operations(turned, centering),),) if turned else ()
 
 
-def _joined(block: CifBlock, name: str) -> list[str]:
+def _join(block: CifBlock, name: str) -> list[str]:
     """Operations that stand without quotes, so that ``x, y, z`` is three values; a column of numbers may go before."""
     width, parts = block.width(name), iter(block.row_texts(name))
     triplets = []

@@ -195,10 +195,10 @@ def _ase_array(data: Mapping[str, Any], name: str, shape: tuple[int, ...] | None
         if not isinstance(packed, list) or len(packed) != 3:
             raise _incomplete(f"{name!r} is not an array")
         values = _numbers(packed[2], f"{name!r}", (-1,))
-        stated = _numbers(packed[0], f"the shape of {name!r}", (-1,))
-        if (stated < 0).any() or prod(stated.tolist()) != len(values):
+        lengths = _numbers(packed[0], f"the shape of {name!r}", (-1,))
+        if (lengths < 0).any() or prod(lengths.tolist()) != len(values):
             raise _incomplete(f"{name!r} has {len(values)} values, which is not its shape")
-        value = values.reshape([int(length) for length in stated])
+        value = values.reshape([int(length) for length in lengths])
     array = _numbers(value, f"{name!r}", None)
     return array if shape is None else _numbers(array, f"{name!r}", shape)
 

@@ -69,7 +69,7 @@ def find_duplicates(
     duplicate_of: list[str | None] = [None] * len(crystals)
     for members in shared:
         prints_of_group = np.stack([print_of[i] for i in members])
-        for place, first in _repeated([crystals[i] for i in members], prints_of_group, tolerance):
+        for place, first in _list_repeats([crystals[i] for i in members], prints_of_group, tolerance):
             duplicate_of[members[place]] = crystals[members[first]].material_id
     return duplicate_of
 
@@ -101,7 +101,7 @@ def match_repeats(crystals: Sequence[Crystal], prints: Floats) -> list[tuple[int
     prints
         Fingerprints (n, m), as :func:`fingerprint` gives them.
     """
-    return list(_repeated(crystals, prints, TOLERANCE))
+    return list(_list_repeats(crystals, prints, TOLERANCE))
 
 
 def is_undecided(prints: Floats) -> bool:
@@ -110,8 +110,8 @@ def is_undecided(prints: Floats) -> bool:
     return any(((each > IDENTICAL) & (each <= TOLERANCE)).any() for each in differences)
 
 
-def _repeated(crystals: Sequence[Crystal], table: Floats, tolerance: float) -> Iterator[tuple[int, int]]:
-    reduced = cache(lambda place: _reduced(crystals[place]))
+def _list_repeats(crystals: Sequence[Crystal], table: Floats, tolerance: float) -> Iterator[tuple[int, int]]:
+    reduced = cache(lambda place: _reduce_crystal(crystals[place]))
 
     def match(first: int, place: int) -> bool:
         return not crystals[place].is_ordered or _match(reduced(first), reduced(place))
@@ -133,7 +133,7 @@ def _match(first: Structure, second: Structure) -> bool:
     return bool(StructureMatcher(scale=False).fit(first, second, skip_structure_reduction=True))
 
 
-def _reduced(crystal: Crystal) -> Structure:
+def _reduce_crystal(crystal: Crystal) -> Structure:
     """As ``StructureMatcher`` reduces a structure; its own cache compares structures in vain, half of its time."""
     return crystal.to_pymatgen().get_reduced_structure("niggli").get_primitive_structure()
 

@@ -221,9 +221,7 @@ def _prepare(cell: Cell, filling: Sequence[Mapping[str, int]], states: Mapping[s
         )
         field = between @ charges[state[fixed]]
         fixed_ev = ewald_energy(cell.lattice, cell.positions[fixed], charges[state[fixed]])
-    return Task(
-        cell, elements, charges, tuple(species), state, places, matrix, field, fixed_ev, _excluded(cell, places)
-    )
+    return Task(cell, elements, charges, tuple(species), state, places, matrix, field, fixed_ev, _exclude(cell, places))
 
 
 def _repulsion(cell: Cell, is_cation: Flags, rows: Ints, columns: Ints) -> Floats:
@@ -286,7 +284,7 @@ def _make_room(task: Task, state: Ints) -> int:
         removed += 1
 
 
-def _excluded(cell: Cell, places: Ints) -> Flags:
+def _exclude(cell: Cell, places: Ints) -> Flags:
     """Pairs (m, m) of places in a cell that cannot both be occupied."""
     distances = _least_distances(cell.lattice, cell.positions[places], cell.positions[places])
     kinds = cell.kinds[places]

@@ -92,16 +92,16 @@ def _read_cif(path: Path) -> Iterator[Record]:
     blocks = blocks_with_a_cell(_text(path))
     if not blocks:
         raise ReadError(f"{path.name} holds no structure", fix="Give a CIF with a cell and atom sites.")
-    return (("", partial(_named, crystal_from_cif, block)) for block in blocks)
+    return (("", partial(_name, crystal_from_cif, block)) for block in blocks)
 
 
-def _named(make: Callable[..., Crystal], content: object, name: str) -> Crystal:
+def _name(make: Callable[..., Crystal], content: object, name: str) -> Crystal:
     return make(content, material_id=name)
 
 
 def _read_poscar(path: Path) -> Iterator[Record]:
     """VASP POSCAR or CONTCAR, of version 4 where something names the elements."""
-    yield "", partial(_named, crystal_from_poscar, _text(path))
+    yield "", partial(_name, crystal_from_poscar, _text(path))
 
 
 def _read_xdatcar(path: Path) -> Iterator[Record]:

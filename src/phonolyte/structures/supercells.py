@@ -82,9 +82,9 @@ def choose_supercell(sites: Sites, settings: OrderingSettings) -> Cell:
     does not depend on how the crystal is described.
     """
     best: tuple[tuple[bool, float, int, float], Sites, Shape] | None = None
-    for unit in (sites, *_reduced(sites)):
+    for unit in (sites, *_list_reduced(sites)):
         for copies in range(1, max(1, settings.most_sites // len(unit.shares)) + 1):
-            misplaced = _misplaced(unit, copies)
+            misplaced = _count_misplaced(unit, copies)
             shape, elongation = _choose_shape(unit.lattice, copies)
             size = copies * len(unit.shares)
             is_poor = elongation > LONGEST or size < settings.fewest_sites
@@ -97,7 +97,7 @@ def choose_supercell(sites: Sites, settings: OrderingSettings) -> Cell:
     return repeat(best[1], best[2])
 
 
-def _reduced(sites: Sites) -> Iterator[Sites]:
+def _list_reduced(sites: Sites) -> Iterator[Sites]:
     """Conventional and primitive cell of the average structure, in the same orientation."""
     import spglib
 
@@ -124,7 +124,7 @@ def _choose_shape(lattice: Floats, copies: int) -> tuple[Shape, float]:
     return roundest, elongation(roundest)
 
 
-def _misplaced(sites: Sites, copies: int) -> float:
+def _count_misplaced(sites: Sites, copies: int) -> float:
     """Share of the atoms on other sites than the occupancies say, when those of each kind are rounded.
 
     Atoms that the composition has too many or too few of count :data:`COMPOSITION_WEIGHT` times.

@@ -140,7 +140,7 @@ def _features(
         out[:16] = constant
         out[12:15] = magnitude[row]
         _differences(numbers[row], slot_of_kind, share, weight, properties, out[16:N_STRUCTURE])
-        k = _merged(numbers[row], counts, elements, totals)
+        k = _merge(numbers[row], counts, elements, totals)
         composition_attributes(elements[:k], totals[:k], properties, states, False, out[N_STRUCTURE:])
         round_values(out)
     return values
@@ -173,7 +173,7 @@ def _differences(
 
 
 @njit(cache=True, nogil=True)
-def _merged(numbers: Ints, counts: Ints, elements: Ints, totals: Ints) -> int:
+def _merge(numbers: Ints, counts: Ints, elements: Ints, totals: Ints) -> int:
     """Elements, the lightest first, and how many atoms there are of each; returns how many elements there are."""
     k = 0
     for slot in range(len(numbers)):

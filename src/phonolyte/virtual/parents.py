@@ -140,8 +140,8 @@ def parent_of(crystal: Crystal, sites: Mapping[str, Sequence[str | int]] | None 
     orbits = orbit_labels(crystal)
     owner: dict[int, str] = {}
     for slot, names in (sites or {}).items():
-        for part in names:
-            for site in _sites_of(crystal, orbits, slot, part):
+        for member in names:
+            for site in _sites_of(crystal, orbits, slot, member):
                 if owner.setdefault(site, slot) != slot:
                     raise SettingsError(
                         f"site {site} ({orbits[site]}) is in the slots {owner[site]} and {slot}",

@@ -51,11 +51,11 @@ class Plausibility:
         mismatch = self.space.mismatch(numbers)
         sizes = np.exp(-0.5 * (np.minimum(mismatch, 99.0) / TYPICAL_MISMATCH) ** 2)
         sizes = np.where(np.isfinite(mismatch), sizes, UNKNOWN_RADIUS)
-        sizes *= self._tolerated(numbers)
+        sizes *= self._compute_tolerance(numbers)
         logs = self.substitution[np.arange(numbers.shape[1]), numbers].mean(axis=1)
         return np.asarray(np.where(balanced, 1.0, UNBALANCED) * sizes * np.exp(logs))
 
-    def _tolerated(self, numbers: Ints) -> Floats | float:
+    def _compute_tolerance(self, numbers: Ints) -> Floats | float:
         """The part (n,) that the tolerance factor has in the plausibility; an unknown radius has been counted."""
         factor = self.space.tolerance_factor(numbers)
         if factor is None:

@@ -279,8 +279,10 @@ def _alike(slot: Slot) -> tuple[str, ...]:
             why="the charges of the parent are not known, so what is like its ions is not",
             fix="Name the elements of each slot.",
         )
-    own, pool = slot.ion, anions() if slot.ion.charge < 0 else cations(hard=True)
-    near = [ion for ion in pool if 1 / WIDEST < ion.radius_a / own.radius_a < WIDEST and ion.symbol not in EXCLUDED]
+    ion_of_slot, pool = slot.ion, anions() if slot.ion.charge < 0 else cations(hard=True)
+    near = [
+        ion for ion in pool if 1 / WIDEST < ion.radius_a / ion_of_slot.radius_a < WIDEST and ion.symbol not in EXCLUDED
+    ]
     return tuple(dict.fromkeys(ion.symbol for ion in near))
 
 

@@ -115,7 +115,7 @@ def run_virtual(
                 tally, best_of_space = work.done(executor, advance)
             summaries[space.parent.name] = tally.summary()
             rows = table(best_of_space, space, recipe)
-            best.append(_marked(rows, space, best_of_space.index, known))
+            best.append(_mark(rows, space, best_of_space.index, known))
             written |= set(work.files)
             names = f"{FOLDER}/{file_name(space.parent.name)}-*.parquet"
             run.describe_table(names, rows, free=[slot.name for slot in space.parent.slots])
@@ -125,7 +125,7 @@ def run_virtual(
     for space in spaces:
         if not summaries[space.parent.name]["compounds"]:
             raise _nothing(space)
-    joined = _ordered(pd.concat(best, ignore_index=True), recipe)
+    joined = _order(pd.concat(best, ignore_index=True), recipe)
     if recipe == "conductors":
         joined = _with_followed(joined, spaces, model, folder=run.path(STATE), executor=executor, progress=progress)
     joined.insert(0, "rank", joined.index + 1)
@@ -178,7 +178,7 @@ def builder(space: Space, model: BandCenterModel) -> Callable[[int], Crystal]:
     return build
 
 
-def _ordered(best: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+def _order(best: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     """The best of all prototypes as one table, in the order of a recipe."""
     if recipe == "study":
         return best.sort_values(["score_mev", "material_id"], ignore_index=True)
@@ -220,7 +220,7 @@ class _Work:
     def done(self, executor: Executor | None, advance: Callable[[int], None]) -> tuple[Tally, Evaluated]:
         """Counts over the space, and its best compounds; portions that are done are not done again."""
         digest, limit = self._digest(), self.top or LISTED
-        first, tally, best = self._resumed(digest)
+        first, tally, best = self._resume(digest)
         if first:
             advance(min(first * PORTION, len(self.indices)))
         evaluator = Evaluator(self.space, self.model, recipe=self.recipe)
@@ -263,7 +263,7 @@ class _Work:
         with in_one_step(self._state) as partial, partial.open("wb") as stream:
             np.savez(stream, record=np.array(record), **{name: getattr(best, name) for name in Evaluated.__slots__})
 
-    def _resumed(self, digest: str) -> tuple[int, Tally, Evaluated | None]:
+    def _resume(self, digest: str) -> tuple[int, Tally, Evaluated | None]:
         try:
             arrays = read_arrays(self._state)
             record = parse_json(str(arrays["record"]))
@@ -289,7 +289,7 @@ def read_trend(folder: Path) -> pd.DataFrame:
     return pd.concat([pd.read_parquet(path, columns=columns) for path in sorted((folder / FOLDER).glob("*.parquet"))])
 
 
-def _marked(best: pd.DataFrame, space: Space, index: Ints, known: Sequence[Crystal]) -> pd.DataFrame:
+def _mark(best: pd.DataFrame, space: Space, index: Ints, known: Sequence[Crystal]) -> pd.DataFrame:
     """Add `known_as`: the known crystal that has the formula of a compound and its structure."""
     by_formula: dict[str, list[Crystal]] = {}
     for crystal in known:

@@ -113,7 +113,7 @@ class Space:
 
     def balanced(self, numbers: Ints) -> Flags:
         """Whether charges of the parent's signs, one for each slot, add up to zero in n compounds (n, s)."""
-        return np.asarray(_balanced(numbers, self.parent.counts, self._signs, common_oxidation_states()))
+        return np.asarray(_are_balanced(numbers, self.parent.counts, self._signs, common_oxidation_states()))
 
     def allowed(self, numbers: Ints, balanced: Flags) -> Flags:
         """Whether the rules allow each of n compounds (n, s)."""
@@ -180,7 +180,7 @@ def _electronegativities() -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _balanced(numbers: Ints, counts: Ints, signs: Ints, states: Ints) -> Flags:
+def _are_balanced(numbers: Ints, counts: Ints, signs: Ints, states: Ints) -> Flags:
     is_balanced = np.zeros(len(numbers), np.bool_)
     for row in range(len(numbers)):
         is_balanced[row] = can_be_neutral(numbers[row], counts, signs, states)
