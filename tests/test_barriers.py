@@ -183,7 +183,7 @@ def test_a_crystal_without_hops_says_so(ion: str, cutoff_a: float, kind: str):
     assert error.value.kind == kind
 
 
-# Nudged elastic bands
+# Nudged elastic band
 
 
 def gold_on_aluminum() -> Ends:

@@ -29,7 +29,7 @@ class Optimade:
     Attributes
     ----------
     provider
-        Short name of the registry, or of the official list of providers; or a word of one's own with `base_url`.
+        Short name of the registry, or of the official list of providers; or a name of your own with `base_url`.
     filter
         Criteria in OPTIMADE's language, such as ``elements HAS "Li" AND nelements<=3``. Default: all materials.
     base_url
