@@ -1,4 +1,4 @@
-"""Barriers of lithium by nudged elastic bands in known conductors, beside those that the founding study prints.
+"""Barriers of lithium by NEB in known conductors, beside those that the founding study prints.
 
 Usage:
     phonolyte migrate CRYSTALS --method neb --engine NAME -o RUN/
@@ -27,7 +27,7 @@ from phonolyte.runs.records import folder_of
 
 FIGURES = Path(__file__).parents[1] / "docs" / "figures"
 STUDY_EV = {"Li2CO3": 0.998, "Li3PO4": 0.723, "Li3PS4": 0.296, "LiBiO2": 0.271}
-"""As printed, 2x2x2 supercells, 10 images, Quantum ESPRESSO; the polymorph of Li3PO4 is not told."""
+"""As printed, 2x2x2 supercells, 10 images, Quantum ESPRESSO; the polymorph of Li3PO4 is not stated."""
 
 COLUMNS = (
     "material_id", "barrier_ev", "barrier_2d_ev", "barrier_3d_ev", "dimensions", "path", "highest_hop", "lowest_hop_ev",

@@ -1,4 +1,4 @@
-"""How well the band center of new compounds is predicted, by every split that tells something.
+"""How well the band center of new compounds is predicted, by every split that is informative.
 
 Usage: python benchmarks/center.py [CRYSTALS.parquet] [--seed 0] [PART ...]
 

@@ -1,4 +1,4 @@
-"""Molecular dynamics of fast and of poor conductors of lithium, told apart by diffusivities with intervals.
+"""Molecular dynamics of fast and of poor conductors of lithium, separated by diffusivities with intervals.
 
 Usage:
     phonolyte migrate CRYSTALS --method md --engine NAME --time-ps 100 -o RUN/

@@ -40,7 +40,7 @@ GRID = 40
 """Points along each side of the field that percolates."""
 
 PRECISION = 1e-4
-"""Of the bisection, as a share of the range of the field."""
+"""Tolerance of the bisection, as a share of the range of the field."""
 
 
 def main() -> None:
@@ -90,22 +90,22 @@ def neighbors() -> dict[str, Any]:
     learned = Learned.from_features(model.domain, data.table, data.formulas, data.target)
     noise = np.random.default_rng(0)
     rows = noise.integers(0, len(data.table), 20_000)
-    asked = data.table.iloc[rows] + noise.normal(0, 0.1, (20_000, 1)) * data.table.std().to_numpy()
-    library_s, (places, distances) = best_of(lambda: learned.nearest(asked))
-    whitened = (asked[list(model.domain.features)].to_numpy(float) - model.domain.mean) / model.domain.scale
+    queries = data.table.iloc[rows] + noise.normal(0, 0.1, (20_000, 1)) * data.table.std().to_numpy()
+    library_s, (places, distances) = best_of(lambda: learned.nearest(queries))
+    whitened = (queries[list(model.domain.features)].to_numpy(float) - model.domain.mean) / model.domain.scale
     points = whitened @ np.linalg.cholesky(model.domain.precision)
     ours_s, (by_hand, apart) = best_of(lambda: _by_hand(learned.points, points))
     largest = float(np.abs(distances - apart).max())
     return ratio(
-        library_s, ours_s, crystals=len(asked), equal=bool((places == by_hand).all()), largest_difference=largest
+        library_s, ours_s, crystals=len(queries), equal=bool((places == by_hand).all()), largest_difference=largest
     )
 
 
-def _by_hand(points: Floats, asked: Floats, n: int = 4) -> tuple[Ints, Floats]:
+def _by_hand(points: Floats, queries: Floats, n: int = 4) -> tuple[Ints, Floats]:
     squares = (points**2).sum(axis=1)
-    places, distances = np.empty((len(asked), n), np.int64), np.empty((len(asked), n))
-    for start in range(0, len(asked), 2048):
-        part = asked[start : start + 2048]
+    places, distances = np.empty((len(queries), n), np.int64), np.empty((len(queries), n))
+    for start in range(0, len(queries), 2048):
+        part = queries[start : start + 2048]
         d2 = squares - 2 * part @ points.T + (part**2).sum(axis=1, keepdims=True)
         near = np.argpartition(d2, n - 1, axis=1)[:, :n]
         order = np.argsort(np.take_along_axis(d2, near, axis=1), axis=1, kind="stable")

@@ -38,7 +38,8 @@ from phonolyte.structures.sites import sites_of
 from phonolyte.structures.supercells import OrderingSettings, choose_supercell
 
 IDS = "122 mtn 72f 7w5 z9y gas 9ph 9wf u0c dvn opo pwr".split()
-"""Of OBELiX: argyrodite, LGPS, two garnets, LATP, two perovskites, halide, two spinels, layered sulfide, LISICON."""
+"""Crystals of OBELiX: argyrodite, LGPS, two garnets, LATP, two perovskites, halide, two spinels, layered sulfide,
+LISICON."""
 
 SETTINGS = OrderingSettings()
 SEEDS = range(SETTINGS.arrangements)

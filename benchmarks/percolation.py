@@ -10,9 +10,9 @@ Usage:
 
 ``peers`` computes crystals drawn at random with bvlain and with Phonolyte, one after the other, on the same grid and
 from the same charges. ``screen`` computes all compounds, or some drawn at random, and counts what is refused. Both go
-item by item and can be killed and run again. ``compare`` tells how far the barriers of one grid are from those of
+item by item and can be killed and run again. ``compare`` reports how far the barriers of one grid are from those of
 another. ``pick`` takes compounds at random of those with at most 0.05 eV/atom above the hull, a gap of at least 1 eV,
-and at most so many atoms; ``report`` tells rate, failures and distribution, and correlates the barriers with the band
+and at most so many atoms; ``report`` prints rate, failures and distribution, and correlates the barriers with the band
 centers that the embedded model predicts. Times are those of the process: other work on the machine does not count.
 """
 
@@ -49,7 +49,7 @@ STRUCTURES = SHARED / "data" / "mp_li_structures.parquet"
 PROPERTIES = SHARED / "data" / "mp_li_table.csv.gz"
 FIGURES = Path(__file__).parents[1] / "docs" / "figures"
 FEWEST = 20
-"""Compounds of a family whose correlation is told."""
+"""Compounds of a family whose correlation is reported."""
 
 Row = dict[str, Any]
 HIGHEST_EV = 5.0

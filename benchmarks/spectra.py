@@ -66,7 +66,9 @@ def main(n: int, seed: int) -> None:
             "load": round(os.getloadavg()[0], 1),
             "right_circuit": {name: f"{plain.right[name]} of {plain.of[name]}" for name in PLAIN},
             "chosen": dict(plain.chosen.most_common()),
-            "inside_95_percent_interval": {key: round(plain.inside[key] / plain.asked[key], 3) for key in plain.asked},
+            "inside_95_percent_interval": {
+                key: round(plain.inside[key] / plain.tested[key], 3) for key in plain.tested
+            },
             "total_resistance_error": plain.errors,
             "kramers_kronig": dict(plain.verdicts),
             "hard": {kind: kinds[kind].summary for kind in HARD},
@@ -92,7 +94,7 @@ class Score:
 
     def __init__(self) -> None:
         self.of, self.right, self.chosen, self.verdicts = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
-        self.inside, self.asked = Counter[str](), Counter[str]()
+        self.inside, self.tested = Counter[str](), Counter[str]()
         self.off: list[float] = []
         self.seconds: list[float] = []
         self.cpu: list[float] = []
@@ -115,7 +117,7 @@ class Score:
     def total(self, found: Analysis, true: float) -> None:
         shown = {one.process: one for one in list_resistances(found.fit, rivals=found.tried)}["total"]
         self.off.append(abs(float(np.log(shown.ohm / true))))
-        self.asked["total, circuit chosen"] += 1
+        self.tested["total, circuit chosen"] += 1
         self.inside["total, circuit chosen"] += shown.low_ohm <= true <= shown.high_ohm
         if not found.intercept.complete:
             self.open += 1
@@ -127,7 +129,7 @@ class Score:
         for name, there in zip(names, aligned(same, names), strict=True):
             kind = re.sub(r"\d", "", name.replace("_0", " Q").replace("_1", " alpha"))
             at = same.names.index(there)
-            self.asked[kind] += 1
+            self.tested[kind] += 1
             self.inside[kind] += same.low[at] <= values[name] <= same.high[at]
 
     @property
@@ -145,7 +147,7 @@ class Score:
             "kramers_kronig": dict(self.verdicts),
         }
         if self.open:
-            found["resistance_at_least"] = f"{self.open} said so, {self.bounds} of them rightly"
+            found["resistance_at_least"] = f"{self.open} have a lower bound, {self.bounds} of them rightly"
         return found
 
 

@@ -3,8 +3,8 @@
 Usage: python benchmarks/virtual.py [SECONDS]
 
 The stream is a garnet whose oxygen and lanthanum positions change one by one; it runs for SECONDS (60 unless given),
-keeps the best 10,000, and what the whole would take is told from the rate. matminer computes the same 273 values of a
-sample of the built structures.
+keeps the best 10,000, and what the whole would take is estimated from the rate. matminer computes the same 273 values
+of a sample of the built structures.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Usage: python scripts/fuzz.py [N] [--seed SEED] [--kind KIND ...] [--keep FOLDER
 
 Small valid files are made, then changed: bytes, words, numbers and lines are replaced, repeated, moved and removed.
 Each changed file is read in a process with a time limit and a limit on memory. Reported are exceptions that are not
-Phonolyte's, ends of the process, time limits, and materials that are lost without a word. The same seed gives the same
+Phonolyte's, ends of the process, time limits, and materials that are lost silently. The same seed gives the same
 files; the number of a file is enough to have it again.
 """
 
@@ -139,7 +139,7 @@ def as_spectrum(path: Path) -> Outcome:
 def as_settings(path: Path) -> Outcome:
     from phonolyte.study import read_study
 
-    read_study(path).screen.criteria  # noqa: B018 (made of the settings when asked for)
+    read_study(path).screen.criteria  # noqa: B018 (made of the settings on request)
     return None
 
 

@@ -42,7 +42,7 @@ LARGEST = 150_000
 """Bytes of a picture; a larger one gets fewer colors."""
 
 LITHIUM = "lithium"
-"""Of RUNS/: a screen of the Materials Project."""
+"""Folder of RUNS/ with a screen of the Materials Project."""
 
 METALS = ("Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au")
 """What EMT knows."""

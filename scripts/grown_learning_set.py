@@ -171,7 +171,7 @@ def pack(calibration: str, runs: list[tuple[str, str]]) -> None:
     relaxed = {record["row"]["material_id"]: Crystal.from_row(record["crystal"]) for record in computed}
     ratios = [length_of(given[name]) / length_of(crystal) for name, crystal in relaxed.items() if is_from_mp(name)]
     length = float(np.median(ratios))
-    known = {each.crystal.material_id: each for each in read_known(grown_file())} if grown_file().is_file() else {}
+    known = {each.crystal.material_id: each for each in read_known(grown_file())[0]} if grown_file().is_file() else {}
     for record in computed:
         row = record["row"]
         name = row["material_id"]

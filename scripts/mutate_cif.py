@@ -3,7 +3,8 @@
 Usage: python scripts/mutate_cif.py [NUMBER [SEED]]
 
 The files are those of the reference compounds as pymatgen writes them with their symmetry. What moves a site along a
-coordinate that symmetry leaves free is another crystal that no reader can tell from what was meant, and is left out.
+coordinate that symmetry leaves free is another crystal, which no reader can distinguish from the right one, and is left
+out.
 """
 
 from __future__ import annotations

@@ -183,7 +183,7 @@ def test_a_crystal_without_hops_says_so(ion: str, cutoff_a: float, kind: str):
     assert error.value.kind == kind
 
 
-# Nudged elastic bands
+# Nudged elastic band
 
 
 def gold_on_aluminum() -> Ends:
@@ -303,7 +303,7 @@ def test_a_path_of_the_users_is_where_a_hop_begins(emt: Engine, tmp_path: Path):
         replace(FAST, paths=(("Cu-2.54", str(tmp_path / "none.xyz")),))
 
 
-def test_ends_that_slip_into_one_another_are_told(emt: Engine):
+def test_ends_that_slip_into_one_another_are_reported(emt: Engine):
     cell = bulk("Cu", cubic=True) * (2, 2, 2)
     del cell[0]
     near = int(np.linalg.norm(cell.positions, axis=1).argmin())
@@ -349,8 +349,8 @@ def test_a_hop_that_took_too_long_beside_others_is_tried_again_under_another_lim
             raise MigrationError("takes longer than the limit", kind="TimeLimit")
         return computed(hop, *_)
 
-    computed = calculation._computed
-    monkeypatch.setattr(calculation, "_computed", slow)
+    computed = calculation._compute_hop
+    monkeypatch.setattr(calculation, "_compute_hop", slow)
     for limit in (100.0, 100.0, 200.0):
         table, _ = barriers_of(ordered, emt, tmp_path, replace(asked, limit_s=limit))
         assert table["n_hops"].tolist() == [1]

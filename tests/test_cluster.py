@@ -316,7 +316,7 @@ def test_times_of_pw_are_read(tmp_path: Path):
         assert wall_s(tmp_path / "pw.out") == seconds
 
 
-def test_what_makes_no_sense_is_told(waves: PlaneWaves, tmp_path: Path):
+def test_what_makes_no_sense_is_reported(waves: PlaneWaves, tmp_path: Path):
     folder = str(waves.pseudo_dir)
     for engine, options, message in (
         ("emt", {}, "emt does not run as jobs"),

@@ -173,7 +173,7 @@ def screen(folder: Path, **settings: object) -> pd.DataFrame:
     return result.table.set_index("material_id")
 
 
-def test_conductors_come_first_and_what_is_not_known_is_said(tmp_path: Path):
+def test_conductors_come_first_and_what_is_not_known_is_noted(tmp_path: Path):
     table = screen(tmp_path / "run")
     assert table.index[0] == "ref-Li6PS5Cl"
     assert table["percolation"].to_dict() == {

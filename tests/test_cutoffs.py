@@ -90,7 +90,7 @@ def test_a_cell_of_one_atom_is_doubled_because_it_cannot_be_pushed():
     assert (table["force_ev_a"] > 1e-3).all()
 
 
-def test_ladders_that_make_no_sense_are_told():
+def test_ladders_that_make_no_sense_are_reported():
     for values, message in (
         (((40,), (4,)), "not a ladder"),
         (((40, 60), (2, 4)), "cannot be 2 times"),

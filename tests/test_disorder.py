@@ -283,6 +283,6 @@ def test_an_engine_ranks_the_arrangements_on_request(tmp_path: Path):
     assert result.table["material_id"].tolist() == [f"alloy-{i + 1}" for i in range(len(result.table))]
 
 
-def test_equal_names_of_several_files_are_told_apart(tmp_path: Path):
+def test_equal_names_of_several_files_are_distinguished(tmp_path: Path):
     result = verbs.order([MIXED, MIXED], folder=tmp_path / "run", settings=OrderingSettings(arrangements=1))
     assert result.table["material_id"].tolist() == ["mixed-1", "mixed~2-1"]

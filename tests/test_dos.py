@@ -173,13 +173,13 @@ def test_the_unit_stated_for_the_frequency_wins(tmp_path: Path, name: str, heade
     assert dos.band_center_mev == pytest.approx(PhononDos(ENERGIES, DENSITY).band_center_mev * scale, rel=1e-5)
 
 
-def test_two_units_are_no_unit(tmp_path: Path):
+def test_two_units_are_not_a_unit(tmp_path: Path):
     (tmp_path / "dos.txt").write_text(f"# THz or meV\n{columns(DENSITY)}")
     with pytest.raises(DosError, match="several units"):
         read_dos(tmp_path / "dos.txt")
 
 
-def test_an_integrated_density_is_no_atom(tmp_path: Path):
+def test_an_integrated_density_is_not_an_atom(tmp_path: Path):
     integral = np.cumsum(DENSITY) / DENSITY.sum()
     (tmp_path / "dos.txt").write_text(f"# meV\n{columns(DENSITY, integral)}")
     (dos,) = read_dos(tmp_path / "dos.txt")
@@ -223,7 +223,7 @@ def test_one_bad_record_or_archive_costs_one_row(tmp_path: Path):
         ('{"frequencies": [0, 1, 2], "densities": [1, 2]}', "3 energies but 2 densities"),
     ],
 )
-def test_bad_files_are_told_clearly(tmp_path: Path, text: str, message: str):
+def test_bad_files_are_reported_clearly(tmp_path: Path, text: str, message: str):
     path = tmp_path / "bad.dat"
     path.write_text(text)
     with pytest.raises(DosError, match=message):

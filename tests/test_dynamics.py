@@ -239,7 +239,7 @@ def test_a_crystal_that_stands_still_is_refused_and_a_longer_run_goes_on(emt: En
     assert longer[-1].info["step"] == 250
 
 
-def test_a_crystal_that_flies_apart_is_told(tmp_path: Path):
+def test_a_crystal_that_flies_apart_is_reported(tmp_path: Path):
     hot = Engine("lj", LennardJones(sigma=2.3, epsilon=0.4, rc=6.0))
     wild = replace(SHORT, timestep_fs=80.0, sample_fs=80.0, time_ps=40.0, relax=False)
     _, failures = dynamics_of(COPPER, hot, tmp_path, wild)

@@ -315,7 +315,7 @@ def test_documents_that_are_not_what_was_requested_are_refused(
         fetch(source(server), tmp_path)
 
 
-def test_phases_that_do_not_come_are_told(server: mp_server.Server, tmp_path: Path):
+def test_phases_that_do_not_come_are_reported(server: mp_server.Server, tmp_path: Path):
     server.control(["", "empty"])
     with pytest.raises(SourceError, match=r"0 phases came, and 4 were announced"):
         fetch(source(server), tmp_path)

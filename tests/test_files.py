@@ -132,7 +132,7 @@ def test_a_packed_file_has_an_end_however_well_it_packs(tmp_path: Path, monkeypa
         ("", "line 1 column 1"),
     ],
 )
-def test_what_is_no_json_says_why(text: str, why: str, tmp_path: Path):
+def test_what_is_not_json_says_why(text: str, why: str, tmp_path: Path):
     with pytest.raises(ValueError, match=why):
         parse_json(text)
     (tmp_path / "a.json").write_text(text)
@@ -216,7 +216,7 @@ def test_commas_at_the_ends_of_rows_do_not_shift_columns(tmp_path: Path):
 
 @pytest.mark.parametrize("value", [True, "1_000", "low", "0x10", [1], None, pd.Timestamp(0), pd.NaT, pd.NA, 1j,
                                    10**400, np.datetime64(0, "s"), np.bool_(True)])  # fmt: skip
-def test_what_is_no_number_is_none(value: object):
+def test_what_is_not_a_number_is_none(value: object):
     assert np.isnan(as_number(value))
 
 

@@ -33,7 +33,7 @@ needs_pw = pytest.mark.skipif(
 
 
 class Broken(Calculator):
-    """A calculator that gives what it is told to give."""
+    """A calculator that gives what the test sets."""
 
     implemented_properties = ("energy", "forces")
 
@@ -75,7 +75,7 @@ def test_an_engine_gives_forces_on_many_cells_and_says_what_it_is():
     assert set(engine.provenance) == {"ase"}
 
 
-def test_a_file_among_the_options_is_told_by_its_content(tmp_path: Path):
+def test_a_file_among_the_options_is_known_by_its_content(tmp_path: Path):
     weights = tmp_path / "weights.txt"
     weights.write_text("1 2 3")
     told = open_engine("ase.calculators.lj:LennardJones", epsilon=0.01, label=str(weights)).provenance
@@ -109,7 +109,7 @@ def test_any_ase_calculator_will_do_by_its_path():
         ("test_forces:Picky", {}, EngineError, "test_forces:Picky cannot be made: weights are missing"),
     ],
 )
-def test_what_is_no_engine_is_told(name: str, options: dict[str, object], error: type[Exception], message: str):
+def test_what_is_not_an_engine_is_reported(name: str, options: dict[str, object], error: type[Exception], message: str):
     with pytest.raises(error, match=message):
         open_engine(name, **options).forces([bulk("Ar", a=5.3)])
 
@@ -121,14 +121,14 @@ def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch):
     assert "sevennet" in ENGINES
 
 
-def test_failing_engines_and_forces_that_are_no_numbers_are_errors():
+def test_failing_engines_and_forces_that_are_not_numbers_are_errors():
     for options, message in (({}, "not finite"), ({"fails": True}, "no memory left")):
         engine = open_engine("test_forces:Broken", **options)
         with pytest.raises(EngineError, match=message):
             engine.forces([bulk("Cu")])
 
 
-def test_a_pseudopotential_is_found_or_its_lack_is_told(tmp_path: Path):
+def test_a_pseudopotential_is_found_or_its_lack_is_reported(tmp_path: Path):
     for name in ("Si.pbe-nl.UPF", "Si.pbesol-nl.UPF", "S.pbe.upf", "Li.pbe.UPF", "Cu.upf"):
         (tmp_path / name).touch()
     assert pseudopotential(tmp_path, "S").name == "S.pbe.upf"
@@ -149,12 +149,12 @@ def test_the_density_cutoff_follows_the_kind_of_the_potentials(tmp_path: Path):
     assert density_cutoff_ry(50, 300, [tmp_path / "paw.upf"]) == 300
 
 
-def test_the_k_mesh_is_no_coarser_than_asked_for():
+def test_the_k_mesh_is_no_coarser_than_requested():
     assert k_mesh(np.diag([5.0, 10.0, 20.0]), 0.25) == (6, 3, 2)
     assert k_mesh(np.eye(3) * 100, 0.25) == (1, 1, 1)
 
 
-def test_espresso_without_its_program_or_folder_is_told(tmp_path: Path):
+def test_espresso_without_its_program_or_folder_is_reported(tmp_path: Path):
     with pytest.raises(SettingsError, match="not a folder"):
         open_engine("espresso", pseudo_dir=str(tmp_path / "none"))
     with pytest.raises(SettingsError, match="no_pw is not installed"):
@@ -344,7 +344,7 @@ def test_a_file_that_fails_is_one_message(tmp_path: Path, monkeypatch: pytest.Mo
         open_engine("mycalc_broken:MyClass")
 
 
-def test_nobody_is_told_to_install_a_name_that_is_not_there():
+def test_nobody_is_advised_to_install_a_name_that_is_not_there():
     with pytest.raises(MissingExtraError) as raised:
         open_engine("sevvenn.calculator:X")
     assert "pip" not in str(raised.value)

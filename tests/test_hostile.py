@@ -171,7 +171,7 @@ def test_one_good_crystal_among_bad_ones_is_ranked_and_the_counts_add_up(hostile
     assert pd.read_parquet(tmp_path / "run" / "ranked.parquet")["formula"].tolist() == ["NaCl"]
 
 
-def test_ten_thousand_atoms_are_no_trouble(tmp_path: Path):
+def test_ten_thousand_atoms_are_not_trouble(tmp_path: Path):
     rows = [f"{'Na' if sum(x) % 2 else 'Cl'} {2.8 * x[0]} {2.8 * x[1]} {2.8 * x[2]}" for x in np.ndindex(22, 22, 22)]
     lattice = f"{2.8 * 22} 0 0 0 {2.8 * 22} 0 0 0 {2.8 * 22}"
     (tmp_path / "large.xyz").write_text(
@@ -185,7 +185,7 @@ def test_ten_thousand_atoms_are_no_trouble(tmp_path: Path):
     assert table.loc["large", "band_center_mev"] == pytest.approx(table.loc["salt", "band_center_mev"], rel=1e-3)
 
 
-def test_an_id_given_twice_is_made_unique_and_said(tmp_path: Path):
+def test_an_id_given_twice_is_made_unique_and_noted(tmp_path: Path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "salt.cif").write_text(cif().replace("5.64", "5.64" if folder == "a" else "5.7"))
@@ -256,7 +256,7 @@ def test_bad_usage_ends_with_a_message_and_exit_code_2(
     assert "Traceback" not in said
 
 
-def test_a_file_whose_name_is_no_text_is_screened(tmp_path: Path):
+def test_a_file_whose_name_is_not_text_is_screened(tmp_path: Path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / b"caf\xe9.cif".decode("utf-8", "surrogateescape")).write_text(cif())
     result = CliRunner().invoke(app, ["screen", str(tmp_path / "in"), "-o", str(tmp_path / "run")])

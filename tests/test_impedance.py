@@ -48,7 +48,7 @@ from phonolyte.impedance.circuits import parse_circuit
 from phonolyte.impedance.elements import Grid
 from phonolyte.impedance.fitting import choose_simplest
 from phonolyte.impedance.notes import list_line_notes, list_series_notes
-from phonolyte.impedance.problem import _widened
+from phonolyte.impedance.problem import _widen
 from phonolyte.impedance.settings import ImpedanceSettings
 from phonolyte.impedance.starts import Decomposition, from_misfit, from_simpler, from_spectrum
 from phonolyte.impedance.tables import ArrheniusRow, fit_process, make_table, split_by_process
@@ -197,7 +197,7 @@ def test_the_layouts_of_instruments_are_read(tmp_path: Path, name: str, encoding
     assert found.temperature_k is None  # -327.67 is what stands where no sensor is connected
 
 
-def test_a_phase_without_a_unit_is_told(tmp_path: Path):
+def test_a_phase_without_a_unit_is_reported(tmp_path: Path):
     (tmp_path / "x.csv").write_text(LAYOUTS["phase-without-unit.csv"])
     assert any("radians assumed" in note for note in read_spectrum(tmp_path / "x.csv").notes)
 
@@ -283,7 +283,7 @@ def test_encodings_of_instruments_are_read(tmp_path: Path):
     [("bare.txt", "no header names the columns"), ("bare.txt", "Hz and ohm assumed"),
      ("kilo.txt", "frequency was in kHz"), ("zive.txt", "25 °C, is from the name")],
 )  # fmt: skip
-def test_guesses_are_told(tmp_path: Path, name: str, note: str):
+def test_guesses_are_reported(tmp_path: Path, name: str, note: str):
     (tmp_path / name.replace("zive", "zive-25deg")).write_text(FILES[name], encoding="utf-8")
     assert any(note in said for said in read_spectrum(tmp_path / name.replace("zive", "zive-25deg")).notes)
 
@@ -304,13 +304,13 @@ def test_the_temperature_is_read_where_it_stands(tmp_path: Path, text: str, kelv
      ("frequency (Hz),Z' (ohm),Z'' (ohm)\n" + "\n".join(f"{n},0,0" for n in range(1, 9)), "zero or all the same"),
      ("\0\1\2binary", "not text")],
 )  # fmt: skip
-def test_what_is_no_spectrum_says_so(tmp_path: Path, text: str, why: str):
+def test_what_is_not_a_spectrum_says_so(tmp_path: Path, text: str, why: str):
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(SpectrumError, match=why):
         read_spectrum(tmp_path / "x.csv")
 
 
-def test_what_can_be_mended_is_mended_and_told():
+def test_what_can_be_mended_is_mended_and_reported():
     order = np.random.default_rng(0).permutation(len(F))
     z = np.append(Z[order], [Z[3], np.nan])
     found = Spectrum.from_arrays("x", np.append(F[order], [F[3], 1.0]), z.conj())
@@ -378,7 +378,7 @@ def test_circuits_are_those_of_impedance_py_and_their_slopes_are_right(text: str
     [("R0-p(R1,banana)", "no element 'banana'"), ("R0-", "missing"), ("p(R1,C1", "missing"), ("R0)", "too many"),
      ("R1-R1", "one name"), ("", "missing"), ("R1-?", "not an element")],
 )  # fmt: skip
-def test_what_is_no_circuit_says_why(text: str, why: str):
+def test_what_is_not_a_circuit_says_why(text: str, why: str):
     with pytest.raises(SpectrumError, match=why):
         parse_circuit(text)
 
@@ -555,7 +555,7 @@ def test_activation_energies_lie_in_their_intervals_as_often_as_stated():
     assert 0.35 < other.ea_ev < 0.4  # without the factor T
 
 
-def test_a_point_off_the_line_is_shown_and_two_regimes_are_told():
+def test_a_point_off_the_line_is_shown_and_two_regimes_are_reported():
     sigma = conductivities(0.4)
     sigma[3] *= 2
     assert fit_arrhenius(T, sigma, np.full(len(T), 0.02)).outliers == (3,)
@@ -632,7 +632,7 @@ def test_bad_files_are_rows_and_names_run_nothing(tmp_path: Path):
     ("more", "what"),
     [(["--diameter-mm", "8"], "thickness"), (["--thickness-mm", "1"], "area"), (["--temperature-c", "warm"], "warm")],
 )
-def test_options_that_make_no_sense_are_told(tmp_path: Path, more: list[str], what: str):
+def test_options_that_make_no_sense_are_reported(tmp_path: Path, more: list[str], what: str):
     (tmp_path / "x.csv").write_text(FILES["plain.csv"], encoding="utf-8")
     result = CliRunner().invoke(app, ["impedance", str(tmp_path / "x.csv"), *more, "-o", str(tmp_path / "out")])
     assert isinstance(result.exception, SettingsError)
@@ -681,7 +681,7 @@ def test_empty_lines_and_cells_do_not_end_a_spectrum(tmp_path: Path):
 
 
 @pytest.mark.parametrize("head", ["Frequency (Hz),d' (pC/N),d'' (pC/N)", "Time (s),Voltage (V),Current (A)"])
-def test_columns_of_another_measurement_are_no_spectrum(tmp_path: Path, head: str):
+def test_columns_of_another_measurement_are_not_spectrum(tmp_path: Path, head: str):
     rows = [f"{f:.6g},{1e-3 * f:.6g},{2e-3 * f:.6g}" for f in F]
     with pytest.raises(SpectrumError, match="holds no impedance"):
         read_spectrum(written(tmp_path / "a.csv", head, rows))
@@ -696,28 +696,34 @@ def test_temperatures_that_differ_by_rounding_are_one():
     assert found.ea_ev == pytest.approx(0.4)
 
 
-def test_a_temperature_for_no_file_is_told(tmp_path: Path):
+def test_a_temperature_for_no_file_is_reported(tmp_path: Path):
     rows = [f"{f:.6g},{one.real:.6g},{one.imag:.6g}" for f, one in zip(F, two_arcs(), strict=True)]
     path = written(tmp_path / "pellet.csv", "freq (Hz),Z' (ohm),Z'' (ohm)", rows)
-    for given, said in (("nosuch=25", "names no file"), ("-400", "not a temperature")):
+    for given, said in (
+        ("nosuch=25", "names no file"),
+        ("-400", "not a temperature"),
+        ("pellet#x=25", "names no file"),
+    ):
         result = CliRunner().invoke(
             app, ["impedance", str(path), "--temperature-c", given, "-o", str(tmp_path / "out")]
         )
         assert isinstance(result.exception, SettingsError)
         assert said in str(result.exception)
+    command = ["impedance", str(path), "--temperature-c", "25", "--temperature-c", "40", "-o", str(tmp_path / "out")]
+    assert "--temperature-c is given 2 times" in str(CliRunner().invoke(app, command).exception)
     command = ["impedance", str(path), "--temperature-c", "pellet.csv=40", "-o", str(tmp_path / "out")]
     assert CliRunner().invoke(app, command).exit_code == 0
     assert pd.read_parquet(tmp_path / "out" / "spectra.parquet")["temperature_k"].iloc[0] == pytest.approx(313.15)
 
 
-def test_resistances_beyond_the_data_are_said_to_be_extrapolated():
+def test_resistances_beyond_the_data_are_noted_as_extrapolated():
     f = F[F > 10]
     notes = analyze_spectrum(Spectrum.from_arrays("x", f, arc(1e6, 1e-11, 1.0, f) + arc(1e9, 1e-10, 1.0, f))).notes
     assert any("extrapolated" in note for note in notes)
     assert not any("extrapolated" in note for note in analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs())).notes)
 
 
-def test_thousands_and_lines_that_follow_a_table_are_told(tmp_path: Path):
+def test_thousands_and_lines_that_follow_a_table_are_reported(tmp_path: Path):
     z = two_arcs()
     rows = [f"{f:,.1f};{one.real:,.1f};{one.imag:,.1f}" for f, one in zip(F, z, strict=True) if f > 10]
     found = read_spectrum(written(tmp_path / "a.csv", "Frequency (Hz);Z' (ohm);Z'' (ohm)", rows))
@@ -738,7 +744,7 @@ def table_of(sigma: np.ndarray, process: str = "total", t: np.ndarray = T) -> pd
                          "sigma_s_cm": sigma, "sigma_std_s_cm": 0.02 * sigma})  # fmt: skip
 
 
-def test_what_is_no_line_is_said_in_words_and_warns_of_nothing():
+def test_what_is_not_a_line_is_reported_in_words_and_warns_of_nothing():
     falling, scattered = conductivities(-0.2), conductivities(0.5, spread=30.0)
     for sigma, why in ((falling, "does not rise"), (scattered, "says nothing")):
         (line,) = fit_process("total", table_of(sigma))
@@ -760,7 +766,7 @@ def test_two_regimes_differ_by_an_energy_that_matters():
         assert len(fit_regimes(t, sigma * (1 + 1e-4 * np.sin(7 * np.arange(40))), np.full(40, 0.01))) == n
 
 
-def test_a_total_far_from_the_axis_is_told_and_a_total_beyond_the_data_is_in_the_words():
+def test_a_total_far_from_the_axis_is_reported_and_a_total_beyond_the_data_is_in_the_words():
     one = analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))
     assert compare_with_intercept(one) is one
     wrong = compare_with_intercept(replace(one, intercept=one.intercept._replace(ohm=1e4)))
@@ -1068,7 +1074,7 @@ def made_fit(circuit: str, values: dict[str, float], *, std: float = 0.01, bic: 
                np.diag(np.full(len(known), std**2)), 90, 1.0, bic, hz, np.ones(50, complex), 0.01)  # fmt: skip
 
 
-def test_an_arc_is_told_by_its_capacitance():
+def test_an_arc_is_known_by_its_capacitance():
     for capacitance, process in ((2e-11, "bulk"), (4.5e-11, "grain_boundary")):
         shown = list_resistances(made_fit("p(R1,C1)", {"R1": 1e5, "C1": capacitance}), 1.0)
         assert [one.process for one in shown] == [process, "total"]
@@ -1163,10 +1169,10 @@ def test_exponents_end_at_three_tenths(alpha: float, found: float):
 @pytest.mark.parametrize(("correlation", "factor"), [(0.25, 1.0), (0.36, 1.4577)])
 def test_neighbors_alike_widen_intervals(correlation: float, factor: float):
     turn = np.arccos(correlation * 50 / 49) * np.arange(50)  # 50 points: three standard deviations are 0.3
-    assert _widened(np.cos(turn), np.sin(turn)) == pytest.approx(factor, rel=1e-3)
+    assert _widen(np.cos(turn), np.sin(turn)) == pytest.approx(factor, rel=1e-3)
 
 
-def test_fits_start_where_they_are_said_to():
+def test_fits_start_where_they_are_set_to():
     spectrum = Spectrum.from_arrays("x", F, noisy(Z, 0.003))
     parts = Decomposition.from_spectrum(spectrum)
     assert len(parts.tau_s) == 54  # six a decade, over seven decades and one on either side

@@ -126,7 +126,8 @@ def test_the_command_fixes_and_starts(tmp_path: Path):
     assert values.loc["R1", "value"] == pytest.approx(100.0, rel=0.02)
     for more, what in ((["--circuit", RANDLES, "--fix", "R7=1"], "'R7' is not a parameter"),
                        (["--fix", "R0=1"], "without a circuit"),
-                       (["--circuit", RANDLES, "--start", "R0=x"], "'x' is not a number")):  # fmt: skip
+                       (["--circuit", RANDLES, "--start", "R0=x"], "'x' is not a number"),
+                       (["--circuit", RANDLES, "--fix", "R0=1", "--fix", "R0=2"], "R0 is given twice")):  # fmt: skip
         refused = CliRunner().invoke(app, [*command, *more])
         assert isinstance(refused.exception, SettingsError)
         assert what in str(refused.exception)

@@ -421,14 +421,14 @@ def test_a_sweep_that_was_broken_off_is_a_failure_and_the_others_are_analyzed(tm
     assert "has 3 points" in series.failures[0].message
 
 
-def test_repeated_points_of_one_sweep_are_averaged_and_their_scatter_is_said(tmp_path: Path):
+def test_repeated_points_of_one_sweep_are_averaged_and_their_scatter_is_noted(tmp_path: Path):
     f, z = np.repeat(F, 2), np.repeat(Z, 2) * np.tile([0.98, 1.02], len(F))
     found = read_spectrum(write(tmp_path / "a.csv", HEAD, f, z.real, z.imag))
     assert found.impedance_ohm == pytest.approx(Z, rel=1e-9)
     assert "31 repeated frequencies were averaged: points are up to 2.0% off the mean" in found.notes
 
 
-def test_rows_in_no_order_are_one_sweep_and_that_is_said(tmp_path: Path):
+def test_rows_in_no_order_are_one_sweep_and_that_is_noted(tmp_path: Path):
     order = np.random.default_rng(0).permutation(len(F))
     found = read_spectrum(write(tmp_path / "a.csv", HEAD, *(column[order] for column in points(Z))))
     assert found.impedance_ohm == pytest.approx(Z, rel=1e-9)
@@ -486,7 +486,7 @@ def test_one_spectrum_in_two_units_is_one(tmp_path: Path):
     assert any("were taken, and not Z' (ohm cm2)" in note for note in found.notes)
 
 
-def test_a_table_of_something_else_below_is_unread_and_that_is_said(tmp_path: Path):
+def test_a_table_of_something_else_below_is_unread_and_that_is_noted(tmp_path: Path):
     text = "\n".join([HEAD, *rows(*points(Z)), "Time (s),Voltage (V),Current (A)", *rows(*points(Z))])
     (tmp_path / "a.csv").write_text(text)
     found = read_spectrum(tmp_path / "a.csv")

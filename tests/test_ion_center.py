@@ -78,7 +78,7 @@ def test_a_model_of_some_predicts_others(pairs: IonPairs):
 def test_known_centers_are_predicted_with_their_systems_left_out(
     pairs: IonPairs, name: str, measured_mev: float, within: float
 ):
-    """Of NCrystal's library; LiF is the known weak point."""
+    """Compounds of NCrystal's library; LiF is the known weak point."""
     (crystal,) = (c for c in reference_compounds().crystals if c.material_id == name)
     elements = set(crystal.symbols)
     others = [not set(system.split("-")) <= elements for system in pairs.systems]

@@ -42,7 +42,7 @@ QUICK = PhononSettings(min_length_a=5.0, mesh_length_a=20.0)
 
 def given(n: int = 40) -> list[Known]:
     """Known crystals, every so many of the learning set, elements left out: fcc metals of it would repeat the pool."""
-    found = [known for known in read_given("") if len(set(known.crystal.symbols)) > 1]
+    found = [known for known in read_given("")[0] if len(set(known.crystal.symbols)) > 1]
     return found[:: len(found) // n][:n]
 
 
@@ -205,7 +205,8 @@ def write(known: list[Known], path: Path) -> Path:
 
 
 def test_the_own_learning_set_is_scaled_to_density_functional_theory():
-    known = read_given("")
+    known, failures = read_given("")
+    assert not failures
     own = learning_set.crystals().crystals[0]
     assert known[0].center_mev == pytest.approx(1.0448 * own.properties["band_center_mev"])
     assert known[0].crystal.volume_a3 == pytest.approx(0.991**3 * own.volume_a3)
@@ -213,11 +214,26 @@ def test_the_own_learning_set_is_scaled_to_density_functional_theory():
 
 def test_a_learning_set_is_read_as_it_was_written(tmp_path: Path):
     known = [*given(25), Known(UNSTABLE, 21.0, 0.2, False, 0.2, "emt", 1)]
-    again = read_given(write(known, tmp_path / FILE))
+    again, failures = read_given(write(known, tmp_path / FILE))
+    assert not failures
     assert [(k.center_mev, k.error, k.stable, k.engine, k.round) for k in again] == [
         (k.center_mev, k.error, k.stable, k.engine, k.round) for k in known
     ]
     assert np.allclose(again[-1].crystal.lattice, UNSTABLE.lattice)
+
+
+def test_what_cannot_be_learned_is_a_failure_of_the_loop(tmp_path: Path):
+    records = [{"material_id": k.crystal.material_id, "structure": k.crystal.to_pymatgen().as_dict(),
+                "band_center_mev": k.center_mev} for k in given(25)]  # fmt: skip
+    records[3]["band_center_mev"] = None
+    records[4]["stable"] = False
+    records[5]["structure"] = {"lattice": "broken"}
+    file = tmp_path / "set.jsonl"
+    file.write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")
+    known, failures = read_given(file)
+    assert len(known) == 22
+    assert sorted(failure.kind for failure in failures)[:1] == ["NoBandCenter"]
+    assert {failure.material_id for failure in failures} == {records[row]["material_id"] for row in (3, 4, 5)}
 
 
 def test_a_learning_set_needs_crystals(tmp_path: Path):

@@ -210,7 +210,7 @@ SAID = {
 
 
 @pytest.mark.parametrize("fault", SAID)
-def test_a_fault_that_stays_is_told_and_the_fetch_goes_on_later(server: mp_server.Server, tmp_path: Path, fault: str):
+def test_a_lasting_fault_is_reported_and_the_fetch_goes_on_later(server: mp_server.Server, tmp_path: Path, fault: str):
     server.control(["", "", *[fault] * 20])
     with pytest.raises(SourceError) as caught:
         fetch(source(server), tmp_path)
@@ -226,7 +226,7 @@ def test_a_fault_that_stays_is_told_and_the_fetch_goes_on_later(server: mp_serve
     assert not any("_page=1&" in path or path.endswith("_page=1") for path in requests)  # it is there already
 
 
-def test_a_field_that_is_gone_is_told(server: mp_server.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_field_that_is_gone_is_reported(server: mp_server.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     documents = MaterialsProject._documents
 
     def renamed(self: MaterialsProject, number: int, size: int) -> Any:
@@ -268,7 +268,7 @@ def forget_heartbeat() -> None:
     _Rester._get_heartbeat_info.cache_clear()
 
 
-def test_nothing_that_fits_is_told(server: mp_server.Server, tmp_path: Path):
+def test_nothing_that_fits_is_reported(server: mp_server.Server, tmp_path: Path):
     with pytest.raises(SourceError, match=r'mp has nothing that fits: .*"ion": "Og".* version 2026.09.15'):
         fetch(source(server, ion="Og"), tmp_path)
 
@@ -317,7 +317,7 @@ def test_train_learns_from_what_came(server: mp_server.Server, tmp_path: Path):
     assert json.loads((tmp_path / "model" / "metrics.json").read_text())[0]["n"] == N_PHONONS - 2
 
 
-def test_the_key_is_asked_for_where_there_is_none(monkeypatch: pytest.MonkeyPatch):
+def test_the_key_is_requested_where_there_is_none(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("MP_API_KEY")
     monkeypatch.setattr("pymatgen.core.SETTINGS", {})
     with pytest.raises(SettingsError, match="MP_API_KEY"):

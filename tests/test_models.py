@@ -114,7 +114,7 @@ def test_splits_that_strike_out_leaves_lead_where_a_walk_does(learning_set: Lear
     np.testing.assert_allclose(sum_leaves(rows, ensemble.packed), expected, rtol=1e-13)
 
 
-def test_what_is_no_tree_cannot_be_saved(learning_set: LearningSet):
+def test_what_is_not_a_tree_cannot_be_saved(learning_set: LearningSet):
     with pytest.raises(ModelError, match="not an ensemble of regression trees"):
         TreeEnsemble.from_estimator(Ridge().fit(learning_set.table, learning_set.target))
 
@@ -472,7 +472,7 @@ def test_a_manifest_that_does_not_fit_is_refused(
 
 
 @pytest.mark.parametrize("text", ["", "[]", "3", "[" * 99_999, '{"format": 1', '{"format": 1, "format": 1}', "\xff"])
-def test_a_manifest_that_is_no_record_is_refused(small_model: Path, tmp_path: Path, text: str):
+def test_a_manifest_that_is_not_a_record_is_refused(small_model: Path, tmp_path: Path, text: str):
     spoil(small_model, tmp_path)
     (tmp_path / "model.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(ModelError, match="Fit it again"):

@@ -119,7 +119,7 @@ def test_the_model_that_comes_along_shows_its_error():
 
 
 @pytest.mark.parametrize("scores", [None, 3, ["x"], [{"split": "random", "mae_mev": "0.7"}], [{"mae_mev": 1.0}]])
-def test_a_provenance_of_a_stranger_is_no_error(scores: object):
+def test_a_provenance_of_a_stranger_is_not_an_error(scores: object):
     model = replace(MODEL, provenance={"scores": scores, "interval": [], "algorithm": HOSTILE})
     assert "mean error" not in repr(model)
     assert "\x1b" not in repr(model)

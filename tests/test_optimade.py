@@ -103,30 +103,37 @@ def test_features_and_screen_take_what_came(server: str, tmp_path: Path):
     assert pd.read_csv(tmp_path / "run" / "ranked.csv")["e_hull_ev"].notna().all()
 
 
-def test_a_bad_filter_is_told_before_anything_is_fetched(server: str, tmp_path: Path):
+def test_a_bad_filter_is_reported_before_anything_is_fetched(server: str, tmp_path: Path):
     with pytest.raises(SettingsError, match="is not a filter of OPTIMADE"):
         fetch(Optimade("test", "elements HAS", base_url=server), tmp_path)
     with pytest.raises(SourceError, match=r"no answer: .*endpoint structures: .*400"):
         fetch(Optimade("test", "_alexandria_unheard_of > 3 AND elements.x = 2", base_url=server), tmp_path / "other")
 
 
-def test_nothing_that_fits_is_told(server: str, tmp_path: Path):
+def test_nothing_that_fits_is_reported(server: str, tmp_path: Path):
     with pytest.raises(SourceError, match=r"has nothing that fits: .*Og.* version OPTIMADE 1"):
         fetch(Optimade("test", 'elements HAS "Og"', base_url=server), tmp_path)
 
 
-def test_no_server_is_told(tmp_path: Path):
+def test_no_server_is_reported(tmp_path: Path):
     address = f"http://127.0.0.1:{optimade_server.free_port()}"
     with pytest.raises(SourceError, match=rf"{address}, endpoint info"):
         fetch(Optimade("test", "", base_url=address), tmp_path)
 
 
-def test_an_unknown_provider_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_unknown_provider_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("optimade.utils.get_all_databases", lambda **_: [])
     with pytest.raises(SettingsError, match="'nobody' is not known"):
         fetch(Optimade("nobody"), tmp_path)
     monkeypatch.setattr("optimade.utils.get_all_databases", lambda **_: ["http://a", "http://b"])
     with pytest.raises(SettingsError, match="nobody has 2 databases: http://a, http://b"):
+        fetch(Optimade("nobody"), tmp_path)
+
+    def fail(**_: object) -> list[str]:
+        raise RuntimeError("no route to host")
+
+    monkeypatch.setattr("optimade.utils.get_all_databases", fail)
+    with pytest.raises(SourceError, match=r"official list of databases cannot be read: .*no route to host"):
         fetch(Optimade("nobody"), tmp_path)
 
 

@@ -171,6 +171,8 @@ def test_no_atom_is_near_its_image_in_the_supercell():
         vectors = np.array([n for n in np.ndindex(7, 7, 7) if n != (3, 3, 3)]) - 3
         assert np.linalg.norm(vectors @ lattice, axis=1).min() > 7.85
     assert abs(np.linalg.det(supercell_matrix(bulk("Cu"), min_length_a=7.2))) == pytest.approx(27, abs=5)
+    with pytest.raises(PhononError, match="no supercell keeps atoms 40 angstrom from their images"):
+        supercell_matrix(bulk("Cu"), min_length_a=40.0)  # 8 conventional cells are 29 angstrom
 
 
 def test_conventional_supercells_are_symmetric_matrices_of_the_same_lattice():
@@ -210,7 +212,7 @@ def test_results_open_in_phonopy(ordered: PhononResult, tmp_path: Path):
     np.testing.assert_allclose(again.mesh.frequencies, ordered.phonopy.mesh.frequencies, atol=2e-3)
 
 
-def test_limits_and_bad_settings_are_told(emt: Engine):
+def test_limits_and_bad_settings_are_reported(emt: Engine):
     with pytest.raises(PhononError, match="longer than the limit"):
         compute_phonons(ORDERED, emt, replace(FAST, limit_s=1e-6))
     with pytest.raises(PhononError, match="does not converge"):
@@ -478,7 +480,7 @@ def test_a_calibration_is_read_back(tmp_path: Path):
      '{"factor": 1, "elements": {"Li": "a"}}',
      '{"factor": 1, "luck": 3}', '{"factor": 1, "factor": 2}', '{"factor": 1, "provenance": 3}', "1" * 5000],
 )  # fmt: skip
-def test_what_is_no_calibration_is_refused(tmp_path: Path, text: str):
+def test_what_is_not_a_calibration_is_refused(tmp_path: Path, text: str):
     (tmp_path / "c.json").write_text(text)
     with pytest.raises(ModelError, match=r"is not a calibration: .+Learn it again"):
         Calibration.load(tmp_path / "c.json")

@@ -485,6 +485,8 @@ def test_a_table_of_pellets_has_sizes_and_temperatures(tmp_path: Path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"voltage_v": ("x=y",)}, "not a voltage"), ({"voltage_v": ("b=1",)}, "names no file"),
+     ({"temperature_c": ("a#1=40",)}, "--temperature-c a#1=40 names no file"),
+     ({"voltage_v": ("a=1", "a=2")}, "--voltage-v a is given 2 times"),
      ({"floor_a": -1.0}, "--floor-a"), ({"sigma_s_cm": -1.0}, "--sigma-s-cm"), ({"diameter_mm": 10.0}, "thickness"),
      ({"sigma_s_cm": 1.0, "spectra": "x"}, "contradict"), ({"spectra": "nowhere"}, "not a run folder")],
 )  # fmt: skip

@@ -63,7 +63,7 @@ def test_a_closed_port_is_refused_without_a_pause(closed: int, pauses: list[Retr
     assert not pauses
 
 
-def test_a_name_that_does_not_exist_is_said_without_a_pause(pauses: list[Retry]):
+def test_a_name_that_does_not_exist_is_noted_without_a_pause(pauses: list[Retry]):
     with PatientSession() as session, pytest.raises(UnreachableError, match=r"no-such-server\.invalid has no address"):
         session.get("http://no-such-server.invalid/file")  # RFC 2606: never a server
     assert not pauses

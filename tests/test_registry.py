@@ -252,7 +252,7 @@ def test_stresses_of_matgl_are_not_in_gigapascal(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.usefixtures("torch")
-def test_a_download_that_fails_is_told_though_the_package_hides_it(monkeypatch: pytest.MonkeyPatch):
+def test_a_download_that_fails_is_reported_though_the_package_hides_it(monkeypatch: pytest.MonkeyPatch):
     def load(path: str) -> None:
         try:
             raise OSError("Name or service not known")

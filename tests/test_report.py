@@ -237,7 +237,7 @@ def test_a_page_is_opened_where_that_is_wanted(run: Path, monkeypatch: pytest.Mo
     assert opened == [(run / "report.html").resolve().as_uri()]
 
 
-def test_an_unknown_name_is_told_those_that_are_close(run: Path):
+def test_an_unknown_name_is_reported_with_those_that_are_close(run: Path):
     with pytest.raises(SettingsError, match="ref-LiCl"):
         card_of(read_run(run), "ref-LiC")
     with pytest.raises(SettingsError, match="ref-LiCl"):
@@ -251,7 +251,7 @@ def test_commands_quote_names_for_a_shell():
 
 
 @pytest.mark.parametrize(("file", "said"), [(None, "not a folder"), ("x.txt", "none of")])
-def test_what_is_no_run_folder_is_told(tmp_path: Path, file: str | None, said: str):
+def test_what_is_not_a_run_folder_is_reported(tmp_path: Path, file: str | None, said: str):
     folder = tmp_path / "it"
     if file:
         folder.mkdir()
@@ -260,7 +260,7 @@ def test_what_is_no_run_folder_is_told(tmp_path: Path, file: str | None, said: s
         write_report(folder)
 
 
-def test_commands_write_the_page_unless_told_not_to(tmp_path: Path):
+def test_commands_write_the_page_unless_requested_otherwise(tmp_path: Path):
     arguments = ("virtual", "--prototype", "li3ps4", "--sample", 50, "--no-figures", "-o", tmp_path / "out")
     invoke(*arguments, "--no-report")
     page = tmp_path / "out" / PAGE
@@ -298,7 +298,7 @@ def test_a_folder_of_another_command_is_refused(run: Path):
     assert "holds a run of phonolyte screen" in str(result.exception)
 
 
-def test_what_failed_is_told_by_show(run: Path):
+def test_what_failed_is_known_by_show(run: Path):
     name = pd.read_parquet(run / "failures.parquet")["material_id"][0]
     with pytest.raises(SettingsError, match="failed in"):
         card_of(read_run(run), name)

@@ -229,7 +229,7 @@ def test_names_of_files_can_be_any_bytes(tmp_path: Path):
     assert record_of(tmp_path / "run")["state"] == "finished"
 
 
-def test_a_place_that_cannot_be_a_run_folder_is_told(tmp_path: Path):
+def test_a_place_that_cannot_be_a_run_folder_is_reported(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match="cannot be a folder for results"):
         Run(tmp_path / "file", "toy").__enter__()
@@ -363,7 +363,7 @@ def logged(tmp_path: Path, **settings: Any) -> tuple[ToyCalculation, Path]:
     return ToyCalculation(ToySettings(**settings), log=str(log)), log
 
 
-def test_a_result_a_failure_and_what_waits_are_told_apart(tmp_path: Path):
+def test_a_result_a_failure_and_what_waits_are_distinguished(tmp_path: Path):
     crystals = [crystal("fails-a"), *THREE, crystal("waits"), crystal("fails-b")]
     outcome = compute(tmp_path, crystals)
     assert outcome.table["toy_volume_a3"].tolist() == pytest.approx([27.0, 64.0, 125.0])
@@ -536,7 +536,7 @@ def test_a_calculation_that_cannot_travel_is_refused_before_anything_is_computed
     "settings", [{"executor": "dream"}, {"executor": "toy_tier:nothing_there"}, {"executor": "toy_tier:make_nothing"},
                  {"executor": "no_such_module_at_all:x"}, {"jobs": -1}],
 )  # fmt: skip
-def test_what_is_not_an_executor_is_told(settings: dict[str, Any]):
+def test_what_is_not_an_executor_is_reported(settings: dict[str, Any]):
     with pytest.raises(SettingsError), open_executor(ExecutorSettings(**settings)):
         pass
 

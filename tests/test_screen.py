@@ -154,7 +154,7 @@ def test_eight_elements_are_mobile_ions():
     assert judged(Criteria(), elements=compounds)["passes"].tolist() == [True] * 8 + [False] * 5
 
 
-def test_elements_and_intermetallics_are_no_candidates_where_no_gap_is_known():
+def test_elements_and_intermetallics_are_not_candidates_where_no_gap_is_known():
     compounds = [{"Li", "Al"}, {"Li"}, {"S"}, {"Li", "Sn", "Sb"}, {"Li", "S"}, {"Li", "As"}]
     unknown = judged(Criteria(ion=None), elements=compounds, band_gap_ev=[np.nan] * 6)
     assert unknown["rejected_by"].tolist() == ["likely_metal"] * 4 + ["", ""]
@@ -508,7 +508,7 @@ def test_a_material_may_be_called_nan_or_have_zeros_before_its_number(tmp_path: 
         ("a,0.1,0.2\nb,0.3\n", "cannot be read"),
     ],
 )
-def test_what_is_no_property_is_refused(tmp_path: Path, rows: str, message: str):
+def test_what_is_not_a_property_is_refused(tmp_path: Path, rows: str, message: str):
     (tmp_path / "p.csv").write_text("material_id,e_hull_ev\n" + rows)
     with pytest.raises(TableError, match=message):
         read_properties(tmp_path / "p.csv")

@@ -273,7 +273,7 @@ class TestRegistry:
         shown = run("fetch", "list").output
         assert all(name in shown for name in [*datasets(), *providers()])
 
-    def test_an_unknown_set_is_told(self):
+    def test_an_unknown_set_is_reported(self):
         with pytest.raises(SettingsError, match="there is no set 'x'"):
             dataset("x")
 
@@ -406,7 +406,7 @@ class TestFolder:
         np.savetxt(folder / "broken.dat", columns)
         (folder / "notes.txt").write_text("nothing")
 
-    def test_pairs_are_found_and_the_rest_is_told(self, tmp_path: Path):
+    def test_pairs_are_found_and_the_rest_is_reported(self, tmp_path: Path):
         self.write(tmp_path / "mine")
         result = run("fetch", "folder", tmp_path / "mine", "--unit", "THz", "-o", tmp_path / "run")
         assert result.exit_code == 1, result.output
@@ -449,7 +449,7 @@ class TestFolder:
         assert [entry.material_id for entry in page.entries] == ["good"]
         assert [failure.material_id for failure in page.failures] == ["cut"]
 
-    def test_a_folder_without_either_is_told(self, tmp_path: Path):
+    def test_a_folder_without_either_is_reported(self, tmp_path: Path):
         (tmp_path / "notes.txt").write_text("nothing")
         with pytest.raises(SourceError, match="neither crystals nor densities"):
             next(Folder(tmp_path).pages(""))
@@ -511,7 +511,7 @@ def serve(files: Any, name: str, contents: dict[str, bytes], monkeypatch: pytest
 
 
 class TestPublished:
-    def test_bytes_that_are_no_text_cost_one_row(self, tmp_path: Path):
+    def test_bytes_that_are_not_text_cost_one_row(self, tmp_path: Path):
         row = f'mp-{{}},"{{}}","{(THZ * 33).tolist()}","{(THZ * (10 - THZ)).tolist()}"\n'
         structure = json.dumps(SALT.as_dict()).replace('"', '""')
         text = "mp_id,structure,phfreq,phdos\n" + "".join(row.format(i, structure) for i in range(3))
@@ -586,7 +586,7 @@ class TestPublished:
         failures = pd.read_parquet(tmp_path / "run" / "failures.parquet").set_index("material_id")["error"]
         assert failures.to_dict() == {"none": "NoStructure"}
 
-    def test_a_file_with_other_columns_is_told(self, files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def test_a_file_with_other_columns_is_reported(self, files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         serve(files, "petretto2018", {"data.csv": b"mp_id,structure\n"}, monkeypatch)
         with pytest.raises(SourceError, match=r"data.csv has changed: it lacks the columns phdos, phfreq"):
             fetch(Published("petretto2018"), tmp_path)

@@ -213,7 +213,7 @@ def test_a_crystal_is_found_again_in_any_cell_order_origin_and_orientation(seed:
     assert find_duplicates([Crystal.from_pymatgen(structure, material_id="first"), disguised]) == [None, "first"]
 
 
-def test_a_polymorph_and_a_strained_crystal_are_no_duplicates():
+def test_a_polymorph_and_a_strained_crystal_are_not_duplicates():
     blende = Structure.from_spacegroup("F-43m", np.eye(3) * 5.409, ["Zn", "S"], [[0, 0, 0], [0.25, 0.25, 0.25]])
     hexagonal = Lattice.hexagonal(3.823, 6.261)
     wurtzite = Structure.from_spacegroup("P6_3mc", hexagonal, ["Zn", "S"], [[1 / 3, 2 / 3, 0], [1 / 3, 2 / 3, 0.375]])
@@ -222,7 +222,7 @@ def test_a_polymorph_and_a_strained_crystal_are_no_duplicates():
     assert find_duplicates([as_crystal(s) for s in (blende, wurtzite, strained)]) == [None, None, None]
 
 
-def test_orderings_of_cations_over_one_framework_are_told_apart():
+def test_orderings_of_cations_over_one_framework_are_distinguished():
     cell = np.diag([4.0, 4.0, 16.0])
     z = (np.arange(4) + 0.5) / 4
     coords = [[0, 0, x] for x in z] + [[0.5, 0.5, x - 0.125] for x in z]

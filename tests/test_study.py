@@ -64,7 +64,7 @@ def test_each_candidate_says_where_it_stopped_and_counts_add_up(tmp_path: Path):
     assert row["percolation_ev"] > 0
 
 
-def test_criteria_reject_and_the_rest_of_the_room_is_told(tmp_path: Path):
+def test_criteria_reject_and_the_rest_of_the_room_is_reported(tmp_path: Path):
     found = follow(CRYSTALS, tmp_path, first=1, max_barrier_ev=0.01)
     stopped = found.table.set_index("material_id")["stopped"]
     assert stopped["ref-Cu2O"].startswith("percolation: a barrier of 0.1")
@@ -117,7 +117,7 @@ def test_a_tier_has_settings_and_limits_of_its_own(tmp_path: Path):
     assert (barriers.top, barriers.settings, barriers.limits) == (3, NebSettings(images=3), None)
 
 
-def test_an_ion_that_no_candidate_has_is_told(tmp_path: Path):
+def test_an_ion_that_no_candidate_has_is_reported(tmp_path: Path):
     with pytest.raises(SettingsError, match="no candidate contains Na"):
         follow(CRYSTALS, tmp_path, ion="Na")
 
@@ -148,7 +148,7 @@ def test_the_study_follows_its_best(tmp_path: Path):
         assert (tmp_path / "out" / picture).is_file()
 
 
-def test_an_engine_that_is_not_there_is_told_before_the_screen(tmp_path: Path):
+def test_an_engine_that_is_not_there_is_reported_before_the_screen(tmp_path: Path):
     (tmp_path / "study.toml").write_text('[follow]\nengine = "dream"\n')
     result = CliRunner().invoke(app, ["study", str(tmp_path / "study.toml"), "-o", str(tmp_path / "out")])
     assert isinstance(result.exception, SettingsError)

@@ -151,7 +151,7 @@ def test_a_current_against_its_voltage_is_refused(spectra):
         measure_transference(Curve.from_arrays("x", curve.time_s, curve.current_a, 0.0), *spectra)
 
 
-def test_arcs_are_told_apart_by_their_capacitance(spectra):
+def test_arcs_are_distinguished_by_their_capacitance(spectra):
     cell = find_resistances(spectra[0])
     assert (cell.interfaces, cell.electrolyte) == (("R1",), ("R0",))
     assert cell.interface_ohm == pytest.approx(BEFORE, rel=0.02)

@@ -632,7 +632,7 @@ def test_perovskites_have_the_tolerance_factor_of_shannon_s_radii(model: BandCen
     assert anti.tolerance_factor(numbers) == pytest.approx((1.81 + 0.76) / (2**0.5 * (1.40 + 0.76)))
 
 
-def test_bad_rules_are_told(model: BandCenterModel, tmp_path: Path):
+def test_bad_rules_are_reported(model: BandCenterModel, tmp_path: Path):
     with pytest.raises(SettingsError, match="not an element"):
         Rules((SlotRule("Ca", ("Xx",)),))
     with pytest.raises(SettingsError, match="which CaTiO3 does not have"):

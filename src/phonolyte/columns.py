@@ -81,10 +81,10 @@ def column(key: str) -> Column:
     TableError
         For one that is not registered.
     """
-    found = _REGISTRY.get(key) or _of_element(key)
-    if found is None:
+    entry = _REGISTRY.get(key) or _of_element(key)
+    if entry is None:
         raise TableError(f"{key!r} is not a registered column", fix="Register it with its unit and meaning.")
-    return found
+    return entry
 
 
 def list_columns() -> tuple[Column, ...]:
@@ -131,7 +131,7 @@ def describe_columns(tables: Mapping[str, Sequence[str]]) -> pd.DataFrame:
 def columns_of(table: pd.DataFrame) -> list[Column]:
     """Return the columns of a table that a page shows: no lists; those not written here by the unit in their name."""
     return [
-        column(str(key)) if _is_known(str(key)) else _guessed(str(key), table[key])
+        column(str(key)) if _is_known(str(key)) else _guess_column(str(key), table[key])
         for key in table.columns
         if _is_shown(str(key)) and (key in ("material_id", "formula", "rank") or table[key].notna().any())
     ]
@@ -139,9 +139,9 @@ def columns_of(table: pd.DataFrame) -> list[Column]:
 
 def first_of(columns: Sequence[Column], *keys: str) -> str:
     """Return the first of some keys that is there, else the first number."""
-    there = {column.key for column in columns}
+    present = {column.key for column in columns}
     numbers = (column.key for column in columns if column.kind == "number")
-    return next((key for key in keys if key in there), next(numbers, "material_id"))
+    return next((key for key in keys if key in present), next(numbers, "material_id"))
 
 
 def format_value(value: object, column: Column) -> str:
@@ -195,7 +195,7 @@ _UNITS = (
 )  # fmt: skip
 
 
-def _guessed(key: str, values: pd.Series) -> Column:
+def _guess_column(key: str, values: pd.Series) -> Column:
     import pandas as pd
 
     label = key.replace("_", " ")

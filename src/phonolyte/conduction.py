@@ -87,14 +87,14 @@ def describe_conduction(
     path = folder / f"conduction-{digest_of(METHOD, settings, tuple(ions), identity)[:24]}.parquet" if folder else None
     if path is not None and (finished := _read_finished(path)) is not None:
         return finished
-    found = pd.DataFrame([_percolation(crystal, ion, settings) for crystal, ion in zip(crystals, ions, strict=True)])
-    found = found.assign(**_predicted(crystals, ions, found), **_measured(crystals, ions))
-    found = found[list(COLUMNS)]
+    table = pd.DataFrame([_percolation(crystal, ion, settings) for crystal, ion in zip(crystals, ions, strict=True)])
+    table = table.assign(**_predict(crystals, ions, table), **_look_up_measured(crystals, ions))
+    table = table[list(COLUMNS)]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with in_one_step(path) as partial:
-            found.to_parquet(partial, index=False)
-    return found
+            table.to_parquet(partial, index=False)
+    return table
 
 
 def gather_portions(
@@ -120,9 +120,9 @@ def gather_portions(
     """
     frames: list[pd.DataFrame] = []
     with progress("Percolation", sum(map(len, rows))) as advance:
-        for number, found in map_tasks(describe, tasks, executor):
-            frames.append(found.set_index(rows[number]))
-            advance(len(found))
+        for number, portion in map_tasks(describe, tasks, executor):
+            frames.append(portion.set_index(rows[number]))
+            advance(len(portion))
     return pd.concat(frames) if frames else pd.DataFrame(columns=list(COLUMNS))
 
 
@@ -133,18 +133,18 @@ def join_conduction(table: pd.DataFrame, described: pd.DataFrame) -> pd.DataFram
     return joined
 
 
-def _predicted(crystals: Sequence[Crystal], ions: Sequence[str], found: pd.DataFrame) -> dict[str, Any]:
+def _predict(crystals: Sequence[Crystal], ions: Sequence[str], percolation: pd.DataFrame) -> dict[str, Any]:
     """Columns of the conductivity model, empty for ions without measured data and where nothing percolates."""
     model = ConductivityModel.embedded()
     columns: dict[str, Any] = {name: np.full(len(crystals), np.nan) for name in PREDICTED[:-1]}
     of_ion = np.array([ion == model.ion for ion in ions])
     basis = np.where(of_ion, NO_PERCOLATION, NO_DATA).astype(object)
-    rows = np.flatnonzero(of_ion & found[STATUS].isin((PATH, NO_PATH)).to_numpy()).tolist()
+    rows = np.flatnonzero(of_ion & percolation[STATUS].isin((PATH, NO_PATH)).to_numpy()).tolist()
     if len(rows):
         chosen = [crystals[row] for row in rows]
         described = np.array([ionic_descriptors(each.amounts, each.volume_a3, model.ion) for each in chosen])
         numbers = {
-            "barrier_3d_ev": found["barrier_3d_ev"].to_numpy(float)[rows],
+            "barrier_3d_ev": percolation["barrier_3d_ev"].to_numpy(float)[rows],
             "anion_radius_a": described[:, 0],
             "open_share": np.array([open_share(each, model.ion) for each in chosen]),
         }
@@ -156,7 +156,7 @@ def _predicted(crystals: Sequence[Crystal], ions: Sequence[str], found: pd.DataF
     return {**columns, BASIS: basis}
 
 
-def _measured(crystals: Sequence[Crystal], ions: Sequence[str]) -> dict[str, Any]:
+def _look_up_measured(crystals: Sequence[Crystal], ions: Sequence[str]) -> dict[str, Any]:
     matches = [load_measured().match(each) if ion == ION else None for each, ion in zip(crystals, ions, strict=True)]
     return {
         "measured_sigma_s_cm": [match.sigma_s_cm if match else np.nan for match in matches],
@@ -168,13 +168,13 @@ def _measured(crystals: Sequence[Crystal], ions: Sequence[str]) -> dict[str, Any
 def _percolation(crystal: Crystal, ion: str, settings: PercolationSettings) -> dict[str, Any]:
     nothing: dict[str, Any] = dict.fromkeys(BARRIERS, np.nan)
     try:
-        found = compute_percolation(crystal, ion, settings).row()
+        row = compute_percolation(crystal, ion, settings).row()
     except PhonolyteError as error:
         return {STATUS: KINDS.get(getattr(error, "kind", ""), "failed"), **nothing}
     except Exception:  # one bad crystal must not stop a screen
         return {STATUS: "failed", **nothing}
-    status = PATH if np.isfinite(found["barrier_3d_ev"]) else NO_PATH
-    return {STATUS: status, **{name: float(found[name]) for name in BARRIERS}}
+    status = PATH if np.isfinite(row["barrier_3d_ev"]) else NO_PATH
+    return {STATUS: status, **{name: float(row[name]) for name in BARRIERS}}
 
 
 def _read_finished(path: Path) -> pd.DataFrame | None:

@@ -216,8 +216,8 @@ def _downloads() -> Finding:
 
 def _place(name: str, folder: Path, variable: str) -> Finding:
     """Whether a folder can be written, or made."""
-    there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
-    if there.is_dir() and os.access(there, os.W_OK):
+    existing = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    if existing.is_dir() and os.access(existing, os.W_OK):
         return Finding(name, f"{folder} can be written")
     return Finding(name, f"{folder} cannot be written", (f"export {variable}=FOLDER",))
 

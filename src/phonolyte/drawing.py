@@ -1,8 +1,8 @@
-"""Figures of a campaign: of the crystals, into the folder of each, and of all together."""
+"""A campaign with its figures: of the crystals, into the folder of each, and of all together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -13,11 +13,13 @@ import pandas as pd
 from phonolyte.errors import first_line
 from phonolyte.figures.style import remove, save
 from phonolyte.runs.calculation import Calculation
+from phonolyte.runs.campaign import Outcome, run_campaign
 from phonolyte.runs.digest import digest_of
-from phonolyte.runs.progress import Advance
+from phonolyte.runs.progress import Advance, OpenBar, no_bar
 from phonolyte.runs.records import checksum, folder_of, read_json, write_json
 from phonolyte.runs.run import Run
 from phonolyte.runs.settings import AS_USUAL, FigureFiles
+from phonolyte.structures import Crystal
 
 FIGURES = "figures"
 """Folder of a run folder with the figures of all crystals together."""
@@ -27,6 +29,36 @@ USUAL = ("png", "pdf")
 
 DRAWN = ".drawn"
 """File of a crystal with the digest of what its figures were drawn from, and the checksum of each."""
+
+
+def compute_and_draw(
+    calculation: Calculation, crystals: Sequence[Crystal], run: Run, *, executor: Executor | None = None,
+    deadline: float | None = None, figures: FigureFiles | None = AS_USUAL, progress: OpenBar = no_bar,
+) -> Outcome:  # fmt: skip
+    """Compute many crystals into a run folder, note what is to be known of the result, and draw its figures.
+
+    Parameters
+    ----------
+    calculation, crystals, run, executor, deadline
+        As :func:`phonolyte.runs.campaign.run_campaign` takes them.
+    figures
+        How figures are written; None for none.
+    progress
+        Opens a bar.
+
+    Raises
+    ------
+    SettingsError, EngineError
+        As :func:`phonolyte.runs.campaign.run_campaign` does.
+    """
+    with progress(f"{calculation.title} (atoms)", sum(map(len, crystals))) as advance:
+        outcome = run_campaign(calculation, crystals, run, executor=executor, deadline=deadline, progress=advance)
+    for note in outcome.notes:
+        run.add_note(note)
+    if figures and len(outcome.table):
+        with progress(f"Figures of {calculation.name}", len(outcome.table)) as advance:
+            draw_figures(calculation, outcome.table, run, executor=executor, progress=advance, files=figures)
+    return outcome
 
 
 def draw_figures(

@@ -129,17 +129,17 @@ def unpack_archive(path: Path, folder: Path) -> Path:
 
 def _read_within_bounds(stream: IO[bytes], path: Path, error: type[PhonolyteError]) -> bytes:
     most = min(LARGEST_BYTES, max(SMALL_BYTES, LARGEST_RATIO * path.stat().st_size))
-    parts, size = [], 0
-    while part := stream.read(_CHUNK):
-        parts.append(part)
-        size += len(part)
+    chunks, size = [], 0
+    while chunk := stream.read(_CHUNK):
+        chunks.append(chunk)
+        size += len(chunk)
         if size > most:
             raise error(
                 f"{path.name} is too large unpacked",
                 why=f"{path.stat().st_size:,} bytes unpack to more than {most:,}",
                 fix="Split it into several files, or unpack it first if it is what it should be.",
             )
-    return b"".join(parts)
+    return b"".join(chunks)
 
 
 def parse_json(text: str) -> Any:

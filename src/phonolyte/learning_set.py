@@ -99,9 +99,9 @@ def load_learned(domain: Domain, *, executor: Executor | None = None) -> Learned
     """The compounds as points in the space of a model's domain, to find those that are nearest to a crystal."""
     from phonolyte.models.nearest import Learned
 
-    found = crystals().crystals
-    table, _ = featurize(found, executor=executor)
-    of_name = {crystal.material_id: crystal for crystal in found}
-    kept = [of_name[name] for name in table.index]
-    centers = np.array([float(crystal.properties["band_center_mev"]) for crystal in kept])
-    return Learned.from_features(domain, table, [crystal.formula for crystal in kept], centers)
+    learned_crystals = crystals().crystals
+    table, _ = featurize(learned_crystals, executor=executor)
+    of_name = {crystal.material_id: crystal for crystal in learned_crystals}
+    described = [of_name[name] for name in table.index]
+    centers = np.array([float(crystal.properties["band_center_mev"]) for crystal in described])
+    return Learned.from_features(domain, table, [crystal.formula for crystal in described], centers)

@@ -141,17 +141,19 @@ def learning_columns(table: pd.DataFrame) -> dict[str, Any]:
     one; conductivities are never borrowed.
     """
     amounts = [dict(composition_of(str(formula))) for formula in table["formula"]]
-    anions = [sum(own[symbol] for symbol in simple_anions(own)) for own in amounts]
+    anions = [sum(compound[symbol] for symbol in simple_anions(compound)) for compound in amounts]
     volumes = table["volume_per_anion_a3"].to_numpy(float) * np.array(anions)
-    descriptors = np.array([ionic_descriptors(own, volume, ION) for own, volume in zip(amounts, volumes, strict=True)])
-    roots = np.array([root_fractions(own) for own in amounts])
+    descriptors = np.array(
+        [ionic_descriptors(compound, volume, ION) for compound, volume in zip(amounts, volumes, strict=True)]
+    )
+    roots = np.array([root_fractions(compound) for compound in amounts])
     apart = _dissimilarity(descriptors, roots, table["space_group"].to_numpy(int))
     barriers = np.minimum(table["barrier_3d_ev"].to_numpy(float), HIGHEST_EV)
-    elements = ["-".join(sorted(own)) for own in amounts]
+    elements = ["-".join(sorted(compound)) for compound in amounts]
     return {
         "numbers": {
-            "barrier_3d_ev": _borrowed(barriers, apart), "anion_radius_a": descriptors[:, 0],
-            "open_share": _borrowed(table["open_share"].to_numpy(float), apart),
+            "barrier_3d_ev": _borrow(barriers, apart), "anion_radius_a": descriptors[:, 0],
+            "open_share": _borrow(table["open_share"].to_numpy(float), apart),
         },
         "descriptors": descriptors,
         "roots": roots,
@@ -169,10 +171,10 @@ def _dissimilarity(descriptors: Floats, roots: Floats, space_groups: Ints) -> Fl
     return np.asarray(apart + (space_groups[:, None] != space_groups))
 
 
-def _borrowed(values: Floats, apart: Floats) -> Floats:
+def _borrow(values: Floats, apart: Floats) -> Floats:
     """Values (n,) in which unknown ones are means over the most alike compounds."""
-    known, found = np.flatnonzero(~np.isnan(values)), values.copy()
+    known, filled = np.flatnonzero(~np.isnan(values)), values.copy()
     for row in np.flatnonzero(np.isnan(values)):
         nearest = known[np.argsort(apart[row, known], kind="stable")[:ALIKE]]
-        found[row] = np.average(values[nearest], weights=1.0 / (0.02 + apart[row, nearest]))
-    return found
+        filled[row] = np.average(values[nearest], weights=1.0 / (0.02 + apart[row, nearest]))
+    return filled

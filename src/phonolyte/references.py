@@ -32,12 +32,12 @@ def records(file: str) -> tuple[dict[str, Any], ...]:
 
 def reference_compounds() -> Reading:
     """All reference compounds as crystals, in primitive cells; disordered ones as they were refined."""
-    return Reading(crystals=[_crystal(record) for record in _refined().values()])
+    return Reading(crystals=[_crystal(record) for record in _refine().values()])
 
 
 def reference_compound(name: str) -> Crystal:
     """One reference compound by its `material_id`."""
-    return _crystal(_refined()[name])
+    return _crystal(_refine()[name])
 
 
 def ordered_model(name: str) -> Crystal:
@@ -50,7 +50,7 @@ def ordered_models() -> list[Crystal]:
     return [_crystal(record) for record in records(ORDERED)]
 
 
-def _refined() -> dict[str, dict[str, Any]]:
+def _refine() -> dict[str, dict[str, Any]]:
     """Records by name; of a disordered compound as it was refined."""
     return {record["id"]: record for file in (ORDERED, DISORDERED) for record in records(file)}
 

@@ -193,8 +193,8 @@ def relax_crystals(
         )
     modes = {row["material_id"]: {name: float(row[name]) for name in MODES} for row in outcome.table.to_dict("records")}
     relaxed = [
-        replace(crystal, properties={**own.properties, **modes[crystal.material_id]}, source=own.source)
+        replace(crystal, properties={**original.properties, **modes[crystal.material_id]}, source=original.source)
         for crystal in outcome.crystals
-        if (own := crystals.get(crystal.material_id)) is not None
+        if (original := crystals.get(crystal.material_id)) is not None
     ]
     return replace(reading, crystals=relaxed, failures=[*reading.failures, *outcome.failures])

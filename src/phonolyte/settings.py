@@ -165,9 +165,9 @@ def convert(setting: Setting, value: Any) -> Any:
         When it cannot be that.
     """
     try:
-        return _converted(setting.kind, value)
+        return _convert(setting.kind, value)
     except (TypeError, ValueError, KeyError):
-        raise SettingsError(f"{setting.name} is {value!r}", fix=f"Give {_described(setting.kind)}.") from None
+        raise SettingsError(f"{setting.name} is {value!r}", fix=f"Give {_describe(setting.kind)}.") from None
 
 
 def value_as(kind: Any, value: Any, name: str) -> Any:
@@ -181,7 +181,7 @@ def value_as(kind: Any, value: Any, name: str) -> Any:
     return convert(Setting(name, kind, None), value)
 
 
-def _converted(kind: Any, value: Any) -> Any:
+def _convert(kind: Any, value: Any) -> Any:
     origin, arguments = get_origin(kind) or kind, get_args(kind)
     if origin is Literal:
         if value not in arguments:
@@ -213,36 +213,36 @@ def _converted(kind: Any, value: Any) -> Any:
 def _first_that_fits(kinds: Sequence[Any], value: Any) -> Any:
     for kind in kinds:
         try:
-            return _converted(kind, value)
+            return _convert(kind, value)
         except (TypeError, ValueError, KeyError):
             continue
     raise TypeError
 
 
 def _sequence(origin: Any, arguments: Sequence[Any], value: Any) -> Any:
-    parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else list(value)
+    items = [item.strip() for item in value.split(",")] if isinstance(value, str) else list(value)
     made = tuple if origin is tuple else list
     if not arguments:
-        return made(parts)
+        return made(items)
     if arguments[-1] is ... and get_origin(arguments[0]) is tuple:  # NAME=VALUE
-        parts = [part.split("=", 1) if isinstance(part, str) else part for part in parts]
+        items = [item.split("=", 1) if isinstance(item, str) else item for item in items]
     if arguments[-1] is ... or made is list:
-        return made(_converted(arguments[0], part) for part in parts)
-    if len(parts) != len(arguments):
+        return made(_convert(arguments[0], item) for item in items)
+    if len(items) != len(arguments):
         raise ValueError
-    return made(_converted(kind, part) for kind, part in zip(arguments, parts, strict=True))
+    return made(_convert(kind, item) for kind, item in zip(arguments, items, strict=True))
 
 
-def _described(kind: Any) -> str:
+def _describe(kind: Any) -> str:
     origin, arguments = get_origin(kind) or kind, get_args(kind)
     if origin is Literal:
         return " or ".join(map(str, arguments))
     if origin in (Union, UnionType):
-        return " or ".join(map(_described, arguments))
+        return " or ".join(map(_describe, arguments))
     if origin is tuple and get_origin(arguments[0]) is tuple:
-        return f"NAME=VALUE, the value {_described(get_args(arguments[0])[1])}"
+        return f"NAME=VALUE, the value {_describe(get_args(arguments[0])[1])}"
     if origin is tuple and get_origin(arguments[0]) is Literal:
-        return f"a list of {_described(arguments[0])}"
+        return f"a list of {_describe(arguments[0])}"
     if origin in (tuple, list, Sequence):
         return f"{len(arguments)} numbers" if arguments and arguments[-1] is not ... and origin is tuple else "a list"
     names = {bool: "true or false", float: "a number", int: "a whole number", str: "a text", Path: "a path"}

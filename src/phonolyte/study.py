@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pandas as pd
 
 from phonolyte import make_callable
-from phonolyte.drawing import draw_figures
+from phonolyte.drawing import compute_and_draw
 from phonolyte.errors import Failure, SettingsError
+from phonolyte.forces import DEFAULT_ENGINE
 from phonolyte.loop.settings import LoopSettings, read_loop
 from phonolyte.runs.calculation import Calculation, first_sentence
-from phonolyte.runs.campaign import Outcome, run_campaign
+from phonolyte.runs.campaign import Outcome
 from phonolyte.runs.executors import ExecutorSettings
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
@@ -54,7 +55,7 @@ class FollowSettings:
     """
 
     ion: Annotated[str, "Mobile element. Default: that of the screen."] = ""
-    engine: Annotated[str, "Source of energies and forces."] = "dpa4"
+    engine: Annotated[str, "Source of energies and forces."] = DEFAULT_ENGINE
     options: Mapping[str, Any] | tuple[str, ...] = ()
     budget_h: Annotated[float, "Hours for all tiers together."] = 1.0
     tiers: Annotated[tuple[str, ...], "Tiers in their order."] = ("percolation", "stability", "phonons", "barriers")
@@ -196,7 +197,7 @@ def read_study(file: str | Path) -> StudySettings:
         )
     train = resolve(TrainSettings, table=section(record, "train"), where="train") if "train" in record else None
     if train is not None and train.data:
-        train = replace(train, data=str(_located(train.data, base)))
+        train = replace(train, data=str(_locate(train.data, base)))
     table = section(record, "screen")
     inputs, properties = table.pop("inputs", ()), table.pop("properties", None)
     screen = resolve(ScreenSettings, table=table, where="screen")
@@ -204,8 +205,8 @@ def read_study(file: str | Path) -> StudySettings:
     return StudySettings(
         train=train,
         screen=screen,
-        inputs=tuple(str(_located(item, base)) for item in ([inputs] if isinstance(inputs, str) else inputs)),
-        properties=_located(properties, base) if properties else None,
+        inputs=tuple(str(_locate(item, base)) for item in ([inputs] if isinstance(inputs, str) else inputs)),
+        properties=_locate(properties, base) if properties else None,
         follow=follow,
         plans=plans,
         loop=read_loop(section(record, "loop")) if "loop" in record else None,
@@ -213,27 +214,27 @@ def read_study(file: str | Path) -> StudySettings:
     )
 
 
-def _located(path: str, base: Path) -> Path:
+def _locate(path: str, base: Path) -> Path:
     return base / Path(str(path)).expanduser()
 
 
 def _read_follow(table: dict[str, Any], screen: ScreenSettings) -> tuple[FollowSettings, tuple[TierPlan, ...]]:
     """Settings of ``[follow]``: its own, ``TIER_top``, the limits of tiers, and a table ``[follow.TIER]`` of each."""
-    own = {setting.name for setting in settings_of(FollowSettings)}
-    follow = resolve(FollowSettings, table={k: v for k, v in table.items() if k in own}, where="follow")
+    names = {setting.name for setting in settings_of(FollowSettings)}
+    follow = resolve(FollowSettings, table={k: v for k, v in table.items() if k in names}, where="follow")
     shared = {name: value for name, value in asdict(screen.criteria).items() if value is not None}
-    plans, known = [], own | set(TIERS)
+    plans, known = [], names | set(TIERS)
     for name in follow.tiers:
         tier = find_tier(name)
         limits = [setting.name for setting in settings_of(tier.limits_kind)] if tier.limits_kind else []
-        given = {key: table[key] for key in limits if key in table}
+        limits_in_file = {key: table[key] for key in limits if key in table}
         defaults = {key: shared[key] for key in limits if key in shared}
         plans.append(
             TierPlan(
                 name,
                 top=_whole(table.get(f"{name}_top", tier.top), f"{name}_top"),
                 settings=resolve(tier.settings_kind, table=section(table, name), where=f"follow.{name}"),
-                limits=resolve(tier.limits_kind, table={**defaults, **given}) if tier.limits_kind else None,
+                limits=resolve(tier.limits_kind, table={**defaults, **limits_in_file}) if tier.limits_kind else None,
             )
         )
         known |= {f"{name}_top", *limits}
@@ -343,19 +344,14 @@ def _run_tier(
     folder = run.path(calculation.name)
     opened = Run(folder, calculation.name, settings=calculation.decides(), identity=calculation.name,
                  engine=calculation.engine_used, cites=calculation.cites)  # fmt: skip
-    with opened as own, _open(open_tier, len(crystals)) as executor:
-        calculation = calculation.prepare(crystals, own, executor=executor, progress=progress)
-        with progress(f"{calculation.title} (atoms)", sum(map(len, crystals))) as advance:
-            outcome = run_campaign(calculation, crystals, own, executor=executor, deadline=deadline, progress=advance)
-        if figures and len(outcome.table):
-            with progress(f"Figures of {calculation.name}", len(outcome.table)) as advance:
-                draw_figures(calculation, outcome.table, own, executor=executor, progress=advance, files=figures)
-    return outcome
+    with opened as tier_run, _open(open_tier, len(crystals)) as executor:
+        ready = calculation.prepare(crystals, tier_run, executor=executor, progress=progress)
+        return compute_and_draw(
+            ready, crystals, tier_run, executor=executor, deadline=deadline, figures=figures, progress=progress
+        )
 
 
 def _open(open_tier: OpenTier | None, n: int) -> AbstractContextManager[Executor | None]:
-    from contextlib import nullcontext
-
     return open_tier(n) if open_tier else nullcontext()
 
 
@@ -367,7 +363,7 @@ def _verdicts(calculation: Calculation, outcome: Outcome, rows: Mapping[str, dic
         if name not in rows:  # of an earlier run
             continue
         named = {str(key): value for key, value in row.items()}
-        rows[name].update({column: named[own] for column, own in calculation.followed.items()})
+        rows[name].update({column: named[source] for column, source in calculation.followed.items()})
         verdicts[name] = calculation.verdict(named)
     return verdicts | {f.material_id: f"failed, {first_sentence(f.message)}" for f in outcome.failures}
 
@@ -379,9 +375,9 @@ def _step(
     judged = {name: why for name, why in verdicts.items() if name in names}
     failed = len(outcome.failures)
     rejected = sum(bool(why) for why in judged.values()) - failed
-    kept = sum(not why for why in judged.values())
+    passed = sum(not why for why in judged.values())
     return Step(
-        calculation.name, calculation.criterion, len(left), kept, rejected, failed, len(left) - len(judged), seconds
+        calculation.name, calculation.criterion, len(left), passed, rejected, failed, len(left) - len(judged), seconds
     )
 
 

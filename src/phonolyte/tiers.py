@@ -36,7 +36,7 @@ def find_tier(name: str) -> type[Calculation]:
 
 def deciding_column(columns: Collection[str]) -> str:
     """Return the column that orders followed candidates, lowest first: that of the dearest tier, else the rank."""
-    keys = [key for tier in all_tiers().values() for key, own in tier.followed.items() if own == tier.sort_by]
+    keys = [key for tier in all_tiers().values() for key, source in tier.followed.items() if source == tier.sort_by]
     return next((key for key in reversed(keys) if key in columns), "rank")
 
 

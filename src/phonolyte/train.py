@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from phonolyte import learning_set as own
-from phonolyte import make_callable
+from phonolyte import learning_set, make_callable
 from phonolyte.errors import Failure, SettingsError, TableError
 from phonolyte.features.feature_sets import named_sets
 from phonolyte.figures import data_figures, save_all, score_figures
@@ -121,7 +120,7 @@ class TrainSettings:
     @property
     def file(self) -> Path:
         """File to learn from."""
-        return Path(self.data).expanduser() if self.data else own.crystals_file()
+        return Path(self.data).expanduser() if self.data else learning_set.crystals_file()
 
     @property
     def files(self) -> list[Path]:
@@ -139,7 +138,7 @@ class TrainSettings:
     @property
     def about(self) -> str:
         """Description of the data."""
-        return self.description or ("" if self.data else own.DESCRIPTION)
+        return self.description or ("" if self.data else learning_set.DESCRIPTION)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -90,7 +90,7 @@ class BarrierCalculation(Calculation):
     followed: ClassVar = {"barrier_ev": "barrier_ev", "barrier_dimensions": "dimensions"}
     next_step: ClassVar = NextStep(
         "How high is the barrier? An hour or so.",
-        "phonolyte migrate {input} --ion {ion} --method neb --engine dpa4 -o {run}/barriers/{name}",
+        "phonolyte migrate {input} --ion {ion} --method neb --engine {engine} -o {run}/barriers/{name}",
     )
 
     settings_kind: ClassVar = NebSettings
@@ -197,14 +197,14 @@ def compute_hop(
         return {name: value for name, value in record.items() if name not in ("digest", "limit_s")}
     known = {"hop": hop.name, "length_a": hop.length_a, "clearance_a": hop.clearance_a, "error": "", "kind": ""}
     try:
-        row = {**known, **_computed(hop, material, engine, settings, folder / f"{hop.name}.xyz", digest).row()}
+        row = {**known, **_compute_hop(hop, material, engine, settings, folder / f"{hop.name}.xyz", digest).row()}
     except EngineError as error:
         row = {**known, "error": str(error), "kind": getattr(error, "kind", type(error).__name__)}
     write_json(file, {**row, "digest": digest, "limit_s": settings.limit_s})
     return row
 
 
-def _computed(
+def _compute_hop(
     hop: Hop, material: Material, engine: Engine, settings: NebSettings, file: Path, digest: str
 ) -> NebResult:
     start = time.perf_counter()
@@ -219,13 +219,13 @@ def _computed(
             )
 
     info = {"hop": hop.name, "digest": digest}
-    path = _kept(file, digest)
+    path = _read_kept_path(file, digest)
     if path is None:
         ends = relax_ends(
             material.ends(hop), engine, fmax_ev_a=settings.ends_fmax_ev_a, max_steps=settings.max_steps, check=check
         )
     else:
-        ends = Ends(path[0], path[-1], _moved(path))
+        ends = Ends(path[0], path[-1], _find_moving_atom(path))
     result = climb(
         hop,
         ends,
@@ -239,7 +239,7 @@ def _computed(
     return result
 
 
-def _kept(file: Path, digest: str) -> list[Atoms] | None:
+def _read_kept_path(file: Path, digest: str) -> list[Atoms] | None:
     """The path that a killed run has left of the same hop and settings."""
     if not file.is_file():
         return None
@@ -250,6 +250,6 @@ def _kept(file: Path, digest: str) -> list[Atoms] | None:
     return path if path[0].info.get("digest") == digest else None
 
 
-def _moved(path: Sequence[Atoms]) -> int:
+def _find_moving_atom(path: Sequence[Atoms]) -> int:
     """The atom that goes farthest from end to end."""
     return int(np.linalg.norm(path[-1].positions - path[0].positions, axis=1).argmax())

@@ -242,10 +242,10 @@ def _keep_energy(image: Atoms, energy: float) -> None:
 
 
 def _wall_s(text: str) -> float:
-    found = _WALL.search(text)
-    if not found:
+    match = _WALL.search(text)
+    if not match:
         return 0.0
-    return sum(float(count or 0) * unit for count, unit in zip(found.groups(), (86400, 3600, 60, 1), strict=True))
+    return sum(float(count or 0) * unit for count, unit in zip(match.groups(), (86400, 3600, 60, 1), strict=True))
 
 
 def _text(path: Path) -> str:

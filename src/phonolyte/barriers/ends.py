@@ -56,10 +56,10 @@ def vacancy_ends(primitive: Atoms, supercell: Ints, edge: Edge) -> Ends:
     """
     from ase.build import make_supercell
 
-    whole = make_supercell(primitive, supercell)
+    full_cell = make_supercell(primitive, supercell)
     start_at = primitive.positions[edge.start]
     line = primitive.positions[edge.end] + np.array(edge.image) @ primitive.cell.array - start_at
-    ion, vacancy = _atom_at(whole, start_at), _atom_at(whole, start_at + line)
+    ion, vacancy = _atom_at(full_cell, start_at), _atom_at(full_cell, start_at + line)
     if ion == vacancy:
         raise MigrationError(
             "the supercell is smaller than the hop",
@@ -67,7 +67,7 @@ def vacancy_ends(primitive: Atoms, supercell: Ints, edge: Edge) -> Ends:
             fix="Widen the supercell.",
             kind="SmallSupercell",
         )
-    start, end = whole.copy(), whole.copy()
+    start, end = full_cell.copy(), full_cell.copy()
     end.positions[ion] += line
     for cell in (start, end):
         del cell[vacancy]
@@ -91,9 +91,9 @@ def interstitial_ends(primitive: Atoms, supercell: Ints, start: Floats, line: Fl
     from ase import Atoms
     from ase.build import make_supercell
 
-    whole = make_supercell(primitive, supercell)
-    ends = [whole + Atoms(ion, positions=[position]) for position in (start, start + line)]
-    return Ends(ends[0], ends[1], len(whole))
+    full_cell = make_supercell(primitive, supercell)
+    ends = [full_cell + Atoms(ion, positions=[position]) for position in (start, start + line)]
+    return Ends(ends[0], ends[1], len(full_cell))
 
 
 def relax_ends(
@@ -123,7 +123,7 @@ def relax_ends(
         When energies are not finite.
     """
     length = float(np.linalg.norm(ends.end.positions[ends.ion] - ends.start.positions[ends.ion]))
-    found = []
+    relaxed_ends = []
     for name, cell in (("start", ends.start), ("end", ends.end)):
         relaxed = _relax(cell, engine, name, fmax_ev_a, max_steps, check)
         moved = np.linalg.norm(relaxed.positions - cell.positions, axis=1)
@@ -137,8 +137,8 @@ def relax_ends(
                 fix="Look at the relaxed end, and take shorter hops of which this one is made.",
                 kind="LeftBasin",
             )
-        found.append(relaxed)
-    return Ends(found[0], found[1], ends.ion)
+        relaxed_ends.append(relaxed)
+    return Ends(relaxed_ends[0], relaxed_ends[1], ends.ion)
 
 
 def _relax(

@@ -169,12 +169,12 @@ def find_hops(
     from ase import Atoms
     from ase.neighborlist import neighbor_list
 
-    own = tuple(i for i, symbol in enumerate(cell.symbols) if symbol == ion)
-    if not own:
+    ions = tuple(i for i, symbol in enumerate(cell.symbols) if symbol == ion)
+    if not ions:
         raise MigrationError(
             f"{cell.symbols.formula} has no {ion}", fix="Name the mobile ion of this crystal.", kind="NoMobileIon"
         )
-    sites, name, carrier = own, ion, _VACANCY
+    sites, name, carrier = ions, ion, _VACANCY
     if interstitials is not None:
         sites, name, carrier = tuple(range(len(cell), len(cell) + len(interstitials))), f"{ion}i", _INTERSTITIAL
         cell = cell + Atoms(f"X{len(interstitials)}", scaled_positions=interstitials, cell=cell.cell)
@@ -195,7 +195,7 @@ def find_hops(
         )
     operations = _operations(cell, symprec_a)
     classes = _classes(direct, operations)
-    return Network(ion, sites, _kinds(sites, operations), _described(cell, name, sites, classes), carrier)
+    return Network(ion, sites, _kinds(sites, operations), _name_classes(cell, name, sites, classes), carrier)
 
 
 def components(sites: Sequence[int], hops: Iterable[Hop]) -> list[tuple[frozenset[int], int]]:
@@ -264,11 +264,11 @@ def _operations(cell: Atoms, symprec_a: float) -> list[tuple[Ints, Ints, Ints]]:
     import spglib
 
     coords = cell.get_scaled_positions(wrap=False)
-    found = spglib.get_symmetry((cell.cell.array, coords, cell.numbers), symprec=symprec_a)
-    if found is None:
+    symmetry = spglib.get_symmetry((cell.cell.array, coords, cell.numbers), symprec=symprec_a)
+    if symmetry is None:
         return [(np.eye(3, dtype=int), np.arange(len(cell)), np.zeros((len(cell), 3), int))]
     operations = []
-    for rotation, translation in zip(found["rotations"], found["translations"], strict=True):
+    for rotation, translation in zip(symmetry["rotations"], symmetry["translations"], strict=True):
         moved = coords @ rotation.T + translation
         apart = moved[:, None] - coords[None]
         off = np.linalg.norm((apart - np.rint(apart)) @ cell.cell.array, axis=-1)
@@ -279,21 +279,21 @@ def _operations(cell: Atoms, symprec_a: float) -> list[tuple[Ints, Ints, Ints]]:
 
 def _classes(edges: Sequence[Edge], operations: Sequence[tuple[Ints, Ints, Ints]]) -> list[tuple[Edge, ...]]:
     """Edges that symmetry maps on one another, each taken in one direction only."""
-    left, found = dict.fromkeys(edges), []
+    left, classes = dict.fromkeys(edges), []
     while left:
         first = next(iter(left))
-        images = dict.fromkeys(_mapped(first, *operation) for operation in operations)
-        kept: dict[Edge, None] = {}
+        images = dict.fromkeys(_map_edge(first, *operation) for operation in operations)
+        members: dict[Edge, None] = {}
         for edge in images:
-            if edge.reverse not in kept:
-                kept[edge] = None
+            if edge.reverse not in members:
+                members[edge] = None
             left.pop(edge, None)
             left.pop(edge.reverse, None)
-        found.append(tuple(kept))
-    return found
+        classes.append(tuple(members))
+    return classes
 
 
-def _mapped(edge: Edge, rotation: Ints, target: Ints, cells: Ints) -> Edge:
+def _map_edge(edge: Edge, rotation: Ints, target: Ints, cells: Ints) -> Edge:
     x, y, z = rotation @ np.array(edge.image) + cells[edge.end] - cells[edge.start]
     return Edge(int(target[edge.start]), int(target[edge.end]), (int(x), int(y), int(z)))
 
@@ -317,12 +317,12 @@ def _passes_a_site(cell: Atoms, edge: Edge, sites: Sequence[int]) -> bool:
 def _off_the_line(cell: Atoms, start: Floats, line: Floats, atoms: Sequence[int]) -> tuple[Floats, Floats]:
     """Distances of atoms and their images from a straight line, and where along it (0 to 1) they are nearest."""
     reach = float(np.linalg.norm(line)) / 2 + AROUND_A
-    points = _around(cell, start + line / 2, reach, atoms)[0] - start
+    points = _list_near(cell, start + line / 2, reach, atoms)[0] - start
     along = np.clip(points @ line / (line @ line), 0.0, 1.0)
     return np.linalg.norm(points - along[:, None] * line, axis=1), along
 
 
-def _around(cell: Atoms, center: Floats, radius_a: float, atoms: Sequence[int]) -> tuple[Floats, Ints]:
+def _list_near(cell: Atoms, center: Floats, radius_a: float, atoms: Sequence[int]) -> tuple[Floats, Ints]:
     """Positions of atoms and their images within a radius of a point, and which atoms they are."""
     heights = 1.0 / np.linalg.norm(np.linalg.inv(cell.cell.array), axis=0)
     home = np.floor(center @ np.linalg.inv(cell.cell.array))
@@ -334,7 +334,7 @@ def _around(cell: Atoms, center: Floats, radius_a: float, atoms: Sequence[int]) 
     return positions[near], np.repeat(np.array(atoms), len(shifts))[near]
 
 
-def _described(cell: Atoms, name: str, sites: Sequence[int], classes: Sequence[tuple[Edge, ...]]) -> tuple[Hop, ...]:
+def _name_classes(cell: Atoms, name: str, sites: Sequence[int], classes: Sequence[tuple[Edge, ...]]) -> tuple[Hop, ...]:
     """Name the classes by length, and those of one length by what lies around their middle."""
     keyed = sorted(((*_key(cell, edges[0]), edges) for edges in classes), key=lambda key: key[:2])
     groups: list[list[tuple[float, tuple[float, ...], tuple[Edge, ...]]]] = []
@@ -365,7 +365,7 @@ def _key(cell: Atoms, edge: Edge) -> tuple[float, tuple[float, ...]]:
     """Length, and distances and kinds of atoms around the middle, nearest first: the same for all hops alike."""
     start, line = _line(cell, edge)
     middle = start + line / 2
-    positions, atoms = _around(cell, middle, AROUND_A, range(len(cell)))
+    positions, atoms = _list_near(cell, middle, AROUND_A, range(len(cell)))
     distances = np.round(np.linalg.norm(positions - middle, axis=1), 2)
     numbers = cell.numbers[atoms]
     order = np.lexsort((numbers, distances))
@@ -376,7 +376,7 @@ def _key(cell: Atoms, edge: Edge) -> tuple[float, tuple[float, ...]]:
 def _clearance(cell: Atoms, start: Floats, line: Floats, framework: Sequence[int]) -> tuple[float, str]:
     if not framework:
         return float("inf"), ""
-    positions, atoms = _around(cell, start + line / 2, float(np.linalg.norm(line)) / 2 + AROUND_A, framework)
+    positions, atoms = _list_near(cell, start + line / 2, float(np.linalg.norm(line)) / 2 + AROUND_A, framework)
     along = np.clip((positions - start) @ line / (line @ line), 0.0, 1.0)
     off = np.linalg.norm(positions - start - along[:, None] * line, axis=1)
     nearest = int(off.argmin())

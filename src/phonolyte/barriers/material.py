@@ -71,8 +71,8 @@ def prepare(crystal: Crystal, ion: str, engine: Engine, settings: NebSettings) -
 def chosen_hops(network: Network, settings: NebSettings) -> Sequence[Hop]:
     """The hops that are to be computed; those with a given path are among them."""
     chosen = [network.named(name) for name in settings.hops] if settings.hops else list(network.shortest())
-    given = [network.named(name) for name, _ in settings.paths]
-    return chosen + [hop for hop in given if hop not in chosen]
+    with_paths = [network.named(name) for name, _ in settings.paths]
+    return chosen + [hop for hop in with_paths if hop not in chosen]
 
 
 def record_of(material: Material, rows: Sequence[Mapping[str, Any]], engine: str, settings: NebSettings) -> Record:
@@ -106,7 +106,7 @@ def _summary(
     path = barriers[0][1]
     of_path = [row for row in rows if row["hop"] in path]
     highest = max(of_path, key=lambda row: row["saddle_ev"], default=None)
-    found = [barrier if np.isfinite(barrier) else np.nan for barrier, _ in barriers]
+    barriers_ev = [barrier if np.isfinite(barrier) else np.nan for barrier, _ in barriers]
     lowest = min(rows, key=lambda row: max(row["barrier_ev"], row["reverse_ev"]))
     return {
         "material_id": material.crystal.material_id,
@@ -114,9 +114,9 @@ def _summary(
         "method": METHOD,
         "engine": engine,
         "ion": network.ion,
-        "barrier_ev": found[0],
+        "barrier_ev": barriers_ev[0],
         "dimensions": network.dimensions(network.named(name) for name in path),
-        **{f"barrier_{n}d_ev": barrier for n, barrier in enumerate(found, 1)},
+        **{f"barrier_{n}d_ev": barrier for n, barrier in enumerate(barriers_ev, 1)},
         "path": " ".join(path),
         "highest_hop": highest["hop"] if highest else "",
         "converged": all(row["converged"] for row in of_path or rows),
@@ -141,11 +141,11 @@ def site_energies(network: Network, rows: Sequence[Mapping[str, Any]]) -> dict[i
 
     A vacancy is at the end where the ion is not. Where the path falls below its ends, the carrier rests there.
     """
-    found: dict[int, float] = {}
+    lowest_ev: dict[int, float] = {}
     for row in rows:
         edge = network.named(row["hop"]).edge
         sites = (edge.end, edge.start) if network.carrier == "vacancy" else (edge.start, edge.end)
         for site, energy in zip(sites, (row["start_ev"], row["end_ev"]), strict=True):
             kind = network.kinds[site]
-            found[kind] = min(energy, row["lowest_ev"], found.get(kind, np.inf))
-    return found
+            lowest_ev[kind] = min(energy, row["lowest_ev"], lowest_ev.get(kind, np.inf))
+    return lowest_ev

@@ -156,13 +156,13 @@ def _with_two_states(
 ) -> Iterator[tuple[float, dict[str, float]]]:
     """States with two of the same sign for one element, its mean, and the logarithm of their likelihood."""
     others = {other: amount for other, amount in atoms.items() if other != symbol}
-    own = shares[symbol]
+    states_of_symbol = shares[symbol]
     for charge, (likelihood, states) in _likeliest(others, shares).items():
         mean = -charge / 1000 / atoms[symbol]
-        below = max((state for state in own if state < mean), default=None)
-        above = min((state for state in own if state > mean), default=None)
+        below = max((state for state in states_of_symbol if state < mean), default=None)
+        above = min((state for state in states_of_symbol if state > mean), default=None)
         if below is not None and above is not None and below * above > 0:
-            yield likelihood + log(MIXED * own[below] * own[above]), {**states, symbol: mean}
+            yield likelihood + log(MIXED * states_of_symbol[below] * states_of_symbol[above]), {**states, symbol: mean}
 
 
 def leave_neutral(states: Mapping[str, float], atoms: Mapping[str, float], tolerance: float) -> bool:

@@ -103,8 +103,8 @@ def anions() -> tuple[Ion, ...]:
 def cations(*, hard: bool) -> tuple[Ion, ...]:
     """All cations, with the charges that only oxides and fluorides reach or without."""
     names = CATIONS + (sorted(HARD_ONLY) if hard else [])
-    found = ((name, *name.split("+")) for name in names)
-    return tuple(Ion(symbol, int(charge), _radius_a(name, symbol, charge)) for name, symbol, charge in found)
+    parsed = ((name, *name.split("+")) for name in names)
+    return tuple(Ion(symbol, int(charge), _radius_a(name, symbol, charge)) for name, symbol, charge in parsed)
 
 
 @cache

@@ -58,7 +58,7 @@ def check_size(elements: Collection[str]) -> str:
 def subsystems(system: str) -> list[str]:
     """Return a chemical system and all parts of it: its elements first, itself last."""
     symbols = system.split("-")
-    return ["-".join(part) for size in range(1, len(symbols) + 1) for part in combinations(symbols, size)]
+    return ["-".join(subset) for size in range(1, len(symbols) + 1) for subset in combinations(symbols, size)]
 
 
 def largest_systems(systems: Iterable[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from phonolyte.cli.options import with_settings
 from phonolyte.cli.terminal import EngineName, EngineOptions, FrameOption, Inputs, Output, bar, require_inputs
 from phonolyte.cli.tier import run_here
 from phonolyte.elastic.workflow import ElasticSettings
+from phonolyte.forces import DEFAULT_ENGINE
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 
 
@@ -21,7 +22,7 @@ def elastic(
     writes: OutputSettings,
     inputs: Inputs = None,
     frame: FrameOption = None,
-    engine: EngineName = "dpa4",
+    engine: EngineName = DEFAULT_ENGINE,
     option: EngineOptions = None,
     output: Output = Path("out"),
     ion: Annotated[str, typer.Option(help="Mobile element: the metal whose shear modulus is compared with.")] = "Li",
@@ -31,5 +32,5 @@ def elastic(
     from phonolyte.elastic import ElasticCalculation
     from phonolyte.forces.engines import engine_options
 
-    given, source = require_inputs(inputs, frame), open_named(engine, engine_options(option or []))
-    run_here(ElasticCalculation(source, settings, ion), given, output, writes, where, bar)
+    names, source = require_inputs(inputs, frame), open_named(engine, engine_options(option or []))
+    run_here(ElasticCalculation(source, settings, ion), names, output, writes, where, bar)

@@ -42,7 +42,7 @@ def failure_lines(failures: Sequence[Failure], what: str = "materials") -> Itera
 def _groups(failures: Sequence[Failure]) -> list[list[Failure]]:
     groups: dict[tuple[str, str, str], list[Failure]] = {}
     for failure in failures:
-        beginning = _unnamed(failure).partition(": ")[0]
+        beginning = _without_name(failure).partition(": ")[0]
         groups.setdefault((failure.stage, failure.error, beginning), []).append(failure)
     return sorted(groups.values(), key=len, reverse=True)  # which leaves those of one size in their order
 
@@ -51,8 +51,8 @@ def _line(group: Sequence[Failure], what: str) -> str:
     first, *others = group
     if not others:
         return f"{first.material_id}: {first.message}"
-    message = _unnamed(first)
-    if all(_unnamed(failure) == message for failure in others):
+    message = _without_name(first)
+    if all(_without_name(failure) == message for failure in others):
         return f"{len(group):,} {what}: {message} ({_names(group)})"
     return f"{first.material_id}: {first.message} ({len(others):,} more begin like this: {_names(others)})"
 
@@ -62,7 +62,7 @@ def _names(group: Sequence[Failure]) -> str:
     return f"{shown} and {len(group) - MOST_NAMES:,} more" if len(group) > MOST_NAMES else shown
 
 
-def _unnamed(failure: Failure) -> str:
+def _without_name(failure: Failure) -> str:
     """Return a message in which ``it`` stands for the material and its file."""
     named = {failure.source, Path(failure.source).name, failure.material_id}
     names = sorted((name for name in named if len(name) >= SHORTEST_NAME), key=len, reverse=True)

@@ -105,8 +105,8 @@ def optimade(
         raise SettingsError("no database was named", fix="Give --provider or --base-url.")
     if ion:
         check_ion(ion)
-    parts = [f'elements HAS "{ion}"' if ion else "", filter_]
-    joined = " AND ".join(f"({part})" if part and all(parts) else part for part in parts if part)
+    clauses = [f'elements HAS "{ion}"' if ion else "", filter_]
+    joined = " AND ".join(f"({clause})" if clause and all(clauses) else clause for clause in clauses if clause)
     source = Optimade(provider or base_url, joined, base_url=base_url, page_size=page_size)
     fetch_source(source, output, offline=offline, anew=anew)
 

@@ -23,6 +23,7 @@ from phonolyte.cli.terminal import (
 from phonolyte.cli.tier import check_cluster, run_here, run_on_cluster
 from phonolyte.dynamics.trajectory import MD, DynamicsSettings
 from phonolyte.errors import SettingsError
+from phonolyte.forces import DEFAULT_ENGINE
 from phonolyte.percolation.site_energies import PercolationSettings
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 
@@ -41,7 +42,7 @@ def migrate(
         typer.Option(help="bvse: percolation, seconds a crystal; neb: barriers of hops; md: diffusivity."),
     ] = "bvse",
     ion: Annotated[str, typer.Option(help="Mobile element.")] = "Li",
-    engine: EngineName = "dpa4",
+    engine: EngineName = DEFAULT_ENGINE,
     option: EngineOptions = None,
     output: Output = Path("out"),
     cluster: Annotated[
@@ -67,22 +68,22 @@ def migrate(
     from phonolyte.forces.engines import engine_options
     from phonolyte.percolation import PercolationCalculation
 
-    given, options, command = require_inputs(inputs, frame), engine_options(option or []), f"migrate --method {method}"
+    names, options, command = require_inputs(inputs, frame), engine_options(option or []), f"migrate --method {method}"
     if quick and method != "md":
         raise SettingsError(f"--quick does not go with --method {method}", fix="Add --method md.")
     if (cluster or slurm_header) and method != "neb":
         raise SettingsError(f"--cluster does not go with --method {method}", fix="Leave it out.")
     if method == "bvse":
         calculation = PercolationCalculation(ion, percolation, maps=writes.figures)
-        run_here(calculation, given, output, writes, where, bar, command)
+        run_here(calculation, names, output, writes, where, bar, command)
         return
     job = check_cluster(cluster, engine, options, slurm_header, COMMAND)
     source = job.engine if job else open_named(engine, options)
     if job:
         elsewhere = BarriersOnCluster(ion, source, hops, waves=job.waves)
-        run_on_cluster(elsewhere, given, output, writes, neb_script(job.command, job.header), command)
+        run_on_cluster(elsewhere, names, output, writes, neb_script(job.command, job.header), command)
     elif method == "neb":
-        run_here(BarrierCalculation(ion, source, hops), given, output, writes, where, bar, command)
+        run_here(BarrierCalculation(ion, source, hops), names, output, writes, where, bar, command)
     else:
         dynamics = dynamics.shorten() if quick else dynamics
-        run_here(DynamicsCalculation(ion, source, dynamics), given, output, writes, where, bar, command)
+        run_here(DynamicsCalculation(ion, source, dynamics), names, output, writes, where, bar, command)

@@ -34,12 +34,12 @@ def with_settings(function: Callable[..., None]) -> Callable[..., None]:
     parameters, options = _parameters(function, hints, kinds)
 
     @wraps(function)
-    def command(**given: Any) -> None:
-        file = given.pop(FILE)
+    def command(**values: Any) -> None:
+        file = values.pop(FILE)
         table = _table(read_toml(file), function.__name__) if file else {}
-        arguments = {name: given.pop(name) for name in options}
+        arguments = {name: values.pop(name) for name in options}
         made = resolve_all(list(kinds.values()), arguments, table, where=function.__name__)
-        function(**given, **dict(zip(kinds, made, strict=True)))
+        function(**values, **dict(zip(kinds, made, strict=True)))
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -58,7 +58,7 @@ def _parameters(
     alike = _by_name(kinds.values())
     for name, parameter in inspect.signature(function).parameters.items():
         if name not in kinds:
-            annotation = _own(hints[name], parameter.default)
+            annotation = _describe_option(hints[name], parameter.default)
             parameters.append(parameter.replace(annotation=annotation, kind=inspect.Parameter.KEYWORD_ONLY))
             continue
         for setting in settings_of(kinds[name]):
@@ -101,7 +101,7 @@ def _help(alike: Sequence[Setting]) -> str:
     return " ".join(f"{panel}: {text}" for text, panel in reversed(texts.items()))
 
 
-def _own(hint: Any, default: object) -> Any:
+def _describe_option(hint: Any, default: object) -> Any:
     """Type of a parameter that a command has itself, its option described as the generated ones are."""
     if get_origin(hint) is not Annotated:
         return hint
@@ -151,7 +151,7 @@ def _default(text: str, value: object) -> str:
     if isinstance(value, bool):
         shown = "yes" if value else "no"
     elif isinstance(value, Sequence) and not isinstance(value, str):
-        shown = ", ".join(f"{part:g}" if isinstance(part, float) else str(part) for part in value)
+        shown = ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)
     else:
         shown = f"{value:g}" if isinstance(value, float) else str(value)
     return f" Default: {shown}."

@@ -19,6 +19,7 @@ from phonolyte.cli.terminal import (
     require_inputs,
 )
 from phonolyte.cli.tier import check_cluster, run_here, run_on_cluster
+from phonolyte.forces import DEFAULT_ENGINE
 from phonolyte.phonons.workflow import PhononSettings
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 
@@ -30,7 +31,7 @@ def phonons(
     writes: OutputSettings,
     inputs: Inputs = None,
     frame: FrameOption = None,
-    engine: EngineName = "dpa4",
+    engine: EngineName = DEFAULT_ENGINE,
     option: EngineOptions = None,
     output: Output = Path("out"),
     ion: Annotated[str | None, typer.Option(help="Mobile element, whose own band center is reported.")] = None,
@@ -57,13 +58,13 @@ def phonons(
     from phonolyte.phonons.calibration import Calibration
     from phonolyte.phonons.cluster import COMMAND, PhononsOnCluster, pw_script
 
-    given, options = require_inputs(inputs, frame), engine_options(option or [])
+    names, options = require_inputs(inputs, frame), engine_options(option or [])
     learned = Calibration.load(Path(calibration)) if calibration and calibration != "none" else None
     job = check_cluster(cluster, engine, options, slurm_header, COMMAND)
     source = job.engine if job else open_named(engine, options)
     rule = learned if calibration else Calibration.shipped(source)
     if job:
         elsewhere = PhononsOnCluster(source, settings, ion, rule, converge, waves=job.waves)
-        run_on_cluster(elsewhere, given, output, writes, pw_script(job.command, job.header))
+        run_on_cluster(elsewhere, names, output, writes, pw_script(job.command, job.header))
     else:
-        run_here(PhononCalculation(source, settings, ion, rule, converge), given, output, writes, where, bar)
+        run_here(PhononCalculation(source, settings, ion, rule, converge), names, output, writes, where, bar)

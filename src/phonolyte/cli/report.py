@@ -49,7 +49,7 @@ def _write_cif(crystals: Path | None, material_id: str, path: Path) -> None:
     from phonolyte.errors import SettingsError
     from phonolyte.structures import read
 
-    found = [crystal for crystal in read(crystals).crystals if crystal.material_id == material_id] if crystals else []
-    if not found:
+    matches = [crystal for crystal in read(crystals).crystals if crystal.material_id == material_id] if crystals else []
+    if not matches:
         raise SettingsError(f"the run has no crystal of {material_id}", fix="Take it from the input of the run.")
-    found[0].to_pymatgen().to(str(path), fmt="cif")
+    matches[0].to_pymatgen().to(str(path), fmt="cif")

@@ -10,6 +10,7 @@ import typer
 from phonolyte.cli.options import with_settings
 from phonolyte.cli.terminal import EngineName, EngineOptions, FrameOption, Inputs, Output, bar, require_inputs
 from phonolyte.cli.tier import run_here
+from phonolyte.forces import DEFAULT_ENGINE
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 from phonolyte.stability.calculation import StabilitySettings
 
@@ -22,7 +23,7 @@ def stability(
     inputs: Inputs = None,
     frame: FrameOption = None,
     ion: Annotated[str, typer.Option(help="Mobile element.")] = "Li",
-    engine: EngineName = "dpa4",
+    engine: EngineName = DEFAULT_ENGINE,
     option: EngineOptions = None,
     output: Output = Path("out"),
 ) -> None:

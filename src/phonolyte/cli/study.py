@@ -57,6 +57,6 @@ def study(
         for table in followed_tables(result.followed):
             console().print(table)
         say(f"How far each candidate came -> {output}/followed.csv")
-    parts = (result.screening, result.rounds, result.followed)
-    failures = [failure for part in parts if part is not None for failure in part.failures]
+    stages = (result.screening, result.rounds, result.followed)
+    failures = [failure for stage in stages if stage is not None for failure in stage.failures]
     finish(failures, nothing=result.screening.table.empty, folder=output)

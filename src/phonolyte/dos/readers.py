@@ -60,19 +60,19 @@ def read_all(
     paths: str | Path | Iterable[str | Path], *, unit: str | None = None, symbols: Sequence[str] | None = None
 ) -> tuple[list[PhononDos], list[Failure]]:
     """Read many files; what cannot be read becomes a failure, and the rest goes on."""
-    found: list[PhononDos] = []
+    densities: list[PhononDos] = []
     failures: list[Failure] = []
     for path in [paths] if isinstance(paths, (str, Path)) else paths:
         try:
             for number, part in enumerate(_parts(Path(path), unit, symbols), start=1):
                 try:
-                    found.append(_made(part, path))
+                    densities.append(_made(part, path))
                 except DosError as error:
                     name = part[0].get("material_id") or f"{Path(path).stem}-{number}"
                     failures.append(_failure(error, name, path))
         except DosError as error:
             failures.append(_failure(error, Path(path).stem, path))
-    return found, failures
+    return densities, failures
 
 
 def _failure(error: DosError, name: str, path: str | Path) -> Failure:
@@ -198,7 +198,7 @@ def _csv_parts(text: str, path: Path) -> Iterator[Part]:
                 continue
             yield arguments, "csv"
     except csv.Error as error:
-        raise DosError(f"{path.name} is no CSV", why=str(error), fix="Write it again.") from None
+        raise DosError(f"{path.name} is not CSV", why=str(error), fix="Write it again.") from None
 
 
 def _csv_part(row: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -224,8 +224,8 @@ def _text_part(text: str, path: Path, unit: str | None, symbols: Sequence[str] |
     table = number_table(rows, path.name)
     comment = " ".join(comments)
     kind = _kind(comment, path, columns=table.shape[1])
-    stated = unit or find_unit(comment, path.name) or _DEFAULT_UNITS.get(kind)
-    scale = mev_per(stated, source=path.name)
+    unit_of_file = unit or find_unit(comment, path.name) or _DEFAULT_UNITS.get(kind)
+    scale = mev_per(unit_of_file, source=path.name)
     if kind == "phonopy, projected":  # one column an atom, no total
         total, projected = table[:, 1:].sum(axis=1), table[:, 1:].T
     elif kind == "gpumd":  # along x, y and z

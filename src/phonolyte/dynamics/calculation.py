@@ -93,7 +93,7 @@ class DynamicsCalculation(Calculation):
     followed: ClassVar = {"sigma_25c_s_cm": "sigma_25c_s_cm"}
     next_step: ClassVar = NextStep(
         "How well does it conduct? Hours.",
-        "phonolyte migrate {input} --ion {ion} --method md --engine dpa4 -o {run}/dynamics/{name}",
+        "phonolyte migrate {input} --ion {ion} --method md --engine {engine} -o {run}/dynamics/{name}",
     )
 
     settings_kind: ClassVar = DynamicsSettings
@@ -207,25 +207,25 @@ def _activation(
     return {**dict(zip(ACTIVATION, map(float, values), strict=True)), "why": ""}
 
 
-def _run_row(found: Diffusivity, temperature: float, n_ions: int, charge: int, volume_a3: float) -> dict[str, Any]:
-    row: dict[str, Any] = {"temperature_k": temperature, "n_ion_hops": found.hops, "msd_a2": found.msd_a2}
+def _run_row(result: Diffusivity, temperature: float, n_ions: int, charge: int, volume_a3: float) -> dict[str, Any]:
+    row: dict[str, Any] = {"temperature_k": temperature, "n_ion_hops": result.hops, "msd_a2": result.msd_a2}
     columns = ("diffusivity_cm2_s", "diffusivity_low_cm2_s", "diffusivity_high_cm2_s")
-    if not len(found.samples_cm2_s):
-        melted = found.framework_a >= MELTED_A
+    if not len(result.samples_cm2_s):
+        melted = result.framework_a >= MELTED_A
         why = (
-            f"the crystal melts: all other atoms have moved by {found.framework_a:.1f} angstrom; run cooler"
+            f"the crystal melts: all other atoms have moved by {result.framework_a:.1f} angstrom; run cooler"
             if melted
-            else f"{found.hops} hops, fewer than {FEWEST_HOPS}: run longer or hotter"
+            else f"{result.hops} hops, fewer than {FEWEST_HOPS}: run longer or hotter"
         )
         return {
             **row,
             **dict.fromkeys(columns),
             "sigma_s_cm": None,
-            "below_cm2_s": None if melted else found.below_cm2_s,
+            "below_cm2_s": None if melted else result.below_cm2_s,
             "why": why,
         }
-    middle = float(np.median(found.samples_cm2_s))
-    values = (middle, *map(float, np.percentile(found.samples_cm2_s, INTERVAL)))
+    middle = float(np.median(result.samples_cm2_s))
+    values = (middle, *map(float, np.percentile(result.samples_cm2_s, INTERVAL)))
     sigma = float(conductivity_s_cm(np.array(middle), n_ions, charge, volume_a3, temperature))
     return {
         **row,

@@ -78,15 +78,15 @@ def diffusivity(
     """
     require_kinisi()
     every_ps = settings.every * settings.timestep_fs / 1000
-    kept = list(frames)[round(settings.settle_ps / every_ps) :]
-    paths = unwrap_positions(kept, ion)
+    settled = list(frames)[round(settings.settle_ps / every_ps) :]
+    paths = unwrap_positions(settled, ion)
     hops = count_hops(paths, HOP_SHARE * shortest_hop_a, max(1, round(SMOOTHED_PS / every_ps)))
     msd = float(((paths[-1] - paths[0]) ** 2).sum(axis=1).mean())
-    length_ps = (len(kept) - 1) * every_ps
-    moved = framework_displacement(kept, ion)
+    length_ps = (len(settled) - 1) * every_ps
+    moved = framework_displacement(settled, ion)
     below = _most_likely_below(hops) * longest_hop_a**2 / (6 * paths.shape[1] * length_ps) * CM2_S_PER_A2_PS
     known = hops >= FEWEST_HOPS and moved < MELTED_A
-    samples = _posterior(kept, ion, settings, length_ps) if known else np.array([])
+    samples = _posterior(settled, ion, settings, length_ps) if known else np.array([])
     return Diffusivity(hops, msd, samples, below, moved)
 
 

@@ -75,8 +75,8 @@ class DynamicsSettings:
     def shorten(self) -> Self:
         """The same for a quick look: 5 ps at 1000 K.
 
-        Displacements then tell frames with empty sites from full ones, such as LiTi2(PO4)3 from its doped forms. They
-        did not rank 47 measured conductors better than percolation does, and are not diffusivities.
+        Displacements then separate frames with empty sites from full ones, such as LiTi2(PO4)3 from its doped forms.
+        They did not rank 47 measured conductors better than percolation does, and are not diffusivities.
         """
         return replace(self, temperatures_k=(1000.0,), time_ps=5.0, settle_ps=1.0)
 

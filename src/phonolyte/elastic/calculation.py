@@ -102,7 +102,7 @@ class ElasticCalculation(Calculation):
     followed: ClassVar = {name: name for name in ("shear_modulus_gpa", "monroe_newman", "mechanically_stable")}
     next_step: ClassVar = NextStep(
         "Is it soft enough to be pressed, and stiff against the metal? Minutes with a machine-learned potential.",
-        "phonolyte elastic {input} --engine dpa4 --ion {ion} -o {run}/elastic/{name}",
+        "phonolyte elastic {input} --engine {engine} --ion {ion} -o {run}/elastic/{name}",
     )
 
     settings_kind: ClassVar = ElasticSettings

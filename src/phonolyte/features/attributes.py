@@ -185,9 +185,9 @@ def _neighbor_differences(t: Tessellation, classes: Ints, properties: Floats, va
     difference = np.empty(n)
     for p in range(N_PROPERTIES):
         for i in range(n):
-            own, sum_ = properties[classes[i], p], 0.0
+            of_site, sum_ = properties[classes[i], p], 0.0
             for c in range(n_classes):
-                sum_ += shares[i, c] * abs(properties[c, p] - own)
+                sum_ += shares[i, c] * abs(properties[c, p] - of_site)
             difference[i] = sum_
         values[5 * p : 5 * p + 4] = _summary(difference)
         values[5 * p + 4] = values[5 * p + 3] - values[5 * p + 2]

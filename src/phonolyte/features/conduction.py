@@ -57,7 +57,8 @@ def ionic_descriptors(amounts: Mapping[str, float], volume_a3: float, ion: str) 
     radii = [anion_radius_a(symbol) for symbol in anions]
     spheres = sum(4 / 3 * math.pi * r**3 * n for r, n in zip(radii, weights, strict=True))
     return np.array([
-        *_spread(radii, weights), np.average([electronegativity(symbol) for symbol in anions], weights=weights),
+        *_mean_and_spread(radii, weights),
+        np.average([electronegativity(symbol) for symbol in anions], weights=weights),
         np.average([-states[symbol] for symbol in anions], weights=weights), amounts.get(ion, 0.0) / n_anions,
         sum(framework.values()) / n_anions, *_of_framework(framework, states), volume_a3 / n_anions,
         spheres / volume_a3,
@@ -90,10 +91,10 @@ def _of_framework(framework: Mapping[str, float], states: Mapping[str, float]) -
         [states[symbol] for symbol in framework],
         [electronegativity(symbol) for symbol in framework],
     )
-    return [value for column in columns for value in _spread(column, weights)]
+    return [value for column in columns for value in _mean_and_spread(column, weights)]
 
 
-def _spread(values: Sequence[float], weights: Sequence[float]) -> tuple[float, float]:
+def _mean_and_spread(values: Sequence[float], weights: Sequence[float]) -> tuple[float, float]:
     mean = np.average(values, weights=weights)
     return float(mean), float(np.sqrt(np.average((np.asarray(values) - mean) ** 2, weights=weights)))
 

@@ -57,11 +57,11 @@ def elemental_table() -> Floats:
             size[z], hold[z] = parameters["r"], parameters["c"]
     radius = radius / 100.0
     core = np.append(CORE_RADIUS_A, np.nan)[np.where(np.isnan(row), -1, row).astype(int)]
-    columns = mass, _completed(size, radius), _completed(hold, pauling), radius, pauling, core, melting
+    columns = mass, _complete(size, radius), _complete(hold, pauling), radius, pauling, core, melting
     return np.column_stack(columns)
 
 
-def _completed(values: Floats, guide: Floats) -> Floats:
+def _complete(values: Floats, guide: Floats) -> Floats:
     """Values whose gaps are filled from a straight line over `guide`."""
     both = ~np.isnan(values) & ~np.isnan(guide)
     slope, offset = np.polyfit(guide[both], values[both], 1)

@@ -34,7 +34,7 @@ class FeatureSet(Protocol):
     def check(self, crystal: Crystal) -> None:
         """Raise a StructureError for a crystal that has no such features; before it is ordered."""
 
-    def values(self, ordered: Crystal, given: Crystal) -> Floats:
+    def values(self, ordered: Crystal, crystal: Crystal) -> Floats:
         """Columns (m,) of one ordering of a crystal, and the crystal as it was given: the same where it is ordered."""
 
 

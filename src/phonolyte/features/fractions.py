@@ -25,9 +25,9 @@ class ElementFractions:
     def check(self, crystal: Crystal) -> None:
         """Accept every crystal."""
 
-    def values(self, ordered: Crystal, given: Crystal) -> Floats:
+    def values(self, ordered: Crystal, crystal: Crystal) -> Floats:
         """Fractions (Z,) of the elements; the ordering does not matter."""
         row = np.zeros(len(SYMBOLS) - 1)
-        for symbol, amount in given.amounts.items():
+        for symbol, amount in crystal.amounts.items():
             row[ATOMIC_NUMBERS[symbol] - 1] = amount
         return np.asarray(row / row.sum())

@@ -58,10 +58,10 @@ class IonSites:
         """
         require_springs(crystal)
 
-    def values(self, ordered: Crystal, given: Crystal) -> Floats:
+    def values(self, ordered: Crystal, crystal: Crystal) -> Floats:
         """Columns (31,) of one ordering of a crystal; NaN where it has no such ion, or a site has no neighbors."""
         row = np.full(1 + len(QUANTITIES), np.nan)
-        number = ATOMIC_NUMBERS.get(mobile_ion(set(given.symbols), self.ion), 0)
+        number = ATOMIC_NUMBERS.get(mobile_ion(set(crystal.symbols), self.ion), 0)
         of_ion = ordered.numbers == number
         row[0] = number if of_ion.any() else 0
         if row[0]:

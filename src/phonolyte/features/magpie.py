@@ -105,14 +105,14 @@ class Magpie:
         fix = "Leave the compound out (matminer's convention puts in the mean of all elements)."
         require_elemental_data(crystal.numbers, self._elemental[0], PROPERTIES, fix=fix)
 
-    def values(self, ordered: Crystal, given: Crystal) -> Floats:
+    def values(self, ordered: Crystal, crystal: Crystal) -> Floats:
         """Features (271,), or (273,), of one ordering of a crystal, with statistics of the true composition."""
         properties, states = self._elemental
         matminer = self.convention == "matminer"
         row: Floats = attributes(ordered.lattice, ordered.frac_coords, ordered.numbers, properties, states, matminer)
-        if not given.is_ordered:
+        if not crystal.is_ordered:
             neutral = row[CAN_FORM_IONIC]  # refined occupancies never add up to zero
-            row[N_STRUCTURE:N_MAGPIE] = _composition(given, properties, states, matminer)
+            row[N_STRUCTURE:N_MAGPIE] = _composition(crystal, properties, states, matminer)
             row[CAN_FORM_IONIC] = neutral
         return row if matminer else row[:N_MAGPIE]
 

@@ -41,9 +41,9 @@ class Modes:
                 kind="NoModes",
             )
 
-    def values(self, ordered: Crystal, given: Crystal) -> Floats:
+    def values(self, ordered: Crystal, crystal: Crystal) -> Floats:
         """Columns (3,) of a crystal."""
-        return np.array([_number(given.properties, name) for name in MODES])
+        return np.array([_number(crystal.properties, name) for name in MODES])
 
 
 def _number(properties: Mapping[str, object], name: str) -> float:

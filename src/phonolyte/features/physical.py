@@ -209,17 +209,17 @@ def crystal_columns(
     stiffness = values[4 * STIFFNESS]
     bulk = stiffness / (18.0 * volume)
     length = volume ** (1.0 / 3.0)
-    whole = values[4 * N_QUANTITIES :]
-    whole[0] = volume
-    whole[1] = mass / volume * G_CM3_PER_DALTON_A3
-    whole[2] = 4.0 / 3.0 * math.pi * radii / volume
-    whole[3] = math.exp(log_mass)
-    whole[4] = 1.0 / inverse_mass
-    whole[5] = 1.0 / (root_mass * root_mass)
-    whole[6] = bulk * GPA_PER_MDYN_A2
-    whole[7] = MEV * (6.0 * math.pi**2) ** (1.0 / 3.0) / length * math.sqrt(bulk * volume / mass)
+    of_cell = values[4 * N_QUANTITIES :]
+    of_cell[0] = volume
+    of_cell[1] = mass / volume * G_CM3_PER_DALTON_A3
+    of_cell[2] = 4.0 / 3.0 * math.pi * radii / volume
+    of_cell[3] = math.exp(log_mass)
+    of_cell[4] = 1.0 / inverse_mass
+    of_cell[5] = 1.0 / (root_mass * root_mass)
+    of_cell[6] = bulk * GPA_PER_MDYN_A2
+    of_cell[7] = MEV * (6.0 * math.pi**2) ** (1.0 / 3.0) / length * math.sqrt(bulk * volume / mass)
     thermal = 3.0 * KB_EV_K * melting / EV_PER_MDYN_A
-    whole[8] = MEV * math.sqrt(thermal / mass) / (LINDEMANN * length)
+    of_cell[8] = MEV * math.sqrt(thermal / mass) / (LINDEMANN * length)
     round_values(values)
 
 
@@ -294,7 +294,7 @@ class Physical:
         """
         require_springs(crystal)
 
-    def values(self, ordered: Crystal, given: Crystal) -> Floats:
+    def values(self, ordered: Crystal, crystal: Crystal) -> Floats:
         """Columns (N_PHYSICAL,) of one ordering of a crystal.
 
         Raises

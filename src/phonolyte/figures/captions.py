@@ -24,7 +24,7 @@ CAPTIONS: dict[str, str] = {
     # followed
     "followed_percolation": "Percolation barriers of bond-valence site energies against the band centers of the "
     "candidates that were followed.",
-    "followed_barriers": "Barriers of nudged elastic bands against the band centers of the candidates that came this "
+    "followed_barriers": "Barriers by nudged elastic band against the band centers of the candidates that came this "
     "far.",
     # training
     "parity": "Band centers that cross-validation predicts, at random folds, against the known ones, for each "

@@ -90,11 +90,11 @@ def center_histogram(
             say_nothing(axes)
             return figure
         edges = _edges(centers[good])
-        part = good if subset is None else np.asarray(subset, dtype=bool) & good
-        if part.sum() < good.sum():
+        chosen = good if subset is None else np.asarray(subset, dtype=bool) & good
+        if chosen.sum() < good.sum():
             axes.hist(centers[good], edges, color=FAINT, alpha=0.55, label=f"all: {good.sum():,}")
         name = plain(subset_name) if subset is not None else "all"
-        axes.hist(centers[part], edges, color=COLORS[0], label=f"{name}: {part.sum():,}")
+        axes.hist(centers[chosen], edges, color=COLORS[0], label=f"{name}: {chosen.sum():,}")
         axes.set_xlim(0, None)
         limit_line(axes, x=max_center_mev)
         figure.legend(loc="outside upper left", ncols=2, handlelength=1.0, columnspacing=1.2)
@@ -147,7 +147,7 @@ def family_centers(table: pd.DataFrame, *, max_center_mev: float | None = None) 
     from matplotlib import rc_context
 
     known = finite(table, "band_center_mev")
-    groups = {str(name): part.to_numpy() for name, part in known.groupby("family")["band_center_mev"]}
+    groups = {str(name): centers.to_numpy() for name, centers in known.groupby("family")["band_center_mev"]}
     order = sorted(groups, key=lambda name: float(np.median(groups[name])))
     random = np.random.default_rng(0)
     with rc_context(STYLE):
@@ -194,8 +194,8 @@ def hull_against_center(
             (panels[0], top, f"{len(known):,} compounds" + (f", {beyond:,} higher" if beyond else "")),
             (panels[1], near, f"{int((energies <= near).sum()):,} near the hull"),
         ):
-            part = known[energies <= end]
-            _scatter(axes, part["band_center_mev"], 1000 * part["e_hull_ev"], part["family"])
+            shown = known[energies <= end]
+            _scatter(axes, shown["band_center_mev"], 1000 * shown["e_hull_ev"], shown["family"])
             limit_line(axes, x=max_center_mev, y=limit)
             axes.set_title(title, fontsize=9)
             axes.set(xlabel="Band center (meV)", xlim=(0, None), ylim=(-0.03 * end, end))
@@ -329,11 +329,11 @@ def _volume_axis(axes: Axes, volumes: pd.Series) -> None:
 def _family_legend(figure: Figure, families: pd.Series) -> None:
     from matplotlib.lines import Line2D
 
-    there = {str(name) for name in families}
-    if not there:
+    present = {str(name) for name in families}
+    if not present:
         return
-    shown = [name for name in FAMILY_COLORS if name in there]
-    labels = [(name, FAMILY_COLORS[name]) for name in shown] + ([("other", FAINT)] if there - set(shown) else [])
+    shown = [name for name in FAMILY_COLORS if name in present]
+    labels = [(name, FAMILY_COLORS[name]) for name in shown] + ([("other", FAINT)] if present - set(shown) else [])
     handles = [Line2D([], [], marker="o", ls="", ms=5, color=color, label=name) for name, color in labels]
     columns = 8 if figure.get_figwidth() > 5 else 4
     figure.legend(handles=handles, loc="outside upper left", ncols=columns, handletextpad=0.1, columnspacing=0.9)

@@ -85,10 +85,10 @@ def spectrum_figure(
             axes = _place(figure, LEFT_IN, top_in, inner_in, circuit_in)
             draw_circuit(axes, circuit, values or {}, width_in=inner_in, height_in=circuit_in)
         width_in = (inner_in - BETWEEN_IN) / 2 if window else inner_in
-        for at, part in enumerate((None, window) if window else (None,)):
+        for at, limits in enumerate((None, window) if window else (None,)):
             left_in = LEFT_IN + at * (width_in + BETWEEN_IN)
             axes = _place(figure, left_in, 2 * AXIS_IN + REST_IN, width_in, NYQUIST_IN)
-            _draw_nyquist(axes, f, z, curve_ohm, list(left_out), part, width_in)
+            _draw_nyquist(axes, f, z, curve_ohm, list(left_out), limits, width_in)
         figure.axes[-2 if window else -1].legend(loc="upper right" if window else "upper left")
         half_in = (inner_in - 2 * BETWEEN_IN) / 2
         _draw_bode(_place(figure, LEFT_IN, AXIS_IN, half_in, REST_IN), f, z, curve_hz, curve_ohm)
@@ -124,11 +124,11 @@ def arrhenius_figure(points: pd.DataFrame, lines: pd.DataFrame, *, title: str = 
         figure = new_figure(4.2, 3.8)
         axes = figure.subplots()
         for color, process in zip(COLORS, dict.fromkeys(points["process"]), strict=False):
-            part = points[points["process"] == process]
-            t, sigma = part["temperature_k"].to_numpy(float), part["sigma_s_cm"].to_numpy(float)
-            spread = part["sigma_std_s_cm"].to_numpy(float)
+            of_process = points[points["process"] == process]
+            t, sigma = of_process["temperature_k"].to_numpy(float), of_process["sigma_s_cm"].to_numpy(float)
+            spread = of_process["sigma_std_s_cm"].to_numpy(float)
             axes.errorbar(1000 / t, sigma * t, yerr=1.96 * spread * t, fmt="o", ms=4, color=color, capsize=2, lw=0.8)
-            _draw_lines(axes, part, lines[lines["process"] == process], NAMES.get(process, process), color)
+            _draw_lines(axes, of_process, lines[lines["process"] == process], NAMES.get(process, process), color)
         axes.set_yscale("log")
         axes.set_xlabel("1000 / T (1/K)")
         axes.set_ylabel("σT (S K/cm)")
@@ -175,9 +175,9 @@ def _draw_nyquist(
     window: tuple[float, float] | None, width_in: float,
 ) -> None:  # fmt: skip
     """A Nyquist plot with equal axes: of all, or of what is between two resistances."""
-    whole = np.concatenate((z, curve_ohm))
-    left, right = window or (float(whole.real.min()), float(whole.real.max()))
-    low, high = min(float(-whole.imag.max()), 0.0), float(-whole.imag.min())
+    drawn_ohm = np.concatenate((z, curve_ohm))
+    left, right = window or (float(drawn_ohm.real.min()), float(drawn_ohm.real.max()))
+    low, high = min(float(-drawn_ohm.imag.max()), 0.0), float(-drawn_ohm.imag.min())
     ohm_per_in = MARGIN * max((right - left) / width_in, 0.0 if window else (high - low) / NYQUIST_IN)
     span, tall = ohm_per_in * width_in, ohm_per_in * NYQUIST_IN
     start = left - min(0.12 * span, (span - right + left) / 2)

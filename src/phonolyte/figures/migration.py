@@ -90,8 +90,8 @@ def site_energy_map(
     from matplotlib import rc_context
 
     energies_ev = np.pad(energies_ev, ((0, 1), (0, 1), (0, 1)), mode="wrap")  # with the far faces of the cell
-    found = [barrier for barrier in barriers_ev if barrier is not None]
-    levels = sorted({round(barrier, 3) for barrier in found})
+    finite_ev = [barrier for barrier in barriers_ev if barrier is not None]
+    levels = sorted({round(barrier, 3) for barrier in finite_ev})
     ceiling = HIGHEST_EV * max(levels[-1], 0.3) if levels else HIGHEST_EV
     with rc_context(STYLE):
         figure = new_figure(6.6, 2.6)
@@ -192,10 +192,10 @@ def center_against_barrier(
         rest = known[~known[by].isin(groups)] if by else known
         size, many = (28 if len(known) < 30 else 6), len(known) > MANY
         for color, group in zip(COLORS, groups, strict=False):
-            part = known[known[by] == group]
+            of_group = known[known[by] == group]
             axes.scatter(
-                part["band_center_mev"], part["barrier_ev"], s=size, color=color, lw=0, alpha=0.8, rasterized=many,
-                label=plain(group),
+                of_group["band_center_mev"], of_group["barrier_ev"], s=size, color=color, lw=0, alpha=0.8,
+                rasterized=many, label=plain(group),
             )  # fmt: skip
         axes.scatter(
             rest["band_center_mev"], rest["barrier_ev"], s=size, color=FAINT if by else COLORS[0], lw=0, alpha=0.8,

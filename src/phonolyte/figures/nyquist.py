@@ -95,7 +95,7 @@ def name_decades(
             low, high = middle - half, middle + half
             outside = bool(low[0] < left or high[0] > right or high[1] > top)
             tried.append((MOST_COVERED * (clashes + outside) + int(covered), rank, side, middle))
-        cost, _, side, middle = min(tried, key=lambda one: one[:2])
+        cost, _, side, middle = min(tried, key=lambda choice: choice[:2])
         if cost < MOST_COVERED:
             boxes.append((middle, half))
         named.append(Decade(near, name, side if cost < MOST_COVERED else ""))

@@ -137,9 +137,9 @@ def _high(density: Any) -> float:
 
 def _span(dos: PhononDos) -> tuple[float, float]:
     """Energies between which there are states, and a little around them; from zero where none is imaginary."""
-    there = dos.energies_mev[dos.total > 1e-3 * dos.total.max()]
-    low = 1.05 * float(there[0]) if dos.imaginary_share > 1e-4 else 0.0
-    return min(low, 0.0), 1.04 * float(there[-1])
+    occupied = dos.energies_mev[dos.total > 1e-3 * dos.total.max()]
+    low = 1.05 * float(occupied[0]) if dos.imaginary_share > 1e-4 else 0.0
+    return min(low, 0.0), 1.04 * float(occupied[-1])
 
 
 def _draw_bands(axes: Any, bands: Bands) -> None:
@@ -147,20 +147,20 @@ def _draw_bands(axes: Any, bands: Bands) -> None:
         axes.plot(distances, energies, color=INK, lw=0.9, zorder=2)
     for place in bands.positions:
         axes.axvline(place, color=FAINT, lw=0.5, zorder=1)
-    axes.set_xticks(bands.positions, _spread(bands.labels, bands.positions))
+    axes.set_xticks(bands.positions, _spread_labels(bands.labels, bands.positions))
     axes.set_xlim(bands.positions[0], bands.positions[-1])
     axes.tick_params(axis="x", length=0)
     axes.set_xlabel("Wave vector")
 
 
-def _spread(labels: Sequence[str], positions: Any) -> list[str]:
+def _spread_labels(labels: Sequence[str], positions: Any) -> list[str]:
     """Labels with every second of two that would touch set a line lower."""
     near = 0.045 * (positions[-1] - positions[0])
-    found, lowered = [], False
+    texts, lowered = [], False
     for i, label in enumerate(labels):
         lowered = i > 0 and positions[i] - positions[i - 1] < near * max(1, len(label) / 2) and not lowered
-        found.append(("\n" if lowered else "") + with_subscripts(label))
-    return found
+        texts.append(("\n" if lowered else "") + with_subscripts(label))
+    return texts
 
 
 def _colors(dos: PhononDos, ion: str | None) -> dict[str, str]:

@@ -37,14 +37,15 @@ def pressure_figure(points: pd.DataFrame, lines: pd.DataFrame) -> Figure:
         warmth = {kelvin: number for number, kelvin in enumerate(sorted(set(lines["temperature_k"])))}
         for line in lines.to_dict("records"):
             kelvin, volume = line["temperature_k"], line["activation_volume_cm3_mol"]
-            part = points[(points["process"] == line["process"]) & np.isclose(points["temperature_k"], kelvin)]
+            isotherm = points[(points["process"] == line["process"]) & np.isclose(points["temperature_k"], kelvin)]
             label = (
                 f"{line['process'].replace('_', ' ')}, {kelvin - ZERO_C_K:.0f} °C: "
                 f"{volume:.2f} ± {line['activation_volume_high_cm3_mol'] - volume:.2f} cm³/mol"
             )
             color = colors[line["process"]]
-            axes.errorbar(part["pressure_mpa"], part["sigma_s_cm"], yerr=1.96 * part["sigma_std_s_cm"], ms=4, lw=0.8,
-                          fmt=MARKS[warmth[kelvin] % len(MARKS)], color=color, capsize=2, label=label)  # fmt: skip
+            axes.errorbar(isotherm["pressure_mpa"], isotherm["sigma_s_cm"], yerr=1.96 * isotherm["sigma_std_s_cm"],
+                          ms=4, lw=0.8, fmt=MARKS[warmth[kelvin] % len(MARKS)], color=color,
+                          capsize=2, label=label)  # fmt: skip
             ends = np.array([line["from_mpa"], line["to_mpa"]])
             axes.plot(ends, line["sigma_0mpa_s_cm"] * np.exp(-volume * ends / (GAS_J_MOL_K * kelvin)), color=color)
         axes.set_yscale("log")

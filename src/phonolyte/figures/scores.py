@@ -64,7 +64,7 @@ def parity(
         panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
         for axes in panels.flat[max(len(series), 1) :]:
             axes.set_axis_off()
-        for axes, (name, values), color in zip(panels.flat, series.items(), _cycled(len(series)), strict=False):
+        for axes, (name, values), color in zip(panels.flat, series.items(), _cycle_colors(len(series)), strict=False):
             good = np.isfinite(reference) & np.isfinite(values)
             _diagonal(axes, high)
             axes.scatter(reference[good], values[good], s=9, color=color, alpha=0.6, lw=0, zorder=2,
@@ -113,9 +113,15 @@ def interval_parity(
         figure = new_figure(3.6, 3.9)
         axes = figure.subplots()
         _diagonal(axes, high)
-        for part, color, name in ((holds, COLORS[0], "holds"), (~holds, COLORS[1], "misses")):
+        for chosen, color, name in ((holds, COLORS[0], "holds"), (~holds, COLORS[1], "misses")):
             _intervals(
-                axes, reference[part], predicted[part], lower[part], upper[part], color, f"{name}: {part.sum():,}"
+                axes,
+                reference[chosen],
+                predicted[chosen],
+                lower[chosen],
+                upper[chosen],
+                color,
+                f"{name}: {chosen.sum():,}",
             )
         axes.set(xlabel=x_label, ylabel=y_label)
         if len(reference):
@@ -149,8 +155,8 @@ def score_bars(metrics: Sequence[Mapping[str, Any]], *, split: str = "random") -
         panels = figure.subplots(1, 3, sharey=True)
         for axes, (key, spread, label) in zip(panels, SCORES, strict=True):
             for number, name in enumerate(features):
-                found = {row["algorithm"]: row for row in rows if row["features"] == name}
-                bars = [found.get(algorithm, {}) for algorithm in order]
+                by_algorithm = {row["algorithm"]: row for row in rows if row["features"] == name}
+                bars = [by_algorithm.get(algorithm, {}) for algorithm in order]
                 at = np.arange(len(order), dtype=float) + (number - (len(features) - 1) / 2) * 0.8 / max(
                     len(features), 1
                 )
@@ -210,7 +216,7 @@ def _scores(reference: Floats, predicted: Floats) -> str:
 
 
 def _highest(*values: Floats) -> float:
-    together = np.concatenate([np.ravel(part) for part in values])
+    together = np.concatenate([np.ravel(values_of_set) for values_of_set in values])
     good = together[np.isfinite(together)]
     return max(float(good.max()), 1.0) if len(good) else 1.0
 
@@ -253,5 +259,5 @@ def _best(rows: Sequence[Mapping[str, Any]], algorithm: str) -> tuple[float, str
     return min(errors, default=math.inf), algorithm
 
 
-def _cycled(n: int) -> list[str]:
+def _cycle_colors(n: int) -> list[str]:
     return [COLORS[i % len(COLORS)] for i in range(n)]

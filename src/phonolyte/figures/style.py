@@ -159,9 +159,9 @@ def finite(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
     if not set(columns) <= set(table.columns):
         return table.iloc[:0].reindex(columns=[*table.columns, *(c for c in columns if c not in table)])
     numbers = table[[*columns]].apply(pd.to_numeric, errors="coerce").astype(float)
-    kept = np.isfinite(numbers.to_numpy()).all(axis=1)
-    rows: pd.DataFrame = table[kept]
-    return rows.assign(**{name: numbers.loc[kept, name] for name in columns})
+    is_finite = np.isfinite(numbers.to_numpy()).all(axis=1)
+    rows: pd.DataFrame = table[is_finite]
+    return rows.assign(**{name: numbers.loc[is_finite, name] for name in columns})
 
 
 def say_nothing(axes: Axes, why: str = "nothing to show") -> None:

@@ -38,7 +38,7 @@ def center_histograms(summary: Mapping[str, Any]) -> Figure:
     with rc_context(STYLE):
         figure = new_figure(4.6, 0.6 + 0.62 * len(prototypes))
         rows = figure.subplots(len(prototypes), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, (name, of), color in zip(rows, prototypes.items(), _cycled(len(prototypes)), strict=True):
+        for axes, (name, of), color in zip(rows, prototypes.items(), _cycle_colors(len(prototypes)), strict=True):
             counts = np.array(of["histogram_per_mev"][:WIDEST_MEV])
             axes.axvspan(0, SOFT_MEV, color=WASH, lw=0, zorder=0)
             axes.stairs(counts, np.arange(WIDEST_MEV + 1), fill=True, color=color, zorder=2)
@@ -116,12 +116,12 @@ def substitution_table(slots: Mapping[str, Mapping[str, Sequence[str]]]) -> Figu
 
 def _slot_lines(prototype: str, slots: Mapping[str, Sequence[str]]) -> list[tuple[str, str, str]]:
     """Lines of the table: prototype and slot stand on the first of theirs alone."""
-    found: list[tuple[str, str, str]] = []
+    lines: list[tuple[str, str, str]] = []
     for name, symbols in slots.items():
         for number, line in enumerate(textwrap.wrap(" ".join(symbols), SYMBOLS_WIDE) or ["–"]):
             first = f"{plain(name, 10)} ({len(symbols)})" if number == 0 else ""
-            found.append(("" if found else plain(prototype, 14), first, line))
-    return found
+            lines.append(("" if lines else plain(prototype, 14), first, line))
+    return lines
 
 
 def virtual_figures(
@@ -153,5 +153,5 @@ STEMS = ("histogram", "substitutions", "row_trend")
 """Files of :func:`virtual_figures`."""
 
 
-def _cycled(n: int) -> list[str]:
+def _cycle_colors(n: int) -> list[str]:
     return [COLORS[i % len(COLORS)] for i in range(n)]

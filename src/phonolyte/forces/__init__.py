@@ -8,12 +8,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from phonolyte.forces.registry import ENGINES
+from phonolyte.forces.registry import DEFAULT_ENGINE, ENGINES
 
 if TYPE_CHECKING:
     from phonolyte.forces.engines import Engine, engine_options, open_engine
 
-__all__ = ["ENGINES", "Engine", "engine_options", "open_engine"]
+__all__ = ["DEFAULT_ENGINE", "ENGINES", "Engine", "engine_options", "open_engine"]
 
 
 def __getattr__(name: str) -> Any:

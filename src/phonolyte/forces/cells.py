@@ -120,7 +120,7 @@ def relax_positions(
     hessian: Floats | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> tuple[Atoms, Floats | None]:
-    """Relax positions in a cell that stays, with no symmetry imposed; what is not said here is as in :func:`relax`.
+    """Relax positions in a cell that stays, with no symmetry imposed; other arguments are those of :func:`relax`.
 
     Parameters
     ----------
@@ -203,12 +203,23 @@ def supercell_matrix(
     Without `supercell` (multiples of the primitive cell) it is the smallest multiple of the primitive or the
     conventional cell in which no atom is nearer to an image of itself than `min_length_a` angstrom. Edges of equal
     length are multiplied alike, which keeps the symmetry.
+
+    Raises
+    ------
+    PhononError
+        When not even :data:`MOST_MULTIPLES` of each edge are that long.
     """
     if supercell is not None:
         return np.diag(supercell)
     lattice = primitive.cell.array
     bases = (np.eye(3, dtype=int), _conventional(primitive, symprec_a))
-    multiples = [_multiple(base, lattice, min_length_a) for base in bases]
+    multiples = [matrix for base in bases if (matrix := _multiple(base, lattice, min_length_a)) is not None]
+    if not multiples:
+        raise PhononError(
+            f"no supercell keeps atoms {min_length_a:g} angstrom from their images",
+            why=f"up to {MOST_MULTIPLES} multiples of each edge were tried",
+            fix="Give a shorter length, or the supercell itself.",
+        )
     return _symmetric(min(multiples, key=lambda matrix: abs(round(np.linalg.det(matrix)))))
 
 
@@ -257,8 +268,8 @@ def _conventional(primitive: Atoms, symprec_a: float) -> Ints:
     return np.asarray(np.rint(standard[0] @ np.linalg.inv(primitive.cell.array)), dtype=int)
 
 
-def _multiple(base: Ints, lattice: Floats, length_a: float) -> Ints:
-    """Return the smallest multiple of a cell with no lattice vector shorter than the length."""
+def _multiple(base: Ints, lattice: Floats, length_a: float) -> Ints | None:
+    """Return the smallest multiple of a cell with no lattice vector shorter than the length; None without one."""
     from phonolyte.structures.neighbors import reduce_lattice
 
     edges = np.linalg.norm(base @ lattice, axis=1)
@@ -270,4 +281,4 @@ def _multiple(base: Ints, lattice: Floats, length_a: float) -> Ints:
         matrix = np.diag(count) @ base
         if np.linalg.norm(reduce_lattice(matrix @ lattice), axis=1).min() >= length_a - SLACK_A:
             return matrix
-    return np.diag(np.full(3, MOST_MULTIPLES)) @ base
+    return None

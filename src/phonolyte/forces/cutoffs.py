@@ -287,5 +287,5 @@ def _recommend(errors: Mapping[Cutoffs, float], tolerance: float) -> Cutoffs | N
     return None
 
 
-def _reaches(one: Cutoffs, other: Cutoffs) -> bool:
-    return all(mine >= its for mine, its in zip(astuple(one), astuple(other), strict=True))
+def _reaches(cutoffs: Cutoffs, other: Cutoffs) -> bool:
+    return all(mine >= its for mine, its in zip(astuple(cutoffs), astuple(other), strict=True))

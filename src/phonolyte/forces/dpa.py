@@ -114,14 +114,14 @@ class _Batch:
             raise EngineError(f"DPA4 does not know {', '.join(sorted(unknown))}", fix="Choose another engine.")
         types = [self.types[symbol] for symbol in cells[0].symbols] if cells else []
         at_once = max(1, ATOMS_AT_ONCE // max(len(types), 1))
-        found: list[Floats] = []
+        all_forces: list[Floats] = []
         for start in range(0, len(cells), at_once):
-            part = cells[start : start + at_once]
-            positions = np.array([cell.positions.ravel() for cell in part])
-            lattices = np.array([cell.cell.array.ravel() for cell in part])
+            group = cells[start : start + at_once]
+            positions = np.array([cell.positions.ravel() for cell in group])
+            lattices = np.array([cell.cell.array.ravel() for cell in group])
             forces = self.potential.eval(positions, lattices, types)[1]
-            found.extend(np.asarray(forces, dtype=float).reshape(len(part), len(types), 3))
-        return found
+            all_forces.extend(np.asarray(forces, dtype=float).reshape(len(group), len(types), 3))
+        return all_forces
 
 
 def _path_of(checkpoint: str) -> Path:

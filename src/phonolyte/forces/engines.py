@@ -159,14 +159,14 @@ class Engine:
         EngineError
             When the engine fails, or gives forces that are not finite.
         """
-        found = self._batched(cells) if self.batch else [self._forces(cell) for cell in cells]
-        if not all(np.isfinite(forces).all() for forces in found):
+        all_forces = self._compute_batch(cells) if self.batch else [self._forces(cell) for cell in cells]
+        if not all(np.isfinite(forces).all() for forces in all_forces):
             raise EngineError(
                 f"{self.name} gives forces that are not finite", fix="Look at the structure, or try another engine."
             )
-        return found
+        return all_forces
 
-    def _batched(self, cells: Sequence[Atoms]) -> list[Floats]:
+    def _compute_batch(self, cells: Sequence[Atoms]) -> list[Floats]:
         assert self.batch is not None
         try:
             return self.batch(cells)
@@ -188,8 +188,8 @@ class Engine:
     def __reduce__(self) -> tuple[Callable[[bytes], Engine], tuple[bytes]]:
         if self.opening is None:
             values = (self.name, self.calculator, dict(self.provenance), self.batch, self.charged, self.max_workers)
-            return _built, (_pickled(self.name, values),)
-        return receive_engine, (_pickled(self.name, (self.opening, dict(self.provenance), self.max_workers)),)
+            return _built, (_pickle(self.name, values),)
+        return receive_engine, (_pickle(self.name, (self.opening, dict(self.provenance), self.max_workers)),)
 
     if not TYPE_CHECKING:  # else every misspelled attribute would pass the type checker
 
@@ -223,12 +223,12 @@ def open_engine(name: str, **options: Any) -> Engine:
     return _open(name, options, str(Path.cwd()) if ":" in name else "")
 
 
-def engine_options(given: Sequence[str] | Mapping[str, object]) -> dict[str, object]:
+def engine_options(pairs: Sequence[str] | Mapping[str, object]) -> dict[str, object]:
     """Options of an engine from NAME=VALUE pairs, or from a table of a settings file.
 
     Parameters
     ----------
-    given
+    pairs
         Pairs, in which a value that reads as a number, true or false becomes that; or a table, whose values stay as
         they are.
 
@@ -237,10 +237,10 @@ def engine_options(given: Sequence[str] | Mapping[str, object]) -> dict[str, obj
     SettingsError
         For a pair that is not NAME=VALUE, and a name that is given twice.
     """
-    if isinstance(given, Mapping):
-        return dict(given)
+    if isinstance(pairs, Mapping):
+        return dict(pairs)
     options: dict[str, object] = {}
-    for pair in [given] if isinstance(given, str) else given:
+    for pair in [pairs] if isinstance(pairs, str) else pairs:
         name, equals, value = str(pair).partition("=")
         if not (name and equals):
             raise SettingsError(f"{pair!r} is not an option of an engine", fix="Write NAME=VALUE.")
@@ -285,11 +285,11 @@ def check_device(name: str, device: str) -> None:
 
 def provenance_of(*packages: str, weights: Path | None = None) -> dict[str, str]:
     """Versions of packages, and the sha256 of a file of weights."""
-    found = {package: version(package) for package in packages}
+    provenance = {package: version(package) for package in packages}
     if weights is not None:
-        found["weights"] = weights.name
-        found["weights_sha256"] = checksum(weights)
-    return found
+        provenance["weights"] = weights.name
+        provenance["weights_sha256"] = checksum(weights)
+    return provenance
 
 
 def _open(name: str, options: Mapping[str, Any], folder: str) -> Engine:
@@ -350,7 +350,7 @@ def _number_or_text(text: str) -> bool | int | float | str:
 # Engines in other processes
 
 
-def _pickled(name: str, values: tuple[object, ...]) -> bytes:
+def _pickle(name: str, values: tuple[object, ...]) -> bytes:
     """Bytes of what makes an engine: pickled here so that an error names the engine, and as a key for what is kept."""
     try:
         return pickle.dumps(values)
@@ -405,12 +405,12 @@ def _is_loaded(engine: Engine) -> bool:
     return True
 
 
-def _refuse_another(name: str, there: Mapping[str, str], here: Mapping[str, str]) -> None:
-    differing = [key for key in sorted({*there, *here}) if there.get(key) != here.get(key)]
+def _refuse_another(name: str, of_sender: Mapping[str, str], of_worker: Mapping[str, str]) -> None:
+    differing = [key for key in sorted({*of_sender, *of_worker}) if of_sender.get(key) != of_worker.get(key)]
     if differing:
-        stated = (f"{key} is {here.get(key)} here and {there.get(key)} there" for key in differing)
+        differences = (f"{key} is {of_worker.get(key)} here and {of_sender.get(key)} there" for key in differing)
         raise EngineError(
             f"engine {name} of this worker is not that of the process which sent it",
-            why="; ".join(stated),
+            why="; ".join(differences),
             fix="Install the same version, and have the same files, where the workers run; then start them anew.",
         )

@@ -184,7 +184,7 @@ class PlaneWaves:
         SettingsError
             When the folder has no pseudopotential, or none for the functional.
         """
-        settings = {name: _stated(value) for name, value in self.numbers.items() if value is not None}
+        settings = {name: _format_value(value) for name, value in self.numbers.items() if value is not None}
         return {**provenance_of("ase"), **settings, "pseudopotentials": _fingerprint(self.pseudo_dir, self.functional)}
 
     @property
@@ -239,17 +239,17 @@ def pseudopotential(folder: Path, symbol: str, functional: str = "") -> Path:
     EngineError
         When there is none, or more than one.
     """
-    found = _pseudopotentials(folder, [symbol], functional)
-    if not found:
+    files = _pseudopotentials(folder, [symbol], functional)
+    if not files:
         what = f"pseudopotential of {symbol}" + (f" for {functional}" if functional else "")
         raise EngineError(f"there is no {what} in {folder}", fix="Add one, its name beginning with the symbol.")
-    if len(found) > 1:
+    if len(files) > 1:
         raise EngineError(
-            f"there are {len(found)} pseudopotentials of {symbol} in {folder}",
-            why=", ".join(path.name for path in found[:4]),
+            f"there are {len(files)} pseudopotentials of {symbol} in {folder}",
+            why=", ".join(path.name for path in files[:4]),
             fix="Keep one of each element in a folder, or name the functional.",
         )
-    return found[0]
+    return files[0]
 
 
 def _pseudopotentials(folder: Path, symbols: Iterable[str], functional: str) -> list[Path]:
@@ -367,6 +367,6 @@ def _number(name: str, value: object) -> float:
     return number
 
 
-def _stated(value: float | str) -> str:
+def _format_value(value: float | str) -> str:
     """A setting as provenance states it."""
     return value if isinstance(value, str) else f"{value:.15g}"

@@ -60,7 +60,7 @@ def make_calculator(path: str, options: Mapping[str, Any], folder: str) -> tuple
         raise SettingsError(
             f"{path} is not an ASE calculator", why=f"it has no {missing[0]}", fix=f"Give a class with {missing[0]}."
         )
-    return calculator, {**_origin(module), **{key: _stated(value) for key, value in options.items()}}
+    return calculator, {**_origin(module), **{key: _state_value(value) for key, value in options.items()}}
 
 
 def first_line(error: BaseException) -> str:
@@ -127,7 +127,7 @@ def _content(file: str) -> str:
     return f"{Path(file).name} sha256:{checksum(file)}"
 
 
-def _stated(value: Any) -> str:
+def _state_value(value: Any) -> str:
     """An option as provenance states it: a file, such as one of weights, by its name and content."""
     path = Path(str(value))
     return f"{path.name} sha256:{checksum(path)}" if path.is_file() else str(value)

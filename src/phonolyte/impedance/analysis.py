@@ -95,8 +95,8 @@ class Analysis:
     def find_total(self, geometry: Geometry | None = None, boundary_f_cm: float = BOUNDARY_F_CM) -> Resistance | None:
         """The total, where the circuit has one."""
         constant = geometry.constant_per_cm if geometry else None
-        parts = list_resistances(self.fit, constant, boundary_f_cm=boundary_f_cm, rivals=self.tried)
-        return next((part for part in parts if part.process == "total"), None)
+        resistances = list_resistances(self.fit, constant, boundary_f_cm=boundary_f_cm, rivals=self.tried)
+        return next((resistance for resistance in resistances if resistance.process == "total"), None)
 
 
 def analyze_spectrum(
@@ -126,17 +126,17 @@ def analyze_spectrum(
         For a circuit that does not exist, and spectra that none can be fitted to.
     """
     test = check_kramers_kronig(spectrum)
-    kept = spectrum.leave_out(test.off)
-    above = _list_inductive(kept, circuit)
+    clean = spectrum.leave_out(test.off)
+    above = _list_inductive(clean, circuit)
     if circuit:
-        best = fit_circuit(kept.leave_out(above), circuit, start, fixed=fixed, weighting=weighting)
+        best = fit_circuit(clean.leave_out(above), circuit, start, fixed=fixed, weighting=weighting)
         tried = [best]
     else:
-        best, tried = choose_circuit(kept, weighting=weighting)
+        best, tried = choose_circuit(clean, weighting=weighting)
     best = replace(best, impedance_ohm=parse_circuit(best.circuit).impedance_ohm(best.values, spectrum.frequency_hz))
-    analysis = Analysis(spectrum, test, best, tuple(tried), read_intercept(kept), spectrum.notes)
+    analysis = Analysis(spectrum, test, best, tuple(tried), read_intercept(clean), spectrum.notes)
     inductive = [ABOVE.format(len(above), circuit)] if above else []
-    distribution, failed = _find_distribution(kept, best)
+    distribution, failed = _find_distribution(clean, best)
     notes = (*spectrum.notes, *inductive, *_list_remarks(analysis), *failed)
     return replace(analysis, notes=notes, distribution=distribution)
 

@@ -137,14 +137,16 @@ def fit_regimes(
     t = np.asarray(temperatures_k, float)
     order = np.argsort(t, kind="stable")
     t, sigma, spread = t[order], np.asarray(sigma_s_cm, float)[order], np.asarray(relative_std, float)[order]
-    whole = fit_arrhenius(t, sigma, spread, form)
+    single = fit_arrhenius(t, sigma, spread, form)
     cut, gain = _find_cut(t, _ordinate(t, sigma, form), weigh(spread))
     if gain <= BETTER_TWO:
-        return [whole]
-    low, high = (fit_arrhenius(t[part], sigma[part], spread[part], form) for part in (slice(0, cut), slice(cut, None)))
+        return [single]
+    low, high = (
+        fit_arrhenius(t[points], sigma[points], spread[points], form) for points in (slice(0, cut), slice(cut, None))
+    )
     apart = low.ea_high_ev < high.ea_low_ev or high.ea_high_ev < low.ea_low_ev
     matters = abs(low.ea_ev - high.ea_ev) >= LEAST_CHANGE_EV
-    return [low, high] if apart and matters else [whole]
+    return [low, high] if apart and matters else [single]
 
 
 def _check_points(t: Floats, sigma: Floats, relative_std: Floats) -> None:
@@ -173,8 +175,8 @@ def _find_cut(t: Floats, y: Floats, weight: Floats) -> tuple[int, float]:
     """First point of the second of two lines, and by how much of the information criterion they are better than one."""
     n = len(t)
 
-    def square(part: slice) -> float:
-        return fit_line(1 / t[part], y[part], weight[part]).square
+    def square(points: slice) -> float:
+        return fit_line(1 / t[points], y[points], weight[points]).square
 
     cuts = [
         cut for cut in range(FEWEST, n - FEWEST + 1)

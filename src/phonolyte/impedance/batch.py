@@ -129,7 +129,7 @@ def _analyze_file(file: Path, reading: Reading, geometry: Geometry | None) -> li
     """Analyses of all sweeps of a file, or failures of them; one failure for a file that cannot be read."""
     try:
         pellets = reading.pellets_of(file)
-        whole = pellets.get(0)
+        for_all = pellets.get(0)
         sizes = {number: pellet.geometry or geometry for number, pellet in pellets.items()}
         sweeps = _list_sweeps(file, reading, sizes.get(0, geometry))
         _check_sweeps(file, len(sweeps), reading, pellets)
@@ -137,7 +137,7 @@ def _analyze_file(file: Path, reading: Reading, geometry: Geometry | None) -> li
             sweeps[number - 1] = _list_sweeps(file, reading, sizes[number])[number - 1]
     except Exception as error:  # a foreign library can raise anything, and the batch goes on
         return [Failure.from_error(error, material_id=file.stem, stage=STAGE, source=str(file))]
-    return [_analyze_sweep(sweep, file, reading, pellets.get(sweep.number, whole)) for sweep in sweeps]
+    return [_analyze_sweep(sweep, file, reading, pellets.get(sweep.number, for_all)) for sweep in sweeps]
 
 
 def _list_sweeps(file: Path, reading: Reading, geometry: Geometry | None) -> list[Sweep]:
@@ -185,13 +185,13 @@ def _set_pellet(spectrum: Spectrum, pellet: Pellet | None) -> Spectrum:
 
 def _set_temperature(spectrum: Spectrum, file: Path, reading: Reading, pellet: Pellet | None) -> Spectrum:
     """The spectrum at the temperature that was given for it, if one was."""
-    given = dict(reading.temperatures_c)
+    by_name = dict(reading.temperatures_c)
     names = (spectrum.label, f"{file.name}#{spectrum.sweep}", f"{file.stem}#{spectrum.sweep}", file.stem, file.name)
-    celsius = next((given[name] for name in names if name in given), None)
+    celsius = next((by_name[name] for name in names if name in by_name), None)
     if celsius is None and pellet is not None:
         celsius = pellet.temperature_c
     if celsius is None:
-        celsius = given.get("")
+        celsius = by_name.get("")
     if celsius is None:
         return spectrum
     notes = tuple(note for note in spectrum.notes if "temperature" not in note)

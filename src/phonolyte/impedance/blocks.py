@@ -127,19 +127,21 @@ def find_blocks(lines: Sequence[str], name: str, vocabulary: Vocabulary | None =
     notes: list[str] = []
     lines = _without_thousands(lines, notes)
     headed = False
-    own = vocabulary or IMPEDANCE
-    for split, heads in _list_heads(lines, own):
+    names = vocabulary or IMPEDANCE
+    for split, heads in _list_heads(lines, names):
         headed = True
-        blocks = list(_under_heads(lines, heads, split, own))
+        blocks = list(_under_heads(lines, heads, split, names))
         if blocks:
             return [replace(blocks[0], notes=(*notes, *blocks[0].notes)), *blocks[1:]]
     if headed:
         raise SpectrumError(
-            f"{name} holds no {own.noun}", why="below the names of its columns no line has "
+            f"{name} holds no {names.noun}", why="below the names of its columns no line has "
             f"{'two' if vocabulary else 'three'} numbers", fix="Check what was exported.",
         )  # fmt: skip
     if vocabulary:
-        raise SpectrumError(f"{name} holds no {own.noun}", why="no line names its columns", fix=f"Name {own.columns}.")
+        raise SpectrumError(
+            f"{name} holds no {names.noun}", why="no line names its columns", fix=f"Name {names.columns}."
+        )
     _refuse_others(lines, name)
     return _without_head(lines, name, notes)
 
@@ -182,7 +184,7 @@ def _under_heads(lines: Sequence[str], heads: Sequence[int], split: Split, vocab
                 vocabulary,
             )
             above = tuple(split(lines[at - 1])) if at else ()
-            notes = (_unread(unread),) if unread else ()
+            notes = (_note_unread(unread),) if unread else ()
             for number, run in enumerate(runs):
                 first = at + 1 + run.start
                 context = (*lines[done:at], *lines[at + 1 : first]) if not number else lines[done:first]
@@ -202,7 +204,7 @@ def _check_width(names: Sequence[str], run: _Run) -> None:
         )  # fmt: skip
 
 
-def _unread(n: int) -> str:
+def _note_unread(n: int) -> str:
     return f"the table ends before the file: {n} more lines of numbers are unread"
 
 
@@ -259,7 +261,7 @@ def _without_head(lines: Sequence[str], name: str, notes: list[str]) -> list[Blo
         "no header names the columns: the first three were taken for frequency, Z' and Z'' "
         "(write a header where they are |Z| and phase)"
     )
-    unread = sum(len(run.rows) for run in runs if not any(run is one for one in read))
+    unread = sum(len(run.rows) for run in runs if not any(run is block for block in read))
     notes += [f"{unread} lines of numbers are unread"] if unread else []
     columns = tuple(Column(kind, index, name=f"column {index + 1}")
                     for index, kind in enumerate(("frequency", "real", "imaginary")))  # fmt: skip
@@ -292,8 +294,8 @@ def _refuse_others(lines: Sequence[str], name: str) -> None:
         cells = [cell.strip() for cell in re.split(r"[;,\t]|\s{2,}", line) if cell.strip()]
         columns = _read_headers(cells)
         foreign = sum(bool(_FOREIGN.search(cell.lower())) for cell in cells)
-        frequency = any(one.kind.endswith("frequency") for one in columns)
-        other = any(not one.kind.endswith(("frequency", "time")) for one in columns) or len(cells) > 2
+        frequency = any(column.kind.endswith("frequency") for column in columns)
+        other = any(not column.kind.endswith(("frequency", "time")) for column in columns) or len(cells) > 2
         named = frequency and other and not any(_number(cell) is not None for cell in cells)
         if len(cells) > 1 and (foreign > 1 or named):
             raise SpectrumError(
@@ -309,10 +311,10 @@ def _without_thousands(lines: Sequence[str], notes: list[str]) -> Sequence[str]:
     if not any(_THOUSANDS.search(lines[at]) for at in separated):
         return lines
     notes.append("commas in numbers were taken for separators of thousands")
-    found = list(lines)
+    cleaned = list(lines)
     for at in separated:
-        found[at] = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", lines[at])
-    return found
+        cleaned[at] = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", lines[at])
+    return cleaned
 
 
 def _is_point(filled: Sequence[str]) -> bool:

@@ -63,11 +63,11 @@ class InParallel:
         """The inverse of the sum of the inverses."""
         each = [part.respond(values, grid, slopes) for part in self.parts]
         inverse = 1 / each[0]
-        for one in each[1:]:
-            inverse = inverse + 1 / one
+        for impedance in each[1:]:
+            inverse = inverse + 1 / impedance
         z: Complexes = 1 / inverse
-        for one, low, high in zip(each, self.edges[:-1], self.edges[1:], strict=True):
-            slopes[low:high] *= (z / one) ** 2
+        for impedance, low, high in zip(each, self.edges[:-1], self.edges[1:], strict=True):
+            slopes[low:high] *= (z / impedance) ** 2
         return z
 
 
@@ -106,7 +106,7 @@ class Circuit:
         """The impedance (n,) at frequencies in Hz."""
         return self.respond(np.asarray(values, float), Grid.from_frequencies(frequency_hz))[0]
 
-    def check(self, given: Mapping[str, float]) -> None:
+    def check(self, values: Mapping[str, float]) -> None:
         """Refuse values of parameters that are not there, and those that none can have.
 
         Raises
@@ -114,7 +114,7 @@ class Circuit:
         SpectrumError
             For a name that it does not have, and a value that is not above zero, or of an exponent above one.
         """
-        for name, value in given.items():
+        for name, value in values.items():
             if name not in self.names:
                 raise SpectrumError(
                     f"{name!r} is not a parameter of {self.text}", fix=f"It has {', '.join(self.names)}."
@@ -160,18 +160,18 @@ class Circuit:
     @cached_property
     def ideal(self) -> tuple[tuple[str, str, str], ...]:
         """The circuits that it is with an exponent of one, the element that had it, and the one in its place."""
-        found = []
+        simpler = []
         for element in self.elements:
             kind = element.name.rstrip("0123456789")
             name = element.name.replace(kind, IDEAL.get(kind, ""))
             if kind in IDEAL and name not in {other.name for other in self.elements}:
-                found.append((re.sub(rf"\b{element.name}\b", name, self.text), element.name, name))
-        return tuple(found)
+                simpler.append((re.sub(rf"\b{element.name}\b", name, self.text), element.name, name))
+        return tuple(simpler)
 
     @cached_property
     def arcs(self) -> tuple[str, ...]:
         """Numbers of the resistors with a constant phase element, or a capacitor, of the same number beside them."""
-        return tuple(found[0] for found in re.findall(r"p\(R(\d+),(CPE|C)\1\)", self.text))
+        return tuple(match[0] for match in re.findall(r"p\(R(\d+),(CPE|C)\1\)", self.text))
 
 
 def leaves(part: Part) -> Iterator[Element]:
@@ -187,7 +187,7 @@ def _without(part: Part, element: Element) -> Part | None:
     """A part without one of its elements, None where nothing is left."""
     if isinstance(part, Element):
         return None if part == element else part
-    inner = tuple(left for one in part.parts if (left := _without(one, element)))
+    inner = tuple(left for inside in part.parts if (left := _without(inside, element)))
     if len(inner) < 2:
         return inner[0] if inner else None
     return InSeries(inner) if isinstance(part, InSeries) else InParallel(inner, ())
@@ -210,7 +210,9 @@ def _is_redundant(text: str) -> bool:
     def check(part: Part) -> bool:
         if isinstance(part, Element):
             return False
-        single = [one.kind for one in part.parts if isinstance(one, Element) and len(one.kind.units) == 1]
+        single = [
+            element.kind for element in part.parts if isinstance(element, Element) and len(element.kind.units) == 1
+        ]
         return any(single.count(kind) > 1 for kind in single) or any(map(check, part.parts))
 
     return check(parse_circuit(text).part)
@@ -276,8 +278,8 @@ class _Reader:
         return InParallel(tuple(parts), tuple(edges))
 
     def element(self, name: str) -> Element:
-        found = re.fullmatch(r"([A-Za-z]+)(\d*)", name)
-        if not found:
+        match = re.fullmatch(r"([A-Za-z]+)(\d*)", name)
+        if not match:
             self.fail(f"{name!r} is not an element")
         kind = KINDS.get(name.rstrip("0123456789")) or _foreign(name.rstrip("0123456789"), self)
         first, many = len(self.names), len(kind.units) > 1
@@ -296,14 +298,14 @@ def _foreign(name: str, reader: _Reader) -> Kind:
             f"{name} is not an element of Phonolyte's own, and impedance.py is not installed",
             fix="pip install 'phonolyte[impedance]'",
         ) from None
-    found: Any = circuit_elements.get(name) if name not in ("s", "p") else None
-    if found is None or not hasattr(found, "units"):
+    element: Any = circuit_elements.get(name) if name not in ("s", "p") else None
+    if element is None or not hasattr(element, "units"):
         reader.fail(f"there is no element {name!r}")
-    units = tuple(str(unit) for unit in found.units)
+    units = tuple(str(unit) for unit in element.units)
 
     def respond(p: Floats, grid: Grid) -> Response:
         def at(values: Floats) -> Complexes:
-            return np.asarray(found(values.tolist(), grid.frequency_hz), dtype=np.complex128)
+            return np.asarray(element(values.tolist(), grid.frequency_hz), dtype=np.complex128)
 
         slopes = [(at(p * np.exp(shift)) - at(p * np.exp(-shift))) / (2 * STEP) for shift in np.eye(len(p)) * STEP]
         return at(p), np.stack(slopes)

@@ -117,51 +117,53 @@ def list_resistances(
         that explain the spectrum nearly as well: where it ends too early, circuits differ in what they expect beyond
         its end, and what is one depressed arc to one of them is two arcs to another.
     """
-    found = _list_parts(fit, constant_per_cm, boundary_f_cm)
-    others = [(one, _list_parts(one, constant_per_cm, boundary_f_cm)) for one in rivals if _is_rival(one, fit)]
-    return [_cover(part, fit, others) if part.process in COVERED else part for part in found]
+    resistances = _list_parts(fit, constant_per_cm, boundary_f_cm)
+    others = [(rival, _list_parts(rival, constant_per_cm, boundary_f_cm)) for rival in rivals if _is_rival(rival, fit)]
+    return [
+        _cover(resistance, fit, others) if resistance.process in COVERED else resistance for resistance in resistances
+    ]
 
 
 def _list_parts(fit: Fit, constant_per_cm: float | None, boundary_f_cm: float) -> list[Resistance]:
     """Resistances of one circuit, the total last."""
     parts = _processes(fit, constant_per_cm, boundary_f_cm)
-    found = [_sum(fit, [name], process, capacitance) for name, process, capacitance in parts]
+    resistances = [_sum(fit, [name], process, capacitance) for name, process, capacitance in parts]
     total = _total(fit, constant_per_cm, boundary_f_cm)
-    return [*found, total] if total else found
+    return [*resistances, total] if total else resistances
 
 
-def _cover(part: Resistance, fit: Fit, others: Sequence[tuple[Fit, Sequence[Resistance]]]) -> Resistance:
+def _cover(resistance: Resistance, fit: Fit, others: Sequence[tuple[Fit, Sequence[Resistance]]]) -> Resistance:
     """A resistance whose interval covers what other circuits have for the same process.
 
     A circuit that does not determine its resistances counts where it is the same but for the number of its arcs: then
     nothing says whether there is one arc or two.
     """
     alike = [
-        (_weight(one, fit), _bound(other))
-        for one, parts in others
+        (_weight(rival, fit), _bound(other))
+        for rival, parts in others
         for other in parts
-        if other.process == part.process and _counts(one, other, fit)
+        if other.process == resistance.process and _counts(rival, other, fit)
     ]
-    return _covering(part, fit.freedom, alike)
+    return _covering(resistance, fit.freedom, alike)
 
 
-def _counts(one: Fit, part: Resistance, fit: Fit) -> bool:
+def _counts(rival: Fit, resistance: Resistance, fit: Fit) -> bool:
     """Whether what another circuit has for a process counts beside what the one that was chosen has."""
-    if one.resolved:
-        return part.relative_std < RESOLVED
-    return part.process != "total" and _is_same_but_arcs(one, fit)
+    if rival.resolved:
+        return resistance.relative_std < RESOLVED
+    return resistance.process != "total" and _is_same_but_arcs(rival, fit)
 
 
-def _bound(part: Resistance) -> Resistance:
+def _bound(resistance: Resistance) -> Resistance:
     """A resistance whose standard deviation is that of one that is resolved, at most."""
-    return part._replace(relative_std=min(part.relative_std, RESOLVED))
+    return resistance._replace(relative_std=min(resistance.relative_std, RESOLVED))
 
 
-def _is_same_but_arcs(one: Fit, other: Fit) -> bool:
+def _is_same_but_arcs(first: Fit, second: Fit) -> bool:
     """Whether two circuits have the same elements outside their arcs."""
     alone = [
         {name for name in fit.names if name.partition("_")[0].lstrip("RCPE") not in parse_circuit(fit.circuit).arcs}
-        for fit in (one, other)
+        for fit in (first, second)
     ]
     return alone[0] == alone[1]
 
@@ -172,25 +174,25 @@ def _total(fit: Fit, constant_per_cm: float | None, boundary_f_cm: float) -> Res
     return _sum(fit, ionic, "total", float("nan")) if ionic else None
 
 
-def _is_rival(one: Fit, fit: Fit) -> bool:
+def _is_rival(rival: Fit, fit: Fit) -> bool:
     """Whether another circuit counts: its slowest arc must have begun within the spectrum, else it is a tail."""
-    slowest = max((ohm * capacitance for _, ohm, capacitance in one.arcs), default=0.0)
-    return one.circuit != fit.circuit and 2 * np.pi * one.lowest_hz * slowest < BEGUN
+    slowest = max((ohm * capacitance for _, ohm, capacitance in rival.arcs), default=0.0)
+    return rival.circuit != fit.circuit and 2 * np.pi * rival.lowest_hz * slowest < BEGUN
 
 
-def _weight(one: Fit, fit: Fit) -> float:
+def _weight(rival: Fit, fit: Fit) -> float:
     """Odds of a circuit against the one that was chosen, at most even (Kass and Raftery, 10.2307/2291091)."""
-    return float(np.exp(min((fit.bic - one.bic) / 2, 0.0)))
+    return float(np.exp(min((fit.bic - rival.bic) / 2, 0.0)))
 
 
-def _covering(part: Resistance, freedom: int, others: Sequence[tuple[float, Resistance]]) -> Resistance:
+def _covering(resistance: Resistance, freedom: int, others: Sequence[tuple[float, Resistance]]) -> Resistance:
     """A resistance whose interval is that of the mixture of all circuits, each by its odds."""
-    counted = [(weight, one) for weight, one in others if weight > LEAST_WEIGHT]
+    counted = [(weight, other) for weight, other in others if weight > LEAST_WEIGHT]
     if not counted:
-        return part
+        return resistance
     weights = np.array([1.0, *(weight for weight, _ in counted)])
-    centers = np.log([part.ohm, *(one.ohm for _, one in counted)])
-    spreads = np.maximum([part.relative_std, *(one.relative_std for _, one in counted)], 1e-9)
+    centers = np.log([resistance.ohm, *(other.ohm for _, other in counted)])
+    spreads = np.maximum([resistance.relative_std, *(other.relative_std for _, other in counted)], 1e-9)
 
     def below(x: float) -> float:
         return float(weights @ student.cdf((x - centers) / spreads, freedom) / weights.sum())
@@ -200,8 +202,8 @@ def _covering(part: Resistance, freedom: int, others: Sequence[tuple[float, Resi
         return float(np.exp(brentq(lambda x: below(x) - share, centers.min() - far, centers.max() + far)))
 
     low, high = quantile(0.5 - CONFIDENCE / 2), quantile(0.5 + CONFIDENCE / 2)
-    low, high = min(low, part.low_ohm), max(high, part.high_ohm)
-    return part._replace(low_ohm=low, high_ohm=high, relative_std=float(np.log(high / low)) / 4)
+    low, high = min(low, resistance.low_ohm), max(high, resistance.high_ohm)
+    return resistance._replace(low_ohm=low, high_ohm=high, relative_std=float(np.log(high / low)) / 4)
 
 
 def _processes(fit: Fit, constant_per_cm: float | None, boundary_f_cm: float) -> list[tuple[str, Process, float]]:
@@ -213,12 +215,12 @@ def _processes(fit: Fit, constant_per_cm: float | None, boundary_f_cm: float) ->
     slow = bool(ionic) and ionic[0][1] * constant >= boundary_f_cm and (bool(alone) or len(ionic) == 1)
     order: list[Process] = ["grain_boundary"] if slow else ["bulk", "grain_boundary"]
     order += ["interface"] * len(ionic)
-    found: list[tuple[str, Process, float]]
-    found = [(name, process, capacitance) for (name, capacitance), process in zip(ionic, order, strict=False)]
-    found += [(name, "electrode", capacitance) for name, capacitance in arcs if (name, capacitance) not in ionic]
+    processes: list[tuple[str, Process, float]]
+    processes = [(name, process, capacitance) for (name, capacitance), process in zip(ionic, order, strict=False)]
+    processes += [(name, "electrode", capacitance) for name, capacitance in arcs if (name, capacitance) not in ionic]
     first: Process = "bulk" if slow else "series"
-    found += [(name, first if at == 0 else "series", float("nan")) for at, name in enumerate(alone)]
-    return sorted(found, key=lambda one: get_args(Process).index(one[1]))
+    processes += [(name, first if at == 0 else "series", float("nan")) for at, name in enumerate(alone)]
+    return sorted(processes, key=lambda entry: get_args(Process).index(entry[1]))
 
 
 def _sum(fit: Fit, names: Sequence[str], process: Process, capacitance_f: float) -> Resistance:
@@ -235,7 +237,7 @@ def read_intercept(spectrum: Spectrum) -> Intercept:
     """Resistance without a fit: where the spectrum is nearest to the real axis between arcs and what blocks.
 
     That is its end, where that meets the axis; else the last minimum of the phase, unless the phase falls again
-    behind it, towards an axis that is not reached. A spectrum that only rises like a blocking electrode, its arc too
+    behind it, toward an axis that is not reached. A spectrum that only rises like a blocking electrode, its arc too
     fast to be seen, has it at its beginning.
     """
     z, f = spectrum.impedance_ohm, spectrum.frequency_hz

@@ -24,8 +24,8 @@ def tabulate_curves(analyses: Iterable[Analysis]) -> pd.DataFrame:
         Impedances as they were measured and as the circuit has them, residuals of the Kramers-Kronig test as shares of
         the modulus, and whether the point is off by it and was left out of the fit.
     """
-    parts = [_tabulate(one) for one in analyses]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+    tables = [_tabulate(analysis) for analysis in analyses]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
 
 
 def _tabulate(analysis: Analysis) -> pd.DataFrame:

@@ -181,10 +181,10 @@ class _Problem:
         share, vectors = eigh(data, data + balance * smooth + jitter)
         share = np.clip(share, 0.0, 1.0)
         square = (vectors.T @ (self.design.T @ self.target)) ** 2
-        whole = share + STRENGTHS[:, None] * (1 - share)
-        whole = np.maximum(whole, 1e-300)
-        left = self.target @ self.target - (2 * square / whole - share * square / whole**2).sum(axis=1)
-        used, n = share / whole, len(self.target)
+        damped = share + STRENGTHS[:, None] * (1 - share)
+        damped = np.maximum(damped, 1e-300)
+        left = self.target @ self.target - (2 * square / damped - share * square / damped**2).sum(axis=1)
+        used, n = share / damped, len(self.target)
         free = np.maximum(n - used.sum(axis=1), 1e-9)
         score = np.maximum(left, 1e-18) / free**2 * (ROBUST + (1 - ROBUST) * (used**2).sum(axis=1) / n)
         best = float(STRENGTHS[np.flatnonzero(score <= (1 + AS_GOOD) * score.min())[-1]])
@@ -261,14 +261,14 @@ def _list_blocking(spectrum: Spectrum, fit: Fit | None) -> list[Complexes]:
     parts = part.parts if isinstance(part, InSeries) else (part,)
     f = spectrum.frequency_hz
     grid = Grid.from_frequencies(np.append(f, f[-1] / 1000))
-    found = []
-    for one in parts:
-        if isinstance(one, Element):
-            values = fit.values[one.first : one.first + len(one.kind.units)]
-            z = one.kind.respond(values, grid)[0]
+    responses = []
+    for element in parts:
+        if isinstance(element, Element):
+            values = fit.values[element.first : element.first + len(element.kind.units)]
+            z = element.kind.respond(values, grid)[0]
             if np.abs(z[-1]) >= BLOCKS * np.abs(z[-2]):
-                found.append(z[:-1])
-    return found
+                responses.append(z[:-1])
+    return responses
 
 
 def _list_peaks(
@@ -318,7 +318,7 @@ def _measure_peak(
     noise = STANDARDS * np.sqrt(max(float(weights @ covariance @ weights), 0.0))
     choice = max(abs(float(weights @ (other - x))) for other in others)
     borders = [gamma[cut] for cut in (start, end) if 0 < cut < m - 1]
-    ohm, wide = float(weights @ x), float(np.sqrt(noise**2 + choice**2 + sum(one**2 for one in borders)))
+    ohm, wide = float(weights @ x), float(np.sqrt(noise**2 + choice**2 + sum(border**2 for border in borders)))
     return Peak(_find_top(problem.tau_s, gamma, top), ohm, max(ohm - wide, 0.0), ohm + wide)
 
 

@@ -34,7 +34,7 @@ def draw_distributions(
         Figures that could not be drawn, and notes on those that were not tried.
     """
     analyses = [analysis for analysis in series.analyses if analysis.distribution]
-    failures = [failure for one in analyses[:MOST_DRAWN] if (failure := _draw_safely(one, folder, files))]
+    failures = [failure for each in analyses[:MOST_DRAWN] if (failure := _draw_safely(each, folder, files))]
     if analyses:
         failures += [failure] if (failure := _draw_stack(analyses[:MOST_DRAWN], folder, files)) else []
     left = len(analyses) - MOST_DRAWN
@@ -52,12 +52,12 @@ def plot_distribution(analysis: Analysis) -> Figure:
     """
     from phonolyte.figures.relaxation_times import distribution_figure
 
-    found, omega = analysis.distribution, 2 * np.pi * analysis.spectrum.frequency_hz
-    if found is None:
+    distribution, omega = analysis.distribution, 2 * np.pi * analysis.spectrum.frequency_hz
+    if distribution is None:
         raise ValueError(f"{analysis.name} has no distribution of relaxation times")
     return distribution_figure(
-        found.tau_s, found.gamma_ohm, low_ohm=found.low_ohm, high_ohm=found.high_ohm,
-        peaks=[(peak.tau_s, peak.resistance_ohm) for peak in found.peaks],
+        distribution.tau_s, distribution.gamma_ohm, low_ohm=distribution.low_ohm, high_ohm=distribution.high_ohm,
+        peaks=[(peak.tau_s, peak.resistance_ohm) for peak in distribution.peaks],
         measured_s=(float(1 / omega[0]), float(1 / omega[-1])), name=analysis.name,
     )  # fmt: skip
 
@@ -77,14 +77,15 @@ def _draw_stack(analyses: list[Analysis], folder: Path, files: FigureFiles) -> F
     from phonolyte.figures.relaxation_times import Curve, stack_figure
     from phonolyte.figures.style import save
 
-    coldest = sorted(analyses, key=lambda one: one.spectrum.temperature_k or 0.0)
+    coldest = sorted(analyses, key=lambda analysis: analysis.spectrum.temperature_k or 0.0)
     curves = []
-    for one in coldest:
-        found, omega, kelvin = one.distribution, 2 * np.pi * one.spectrum.frequency_hz, one.spectrum.temperature_k
-        if found:
-            inside = (found.tau_s >= 1 / omega[0]) & (found.tau_s <= 1 / omega[-1])
-            name = one.name if kelvin is None else f"{kelvin - ZERO_C_K:.0f} °C"
-            curves.append(Curve(name, found.tau_s[inside], found.gamma_ohm[inside]))
+    for analysis in coldest:
+        distribution, spectrum = analysis.distribution, analysis.spectrum
+        omega, kelvin = 2 * np.pi * spectrum.frequency_hz, spectrum.temperature_k
+        if distribution:
+            inside = (distribution.tau_s >= 1 / omega[0]) & (distribution.tau_s <= 1 / omega[-1])
+            name = analysis.name if kelvin is None else f"{kelvin - ZERO_C_K:.0f} °C"
+            curves.append(Curve(name, distribution.tau_s[inside], distribution.gamma_ohm[inside]))
     try:
         save(stack_figure(curves), folder / "drt", ("png", "pdf"), files=files)
     except Exception as error:  # as above

@@ -97,12 +97,12 @@ def name_process(capacitance_f: float, geometry: Geometry | None, boundary_f_cm:
 
 def list_distributions(analyses: Sequence[Analysis]) -> pd.DataFrame:
     """Table of ``drt.parquet``: a row a relaxation time of each spectrum."""
-    tables = [_make_table(one.spectrum, one.distribution) for one in analyses if one.distribution]
+    tables = [_make_table(analysis.spectrum, analysis.distribution) for analysis in analyses if analysis.distribution]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
 
 
-def _make_table(spectrum: Spectrum, found: Distribution) -> pd.DataFrame:
-    m = len(found.tau_s)
-    values = (np.repeat(spectrum.name, m), np.repeat(spectrum.sweep, m), found.tau_s, found.gamma_ohm, found.low_ohm,
-              found.high_ohm)  # fmt: skip
+def _make_table(spectrum: Spectrum, distribution: Distribution) -> pd.DataFrame:
+    m = len(distribution.tau_s)
+    values = (np.repeat(spectrum.name, m), np.repeat(spectrum.sweep, m), distribution.tau_s, distribution.gamma_ohm,
+              distribution.low_ohm, distribution.high_ohm)  # fmt: skip
     return pd.DataFrame(dict(zip(COLUMNS, values, strict=True)))

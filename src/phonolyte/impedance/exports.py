@@ -44,12 +44,12 @@ def tabulate_spectrum(analysis: Analysis) -> pd.DataFrame:
         "kramers_kronig_residual_imag_percent": 100 * test.imaginary,
         "left_out": left_out,
     }
-    found = analysis.distribution
-    times = {} if found is None else {
-        "relaxation_time_s": found.tau_s,
-        "gamma_ohm": found.gamma_ohm,
-        "gamma_low_ohm": found.low_ohm,
-        "gamma_high_ohm": found.high_ohm,
+    distribution = analysis.distribution
+    times = {} if distribution is None else {
+        "relaxation_time_s": distribution.tau_s,
+        "gamma_ohm": distribution.gamma_ohm,
+        "gamma_low_ohm": distribution.low_ohm,
+        "gamma_high_ohm": distribution.high_ohm,
     }  # fmt: skip
     table = pd.concat([pd.DataFrame(points), pd.DataFrame(times)], axis=1)
     return table.astype({"left_out": "Int64"})

@@ -60,13 +60,13 @@ def choose_circuit(spectrum: Spectrum, *, weighting: Weighting = "modulus") -> t
         attempt(core, [*from_spectrum(parts, circuit), *_from_tried(spectrum, circuit, tried)])
     for core in CORES[1:]:
         known, circuit = tried.get(core), parse_circuit(f"R0-{core}")
-        grown = _grown(known, parts.series_ohm, 0.01 * parts.total_ohm) if known else []
+        grown = _grow(known, parts.series_ohm, 0.01 * parts.total_ohm) if known else []
         attempt(circuit.text, [*grown, *_from_tried(spectrum, circuit, tried)])
     if _inductive(spectrum, parts):
         for core in CORES:
             known = tried.get(f"R0-{core}" if core != CORES[0] else core)
             circuit = parse_circuit(f"L0-{known.circuit}" if known else f"L0-R0-{core}")
-            grown = _grown(known, parts.inductance_h) if known else []
+            grown = _grow(known, parts.inductance_h) if known else []
             more = [*from_spectrum(parts, circuit), *_from_tried(spectrum, circuit, tried)]
             attempt(circuit.text, [*grown, *more])
     before = choose_simplest(tried.values())
@@ -74,7 +74,7 @@ def choose_circuit(spectrum: Spectrum, *, weighting: Weighting = "modulus") -> t
         attempt(before.circuit.removesuffix("CPE0") + "W0", _warburg(before))
     if before and before.circuit.endswith(TAIL):
         attempt(before.circuit.removesuffix(TAIL) + "-Wo0", _open_warburg(before))
-    best = choose_simplest(tried.values()) or min(tried.values(), key=lambda one: one.bic, default=None)
+    best = choose_simplest(tried.values()) or min(tried.values(), key=lambda fit: fit.bic, default=None)
     if best is None:
         raise SpectrumError(
             f"no circuit can be fitted to {spectrum.name}", fix="Give more points, or a circuit of your own."
@@ -134,20 +134,20 @@ def _as_tried(spectrum: Spectrum, wanted: Circuit, weighting: Weighting) -> list
         _, tried = choose_circuit(spectrum, weighting=weighting)
     except SpectrumError:
         return []
-    return [one.values.copy() for one in tried if one.circuit == same]
+    return [fit.values.copy() for fit in tried if fit.circuit == same]
 
 
 def choose_simplest(fits: Iterable[Fit]) -> Fit | None:
     """The one with the fewest parameters that none with more is better than by much."""
-    ordered = sorted((one for one in fits if one.resolved), key=lambda one: (len(one.names), one.bic))
+    ordered = sorted((fit for fit in fits if fit.resolved), key=lambda fit: (len(fit.names), fit.bic))
     best = ordered[0] if ordered else None
-    for one in ordered[1:]:
-        if best and one.bic < best.bic - (BETTER if len(one.names) > len(best.names) else 0.0):
-            best = one
+    for fit in ordered[1:]:
+        if best and fit.bic < best.bic - (BETTER if len(fit.names) > len(best.names) else 0.0):
+            best = fit
     return best
 
 
-def _grown(known: Fit, *guesses: float) -> list[Floats]:
+def _grow(known: Fit, *guesses: float) -> list[Floats]:
     """Values to start from: those of a circuit without its first resistor or inductor, with guesses of that."""
     return [np.insert(known.values, 0, max(guess, 1e-12)) for guess in guesses]
 

@@ -150,9 +150,9 @@ def read_header(text: str, index: int) -> Column | None:
     minus = bool(_MINUS.match(bare))
     bare = _MINUS.sub("", bare)
     logarithm = 0.0
-    if found := _LOGARITHM.match(bare):
-        logarithm = float(np.e) if found.group(1).lower() == "ln" else 10.0
-        bare = bare[found.end() :]
+    if match := _LOGARITHM.match(bare):
+        logarithm = float(np.e) if match.group(1).lower() == "ln" else 10.0
+        bare = bare[match.end() :]
     kind, start, end = _find_kind(bare)
     if not kind or (logarithm and kind not in ("frequency", "angular_frequency", "modulus")):
         return None
@@ -172,8 +172,8 @@ def _find_kind(text: str) -> tuple[str, int, int]:
         if names is _NAMES and _OTHER.search(lower):
             return "", 0, 0
         for kind, pattern in names.items():
-            if len(lower) == len(text) and (found := re.search(pattern, lower)):
-                return kind, found.start(), found.end()
+            if len(lower) == len(text) and (match := re.search(pattern, lower)):
+                return kind, match.start(), match.end()
     return "", 0, 0
 
 
@@ -188,23 +188,23 @@ def _with_unit_of(column: Column, text: str) -> Column:
     if column.kind == "frequency":
         return _of_frequency(column, text)
     if column.kind in ("phase", "admittance_phase"):
-        found = re.search(r"(m?rad(?![a-z])|radian\w*|grad|deg|°)", text, re.IGNORECASE)
-        unit = found.group(0) if found else ""
+        match = re.search(r"(m?rad(?![a-z])|radian\w*|grad|deg|°)", text, re.IGNORECASE)
+        unit = match.group(0) if match else ""
         turn = float(np.rad2deg(1e-3 if unit.lower().startswith("mrad") else 1.0))
         return replace(column, unit=unit, factor=turn if unit.lower().startswith(("rad", "mrad")) else 1.0)
     if column.kind == "temperature":
-        found = re.search(r"(?<![A-Za-z])(?:°|º|deg)?\s*([CFK])(?![A-Za-z])", re.sub(r"^[Tt]\w*", "", text))
-        return replace(column, unit=found.group(0).strip() if found else "")
+        match = re.search(r"(?<![A-Za-z])(?:°|º|deg)?\s*([CFK])(?![A-Za-z])", re.sub(r"^[Tt]\w*", "", text))
+        return replace(column, unit=match.group(0).strip() if match else "")
     if column.kind == "pressure":
-        found = re.search(r"(?<![A-Za-z])(GPa|MPa|kPa|kbar|bar)(?![A-Za-z])", text, re.IGNORECASE)
-        unit = found.group(1) if found else ""
+        match = re.search(r"(?<![A-Za-z])(GPa|MPa|kPa|kbar|bar)(?![A-Za-z])", text, re.IGNORECASE)
+        unit = match.group(1) if match else ""
         return replace(column, unit=unit, factor=UNITS_MPA.get(unit.lower(), 1.0))
     return column
 
 
 def _of_frequency(column: Column, text: str) -> Column:
-    found = re.search(r"(?<![A-Za-z])([kKMGmµμ]?)[hH][zZ]", text)
-    return replace(column, unit=found.group(0), factor=_PREFIXES[found.group(1)]) if found else column
+    match = re.search(r"(?<![A-Za-z])([kKMGmµμ]?)[hH][zZ]", text)
+    return replace(column, unit=match.group(0), factor=_PREFIXES[match.group(1)]) if match else column
 
 
 def _electrical(column: Column, text: str, base: str, power: int) -> Column:
@@ -212,29 +212,29 @@ def _electrical(column: Column, text: str, base: str, power: int) -> Column:
 
     `power` is 1 for what is multiplied by them (ohm cm2), -1 for what is divided (S/cm).
     """
-    found = re.search(_BASES[base], text)
-    if not found:
+    match = re.search(_BASES[base], text)
+    if not match:
         return column
-    tail = re.split(r"[)\]},;\"]", text[found.end() :])[0]
+    tail = re.split(r"[)\]},;\"]", text[match.end() :])[0]
     beside = re.sub(r"[\s·*⋅×.^]", "", tail.replace("²", "2").replace("⁻", "-").replace("−", "-").replace("¹", "1"))
     length, area = _length_beside(beside, power)
     if length is None:
         if beside.startswith("/") or re.fullmatch(r"-?[ckmµd]?m-?\d?", beside):
-            return replace(column, unit=(found.group(0) + tail).strip(), doubt=(found.group(0) + tail).strip())
-        return replace(column, unit=found.group(0).strip(), factor=_PREFIXES[found.group(1)])
-    unit = (found.group(0) + tail).strip()
+            return replace(column, unit=(match.group(0) + tail).strip(), doubt=(match.group(0) + tail).strip())
+        return replace(column, unit=match.group(0).strip(), factor=_PREFIXES[match.group(1)])
+    unit = (match.group(0) + tail).strip()
     scale = _PER[length] ** (2 if area else 1)
-    factor = _PREFIXES[found.group(1)] * (scale if power > 0 else 1 / scale)
+    factor = _PREFIXES[match.group(1)] * (scale if power > 0 else 1 / scale)
     return replace(column, unit=unit, factor=factor, area=-power, thickness=0 if area else power)
 
 
 def _length_beside(text: str, power: int) -> tuple[str | None, bool]:
     """Length that stands beside a unit, and whether it is squared; None where none stands there."""
     pattern = r"-?([cm]?m)(2?)" if power > 0 else r"(?:/|per)([cm]?m)(2?)|([cm]?m)-([12])"
-    found = re.fullmatch(pattern, text)
-    if not found:
+    match = re.fullmatch(pattern, text)
+    if not match:
         return None, False
-    groups = [group for group in found.groups() if group is not None]
+    groups = [group for group in match.groups() if group is not None]
     return groups[0], groups[1] == "2"
 
 
@@ -244,5 +244,5 @@ def add_unit(column: Column, text: str) -> Column:
     bare = replace(column, factor=1.0, unit="", area=0, thickness=0, doubt="")
     if column.kind == "frequency" and re.search(r"rad\s*/\s*s", text):
         return replace(bare, kind="angular_frequency", unit=text.strip())
-    stated = _with_unit_of(bare, text)
-    return replace(stated, factor=sign * stated.factor) if stated.unit else column
+    with_unit = _with_unit_of(bare, text)
+    return replace(with_unit, factor=sign * with_unit.factor) if with_unit.unit else column

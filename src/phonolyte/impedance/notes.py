@@ -26,8 +26,8 @@ HIGHEST_PERMITTIVITY = 1e4
 def list_series_notes(analyses: Sequence[Analysis], geometry: Geometry | None, boundary_f_cm: float) -> list[str]:
     """What is missing for conductivities and activation energies, and what cannot be."""
     notes = []
-    sized = [(one, size) for one in analyses if (size := one.spectrum.geometry or geometry)]
-    bare = [one.name for one in analyses if not (one.spectrum.geometry or geometry)]
+    sized = [(analysis, size) for analysis in analyses if (size := analysis.spectrum.geometry or geometry)]
+    bare = [analysis.name for analysis in analyses if not (analysis.spectrum.geometry or geometry)]
     if not sized:
         notes.append("without --thickness-mm and --diameter-mm there are resistances, and no conductivities")
     elif bare:
@@ -35,7 +35,11 @@ def list_series_notes(analyses: Sequence[Analysis], geometry: Geometry | None, b
     notes += _notes_on_temperatures(analyses, sized=bool(sized))
     if sized:
         notes += _notes_on_arcs(sized, boundary_f_cm)
-    far = [one.name for one in analyses if one.is_beyond(one.spectrum.geometry or geometry, boundary_f_cm)]
+    far = [
+        analysis.name
+        for analysis in analyses
+        if analysis.is_beyond(analysis.spectrum.geometry or geometry, boundary_f_cm)
+    ]
     if far:
         notes.append(
             f"the total of {_some(far)} is extrapolated far beyond what was measured: "
@@ -46,8 +50,8 @@ def list_series_notes(analyses: Sequence[Analysis], geometry: Geometry | None, b
 
 def list_line_notes(spectra: pd.DataFrame, lines: pd.DataFrame) -> list[str]:
     """What must be known of Arrhenius lines: which could not be fitted, and which are not, each process once."""
-    each = (split_by_process(part) for _, part in split_by_pressure(spectra))
-    parts, notes = {name for part in each for name in part}, []
+    each = (split_by_process(group) for _, group in split_by_pressure(spectra))
+    parts, notes = {name for group in each for name in group}, []
     sigma = spectra["sigma_s_cm"].dropna()
     lost = int((~sigma.between(0, np.inf, inclusive="neither")).sum())
     if lost:
@@ -64,7 +68,7 @@ def list_line_notes(spectra: pd.DataFrame, lines: pd.DataFrame) -> list[str]:
 
 def merge_notes(analyses: Sequence[Analysis]) -> list[str]:
     """Notes on spectra, those that differ in numbers only once."""
-    return merge_alike((one.name, note) for one in analyses for note in one.notes)
+    return merge_alike((analysis.name, note) for analysis in analyses for note in analysis.notes)
 
 
 def merge_alike(notes: Iterable[tuple[str, str]]) -> list[str]:
@@ -82,8 +86,8 @@ def merge_alike(notes: Iterable[tuple[str, str]]) -> list[str]:
 
 def _notes_on_temperatures(analyses: Sequence[Analysis], *, sized: bool) -> list[str]:
     notes = []
-    warm = [one.spectrum.temperature_k for one in analyses if one.spectrum.temperature_k is not None]
-    cold = [one.name for one in analyses if one.spectrum.temperature_k is None]
+    warm = [analysis.spectrum.temperature_k for analysis in analyses if analysis.spectrum.temperature_k is not None]
+    cold = [analysis.name for analysis in analyses if analysis.spectrum.temperature_k is None]
     if cold:
         notes.append(
             f"no temperature is stated for {_some(cold)}: write it into the name, as sample_25C, "
@@ -98,12 +102,12 @@ def _notes_on_temperatures(analyses: Sequence[Analysis], *, sized: bool) -> list
 def _notes_on_pressures(analyses: Sequence[Analysis], *, repeated: bool) -> list[str]:
     """Notes on pressures; `repeated` is whether temperatures are."""
     notes = []
-    pressures = [one.spectrum.pressure_mpa for one in analyses if one.spectrum.pressure_mpa is not None]
+    pressures = [analysis.spectrum.pressure_mpa for analysis in analyses if analysis.spectrum.pressure_mpa is not None]
     n = len(np.unique(group_pressures(pressures)))
     if n > 1:
         notes.append(f"spectra are at {n} pressures: each has Arrhenius lines of its own")
     if 0 < len(pressures) < len(analyses):
-        bare = [one.name for one in analyses if one.spectrum.pressure_mpa is None]
+        bare = [analysis.name for analysis in analyses if analysis.spectrum.pressure_mpa is None]
         notes.append(f"no pressure is stated for {_some(bare)}: they are on no line with the others")
     if repeated and n < 2:
         notes.append("several spectra have the same temperature: each is a point of its own on the Arrhenius line")
@@ -112,13 +116,13 @@ def _notes_on_pressures(analyses: Sequence[Analysis], *, repeated: bool) -> list
 
 def _notes_on_arcs(sized: Sequence[tuple[Analysis, Geometry]], boundary_f_cm: float) -> list[str]:
     notes = []
-    hidden = [one.name for one, size in sized if _is_hidden(one, size, boundary_f_cm)]
+    hidden = [analysis.name for analysis, size in sized if _is_hidden(analysis, size, boundary_f_cm)]
     if hidden:
         notes.append(
             f"the arc of the bulk is too fast to be seen in {_some(hidden)}: "
             "the resistor before the other arc, leads included, is taken for it"
         )
-    strange = [one.name for one, size in sized if not _is_possible(one, size)]
+    strange = [analysis.name for analysis, size in sized if not _is_possible(analysis, size)]
     if strange:
         notes.append(
             f"the capacitance of the fastest arc of {_some(strange)} is not that of a solid: "
@@ -127,19 +131,19 @@ def _notes_on_arcs(sized: Sequence[tuple[Analysis, Geometry]], boundary_f_cm: fl
     return notes
 
 
-def _is_possible(one: Analysis, geometry: Geometry) -> bool:
+def _is_possible(analysis: Analysis, geometry: Geometry) -> bool:
     """Whether the fastest arc can be of a solid: its relative permittivity is one at least."""
-    arcs = one.fit.arcs
+    arcs = analysis.fit.arcs
     if not arcs:
         return True
     permittivity = arcs[0][2] * geometry.constant_per_cm / VACUUM_F_CM
-    return 1 <= permittivity < HIGHEST_PERMITTIVITY or (permittivity >= 1 and "R0" in one.fit.names)
+    return 1 <= permittivity < HIGHEST_PERMITTIVITY or (permittivity >= 1 and "R0" in analysis.fit.names)
 
 
-def _is_hidden(one: Analysis, geometry: Geometry, boundary_f_cm: float) -> bool:
+def _is_hidden(analysis: Analysis, geometry: Geometry, boundary_f_cm: float) -> bool:
     """Whether the bulk shows as a resistor only."""
-    parts = list_resistances(one.fit, geometry.constant_per_cm, boundary_f_cm=boundary_f_cm)
-    return any(part.process == "bulk" and np.isnan(part.capacitance_f) for part in parts)
+    resistances = list_resistances(analysis.fit, geometry.constant_per_cm, boundary_f_cm=boundary_f_cm)
+    return any(resistance.process == "bulk" and np.isnan(resistance.capacitance_f) for resistance in resistances)
 
 
 def _word(process: str) -> str:

@@ -20,12 +20,12 @@ def summarize_spectra(spectra: pd.DataFrame) -> pd.DataFrame:
         bulk and grain boundaries, verdict of the Kramers-Kronig test, circuit, inverse temperature and notes.
     """
     rows = []
-    for (file, sweep), part in spectra.groupby(["file", "sweep"], sort=False):
-        by_process = part.drop_duplicates("process").set_index("process")
+    for (file, sweep), rows_of_sweep in spectra.groupby(["file", "sweep"], sort=False):
+        by_process = rows_of_sweep.drop_duplicates("process").set_index("process")
         total = by_process.loc["total"] if "total" in by_process.index else None
         row: dict[str, object] = {"material_id": name_sweep(str(file), int(str(sweep)))}
-        row |= {key: part[key].iloc[0] for key in SHARED}
-        row["inverse_temperature_1000"] = 1000 / float(part["temperature_k"].iloc[0])
+        row |= {key: rows_of_sweep[key].iloc[0] for key in SHARED}
+        row["inverse_temperature_1000"] = 1000 / float(rows_of_sweep["temperature_k"].iloc[0])
         row |= {key: float("nan") if total is None else total[key] for key in TOTAL}
         for process in ("bulk", "grain_boundary"):
             known = process in by_process.index

@@ -71,22 +71,24 @@ def _choose_pages(
 ) -> tuple[list[Page], list[str]]:
     """Pages with measurements, and notes on those without."""
     noun = (vocabulary or IMPEDANCE).noun
-    found: list[Page] = []
+    pages_with_spectra: list[Page] = []
     errors: list[SpectrumError] = []
     empty: list[str] = []
     for page in pages:
         if isinstance(page, Page):
-            found.append(page)
+            pages_with_spectra.append(page)
             continue
         title, lines = page
         try:
-            found.append(Page(title, tuple(find_blocks(lines, f"{name}, {title}", vocabulary)), tuple(lines)))
+            pages_with_spectra.append(
+                Page(title, tuple(find_blocks(lines, f"{name}, {title}", vocabulary)), tuple(lines))
+            )
         except SpectrumError as error:
             errors.append(error)
             empty += [title] if any(line.strip() for line in lines) else []
-    if not found:
+    if not pages_with_spectra:
         raise errors[0] if errors else SpectrumError(f"{name} holds no {noun}", fix="Check what was exported.")
-    return found, [f"without a {noun}: {', '.join(empty)}"] if empty else []
+    return pages_with_spectra, [f"without a {noun}: {', '.join(empty)}"] if empty else []
 
 
 def _read_text(path: Path, vocabulary: Vocabulary | None = None) -> Page:
@@ -192,7 +194,7 @@ def _read_session(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 _SESSION = {"Hertz": "Frequency (Hz)", "ZRe": "Z' (ohm)", "ZIm": "-Z'' (ohm)"}
-"""Units of a session, which tell its columns, as headers."""
+"""Units of a session, which identify its columns, as headers."""
 
 
 # BioLogic
@@ -226,13 +228,13 @@ def _load_mpr(path: Path) -> tuple[list[str], np.ndarray]:
             why=first_line(error) or type(error).__name__,
             fix="Export it as .mpt in EC-Lab, or install a newer galvani.",
         ) from None
-    kept = [name for name in file.data.dtype.names if np.issubdtype(file.data[name].dtype, np.number)]
-    columns = [np.asarray(file.data[name], dtype=float) for name in kept]
+    names = [name for name in file.data.dtype.names if np.issubdtype(file.data[name].dtype, np.number)]
+    columns = [np.asarray(file.data[name], dtype=float) for name in names]
     starts = getattr(file, "loop_index", None)
     if starts is not None and len(starts) > 1:
-        kept.append("loop_index")
+        names.append("loop_index")
         columns.append(np.searchsorted(starts, np.arange(len(file.data)), side="right").astype(float))
-    return kept, np.stack(columns, axis=1)
+    return names, np.stack(columns, axis=1)
 
 
 # Through pyimpspec

@@ -174,7 +174,7 @@ def check_pellets(pellets: Sequence[Pellet], files: Sequence[Path], table: Path)
         named = [path for path in files if pellet.names(path)]
         if len(named) != 1:
             what = "names no file" if not named else f"names {len(named)} files"
-            raise SettingsError(f"{pellet.file!r} in {table.name} {what}", fix=f"There are {_list_some(files)}.")
+            raise SettingsError(f"{pellet.file!r} in {table.name} {what}", fix=f"There are {list_some(files)}.")
     owners = Counter((next(path for path in files if pellet.names(path)), pellet.sweep) for pellet in pellets)
     repeated = [path.name for (path, _), n in owners.items() if n > 1]
     if repeated:
@@ -182,11 +182,12 @@ def check_pellets(pellets: Sequence[Pellet], files: Sequence[Path], table: Path)
     missing = [path for path in files if not any(pellet.names(path) for pellet in pellets)]
     if missing:
         raise SettingsError(
-            f"{table.name} has no row of {_list_some(missing)}",
+            f"{table.name} has no row of {list_some(missing)}",
             why=f"{len(files) - len(missing)} of {len(files)} files have one",
             fix="Add the rows, with empty cells where nothing is known.",
         )
 
 
-def _list_some(files: Sequence[Path]) -> str:
+def list_some(files: Sequence[Path]) -> str:
+    """Names of the first files, for a message."""
     return ", ".join(path.name for path in files[:SHOWN]) + (", ..." if len(files) > SHOWN else "")

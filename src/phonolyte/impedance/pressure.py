@@ -33,17 +33,17 @@ _WORDS = re.compile(
 def read_pressure_words(lines: Sequence[str]) -> float | None:
     """Pressure that lines of words state with its unit, MPa."""
     for line in lines[:LINES]:
-        if (found := _WORDS.search(line)) and (unit := found.group(1) or found.group(3)):
-            return float(found.group(2).replace(",", ".")) * UNITS_MPA[unit.lower()]
+        if (match := _WORDS.search(line)) and (unit := match.group(1) or match.group(3)):
+            return float(match.group(2).replace(",", ".")) * UNITS_MPA[unit.lower()]
     return None
 
 
 def read_pressure_name(stem: str) -> tuple[float | None, list[str]]:
     """Pressure in the name of a file, a sheet or a column, MPa, and a note on it."""
-    found = {(text.replace(",", "."), unit) for text, unit in _NAME.findall(stem)}
-    if len(found) > 1:
+    pressures = {(text.replace(",", "."), unit) for text, unit in _NAME.findall(stem)}
+    if len(pressures) > 1:
         return None, [f"the name {stem} says several pressures: none was taken"]
-    for text, unit in found:
+    for text, unit in pressures:
         note = f"the pressure, {text} {unit}, is from the name: it counts as that of the measurement"
         return float(text) * UNITS_MPA[unit.lower()], [note]
     return None, []
@@ -72,8 +72,8 @@ def name_pressures(table: pd.DataFrame, pressures_mpa: Sequence[float] | Floats)
     names = []
     for process, mpa in zip(table["process"].astype(str), table["pressure_mpa"].astype(float), strict=True):
         nearest = known[int(np.nanargmin(np.abs(known - mpa)))] if np.isfinite(mpa) else np.nan
-        stated = f"{nearest:.4g} MPa" if np.isfinite(nearest) else "no pressure stated"
-        names.append(f"{process.replace('_', ' ')}, {stated}")
+        pressure = f"{nearest:.4g} MPa" if np.isfinite(nearest) else "no pressure stated"
+        names.append(f"{process.replace('_', ' ')}, {pressure}")
     return table.assign(process=names)
 
 
@@ -143,10 +143,11 @@ def fit_volumes(spectra: pd.DataFrame, processes: Sequence[str]) -> list[Pressur
     """Activation volumes of each process at each temperature that has three pressures, from the table of spectra."""
     return [
         fit_activation_volume(
-            process, float(part["temperature_k"].mean()), part["pressure_mpa"].to_numpy(float),
-            part["sigma_s_cm"].to_numpy(float), (part["sigma_std_s_cm"] / part["sigma_s_cm"]).to_numpy(float),
+            process, float(isotherm["temperature_k"].mean()), isotherm["pressure_mpa"].to_numpy(float),
+            isotherm["sigma_s_cm"].to_numpy(float),
+            (isotherm["sigma_std_s_cm"] / isotherm["sigma_s_cm"]).to_numpy(float),
         )
-        for process, part in split_isotherms(spectra, processes)
+        for process, isotherm in split_isotherms(spectra, processes)
     ]  # fmt: skip
 
 
@@ -159,6 +160,6 @@ def split_isotherms(spectra: pd.DataFrame, processes: Sequence[str]) -> Iterator
     step = known["temperature_k"].diff().fillna(0.0) > ROUNDED_K
     for _, isotherm in known.groupby(step.cumsum(), sort=True):
         for process in processes:
-            part = isotherm[isotherm["process"] == process]
-            if len(np.unique(group_pressures(part["pressure_mpa"].to_numpy(float)))) >= FEWEST:
-                yield process, part
+            of_process = isotherm[isotherm["process"] == process]
+            if len(np.unique(group_pressures(of_process["pressure_mpa"].to_numpy(float)))) >= FEWEST:
+                yield process, of_process

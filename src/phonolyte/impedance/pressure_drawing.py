@@ -26,8 +26,8 @@ def draw_pressures(series: Series, folder: Path, *, files: FigureFiles = AS_USUA
         return []
     try:
         points = pd.concat([
-            part.assign(temperature_k=float(part["temperature_k"].mean()))
-            for _, part in split_isotherms(series.spectra, ON_LINES)
+            isotherm.assign(temperature_k=float(isotherm["temperature_k"].mean()))
+            for _, isotherm in split_isotherms(series.spectra, ON_LINES)
         ])  # fmt: skip
         save(pressure_figure(points, series.volumes), folder / "pressure", ("png", "pdf"), files=files)
     except Exception as error:  # matplotlib can raise anything, and the other results stand

@@ -96,15 +96,15 @@ class Fit:
 
         The capacitance is that of the arc's time constant (Hsu and Mansfeld, 10.5006/1.3280607).
         """
-        found = []
+        arcs = []
         for number in parse_circuit(self.circuit).arcs:
             r = self[f"R{number}"]
             if f"C{number}" in self.names:
-                found.append((f"R{number}", r, self[f"C{number}"]))
+                arcs.append((f"R{number}", r, self[f"C{number}"]))
             else:
                 q, alpha = self[f"CPE{number}_0"], self[f"CPE{number}_1"]
-                found.append((f"R{number}", r, (q * r) ** (1 / alpha) / r))
-        return sorted(found, key=lambda arc: arc[1] * arc[2])
+                arcs.append((f"R{number}", r, (q * r) ** (1 / alpha) / r))
+        return sorted(arcs, key=lambda arc: arc[1] * arc[2])
 
 
 class Problem:
@@ -180,9 +180,9 @@ class Problem:
         """Coordinates of the best solution from several starts, values of all parameters (k,) each."""
         followed = len(guesses) > FOLLOWED
         begun = [self.solve(self.free(guess), FIRST_STEPS if followed else LAST_STEPS) for guess in guesses]
-        begun.sort(key=lambda found: float(found.cost))
-        ends = [one if one.status > 0 else self.solve(one.x, LAST_STEPS) for one in begun[:FOLLOWED]]
-        best: Floats = min(ends, key=lambda found: float(found.cost)).x
+        begun.sort(key=lambda solution: float(solution.cost))
+        ends = [start if start.status > 0 else self.solve(start.x, LAST_STEPS) for start in begun[:FOLLOWED]]
+        best: Floats = min(ends, key=lambda solution: float(solution.cost)).x
         return best
 
     def fit(self, x: Floats) -> Fit:
@@ -193,7 +193,7 @@ class Problem:
         slopes[self._exponents] *= values[self.moving][self._exponents, None]
         jac = np.concatenate((slopes.real, slopes.imag), axis=1).T
         square = float(off @ off)
-        widened = _widened(off[:n], off[n:])
+        widened = _widen(off[:n], off[n:])
         covariance = np.zeros((len(values), len(values)))
         covariance[np.ix_(self.moving, self.moving)] = _inverse(jac) * square / (count - k) * widened**2
         wide = np.minimum(
@@ -234,12 +234,14 @@ def _inverse(jac: Floats) -> Floats:
     size = np.linalg.norm(jac, axis=0)
     shown = size > 1e-9 * max(float(size.max()), 1e-300)
     inverse = np.diag(np.where(shown, 0.0, np.inf))
-    part = jac[:, shown] / size[shown]
-    inverse[np.ix_(shown, shown)] = np.linalg.pinv(part.T @ part, hermitian=True) / np.outer(size[shown], size[shown])
+    scaled = jac[:, shown] / size[shown]
+    inverse[np.ix_(shown, shown)] = np.linalg.pinv(scaled.T @ scaled, hermitian=True) / np.outer(
+        size[shown], size[shown]
+    )
     return inverse
 
 
-def _widened(real: Floats, imaginary: Floats) -> float:
+def _widen(real: Floats, imaginary: Floats) -> float:
     """Factor on standard deviations where residuals follow their neighbors: fewer of them count than there are.
 
     With a correlation r of neighbors, n residuals are worth n (1 - r) / (1 + r) independent ones.

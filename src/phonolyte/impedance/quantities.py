@@ -163,7 +163,7 @@ def _settle_units(chosen: Selection, rows: Floats) -> tuple[Selection, list[str]
     """Columns whose units do not contradict each other, and notes on units that are not stated."""
     notes: list[str] = []
     first, second = chosen.first, chosen.second
-    families = [("ohm" if one.kind in OHMIC else one.kind.split("_")[0]) for one in (first, second)]
+    families = [("ohm" if each.kind in OHMIC else each.kind.split("_")[0]) for each in (first, second)]
     if families[0] == families[1] in ("ohm", "admittance", "conductivity") and not second.kind.endswith("phase"):
         first, second = _share_unit(first, second, notes), _share_unit(second, first, notes)
         if (first.area, first.thickness) != (second.area, second.thickness):
@@ -213,5 +213,5 @@ def _list_assumed(frequency: Column, first: Column, second: Column) -> list[str]
             base = "F" if column.kind.endswith("capacitance") else base
             names += [base] if base and not column.kind.endswith("phase") else []
     notes = [f"units are not stated: {' and '.join(dict.fromkeys(names))} assumed"] if names else []
-    scaled = (one for one in (frequency, first) if abs(one.factor) != 1.0 and one.unit and not one.of_pellet)
-    return [*notes, *(f"{one.kind.replace('_', ' ')} was in {one.unit}" for one in scaled)]
+    scaled = (each for each in (frequency, first) if abs(each.factor) != 1.0 and each.unit and not each.of_pellet)
+    return [*notes, *(f"{each.kind.replace('_', ' ')} was in {each.unit}" for each in scaled)]

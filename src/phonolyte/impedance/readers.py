@@ -174,12 +174,12 @@ class Units:
         if not unit:
             return column
         pattern = r"[kKMGmµμ]?\s*hz|rad\s*/\s*s" if is_frequency else r"[kKMGTmµμ]?\s*(ohms?|Ω|Ω).*"
-        stated = add_unit(column, unit)
-        if not re.fullmatch(pattern, unit.strip(), re.IGNORECASE) or not stated.unit or stated.doubt:
+        with_unit = add_unit(column, unit)
+        if not re.fullmatch(pattern, unit.strip(), re.IGNORECASE) or not with_unit.unit or with_unit.doubt:
             raise SpectrumError(
                 f"{unit!r} is not a unit of a spectrum", fix="Give Hz, kHz or MHz; ohm, kohm, Mohm, ohm cm2 or ohm cm."
             )
-        return stated
+        return with_unit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -220,9 +220,9 @@ class Draft:
     pressure_mpa: float | None = None
 
 
-def _repeats(one: Draft, other: Draft) -> bool:
+def _repeats(earlier: Draft, later: Draft) -> bool:
     """Whether a sweep measures again what another one measured."""
-    f, g = (draft.frequency_hz[np.isfinite(draft.frequency_hz)] for draft in (one, other))
+    f, g = (draft.frequency_hz[np.isfinite(draft.frequency_hz)] for draft in (earlier, later))
     return not len(f) or not len(g) or g.min() <= 0 or f.min() <= 0 or share_decades(f, g) >= SHARED
 
 
@@ -234,9 +234,10 @@ def _read_page(page: Page, units: Units, geometry: Geometry | None) -> Iterator[
         sets = list_sets([units.apply(column) for column in block.columns], block.above)
         for each in sets:
             for draft in _read_set(each, block, page.title, preface, geometry, several=len(sets) > 1):
-                stated = draft.pressure_mpa
-                stated = read_pressure_words(page.blocks[0].context or page.lines) if stated is None else stated
-                yield replace(draft, pressure_mpa=stated)
+                pressure_mpa = draft.pressure_mpa
+                if pressure_mpa is None:
+                    pressure_mpa = read_pressure_words(page.blocks[0].context or page.lines)
+                yield replace(draft, pressure_mpa=pressure_mpa)
 
 
 def _read_set(
@@ -256,16 +257,16 @@ def _read_set(
     pressure = _read_pressures(each.pressure, rows, notes)
     usable = np.flatnonzero(np.isfinite(f) & (f > 0))
     if (f <= 0).any() or not len(usable):
-        parts = [np.arange(len(f))]  # refused when it is checked
+        sweeps = [np.arange(len(f))]  # refused when it is checked
     else:
         groups = [column.read(rows)[usable] for column in each.sweeps]
-        parts, more = split_sweeps(f[usable], groups, None if kelvin is None else kelvin[usable])
+        sweeps, more = split_sweeps(f[usable], groups, None if kelvin is None else kelvin[usable])
         notes += more
-        parts = [_with_gaps(usable[part], f) for part in parts]
-    for part in parts:
-        yield Draft(f[part], z[part], None if kelvin is None else kelvin[part], read_words(block.context),
+        sweeps = [_with_gaps(usable[points], f) for points in sweeps]
+    for points in sweeps:
+        yield Draft(f[points], z[points], None if kelvin is None else kelvin[points], read_words(block.context),
                     tuple(filter(None, (each.label, title))), preface, tuple(notes), block.captioned,
-                    several or len(parts) > 1, _find_pressure(pressure, part, block.context))  # fmt: skip
+                    several or len(sweeps) > 1, _find_pressure(pressure, points, block.context))  # fmt: skip
 
 
 def _read_pressures(column: Column | None, rows: Floats, notes: list[str]) -> Floats | None:
@@ -278,16 +279,16 @@ def _read_pressures(column: Column | None, rows: Floats, notes: list[str]) -> Fl
     return column.read(rows)
 
 
-def _find_pressure(values: Floats | None, part: np.ndarray, context: tuple[str, ...]) -> float | None:
+def _find_pressure(values: Floats | None, points: np.ndarray, context: tuple[str, ...]) -> float | None:
     """Pressure of a sweep, MPa, by its column or the lines above it."""
-    known = values[part][np.isfinite(values[part])] if values is not None else np.empty(0)
+    known = values[points][np.isfinite(values[points])] if values is not None else np.empty(0)
     return float(known.mean()) if len(known) else read_pressure_words(context)
 
 
-def _with_gaps(part: np.ndarray, f: Floats) -> np.ndarray:
+def _with_gaps(points: np.ndarray, f: Floats) -> np.ndarray:
     """The rows of a sweep with those inside of it that have no frequency, so that they are counted."""
-    inside = np.arange(part.min(), part.max() + 1)
-    return np.sort(np.concatenate((part, inside[~np.isfinite(f[inside])])))
+    inside = np.arange(points.min(), points.max() + 1)
+    return np.sort(np.concatenate((points, inside[~np.isfinite(f[inside])])))
 
 
 def _read_kelvin(column: Column, rows: Floats, notes: list[str]) -> Floats | None:

@@ -35,8 +35,8 @@ FOLLOWED, FOLLOWED_WITHIN = 24, 6
 """Starts that are followed to the end, of the circuit that was given, and of each simpler one."""
 
 FURTHER_STEPS = 20
-"""Steps of the starts of the circuit that was given before those are chosen; circuits of many elements are slow to tell
-good from bad."""
+"""Steps of the starts of the circuit that was given before those are chosen; circuits of many elements are slow to
+separate good from bad."""
 
 UNSEEN = 1e6
 """Factor between the impedance of an element that is not to be seen and that of the spectrum."""
@@ -179,14 +179,16 @@ class Search:
         """Coordinates of the few starts with the smallest sums of squares."""
         with np.errstate(all="ignore"):
             ranked = [(_cost(problem, x), at, x) for at, x in enumerate(map(problem.free, starts))]
-        return [x for cost, _, x in sorted(ranked, key=lambda one: one[:2])[:few] if np.isfinite(cost)]
+        return [x for cost, _, x in sorted(ranked, key=lambda entry: entry[:2])[:few] if np.isfinite(cost)]
 
     def prefer(self, circuit: Circuit, best: Floats, start: Mapping[str, float]) -> Floats:
         """The solution that some values lead to, where it is as good as the best; else that."""
         problem = self.problem(circuit)
         known = dict(zip(circuit.names, problem.values(best).tolist(), strict=True))
         drawn = [dict(zip(circuit.names, self._draw(circuit, SPREADS[0]).tolist(), strict=True)) for _ in range(WITHIN)]
-        guesses = [np.array([{**one, **start}[name] for name in circuit.names]) for one in (known, *drawn)]
+        guesses = [
+            np.array([{**known_values, **start}[name] for name in circuit.names]) for known_values in (known, *drawn)
+        ]
         led = self._follow(problem, [problem.free(guess) for guess in guesses])[0]
         return led if _cost(problem, led) <= _cost(problem, best) * (1 + AS_GOOD) else best
 
@@ -194,12 +196,19 @@ class Search:
         """The ends of some starts, the best first: all make the first steps, the best of them the last."""
         steps, few = (FURTHER_STEPS, FOLLOWED) if outer else (FIRST_STEPS, FOLLOWED_WITHIN)
         with np.errstate(all="ignore"):
-            begun = sorted((problem.solve(x, steps) for x in starts), key=lambda one: float(one.cost))
-            left = [one for at, one in enumerate(begun) if not at or one.cost > begun[at - 1].cost * (1 + AS_GOOD)]
-            ends = [one if one.status > 0 else problem.solve(one.x, LAST_STEPS) for one in left[:few]]
-        return [one.x for one in sorted(ends, key=lambda one: float(one.cost))]
+            begun = sorted((problem.solve(x, steps) for x in starts), key=lambda solution: float(solution.cost))
+            distinct = [
+                solution
+                for at, solution in enumerate(begun)
+                if not at or solution.cost > begun[at - 1].cost * (1 + AS_GOOD)
+            ]
+            ends = [
+                solution if solution.status > 0 else problem.solve(solution.x, LAST_STEPS)
+                for solution in distinct[:few]
+            ]
+        return [solution.x for solution in sorted(ends, key=lambda solution: float(solution.cost))]
 
-    def _solved(self, text: str) -> dict[str, float]:
+    def _solve(self, text: str) -> dict[str, float]:
         """Values of a simpler circuit, by name."""
         circuit = parse_circuit(text)
         if text not in self._known:
@@ -211,7 +220,7 @@ class Search:
 
     def _grow(self, circuit: Circuit, text: str) -> Iterator[Floats]:
         """Values to start from: those of a circuit with an element less, the new one unseen, and here and there."""
-        known = self._solved(text)
+        known = self._solve(text)
         new = [element for element in circuit.elements if element.name not in _names(text)]
         for place in self._places(PLACES):
             values = dict(known)
@@ -221,7 +230,7 @@ class Search:
 
     def _bend(self, circuit: Circuit, text: str, name: str, ideal: str) -> Floats:
         """Values to start from: those of a circuit in which an exponent is one."""
-        known = self._solved(text)
+        known = self._solve(text)
         names = [f"{ideal}_{number}" if f"{ideal}_{number}" in known else ideal for number in range(2)]
         values = {**known, **{f"{name}_{number}": known[inner] for number, inner in enumerate(dict.fromkeys(names))}}
         return np.array([values.get(inner, 1.0) for inner in circuit.names])

@@ -58,22 +58,22 @@ class Series(Shown):
     def from_analyses(
         cls, analyses: Iterable[Analysis], geometry: Geometry | None = None, failures: Iterable[Failure] = ()
     ) -> Series:
-        """Series of some analyses: their names are made to differ, and what only a whole series tells is noted.
+        """Series of some analyses: their names are made to differ, and what only a whole series shows is noted.
 
         An analysis that has no rows in the tables becomes a failure.
         """
         named = _name_distinctly(_size(analysis, geometry) for analysis in analyses)
         boundary = find_boundary_f_cm(named)
-        kept, lost = [], []
+        renamed, lost = [], []
         for analysis in named:
             try:
                 compared = compare_with_intercept(analysis, analysis.spectrum.geometry, boundary)
                 list_spectrum_rows(compared, boundary)
-                kept.append(compared)
+                renamed.append(compared)
             except Exception as error:  # one spectrum must not end the batch, whatever is wrong with it
                 source = analysis.spectrum.source
                 lost.append(Failure.from_error(error, material_id=analysis.name, stage=STAGE, source=source))
-        return cls(tuple(kept), geometry, (*failures, *lost))
+        return cls(tuple(renamed), geometry, (*failures, *lost))
 
     def _facts(self) -> dict[str, object]:
         kelvin = [analysis.spectrum.temperature_k for analysis in self.analyses]
@@ -98,7 +98,7 @@ class Series(Shown):
     def spectra(self) -> pd.DataFrame:
         """Table of ``spectra.parquet``: one row a process and spectrum, the coldest first."""
         rows = [
-            row for one in self.analyses for row in list_spectrum_rows(one, self.boundary_f_cm)
+            row for analysis in self.analyses for row in list_spectrum_rows(analysis, self.boundary_f_cm)
         ]  # fmt: skip
         table = make_table(rows, SpectrumRow)
         return table.sort_values(["temperature_k", "file", "sweep"], kind="stable", ignore_index=True)
@@ -106,7 +106,7 @@ class Series(Shown):
     @cached_property
     def parameters(self) -> pd.DataFrame:
         """Table of ``parameters.parquet``: each parameter of each circuit with its 95 % interval."""
-        return make_table((row for one in self.analyses for row in list_parameter_rows(one)), ParameterRow)
+        return make_table((row for analysis in self.analyses for row in list_parameter_rows(analysis)), ParameterRow)
 
     @cached_property
     def drt(self) -> pd.DataFrame:

@@ -54,8 +54,8 @@ def list_sets(columns: Sequence[Column], above: Sequence[str] = ()) -> list[Colu
     SpectrumError
         For columns that cannot be paired.
     """
-    slices = [part for part in _slice(columns) if find_way(part)] or [_keep_plain_frequency(columns)]
-    sets = [each for part in slices for each in _pair(part, columns)]
+    slices = [slice_ for slice_ in _slice(columns) if find_way(slice_)] or [_keep_plain_frequency(columns)]
+    sets = [each for slice_ in slices for each in _pair(slice_, columns)]
     if len(sets) == 1:
         return sets
     return [replace(each, label=each.label or _find_above(each.chosen.first.index, above)) for each in sets]
@@ -79,19 +79,23 @@ def _keep_plain_frequency(columns: Sequence[Column]) -> list[Column]:
     return [column for column in columns if column is best or not column.kind.endswith("frequency")]
 
 
-def _pair(part: Sequence[Column], columns: Sequence[Column]) -> list[ColumnSet]:
+def _pair(slice_: Sequence[Column], columns: Sequence[Column]) -> list[ColumnSet]:
     """Sets of the columns that have one column of frequencies."""
-    way = find_way(part)
+    way = find_way(slice_)
     if way is None:
         raise SpectrumError("the columns of a spectrum cannot be found", fix="Name frequency, Z' and Z'' in a header.")
-    frequency = next(column for column in part if column.kind.endswith("frequency"))
-    firsts, seconds = ([column for column in part if column.kind == kind] for kind in way.kinds)
+    frequency = next(column for column in slice_ if column.kind.endswith("frequency"))
+    firsts, seconds = ([column for column in slice_ if column.kind == kind] for kind in way.kinds)
     notes: list[str] = []
     firsts, seconds = _prefer_corrected(firsts, seconds, notes)
     pairs = _match(firsts, seconds, notes)
-    temperatures = [one for each in (part, columns) for one in each if one.kind == "temperature"]
-    temperature = next((one for one in temperatures if "set" not in one.name.lower()), next(iter(temperatures), None))
-    pressure = next((one for each in (part, columns) for one in each if one.kind == "pressure"), None)
+    temperatures = [candidate for each in (slice_, columns) for candidate in each if candidate.kind == "temperature"]
+    temperature = next(
+        (candidate for candidate in temperatures if "set" not in candidate.name.lower()), next(iter(temperatures), None)
+    )
+    pressure = next(
+        (candidate for each in (slice_, columns) for candidate in each if candidate.kind == "pressure"), None
+    )
     sweeps = tuple(column for column in columns if column.kind == "sweep")
     several = len(pairs) > 1
     return [
@@ -105,11 +109,11 @@ def _prefer_corrected(
     firsts: list[Column], seconds: list[Column], notes: list[str]
 ) -> tuple[list[Column], list[Column]]:
     """Columns corrected for drift, where there are such; else the others."""
-    corrected = [[one for one in each if one.corrected] for each in (firsts, seconds)]
+    corrected = [[column for column in each if column.corrected] for each in (firsts, seconds)]
     if all(corrected):
         notes.append(f"columns corrected for drift were taken: {corrected[0][0].name} and {corrected[1][0].name}")
         return corrected[0], corrected[1]
-    plain = [[one for one in each if not one.corrected] for each in (firsts, seconds)]
+    plain = [[column for column in each if not column.corrected] for each in (firsts, seconds)]
     return plain[0] or firsts, plain[1] or seconds
 
 
@@ -130,11 +134,11 @@ def _match(firsts: Sequence[Column], seconds: Sequence[Column], notes: list[str]
     else:
         raise SpectrumError(
             "columns of spectra side by side cannot be paired",
-            why=f"there are {', '.join(repr(one.name) for one in (*firsts, *seconds)[:6])}",
+            why=f"there are {', '.join(repr(column.name) for column in (*firsts, *seconds)[:6])}",
             fix="Give both columns of a spectrum the same words, as: Z' 25C, Z'' 25C, Z' 40C, Z'' 40C.",
         )
-    used = {id(one) for pair in pairs for one in pair}
-    left_out = [one.name for one in (*firsts, *seconds) if id(one) not in used]
+    used = {id(column) for pair in pairs for column in pair}
+    left_out = [column.name for column in (*firsts, *seconds) if id(column) not in used]
     if left_out:
         notes.append(f"of several columns of one quantity {pairs[0][0].name} and {pairs[0][1].name} were taken, "
                      f"and not {', '.join(left_out)}")  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan
@@ -12,12 +13,9 @@ from phonolyte.errors import SettingsError, SpectrumError
 from phonolyte.impedance.batch import Reading
 from phonolyte.impedance.corrections import Corrections, check_corrections, read_short
 from phonolyte.impedance.geometry import Geometry
-from phonolyte.impedance.pellets import Pellet, check_pellets, read_pellets
+from phonolyte.impedance.pellets import Pellet, check_pellets, list_some, read_pellets
 from phonolyte.impedance.problem import Weighting
 from phonolyte.units import ZERO_C_K
-
-SHOWN = 5
-"""Files that an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,23 +155,60 @@ class ImpedanceSettings:
         others = {path.resolve() for path in self.other_files}
         return [path for path in files if path.resolve() not in others]
 
-    def check_names(self, files: Sequence[Path]) -> None:
+    def check_names(self, files: Sequence[Path], *, numbered: bool = True) -> None:
         """Refuse a temperature or a row of the table of a file that is not there: its name was mistyped.
+
+        Parameters
+        ----------
+        files
+            Files that are measured.
+        numbered
+            Whether a temperature may be that of one sweep of a file, as ``NAME#2``.
 
         Raises
         ------
         SettingsError
             When there is one.
         """
-        names = {name for path in files for name in (path.stem, path.name)}
         reading = self.reading
         if reading.pellets:
             check_pellets(reading.pellets, files, Path(self.table))
-        for name, celsius in reading.temperatures_c:
-            stem, mark, number = name.rpartition("#")
-            if name and name not in names and not (mark and number.isdigit() and stem in names):
-                there = ", ".join(path.name for path in files[:SHOWN]) + (", ..." if len(files) > SHOWN else "")
-                raise SettingsError(f"--temperature-c {name}={celsius:g} names no file", fix=f"There are {there}.")
+        check_named_files("--temperature-c", reading.temperatures_c, files, numbered=numbered)
+
+
+def check_named_files(
+    option: str, values: Sequence[tuple[str, float]], files: Sequence[Path], *, numbered: bool = False
+) -> None:
+    """Refuse a value of a file that is not there, since its name was mistyped, and two values of one file.
+
+    Parameters
+    ----------
+    option
+        Option that gave the values, for the message.
+    values
+        Name of a file, with its ending or without, and value; an empty name stands for all files.
+    files
+        Files that are there.
+    numbered
+        Whether a value may be that of one sweep of a file, as ``NAME#2``.
+
+    Raises
+    ------
+    SettingsError
+        When there is one.
+    """
+    names = {name for path in files for name in (path.stem, path.name)}
+    for name, value in values:
+        stem, mark, number = name.rpartition("#")
+        sweep_of = stem if numbered and mark and number.isdigit() else ""
+        if name and name not in names and sweep_of not in names:
+            raise SettingsError(f"{option} {name}={value:g} names no file", fix=f"There are {list_some(files)}.")
+    for name, n in Counter(name for name, _ in values).items():
+        if n > 1:
+            of = f"{name} " if name else ""
+            raise SettingsError(
+                f"{option} {of}is given {n} times", fix="Give it once, or as NAME=NUMBER for each file."
+            )
 
 
 def read_named_number(text: str) -> tuple[str, float]:
@@ -194,25 +229,27 @@ def _temperature(text: str) -> tuple[str, float]:
 
 def _read_parameters(option: str, texts: Sequence[str]) -> dict[str, float]:
     """Values of parameters by name, from ``NAME=VALUE``."""
-    given = {}
+    values: dict[str, float] = {}
     for text in texts:
         name, _, value = text.partition("=")
+        if name.strip() in values:
+            raise SettingsError(f"{option} {name.strip()} is given twice", fix="Give it once.")
         try:
-            given[name.strip()] = float(value)
+            values[name.strip()] = float(value)
         except ValueError:
             raise SettingsError(f"{option} {text}: {value!r} is not a number", fix="Write R0=10.") from None
-    return given
+    return values
 
 
-def _check_circuit(circuit: str, given: Mapping[str, float]) -> None:
+def _check_circuit(circuit: str, values: Mapping[str, float]) -> None:
     """Refuse what is not a circuit once, and not once for every spectrum."""
     from phonolyte.impedance.circuits import parse_circuit
 
     if not circuit:
-        if given:
-            raise SettingsError(f"--fix and --start are without a circuit: {', '.join(given)}", fix="Give --circuit.")
+        if values:
+            raise SettingsError(f"--fix and --start are without a circuit: {', '.join(values)}", fix="Give --circuit.")
         return
     try:
-        parse_circuit(circuit).check(given)
+        parse_circuit(circuit).check(values)
     except SpectrumError as error:
         raise SettingsError(f"--circuit: {error.what}", why=error.why, fix=error.fix) from None

@@ -131,8 +131,8 @@ class Spectrum:
 
     def leave_out(self, points: Sequence[int]) -> Spectrum:
         """The spectrum without some points."""
-        kept = np.delete(np.arange(len(self)), list(points))
-        return replace(self, frequency_hz=self.frequency_hz[kept], impedance_ohm=self.impedance_ohm[kept])
+        left = np.delete(np.arange(len(self)), list(points))
+        return replace(self, frequency_hz=self.frequency_hz[left], impedance_ohm=self.impedance_ohm[left])
 
 
 def _leave_out_missing(name: str, f: Floats, z: Complexes, messages: list[str]) -> tuple[Floats, Complexes]:

@@ -59,9 +59,9 @@ class Decomposition:
         omega = 2 * np.pi * f
         decades = np.log10(f[0] / f[-1]) + 2
         tau = np.logspace(np.log10(0.1 / omega[0]), np.log10(10 / omega[-1]), max(8, round(PER_DECADE * decades)))
-        one = np.ones((len(f), 1))
+        ones = np.ones((len(f), 1))
         columns = np.concatenate(
-            (1 / (1 + 1j * omega[:, None] * tau), one, 1j * omega[:, None], -1j / omega[:, None]), axis=1
+            (1 / (1 + 1j * omega[:, None] * tau), ones, 1j * omega[:, None], -1j / omega[:, None]), axis=1
         )
         columns = columns / size[:, None]
         target = spectrum.impedance_ohm / size
@@ -69,11 +69,11 @@ class Decomposition:
         scale = np.linalg.norm(stacked, axis=0)
         design, wanted = stacked / scale, np.concatenate((target.real, target.imag))
         try:
-            found, left = nnls(design, wanted, maxiter=20 * len(scale))
+            amounts, left = nnls(design, wanted, maxiter=20 * len(scale))
         except RuntimeError:  # it can go round in circles where there is no noise
-            found = np.maximum(np.linalg.lstsq(design, wanted, rcond=1e-3)[0], 0.0)
-            left = float(np.linalg.norm(design @ found - wanted))
-        parts = found / scale
+            amounts = np.maximum(np.linalg.lstsq(design, wanted, rcond=1e-3)[0], 0.0)
+            left = float(np.linalg.norm(design @ amounts - wanted))
+        parts = amounts / scale
         blocking = float(1 / parts[-1]) if parts[-1] > 0 else np.inf
         return cls(
             tau,
@@ -110,15 +110,15 @@ class Decomposition:
             (smooth[i] / min(below[i], 1 - below[i]), i) for i in range(1, len(below) - 1) if 0.02 < below[i] < 0.98
         ]
         cuts = sorted(i for _, i in sorted(gaps)[: n - 1])
-        found = []
+        arcs = []
         for group in np.split(np.arange(len(below)), [cut + 1 for cut in cuts]):
             weight = inside[group]
             if weight.sum() > 0:
                 tau = float(np.exp(np.average(np.log(self.tau_s[group]), weights=weight)))
-                found.append((float(weight.sum()), tau))
-        while len(found) < n:
-            found.append((0.3 * found[-1][0], 10 * found[-1][1]))
-        return found
+                arcs.append((float(weight.sum()), tau))
+        while len(arcs) < n:
+            arcs.append((0.3 * arcs[-1][0], 10 * arcs[-1][1]))
+        return arcs
 
 
 def from_spectrum(parts: Decomposition, circuit: Circuit) -> list[Floats]:
@@ -140,13 +140,13 @@ def from_simpler(simpler: Circuit, values: Floats, slowest: str, circuit: Circui
         The circuit to start.
     """
     known = dict(zip(simpler.names, values.tolist(), strict=True))
-    whole, alpha = known[f"R{slowest}"], known[f"CPE{slowest}_1"]
-    tau = (known[f"CPE{slowest}_0"] * whole) ** (1 / alpha)
+    resistance, alpha = known[f"R{slowest}"], known[f"CPE{slowest}_1"]
+    tau = (known[f"CPE{slowest}_0"] * resistance) ** (1 / alpha)
     (new,) = set(circuit.arcs) - set(simpler.arcs)
     starts = []
     for share in SHARES:
-        fast = _arc(new, share * whole, tau / APART**0.5)
-        slow = _arc(slowest, (1 - share) * whole, tau * APART**0.5)
+        fast = _arc(new, share * resistance, tau / APART**0.5)
+        slow = _arc(slowest, (1 - share) * resistance, tau * APART**0.5)
         guess = {**known, **fast, **slow}
         starts.append(np.array([guess[name] for name in circuit.names]))
     return starts
@@ -173,7 +173,7 @@ def from_misfit(spectrum: Spectrum, simpler: Circuit, values: Floats, circuit: C
     decades = np.log10(grid.omega[0] / grid.omega[-1])
     taus = np.logspace(np.log10(1 / grid.omega[0]), np.log10(1 / grid.omega[-1]), max(4, round(TRIED * decades)))
     (new,) = set(circuit.arcs) - set(simpler.arcs)
-    found = []
+    tried = []
     for tau in taus:
         arc = 1 / (1 + np.exp(SPLIT_ALPHA * (grid.log_j_omega + np.log(tau))))
         design = np.concatenate((slopes, arc[None])) * weight
@@ -181,12 +181,12 @@ def from_misfit(spectrum: Spectrum, simpler: Circuit, values: Floats, circuit: C
         norm = np.maximum(np.linalg.norm(stacked, axis=0), 1e-300)
         change = np.linalg.lstsq(stacked / norm, target, rcond=1e-8)[0]
         left = target - stacked / norm @ change
-        found.append((float(left @ left), float(change[-1] / norm[-1]), float(tau)))
+        tried.append((float(left @ left), float(change[-1] / norm[-1]), float(tau)))
     known = dict(zip(simpler.names, values.tolist(), strict=True))
     best = [
-        one
-        for at, one in enumerate(found)
-        if one[1] > 0 and one[0] <= min(near[0] for near in found[max(at - 1, 0) : at + 2])
+        trial
+        for at, trial in enumerate(tried)
+        if trial[1] > 0 and trial[0] <= min(near[0] for near in tried[max(at - 1, 0) : at + 2])
     ]
     starts = []
     for _, r, tau in sorted(best)[:TAKEN]:

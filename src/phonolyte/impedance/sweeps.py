@@ -40,8 +40,8 @@ def split_sweeps(
     """
     notes: list[str] = []
     parts = _by_numbers(len(f), groups)
-    parts = [piece for part in parts for piece in _by_temperature(f, part, temperature_k)]
-    sweeps = [piece for part in parts for piece in _by_turns(f, part, notes)]
+    parts = [piece for group in parts for piece in _by_temperature(f, group, temperature_k)]
+    sweeps = [piece for group in parts for piece in _by_turns(f, group, notes)]
     return sorted(sweeps, key=lambda rows: int(rows[0])), list(dict.fromkeys(notes))
 
 
@@ -50,7 +50,7 @@ def _by_numbers(n: int, groups: Sequence[Floats]) -> list[Ints]:
     parts = [np.arange(n)]
     for values in groups:
         filled = np.where(np.isfinite(values), values, -1.0)
-        pieces = [part[filled[part] == value] for part in parts for value in _in_order(filled[part])]
+        pieces = [group[filled[group] == value] for group in parts for value in _in_order(filled[group])]
         if max(len(piece) for piece in pieces) >= FEWEST:
             parts = pieces
     return parts
@@ -61,39 +61,39 @@ def _in_order(values: Floats) -> list[float]:
     return list(dict.fromkeys(values.tolist()))
 
 
-def _by_temperature(f: Floats, part: Ints, temperature_k: Floats | None) -> list[Ints]:
+def _by_temperature(f: Floats, points: Ints, temperature_k: Floats | None) -> list[Ints]:
     """Rows of one temperature each, where each of them has frequencies of its own that those of the others repeat.
 
     Slow drift along one sweep has not: there each frequency stands at one temperature.
     """
-    if temperature_k is None or len(part) < 2 * FEWEST or not np.isfinite(temperature_k[part]).all():
-        return [part]
-    kelvin = temperature_k[part]
+    if temperature_k is None or len(points) < 2 * FEWEST or not np.isfinite(temperature_k[points]).all():
+        return [points]
+    kelvin = temperature_k[points]
     sorted_k = np.sort(kelvin)
     edges = sorted_k[1:][np.diff(sorted_k) > APART_K]
     which = np.searchsorted(edges, kelvin, side="right")
     order = list(dict.fromkeys(which.tolist()))
-    pieces = [part[which == number] for number in order]
+    pieces = [points[which == number] for number in order]
     repeated = len(pieces) > 1 and all(len(piece) >= FEWEST for piece in pieces) and all(
         share_decades(f[pieces[0]], f[piece]) >= SHARED for piece in pieces[1:]
     )  # fmt: skip
-    return pieces if repeated else [part]
+    return pieces if repeated else [points]
 
 
-def _by_turns(f: Floats, part: Ints, notes: list[str]) -> list[Ints]:
+def _by_turns(f: Floats, points: Ints, notes: list[str]) -> list[Ints]:
     """Rows between two turns of the frequency.
 
     A run that repeats less than half of the decades of the one before it belongs to the same sweep: an instrument
     changed its range there, or took a point again.
     """
-    runs = _split_at_turns(f, part)
+    runs = _split_at_turns(f, points)
     if len(runs) == 1:
-        return [part]
-    if sum(len(run) for run in runs if len(run) >= FEWEST) < len(part) / 2:
-        if len(np.unique(f[part])) < (1 - REPEATED) * len(part):
+        return [points]
+    if sum(len(run) for run in runs if len(run) >= FEWEST) < len(points) / 2:
+        if len(np.unique(f[points])) < (1 - REPEATED) * len(points):
             return runs  # short sweeps, each of which is refused
         notes.append("frequencies are in no order: they were taken for one sweep")
-        return [part]
+        return [points]
     sweeps = [runs[0]]
     for run in runs[1:]:
         again = len(run) >= FEWEST or f[run[0]] == f[sweeps[-1][0]]  # a few points that begin anew were broken off
@@ -105,11 +105,11 @@ def _by_turns(f: Floats, part: Ints, notes: list[str]) -> list[Ints]:
     return sweeps
 
 
-def _split_at_turns(f: Floats, part: Ints) -> list[Ints]:
+def _split_at_turns(f: Floats, points: Ints) -> list[Ints]:
     """Runs of rows along which the frequency only falls, or only rises."""
     starts, direction, equal = [0], 0, 1
-    values = f[part]
-    for at in range(1, len(part)):
+    values = f[points]
+    for at in range(1, len(points)):
         step = int(np.sign(values[at] - values[at - 1]))
         if step and direction and step != direction:
             starts.append(at - equal // 2)  # half of the points where it turned are of the way back
@@ -117,13 +117,13 @@ def _split_at_turns(f: Floats, part: Ints) -> list[Ints]:
         elif step:
             direction = step
         equal = 1 if step else equal + 1
-    return list(np.split(part, starts[1:]))
+    return list(np.split(points, starts[1:]))
 
 
-def share_decades(one: Floats, other: Floats) -> float:
+def share_decades(first: Floats, second: Floats) -> float:
     """Share of the shorter of two ranges of frequencies, in decades, that lies inside of the other."""
-    low, high = max(one.min(), other.min()), min(one.max(), other.max())
-    shorter = min(float(np.log(each.max() / each.min())) for each in (one, other))
+    low, high = max(first.min(), second.min()), min(first.max(), second.max())
+    shorter = min(float(np.log(each.max() / each.min())) for each in (first, second))
     if shorter <= 0:
         return float(high >= low)
     return max(0.0, float(np.log(high / low))) / shorter if high > 0 else 0.0

@@ -165,16 +165,17 @@ def list_spectrum_rows(analysis: Analysis, boundary_f_cm: float = BOUNDARY_F_CM)
     """
     geometry = analysis.spectrum.geometry
     constant = geometry.constant_per_cm if geometry else None
-    parts = list_resistances(analysis.fit, constant, boundary_f_cm=boundary_f_cm, rivals=analysis.tried)
+    resistances = list_resistances(analysis.fit, constant, boundary_f_cm=boundary_f_cm, rivals=analysis.tried)
     blank = _make_blank(analysis)
     rows = []
-    for part in parts:
-        row = replace(blank, process=part.process, capacitance_f=part.capacitance_f)
-        if part.is_known:
-            sigma, spread = _compute_conductivity(part.ohm, part.relative_std, geometry)
-            row = replace(row, resistance_ohm=part.ohm, resistance_low_ohm=part.low_ohm,
-                          resistance_high_ohm=part.high_ohm, area_resistance_ohm_cm2=_times_area(part.ohm, geometry),
-                          sigma_s_cm=sigma, sigma_std_s_cm=spread)  # fmt: skip
+    for resistance in resistances:
+        row = replace(blank, process=resistance.process, capacitance_f=resistance.capacitance_f)
+        if resistance.is_known:
+            sigma, spread = _compute_conductivity(resistance.ohm, resistance.relative_std, geometry)
+            row = replace(row, resistance_ohm=resistance.ohm, resistance_low_ohm=resistance.low_ohm,
+                          resistance_high_ohm=resistance.high_ohm,
+                          area_resistance_ohm_cm2=_times_area(resistance.ohm, geometry), sigma_s_cm=sigma,
+                          sigma_std_s_cm=spread)  # fmt: skip
         rows.append(row)
     point = analysis.intercept
     ohm, process = (point.ohm if point.is_resistance else nan), ("intercept" if point.complete else "at_least")
@@ -224,8 +225,8 @@ def list_parameter_rows(analysis: Analysis) -> list[ParameterRow]:
     """One row a parameter of the circuit."""
     fit = analysis.fit
     rows = zip(fit.names, fit.values.tolist(), fit.low.tolist(), fit.high.tolist(), fit.units, strict=True)
-    one = analysis.spectrum
-    return [ParameterRow(one.name, one.sweep, fit.circuit, *row) for row in rows]
+    spectrum = analysis.spectrum
+    return [ParameterRow(spectrum.name, spectrum.sweep, fit.circuit, *row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,13 +245,13 @@ def split_by_process(spectra: pd.DataFrame) -> dict[str, pd.DataFrame]:
         & (spectra["sigma_s_cm"] > 0)
         & np.isfinite(spectra["sigma_std_s_cm"].astype(float))
     ]
-    parts = {
-        str(process): part.sort_values("temperature_k", kind="stable") for process, part in known.groupby("process")
+    by_process = {
+        str(process): points.sort_values("temperature_k", kind="stable") for process, points in known.groupby("process")
     }
     return {
-        name: parts[name]
+        name: by_process[name]
         for name in ON_LINES
-        if name in parts and count_temperatures(parts[name]["temperature_k"].to_numpy(float)) >= FEWEST
+        if name in by_process and count_temperatures(by_process[name]["temperature_k"].to_numpy(float)) >= FEWEST
     }
 
 
@@ -261,8 +262,8 @@ def fit_lines(spectra: pd.DataFrame) -> list[Line]:
     """
     return [
         line
-        for pressure_mpa, part in split_by_pressure(spectra)
-        for process, points in split_by_process(part).items()
+        for pressure_mpa, isobar in split_by_pressure(spectra)
+        for process, points in split_by_process(isobar).items()
         for line in fit_process(process, points, pressure_mpa)
     ]
 

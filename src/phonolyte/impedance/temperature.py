@@ -49,16 +49,16 @@ def find_temperature(stem: str, lines: Sequence[str], column: Floats | None) -> 
         if len(good):
             drift = [f"the temperature moved by {np.ptp(good):.1f} K"] if np.ptp(good) > 2 else []
             return float(good.mean()), drift
-    stated = read_words(lines)
-    return (stated, []) if stated is not None else read_name(stem)
+    kelvin = read_words(lines)
+    return (kelvin, []) if kelvin is not None else read_name(stem)
 
 
 def read_words(lines: Sequence[str]) -> float | None:
     """Temperature that lines of words state with its unit, K."""
     for line in lines[:LINES]:
-        if found := _WORDS.search(line):
-            unit = (found.group(1) or found.group(3) or "").upper().strip()
-            kelvin = _number(found.group(2)) + (0.0 if unit == "K" else ZERO_C_K)
+        if match := _WORDS.search(line):
+            unit = (match.group(1) or match.group(3) or "").upper().strip()
+            kelvin = _number(match.group(2)) + (0.0 if unit == "K" else ZERO_C_K)
             if unit and COLDEST_K < kelvin < HOTTEST_K:
                 return kelvin
     return None
@@ -75,15 +75,15 @@ def read_name(stem: str, *, several: bool = False) -> tuple[float | None, list[s
         Whether it is of a file with several spectra, which may have temperatures of their own.
     """
     for pattern, unit, offset in ((_CELSIUS, "°C", ZERO_C_K), (_KELVIN, "K", 0.0)):
-        texts = list(dict.fromkeys(found.group(1) for found in pattern.finditer(stem)))
+        texts = list(dict.fromkeys(match.group(1) for match in pattern.finditer(stem)))
         kelvins = [kelvin for text in texts if COLDEST_K < (kelvin := _number(text) + offset) < HOTTEST_K]
         if len(kelvins) > 1:
             return None, [f"the name says several temperatures, {' and '.join(texts)} {unit}: none was taken"]
         if kelvins:
             each = ", of all of its spectra," if several else ""
             return kelvins[0], [f"the temperature{each or ','} {texts[0]} {unit}, is from the name of the file"]
-    if (found := _BARE.search(stem)) and LEAST_BARE_K <= _number(found.group(1)) < HOTTEST_K:
-        return _number(found.group(1)), [f"the temperature, {found.group(1)}, is from the name of the file: K assumed"]
+    if (match := _BARE.search(stem)) and LEAST_BARE_K <= _number(match.group(1)) < HOTTEST_K:
+        return _number(match.group(1)), [f"the temperature, {match.group(1)}, is from the name of the file: K assumed"]
     return None, []
 
 

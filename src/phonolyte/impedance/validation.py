@@ -62,8 +62,8 @@ class KramersKronig:
     @property
     def rms(self) -> float:
         """Root mean square residual, as a share of the modulus, without points that are off."""
-        kept = self._kept
-        return float(np.sqrt(np.mean(self.real[kept] ** 2 + self.imaginary[kept] ** 2) / 2))
+        is_used = self._kept
+        return float(np.sqrt(np.mean(self.real[is_used] ** 2 + self.imaginary[is_used] ** 2) / 2))
 
     @property
     def systematic(self) -> float:
@@ -90,13 +90,15 @@ class KramersKronig:
         """``"good"``, ``"doubtful"`` or ``"bad"``."""
         systematic = min(self.systematic, SYSTEMATIC[0]) if self.is_noise else self.systematic
         limits = zip(VERDICTS, SYSTEMATIC, NOISE, strict=False)
-        return next((word for word, one, all_ in limits if systematic <= one and self.rms <= all_), VERDICTS[-1])
+        return next(
+            (word for word, part_limit, all_ in limits if systematic <= part_limit and self.rms <= all_), VERDICTS[-1]
+        )
 
     @property
     def _kept(self) -> Flags:
-        kept = np.ones(len(self.real), dtype=bool)
-        kept[list(self.off)] = False
-        return kept
+        is_used = np.ones(len(self.real), dtype=bool)
+        is_used[list(self.off)] = False
+        return is_used
 
 
 def check_kramers_kronig(spectrum: Spectrum) -> KramersKronig:
@@ -112,22 +114,22 @@ def check_kramers_kronig(spectrum: Spectrum) -> KramersKronig:
     Single points that are far off are left out and the test is done again, lest they bend it. Many of them, or some
     side by side, are not single points but a fault of the spectrum, and stay.
     """
-    whole = _test(spectrum, ())
-    test = whole
+    of_all = _test(spectrum, ())
+    test = of_all
     while (worst := _find_worst(test)) is not None:
         test = _test(spectrum, (*test.off, worst))
         if len(test.off) > max(1, MOST_OFF * len(spectrum)) or _longest_run(test.off) > LONGEST_RUN:
-            return whole
-    return whole if _is_worse(test, whole) else test
+            return of_all
+    return of_all if _is_worse(test, of_all) else test
 
 
 def _find_worst(test: KramersKronig) -> int | None:
     """The point that is farthest off, if one is."""
     size = np.hypot(test.real, test.imaginary)
-    kept = np.delete(np.arange(len(size)), list(test.off))
-    sigma = float(np.median(size[kept])) / np.sqrt(np.log(4))  # of one part, where both are normal
-    worst = int(kept[np.argmax(size[kept])])
-    return worst if size[worst] > max(OUTLIER * sigma, LEAST_OFF) and len(kept) > FEWEST else None
+    used = np.delete(np.arange(len(size)), list(test.off))
+    sigma = float(np.median(size[used])) / np.sqrt(np.log(4))  # of one part, where both are normal
+    worst = int(used[np.argmax(size[used])])
+    return worst if size[worst] > max(OUTLIER * sigma, LEAST_OFF) and len(used) > FEWEST else None
 
 
 def _longest_run(points: tuple[int, ...]) -> int:
@@ -136,18 +138,18 @@ def _longest_run(points: tuple[int, ...]) -> int:
     return max(len(list(run)) for _, run in groupby(places, lambda place: place[1] - place[0]))
 
 
-def _is_worse(one: KramersKronig, other: KramersKronig) -> bool:
+def _is_worse(test: KramersKronig, other: KramersKronig) -> bool:
     """Whether one test leaves more than another."""
-    return VERDICTS.index(one.verdict) > VERDICTS.index(other.verdict) or one.rms > other.rms
+    return VERDICTS.index(test.verdict) > VERDICTS.index(other.verdict) or test.rms > other.rms
 
 
 def _test(spectrum: Spectrum, off: tuple[int, ...]) -> KramersKronig:
     """The test of a spectrum without some of its points."""
     omega, z = 2 * np.pi * spectrum.frequency_hz, spectrum.impedance_ohm
-    kept = np.delete(np.arange(len(z)), list(off))
-    most, dense = max(3, len(kept) - 2), DENSE * np.log10(omega.max() / omega.min())
+    used = np.delete(np.arange(len(z)), list(off))
+    most, dense = max(3, len(used) - 2), DENSE * np.log10(omega.max() / omega.min())
     for elements in range(1, most + 1):
-        chain, mu = _fit_chain(omega, z, kept, elements)
+        chain, mu = _fit_chain(omega, z, used, elements)
         left = (z - chain) / np.abs(z)
         test = KramersKronig(left.real, left.imag, elements, off)
         if mu <= LEAST_MU and (elements >= dense or test.is_noise):
@@ -155,7 +157,7 @@ def _test(spectrum: Spectrum, off: tuple[int, ...]) -> KramersKronig:
     return test
 
 
-def _fit_chain(omega: Floats, z: Complexes, kept: Ints, elements: int) -> tuple[Complexes, float]:
+def _fit_chain(omega: Floats, z: Complexes, used: Ints, elements: int) -> tuple[Complexes, float]:
     """The impedance of the chain that is fitted to some points, at all of them, and its mu.
 
     That is one less the ratio of resistances below zero to those above (eq. 21 of Schönleber et al.).
@@ -164,10 +166,10 @@ def _fit_chain(omega: Floats, z: Complexes, kept: Ints, elements: int) -> tuple[
     tau = np.geomspace(1 / omega.max(), 1 / omega.min(), elements) if elements > 1 else np.array([1 / omega.min()])
     lines = np.stack((np.ones(len(z)), 1j * omega, -1j / omega), axis=1)
     design = np.concatenate((1 / (1 + 1j * omega[:, None] * tau), lines), axis=1)
-    weighted = design[kept] * scale[kept, None]
+    weighted = design[used] * scale[used, None]
     stacked = np.concatenate((weighted.real, weighted.imag))
     norm = np.linalg.norm(stacked, axis=0)
-    target = z[kept] * scale[kept]
+    target = z[used] * scale[used]
     values = np.linalg.lstsq(stacked / norm, np.concatenate((target.real, target.imag)), rcond=None)[0] / norm
     r = values[:elements]
     return design @ values, float(1 - np.abs(r[r < 0]).sum() / max(np.abs(r[r >= 0]).sum(), 1e-300))

@@ -6,7 +6,7 @@ at L, that is s (phi(u) - u Phi(-u)), u = abs(c - L) / s, with the density phi a
 normal. It is largest for wide intervals at the decision; without a decision it is s phi(0). Intervals outside of the
 domain of the model are widened by as much as its errors were larger there.
 
-A batch is chosen one by one. What has been chosen tells of its neighbors, too: the deviation of a crystal at the
+A batch is chosen one by one. What has been chosen informs about its neighbors, too: the deviation of a crystal at the
 distance d from the nearest chosen one is multiplied by sqrt(1 - rho^2), rho = exp(-d^2 / 2 l^2), as if both were values
 of a Gaussian process with the length l.
 """
@@ -151,18 +151,18 @@ class Pool:
         """
         means = mean_over_orderings(features)
         of_name = {crystal.material_id: crystal for crystal in crystals}
-        kept = [of_name[name] for name in means.index]
-        ordered = [representatives[crystal.material_id] for crystal in kept]
+        described = [of_name[name] for name in means.index]
+        ordered = [representatives[crystal.material_id] for crystal in described]
         table = pd.DataFrame(
             {
-                "material_id": [crystal.material_id for crystal in kept],
-                "formula": [crystal.formula for crystal in kept],
-                "family": [family(crystal) for crystal in kept],
+                "material_id": [crystal.material_id for crystal in described],
+                "formula": [crystal.formula for crystal in described],
+                "family": [family(crystal) for crystal in described],
                 "n_atoms": [len(crystal) for crystal in ordered],
                 "cost_s": phonon_cost_s(ordered),
             }
         )
-        return cls(table, means, {crystal.material_id: frozenset(crystal.symbols) for crystal in kept})
+        return cls(table, means, {crystal.material_id: frozenset(crystal.symbols) for crystal in described})
 
     def __len__(self) -> int:
         """Number of crystals."""
@@ -201,8 +201,10 @@ class Pool:
         cost = self.table["cost_s"].to_numpy(float)[rows]
         places = choose_batch(gain, cost, points, n, thrift=thrift, budget=budget_s)
         chosen = self.table.iloc[rows[places]].reset_index(drop=True)
-        own = predicted.iloc[places].reset_index(drop=True).rename(columns={"band_center_mev": "predicted_mev"})
-        chosen = chosen.assign(**{name: own[name] for name in ("predicted_mev", "lower_mev", "upper_mev", "in_domain")})
+        chosen_rows = predicted.iloc[places].reset_index(drop=True).rename(columns={"band_center_mev": "predicted_mev"})
+        chosen = chosen.assign(
+            **{name: chosen_rows[name] for name in ("predicted_mev", "lower_mev", "upper_mev", "in_domain")}
+        )
         return chosen.assign(choice=np.arange(1, len(chosen) + 1), gain_mev=gain[places])[list(CHOSEN)]
 
 
@@ -246,7 +248,7 @@ def choose_batch(
     budget
         Largest sum of the costs.
     length
-        Distance within which candidates tell of each other; default: :func:`typical_distance`.
+        Distance within which candidates inform about each other; default: :func:`typical_distance`.
 
     Returns
     -------

@@ -49,16 +49,16 @@ def displacements_and_atoms(crystal: Crystal, *, min_length_a: float = 8.0) -> t
 
     cell = (crystal.lattice, crystal.frac_coords, crystal.numbers)
     try:
-        found = spglib.get_symmetry_dataset(cell, symprec=SYMPREC_A)
+        symmetry = spglib.get_symmetry_dataset(cell, symprec=SYMPREC_A)
     except Exception:  # newer versions raise an error of their own where older ones give None
-        found = None
-    if found is None:
+        symmetry = None
+    if symmetry is None:
         return DIRECTIONS * len(crystal), _supercell_atoms(crystal.lattice, len(crystal), min_length_a)
-    _, sizes = np.unique(found.equivalent_atoms, return_counts=True)
-    of_sites = len(found.rotations) / sizes
+    _, sizes = np.unique(symmetry.equivalent_atoms, return_counts=True)
+    of_sites = len(symmetry.rotations) / sizes
     n_displacements = sum(max(1, math.ceil(DIRECTIONS / order - 1e-6)) for order in of_sites)
-    n_primitive = int(found.mapping_to_primitive.max()) + 1
-    return n_displacements, _supercell_atoms(found.primitive_lattice, n_primitive, min_length_a)
+    n_primitive = int(symmetry.mapping_to_primitive.max()) + 1
+    return n_displacements, _supercell_atoms(symmetry.primitive_lattice, n_primitive, min_length_a)
 
 
 def _supercell_atoms(lattice: Floats, n: int, min_length_a: float) -> int:

@@ -16,9 +16,9 @@ from typing import Any
 
 import pandas as pd
 
-from phonolyte import learning_set as own
-from phonolyte.errors import TableError
-from phonolyte.models.compounds import ERROR, TARGET
+from phonolyte import learning_set
+from phonolyte.errors import Failure, PhonolyteError, TableError
+from phonolyte.models.compounds import ERROR, STAGE, TARGET, find_label_fault
 from phonolyte.runs.records import in_one_step
 from phonolyte.structures import Crystal, read
 from phonolyte.structures.crystal_table import crystal_table
@@ -64,7 +64,7 @@ class Known:
 
     @classmethod
     def from_phonons(cls, crystal: Crystal, row: Mapping[str, Any], number: int) -> Known:
-        """What phonons tell of a crystal, from their row in ``phonons.parquet``."""
+        """Make what is known of a crystal from its phonons, from their row in ``phonons.parquet``."""
         calibrated = row["calibrated_mev"]
         center = float(row["band_center_mev"] if pd.isna(calibrated) else calibrated)
         stable, share = bool(row["stable"]), float(row["imaginary_share"])
@@ -72,11 +72,16 @@ class Known:
         return cls(crystal, center, error, stable, share, str(row["engine"]), number)
 
 
-def read_given(data: str | Path) -> list[Known]:
+def read_given(data: str | Path) -> tuple[list[Known], list[Failure]]:
     """Read the crystals to begin with; empty for the learning set that comes with Phonolyte.
 
     That one has its cells and centers scaled as those of today's Materials Project and density functional theory; the
     crystals by which it has grown are as they were given, their centers calibrated.
+
+    Returns
+    -------
+    known, failures
+        Crystals with their centers; records that cannot be read, have no center, or cannot be ordered.
 
     Raises
     ------
@@ -84,25 +89,34 @@ def read_given(data: str | Path) -> list[Known]:
         When fewer than twenty crystals have a band center.
     """
     if not str(data):
-        scaled = (replace(each, lattice=own.ION_LENGTH * each.lattice) for each in own.crystals().crystals)
-        return [
-            *(Known(c, own.ION_FACTOR * float(c.properties[TARGET])) for c in scaled),
-            *read_known(own.grown_file()),
-        ]
-    known = read_known(data)
+        scaled = (replace(c, lattice=learning_set.ION_LENGTH * c.lattice) for c in learning_set.crystals().crystals)
+        made = [Known(c, learning_set.ION_FACTOR * float(c.properties[TARGET])) for c in scaled]
+        return [*made, *read_known(learning_set.grown_file())[0]], []
+    known, failures = read_known(data)
     if len(known) < FEWEST:
         raise TableError(
             f"{Path(data).name} has {len(known)} stable crystals with a band center",
             why=f"a loop learns from crystals, at least {FEWEST}, each with {TARGET} (meV)",
             fix="Give crystals, not a table of features, or leave data out.",
         )
-    return known
+    return known, failures
 
 
-def read_known(data: str | Path) -> list[Known]:
-    """Read crystals with a band center; unstable ones only if the error of theirs is known."""
-    given = [_given(crystal) for crystal in read(data).crystals if _is_center(crystal.properties.get(TARGET))]
-    return [each for each in given if each.stable or each.error]
+def read_known(data: str | Path) -> tuple[list[Known], list[Failure]]:
+    """Read crystals with a band center, and what cannot be learned from; unstable ones need an error of theirs."""
+    reading = read(data)
+    known, failures = [], [*reading.failures]
+    for crystal in reading.crystals:
+        fault = find_label_fault(crystal)
+        if fault is None:
+            try:
+                known.append(_given(crystal))
+            except PhonolyteError as error:
+                name = crystal.material_id
+                fault = Failure.from_error(error, material_id=name, stage=STAGE, source=crystal.source)
+        if fault is not None:
+            failures.append(fault)
+    return known, failures
 
 
 def _given(crystal: Crystal) -> Known:
@@ -113,10 +127,6 @@ def _given(crystal: Crystal) -> Known:
         properties.get("stable") is not False, _number(share), str(properties.get("engine") or ""),
         int(_number(properties.get("round"))),
     )  # fmt: skip
-
-
-def _is_center(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.0 < value < float("inf")
 
 
 def _number(value: Any) -> float:

@@ -47,8 +47,8 @@ def open_crystals(screening: Screening, ion: str = "") -> list[Crystal]:
     table = table[decided.to_numpy()].sort_values("band_center_mev", kind="stable")
     wanted = [
         name
-        for name, own in zip(table["material_id"], screening.elements_of(table), strict=True)
-        if not ion or ion in own
+        for name, symbols in zip(table["material_id"], screening.elements_of(table), strict=True)
+        if not ion or ion in symbols
     ]
     names = screening.table["material_id"].sort_index().tolist()
     of_name = _load(screening, names, frozenset(wanted))
@@ -60,11 +60,11 @@ def _load(screening: Screening, names: Sequence[str], wanted: frozenset[str]) ->
     start = 0
     for part in screening.parts:
         table = part.load([*CRYSTAL, *ORDERED])
-        own = names[start : start + len(table)]
+        names_of_part = names[start : start + len(table)]
         start += len(table)
         ordered = table.select(list(ORDERED)).rename_columns([name.removeprefix("ordered_") for name in ORDERED])
         has_order = ordered.column(0).is_valid().to_pylist()
-        pairs = zip(own, records_of(table.select(list(CRYSTAL))), records_of(ordered), has_order, strict=True)
+        pairs = zip(names_of_part, records_of(table.select(list(CRYSTAL))), records_of(ordered), has_order, strict=True)
         crystals |= {
             name: (make_ordered if is_there else make)(name)
             for name, (_, make), (_, make_ordered), is_there in pairs
@@ -131,15 +131,17 @@ class Candidates:
             with in_one_step(file) as partial:
                 table.to_parquet(partial)
         of_name = {crystal.material_id: crystal for crystal in crystals}
-        kept = [of_name[name] for name in table.index]
-        return cls(Pool.describe(kept, table, of_name), {crystal.material_id: crystal for crystal in kept}, failures)
+        described = [of_name[name] for name in table.index]
+        return cls(
+            Pool.describe(described, table, of_name), {crystal.material_id: crystal for crystal in described}, failures
+        )
 
     def predict(self, model: BandCenterModel, decision_mev: float, *, threads: Executor | None = None) -> Prediction:
         """Predict all of them."""
         table = self.pool.features
-        own = model.sets[len(model.set_names) :]
-        if own and len(table):
-            more, _ = featurize([self.crystals[str(name)] for name in table.index], sets=own, executor=threads)
+        further_sets = model.sets[len(model.set_names) :]
+        if further_sets and len(table):
+            more, _ = featurize([self.crystals[str(name)] for name in table.index], sets=further_sets, executor=threads)
             table = pd.concat([table, more], axis=1)
         predicted = model.predict_orderings(table, self.pool.elements(table.index))
         return Prediction(predicted, decision_mev)

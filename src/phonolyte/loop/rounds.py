@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from phonolyte.drawing import compute_and_draw
 from phonolyte.errors import Failure
 from phonolyte.loop.choosing import widening_outside
 from phonolyte.loop.learning import FILE, Known, write_known
@@ -23,7 +24,7 @@ from phonolyte.loop.pool import Candidates, Prediction, leave_out_known
 from phonolyte.loop.settings import LoopSettings
 from phonolyte.models import BandCenterModel
 from phonolyte.runs.calculation import Calculation, first_sentence
-from phonolyte.runs.campaign import Outcome, run_campaign
+from phonolyte.runs.campaign import Outcome
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.records import write_csv
 from phonolyte.runs.run import Run, make_folder
@@ -157,7 +158,7 @@ class Loop:
     threads: Executor | None = None
     progress: OpenBar = no_bar
 
-    def run(self, run: Run, crystals: Sequence[Crystal], given: Sequence[Known], *, model: BandCenterModel) -> Rounds:
+    def run(self, run: Run, crystals: Sequence[Crystal], known: Sequence[Known], *, model: BandCenterModel) -> Rounds:
         """Choose, compute and learn, round by round, in an open run folder of a study; a second call goes on.
 
         Parameters
@@ -166,23 +167,23 @@ class Loop:
             Open run folder; ``rounds/`` in it has a folder for each round, and that of the phonons.
         crystals
             Ordered crystals to choose from; those that repeat a known one are left out.
-        given
+        known
             Learning set to begin with.
         model
             Model that has learned it (:meth:`begin`).
         """
         folder = run.path(ROUNDS)
-        left = leave_out_known(crystals, given)
+        left = leave_out_known(crystals, known)
         candidates = Candidates.describe(left, model, folder, threads=self.threads, progress=self.progress)
         decision = self.decision(candidates.predict(model, 0.0, threads=self.threads))
         prediction = candidates.predict(model, decision, threads=self.threads)
         width, straddling = prediction.width_mev, int(prediction.straddling.sum())
-        first = Round(0, 0, 0, 0, 0, 0, None, None, len(given), width, straddling, 0, 0.0)
-        state = _State([*given], model, folder / "0" / "model", prediction, [first], failures=[*candidates.failures])
+        first = Round(0, 0, 0, 0, 0, 0, None, None, len(known), width, straddling, 0, 0.0)
+        state = _State([*known], model, folder / "0" / "model", prediction, [first], failures=[*candidates.failures])
         end, stopped = time.time() + 3600.0 * self.settings.budget_h, ""
         self._write(run, state, decision, "not finished")
         for number in range(1, self.settings.rounds + 1):
-            stopped = self._round(number, candidates, state, folder, end)
+            stopped = self._run_round(number, candidates, state, folder, end)
             self._write(run, state, decision, stopped or "not finished")
             if stopped:
                 break
@@ -190,9 +191,9 @@ class Loop:
         self._write(run, state, decision, stopped)
         return Rounds(state.rounds, state.model, state.folder, decision, stopped, state.failures)
 
-    def begin(self, given: Sequence[Known], folder: Path) -> BandCenterModel:
+    def begin(self, known: Sequence[Known], folder: Path) -> BandCenterModel:
         """Learn what there is to begin with, in the folder of rounds."""
-        return self._learn(given, folder / "0")
+        return self._learn(known, folder / "0")
 
     def decision(self, prediction: Prediction) -> float:
         """Center at which a decision is made: as it is set, the limit of the screen, or that at the cut, meV."""
@@ -208,7 +209,7 @@ class Loop:
         write_known(known, folder / FILE)
         return self.learn(folder / FILE, folder / "model")
 
-    def _round(self, number: int, candidates: Candidates, state: _State, folder: Path, end: float) -> str:
+    def _run_round(self, number: int, candidates: Candidates, state: _State, folder: Path, end: float) -> str:
         """Do one round; return why there is none."""
         start, before = time.time(), state.prediction
         if not before.straddling.any():
@@ -222,9 +223,9 @@ class Loop:
         )  # fmt: skip
         if choice.empty:
             return "nothing is left to choose"
-        own = folder / str(number)
-        make_folder(own)
-        write_csv(choice, own / CHOSEN_FILE)  # predictions are there before their phonons
+        round_folder = folder / str(number)
+        make_folder(round_folder)
+        write_csv(choice, round_folder / CHOSEN_FILE)  # predictions are there before their phonons
         chosen = [candidates.crystals[name] for name in choice["material_id"]]
         outcome = self._compute(folder, chosen, start + (end - start) / (self.settings.rounds + 1 - number))
         results = (
@@ -233,12 +234,12 @@ class Loop:
         rows = [] if results is None else [{str(key): row[key] for key in row} for row in results.to_dict("records")]
         new = [Known.from_phonons(candidates.crystals[str(row["material_id"])], row, number) for row in rows]
         choice = _with_outcome(choice, new, outcome)
-        write_csv(choice, own / CHOSEN_FILE)
+        write_csv(choice, round_folder / CHOSEN_FILE)
         state.tried |= {*choice["material_id"]} - {*outcome.not_reached}
         state.failures += outcome.failures
         if new:
             state.known += new
-            state.model, state.folder = self._learn(state.known, own), own / "model"
+            state.model, state.folder = self._learn(state.known, round_folder), round_folder / "model"
             state.prediction = candidates.predict(state.model, before.decision_mev, threads=self.threads)
         state.rounds.append(_summary(number, choice, new, outcome, before, state, time.time() - start))
         return ""
@@ -250,10 +251,11 @@ class Loop:
             engine=calculation.engine_used, cites=calculation.cites,
         )  # fmt: skip
         opening = self.open_tier(len(crystals)) if self.open_tier else nullcontext()
-        with opened as own, opening as executor:
-            calculation = calculation.prepare(crystals, own, executor=executor, progress=self.progress)
-            with self.progress(f"{calculation.title} (atoms)", sum(map(len, crystals))) as advance:
-                return run_campaign(calculation, crystals, own, executor=executor, deadline=deadline, progress=advance)
+        with opened as tier_run, opening as executor:
+            ready = calculation.prepare(crystals, tier_run, executor=executor, progress=self.progress)
+            return compute_and_draw(
+                ready, crystals, tier_run, executor=executor, deadline=deadline, figures=None, progress=self.progress
+            )
 
     @staticmethod
     def _write(run: Run, state: _State, decision: float, stopped: str) -> None:
@@ -266,12 +268,12 @@ def _with_outcome(choice: pd.DataFrame, new: Sequence[Known], outcome: Outcome) 
     """The choice with what came of each crystal: its center, whether it is stable, or why there is none."""
     of_name = {each.crystal.material_id: each for each in new}
     why = {failure.material_id: f"failed: {first_sentence(failure.message)}" for failure in outcome.failures}
-    found = [of_name.get(str(name)) for name in choice["material_id"]]
+    computed = [of_name.get(str(name)) for name in choice["material_id"]]
     words = [
         why.get(str(name), "not reached") if each is None else "stable" if each.stable else "unstable"
-        for name, each in zip(choice["material_id"], found, strict=True)
+        for name, each in zip(choice["material_id"], computed, strict=True)
     ]
-    centers = np.array([np.nan if each is None else each.center_mev for each in found])
+    centers = np.array([np.nan if each is None else each.center_mev for each in computed])
     return choice.assign(computed_mev=centers, error_mev=choice["predicted_mev"] - centers, outcome=words)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from phonolyte.errors import SettingsError
+from phonolyte.forces import DEFAULT_ENGINE
 from phonolyte.loop.choosing import THRIFT
 from phonolyte.phonons import PhononSettings
 from phonolyte.settings import resolve, section
@@ -33,7 +34,7 @@ class LoopSettings:
     thrift
         Power of the cost by which gains are divided.
     engine, options
-        Engine of the phonons, and its options; empty: that of ``[follow]``, or dpa4.
+        Engine of the phonons, and its options; empty: that of ``[follow]``, or the default one.
     phonons
         How phonons are computed.
     """
@@ -44,7 +45,7 @@ class LoopSettings:
     decision_mev: Annotated[float | None, "Band center at which a decision is made, meV."] = None
     cut: Annotated[int, "Place of the last candidate that would be followed, the softest first."] = 50
     thrift: Annotated[float, "Power of the cost by which gains are divided: 0 ignores it, 1 is gain a second."] = THRIFT
-    engine: Annotated[str, "Engine of the phonons. Default: that of follow, or dpa4."] = ""
+    engine: Annotated[str, f"Engine of the phonons. Default: that of follow, or {DEFAULT_ENGINE}."] = ""
     options: Mapping[str, Any] | tuple[str, ...] = ()
     phonons: PhononSettings = field(default_factory=PhononSettings)
 
@@ -67,5 +68,5 @@ def read_loop(table: Mapping[str, Any]) -> LoopSettings:
         For what is not a setting, and values that make no sense.
     """
     phonons = resolve(PhononSettings, table=section(table, "phonons"), where="loop.phonons")
-    own = {name: value for name, value in table.items() if name != "phonons"}
-    return replace(resolve(LoopSettings, table=own, where="loop"), phonons=phonons)
+    settings = {name: value for name, value in table.items() if name != "phonons"}
+    return replace(resolve(LoopSettings, table=settings, where="loop"), phonons=phonons)

@@ -178,9 +178,9 @@ class BandCenterModel(Shown):
 
         The index is their `material_id`; one that comes twice is made unique as by :func:`phonolyte.structures.read`.
         """
-        found = read(crystals).crystals
-        table = featurize_orderings(found, sets=self.sets).table
-        symbols = {crystal.material_id: set(crystal.symbols) for crystal in found}
+        read_crystals = read(crystals).crystals
+        table = featurize_orderings(read_crystals, sets=self.sets).table
+        symbols = {crystal.material_id: set(crystal.symbols) for crystal in read_crystals}
         return self.predict_orderings(table, [symbols[name] for name in table.index])
 
     def predict_orderings(self, table: pd.DataFrame, elements: Sequence[Collection[str]]) -> pd.DataFrame:
@@ -256,10 +256,10 @@ class BandCenterModel(Shown):
         folder = Path(folder)
         try:
             manifest = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
-            stated = manifest["format"]
-            if stated != FORMAT:
+            version = manifest["format"]
+            if version != FORMAT:
                 raise ModelError(
-                    f"the model in {folder} has format {str(stated)[:40]}",
+                    f"the model in {folder} has format {str(version)[:40]}",
                     why=f"this version of Phonolyte reads format {FORMAT}",
                     fix=REFIT,
                 )

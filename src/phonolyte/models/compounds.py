@@ -104,8 +104,9 @@ def read_learning_set(
     if features is not None:
         return _from_features(features, sets, path, digest)
     reading = read(path, executor=executor)
-    labeled = [c for c in reading.crystals if _is_labeled(c)]
-    unlabeled = [_not_labeled(c) for c in reading.crystals if not _is_labeled(c)]
+    faults = [find_label_fault(c) for c in reading.crystals]
+    labeled = [c for c, fault in zip(reading.crystals, faults, strict=True) if fault is None]
+    unlabeled = [fault for fault in faults if fault is not None]
     if len(labeled) < 2:
         raise TableError(
             f"{path.name} has {len(labeled)} compounds with a band center",
@@ -114,11 +115,11 @@ def read_learning_set(
         )
     table, failures = featurize(labeled, sets=sets, executor=executor)
     by_id = {crystal.material_id: crystal for crystal in labeled}
-    kept = [by_id[name] for name in table.index]
-    target = np.array([_number(c.properties[TARGET]) for c in kept], dtype=float)
-    elements = [frozenset(c.symbols) for c in kept]
-    formulas = [c.formula for c in kept]
-    data = LearningSet(table, target, formulas, elements, digest, kept, _errors(kept))
+    described = [by_id[name] for name in table.index]
+    target = np.array([_number(c.properties[TARGET]) for c in described], dtype=float)
+    elements = [frozenset(c.symbols) for c in described]
+    formulas = [c.formula for c in described]
+    data = LearningSet(table, target, formulas, elements, digest, described, _errors(described))
     return data, reading.failures + unlabeled + failures
 
 
@@ -172,9 +173,9 @@ def _from_features(
         else _no_feature(str(name), str(numbers.loc[name].isna().idxmax()), str(path))
         for name in table.index[~usable]
     ]
-    kept = numbers[usable]
+    usable_rows = numbers[usable]
     formulas, elements = table["formula"][usable].astype(str).tolist(), table["elements"][usable].tolist()
-    data = LearningSet(kept[names], kept[TARGET].to_numpy(float), formulas, elements, digest)
+    data = LearningSet(usable_rows[names], usable_rows[TARGET].to_numpy(float), formulas, elements, digest)
     return data, unreadable + failures
 
 
@@ -192,21 +193,18 @@ def _with_elements(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
     return table.assign(elements=column)[column.notna()], failures
 
 
-def _is_labeled(crystal: Crystal) -> bool:
-    """Whether a crystal has a center to learn from, and was not found to be unstable, or its error is known."""
-    properties = crystal.properties
-    usable = properties.get("stable") is not False or _number(properties.get(ERROR)) is not None
-    return _number(properties.get(TARGET)) is not None and usable
-
-
 def _errors(crystals: Sequence[Crystal]) -> Floats | None:
     known = [_number(crystal.properties.get(ERROR)) or 0.0 for crystal in crystals]
     return np.array(known) if any(known) else None
 
 
-def _not_labeled(crystal: Crystal) -> Failure:
-    if _number(crystal.properties.get(TARGET)) is None:
-        return _no_center(crystal.material_id, crystal.properties.get(TARGET), crystal.source)
+def find_label_fault(crystal: Crystal) -> Failure | None:
+    """Why nothing can be learned from a crystal: it has no center, or is unstable without a known error; else None."""
+    properties = crystal.properties
+    if _number(properties.get(TARGET)) is None:
+        return _no_center(crystal.material_id, properties.get(TARGET), crystal.source)
+    if properties.get("stable") is not False or _number(properties.get(ERROR)) is not None:
+        return None
     message = "it has imaginary modes, and what remains of such a center says less. Leave it out."
     return Failure(crystal.material_id, STAGE, "Unstable", message, crystal.source)
 

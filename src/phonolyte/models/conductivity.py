@@ -217,12 +217,12 @@ class GatedModel:
             (n,) sets of elements, which are left out together.
         """
         model = cls._fit(names, x, log_sigma, bounds)
-        found = []
+        left_out = []
         for test in _left_out(model.learned.descriptors, groups):
             rows = np.setdiff1d(np.arange(len(log_sigma)), test)
             parts = cls._fit(names, x.take(rows), log_sigma[rows], bounds[rows]).parts(x.take(test))
-            found.append(np.column_stack([parts.distance, log_sigma[test] - parts.gated]))
-        return replace(model, left_out=np.vstack(found))
+            left_out.append(np.column_stack([parts.distance, log_sigma[test] - parts.gated]))
+        return replace(model, left_out=np.vstack(left_out))
 
     @classmethod
     def _fit(cls, names: tuple[str, ...], x: Compounds, log_sigma: Floats, bounds: Flags) -> Self:
@@ -242,11 +242,11 @@ class GatedModel:
 
     def parts(self, x: Compounds) -> Parts:
         """Predictions of n compounds by both parts."""
-        own = Compounds(x.score, _standard(x.descriptors, self.mean, self.scale), x.roots)
+        scaled = Compounds(x.score, _standard(x.descriptors, self.mean, self.scale), x.roots)
         score = self.slopes[0] + x.score @ self.slopes[1:]
-        squares = _squares(own.descriptors, self.learned.descriptors)
+        squares = _squares(scaled.descriptors, self.learned.descriptors)
         process = (
-            self.level + PRIOR.slope * x.score.sum(axis=1) + _covariance(own, self.learned, squares) @ self.weights
+            self.level + PRIOR.slope * x.score.sum(axis=1) + _covariance(scaled, self.learned, squares) @ self.weights
         )
         distance = np.sqrt(_mean_of_least(squares, PRIOR.neighbors))
         weight = 1.0 - (1.0 - PRIOR.least) * np.clip((distance - PRIOR.near) / (PRIOR.far - PRIOR.near), 0.0, 1.0)
@@ -271,12 +271,12 @@ class GatedModel:
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Everything as arrays, for ``numpy.savez``."""
-        own = {
+        arrays = {
             "mean": self.mean, "scale": self.scale, "score": self.learned.score, "roots": self.learned.roots,
             "descriptors": self.learned.descriptors, "weights": self.weights, "level": np.array(self.level),
             "slopes": self.slopes, "left_out": self.left_out,
         }  # fmt: skip
-        return {f"{prefix}_{name}": values for name, values in own.items()}
+        return {f"{prefix}_{name}": values for name, values in arrays.items()}
 
     @classmethod
     def from_arrays(cls, prefix: str, names: tuple[str, ...], arrays: Mapping[str, NDArray[Any]]) -> Self:
@@ -287,22 +287,27 @@ class GatedModel:
         ModelError
             When one is missing, of another shape, or not finite.
         """
-        own = {
+        values = {
             name: np.asarray(arrays[f"{prefix}_{name}"], dtype=float)
             for name in ("mean", "scale", "score", "roots", "descriptors", "weights", "level", "slopes", "left_out")
         }
-        n, s, d = len(own["weights"]), len(names), len(own["mean"])
+        n, s, d = len(values["weights"]), len(names), len(values["mean"])
         shapes = {
-            "mean": (d,), "scale": (d,), "score": (n, s), "roots": (n, own["roots"].shape[-1]), "descriptors": (n, d),
-            "weights": (n,), "level": (), "slopes": (s + 1,), "left_out": (len(own["left_out"]), 2),
+            "mean": (d,), "scale": (d,), "score": (n, s), "roots": (n, values["roots"].shape[-1]),
+            "descriptors": (n, d), "weights": (n,), "level": (), "slopes": (s + 1,),
+            "left_out": (len(values["left_out"]), 2),
         }  # fmt: skip
         for name, shape in shapes.items():
-            if own[name].shape != shape or (name != "scale" and not np.isfinite(own[name]).all()) or not own[name].size:
-                raise damaged(f"the array {prefix}_{name}", f"it has the shape {own[name].shape}, or is not finite")
-        learned = Compounds(own["score"], own["descriptors"], own["roots"])
+            if (
+                values[name].shape != shape
+                or (name != "scale" and not np.isfinite(values[name]).all())
+                or not values[name].size
+            ):
+                raise damaged(f"the array {prefix}_{name}", f"it has the shape {values[name].shape}, or is not finite")
+        learned = Compounds(values["score"], values["descriptors"], values["roots"])
         return cls(
-            names, own["mean"], own["scale"], learned, own["weights"], float(own["level"]), own["slopes"],
-            own["left_out"],
+            names, values["mean"], values["scale"], learned, values["weights"], float(values["level"]),
+            values["slopes"], values["left_out"],
         )  # fmt: skip
 
 
@@ -361,13 +366,13 @@ class ConductivityModel:
     def predict(self, numbers: Mapping[str, Floats], descriptors: Floats, roots: Floats) -> Predicted:
         """Predict n crystals; an unknown `open_share` (NaN) is that of an ordered crystal."""
         refined = ~np.isnan(numbers["open_share"])
-        found = np.empty((len(Predicted._fields), len(refined)))
+        predictions = np.empty((len(Predicted._fields), len(refined)))
         for model, rows in ((self.refined, refined), (self.ordered, ~refined)):
             if rows.any():
-                own = {name: np.asarray(values)[rows] for name, values in numbers.items()}
-                x = Compounds(standardize(own, model.names), descriptors[rows], roots[rows])
-                found[:, rows] = model.predict(x)
-        return Predicted(*found)
+                columns_of_group = {name: np.asarray(values)[rows] for name, values in numbers.items()}
+                x = Compounds(standardize(columns_of_group, model.names), descriptors[rows], roots[rows])
+                predictions[:, rows] = model.predict(x)
+        return Predicted(*predictions)
 
     def save(self, folder: Path) -> None:
         """Write ``model.json`` and ``model.npz`` (plain arrays, no pickle) into a folder."""
@@ -454,13 +459,13 @@ def _below_bounds(above: NDArray[Any], bounds: Flags, inverse: NDArray[Any]) -> 
     """Targets in which upper bounds are replaced by what is expected below them, given all others."""
     from scipy.stats import norm
 
-    found, top = above.copy(), above[bounds]
+    shifted, top = above.copy(), above[bounds]
     for _ in range(ROUNDS if bounds.any() else 0):
         variance = 1.0 / np.diag(inverse)[bounds]
-        middle = found[bounds] - (inverse @ found)[bounds] * variance
+        middle = shifted[bounds] - (inverse @ shifted)[bounds] * variance
         z = (top - middle) / np.sqrt(variance)
-        found[bounds] = middle - np.sqrt(variance) * np.exp(norm.logpdf(z) - norm.logcdf(z))
-    return found
+        shifted[bounds] = middle - np.sqrt(variance) * np.exp(norm.logpdf(z) - norm.logcdf(z))
+    return shifted
 
 
 def _left_out(descriptors: Floats, groups: Ints) -> list[Ints]:

@@ -38,13 +38,14 @@ def means(
     m, n = len(rows), points.shape[1]
     mean, near = np.empty(m), np.empty((m, n_near))
     squares, total = np.empty((AT_ONCE, n), np.float32), np.empty((AT_ONCE, n), np.float32)
-    group, own = np.empty((AT_ONCE, rows.shape[1]), np.float32), np.empty((AT_ONCE, len(variances)), np.float32)
+    group = np.empty((AT_ONCE, rows.shape[1]), np.float32)
+    beyond_of_group = np.empty((AT_ONCE, len(variances)), np.float32)
     for first in range(0, m, AT_ONCE):
         for k in range(AT_ONCE):  # the last row fills up the last group
-            group[k], own[k] = rows[min(first + k, m - 1)], beyond[min(first + k, m - 1)]
+            group[k], beyond_of_group[k] = rows[min(first + k, m - 1)], beyond[min(first + k, m - 1)]
         total[:] = 0.0
         for term in range(len(variances)):
-            _squares(group, own[:, term], points, starts[term], starts[term + 1], squares)
+            _squares(group, beyond_of_group[:, term], points, starts[term], starts[term + 1], squares)
             _add(np.float32(variances[term]), squares, total)
         for k in range(min(AT_ONCE, m - first)):
             mean[first + k] = _weighted(total[k], weights)

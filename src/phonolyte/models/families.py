@@ -131,10 +131,10 @@ def _family_keys(fractions: Floats, strength: Floats, anions: Ints, kinds: Ints)
 def _formula_unit(amounts: Floats, elements: Ints) -> int:
     """Atoms in the shortest formula with whole numbers of these elements; 0 where it is too long."""
     for n_atoms in range(1, LONGEST_FORMULA + 1):
-        whole = True
+        is_whole = True
         for z in elements:
-            whole &= abs(amounts[z] * n_atoms - np.rint(amounts[z] * n_atoms)) < TOLERANCE
-        if whole:
+            is_whole &= abs(amounts[z] * n_atoms - np.rint(amounts[z] * n_atoms)) < TOLERANCE
+        if is_whole:
             return n_atoms
     return 0
 

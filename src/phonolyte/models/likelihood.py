@@ -114,8 +114,8 @@ class Likelihood:
     def loss(self, logs: Floats) -> tuple[float, Floats]:
         """Negative logarithm of the marginal likelihood of the n targets, over n, and its gradient (p,)."""
         n, noise = len(self.target), np.exp(logs[-1])
-        parts = [self._term(number, own) for number, own in enumerate(by_term(self.terms, logs))]
-        covariance = np.sum([part for part, _ in parts], axis=0)
+        parts = [self._term(number, logs_of_term) for number, logs_of_term in enumerate(by_term(self.terms, logs))]
+        covariance = np.sum([covariance_of_term for covariance_of_term, _ in parts], axis=0)
         covariance[np.diag_indices(n)] += noise + JITTER + self.known
         factor, failed = lapack.dpotrf(covariance, lower=True, overwrite_a=True)
         if failed:
@@ -127,31 +127,31 @@ class Likelihood:
         sensitivity = lower + lower.T - np.outer(weights, weights)
         sensitivity[np.diag_indices(n)] += np.diag(inverse)
         gradient: list[float] = []
-        for number, (own, part) in enumerate(zip(by_term(self.terms, logs), parts, strict=True)):
-            gradient += self._gradient(number, own, *part, sensitivity)
+        for number, (logs_of_term, covariance_of_term) in enumerate(zip(by_term(self.terms, logs), parts, strict=True)):
+            gradient += self._gradient(number, logs_of_term, *covariance_of_term, sensitivity)
         return value / n, 0.5 * np.array([*gradient, noise * np.trace(sensitivity)]) / n
 
-    def _term(self, number: int, own: Floats) -> tuple[Floats, Floats]:
+    def _term(self, number: int, logs: Floats) -> tuple[Floats, Floats]:
         """Covariance of a term, and what its derivatives by the lengths share."""
         squares = self.squares[number]
         if self.terms[number].kind == "linear":
-            covariance = np.exp(own[0]) * np.sum(squares, axis=0)
+            covariance = np.exp(logs[0]) * np.sum(squares, axis=0)
             return covariance, covariance
         total = np.ones_like(squares[0])
-        for length, square in zip(own[1:], squares, strict=True):
+        for length, square in zip(logs[1:], squares, strict=True):
             total += 0.25 * np.exp(-2.0 * length) * square
-        covariance = np.exp(own[0]) / (total * total)
+        covariance = np.exp(logs[0]) / (total * total)
         return covariance, covariance / total
 
     def _gradient(
-        self, number: int, own: Floats, covariance: Floats, shared: Floats, sensitivity: Floats
+        self, number: int, logs: Floats, covariance: Floats, shared: Floats, sensitivity: Floats
     ) -> list[float]:
         """Sum over the covariance of its derivatives by the hyperparameters of a term, times the sensitivity."""
         gradient = [float(np.vdot(sensitivity, covariance))]
         if self.terms[number].kind == "linear":
             return gradient
         weighted = sensitivity * shared
-        lengths = zip(own[1:], self.squares[number], strict=True)
+        lengths = zip(logs[1:], self.squares[number], strict=True)
         return gradient + [float(np.exp(-2.0 * length) * np.vdot(weighted, square)) for length, square in lengths]
 
 

@@ -55,8 +55,8 @@ class Learned:
     def nearest(self, features: pd.DataFrame, *, n: int = NEIGHBORS) -> tuple[Ints, Floats]:
         """Positions in the table (m, n) of the nearest compounds to each of m crystals, and their distances (m, n)."""
         n, points = min(n, len(self.points)), whiten(self.domain, features)
-        parts = [_nearest(points[i : i + ROWS], self.points, n) for i in range(0, len(points), ROWS)]
-        places, distances = ([part[k] for part in parts] for k in (0, 1))
+        batches = [_nearest(points[i : i + ROWS], self.points, n) for i in range(0, len(points), ROWS)]
+        places, distances = ([batch[k] for batch in batches] for k in (0, 1))
         return np.vstack([np.empty((0, n), np.int64), *places]), np.vstack([np.empty((0, n)), *distances])
 
     def named(self, material_ids: Sequence[str] | pd.Series, places: Ints, distances: Floats) -> pd.DataFrame:
@@ -68,13 +68,13 @@ class Learned:
             ``material_id``, ``learned_id``, ``learned_formula``, ``learned_center_mev`` (meV),
             ``distance`` (in standard deviations).
         """
-        found = self.table.iloc[places.ravel()]
+        compounds = self.table.iloc[places.ravel()]
         return pd.DataFrame(
             {
                 "material_id": np.repeat(np.asarray(material_ids, dtype=object), places.shape[1]),
-                "learned_id": found["material_id"].to_numpy(),
-                "learned_formula": found["formula"].to_numpy(),
-                "learned_center_mev": found["band_center_mev"].to_numpy(),
+                "learned_id": compounds["material_id"].to_numpy(),
+                "learned_formula": compounds["formula"].to_numpy(),
+                "learned_center_mev": compounds["band_center_mev"].to_numpy(),
                 "distance": distances.ravel(),
             }
         )
@@ -105,10 +105,10 @@ class Learned:
             table = read_table(folder / FILE)
             points = table.drop(columns=list(COLUMNS)).to_numpy(float)
         except (TableError, KeyError, ValueError, TypeError) as error:
-            raise _damaged(folder, str(error).strip('"')) from None
+            raise _damage_error(folder, str(error).strip('"')) from None
         known = table[list(COLUMNS)].assign(band_center_mev=as_numbers(table["band_center_mev"]))
         if not len(known) or not np.isfinite(points).all() or known["band_center_mev"].isna().any():
-            raise _damaged(folder, "it holds no points, or one that is not finite")
+            raise _damage_error(folder, "it holds no points, or one that is not finite")
         return cls(domain, known, points) if points.shape[1] == len(domain.features) else None
 
 
@@ -121,7 +121,7 @@ def _nearest(points: Floats, learned: Floats, n: int) -> tuple[Ints, Floats]:
     return np.take_along_axis(places, order, axis=1), np.take_along_axis(distances, order, axis=1)
 
 
-def _damaged(folder: Path, why: str) -> ModelError:
+def _damage_error(folder: Path, why: str) -> ModelError:
     return ModelError(f"{folder / FILE} is damaged", why=why, fix="Remove it, or fit the model again.")
 
 

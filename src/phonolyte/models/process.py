@@ -144,7 +144,7 @@ class GaussianProcess:
 
         `known` (n,) is a variance of each target, in units of that of all, on top of the noise.
         """
-        metric, variances, linear = _unfolded(values.shape[1], layout, terms, logs)
+        metric, variances, linear = _unfold(values.shape[1], layout, terms, logs)
         projections = [_directions(values, squares, faintest) for squares in metric.T]
         starts = np.concatenate(([0], np.cumsum([p.shape[1] for p in projections])))
         projection = np.hstack(projections).astype(np.float32).astype(np.float64)
@@ -255,20 +255,20 @@ def _array(
     return array.astype(np.float64)
 
 
-def _unfolded(d: int, layout: Layout, terms: Sequence[Term], logs: Floats) -> tuple[Floats, Floats, Floats]:
+def _unfold(d: int, layout: Layout, terms: Sequence[Term], logs: Floats) -> tuple[Floats, Floats, Floats]:
     """Squared inverse lengths (d, T) and variances (T,) of rational quadratic terms; variances (d,) of linear ones."""
     metric, variances, linear = [], [], np.zeros(d)
-    for term, own in zip(terms, by_term(terms, logs), strict=True):
-        lengths = np.zeros(len(term.blocks)) if term.kind == "linear" else own[1:]
+    for term, logs_of_term in zip(terms, by_term(terms, logs), strict=True):
+        lengths = np.zeros(len(term.blocks)) if term.kind == "linear" else logs_of_term[1:]
         squares = np.zeros(d)
         for name, length in zip(term.blocks, lengths, strict=True):
             where = layout[name]
             squares[where] = np.exp(-2.0 * length) / (where.stop - where.start)
         if term.kind == "linear":
-            linear += np.exp(own[0]) * squares
+            linear += np.exp(logs_of_term[0]) * squares
         else:
             metric.append(squares)
-            variances.append(np.exp(own[0]))
+            variances.append(np.exp(logs_of_term[0]))
     return np.column_stack(metric), np.array(variances), linear
 
 
@@ -288,9 +288,9 @@ def _directions(values: Floats, squares: Floats, faintest: float) -> Floats:
     lengths = np.sqrt(squares)
     used = np.flatnonzero(lengths)
     _, sizes, directions = np.linalg.svd(values[:, used] * lengths[used], full_matrices=False)
-    kept = directions[sizes > max(faintest * np.sqrt(len(values)), 1e-9 * sizes[0])]
-    projection = np.zeros((len(squares), max(len(kept), 1)))
-    projection[used] = (kept if len(kept) else directions[:1]).T * lengths[used, None]
+    basis = directions[sizes > max(faintest * np.sqrt(len(values)), 1e-9 * sizes[0])]
+    projection = np.zeros((len(squares), max(len(basis), 1)))
+    projection[used] = (basis if len(basis) else directions[:1]).T * lengths[used, None]
     return projection
 
 

@@ -40,11 +40,11 @@ class CorrelationSelector(SelectorMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn which columns to keep from a table (n, n_features)."""
         values = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        kept = np.flatnonzero(values.var(axis=0) > self.quasi_constant)
-        kept = kept[~self._repeats(values[:, kept])]
-        kept = kept[~self._repeats(rankdata(values[:, kept], axis=0))]
+        columns = np.flatnonzero(values.var(axis=0) > self.quasi_constant)
+        columns = columns[~self._repeats(values[:, columns])]
+        columns = columns[~self._repeats(rankdata(values[:, columns], axis=0))]
         self.support_ = np.zeros(values.shape[1], dtype=bool)
-        self.support_[kept] = True
+        self.support_[columns] = True
         return self
 
     def _repeats(self, values: Floats) -> Matrix:

@@ -286,11 +286,13 @@ def _cells_of(
     """What the model knows of volumes, from those that were predicted."""
     if not len(volumes) or not isinstance(predictor, QuotientModel):
         return None
-    given = np.array([crystal.volume_a3 / len(crystal) for crystal in data.crystals])
-    low, high = np.quantile(np.log(given / volumes), (RARE, 1.0 - RARE)) if not rescale else (-1.0, 1.0)
+    volumes_of_cells = np.array([crystal.volume_a3 / len(crystal) for crystal in data.crystals])
+    low, high = np.quantile(np.log(volumes_of_cells / volumes), (RARE, 1.0 - RARE)) if not rescale else (-1.0, 1.0)
     centers = []
     for factor in (1.0 - STEP, 1.0 + STEP):
-        larger = [scale_to_volume(crystal, factor * v) for crystal, v in zip(data.crystals, given, strict=True)]
+        larger = [
+            scale_to_volume(crystal, factor * v) for crystal, v in zip(data.crystals, volumes_of_cells, strict=True)
+        ]
         physical, _ = featurize(larger, sets=(Physical(),))
         table = data.table.assign(**{str(name): physical[name] for name in physical})
         centers.append(predictor.predict_with_spread(table)[0])

@@ -168,10 +168,10 @@ class TreeEnsemble:
         spread = np.sqrt(np.maximum(squares / n - (total / n) ** 2, 0.0))
         return self.base + self.weight * total, spread
 
-    def _sums(self, part: NDArray[np.float32]) -> Floats:
+    def _sums(self, rows: NDArray[np.float32]) -> Floats:
         if isinstance(self.packed, ShallowTrees):
-            return np.asarray(sum_leaves(part, self.packed))
-        return np.asarray(_leaf_sums(part, self.roots, *self.packed))
+            return np.asarray(sum_leaves(rows, self.packed))
+        return np.asarray(_leaf_sums(rows, self.roots, *self.packed))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The ensemble as arrays in the smallest type that holds them, for ``numpy.savez``."""
@@ -241,9 +241,9 @@ def _check_numbers(trees: TreeEnsemble, nodes: Ints) -> None:
         raise damaged("a node", "a threshold or a prediction is not a finite number")
 
 
-def damaged(part: str, why: str) -> ModelError:
+def damaged(what: str, why: str) -> ModelError:
     """The error about a part of a model that cannot be."""
-    return ModelError(f"{part} of the model cannot be", why=why, fix="Fit it again, or copy it again.")
+    return ModelError(f"{what} of the model cannot be", why=why, fix="Fit it again, or copy it again.")
 
 
 def _rounded_down(threshold: Floats) -> NDArray[np.float32]:

@@ -95,12 +95,12 @@ def cross_validate(
         for fit in fits
     ]
     jobs = [(fold, table, target, errors, seed) for fold in plan]
-    parts = []
-    for part in (executor.map if executor else map)(_held_out, jobs):
-        parts.append(part)
+    folds_done = []
+    for scored in (executor.map if executor else map)(_held_out, jobs):
+        folds_done.append(scored)
         if progress:
             progress(1)
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(folds_done, ignore_index=True)
 
 
 def _held_out(job: tuple[Fold, pd.DataFrame, Floats, Floats | None, int]) -> pd.DataFrame:

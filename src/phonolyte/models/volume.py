@@ -6,7 +6,7 @@ The sum of all bond valences of a crystal is that of the valences of its sites::
 
 with distances d in units of (V / n)^(1/3), so that the size of the given cell cancels; x follows by Newton's method.
 R_ij is O'Keeffe's and Brese's length (10.1021/ja00009a002) plus a learned shift of each of both elements, v_i a learned
-valence. Both have a value for the element as cation and one as anion. Site i is an anion towards j by the share
+valence. Both have a value for the element as cation and one as anion. Site i is an anion toward j by the share
 a_ij = 1 / (1 + exp((x_j - x_i) / 0.3)), x Pauling's electronegativities, and altogether by a_i, the mean of a_ij
 weighted with s_ij: v_i = (1 - a_i) v_cation + a_i v_anion.
 """
@@ -111,9 +111,9 @@ class VolumeModel:
         pairs, polarity, width = self.pairs, self.polarity, 4 * len(SYMBOLS)
         lengths = np.empty(len(target))
         slope = np.ones((len(target), width + 1))
-        for row, (own, numbers) in enumerate(zip(contacts, slots, strict=True)):
-            lengths[row] = _solve(own, numbers, pairs, polarity, self.valence)
-            slope[row, :-1] = _slopes(own, numbers, lengths[row], pairs, polarity, self.valence)
+        for row, (contact, numbers) in enumerate(zip(contacts, slots, strict=True)):
+            lengths[row] = _solve(contact, numbers, pairs, polarity, self.valence)
+            slope[row, :-1] = _slopes(contact, numbers, lengths[row], pairs, polarity, self.valence)
         error = target - 3.0 * np.log(lengths) - self.log_factor
         typical = np.median(np.abs(error))
         weight = 1.0 / np.maximum(1.0, np.abs(error) / (OUTLIER * typical + 1e-6))
@@ -191,7 +191,7 @@ class PredictedVolume:
     def check(self, crystal: Crystal) -> None:
         """Accept every crystal: where there is no data the column is NaN."""
 
-    def values(self, ordered: Crystal, given: Crystal) -> Floats:
+    def values(self, ordered: Crystal, crystal: Crystal) -> Floats:
         """Column (1,) of one ordering of a crystal."""
         return np.array([self.volumes.volume_a3(ordered)])
 
@@ -211,7 +211,7 @@ class AtPredictedVolume:
         """Refuse what the other set refuses."""
         self.other.check(crystal)
 
-    def values(self, ordered: Crystal, given: Crystal) -> Floats:
+    def values(self, ordered: Crystal, crystal: Crystal) -> Floats:
         """Columns of one ordering of a crystal.
 
         Raises
@@ -222,7 +222,7 @@ class AtPredictedVolume:
         volume = self.volumes.volume_a3(ordered)
         if not math.isfinite(volume):
             raise StructureError("its volume cannot be predicted", fix="Leave the compound out.", kind="NoVolume")
-        return self.other.values(scale_to_volume(ordered, volume), given)
+        return self.other.values(scale_to_volume(ordered, volume), crystal)
 
 
 def _group_valences() -> Floats:
@@ -274,17 +274,17 @@ def _sums(c: Contacts, numbers: Ints, x: float, pairs: Floats, polarity: Floats,
     """Sum of bond valences and of site valences, and their derivatives by x."""
     total = slope = wanted = wanted_slope = 0.0
     for kind in range(len(c.owner)):
-        own = numbers[c.owner[kind]]
+        element = numbers[c.owner[kind]]
         s = ds = a = da = 0.0
         for f in range(c.start[kind], c.start[kind + 1]):
             other = numbers[c.partner[f]]
-            bond = c.weight[f] * math.exp((pairs[own, other] - x * c.distance[f]) / SOFTNESS_A)
+            bond = c.weight[f] * math.exp((pairs[element, other] - x * c.distance[f]) / SOFTNESS_A)
             change = -bond * c.distance[f] / SOFTNESS_A
             s += bond
             ds += change
-            a += bond * polarity[own, other]
-            da += change * polarity[own, other]
-        v, dv = site_valence(valence[own], s, ds, a, da)
+            a += bond * polarity[element, other]
+            da += change * polarity[element, other]
+        v, dv = site_valence(valence[element], s, ds, a, da)
         total += c.share[kind] * s
         slope += c.share[kind] * ds
         wanted += c.share[kind] * v
@@ -313,17 +313,17 @@ def _slopes(c: Contacts, numbers: Ints, x: float, pairs: Floats, polarity: Float
     total, slope, wanted, wanted_slope = _sums(c, numbers, x, pairs, polarity, valence)
     by_shift, by_valence = np.zeros((len(pairs), 2)), np.zeros((len(pairs), 2))
     for kind in range(len(c.owner)):
-        own = numbers[c.owner[kind]]
+        element = numbers[c.owner[kind]]
         s = a = 0.0
         for f in range(c.start[kind], c.start[kind + 1]):
             other = numbers[c.partner[f]]
-            bond = c.weight[f] * math.exp((pairs[own, other] - x * c.distance[f]) / SOFTNESS_A)
+            bond = c.weight[f] * math.exp((pairs[element, other] - x * c.distance[f]) / SOFTNESS_A)
             s += bond
-            a += bond * polarity[own, other]
+            a += bond * polarity[element, other]
         anion = a / max(s, 1e-300)
-        by_shift[own, 0] += 2.0 * c.share[kind] * (s - a) / (SOFTNESS_A * total)
-        by_shift[own, 1] += 2.0 * c.share[kind] * a / (SOFTNESS_A * total)
-        by_valence[own, 0] -= c.share[kind] * (1.0 - anion) * valence[own, 0] / wanted
-        by_valence[own, 1] -= c.share[kind] * anion * valence[own, 1] / wanted
+        by_shift[element, 0] += 2.0 * c.share[kind] * (s - a) / (SOFTNESS_A * total)
+        by_shift[element, 1] += 2.0 * c.share[kind] * a / (SOFTNESS_A * total)
+        by_valence[element, 0] -= c.share[kind] * (1.0 - anion) * valence[element, 0] / wanted
+        by_valence[element, 1] -= c.share[kind] * anion * valence[element, 1] / wanted
     factor = 3.0 / (x * (wanted_slope / wanted - slope / total))
     return np.concatenate((by_shift.ravel(), by_valence.ravel())) * factor

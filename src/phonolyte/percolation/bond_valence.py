@@ -90,7 +90,7 @@ def parameters() -> Mapping[tuple[str, int, str, int], tuple[float, float, float
 def partners(symbol: str) -> frozenset[str]:
     """Elements whose ions have parameters beside an ion of an element; empty for one without any."""
     pairs = [(cation, anion) for cation, _, anion, _ in parameters()]
-    return frozenset(other for pair in pairs for one, other in (pair, pair[::-1]) if one == symbol)
+    return frozenset(other for pair in pairs for first, other in (pair, pair[::-1]) if first == symbol)
 
 
 def site_energies(framework: Framework, ion: tuple[str, int], shape: tuple[int, int, int], cutoff_a: float) -> Floats:

@@ -56,17 +56,17 @@ def framework_of(crystal: Crystal, ion: str) -> tuple[Framework, int, Mapping[st
     sites = sites_of(crystal)
     states, source = oxidation_states(crystal, sites)
     rest = [
-        (place, (symbol, float(states.get(symbol, 0.0))), part)
+        (place, (symbol, float(states.get(symbol, 0.0))), occupancy)
         for place, share in enumerate(sites.shares)
         if not _is_open(share, ion)
-        for symbol, part in share.items()
+        for symbol, occupancy in share.items()
         if symbol != ion
     ]
     framework = Framework(
         crystal.lattice,
         sites.positions[np.array([place for place, _, _ in rest], dtype=np.int64)],
         [each for _, each, _ in rest],
-        np.array([part for _, _, part in rest]),
+        np.array([occupancy for _, _, occupancy in rest]),
     )
     return framework, single_charge(states, ion), states, source
 
@@ -99,5 +99,5 @@ def _is_open(share: Mapping[str, float], ion: str) -> bool:
 
     An average of the others would block every such site, where in the crystal the ion passes between them.
     """
-    others = sum(part for symbol, part in share.items() if symbol != ion)
+    others = sum(occupancy for symbol, occupancy in share.items() if symbol != ion)
     return ion in share and not is_full(share) and 1.0 - others >= SITES_JOIN

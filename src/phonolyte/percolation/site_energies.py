@@ -36,7 +36,7 @@ ONE_SITE_A, OWN_SITE_A, FRAMEWORK_A = 1.0, 1.2, 1.5
 """Minima nearer than this to each other are one; nearer to a site of the ion, or another atom, they are not empty."""
 
 JOINED_EV = 0.02
-"""Barriers of more dimensions that are no higher than this above the lowest are of the same network: what a grid of
+"""Barriers of more dimensions that are at most this far above the lowest are of the same network: what a grid of
 0.2 angstrom leaves uncertain."""
 
 
@@ -187,12 +187,12 @@ def compute_percolation(
     energies = site_energies(framework, (ion, charge), shape, settings.cutoff_a)
     energies -= energies.min()
     room = free_radii(framework, shape)
-    one, two, three = thresholds(energies, settings.highest_ev)
+    in_1d, in_2d, in_3d = thresholds(energies, settings.highest_ev)
     return Percolation(
         crystal=cell,
         ion=ion,
         charge=charge,
-        barriers_ev=(float(one), float(two), float(three)),
+        barriers_ev=(float(in_1d), float(in_2d), float(in_3d)),
         radii_a=None if room is None else _radii(room),
         oxidation=source,
         states=states,
@@ -223,14 +223,14 @@ def empty_sites(cell: Atoms, ion: str, settings: PercolationSettings | None = No
     StructureError
         As :func:`compute_percolation` does, and where there is no such minimum.
     """
-    found = compute_percolation(Crystal.from_ase(cell), ion, settings, primitive=True)
-    energies = found.energies_ev
+    percolation = compute_percolation(Crystal.from_ase(cell), ion, settings, primitive=True)
+    energies = percolation.energies_ev
     lowest = energies == minimum_filter(energies, size=3, mode="wrap")
     places = np.argwhere(lowest & (energies < HIGHEST_SITE_EV)) / energies.shape
     order = np.argsort(energies[tuple((places * energies.shape).round().astype(int).T)])
     sites: list[Floats] = []
     orbits = 0
-    for place in places[order] @ found.crystal.lattice @ np.linalg.inv(cell.cell.array):
+    for place in places[order] @ percolation.crystal.lattice @ np.linalg.inv(cell.cell.array):
         orbit = _orbit(cell, place)
         if orbits < MOST_ORBITS and _is_empty(cell, orbit, ion) and not _meets(cell, orbit, sites):
             sites.extend(orbit)
@@ -246,7 +246,7 @@ def empty_sites(cell: Atoms, ion: str, settings: PercolationSettings | None = No
 
 
 def _orbit(cell: Atoms, place: Floats) -> list[Floats]:
-    """All places that symmetry makes of one; those that are nearer to each other than a grid can tell are one."""
+    """All places that symmetry makes of one; those that are nearer to each other than a grid can resolve are one."""
     import spglib
 
     symmetry = spglib.get_symmetry((cell.cell.array, cell.get_scaled_positions(), cell.numbers), symprec=1e-2)
@@ -292,5 +292,5 @@ def _niggli(crystal: Crystal) -> Crystal:
 
 def _radii(room: Floats) -> tuple[float, float, float]:
     """Radii of the largest spheres that pass in one, two and three dimensions; 0 where none does."""
-    one, two, three = (max(-level, 0.0) for level in thresholds(-room, 0.0).tolist())
-    return one, two, three
+    in_1d, in_2d, in_3d = (max(-level, 0.0) for level in thresholds(-room, 0.0).tolist())
+    return in_1d, in_2d, in_3d

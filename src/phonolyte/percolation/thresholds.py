@@ -35,7 +35,7 @@ def thresholds(field: Floats, highest: float = np.inf) -> Floats:
 
 @njit(cache=True, nogil=True)
 def _levels(values: Floats, order: Ints, nx: int, ny: int, nz: int) -> Floats:
-    found = np.full(3, np.inf)
+    levels = np.full(3, np.inf)
     n = len(values)
     parent = np.full(n, -1, np.int32)  # -1 is not there yet
     cell = np.zeros((n, 3), np.int32)  # of a point as seen from its parent
@@ -48,12 +48,12 @@ def _levels(values: Floats, order: Ints, nx: int, ny: int, nz: int) -> Floats:
         x, y, z = point // (ny * nz), (point // nz) % ny, point % nz
         a = point
         for dx in range(-1, 2):
-            other_x, shift_x = _wrapped(x + dx, nx)
+            other_x, shift_x = _wrap(x + dx, nx)
             for dy in range(-1, 2):
-                other_y, shift_y = _wrapped(y + dy, ny)
+                other_y, shift_y = _wrap(y + dy, ny)
                 start = (other_x * ny + other_y) * nz
                 for dz in range(-1, 2):
-                    other_z, shift_z = _wrapped(z + dz, nz)
+                    other_z, shift_z = _wrap(z + dz, nz)
                     other = start + other_z
                     if parent[other] < 0:
                         continue
@@ -70,15 +70,15 @@ def _levels(values: Floats, order: Ints, nx: int, ny: int, nz: int) -> Floats:
                         a = _join(parent, cell, size, rank, periods, a, b, apart)
                         _root(parent, cell, point)
                     for dimension in range(rank[a]):
-                        if found[dimension] == np.inf:
-                            found[dimension] = values[point]
+                        if levels[dimension] == np.inf:
+                            levels[dimension] = values[point]
                     if rank[a] == 3:
-                        return found
-    return found
+                        return levels
+    return levels
 
 
 @njit(cache=True, nogil=True)
-def _wrapped(place: int, n: int) -> tuple[int, int]:
+def _wrap(place: int, n: int) -> tuple[int, int]:
     """A place along an axis in the first cell, and the cell that it was in; it is at most one point outside."""
     if place < 0:
         return place + n, -1

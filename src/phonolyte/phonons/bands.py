@@ -61,24 +61,24 @@ def band_structure(phonon: Phonopy) -> BandStructure:
 
     cell = Cell(phonon.primitive.cell)
     path = cell.bandpath(npoints=0, eps=1e-3)
-    parts = parse_path_string(path.path)
-    pairs = [pair for part in parts for pair in pairwise(part)]
+    segments = parse_path_string(path.path)
+    pairs = [pair for segment in segments for pair in pairwise(segment)]
     ends = [tuple(path.special_points[label] for label in pair) for pair in pairs]
     lengths = [np.linalg.norm(cell.reciprocal().T @ (end - start)) for start, end in ends]
     qpoints = [
         np.linspace(start, end, 2 + round(length * POINTS_PER_INVERSE_A))
         for (start, end), length in zip(ends, lengths, strict=True)
     ]
-    connected = [k < len(part) - 2 for part in parts for k in range(len(part) - 1)]
-    names = [_greek(label) for part in parts for label in part]
+    connected = [k < len(segment) - 2 for segment in segments for k in range(len(segment) - 1)]
+    names = [_greek(label) for segment in segments for label in segment]
     bands = phonon.run_band_structure(qpoints, path_connections=connected, labels=names)
-    stops = np.cumsum([0, *(len(part) - 1 for part in parts)])
+    stops = np.cumsum([0, *(len(segment) - 1 for segment in segments)])
     joined = [
         (np.concatenate(bands.distances[i:j]), np.concatenate(bands.frequencies[i:j]) * MEV_PER_THZ)
         for i, j in pairwise(stops)
     ]
     places = [x for i, j in pairwise(stops) for x in (bands.distances[i][0], *(d[-1] for d in bands.distances[i:j]))]
-    return BandStructure(tuple(joined), *_merged(names, np.array(places)))
+    return BandStructure(tuple(joined), *_merge(names, np.array(places)))
 
 
 def save_bands(phonon: Phonopy, folder: str | Path) -> None:
@@ -103,7 +103,7 @@ def _greek(label: str) -> str:
     return "Γ" if label == "G" else label
 
 
-def _merged(labels: Sequence[str], positions: Floats) -> tuple[tuple[str, ...], Floats]:
+def _merge(labels: Sequence[str], positions: Floats) -> tuple[tuple[str, ...], Floats]:
     """Labels that stand at one place joined."""
     names: list[str] = []
     places: list[float] = []

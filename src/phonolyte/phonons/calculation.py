@@ -122,7 +122,7 @@ class PhononCalculation(Calculation):
     followed: ClassVar = {name: name for name in ("band_center_mev", "calibrated_mev", "lowest_mode_mev", "stable")}
     next_step: ClassVar = NextStep(
         "Is the lattice as soft as predicted, and stable? Minutes with a machine-learned potential.",
-        "phonolyte phonons {input} --engine dpa4 --ion {ion} -o {run}/phonons/{name}",
+        "phonolyte phonons {input} --engine {engine} --ion {ion} -o {run}/phonons/{name}",
     )
 
     settings_kind: ClassVar = PhononSettings

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FEWEST = 10
 INTERVAL = (0.05, 0.95)
 RIDGE = 1.0
-"""Strength of the pull of an element's factor towards the common one, in compounds."""
+"""Strength of the pull of an element's factor toward the common one, in compounds."""
 
 Kind = Literal["factor", "elements"]
 
@@ -76,7 +76,7 @@ class Calibration:
 
     def apply(self, raw_mev: float, share: Mapping[str, float]) -> float:
         """The calibrated center in meV of a crystal with these shares of elements (adding up to 1)."""
-        further = sum(self.elements.get(symbol, 0.0) * part for symbol, part in share.items())
+        further = sum(self.elements.get(symbol, 0.0) * fraction for symbol, fraction in share.items())
         return float(raw_mev * self.factor * np.exp(further))
 
     @classmethod
@@ -96,12 +96,12 @@ class Calibration:
         ModelError
             When it was learned with another engine, or other weights.
         """
-        for key, own in (("engine", engine.name), *((name, engine.provenance.get(name)) for name in IDENTITY)):
+        for key, of_engine in (("engine", engine.name), *((name, engine.provenance.get(name)) for name in IDENTITY)):
             learned = self.provenance.get(key)
-            if learned and learned != own:
+            if learned and learned != of_engine:
                 raise ModelError(
                     f"the calibration was not learned with {engine.name} as it is here",
-                    why=f"its {key} is {learned}, here it is {own}",
+                    why=f"its {key} is {learned}, here it is {of_engine}",
                     fix="Learn one with this engine, or leave the calibration out.",
                 )
 
@@ -244,12 +244,12 @@ def cross_validated(
 ) -> Floats:
     """Calibrated centers (n,) in meV, each by a calibration that had not seen the compound."""
     fold = np.random.default_rng(seed).permutation(len(raw_mev)) % n_folds
-    found = np.empty(len(raw_mev))
+    calibrated = np.empty(len(raw_mev))
     for number in range(n_folds):
         known, new = np.flatnonzero(fold != number).tolist(), np.flatnonzero(fold == number).tolist()
         rule = Calibration.learn(raw_mev[known], reference_mev[known], [shares[i] for i in known], kind)
-        found[new] = [rule.apply(raw_mev[i], shares[i]) for i in new]
-    return found
+        calibrated[new] = [rule.apply(raw_mev[i], shares[i]) for i in new]
+    return calibrated
 
 
 def scores(predicted_mev: Floats, reference_mev: Floats) -> dict[str, float]:

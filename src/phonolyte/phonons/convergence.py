@@ -59,14 +59,14 @@ def convergence(
     finer = _finer(settings)
     larger = _larger(crystal, settings, supercell_atoms)
     result = compute_phonons(crystal, engine, replace(larger, relax=False, confirm=False))
-    found = {
+    changes = {
         "mesh": (finer.mesh or finer.mesh_length_a, spectrum(phonon, finer).dos.band_center_mev),
         "supercell": (f"{result.supercell_atoms} atoms", result.band_center_mev),
     }
     return pd.DataFrame(
         [
             {"of": kind, "setting": str(setting), "band_center_mev": value, "change_mev": value - center}
-            for kind, (setting, value) in found.items()
+            for kind, (setting, value) in changes.items()
         ]
     )
 

@@ -84,14 +84,14 @@ class Job:
         """
         primitive = primitive_cell(self.crystal, symprec_a=self.settings.symprec_a)
         if self.settings.relax:
-            primitive = self._relaxed(primitive)
+            primitive = self._relax(primitive)
         names = iter(("disp", "wide"))
-        found = phonons_from(
+        result = phonons_from(
             self.crystal, primitive, lambda phonon: self._net_forces(phonon, next(names)), self.settings
         )
-        return replace(found, seconds=sum(map(wall_s, self.folder.glob(f"*/{OUTPUT}"))))
+        return replace(result, seconds=sum(map(wall_s, self.folder.glob(f"*/{OUTPUT}"))))
 
-    def _relaxed(self, atoms: Atoms) -> Atoms:
+    def _relax(self, atoms: Atoms) -> Atoms:
         for name in RELAXATIONS:
             (end,) = self._outputs([Task(self.folder / name, atoms, relax=True)])
             stress = end.get_stress()
@@ -113,7 +113,7 @@ class Job:
 
     def _outputs(self, tasks: Sequence[Task]) -> list[Atoms]:
         """What each task ended with; writes the input of those that have not run."""
-        found, to_run, running, broken = [], [], [], {}
+        outputs, to_run, running, broken = [], [], [], {}
         for task in tasks:
             if (task.folder / RUNNING).exists() and not task.is_done:
                 running.append(task.folder)
@@ -122,14 +122,14 @@ class Job:
                 self._write(task)
             else:
                 try:
-                    found.append(task.read(self.title))
+                    outputs.append(task.read(self.title))
                 except EngineError as error:
                     broken[task.folder] = error.what
         if broken:
-            raise _broken(broken)
+            raise _broken_error(broken)
         if to_run or running:
             raise WaitingError(to_run, running)
-        return found
+        return outputs
 
     @property
     def title(self) -> str:
@@ -224,7 +224,7 @@ _COMPLAINT = re.compile(r"%{20,}\s(.+?)\s%{20,}", re.DOTALL)
 """What ``pw.x`` prints when it gives up."""
 
 
-def _broken(faults: Mapping[Path, str]) -> EngineError:
+def _broken_error(faults: Mapping[Path, str]) -> EngineError:
     folder, why = next(iter(faults.items()))
     others = f" and {len(faults) - 1} more folders: {_names(list(faults)[1:])}" if len(faults) > 1 else ""
     return EngineError(
@@ -239,11 +239,11 @@ def _names(folders: Sequence[Path]) -> str:
     return ", ".join(folder.name for folder in folders[:5]) + (", ..." if len(folders) > 5 else "")
 
 
-def _same(one: Atoms, other: Atoms) -> bool:
-    if one.get_chemical_symbols() != other.get_chemical_symbols():
+def _same(first: Atoms, second: Atoms) -> bool:
+    if first.get_chemical_symbols() != second.get_chemical_symbols():
         return False
-    cells = np.abs(one.cell.array - other.cell.array).max()
-    return bool(max(cells, np.abs(one.positions - other.positions).max()) < SAME_A)
+    cells = np.abs(first.cell.array - second.cell.array).max()
+    return bool(max(cells, np.abs(first.positions - second.positions).max()) < SAME_A)
 
 
 _WALL = re.compile(r"PWSCF\s*:.*CPU\s+(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:([\d.]+)s)?\s*WALL")
@@ -251,10 +251,10 @@ _WALL = re.compile(r"PWSCF\s*:.*CPU\s+(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*
 
 def wall_s(output: Path) -> float:
     """Seconds that a run of ``pw.x`` took by its own account, such as ``1h 2m WALL``; 0 where it gives none."""
-    found = _WALL.search(_text(output))
-    if not found:
+    match = _WALL.search(_text(output))
+    if not match:
         return 0.0
-    return sum(float(count or 0) * unit for count, unit in zip(found.groups(), (86400, 3600, 60, 1), strict=True))
+    return sum(float(count or 0) * unit for count, unit in zip(match.groups(), (86400, 3600, 60, 1), strict=True))
 
 
 def _text(path: Path) -> str:

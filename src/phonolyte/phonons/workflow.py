@@ -255,21 +255,21 @@ def phonons_from(
     PhononResult
         Its `seconds` are 0: only the caller knows what the forces took.
     """
-    phonon, found = _vibrations(primitive, net_forces, settings)
-    unstable = found.lowest_mode_mev < -settings.tolerance_mev
-    if unstable and found.lowest_commensurate_mev >= -settings.tolerance_mev and _may_widen(settings):
+    phonon, modes = _vibrations(primitive, net_forces, settings)
+    unstable = modes.lowest_mode_mev < -settings.tolerance_mev
+    if unstable and modes.lowest_commensurate_mev >= -settings.tolerance_mev and _may_widen(settings):
         wider = replace(settings, min_length_a=WIDER * settings.min_length_a)
         with suppress(PhononError):  # no time left: what is known stands
-            phonon, found = _vibrations(primitive, net_forces, wider)
+            phonon, modes = _vibrations(primitive, net_forces, wider)
     result = Crystal.from_ase(primitive, material_id=crystal.material_id, properties=crystal.properties)
     return PhononResult(
         crystal=result,
-        dos=replace(found.dos, material_id=result.material_id, formula=result.formula),
-        lowest_mode_mev=found.lowest_mode_mev,
-        lowest_at=found.lowest_at,
-        lowest_commensurate_mev=found.lowest_commensurate_mev,
-        highest_mode_mev=found.highest_mode_mev,
-        stable=found.lowest_mode_mev >= -settings.tolerance_mev,
+        dos=replace(modes.dos, material_id=result.material_id, formula=result.formula),
+        lowest_mode_mev=modes.lowest_mode_mev,
+        lowest_at=modes.lowest_at,
+        lowest_commensurate_mev=modes.lowest_commensurate_mev,
+        highest_mode_mev=modes.highest_mode_mev,
+        stable=modes.lowest_mode_mev >= -settings.tolerance_mev,
         n_displacements=len(phonon.forces),
         supercell_atoms=len(phonon.supercell),
         seconds=0.0,
@@ -401,11 +401,11 @@ def _density(mesh: Any, shares: Floats, edges: Floats) -> Floats:
 def _forces(cells: list[Atoms], engine: Engine, clock: Clock) -> list[Floats]:
     """Forces on all cells, in portions between which the clock is looked at."""
     portion = 8 if engine.batch else 1
-    found: list[Floats] = []
+    all_forces: list[Floats] = []
     for start in range(0, len(cells), portion):
         clock.check()
-        found.extend(engine.forces(cells[start : start + portion]))
-    return found
+        all_forces.extend(engine.forces(cells[start : start + portion]))
+    return all_forces
 
 
 def forces_at_rest(phonon: Phonopy, engine: Engine) -> Floats:
@@ -413,7 +413,7 @@ def forces_at_rest(phonon: Phonopy, engine: Engine) -> Floats:
 
     They would vanish in a relaxed crystal, or by symmetry, if potentials had the symmetry of space. Some have it only
     nearly: 0.01 eV/angstrom on an atom that no force may act on is half of what a displacement of 0.01 angstrom makes,
-    and would turn a stable crystal into an unstable one. The primitive cell tells them.
+    and would turn a stable crystal into an unstable one. The primitive cell shows them.
     """
     (forces,) = engine.forces([atoms_of(phonon.unitcell)])
     return on_supercell(phonon, forces)

@@ -146,9 +146,9 @@ class Polarizations:
         bare = [sample.label for sample in self.samples if sample.geometry is None]
         missing = ", ".join(bare[:3]) + (f" and {len(bare) - 3} more" if len(bare) > 3 else "")
         notes = [f"without the size of the pellet there is no conductivity of {missing}"] if bare else []
-        own = ((curve.label, note) for s in self.samples for curve in s.curves for note in curve.notes)
+        of_curves = ((curve.label, note) for s in self.samples for curve in s.curves for note in curve.notes)
         results = ((sample.label, note) for sample in self.samples for note in sample.notes)
-        return (*notes, *merge_alike(results), *merge_alike(own))
+        return (*notes, *merge_alike(results), *merge_alike(of_curves))
 
 
 def measure_polarizations(
@@ -242,10 +242,10 @@ def _group(fitted: Sequence[tuple[Curve, Decay]]) -> list[tuple[str, float | Non
 def _measure_sample(name: str, kelvin: float | None, pairs: Sequence[tuple[Curve, Decay]], reading: Reading) -> Sample:
     curves, decays = zip(*pairs, strict=True)
     conductance = fit_conductance([curve.voltage_v for curve in curves], decays, floor_a=reading.floor_a)
-    total, said = choose_total(reading.totals, name, kelvin)
+    total, notes_on_total = choose_total(reading.totals, name, kelvin)
     spikes = sum(decay.spikes for decay in decays)
     lost = [f"{spikes} spikes of the current were left out"] if spikes else []
     sample = Sample(name, kelvin, curves, decays, conductance, curves[0].geometry, total)
     fault = sample.ionic_share[3]
     wrong = [f"there is no ionic transference number: {fault}"] if fault else []
-    return replace(sample, notes=(*lost, *conductance.notes, *said, *wrong))
+    return replace(sample, notes=(*lost, *conductance.notes, *notes_on_total, *wrong))

@@ -77,14 +77,14 @@ class Curve:
         t, i = np.asarray(time_s, dtype=float), np.asarray(current_a, dtype=float)
         if len(t) != len(i):
             raise CurveError(f"{name} has {len(t)} times and {len(i)} currents", fix="Check the columns.")
-        good, said = np.isfinite(t) & np.isfinite(i), list(notes)
+        good, all_notes = np.isfinite(t) & np.isfinite(i), list(notes)
         if not good.all():
-            said.append(f"{np.count_nonzero(~good)} rows without a number were left out")
+            all_notes.append(f"{np.count_nonzero(~good)} rows without a number were left out")
         t, i = t[good], i[good]
         _check_points(name, t, i)
         if not np.isfinite(voltage_v):
             raise CurveError(f"the voltage of {name} is {voltage_v}", fix="Give --voltage-v.")
-        return cls(name, number, t - t[0], i, float(voltage_v), voltage_std_v, temperature_k, tuple(said), source,
+        return cls(name, number, t - t[0], i, float(voltage_v), voltage_std_v, temperature_k, tuple(all_notes), source,
                    sample or name, geometry)  # fmt: skip
 
     @property

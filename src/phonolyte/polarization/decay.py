@@ -170,11 +170,11 @@ def fit_decay(time_s: Sequence[float] | Floats, current_a: Sequence[float] | Flo
     t, i, spikes = t[good], i[good], int(np.count_nonzero(~good))
     scale, noise = float(np.abs(i).max()) or 1.0, _estimate_noise(i)
     for share in BEGINNINGS:
-        kept = t >= t[0] + share * (t[-1] - t[0])
-        if np.count_nonzero(kept) < FEWEST:
+        settled = t >= t[0] + share * (t[-1] - t[0])
+        if np.count_nonzero(settled) < FEWEST:
             break
-        fits = list(_fit_each(*_average(t[kept], i[kept] / scale)))
-        best, used = _choose(fits), kept
+        fits = list(_fit_each(*_average(t[settled], i[settled] / scale)))
+        best, used = _choose(fits), settled
         if best.square <= (EXCESS + 3 * np.sqrt(2 / best.freedom)) * (noise / scale) ** 2:
             break
     decay = _describe(best, _cover(best, fits, t[-1]), t[used], i[used], scale, spikes)
@@ -203,9 +203,9 @@ def _average(t: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     u = np.log1p((t - t[0]) / ((t[-1] - t[0]) * FIRST_SHARE))
     which = np.minimum((u / u[-1] * BINS).astype(int), BINS - 1)
     count = np.bincount(which, minlength=BINS).astype(float)
-    there = count > 0
-    mean_t, mean_y = (np.bincount(which, values, BINS)[there] / count[there] for values in (t, y))
-    return mean_t, mean_y, count[there]
+    filled = count > 0
+    mean_t, mean_y = (np.bincount(which, values, BINS)[filled] / count[filled] for values in (t, y))
+    return mean_t, mean_y, count[filled]
 
 
 def _fit_each(x: Floats, y: Floats, weight: Floats) -> Iterable[_Fit]:
@@ -261,11 +261,11 @@ def _measure(x: Floats, y: Floats, root: Floats, linear: Floats, log_tau: Floats
     square = max(float(off @ off), 1e-26 * m)
     size = np.maximum(np.linalg.norm(jac, axis=0), 1e-12)
     inverse = np.linalg.pinv((jac / size).T @ (jac / size), rcond=1e-13, hermitian=True) / np.outer(size, size)
-    covariance = inverse * square / (m - k) * _widened(off) ** 2
+    covariance = inverse * square / (m - k) * _widen(off) ** 2
     return _Fit(linear, log_tau, covariance, square / (m - k), float(m * np.log(square / m) + k * np.log(m)), m - k)
 
 
-def _widened(off: Floats) -> float:
+def _widen(off: Floats) -> float:
     """Factor on standard deviations where residuals follow their neighbors, and fewer of them count."""
     square = float(off @ off)
     r = float(off[1:] @ off[:-1]) / square if square > 0 else 0.0
@@ -305,7 +305,7 @@ def _describe(best: _Fit, interval: tuple[float, float], t: Floats, i: Floats, s
     noise = float(np.std(left) * np.sqrt(len(t) / max(len(t) - 1 - 2 * len(tau), 1)))
     last = t >= t[-1] - LAST_SHARE * (t[-1] - t[0])
     end = float(np.mean(i[last]) / scale)
-    end_std = noise * _widened(left) / np.sqrt(np.count_nonzero(last))
+    end_std = noise * _widen(left) / np.sqrt(np.count_nonzero(last))
     quantile = float(student.ppf(0.5 + CONFIDENCE / 2, best.freedom))
     return Decay(
         steady_a=constant * scale, steady_std_a=(high - low) / 2 / quantile * scale, low_a=low * scale,

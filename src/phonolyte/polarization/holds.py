@@ -49,9 +49,9 @@ def split_holds(
     for values in (*steps, *([] if control_v is None else [np.round(control_v, 5)])):
         level = np.nan_to_num(values[rows])
         cut |= np.diff(level, prepend=level[0]) != 0
-    pieces: list[Ints] = [rows[part] for part in np.split(np.arange(len(rows)), np.flatnonzero(cut)) if len(part)]
+    pieces: list[Ints] = [rows[block] for block in np.split(np.arange(len(rows)), np.flatnonzero(cut)) if len(block)]
     if voltage_v is not None and control_v is None:
-        pieces = [piece for part in pieces for piece in _split_by_voltage(voltage_v, part)]
+        pieces = [piece for block in pieces for piece in _split_by_voltage(voltage_v, block)]
     holds = [piece for piece in pieces if len(piece) >= FEWEST]
     lost = sum(map(len, pieces)) - sum(map(len, holds))
     if lost and holds:

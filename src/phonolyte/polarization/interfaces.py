@@ -90,9 +90,9 @@ def find_resistances(analysis: Analysis, interfaces: Sequence[str] = ()) -> Cell
         chosen = [arc for arc, (_, farad) in arcs.items() if LEAST_F <= farad < MOST_F]
     slow = [arc for arc, (_, farad) in arcs.items() if farad >= MOST_F and arc not in chosen]
     if not chosen:
-        there = ", ".join(f"{arc} with {farad:.1e} F" for arc, (_, farad) in arcs.items()) or "none"
+        listed = ", ".join(f"{arc} with {farad:.1e} F" for arc, (_, farad) in arcs.items()) or "none"
         raise SpectrumError(
-            f"{name} shows no arc of interfaces", why=f"its arcs are {there}, and those of interfaces have "
+            f"{name} shows no arc of interfaces", why=f"its arcs are {listed}, and those of interfaces have "
             f"{LEAST_F:g} to {MOST_F:g} F", fix="Name the resistor with --interface, as R1, and give --circuit.",
         )  # fmt: skip
     rest = [each for each in fit.names if each.startswith("R") and each not in (*chosen, *slow)]
@@ -113,6 +113,6 @@ def find_resistances(analysis: Analysis, interfaces: Sequence[str] = ()) -> Cell
 def _check_names(interfaces: Sequence[str], fit: Fit, name: str) -> list[str]:
     missing = [each for each in interfaces if each not in fit.names or not each.startswith("R")]
     if missing:
-        there = ", ".join(each for each in fit.names if each.startswith("R"))
-        raise SpectrumError(f"the circuit of {name} has no resistor {missing[0]}", fix=f"It has {there}.")
+        listed = ", ".join(each for each in fit.names if each.startswith("R"))
+        raise SpectrumError(f"the circuit of {name} has no resistor {missing[0]}", fix=f"It has {listed}.")
     return list(interfaces)

@@ -78,20 +78,20 @@ def choose_total(
     """
     if not totals:
         return None, ()
-    near = [one for one in totals if _is_near(one.temperature_k, temperature_k)]
-    named = [one for one in near if one.name.startswith(sample) or sample.startswith(one.name)]
-    found = named if len(named) == 1 else near
-    if len(found) != 1:
-        what = "no spectrum is" if not found else f"{len(found)} spectra are"
+    near = [total_ for total_ in totals if _is_near(total_.temperature_k, temperature_k)]
+    named = [total_ for total_ in near if total_.name.startswith(sample) or sample.startswith(total_.name)]
+    candidates = named if len(named) == 1 else near
+    if len(candidates) != 1:
+        what = "no spectrum is" if not candidates else f"{len(candidates)} spectra are"
         return None, (f"{what} of {sample} at its temperature: there is no transference number of it",)
-    (total,) = found
+    (total,) = candidates
     if total.name and None in (total.temperature_k, temperature_k):
         return total, (f"the temperature of {sample} or of {total.name} is not known: taken for one",)
     return total, ()
 
 
-def _is_near(one: float | None, other: float | None) -> bool:
-    return one is None or other is None or abs(one - other) <= NEAR_K
+def _is_near(first: float | None, second: float | None) -> bool:
+    return first is None or second is None or abs(first - second) <= NEAR_K
 
 
 def find_ionic_share(

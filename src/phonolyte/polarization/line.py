@@ -112,9 +112,11 @@ def fit_conductance(
     if not settled.all():
         volts = ", ".join(f"{volt:g}" for volt in v[~settled])
         notes.append(f"the current has not settled at {volts} V, which takes no part in the slope")
-    v, kept = v[settled], [decay for decay, good in zip(decays, settled, strict=True) if good]
-    current = np.array([decay.steady_a for decay in kept])
-    std = np.array([max((decay.high_a - decay.low_a) / 2 / NORMAL, 1e-6 * abs(decay.steady_a)) for decay in kept])
+    v, settled_decays = v[settled], [decay for decay, good in zip(decays, settled, strict=True) if good]
+    current = np.array([decay.steady_a for decay in settled_decays])
+    std = np.array(
+        [max((decay.high_a - decay.low_a) / 2 / NORMAL, 1e-6 * abs(decay.steady_a)) for decay in settled_decays]
+    )
     n = _count_voltages(v)
     result = _fit_line(v, current, std, notes) if n > 1 else _divide(v, current, std, floor_a, notes)
     span = float(np.ptp(current)) if n > 1 else float(np.abs(current).max())

@@ -44,15 +44,15 @@ def read_column(text: str, index: int) -> Column | None:
 
 def add_unit(column: Column, text: str) -> Column:
     """The column with the unit that a text states: of time s to d, of current and voltage with any prefix."""
-    if column.kind == "time" and (found := _TIME.search(text)):
-        return replace(column, unit=found.group(0), factor=_SECONDS[found.group(1)])
-    if column.kind == "current" and (found := _AMPERE.search(text)):
-        density = found.group(0).strip() if _DENSITY.match(found.group(2)) else ""
-        return replace(column, unit=f"{found.group(1)}A", factor=_PREFIXES[found.group(1)], doubt=density)
-    if column.kind in ("voltage", "control") and (found := _VOLT.search(text)):
-        return replace(column, unit=found.group(0), factor=_PREFIXES[found.group(1)])
-    if column.kind == "temperature" and (found := _DEGREES.search(text)):
-        return replace(column, unit=found.group(1))
+    if column.kind == "time" and (match := _TIME.search(text)):
+        return replace(column, unit=match.group(0), factor=_SECONDS[match.group(1)])
+    if column.kind == "current" and (match := _AMPERE.search(text)):
+        density = match.group(0).strip() if _DENSITY.match(match.group(2)) else ""
+        return replace(column, unit=f"{match.group(1)}A", factor=_PREFIXES[match.group(1)], doubt=density)
+    if column.kind in ("voltage", "control") and (match := _VOLT.search(text)):
+        return replace(column, unit=match.group(0), factor=_PREFIXES[match.group(1)])
+    if column.kind == "temperature" and (match := _DEGREES.search(text)):
+        return replace(column, unit=match.group(1))
     return column
 
 

@@ -140,12 +140,12 @@ def _read_block(
     if mode is not None and not (mode == POTENTIOSTATIC).any():
         return
     steps = [column.read(rows) for column in block.columns if column.kind == "step"]
-    parts, more = split_holds(t, measured, control, steps, mode)
-    for part in parts:
-        volts = _find_voltage(part, measured, control, given_v, path)
-        kelvin, said = _find_temperature(_find(block.columns, "temperature"), warmth, part, preface, path)
-        yield Hold(path.stem, 1, t[part], i[part], volts[0], volts[1], kelvin,
-                   (*notes, *more, *volts[2], *said), str(path), name_sample(path.stem))  # fmt: skip
+    holds, more = split_holds(t, measured, control, steps, mode)
+    for points in holds:
+        volts = _find_voltage(points, measured, control, given_v, path)
+        kelvin, guesses = _find_temperature(_find(block.columns, "temperature"), warmth, points, preface, path)
+        yield Hold(path.stem, 1, t[points], i[points], volts[0], volts[1], kelvin,
+                   (*notes, *more, *volts[2], *guesses), str(path), name_sample(path.stem))  # fmt: skip
 
 
 def _find(columns: Sequence[Column], kind: str) -> Column | None:
@@ -154,10 +154,10 @@ def _find(columns: Sequence[Column], kind: str) -> Column | None:
 
 def _choose(columns: Sequence[Column], kind: str, notes: list[str]) -> Column:
     """First column of a kind that is there; a note where there are several."""
-    found = [column for column in columns if column.kind == kind]
-    if len(found) > 1:
-        notes.append(f"the column {found[0].name!r} was taken, and not {found[1].name!r}")
-    return found[0]
+    matches = [column for column in columns if column.kind == kind]
+    if len(matches) > 1:
+        notes.append(f"the column {matches[0].name!r} was taken, and not {matches[1].name!r}")
+    return matches[0]
 
 
 def _in_seconds(column: Column, notes: list[str]) -> Column:
@@ -186,7 +186,7 @@ def _in_ampere(column: Column, unit: str, name: str) -> Column:
 
 
 def _find_voltage(
-    part: Ints, measured: Floats | None, control: Floats | None, given_v: float | None, path: Path
+    points: Ints, measured: Floats | None, control: Floats | None, given_v: float | None, path: Path
 ) -> tuple[float, float, tuple[str, ...]]:
     """Voltage of a hold, its standard deviation, and notes: given, measured, set, or in the name of the file.
 
@@ -198,8 +198,8 @@ def _find_voltage(
     if given_v is not None:
         return given_v, 0.0, ()
     for values in (measured, control):
-        if values is not None and np.isfinite(values[part]).any():
-            level = values[part][np.isfinite(values[part])]
+        if values is not None and np.isfinite(values[points]).any():
+            level = values[points][np.isfinite(values[points])]
             spread = 1.4826 * float(np.median(np.abs(level - np.median(level))))
             return float(np.median(level)), spread, ()
     named = {round(float(text.replace(",", ".")) * (1e-3 if milli else 1.0), 9)
@@ -214,11 +214,11 @@ def _find_voltage(
 
 
 def _find_temperature(
-    column: Column | None, warmth: Floats | None, part: Ints, preface: float | None, path: Path
+    column: Column | None, warmth: Floats | None, points: Ints, preface: float | None, path: Path
 ) -> tuple[float | None, list[str]]:
     """Temperature of a hold, K: from its column, the lines of the file, or its name."""
     if column is not None and warmth is not None and column.unit:
-        kelvin, notes = find_temperature("", (), warmth[part] + (0.0 if column.unit == "K" else ZERO_C_K))
+        kelvin, notes = find_temperature("", (), warmth[points] + (0.0 if column.unit == "K" else ZERO_C_K))
         if kelvin is not None:
             return kelvin, notes
     return (preface, []) if preface is not None else read_name(path.stem)

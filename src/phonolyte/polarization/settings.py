@@ -11,7 +11,7 @@ from typing import Annotated
 from phonolyte.errors import SettingsError
 from phonolyte.impedance.batch import Reading as SpectrumReading
 from phonolyte.impedance.geometry import Geometry
-from phonolyte.impedance.settings import ImpedanceSettings, read_named_number
+from phonolyte.impedance.settings import ImpedanceSettings, check_named_files, read_named_number
 from phonolyte.polarization.batch import Reading
 from phonolyte.polarization.ionic import Total, read_totals
 from phonolyte.polarization.transference import Initial
@@ -105,13 +105,8 @@ class PolarizationSettings:
         SettingsError
             When there is one.
         """
-        self.pellet.check_names(files)
-        names = {name for path in files for name in (path.stem, path.name)}
-        for name, volts in map(_read_voltage, self.voltage_v):
-            if name and name not in names:
-                raise SettingsError(
-                    f"--voltage-v {name}={volts:g} names no file", fix=f"There are {', '.join(sorted(names)[:5])}."
-                )
+        self.pellet.check_names(files, numbered=False)
+        check_named_files("--voltage-v", tuple(map(_read_voltage, self.voltage_v)), files)
 
 
 def _read_voltage(text: str) -> tuple[str, float]:

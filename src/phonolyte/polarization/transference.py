@@ -166,8 +166,8 @@ def measure_transference(
     result = Transference(
         _interval(bruce_vincent(*drawn.middle), bruce_vincent(*drawn.samples)),
         _interval(watanabe(*drawn.middle_watanabe), watanabe(*drawn.samples_watanabe)),
-        _signed(drawn.initial, sign), _signed(drawn.steady, sign), _signed(drawn.ohm, sign), by, old, new, curve,
-        decay, notes=(*curve.notes, *old.notes, *new.notes, *why),
+        _give_sign(drawn.initial, sign), _give_sign(drawn.steady, sign), _give_sign(drawn.ohm, sign), by, old, new,
+        curve, decay, notes=(*curve.notes, *old.notes, *new.notes, *why),
     )  # fmt: skip
     return _judge(result, drawn)
 
@@ -232,7 +232,7 @@ def _interval(value: float, samples: Floats) -> Number:
     return Number(float(value), float(low), float(high))
 
 
-def _signed(number: Number, sign: float) -> Number:
+def _give_sign(number: Number, sign: float) -> Number:
     return number if sign > 0 else Number(-number.value, -number.high, -number.low)
 
 
@@ -254,7 +254,7 @@ def _judge(result: Transference, drawn: _Drawn) -> Transference:
         most = result.decay.bound_a
         notes.append(f"{result.decay.fault}: the transference number is an upper bound")
         bounds = [bruce_vincent(v, first, most, before, after), watanabe(v, most, drawn.middle_watanabe[2], after)]
-        spans = [one.high - one.value for one in (result.t_plus, result.t_plus_watanabe)]
+        spans = [estimate.high - estimate.value for estimate in (result.t_plus, result.t_plus_watanabe)]
         t_plus, other = (Number(nan, nan, bound + span) for bound, span in zip(bounds, spans, strict=True))
         return replace(result, t_plus=t_plus, t_plus_watanabe=other, upper_bound=True, notes=tuple(notes))
     fault = ""

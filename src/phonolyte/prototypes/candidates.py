@@ -141,7 +141,7 @@ class _Mixer:
         self.shape = np.array([names[s.prototype.name] for s in self.pool])
         self.family = np.array([families.index(s.family) for s in self.pool])
         self.lithium = np.array([int("Li" in s.elements) for s in self.pool])
-        self.parts = np.array([_padded(s.elements) for s in self.pool])
+        self.parts = np.array([_pad(s.elements) for s in self.pool])
         formulas = [tuple(sorted(zip(s.elements, s.prototype.proportions, strict=True))) for s in self.pool]
         kinds = {formula: i for i, formula in enumerate(dict.fromkeys(formulas))}
         self.formula = np.array([kinds[formula] for formula in formulas])
@@ -183,5 +183,5 @@ class _Mixer:
         )
 
 
-def _padded(elements: Sequence[str]) -> list[int]:
+def _pad(elements: Sequence[str]) -> list[int]:
     return [ATOMIC_NUMBERS[symbol] for symbol in elements] + [0] * (MOST_SPECIES - len(elements))

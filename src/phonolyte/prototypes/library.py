@@ -68,8 +68,8 @@ class Prototype:
     @property
     def counts(self) -> tuple[int, ...]:
         """Atoms of each of `species` in the cell."""
-        found = Counter(self.crystal.symbols)
-        return tuple(found[symbol] for symbol in self.species)
+        amounts = Counter(self.crystal.symbols)
+        return tuple(amounts[symbol] for symbol in self.species)
 
     @property
     def proportions(self) -> tuple[int, ...]:
@@ -85,12 +85,12 @@ class Prototype:
         StructureError
             When atoms overlap.
         """
-        return _replaced(self.crystal, self.species, elements, self.linear_scale(elements), self.name)
+        return _replace_species(self.crystal, self.species, elements, self.linear_scale(elements), self.name)
 
     def linear_scale(self, elements: Sequence[str]) -> float:
         """Length in the crystal with other elements over that in the prototype.
 
-        The sums of ionic radii of cations and anions tell where both crystals are ionic with the same signs,
+        The sums of ionic radii of cations and anions decide where both crystals are ionic with the same signs,
         and else the volumes of atoms: compared with those of the prototype if that is metallic, too.
         """
         signs = tuple(ion.charge > 0 for ion in self.ions)
@@ -103,7 +103,7 @@ class Prototype:
         return float((_volume_a3(elements, self.counts) / old) ** (1 / 3))
 
 
-def _replaced(crystal: Crystal, old: Sequence[str], new: Sequence[str], scale: float, name: str) -> Crystal:
+def _replace_species(crystal: Crystal, old: Sequence[str], new: Sequence[str], scale: float, name: str) -> Crystal:
     element = dict(zip(old, new, strict=True))
     species = [element[symbol] for symbol in crystal.symbols]
     made = Crystal.from_arrays("", crystal.lattice * scale, species, crystal.frac_coords, source=SOURCE)
@@ -135,14 +135,14 @@ def prototypes(most_atoms: int = MOST_ATOMS) -> tuple[Prototype, ...]:
     record = tomllib.loads((files("phonolyte") / "data" / "prototypes.toml").read_text(encoding="utf-8"))
     excluded = set(record["exclude"].split())
     library = _aflow() | {crystal.material_id: crystal for crystal in ordered_models()}
-    found = [_named(entry, library) for entry in record["prototype"]]
+    all_prototypes = [_make_named(entry, library) for entry in record["prototype"]]
     known = _Shapes()
-    for prototype in found:
+    for prototype in all_prototypes:
         known.add(prototype)
     for name, crystal in library.items():
         if _is_usable(crystal, most_atoms) and not {name, name.partition("/")[0]} & excluded:
-            found.append(_unnamed(name, crystal, known))
-    return tuple(prototype for prototype in found if len(prototype.crystal) <= most_atoms)
+            all_prototypes.append(_make_unnamed(name, crystal, known))
+    return tuple(prototype for prototype in all_prototypes if len(prototype.crystal) <= most_atoms)
 
 
 def _is_usable(crystal: Crystal, most_atoms: int) -> bool:
@@ -161,15 +161,15 @@ def _aflow() -> dict[str, Crystal]:
             why="they come with pymatgen, not with pymatgen-core",
             fix="Run: pip install pymatgen",
         ) from None
-    found: dict[str, Crystal] = {}
+    crystals: dict[str, Crystal] = {}
     for entry in aflow.AFLOW_PROTOTYPE_LIBRARY:
         structure = entry["snl"].structure
         name = f"{entry['tags']['aflow']}/{structure.composition.reduced_formula}"
-        found.setdefault(name, Crystal.from_pymatgen(structure.get_primitive_structure(), material_id=name))
-    return found
+        crystals.setdefault(name, Crystal.from_pymatgen(structure.get_primitive_structure(), material_id=name))
+    return crystals
 
 
-def _named(entry: Mapping[str, Any], library: Mapping[str, Crystal]) -> Prototype:
+def _make_named(entry: Mapping[str, Any], library: Mapping[str, Crystal]) -> Prototype:
     name, species = entry["name"], tuple(entry["species"])
     crystal = _source(entry, library)
     real = tuple(dict.fromkeys(tuple(composition_of(formula)) for formula in entry["real"].split()))
@@ -177,7 +177,7 @@ def _named(entry: Mapping[str, Any], library: Mapping[str, Crystal]) -> Prototyp
         like = tuple(composition_of(entry["like"]))
         counts = Counter(crystal.symbols)
         old, new = (_volume_a3(s, [counts[x] for x in species]) for s in (species, like))
-        crystal, species = _replaced(crystal, species, like, (new / old) ** (1 / 3), name), like
+        crystal, species = _replace_species(crystal, species, like, (new / old) ** (1 / 3), name), like
     return _prototype(name, crystal, species, real, entry.get("kind"))
 
 
@@ -190,7 +190,7 @@ def _source(entry: Mapping[str, Any], library: Mapping[str, Crystal]) -> Crystal
     return next(crystal for name, crystal in library.items() if name.partition("/")[0] == wanted)
 
 
-def _unnamed(name: str, crystal: Crystal, known: _Shapes) -> Prototype:
+def _make_unnamed(name: str, crystal: Crystal, known: _Shapes) -> Prototype:
     """A prototype for itself, or one known compound more of a prototype that is known."""
     species = tuple(crystal.composition)
     same = known.name_of(crystal, species)

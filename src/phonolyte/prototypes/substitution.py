@@ -143,7 +143,7 @@ def _cations_for(
         rest = charge - sum(ion.charge * k for ion, k in zip(first, n, strict=False))
         for ion in last.get(rest, ()):
             taken = (*first, ion)
-            if _ordered(taken, old) and _ratios_fit(taken, old):
+            if _is_ordered(taken, old) and _ratios_fit(taken, old):
                 yield taken
 
 
@@ -156,7 +156,7 @@ def _ratios_fit(new: Sequence[Ion], old: Sequence[Ion]) -> bool:
     )
 
 
-def _ordered(new: Sequence[Ion], old: Sequence[Ion]) -> bool:
+def _is_ordered(new: Sequence[Ion], old: Sequence[Ion]) -> bool:
     """Whether no pair of charges is in the opposite order."""
     pairs = combinations(range(len(old)), 2)
     return all((new[i].charge - new[j].charge) * (old[i].charge - old[j].charge) >= 0 for i, j in pairs)
@@ -190,5 +190,5 @@ def _class_of(symbol: str) -> tuple[str, ...]:
     return METALLOIDS if symbol in METALLOIDS else METALS
 
 
-def _similar(one: str, other: str) -> bool:
-    return abs(electronegativity(one) - electronegativity(other)) < METAL_ELECTRONEGATIVITY
+def _similar(first: str, second: str) -> bool:
+    return abs(electronegativity(first) - electronegativity(second)) < METAL_ELECTRONEGATIVITY

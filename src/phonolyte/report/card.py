@@ -81,7 +81,7 @@ def card_of(contents: Contents, material_id: str) -> Card:
         sure=str(sure["sure"]),
         nearest=_nearest(contents, material_id),
         nearest_of=nearest_of(contents),
-        computed={find_tier(method).title: facts_of(method, found) for method, found in done.items()},
+        computed={find_tier(method).title: facts_of(method, values) for method, values in done.items()},
         steps=[(step.why, command_of(step, str(contents.folder), material_id, ion)) for step in steps],
     )
 
@@ -96,9 +96,9 @@ def nearest_of(contents: Contents) -> str:
     return "From the compounds that this model has learned from, with their known centers."
 
 
-def facts_of(method: str, found: Mapping[str, Any]) -> Facts:
+def facts_of(method: str, row: Mapping[str, Any]) -> Facts:
     """What one method says of a material."""
-    frame = pd.DataFrame([{key: found[key] for key in find_tier(method).facts if key in found}])
+    frame = pd.DataFrame([{key: row[key] for key in find_tier(method).facts if key in row}])
     return _facts(frame.iloc[0], columns_of(frame), skip=())
 
 
@@ -110,8 +110,8 @@ def steps_of(contents: Contents) -> tuple[list[list[NextStep]], list[int]]:
     kinds: list[list[NextStep]] = []
     numbers = []
     done: dict[str, tuple[str, ...]] = {}
-    for method, found in contents.computed.items():
-        for name in map(str, found.index):
+    for method, tier_table in contents.computed.items():
+        for name in map(str, tier_table.index):
             done[name] = (*done.get(name, ()), method)
     for name, criterion in zip(names_of(contents), rejected, strict=True):
         key = (done.get(name, ()), criterion)  # rows with the same past have the same future
@@ -153,9 +153,9 @@ def _place(contents: Contents, row: pd.Series, place: int) -> str:
 def _nearest(contents: Contents, material_id: str) -> list[tuple[str, str, float, float]]:
     if contents.nearest is None:
         return []
-    found = contents.nearest[contents.nearest["material_id"] == material_id]
+    rows = contents.nearest[contents.nearest["material_id"] == material_id]
     columns = ("learned_formula", "learned_id", "learned_center_mev", "distance")
-    return [tuple(row) for row in found[list(columns)].itertuples(index=False)]
+    return [tuple(row) for row in rows[list(columns)].itertuples(index=False)]
 
 
 def _unknown(contents: Contents, material_id: str) -> SettingsError:

@@ -47,18 +47,18 @@ def _of_measurement(row: Mapping[str, Any]) -> str:
 def _of_percolation(row: Mapping[str, Any]) -> str:
     if row.get("percolation") == NO_PATH:
         return "Against it: no path through the framework below 5 eV in three dimensions."
-    three, one = row.get("barrier_3d_ev"), row.get("barrier_1d_ev")
-    if three is None or one is None or pd.isna(three):
+    in_3d, in_1d = row.get("barrier_3d_ev"), row.get("barrier_1d_ev")
+    if in_3d is None or in_1d is None or pd.isna(in_3d):
         return ""
-    paths = f"paths in three dimensions open at {three:.2f} eV"
-    if three <= LOW_EV:
+    paths = f"paths in three dimensions open at {in_3d:.2f} eV"
+    if in_3d <= LOW_EV:
         return f"For it: {paths}."
-    if three >= HIGH_EV:
-        return f"Against it: {paths}" + (f", and in one alone at {one:.2f} eV." if one < LOW_EV else ".")
+    if in_3d >= HIGH_EV:
+        return f"Against it: {paths}" + (f", and in one alone at {in_1d:.2f} eV." if in_1d < LOW_EV else ".")
     return f"Percolation leaves it open: {paths}."
 
 
 def levels(table: pd.DataFrame, level: Any) -> Any:
     """Return how sure each probability is; where there is none, the given level."""
-    own = table["sigma_basis"].map(LEVELS).to_numpy(object)
-    return np.where(pd.isna(own), level, own)
+    by_basis = table["sigma_basis"].map(LEVELS).to_numpy(object)
+    return np.where(pd.isna(by_basis), level, by_basis)

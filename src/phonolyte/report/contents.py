@@ -84,9 +84,9 @@ class Contents:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What was asked for."""
-        found: Mapping[str, Any] = self.run.get("settings", {})
-        return found
+        """Settings of the run."""
+        settings: Mapping[str, Any] = self.run.get("settings", {})
+        return settings
 
     @property
     def crystals_file(self) -> Path | None:
@@ -110,8 +110,8 @@ class Contents:
             "max_center_mev": "band_center_mev", "max_e_hull_ev": "e_hull_ev", "min_gap_ev": "band_gap_ev",
             "max_price_usd_kg": "price_usd_kg", "max_reduction_v": "reduction_v", "min_oxidation_v": "oxidation_v",
         }  # fmt: skip
-        found = {column: criteria.get(name) for name, column in named.items()}
-        return {column: float(value) for column, value in found.items() if value is not None}
+        values = {column: criteria.get(name) for name, column in named.items()}
+        return {column: float(value) for column, value in values.items() if value is not None}
 
     @property
     def model(self) -> Mapping[str, Any]:
@@ -122,15 +122,15 @@ class Contents:
             places.append(Path(str(files("phonolyte") / "data" / "model")))
         elif named:
             places.append(Path(named))
-        found = next((path for place in places if (path := place / "model.json").is_file()), None)
-        provenance: Mapping[str, Any] = _json(found).get("provenance", {}) if found else {}
+        file = next((path for place in places if (path := place / "model.json").is_file()), None)
+        provenance: Mapping[str, Any] = _json(file).get("provenance", {}) if file else {}
         return provenance
 
     def ion_of(self, formula: str) -> str:
-        """The mobile ion of a compound: the one asked for, else the first known one in its formula; may be empty."""
-        asked = str(self.settings.get("ion") or "any")
-        if asked in ATOMIC_NUMBERS:
-            return asked
+        """The mobile ion of a compound: that of the settings, else the first known one in its formula; may be empty."""
+        chosen = str(self.settings.get("ion") or "any")
+        if chosen in ATOMIC_NUMBERS:
+            return chosen
         try:
             present = composition_of(formula)
         except StructureError:  # a run without formulas
@@ -163,7 +163,7 @@ def read_run(folder: str | Path) -> Contents:
         raise _nothing(folder)
     try:
         table, runs = _main_table(folder, kind), _runs_of_tiers(folder, kind)
-        computed = _computed(runs, kind, table)
+        computed = _read_computed(runs, kind, table)
         if kind == "ranked" and "rank" in table:
             table = add_evidence(table, computed, _json(folder / "funnel.json").get("criteria", {}))
     except (OSError, ValueError, KeyError) as error:
@@ -233,10 +233,10 @@ def _conductors(folder: Path) -> pd.DataFrame:
 
 def _of_one_model(predictions: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """Random folds of the model that is kept, with how far each prediction is off."""
-    kept = _json(folder / "model.json")["provenance"]
+    provenance = _json(folder / "model.json")["provenance"]
     chosen = predictions
     for column, name in (("algorithm", "algorithm"), ("features", "feature_set")):
-        chosen = chosen[chosen[column] == kept[name]]
+        chosen = chosen[chosen[column] == provenance[name]]
     chosen = chosen[chosen["split"] == "random"].drop(columns=["algorithm", "features", "split"])
     error = chosen["predicted_mev"] - chosen["band_center_mev"]
     return chosen.assign(error_mev=error).sort_values("error_mev", key=lambda values: -values.abs(), ignore_index=True)
@@ -254,21 +254,21 @@ def _runs_of_tiers(folder: Path, kind: str) -> dict[str, list[Path]]:
     }
 
 
-def _computed(runs: Mapping[str, Sequence[Path]], kind: str, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    found: dict[str, list[pd.DataFrame]] = {}
+def _read_computed(runs: Mapping[str, Sequence[Path]], kind: str, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    by_tier: dict[str, list[pd.DataFrame]] = {}
     for name, folders in runs.items():
         tables = [table] if name == kind else [_parquet(path / find_tier(name).table) for path in folders]
-        found[name] = [part for part in tables if part is not None and len(part)]
+        by_tier[name] = [frame for frame in tables if frame is not None and len(frame)]
     return {
-        name: pd.concat(parts).drop_duplicates("material_id").set_index("material_id")
-        for name, parts in found.items()
-        if parts
+        name: pd.concat(frames).drop_duplicates("material_id").set_index("material_id")
+        for name, frames in by_tier.items()
+        if frames
     }
 
 
 def _failures(folder: Path) -> pd.DataFrame:
-    found = _parquet(folder / "failures.parquet")
-    return found if found is not None else pd.DataFrame(columns=list(FAILURE_COLUMNS))
+    failures = _parquet(folder / "failures.parquet")
+    return failures if failures is not None else pd.DataFrame(columns=list(FAILURE_COLUMNS))
 
 
 def _parquet(path: Path) -> pd.DataFrame | None:
@@ -282,7 +282,7 @@ def _parquet(path: Path) -> pd.DataFrame | None:
     try:
         return pd.read_parquet(path) if path.is_file() else None
     except (OSError, ValueError, NotImplementedError) as error:  # those of Arrow are among them
-        raise _damaged(path, error) from None
+        raise _read_error(path, error) from None
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -303,10 +303,10 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, error) from None
+        raise _read_error(path, error) from None
 
 
-def _damaged(path: Path, error: Exception) -> SettingsError:
+def _read_error(path: Path, error: Exception) -> SettingsError:
     return SettingsError(f"{path} cannot be read", why=str(error)[:200], fix="Run the command again.")
 
 

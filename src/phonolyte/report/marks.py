@@ -19,10 +19,10 @@ WARNINGS = {
 
 def marks_of(contents: Contents, row: int) -> list[tuple[str, str]]:
     """Return the marks of a row: ``low`` for a warning or ``high`` for what strengthens it, and the words."""
-    own = contents.table.iloc[row]
-    records = [own, *map(pd.Series, contents.of(str(own["material_id"])).values())]
+    row_of_table = contents.table.iloc[row]
+    records = [row_of_table, *map(pd.Series, contents.of(str(row_of_table["material_id"])).values())]
     warnings = dict.fromkeys(words for record in records for words in _warnings(record))
-    computed = [("high", "computed center")] if own.get(BY) == COMPUTED else []
+    computed = [("high", "computed center")] if row_of_table.get(BY) == COMPUTED else []
     return [*(("low", words) for words in warnings), *computed]
 
 

@@ -37,7 +37,7 @@ MOST_STANDARDIZED = 1000
 milliseconds each, and the page has up to tens of thousands."""
 
 LEVEL = 6
-"""Of gzip: 9 takes three times as long for two percent."""
+"""Level of gzip: 9 takes three times as long for two percent."""
 
 
 def packed(header: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
@@ -124,15 +124,17 @@ class _Crystals:
         order = np.array([place.get(name, -1) for name in names], dtype=np.int64)
         cells = _cell_parameters(lattice.flatten().to_numpy().reshape(-1, 3, 3))
         fits = np.asarray((cells[:, :3] < 65535 * LENGTH_STEP_A).all(axis=1))
-        there = (order >= 0) & fits[order]
-        lengths = np.where(there, np.diff(starts)[order], 0)
+        has_crystal = (order >= 0) & fits[order]
+        lengths = np.where(has_crystal, np.diff(starts)[order], 0)
         ends = np.concatenate([[0], np.cumsum(lengths)])
         rows = np.repeat(starts[order] - ends[:-1], lengths) + np.arange(ends[-1])
         frac = coords.flatten().to_numpy().reshape(-1, 3)[rows]
         steps = np.round((frac % 1.0) * 65536).astype(np.int64) % 65536
         scaled = np.round(cells[order] / ([LENGTH_STEP_A] * 3 + [ANGLE_STEP] * 3))
         shares = _shares(table, np.diff(starts))[rows] if "occupancies" in known else None
-        return cls(ends, np.where(there[:, None], scaled, 0).astype("<u2"), numbers[rows], steps.astype("<u2"), shares)
+        return cls(
+            ends, np.where(has_crystal[:, None], scaled, 0).astype("<u2"), numbers[rows], steps.astype("<u2"), shares
+        )
 
     def find_standard(self, most: int) -> None:
         """Find the conventional cells of the first crystals, `most` at most."""
@@ -175,8 +177,8 @@ def _shares(table: Any, counts: Array) -> Array:
     """Occupancies of all ions in 255ths; those of an ordered crystal, whose list is null, are full."""
     column = table["occupancies"].combine_chunks()
     shares = np.full(int(counts.sum()), 255, dtype=np.uint8)
-    given = np.repeat(column.is_valid().to_numpy(zero_copy_only=False), counts)
-    shares[given] = np.round(255 * column.flatten().to_numpy()).clip(1, 255)
+    is_given = np.repeat(column.is_valid().to_numpy(zero_copy_only=False), counts)
+    shares[is_given] = np.round(255 * column.flatten().to_numpy()).clip(1, 255)
     return shares
 
 
@@ -199,7 +201,7 @@ def element(symbol: str) -> dict[str, Any]:
     from ase.data.colors import jmol_colors
 
     z = ATOMIC_NUMBERS[symbol]
-    red, green, blue = (round(255 * part) for part in jmol_colors[z])
+    red, green, blue = (round(255 * channel) for channel in jmol_colors[z])
     pull = electronegativity(symbol)
     return {
         "symbol": symbol,

@@ -139,16 +139,16 @@ class Drawn:
 
 def figures(folder: Path, *, most_bytes: int = FIGURE_BYTES) -> tuple[list[Drawn], int]:
     """The PNG figures of a folder with their captions, as many as fit, and how many are left out."""
-    found = sorted(folder.glob("*.png"))
+    paths = sorted(folder.glob("*.png"))
     place = {stem: i for i, stem in enumerate(CAPTIONS)}
-    found.sort(key=lambda path: (place.get(path.stem, len(place)), path.name))
+    paths.sort(key=lambda path: (place.get(path.stem, len(place)), path.name))
     drawn, size = [], 0
-    for path in found:
+    for path in paths:
         size += path.stat().st_size
         if size <= most_bytes:
             caption = CAPTIONS.get(path.stem, path.stem.replace("_", " ").replace("-", " ").capitalize())
             drawn.append(Drawn(payload.image(path), caption))
-    return drawn, len(found) - len(drawn)
+    return drawn, len(paths) - len(drawn)
 
 
 def count_columns(n: int) -> int:
@@ -196,12 +196,12 @@ def _cell(value: Any, column: Any, plain: Mapping[str, Any]) -> str:
 
 
 def _model(contents: Contents) -> list[tuple[str, str]]:
-    kept = {"algorithm": "algorithm", "feature_set": "features", "n": "compounds", "description": "learned from"}
-    found = {name: contents.model[key] for key, name in kept.items() if contents.model.get(key)}
+    labels = {"algorithm": "algorithm", "feature_set": "features", "n": "compounds", "description": "learned from"}
+    values = {name: contents.model[key] for key, name in labels.items() if contents.model.get(key)}
     scores = {row["split"]: row for row in contents.model.get("scores", ())}
     for split, row in scores.items():
-        found[f"cross-validated, {split.replace('_', ' ')}"] = f"R² {row['r2']:.3f}, MAE {row['mae_mev']:.2f} meV"
-    return list_record(found)
+        values[f"cross-validated, {split.replace('_', ' ')}"] = f"R² {row['r2']:.3f}, MAE {row['mae_mev']:.2f} meV"
+    return list_record(values)
 
 
 @cache
@@ -229,8 +229,8 @@ def _with_formulas(sentence: str) -> Any:
     """A sentence whose formulas have their numbers set low; everything in it is text."""
     from markupsafe import Markup, escape
 
-    def lowered(found: re.Match[str]) -> str:
-        return re.sub(r"(\d+(?:\.\d+)?)", r"<sub>\1</sub>", found.group())
+    def lowered(match: re.Match[str]) -> str:
+        return re.sub(r"(\d+(?:\.\d+)?)", r"<sub>\1</sub>", match.group())
 
     return Markup(re.sub(r"(?<![\w-])(?:[A-Z][a-z]?(?:\d+(?:\.\d+)?)?){2,}(?![\w-])", lowered, str(escape(sentence))))
 

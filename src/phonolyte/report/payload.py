@@ -39,10 +39,10 @@ AXES = {
     "known": (("band_center_mev",), ("predicted_mev",)),
     "spectra": (("inverse_temperature_1000",), ("sigma_s_cm", "resistance_ohm")),
 }
-"""Of the scatter at first."""
+"""Columns of the scatter at first, x and y."""
 
 CLOUD = 12_000
-"""Of all virtual compounds, so many at random are drawn behind the best."""
+"""Virtual compounds that are drawn behind the best, at random."""
 
 MOST_DOS, POINTS = 300, 200
 """Densities of states that cards have, and the points of each."""
@@ -88,7 +88,7 @@ def data(contents: Contents, n_crystals: int) -> str:
     table = contents.table
     columns = columns_of_run(contents)
     described, arrays = packed_columns(table, columns)
-    extra, further = packed_columns(_derived(contents), DERIVED)
+    extra, further = packed_columns(_derive(contents), DERIVED)
     lists, numbers = steps_of(contents)
     arrays |= further | {"steps": np.array(numbers, dtype="<u2")}
     header = {
@@ -107,7 +107,7 @@ def data(contents: Contents, n_crystals: int) -> str:
         "histogram": _histogram(table),
         "steps": [[[step.why, step.command] for step in steps] for steps in lists],
         "run": str(contents.folder),
-        "computed": _computed(contents),
+        "computed": _describe_computed(contents),
         "images": _images(contents),
         "caveat": caveat_of(contents.kind),
         "crystals": n_crystals,
@@ -117,9 +117,9 @@ def data(contents: Contents, n_crystals: int) -> str:
         "best_by": sorted_by(contents.kind)[0] if contents.kind in TIERS and contents.kind != "phonons" else "",
     }
     extras = (_neighbors(contents), _cloud(contents), _yardsticks(contents), _spectra(contents))
-    for part, of_part in extras:
-        header |= part
-        arrays |= of_part
+    for header_part, array_part in extras:
+        header |= header_part
+        arrays |= array_part
     return packed(header, arrays)
 
 
@@ -132,7 +132,7 @@ DERIVED = [
 ]
 
 
-def _derived(contents: Contents) -> pd.DataFrame:
+def _derive(contents: Contents) -> pd.DataFrame:
     sure = confidence(contents)
     formulas = contents.table["formula"] if "formula" in contents.table else [""] * len(sure)
     return sure.assign(mobile_ion=[contents.ion_of(str(formula)) for formula in formulas])
@@ -183,18 +183,18 @@ def _best(contents: Contents) -> list[int]:
     return [] if contents.kind in ("known", "spectra") else list(range(min(BEST, len(table))))
 
 
-def _computed(contents: Contents) -> dict[str, dict[str, Any]]:
+def _describe_computed(contents: Contents) -> dict[str, dict[str, Any]]:
     """What was computed of a material, by its name: labels and values, densities of states, windows."""
-    found: dict[str, dict[str, Any]] = {}
+    by_material: dict[str, dict[str, Any]] = {}
     for method, table in contents.computed.items():
         for i, (name, row) in enumerate(zip(table.index, table.to_dict("records"), strict=True)):
-            part: dict[str, Any] = {"facts": facts_of(method, {str(key): value for key, value in row.items()})}
+            entry: dict[str, Any] = {"facts": facts_of(method, {str(key): value for key, value in row.items()})}
             if method == "phonons" and i < MOST_DOS:
-                part["dos"] = _dos(contents, str(name), row)
+                entry["dos"] = _dos(contents, str(name), row)
             if "oxidation_v" in row:
-                part["window"] = window_of({str(key): value for key, value in row.items()})
-            found.setdefault(str(name), {})[find_tier(method).title] = part
-    return found
+                entry["window"] = window_of({str(key): value for key, value in row.items()})
+            by_material.setdefault(str(name), {})[find_tier(method).title] = entry
+    return by_material
 
 
 def _spectra(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -230,15 +230,15 @@ def _dos(contents: Contents, name: str, row: Mapping[Any, Any]) -> dict[str, Any
 
 def _images(contents: Contents) -> dict[str, list[tuple[str, str]]]:
     """Figures of single materials, the best first, as many as fit."""
-    found: dict[str, list[tuple[str, str]]] = {}
+    by_material: dict[str, list[tuple[str, str]]] = {}
     size = 0
     for name in names_of(contents):
         for tier, row in contents.of(name).items():
             for run, (stem, caption) in product(contents.runs[tier], find_tier(tier).pictures(row).items()):
                 path = run / file_name(name) / f"{stem}.png"
                 if path.is_file() and (size := size + path.stat().st_size) <= IMAGE_BYTES:
-                    found.setdefault(name, []).append((caption, image(path)))
-    return found
+                    by_material.setdefault(name, []).append((caption, image(path)))
+    return by_material
 
 
 def image(path: Path) -> str:
@@ -280,13 +280,13 @@ def _yardsticks(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
     if not len(known):
         return {}, {}
     sigma = column("measured_sigma_s_cm")
-    said = [
+    notes = [
         f"measured {format_value(row['measured_sigma_s_cm'], sigma)} {sigma.unit}"
         + ("" if pd.isna(row[WOULD_RANK]) else f"; would be candidate {int(row[WOULD_RANK]):,}")
         for row in known.to_dict("records")
     ]
     numbers = [name for name in known if name in contents.table and column(str(name)).kind == "number"]
-    header = {"yardsticks": [list(pair) for pair in zip(known["formula"], said, strict=True)]}
+    header = {"yardsticks": [list(pair) for pair in zip(known["formula"], notes, strict=True)]}
     return header, {f"yardstick {key}": known[key].to_numpy("<f4") for key in numbers}
 
 
@@ -296,6 +296,6 @@ def _cloud(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
     if not parts:
         return {}, {}
     columns = ["mean_Row", "band_center_mev", "score_mev", "plausibility"]
-    whole = pd.concat([pd.read_parquet(path, columns=columns) for path in parts], ignore_index=True)
-    drawn = whole.sample(min(CLOUD, len(whole)), random_state=0)
-    return {"cloud": len(whole)}, {f"cloud {key}": drawn[key].to_numpy("<f4") for key in columns}
+    all_compounds = pd.concat([pd.read_parquet(path, columns=columns) for path in parts], ignore_index=True)
+    drawn = all_compounds.sample(min(CLOUD, len(all_compounds)), random_state=0)
+    return {"cloud": len(all_compounds)}, {f"cloud {key}": drawn[key].to_numpy("<f4") for key in columns}

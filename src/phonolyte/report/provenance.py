@@ -37,7 +37,7 @@ def _name(path: tuple[str, ...]) -> tuple[str, str]:
     """Name of a setting without its unit, and the unit."""
     *tables, name = path
     ending, unit = next((known for known in UNITS if name.endswith(known[0])), ("", ""))
-    return " ".join(part for part in (*tables, name.removesuffix(ending)) if part).replace("_", " "), unit
+    return " ".join(word for word in (*tables, name.removesuffix(ending)) if word).replace("_", " "), unit
 
 
 def _write(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 
 from phonolyte.centers import BY, COMPUTED
 from phonolyte.columns import column, format_value
+from phonolyte.forces import DEFAULT_ENGINE
 from phonolyte.report.conduction import conduction_words, levels
 from phonolyte.report.contents import Contents, arrived
 from phonolyte.runs.calculation import NextStep
@@ -22,19 +23,19 @@ from phonolyte.units import CONDUCTOR_S_CM, ZERO_C_K
 
 OF_PROBABILITIES = (
     "A probability is not a measurement: it was tested on compounds whose relatives were measured, and far from them "
-    "it rests on percolation and the size of the anions. The band center tells oxides from sulfides, and little within "
-    "them. Defects, grain boundaries and electronic conduction are not included."
+    "it rests on percolation and the size of the anions. The band center separates oxides from sulfides, and little "
+    "within them. Defects, grain boundaries and electronic conduction are not included."
 )
 
 OF_CENTERS = (
-    "The band center is a property of the perfect crystal. It tells oxides from sulfides, and little within them. "
+    "The band center is a property of the perfect crystal. It separates oxides from sulfides, and little within them. "
     "It is not a conductivity."
 )
 
 OF_TIERS = "These are properties of the bulk crystal: grain boundaries and electronic conduction are not included."
 
 OF_SPECTRA = (
-    "Bulk, grain boundary and electrode are arcs, told apart by their capacitance; the total is all but electrodes. "
+    "Bulk, grain boundary and electrode are arcs, distinguished by their capacitance; the total is all but electrodes. "
     "Intervals cover noise and the choice of a circuit, not errors of the temperature, nor those of thickness and "
     "diameter unless they were given."
 )
@@ -77,37 +78,37 @@ def headline(contents: Contents) -> str:
     if contents.kind in TIERS:
         return find_tier(contents.kind).headline(table)
     if contents.kind == "spectra":
-        whole = n + len(contents.failures)
-        return f"{n:,} of {_spectra(whole)} could be fitted" if whole > n else f"{_spectra(n)} fitted"
+        n_spectra = n + len(contents.failures)
+        return f"{n:,} of {_spectra(n_spectra)} could be fitted" if n_spectra > n else f"{_spectra(n)} fitted"
     return f"A model learned from {count(n, 'compound')}"
 
 
-def _of_candidates(n: int, given: int) -> str:
+def _of_candidates(n: int, total: int) -> str:
     verb = "is a candidate" if n == 1 else "are candidates"
-    return f"{n:,} of {count(given, 'compound')} {verb}"
+    return f"{n:,} of {count(total, 'compound')} {verb}"
 
 
 def summary(contents: Contents) -> list[str]:
     """What came out, the best ones, how sure, in sentences."""
     if contents.kind in TIERS:
-        said = find_tier(contents.kind).summarize(contents.table)
+        sentences = find_tier(contents.kind).summarize(contents.table)
     else:
-        said = {"ranked": _of_screen, "best": _of_virtual, "known": _of_training, "spectra": _of_spectra}[
+        sentences = {"ranked": _of_screen, "best": _of_virtual, "known": _of_training, "spectra": _of_spectra}[
             contents.kind
         ](contents)
     if n := len(contents.failures):
         failed = _spectra(n) if contents.kind == "spectra" else count(n, "material")
         rows = "its row" if n == 1 else "each row"
-        said.append(f"{failed} failed: {rows} under “What failed” says why.")
-    return [sentence for sentence in said if sentence]
+        sentences.append(f"{failed} failed: {rows} under “What failed” says why.")
+    return [sentence for sentence in sentences if sentence]
 
 
 def funnel(contents: Contents) -> list[Bar]:
     """The steps from what came in to what is left."""
     if contents.kind == "ranked":
         steps = [step for step in contents.records["funnel"].get("steps", ()) if step["applied"]]
-        whole = ("readable", "features")  # most runs lose nothing there
-        return [_step(step) for step in steps if step["name"] not in whole or step["rejected"] or step["missing"]]
+        hidden = ("readable", "features")  # most runs lose nothing there
+        return [_step(step) for step in steps if step["name"] not in hidden or step["rejected"] or step["missing"]]
     if contents.kind == "best":
         total = contents.records["summary"]["total"]
         return [
@@ -182,14 +183,18 @@ def confidence(contents: Contents) -> pd.DataFrame:
             disordered & known, " It is disordered: the interval holds the spread of its orderings.", ""
         )
     if BY in table:
-        own = (table[BY] == COMPUTED).to_numpy(bool)
-        level, sure = np.where(own, "high", level), np.where(own, FROM_PHONONS, sure)
+        from_phonons = (table[BY] == COMPUTED).to_numpy(bool)
+        level, sure = np.where(from_phonons, "high", level), np.where(from_phonons, FROM_PHONONS, sure)
     if "computed_mev" in table:
         level, sure = _computed_confidence(table, level, sure)
     if "sigma_basis" in table and contents.settings.get("recipe") != "study":
         words = [conduction_words({str(key): value for key, value in row.items()}) for row in table.to_dict("records")]
         sure = np.array(
-            [f"{own} Of the center: {old}" if own else old for own, old in zip(words, sure, strict=True)], object
+            [
+                f"{conduction} Of the center: {old}" if conduction else old
+                for conduction, old in zip(words, sure, strict=True)
+            ],
+            object,
         )
         level = levels(table, level)
     return pd.DataFrame({"level": level, "sure": sure}, index=table.index)
@@ -219,7 +224,10 @@ IMPEDANCE = NextStep(
 
 def all_steps() -> dict[str, NextStep]:
     """Return what can be done with a candidate, by tier, the cheap ones first."""
-    return {name: tier.next_step for name, tier in all_tiers().items()} | {"impedance": IMPEDANCE}
+    steps = {name: tier.next_step for name, tier in all_tiers().items()} | {"impedance": IMPEDANCE}
+    return {
+        name: replace(step, command=step.command.replace("{engine}", DEFAULT_ENGINE)) for name, step in steps.items()
+    }
 
 
 KNOWN_BY_TABLE = ("e_hull", "band_gap", "likely_metal")
@@ -261,27 +269,27 @@ def _of_screen(contents: Contents) -> list[str]:
     passed = table[table["passes"]]
     record = contents.records["funnel"]
     missing = sum(step["missing"] for step in record.get("steps", ()))
-    said = [_of_unapplied(record.get("steps", ()), contents.settings.get("without", ()))]
+    sentences = [_of_unapplied(record.get("steps", ()), contents.settings.get("without", ()))]
     if len(passed):
-        said.append(_of_best(passed.iloc[0]))
-        said += [_of_measured(passed), _of_yardsticks(contents.yardsticks)]
+        sentences.append(_of_best(passed.iloc[0]))
+        sentences += [_of_measured(passed), _of_yardsticks(contents.yardsticks)]
         width = float((passed["upper_mev"] - passed["lower_mev"]).median())
         unlike = int((~passed["in_domain"].astype(bool)).sum())
         error = _typical_error(contents)
-        said.append(
+        sentences.append(
             f"Band centers: {error}the 90 % intervals of the candidates are {width:.1f} meV wide (median)."
             + (f" {count(unlike, 'candidate')} {_are(unlike)} outside the domain of the model." if unlike else "")
         )
     else:
-        said.append("No compound meets all criteria. The table says which one rejected each, and by how much.")
+        sentences.append("No compound meets all criteria. The table says which one rejected each, and by how much.")
     if missing:
-        said.append(
+        sentences.append(
             f"{count(missing, 'compound')} {_have(missing)} an unknown property that a criterion needs, and "
             f"{'does' if missing == 1 else 'do'} not pass."
         )
     if "stopped" in table:
-        said.append(_of_arrived(arrived(table)))
-    return said
+        sentences.append(_of_arrived(arrived(table)))
+    return sentences
 
 
 SHORT = {"e_hull": "energy above hull", "band_gap": "band gap", "likely_metal": "likely metals",

@@ -99,7 +99,7 @@ def _split(table: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
     if table is None or not len(table):
         return {}
     groups = table.groupby(["file", "sweep"], sort=False)
-    return {name_sweep(str(file), int(str(sweep))): part for (file, sweep), part in groups}
+    return {name_sweep(str(file), int(str(sweep))): points for (file, sweep), points in groups}
 
 
 def _describe(
@@ -204,26 +204,28 @@ def _name(f: Array, z: Complexes, shown: Complexes, size_px: tuple[int, int]) ->
     """Decades of a plot that shows some impedances: point, name and side of each."""
     shown = shown[np.isfinite(shown)]
     scale = MARGIN * max(np.ptp(shown.real) / size_px[0], np.ptp(shown.imag) / size_px[1])
-    found = name_decades(f, z, ohm_per_point=float(scale) or 1.0, size_pt=LETTERS_PX, shown_ohm=shown)
-    return [[decade.point, decade.name, decade.side] for decade in found]
+    decades = name_decades(f, z, ohm_per_point=float(scale) or 1.0, size_pt=LETTERS_PX, shown_ohm=shown)
+    return [[decade.point, decade.name, decade.side] for decade in decades]
 
 
 def _draw(text: str) -> dict[str, Any]:
     """A circuit as a path of SVG and its labels, 100 units an element."""
     drawing = draw_schematic(text)
     path = "".join("M" + "L".join(f"{100 * x:.1f},{100 * y:.1f}" for x, y in stroke) for stroke in drawing.strokes)
-    labels = [[one.element, round(100 * one.x, 1), round(100 * one.y, 1), one.inside] for one in drawing.labels]
+    labels = [
+        [label.element, round(100 * label.x, 1), round(100 * label.y, 1), label.inside] for label in drawing.labels
+    ]
     return {"width": 100 * drawing.width, "height": 100 * drawing.height, "path": path, "labels": labels}
 
 
 def _pack(points: Sequence[pd.DataFrame], curves: Sequence[Complexes]) -> dict[str, Array]:
     """Points and curves of all spectra behind each other, and where those of each end."""
-    known = [part for part in points if len(part)]
-    whole = pd.concat(known) if known else pd.DataFrame()
-    arrays: dict[str, Array] = {"points ends": np.cumsum([len(part) for part in points]).astype("<u4")}
+    known = [frame for frame in points if len(frame)]
+    table = pd.concat(known) if known else pd.DataFrame()
+    arrays: dict[str, Array] = {"points ends": np.cumsum([len(frame) for frame in points]).astype("<u4")}
     for key in ("frequency_hz", "z_real_ohm", "z_imag_ohm", "fit_real_ohm", "fit_imag_ohm", "kk_real", "kk_imag"):
-        arrays[f"points {key}"] = (whole[key] if known else pd.Series(dtype=float)).to_numpy("<f4")
-    arrays["points kk_off"] = (whole["kk_off"] if known else pd.Series(dtype=bool)).to_numpy("u1")
+        arrays[f"points {key}"] = (table[key] if known else pd.Series(dtype=float)).to_numpy("<f4")
+    arrays["points kk_off"] = (table["kk_off"] if known else pd.Series(dtype=bool)).to_numpy("u1")
     joined = np.concatenate(curves) if curves else np.empty(0, dtype=np.complex128)
     arrays["curve ends"] = np.cumsum([len(curve) for curve in curves]).astype("<u4")
     return arrays | {"curve real": joined.real.astype("<f4"), "curve imag": joined.imag.astype("<f4")}

@@ -69,10 +69,11 @@ class WaitingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """Command that would tell more about a candidate, and why one would run it.
+    """Command that would show more about a candidate, and why one would run it.
 
-    In the command ``{input}`` stands for the candidate, ``{ion}`` for its mobile ion, ``{run}`` for the folder of the
-    run that it belongs to, and ``{run}/TIER/{name}`` for a folder of its own in it.
+    In the command ``{input}`` stands for the candidate, ``{ion}`` for its mobile ion, ``{engine}`` for the default
+    engine, ``{run}`` for the folder of the run that it belongs to, and ``{run}/TIER/{name}`` for a folder of its own in
+    it.
     """
 
     why: str

@@ -176,7 +176,7 @@ def run_campaign(
     reached: set[str] = set()
     waiting: dict[str, WaitingError] = {}
     work = partial(compute_items, calculation, run.folder, deadline=deadline)
-    for done in _completed(pending, work, calculation, executor):
+    for done in _complete(pending, work, calculation, executor):
         reached.update(done.names)
         waiting.update(done.waiting)
         _report(progress, done.atoms)
@@ -216,7 +216,7 @@ def _compute(calculation: Calculation, item: Item, folder: Path) -> None:
         record = earlier if isinstance(earlier, Record) else None
         crystal = item.crystal if calculation.takes_disorder else representative(item.crystal)
         for _ in range(STEPS):
-            record = _named(calculation.compute(crystal, folder, record), item.crystal, crystal)
+            record = _name_record(calculation.compute(crystal, folder, record), item.crystal, crystal)
             item.write(record, calculation)
             if calculation.is_done(record):
                 break
@@ -231,7 +231,7 @@ def _compute(calculation: Calculation, item: Item, folder: Path) -> None:
         item.marker.unlink(missing_ok=True)
 
 
-def _named(record: Record, crystal: Crystal, computed: Crystal) -> Record:
+def _name_record(record: Record, crystal: Crystal, computed: Crystal) -> Record:
     """The record of a disordered crystal, which has its formula, and the ordering that was computed."""
     if crystal.is_ordered:
         return record
@@ -259,7 +259,7 @@ def _report(progress: Callable[[int], None] | None, atoms: int) -> None:
 Work = Callable[[Sequence[Item]], Done]
 
 
-def _completed(
+def _complete(
     pending: Sequence[Item], work: Work, calculation: Calculation, executor: Executor | None
 ) -> Iterator[Done]:
     """Yield what is done, as it finishes; crystals whose worker died are computed once more, one at a time."""

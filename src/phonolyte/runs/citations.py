@@ -32,5 +32,5 @@ def bibtex(*cites: str) -> str:
 def known_entries() -> dict[str, str]:
     """Return the entries of ``data/cite.bib`` by key."""
     text = (files("phonolyte") / "data" / FILE).read_text(encoding="utf-8")
-    parts = re.split(r"(?m)^(?=@)", text)
-    return {part[part.index("{") + 1 : part.index(",")]: part for part in parts if part.strip()}
+    entries = re.split(r"(?m)^(?=@)", text)
+    return {entry[entry.index("{") + 1 : entry.index(",")]: entry for entry in entries if entry.strip()}

@@ -50,8 +50,8 @@ def _encode(value: object) -> Iterable[bytes]:
         yield b"}"
     elif isinstance(value, (list, tuple)):
         yield b"["
-        for part in value:
-            yield from _encode(part)
+        for item in value:
+            yield from _encode(item)
         yield b"]"
     elif isinstance(value, (set, frozenset)):
         yield from _encode(sorted(value))

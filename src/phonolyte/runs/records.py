@@ -71,7 +71,7 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Return what :meth:`from_json` takes."""
-        crystals = {name: own.row() for name in KEPT_CRYSTALS if (own := getattr(self, name)) is not None}
+        crystals = {name: crystal.row() for name in KEPT_CRYSTALS if (crystal := getattr(self, name)) is not None}
         return {"row": self.row, "tables": self.tables, "details": self.details, **crystals}
 
     @classmethod
@@ -83,7 +83,7 @@ class Record:
         KeyError, TypeError, StructureError
             When it is not one.
         """
-        crystals = {name: Crystal.from_row(kept) for name in KEPT_CRYSTALS if (kept := data.get(name))}
+        crystals = {name: Crystal.from_row(row) for name in KEPT_CRYSTALS if (row := data.get(name))}
         return cls(dict(data["row"]), dict(data["tables"]), details=dict(data["details"]), **crystals)
 
 

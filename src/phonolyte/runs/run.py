@@ -147,7 +147,7 @@ class Run:
             else:
                 self._write_record("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
         except OSError:
-            if error is None:  # else the first error tells more
+            if error is None:  # else the first error matters more
                 raise
         finally:
             self._lock.release()
@@ -397,7 +397,7 @@ def _plain(value: object) -> Any:
     if is_dataclass(value) or isinstance(value, Mapping):
         return plain_settings(value)
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(part) for part in value if part is not None]
+        return [_plain(item) for item in value if item is not None]
     return value if isinstance(value, (bool, int, float, str)) else str(value)
 
 

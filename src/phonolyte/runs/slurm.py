@@ -130,12 +130,12 @@ def copy_once(files: Iterable[Path], folder: Path) -> None:
         When it has.
     """
     for path in files:
-        there = folder / path.name
-        if not there.exists():
-            shutil.copyfile(path, there)
-        elif checksum(there) != checksum(path):
+        target = folder / path.name
+        if not target.exists():
+            shutil.copyfile(path, target)
+        elif checksum(target) != checksum(path):
             raise SettingsError(
-                f"{there} is another file than {path}",
+                f"{target} is another file than {path}",
                 why="runs that are not done yet may need it",
                 fix="Choose another -o for the other pseudopotentials.",
             )

@@ -27,15 +27,15 @@ def replace_predicted(table: pd.DataFrame, parts: Sequence[Part]) -> pd.DataFram
     known, store = computed_centers(), PartStore(parts)
     formulas = table["formula"].astype(str).to_numpy(object)
     candidates = table["formula"].isin(list(known.by_formula)) & ~table["disordered"].astype(bool)
-    found: dict[int, dict[str, Any]] = {}
+    by_row: dict[int, dict[str, Any]] = {}
     for row in np.flatnonzero(candidates).tolist():
         computed = known.find(formulas[row], store.fingerprint(row), partial(store.crystal, row))
         if computed is not None:
-            found[row] = computed
-    rows = list(found)
+            by_row[row] = computed
+    rows = list(by_row)
     columns = {name: table[name].to_numpy(float).copy() for name in CENTERS}
     for name, values in columns.items():
-        values[rows] = [computed[name] for computed in found.values()]
+        values[rows] = [computed[name] for computed in by_row.values()]
     inside, by = table["in_domain"].to_numpy(bool).copy(), np.full(len(table), PREDICTED, dtype=object)
     inside[rows], by[rows] = True, COMPUTED
     return table.assign(**columns, in_domain=inside, **{BY: by})

@@ -86,9 +86,9 @@ def _tasks(rows: Ints, ions: Any, parts: Sequence[Part]) -> tuple[list[Task], li
     """Tasks, and the rows of the table that each is for."""
     starts, tasks, placed = positions_of(parts), [], []
     for part, start, end in zip(parts, starts[:-1], starts[1:], strict=True):
-        own = rows[(rows >= start) & (rows < end)]
-        for first in range(0, len(own), PORTION):
-            chosen = own[first : first + PORTION]
+        rows_of_part = rows[(rows >= start) & (rows < end)]
+        for first in range(0, len(rows_of_part), PORTION):
+            chosen = rows_of_part[first : first + PORTION]
             places = tuple(int(row - start) for row in chosen)
             tasks.append(Task(part, places, tuple(ions[chosen].tolist())))
             placed.append(chosen)

@@ -156,16 +156,14 @@ Judge = Callable[[Flags], _Verdict]
 
 def _judges(table: pd.DataFrame, criteria: Criteria) -> list[Judge]:
     ions = {None: (), "any": MOBILE_IONS}.get(criteria.ion, (criteria.ion,))
-    e_hull = _bounded(table, "e_hull", "e_hull_ev", criteria.max_e_hull_ev, "energy above hull", "eV/atom")
-    gap = _bounded(table, "band_gap", "band_gap_ev", criteria.min_gap_ev, "band gap", "eV", least=True)
-    center = _bounded(table, "band_center", "band_center_mev", criteria.max_center_mev, "band center", "meV")
-    reduction = _bounded(
-        table, "reduction", "reduction_v", criteria.max_reduction_v, "reduction", "V", unknown=NO_WINDOW
-    )
-    oxidation = _bounded(
+    e_hull = _bound(table, "e_hull", "e_hull_ev", criteria.max_e_hull_ev, "energy above hull", "eV/atom")
+    gap = _bound(table, "band_gap", "band_gap_ev", criteria.min_gap_ev, "band gap", "eV", least=True)
+    center = _bound(table, "band_center", "band_center_mev", criteria.max_center_mev, "band center", "meV")
+    reduction = _bound(table, "reduction", "reduction_v", criteria.max_reduction_v, "reduction", "V", unknown=NO_WINDOW)
+    oxidation = _bound(
         table, "oxidation", "oxidation_v", criteria.min_oxidation_v, "oxidation", "V", least=True, unknown=NO_WINDOW
     )
-    price = _bounded(
+    price = _bound(
         table, "price", "price_usd_kg", criteria.max_price_usd_kg, "price of the elements", "USD/kg", unknown=NO_PRICE
     )
     bounds = (criteria.max_reduction_v, criteria.min_oxidation_v, criteria.max_price_usd_kg)
@@ -223,12 +221,18 @@ def _stable_elements(table: pd.DataFrame, *, applied: bool) -> _Verdict:
 
 def _likely_metal(table: pd.DataFrame, *, applied: bool) -> _Verdict:
     """Elements and compounds of metals and metalloids alone, where the band gap is unknown."""
-    one = sum(np.bitwise_count(table[name].to_numpy(np.uint64)) for name in ("elements_low", "elements_high")) < 2
+    is_element = (
+        sum(np.bitwise_count(table[name].to_numpy(np.uint64)) for name in ("elements_low", "elements_high")) < 2
+    )
     unknown = table["band_gap_ev"].isna().to_numpy()
-    holds = ~(unknown & (one | ~_any_of(table, *_bits(NONMETALS))))
+    holds = ~(unknown & (is_element | ~_any_of(table, *_bits(NONMETALS))))
     rule, nothing = "no likely metal, where the band gap is unknown", np.zeros(len(table), bool)
     return _Verdict(
-        "likely_metal", rule, holds if applied else None, nothing, lambda i: "element" if one[i] else "intermetallic"
+        "likely_metal",
+        rule,
+        holds if applied else None,
+        nothing,
+        lambda i: "element" if is_element[i] else "intermetallic",
     )
 
 
@@ -259,7 +263,7 @@ def _unique(table: pd.DataFrame, alive: Flags, *, applied: bool) -> _Verdict:
     )
 
 
-def _bounded(
+def _bound(
     table: pd.DataFrame,
     name: str,
     column: str,

@@ -267,14 +267,14 @@ def _representatives(crystals: Sequence[Crystal], ordered: Sequence[Crystal]) ->
         for crystal, each in zip(crystals, ordered, strict=True)
     ]
     kinds = (pa.list_(pa.float64()), pa.list_(pa.string()), pa.list_(pa.float64()))
-    own = (name.removeprefix("ordered_") for name in ORDERED)
+    names = (name.removeprefix("ordered_") for name in ORDERED)
     contents = [
         each.cell_formula if each.is_ordered and not crystal.is_ordered else None
         for crystal, each in zip(crystals, ordered, strict=True)
     ]
     columns = {
         name: pa.array([row.get(key) for row in rows], kind)
-        for name, key, kind in zip(ORDERED, own, kinds, strict=True)
+        for name, key, kind in zip(ORDERED, names, kinds, strict=True)
     }
     return {"ordered_as": pa.array(contents, pa.string()), **columns}
 

@@ -186,7 +186,7 @@ def rank_crystals(
             wanted = table["passes"].to_numpy(bool) | (percolation == "all")
             table = add_conduction(table, described, wanted, folder=folder, executor=executor, progress=progress)
             notes += conduction_notes(table)
-        table = _ordered(table, ranking)
+        table = _order(table, ranking)
         if parts is None and described and described[0].path is not None:  # the folder goes
             described = [replace(part, path=None, table=part.load()) for part in described]
         notes = [*(inputs.notes if isinstance(inputs, Reading) else ()), *notes]
@@ -205,13 +205,13 @@ def _describe(
     """Describe all batches; the parts in the order of the input."""
     if executor is None:
         return [describe_batch(batch, models, folder, executor=threads, progress=progress) for batch in batches]
-    found: dict[int, Part] = {}
+    by_number: dict[int, Part] = {}
     tasks = [(batch, models, folder) for batch in batches]
     for number, part in map_unordered(describe_batch, tasks, executor):
-        found[number] = part
+        by_number[number] = part
         if progress:
             progress(part.n_read)
-    return [found[number] for number in range(len(batches))]
+    return [by_number[number] for number in range(len(batches))]
 
 
 def _judge(
@@ -243,7 +243,7 @@ def _judge(
     return table, [*first, *funnel], failures, notes
 
 
-def _ordered(table: pd.DataFrame, ranking: Ranking) -> pd.DataFrame:
+def _order(table: pd.DataFrame, ranking: Ranking) -> pd.DataFrame:
     """The table in the order of a ranking, with the rank of the candidates.
 
     Candidates of one ion stand together: a soft K halide says nothing about a Li sulfide.
@@ -319,12 +319,14 @@ def _write_crystals(parts: Sequence[Part], names: Sequence[str], run: Run, *, di
     run.write_parts(
         CRYSTALS,
         (
-            part.load(columns).add_column(0, "material_id", pa.array(own, pa.string()))
-            for part, own in zip(parts, of_part, strict=True)
+            part.load(columns).add_column(0, "material_id", pa.array(names_of_part, pa.string()))
+            for part, names_of_part in zip(parts, of_part, strict=True)
         ),
     )
     if disordered:
-        run.write_parts(ORDERINGS, (_orderings(part, own) for part, own in zip(parts, of_part, strict=True)))
+        run.write_parts(
+            ORDERINGS, (_orderings(part, names_of_part) for part, names_of_part in zip(parts, of_part, strict=True))
+        )
 
 
 def _orderings(part: Part, names: Any) -> Any:
@@ -332,8 +334,8 @@ def _orderings(part: Part, names: Any) -> Any:
     import pyarrow as pa
 
     table = part.load(["formula", *ORDERED]).add_column(0, "material_id", pa.array(names, pa.string()))
-    own = [name.removeprefix("ordered_") for name in table.column_names]
-    return table.rename_columns(own).filter(table.column(ORDERED[0]).is_valid())
+    columns = [name.removeprefix("ordered_") for name in table.column_names]
+    return table.rename_columns(columns).filter(table.column(ORDERED[0]).is_valid())
 
 
 def _write_nearest(parts: Sequence[Part], names: Sequence[str], learned: Learned, run: Run) -> None:
@@ -341,12 +343,12 @@ def _write_nearest(parts: Sequence[Part], names: Sequence[str], learned: Learned
     tables, start = [], 0
     for part in parts:
         table = part.load(["nearest", "nearest_distance"]).to_pandas()
-        own = np.array(names[start : start + len(table)], dtype=object)
+        names_of_part = np.array(names[start : start + len(table)], dtype=object)
         start += len(table)
         known = table["nearest"].map(len).to_numpy() > 0
         if known.any():
             places, distances = (np.vstack(table.loc[known, name]) for name in ("nearest", "nearest_distance"))
-            tables.append(learned.named(own[known], places.astype(int), distances))
+            tables.append(learned.named(names_of_part[known], places.astype(int), distances))
     if tables:
         run.write_table("nearest.parquet", pd.concat(tables, ignore_index=True))
 

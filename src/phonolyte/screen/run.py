@@ -112,8 +112,8 @@ def candidate_systems(screening: Screening, executor: Executor | None = None) ->
         for part, places, start in zip(screening.parts, of_part, starts[:-1], strict=True)
         if len(places)
     ]
-    found = dict(map_tasks(crystal_systems, tasks, executor))
-    systems = [system for number in range(len(tasks)) for system in found[number]]
+    by_task = dict(map_tasks(crystal_systems, tasks, executor))
+    systems = [system for number in range(len(tasks)) for system in by_task[number]]
     return dict(zip(candidates.tolist(), systems, strict=True))
 
 

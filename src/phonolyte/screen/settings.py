@@ -118,20 +118,20 @@ class ScreenSettings:
             raise SettingsError(
                 f"there is no criterion {sorted(unknown)[0]!r}", fix=f"Choose among {', '.join(CRITERIA)}."
             )
-        own = RECIPES[self.recipe]
+        recipe = RECIPES[self.recipe]
 
-        def bound(name: str, given: float | None, default: float | None) -> float | None:
-            return None if name in self.without else default if given is None else given
+        def bound(name: str, value: float | None, default: float | None) -> float | None:
+            return None if name in self.without else default if value is None else value
 
         return Criteria(
             ion=None if "ion" in self.without else self.ion,
-            max_center_mev=bound("band_center", self.max_center_mev, own.max_center_mev),
-            max_e_hull_ev=bound("e_hull", self.max_e_hull_ev, own.max_e_hull_ev),
-            min_gap_ev=bound("band_gap", self.min_gap_ev, own.min_gap_ev),
+            max_center_mev=bound("band_center", self.max_center_mev, recipe.max_center_mev),
+            max_e_hull_ev=bound("e_hull", self.max_e_hull_ev, recipe.max_e_hull_ev),
+            min_gap_ev=bound("band_gap", self.min_gap_ev, recipe.min_gap_ev),
             max_reduction_v=bound("reduction", self.max_reduction_v, None),
             min_oxidation_v=bound("oxidation", self.min_oxidation_v, None),
             max_price_usd_kg=bound("price", self.max_price_usd_kg, None),
-            no_likely_metal=own.no_likely_metal and "likely_metal" not in self.without,
+            no_likely_metal=recipe.no_likely_metal and "likely_metal" not in self.without,
             no_radioactive="stable_elements" not in self.without,
             unique="unique" not in self.without,
         )

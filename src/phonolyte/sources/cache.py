@@ -135,12 +135,12 @@ def _download(file: RemoteFile, path: Path, note: Path) -> None:
     refusals = []
     for url in file.urls:
         try:
-            whole = _retrieve(url, file, path.parent)
+            downloaded = _retrieve(url, file, path.parent)
         except SourceError as error:
             refusals.append(error)
             continue
-        _write_note(note, whole, url)
-        os.replace(whole, path)
+        _write_note(note, downloaded, url)
+        os.replace(downloaded, path)
         return
     raise SourceError(
         f"{file.name} cannot be had",
@@ -210,11 +210,11 @@ def _check(path: Path, sha256: str) -> None:
     """Refuse a file of another checksum."""
     import pooch
 
-    found = pooch.file_hash(str(path))
-    if found != sha256:
+    actual = pooch.file_hash(str(path))
+    if actual != sha256:
         raise SourceError(
             f"{path} in the cache is not the file it should be",
-            why=f"its sha256 is {found}, and should be {sha256}",
+            why=f"its sha256 is {actual}, and should be {sha256}",
             fix="phonolyte cache clear removes what is there; a file that comes so again is not to be trusted.",
             kind="WrongChecksum",
         )

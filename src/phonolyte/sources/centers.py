@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 
 from phonolyte.centers import computed_centers
 from phonolyte.sources.entry import Entry, Page
-from phonolyte.sources.registry import dataset
+from phonolyte.sources.registry import RegisteredSource
 from phonolyte.structures import Crystal
 
 OF_CRYSTAL = ("material_id", "formula", "lattice", "species", "frac_coords")
 
 
 @dataclass(frozen=True, slots=True)
-class Centers:
+class Centers(RegisteredSource):
     """Computed centers of stable insulating lithium compounds of the Materials Project."""
 
     name: ClassVar[str] = "centers"
@@ -26,16 +26,6 @@ class Centers:
     def question(self) -> Mapping[str, Any]:
         """None: the table is one."""
         return {}
-
-    @property
-    def license(self) -> str:
-        """License of the table."""
-        return dataset(self.name).license
-
-    @property
-    def citation(self) -> str:
-        """BibTeX citation of crystals and potential."""
-        return dataset(self.name).citation
 
     def version(self) -> str:
         """Version of Phonolyte, which brings the table."""

@@ -65,7 +65,7 @@ def read_entries(path: str | Path) -> Entries:
     ------
     TableError
         When a column is missing, an energy is not a finite number, a formula cannot be read, a material comes twice,
-        the energies are of several types, or an element of a system that is said to be whole has no energy.
+        the energies are of several types, or an element of a system that is listed as whole has no energy.
     """
     path = Path(path).expanduser()
     file = path / PROPERTIES if path.is_dir() else path
@@ -93,20 +93,20 @@ def write_systems(run: Run, systems: Sequence[str], failures: Sequence[Failure])
     import pandas as pd
 
     failed = {failure.material_id for failure in failures}
-    whole = [system for system in systems if system not in failed]
+    complete = [system for system in systems if system not in failed]
     table = pd.read_parquet(run.folder / PROPERTIES)
     run.describe_table(PROPERTIES, table)
     counts = table["chemical_system"].value_counts()
-    n_phases = [int(counts.reindex(subsystems(system), fill_value=0).sum()) for system in whole]
-    run.write_table(SYSTEMS, pd.DataFrame({"chemical_system": whole, "n_phases": n_phases}))
+    n_phases = [int(counts.reindex(subsystems(system), fill_value=0).sum()) for system in complete]
+    run.write_table(SYSTEMS, pd.DataFrame({"chemical_system": complete, "n_phases": n_phases}))
 
 
 def _check_names(table: pd.DataFrame, file: Path) -> None:
     """Refuse a table without the columns that are needed, and one in which a material has no name, or comes twice."""
     missing = [name for name in ("material_id", "formula", ENERGY) if name not in table]
     if missing:
-        there = ", ".join(map(str, table.columns[:8]))
-        raise TableError(f"{file} has no column {missing[0]!r}", why=f"it has {there}", fix=FIX)
+        columns = ", ".join(map(str, table.columns[:8]))
+        raise TableError(f"{file} has no column {missing[0]!r}", why=f"it has {columns}", fix=FIX)
     names = table["material_id"]
     if (names == "").any():
         raise TableError(f"{file} has {(names == '').sum()} rows without a material_id", fix="Name them.")

@@ -71,9 +71,9 @@ class Folder:
         if is_run(self.path):
             yield _read_run(self.path).as_whole()
             return
-        whole, groups, lost = _sort_files(self.path)
+        complete, groups, lost = _sort_files(self.path)
         pages = [Page([], lost)]
-        pages += [_read_whole(path, self.unit) for path in whole]
+        pages += [_read_whole(path, self.unit) for path in complete]
         pages += [_read_pair(name, group, self.unit) for name, group in sorted(groups.items())]
         page = Page.from_pages(pages)
         if not page.n_materials:
@@ -91,7 +91,7 @@ class _Group:
 
 def _sort_files(root: Path) -> tuple[list[Path], dict[str, _Group], list[Failure]]:
     """Files that have crystals with their densities, the others by the material they belong to, and the unreadable."""
-    whole: list[Path] = []
+    complete: list[Path] = []
     lost: list[Failure] = []
     folders: dict[Path, list[tuple[Path, bool]]] = defaultdict(list)
     for path in files_in(root, leave=is_run):
@@ -103,7 +103,7 @@ def _sort_files(root: Path) -> tuple[list[Path], dict[str, _Group], list[Failure
                 lost.append(Failure.from_error(error, material_id=name, stage=STAGE, source=source))
             continue
         if has_crystal and has_dos:
-            whole.append(path)
+            complete.append(path)
         elif has_crystal or has_dos:
             folders[path.parent].append((path, has_dos))
     groups: dict[str, _Group] = defaultdict(_Group)
@@ -113,7 +113,7 @@ def _sort_files(root: Path) -> tuple[list[Path], dict[str, _Group], list[Failure
         for path, has_dos in files:
             group = groups[well_formed(place if alone else "/".join(filter(None, (place, _stem(path)))))]
             (group.densities if has_dos else group.structures).append(path)
-    return whole, groups, lost
+    return complete, groups, lost
 
 
 def _content(path: Path) -> tuple[bool, bool]:
@@ -163,7 +163,7 @@ def _read_whole(path: Path, unit: str | None) -> Page:
 
     def pair(name: str, crystal: Crystal) -> Entry:
         if len(by_name.get(name, ())) != 1 or counts[name] != 1:
-            raise _unpaired(name, "phonons", [path])
+            raise _unpaired_error(name, "phonons", [path])
         return Entry.from_crystal(crystal, {}, dos=by_name[name][0])
 
     named = [(crystal.material_id, crystal) for crystal in reading.crystals]
@@ -179,7 +179,7 @@ def _read_pair(name: str, group: _Group, unit: str | None) -> Page:
     def pair(name: str, group: _Group) -> Entry:
         for paths, what in ((group.structures, "structure"), (group.densities, "phonons")):
             if len(paths) != 1:
-                raise _unpaired(name, what, files)
+                raise _unpaired_error(name, what, files)
         crystal = _read_crystal(name, group.structures[0])
         return Entry.from_crystal(crystal, {}, dos=_read_density(group.densities[0], unit, crystal))
 
@@ -201,11 +201,11 @@ def _read_density(path: Path, unit: str | None, crystal: Crystal) -> PhononDos:
     return densities[0]
 
 
-def _unpaired(name: str, missing: str, paths: Iterable[Path]) -> SourceError:
-    there = ", ".join(path.name for path in paths)
+def _unpaired_error(name: str, missing: str, paths: Iterable[Path]) -> SourceError:
+    names = ", ".join(path.name for path in paths)
     return SourceError(
         f"{name} has not exactly one file of its {missing}",
-        why=f"there are {there}",
+        why=f"there are {names}",
         fix="Give crystal and density one name, or a folder of their own.",
         kind="NoStructure" if missing == "structure" else "NoPhonons",
     )

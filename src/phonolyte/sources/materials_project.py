@@ -175,12 +175,12 @@ class MaterialsProject:
                 continue  # becomes a failure where its entry is made
         if not wanted:
             return {}
-        found = self._server.ask(STORE, lambda: _read_store(wanted))
-        bare = [identifier for identifier, dos in found.items() if not dos.get("structure")]
-        return found | self._with_structures({identifier: found[identifier] for identifier in bare})
+        densities = self._server.ask(STORE, lambda: _read_store(wanted))
+        bare = [identifier for identifier, dos in densities.items() if not dos.get("structure")]
+        return densities | self._with_structures({identifier: densities[identifier] for identifier in bare})
 
     def _with_structures(self, densities: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-        """Densities with the cells of their calculations, which tell the element of each projection."""
+        """Densities with the cells of their calculations, which give the element of each projection."""
         if not densities:
             return {}
         documents = self._server.ask(
@@ -212,8 +212,8 @@ def _phonon_id(name: str, identifiers: Any) -> tuple[str, str]:
         When there is none.
     """
     for method in METHODS:
-        if found := (identifiers or {}).get(method):
-            return method, str(found[0])
+        if named := (identifiers or {}).get(method):
+            return method, str(named[0])
     raise SourceError(f"{name} names no phonon calculation", kind="NoPhonons")
 
 

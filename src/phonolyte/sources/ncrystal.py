@@ -12,7 +12,7 @@ from phonolyte.arrays import Floats
 from phonolyte.dos import PhononDos
 from phonolyte.errors import MissingExtraError, SourceError
 from phonolyte.sources.entry import Entry, Page
-from phonolyte.sources.registry import dataset
+from phonolyte.sources.registry import RegisteredSource
 from phonolyte.structures import Crystal
 
 STEP_MEV = 0.05
@@ -23,7 +23,7 @@ STATES = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class NCrystal:
+class NCrystal(RegisteredSource):
     """The library of NCrystal; compounds whose every element has a phonon curve."""
 
     name: ClassVar[str] = "ncrystal"
@@ -34,16 +34,6 @@ class NCrystal:
     def question(self) -> Mapping[str, Any]:
         """None: the library is one."""
         return {}
-
-    @property
-    def license(self) -> str:
-        """License of the library."""
-        return dataset(self.name).license
-
-    @property
-    def citation(self) -> str:
-        """BibTeX citation of the library."""
-        return dataset(self.name).citation
 
     def version(self) -> str:
         """Version of the package that brings the data."""
@@ -79,9 +69,9 @@ def _read(name: str, key: str) -> Entry:
     if not (info.isSinglePhase() and info.hasStructureInfo() and info.hasAtomInfo()):
         raise SourceError("not a crystal", why="the library has no cell of it", kind="NotPeriodic")
     missing = [
-        f"{part.atomData.displayLabel()} by {type(part).__name__.removeprefix('DI_')}"
-        for part in info.dyninfos
-        if not isinstance(part, library.Info.DI_VDOS)
+        f"{dynamics.atomData.displayLabel()} by {type(dynamics).__name__.removeprefix('DI_')}"
+        for dynamics in info.dyninfos
+        if not isinstance(dynamics, library.Info.DI_VDOS)
     ]
     if missing:
         raise SourceError("not every element has a phonon curve", why=", ".join(missing), kind="NoPhonons")
@@ -95,7 +85,7 @@ def _crystal(info: Any, name: str) -> Crystal:
 
     cell = info.structure_info
     lattice = cellpar_to_cell([cell[key] for key in ("a", "b", "c", "alpha", "beta", "gamma")])
-    sites = [(_element(part.atomData), position) for part in info.atominfos for position in part.positions]
+    sites = [(_element(atom.atomData), position) for atom in info.atominfos for position in atom.positions]
     return Crystal.from_arrays(
         name, lattice, [symbol for symbol, _ in sites], np.array([position for _, position in sites]),
         source="NCrystal",
@@ -119,7 +109,7 @@ def _element(atom: Any) -> str:
 
 def _dos(info: Any, crystal: Crystal) -> PhononDos:
     """The curves of all elements on one grid, each with three states for each of its atoms, and their sum."""
-    curves = {_element(part.atomData): _curve(part) for part in info.dyninfos}
+    curves = {_element(dynamics.atomData): _curve(dynamics) for dynamics in info.dyninfos}
     highest = max(energies[-1] for energies, _ in curves.values())
     grid = np.arange(0.0, highest + 2 * STEP_MEV, STEP_MEV)
     per_element = {}
@@ -133,8 +123,8 @@ def _dos(info: Any, crystal: Crystal) -> PhononDos:
     return PhononDos(grid, np.sum([*per_element.values()], axis=0), per_element, n_atoms=len(crystal))
 
 
-def _curve(part: Any) -> tuple[Floats, Floats]:
+def _curve(dynamics: Any) -> tuple[Floats, Floats]:
     """Energies (n,) in meV and density (n,) of one element, as the library has them."""
-    ends, density = part.vdosOrigEgrid(), np.asarray(part.vdosOrigDensity(), float)
+    ends, density = dynamics.vdosOrigEgrid(), np.asarray(dynamics.vdosOrigDensity(), float)
     energies = np.linspace(ends[0], ends[1], len(density)) if len(ends) == 2 else np.asarray(ends, float)
     return energies * 1000.0, density

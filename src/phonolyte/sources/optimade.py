@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
-from phonolyte.errors import MissingExtraError, SettingsError, SourceError
+from phonolyte.errors import MissingExtraError, SettingsError, SourceError, first_line
 from phonolyte.runs.citations import bibtex
 from phonolyte.sources.entry import Entry, Page
 from phonolyte.sources.registry import optimade_fields, providers
@@ -29,7 +29,7 @@ class Optimade:
     Attributes
     ----------
     provider
-        Short name of the registry, or of the official list of providers; or a word of one's own with `base_url`.
+        Short name of the registry, or of the official list of providers; or a name of your own with `base_url`.
     filter
         Criteria in OPTIMADE's language, such as ``elements HAS "Li" AND nelements<=3``. Default: all materials.
     base_url
@@ -171,14 +171,18 @@ def _base_url(provider: str) -> str:
     from optimade.utils import get_all_databases
 
     try:
-        found = [str(url) for url in get_all_databases(include_providers=[provider], skip_ssl=False)]
-    except Exception:  # whatever a foreign list does
-        found = []
-    if len(found) == 1:
-        return found[0]
+        addresses = [str(url) for url in get_all_databases(include_providers=[provider], skip_ssl=False)]
+    except Exception as error:  # whatever a foreign list does
+        raise SourceError(
+            f"the address of {provider!r} is not known",
+            why=f"the official list of databases cannot be read: {first_line(error)}",
+            fix="Give it with --base-url.",
+        ) from error
+    if len(addresses) == 1:
+        return addresses[0]
     raise SettingsError(
-        f"the database {provider!r} is not known" if not found else f"{provider} has {len(found)} databases",
-        why=", ".join(found) or f"it is neither in the official list nor one of {', '.join(known)}",
+        f"the database {provider!r} is not known" if not addresses else f"{provider} has {len(addresses)} databases",
+        why=", ".join(addresses) or f"it is neither in the official list nor one of {', '.join(known)}",
         fix="Give its address with --base-url.",
     )
 

@@ -20,14 +20,14 @@ from phonolyte.files import parse_json
 from phonolyte.runs.records import checksum
 from phonolyte.sources.cache import obtain
 from phonolyte.sources.entry import Entry, Page, crystal_from_dict
-from phonolyte.sources.registry import Dataset, dataset
+from phonolyte.sources.registry import Dataset, RegisteredSource, dataset
 from phonolyte.units import MEV_PER_INVERSE_CM
 
 Row = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class Published(RegisteredSource):
     """A set of the registry; its files come from the cache, or from where they are published.
 
     Attributes
@@ -52,16 +52,6 @@ class Published:
     def phonons(self) -> bool:
         """Whether it gives phonons."""
         return self.name == "petretto2018"
-
-    @property
-    def license(self) -> str:
-        """License of the set."""
-        return self._dataset.license
-
-    @property
-    def citation(self) -> str:
-        """BibTeX citation of the set."""
-        return self._dataset.citation
 
     def version(self) -> str:
         """As its publishers have it, with the beginning of the checksum of each file."""
@@ -183,12 +173,12 @@ def _members(path: Path) -> dict[str, str]:
 
 def _conductivity(row: Row) -> dict[str, Any]:
     """What OBELiX says of an entry; a conductivity below what could be measured is a bound of its own."""
-    sigma, bound = _measured(row["Ionic conductivity (S cm-1)"])
+    sigma, bound = _read_sigma(row["Ionic conductivity (S cm-1)"])
     return {
         "sigma_s_cm": sigma,
         "sigma_below_s_cm": bound,
-        "sigma_total_s_cm": _measured(row.get("IC (Total)", ""))[0],
-        "sigma_bulk_s_cm": _measured(row.get("IC (Bulk)", ""))[0],
+        "sigma_total_s_cm": _read_sigma(row.get("IC (Total)", ""))[0],
+        "sigma_bulk_s_cm": _read_sigma(row.get("IC (Bulk)", ""))[0],
         "space_group_number": int(row["Space group #"]) if row.get("Space group #", "").isdigit() else None,
         "family": row.get("Family") or None,
         "icsd_ids": " ".join(re.findall(r"\d+", row.get("ICSD ID", "").removesuffix(".0"))) or None,
@@ -196,7 +186,7 @@ def _conductivity(row: Row) -> dict[str, Any]:
     }
 
 
-def _measured(text: str) -> tuple[float | None, float | None]:
+def _read_sigma(text: str) -> tuple[float | None, float | None]:
     """A value, or the bound below which it lies."""
     number = text.strip()
     try:

@@ -77,9 +77,30 @@ def dataset(name: str) -> Dataset:
     return known[name]
 
 
+class RegisteredSource:
+    """Base of the sources that are published sets: license and citation are those of the registry."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the set."""
+        raise NotImplementedError
+
+    @property
+    def license(self) -> str:
+        """License of the set."""
+        return dataset(self.name).license
+
+    @property
+    def citation(self) -> str:
+        """BibTeX citation of the set."""
+        return dataset(self.name).citation
+
+
 def providers() -> dict[str, Provider]:
     """Databases whose OPTIMADE address is known here, by name."""
-    return {name: Provider(name, **_cited(record)) for name, record in _records()["optimade"].items()}
+    return {name: Provider(name, **_cite(record)) for name, record in _records()["optimade"].items()}
 
 
 def optimade_fields() -> dict[str, list[str]]:
@@ -88,14 +109,14 @@ def optimade_fields() -> dict[str, list[str]]:
 
 
 def _dataset(name: str, record: dict[str, Any]) -> Dataset:
-    parts = tuple(
-        RemoteFile(part["name"], tuple(part["urls"]), part.get("sha256", ""), part.get("size_bytes", 0))
-        for part in record.get("files", ())
+    files_ = tuple(
+        RemoteFile(file["name"], tuple(file["urls"]), file.get("sha256", ""), file.get("size_bytes", 0))
+        for file in record.get("files", ())
     )
-    return Dataset(name, **{**_cited(record), "files": parts})
+    return Dataset(name, **{**_cite(record), "files": files_})
 
 
-def _cited(record: dict[str, Any]) -> dict[str, Any]:
+def _cite(record: dict[str, Any]) -> dict[str, Any]:
     """A record with the BibTeX of its keys in place of them."""
     return {**{key: value for key, value in record.items() if key != "cite"}, "citation": bibtex(*record["cite"])}
 

@@ -43,7 +43,7 @@ def fetch(
     anew: bool = False,
     progress: Progress | None = None,
 ) -> Fetched:
-    """Ask a source for all it has to a question, and write it as tables.
+    """Request all that a source has to a question, and write it as tables.
 
     Pages are kept as they come; after a kill the same call goes on after the last of them, and ends with the tables
     of a call that was not killed. What is finished is not requested again.
@@ -59,7 +59,7 @@ def fetch(
     offline
         Never open a connection.
     anew
-        Ask again, even when the folder has the answer.
+        Request it again, even when the folder has the answer.
     progress
         Called after each page.
 
@@ -136,7 +136,7 @@ def _complete(journal: Journal, source: Source, progress: Progress | None) -> No
         raise SourceError(
             f"{source.name} has nothing that fits",
             why=f"it answers {_in_words(source.question)} with no material, version {journal.version}",
-            fix="Ask for something wider.",
+            fix="Widen the request.",
         )
 
 

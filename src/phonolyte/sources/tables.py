@@ -148,8 +148,8 @@ def _write_properties(rows: Sequence[Row], folder: Path, provenance: Mapping[str
     known = {name: len(column) - column.null_count for name, column in columns.items()}
     for name in ASKED:
         columns[name] = columns[name].cast(pa.float64())
-    kept = {name: column for name, column in columns.items() if known[name] or name in ASKED}
-    table = pa.table(kept).replace_schema_metadata(_metadata(provenance))
+    written = {name: column for name, column in columns.items() if known[name] or name in ASKED}
+    table = pa.table(written).replace_schema_metadata(_metadata(provenance))
     with in_one_step(folder / "properties.parquet") as partial:
         pq.write_table(table, partial)
     with in_one_step(folder / "properties.csv") as partial:

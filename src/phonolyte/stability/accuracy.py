@@ -54,9 +54,9 @@ def left_out_coverage(errors: pd.DataFrame) -> float:
     kinds, systems = (errors[name].to_numpy(str) for name in ("kind", "system"))
     values = errors["error_ev"].to_numpy(float)
     for kind, system in sorted({(str(k), str(s)) for k, s in zip(kinds, systems, strict=True)}):
-        alike, own = kinds == kind, systems == system
-        low, high = error_interval(values[alike & ~own])
-        inside |= alike & own & (values >= low) & (values <= high)
+        alike, same_system = kinds == kind, systems == system
+        low, high = error_interval(values[alike & ~same_system])
+        inside |= alike & same_system & (values >= low) & (values <= high)
     return float(inside.mean())
 
 

@@ -78,8 +78,8 @@ def assess(phase: Phase, competing: CompetingPhases, ion: str, partners: Sequenc
     if ion in phase.elements and len(phase.elements) > 1:
         diagram = competing.diagram(phase.elements)
         if hull.distance_ev < 0:
-            own = Phase(phase.name, phase.formula, phase.formation_ev_atom)
-            diagram = make_diagram([*competing.phases, own], phase.elements)
+            assessed = Phase(phase.name, phase.formula, phase.formation_ev_atom)
+            diagram = make_diagram([*competing.phases, assessed], phase.elements)
         window = electrochemical_window(diagram, phase, ion, mobile_charge(ion))
     known = {formula: competing.phase_of(formula) for formula in partners}
     return Assessment(

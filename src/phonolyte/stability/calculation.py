@@ -160,7 +160,7 @@ class StabilityCalculation(Calculation):
     followed: ClassVar = {name: name for name in ("e_hull_ev", "reduction_v", "oxidation_v", "metal_reaction_ev")}
     next_step: ClassVar = NextStep(
         "Does it exist, and at which voltages? Seconds with a machine-learned potential.",
-        "phonolyte stability {input} --engine dpa4 --ion {ion} -o {run}/stability/{name}",
+        "phonolyte stability {input} --engine {engine} --ion {ion} -o {run}/stability/{name}",
     )
 
     settings_kind: ClassVar = StabilitySettings
@@ -302,8 +302,8 @@ class StabilityCalculation(Calculation):
         from phonolyte.figures.stability import reaction_energies
 
         table = pd.read_parquet(run / REACTIONS)
-        own = table[table["material_id"] == row["material_id"]]
-        return {"reactions": reaction_energies(own, str(row["formula"]))} if len(own) else {}
+        rows = table[table["material_id"] == row["material_id"]]
+        return {"reactions": reaction_energies(rows, str(row["formula"]))} if len(rows) else {}
 
     @classmethod
     def overview(cls, table: pd.DataFrame) -> Mapping[str, Figure]:

@@ -295,9 +295,9 @@ def with_hull_energies(phases: Sequence[Phase], systems: Iterable[frozenset[str]
     """Return the phases with their energies above the hull, computed once for each of the largest systems."""
     energies: dict[int, float] = {}
     for system in systems:
-        there = [(i, phase) for i, phase in enumerate(phases) if phase.elements <= system]
-        diagram = make_diagram([replace(phase, e_hull_ev=math.nan) for _, phase in there], system)
-        for i, phase in there:
+        in_system = [(i, phase) for i, phase in enumerate(phases) if phase.elements <= system]
+        diagram = make_diagram([replace(phase, e_hull_ev=math.nan) for _, phase in in_system], system)
+        for i, phase in in_system:
             if i not in energies:
                 energies[i] = max(float(diagram.get_e_above_hull(phase.entry) or 0.0), 0.0)
     return tuple(replace(phase, e_hull_ev=energies.get(i, math.nan)) for i, phase in enumerate(phases))

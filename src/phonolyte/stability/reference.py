@@ -67,8 +67,8 @@ def compute_phases(
     calculation, crystals = EnergyCalculation(engine, settings or EnergySettings(static=True)), references.crystals
     folder = run.path(FOLDER)
     opened = Run(folder, calculation.name, settings=calculation.decides(), identity=calculation.key, engine=engine)
-    with opened as own, progress("Competing phases (atoms)", sum(map(len, crystals))) as advance:
-        outcome = run_campaign(calculation, crystals, own, executor=executor, progress=advance)
+    with opened as phase_run, progress("Competing phases (atoms)", sum(map(len, crystals))) as advance:
+        outcome = run_campaign(calculation, crystals, phase_run, executor=executor, progress=advance)
     if outcome.failures:
         run.add_note(f"{len(outcome.failures)} competing phases could not be computed, such as "
                      f"{outcome.failures[0].material_id}: the hull may be too high there")  # fmt: skip
@@ -113,18 +113,18 @@ class References:
             When the source has no ordered crystal.
         """
         reading = read([source or str(phases_folder() / CRYSTALS)])
-        there = [each for each in reading.crystals if each.is_ordered]
-        if not there:
+        ordered = [each for each in reading.crystals if each.is_ordered]
+        if not ordered:
             raise StabilityError(
                 f"{source} has no competing phases",
                 why=reading.failures[0].message if reading.failures else "it has no ordered crystal",
                 fix="Give a folder with their energies, a fetch of entries, or crystals.",
             )
-        pure = frozenset(each.symbols[0] for each in there if len(set(each.symbols)) == 1)
+        pure = frozenset(each.symbols[0] for each in ordered if len(set(each.symbols)) == 1)
         systems = [pure] if source else shipped_systems()
         wanted = set(elements)
-        needed = [each for each in there if any(frozenset(each.symbols) <= own for own in wanted)]
-        return cls(needed, [own for own in wanted if any(own <= system for system in systems)])
+        needed = [each for each in ordered if any(frozenset(each.symbols) <= elements_ for elements_ in wanted)]
+        return cls(needed, [elements_ for elements_ in wanted if any(elements_ <= system for system in systems)])
 
 
 def phases_from_energies(
@@ -164,9 +164,12 @@ def phases_from_energies(
     known = {symbol for system in systems for symbol in system}
     measured = [phase for phase in (molecule.phase for molecule in molecules()) if phase.elements <= known]
     further = {phase.elements for phase in measured}
-    whole = (*systems, *(own for own in further if not any(own <= system for system in systems)))
-    phases = with_hull_energies([*solids, *measured], whole)
-    return CompetingPhases(phases, whole, elements, corrections, provenance=provenance)
+    complete = (
+        *systems,
+        *(elements_of for elements_of in further if not any(elements_of <= system for system in systems)),
+    )
+    phases = with_hull_energies([*solids, *measured], complete)
+    return CompetingPhases(phases, complete, elements, corrections, provenance=provenance)
 
 
 def element_energies(crystals: Iterable[Crystal], energies: Mapping[str, float]) -> dict[str, float]:

@@ -35,12 +35,12 @@ def shipped_systems() -> list[frozenset[str]]:
 def shipped_phases(engine: Engine) -> CompetingPhases | None:
     """Return the competing phases of the package by this engine with these weights; None where there are none."""
     for record in sorted(phases_folder().glob(f"*/{RECORD}")):
-        competing = _loaded(record.parent)
+        competing = _load(record.parent)
         if engine.is_known_by(competing.provenance):
             return competing
     return None
 
 
 @cache
-def _loaded(folder: Path) -> CompetingPhases:
+def _load(folder: Path) -> CompetingPhases:
     return CompetingPhases.load(folder).without_unstable()

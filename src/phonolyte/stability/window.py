@@ -84,11 +84,6 @@ class Window:
     metal_reaction_ev: float
     metal_products: Products
 
-    @property
-    def width_v(self) -> float:
-        """Width in V."""
-        return self.oxidation.voltage_v - self.reduction.voltage_v
-
 
 def hull_distance(diagram: PhaseDiagram, phase: Phase) -> HullDistance:
     """Return where a phase lies next to those of a diagram.
@@ -110,7 +105,7 @@ def hull_distance(diagram: PhaseDiagram, phase: Phase) -> HullDistance:
         formula = product.composition.reduced_formula
         units = share * n_atoms / product.composition.reduced_composition.num_atoms
         products[formula] = products.get(formula, 0.0) + units
-    return HullDistance(float(distance), _ordered(products))
+    return HullDistance(float(distance), _order(products))
 
 
 def electrochemical_window(diagram: PhaseDiagram, phase: Phase, ion: str, charge: int) -> Window:
@@ -163,7 +158,7 @@ class _Stage:
             formula = composition.reduced_formula
             if coefficient > AMOUNT and formula != ion:
                 products[formula] = float(coefficient) * composition.get_reduced_composition_and_factor()[1]
-        return cls(float(stage["evolution"]), _ordered(products), energies)
+        return cls(float(stage["evolution"]), _order(products), energies)
 
     @property
     def energy_ev(self) -> float:
@@ -194,7 +189,7 @@ def _metal_reaction(stage: _Stage, phase: Phase, n_atoms: float, diagram: PhaseD
     return stage.energy_ev / n_atoms - phase.formation_ev_atom, stage.products
 
 
-def _ordered(products: Mapping[str, float]) -> Products:
+def _order(products: Mapping[str, float]) -> Products:
     """Products with more than a trace, the largest amount of atoms first."""
     atoms = {formula: units * sum(composition_of(formula).values()) for formula, units in products.items()}
     total = sum(atoms.values())

@@ -59,9 +59,9 @@ def ewald_matrix(lattice: Floats, rows: Floats, columns: Floats | None = None) -
     columns = rows if columns is None else columns
     sums = _Sums.from_lattice(lattice, len(columns))
     real = _real_part(lattice, rows, columns, sums.eta, sums.shifts, sums.reach)
-    own = sums.phases(rows)
-    other = own if columns is rows else sums.phases(columns)
-    return np.asarray(EV_A * (real + 2.0 * (own @ other.T) - sums.background))  # half of the waves
+    of_rows = sums.phases(rows)
+    of_columns = of_rows if columns is rows else sums.phases(columns)
+    return np.asarray(EV_A * (real + 2.0 * (of_rows @ of_columns.T) - sums.background))  # half of the waves
 
 
 def ewald_energy(lattice: Floats, frac_coords: Floats, charges: Floats) -> float:

@@ -188,12 +188,12 @@ def _problems(contents: Contents, sizes: Sequence[int], order: int, stated: Stat
             kind="FormulaMismatch",
         )
     pairs = list(zip(sizes, stated.multiplicities, strict=False))
-    wrong = [place for place, (found, multiplicity) in enumerate(pairs) if multiplicity != found]
-    if wrong and any(multiplicity != order // found for found, multiplicity in pairs):  # SHELX writes that of the group
-        found, multiplicity = pairs[wrong[0]]
+    wrong = [place for place, (size, multiplicity) in enumerate(pairs) if multiplicity != size]
+    if wrong and any(multiplicity != order // size for size, multiplicity in pairs):  # SHELX writes that of the group
+        size, multiplicity = pairs[wrong[0]]
         yield StructureError(
             f"site {wrong[0] + 1} has another multiplicity",
-            why=f"the file says {multiplicity}, its operations give {found}",
+            why=f"the file says {multiplicity}, its operations give {size}",
             fix="Correct the coordinates or the symmetry of the site.",
             kind="SymmetryMismatch",
         )
@@ -255,7 +255,7 @@ def _in_words(counts: Mapping[str, float]) -> str:
     return " ".join(f"{element}{count:.4g}" for element, count in counts.items())
 
 
-def _listed(values: Floats) -> str:
+def _format_amounts(values: Floats) -> str:
     return ", ".join(f"{value:.4g}" for value in values)
 
 
@@ -279,7 +279,7 @@ def _no_setting(lattice: Floats, settings: Sequence[Operations]) -> StructureErr
     names = ", ".join(dict.fromkeys(setting.name for setting in settings))
     return StructureError(
         "the cell does not have the symmetry of its space group",
-        why=f"edges {_listed(edges)} A and angles {_listed(angles)} degrees change under {names}",
+        why=f"edges {_format_amounts(edges)} A and angles {_format_amounts(angles)} degrees change under {names}",
         fix="Correct the cell, or export the CIF with its symmetry operations.",
         kind="SymmetryMismatch",
     )

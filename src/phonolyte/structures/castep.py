@@ -74,10 +74,10 @@ def _occupancy(row: str) -> float:
     """Share of its site that an atom fills: ``MIXTURE:( 1 0.4)`` states it beside a number of the site."""
     if "mixture" not in row.lower():
         return 1.0
-    stated = re.search(r"mixture\s*[:=]?\s*\(?\s*\d+[\s,]+([\d.]+)\s*\)?", row, re.IGNORECASE)
-    if stated is None:
+    match = re.search(r"mixture\s*[:=]?\s*\(?\s*\d+[\s,]+([\d.]+)\s*\)?", row, re.IGNORECASE)
+    if match is None:
         raise _incomplete(f"a mixture is {row[:60]!r}")
-    (share,) = _numbers([stated[1]], "a mixture", 1)
+    (share,) = _numbers([match[1]], "a mixture", 1)
     return share
 
 

@@ -157,7 +157,7 @@ def contents_from_cif(block: CifBlock) -> Contents:
     """
     _refuse_modulated(block)
     unit = _asymmetric_unit(block, _lattice(block))
-    return fill_cell(unit, _settings(block), _stated(block, len(unit.elements)))
+    return fill_cell(unit, _settings(block), _read_stated(block, len(unit.elements)))
 
 
 def _refuse_modulated(block: CifBlock) -> None:
@@ -185,11 +185,11 @@ def _lattice(block: CifBlock) -> Floats:
             fix="Correct the cell in the CIF.",
             kind="DegenerateCell",
         )
-    volume, stated = edges.prod() * np.sqrt(square), _number(block.first("cell_volume"))
-    if stated is not None and stated > 0.0 and abs(volume / stated - 1.0) > VOLUME_TOLERANCE:
+    volume, volume_of_file = edges.prod() * np.sqrt(square), _number(block.first("cell_volume"))
+    if volume_of_file is not None and volume_of_file > 0.0 and abs(volume / volume_of_file - 1.0) > VOLUME_TOLERANCE:
         raise StructureError(
             "the cell does not have its volume",
-            why=f"the file says {stated:g} A^3, edges and angles give {volume:.6g}",
+            why=f"the file says {volume_of_file:g} A^3, edges and angles give {volume:.6g}",
             fix="Correct the cell in the CIF.",
             kind="DegenerateCell",
         )
@@ -312,17 +312,17 @@ def _refuse_attached_hydrogens(block: CifBlock, labels: Sequence[str]) -> None:
         )
 
 
-def _stated(block: CifBlock, sites: int) -> Stated:
+def _read_stated(block: CifBlock, sites: int) -> Stated:
     is_magnetic = any(name in block for name in MAGNETIC)  # whose multiplicities may be those of another cell
     columns = () if is_magnetic else MULTIPLICITIES
     multiplicities = next((values for name in columns if (values := block.values(name))), [])
-    whole = [int(text) for text in multiplicities if text.isdecimal() and len(text) < 4]
+    integers = [int(text) for text in multiplicities if text.isdecimal() and len(text) < 4]
     return Stated(
         _formula(block),
         block.first("chemical_formula_sum")[:80],
         _number(block.first("cell_formula_units_z")),
         _number(block.first("exptl_crystal_density_diffrn")),
-        tuple(whole) if len(whole) == sites else (),
+        tuple(integers) if len(integers) == sites else (),
     )
 
 
@@ -339,34 +339,34 @@ def _settings(block: CifBlock) -> Settings:
     """The settings that the file can mean: what it lists counts before what it names, unless they contradict."""
     hall, name, number = (block.first(*tags) for tags in (HALL, NAMES, NUMBERS))
     by_number = settings_by_number(int(number)) if number.isdecimal() and len(number) < 4 else ()
-    meanings = [_listed(block), settings_by_hall(hall), settings_by_name(name), by_number]
+    meanings = [_read_listed(block), settings_by_hall(hall), settings_by_name(name), by_number]
     meanings = [settings for settings in meanings if settings]
     if meanings:
         agree = len({settings[0][0].number for settings in meanings} - {0}) <= 1
         return meanings[0] if agree else (tuple(setting for settings in meanings for setting in settings[0]),)
     if hall or name or number or any(tag in block for tag in (*NAMES, *NUMBERS)):
-        stated = (name or hall or number)[:60]
+        group = (name or hall or number)[:60]
         raise StructureError(
-            f"the operations of space group {stated or '(empty)'} are unknown",
-            why=f"the CIF lists no operations, and {'this is not the name of one' if stated else 'names no group'}",
+            f"the operations of space group {group or '(empty)'} are unknown",
+            why=f"the CIF lists no operations, and {'this is not the name of one' if group else 'names no group'}",
             fix="Export the CIF with its symmetry operations.",
             kind="UnknownSymmetry",
         )
     return ((IDENTITY,),)
 
 
-def _listed(block: CifBlock) -> Settings:
+def _read_listed(block: CifBlock) -> Settings:
     """The setting whose operations the file lists; empty where it lists none."""
     for name in OPERATIONS:
         triplets = [text for text in block.values(name) if text]
         if triplets:
-            whole = triplets if all(text.count(",") == 2 for text in triplets) else _joined(block, name)
-            return ((parse_operations(tuple(whole)),),)
+            operations = triplets if all(text.count(",") == 2 for text in triplets) else _join(block, name)
+            return ((parse_operations(tuple(operations)),),)
     turned, centering = (tuple(_spatial(text) for text in block.values(name) if text) for name in MAGNETIC)
     return ((parse_operations(turned, centering),),) if turned else ()
 
 
-def _joined(block: CifBlock, name: str) -> list[str]:
+def _join(block: CifBlock, name: str) -> list[str]:
     """Operations that stand without quotes, so that ``x, y, z`` is three values; a column of numbers may go before."""
     width, parts = block.width(name), iter(block.row_texts(name))
     triplets = []

@@ -387,8 +387,8 @@ def _with_occupancies(crystal: Crystal, occupancies: Floats, groups: tuple[str, 
     crystal = replace(crystal, numbers=crystal.numbers[held], frac_coords=crystal.frac_coords[held])
     if (shares == 1.0).all():
         return crystal
-    own = tuple(groups[i] for i in held) if any(groups) else ()
-    return replace(crystal, occupancies=shares, disorder_groups=own)
+    groups_held = tuple(groups[i] for i in held) if any(groups) else ()
+    return replace(crystal, occupancies=shares, disorder_groups=groups_held)
 
 
 def refuse_disorder(crystal: Crystal) -> None:

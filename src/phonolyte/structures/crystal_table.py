@@ -33,14 +33,14 @@ def crystal_table(crystals: Sequence[Crystal]) -> Any:
     import pyarrow as pa
 
     ends = np.cumsum([0, *map(len, crystals)])
-    numbers = _joined([crystal.numbers for crystal in crystals]).astype(np.int8)
+    numbers = _join([crystal.numbers for crystal in crystals]).astype(np.int8)
     symbols = pa.DictionaryArray.from_arrays(numbers, pa.array(list(SYMBOLS))).cast(pa.string())
     columns: dict[str, Any] = {
         "material_id": pa.array([crystal.material_id for crystal in crystals], pa.string()),
         "formula": pa.array([crystal.formula for crystal in crystals], pa.string()),
-        "lattice": _lists(9 * np.arange(len(crystals) + 1), _joined([crystal.lattice for crystal in crystals])),
+        "lattice": _lists(9 * np.arange(len(crystals) + 1), _join([crystal.lattice for crystal in crystals])),
         "species": _lists(ends, symbols),
-        "frac_coords": _lists(3 * ends, _joined([crystal.frac_coords for crystal in crystals])),
+        "frac_coords": _lists(3 * ends, _join([crystal.frac_coords for crystal in crystals])),
     }
     if not all(crystal.is_ordered for crystal in crystals):
         columns["occupancies"] = pa.array([crystal.occupancies for crystal in crystals], pa.list_(pa.float64()))
@@ -205,8 +205,8 @@ def _group(path: str, changed: int, group: int) -> Any:
     return _open(path, changed)[0].read_row_group(group)
 
 
-def _joined(parts: Sequence[Any]) -> Any:
-    return np.concatenate([part.ravel() for part in parts]) if parts else np.empty(0)
+def _join(arrays: Sequence[Any]) -> Any:
+    return np.concatenate([array.ravel() for array in arrays]) if arrays else np.empty(0)
 
 
 def _lists(ends: Any, values: Any) -> Any:

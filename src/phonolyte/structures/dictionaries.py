@@ -40,9 +40,9 @@ def crystal_from_pymatgen(data: Any, *, material_id: str = "", properties: Mappi
     coords = np.array([_numbers(site.get("abc"), f"'abc' of site {n}", (3,)) for n, site in enumerate(sites, start=1)])
     lattice = _lattice(data["lattice"])
     if properties is None:
-        own = data.get("properties")
-        properties = plain(own) if isinstance(own, Mapping) else {}
-    states = mean_states((str(part["element"]), _state_of(part)) for site in sites for part in _held(site))
+        of_structure = data.get("properties")
+        properties = plain(of_structure) if isinstance(of_structure, Mapping) else {}
+    states = mean_states((str(species["element"]), _state_of(species)) for site in sites for species in _held(site))
     symbols, places, occupancies = _ions(shares)
     return Crystal.from_arrays(
         material_id, lattice, symbols, coords[places], properties=properties, oxidation_states=states,
@@ -114,7 +114,7 @@ def crystal_from_optimade(attributes: Any, *, material_id: str = "") -> Crystal:
 
 def _ions(shares: Sequence[Sequence[tuple[str, float]]]) -> tuple[list[str], list[int], list[float]]:
     """Element, site and occupancy of each ion of sites."""
-    ions = [(element, place, part) for place, share in enumerate(shares) for element, part in share]
+    ions = [(element, place, amount) for place, share in enumerate(shares) for element, amount in share]
     return [ion[0] for ion in ions], [ion[1] for ion in ions], [ion[2] for ion in ions]
 
 
@@ -123,8 +123,8 @@ def _shares(kind: Mapping[str, Any]) -> list[tuple[str, float]]:
     symbols = kind.get("chemical_symbols")
     if not isinstance(symbols, list) or not symbols or kind.get("attached"):
         raise _incomplete("a species has no elements, or has atoms attached to it")
-    given = kind.get("concentration") or [1.0] * len(symbols)
-    shares = _numbers(given, "the concentration of a species", (len(symbols),)).tolist()
+    concentration = kind.get("concentration") or [1.0] * len(symbols)
+    shares = _numbers(concentration, "the concentration of a species", (len(symbols),)).tolist()
     held = [
         (str(symbol), share) for symbol, share in zip(symbols, shares, strict=True) if symbol != "vacancy" and share
     ]
@@ -160,10 +160,12 @@ def _species(site: Any, number: int) -> list[tuple[str, float]]:
         When it has none.
     """
     species = site.get("species") if isinstance(site, Mapping) else None
-    if not isinstance(species, list) or not all(isinstance(part, Mapping) for part in species):
+    if not isinstance(species, list) or not all(isinstance(entry, Mapping) for entry in species):
         raise _incomplete(f"site {number} has no list of species")
-    shares = _numbers([part.get("occu", 1.0) for part in species], f"the occupancy of site {number}", (len(species),))
-    held = [(part.get("element"), share) for part, share in zip(species, shares.tolist(), strict=True) if share != 0.0]
+    shares = _numbers([entry.get("occu", 1.0) for entry in species], f"the occupancy of site {number}", (len(species),))
+    held = [
+        (entry.get("element"), share) for entry, share in zip(species, shares.tolist(), strict=True) if share != 0.0
+    ]
     if not held:
         raise _incomplete(f"site {number} holds nothing")
     wrong = next((element for element, _ in held if not isinstance(element, str)), None)
@@ -174,7 +176,7 @@ def _species(site: Any, number: int) -> list[tuple[str, float]]:
 
 def _held(site: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Records of the species that a site holds."""
-    return [part for part in site["species"] if part.get("occu", 1.0) != 0.0]
+    return [entry for entry in site["species"] if entry.get("occu", 1.0) != 0.0]
 
 
 def _state_of(species: Mapping[str, Any]) -> float | None:
@@ -193,10 +195,10 @@ def _ase_array(data: Mapping[str, Any], name: str, shape: tuple[int, ...] | None
         if not isinstance(packed, list) or len(packed) != 3:
             raise _incomplete(f"{name!r} is not an array")
         values = _numbers(packed[2], f"{name!r}", (-1,))
-        stated = _numbers(packed[0], f"the shape of {name!r}", (-1,))
-        if (stated < 0).any() or prod(stated.tolist()) != len(values):
+        lengths = _numbers(packed[0], f"the shape of {name!r}", (-1,))
+        if (lengths < 0).any() or prod(lengths.tolist()) != len(values):
             raise _incomplete(f"{name!r} has {len(values)} values, which is not its shape")
-        value = values.reshape([int(length) for length in stated])
+        value = values.reshape([int(length) for length in lengths])
     array = _numbers(value, f"{name!r}", None)
     return array if shape is None else _numbers(array, f"{name!r}", shape)
 

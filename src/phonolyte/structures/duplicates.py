@@ -68,8 +68,8 @@ def find_duplicates(
     print_of = dict(zip(compared, prints, strict=True))
     duplicate_of: list[str | None] = [None] * len(crystals)
     for members in shared:
-        own = np.stack([print_of[i] for i in members])
-        for place, first in _repeated([crystals[i] for i in members], own, tolerance):
+        prints_of_group = np.stack([print_of[i] for i in members])
+        for place, first in _list_repeats([crystals[i] for i in members], prints_of_group, tolerance):
             duplicate_of[members[place]] = crystals[members[first]].material_id
     return duplicate_of
 
@@ -101,17 +101,17 @@ def match_repeats(crystals: Sequence[Crystal], prints: Floats) -> list[tuple[int
     prints
         Fingerprints (n, m), as :func:`fingerprint` gives them.
     """
-    return list(_repeated(crystals, prints, TOLERANCE))
+    return list(_list_repeats(crystals, prints, TOLERANCE))
 
 
 def is_undecided(prints: Floats) -> bool:
     """Whether the fingerprints (n, m) of two crystals leave open if they are one."""
-    differences = [np.abs(prints[place + 1 :] - own).max(axis=1) for place, own in enumerate(prints[:-1])]
+    differences = [np.abs(prints[place + 1 :] - print_).max(axis=1) for place, print_ in enumerate(prints[:-1])]
     return any(((each > IDENTICAL) & (each <= TOLERANCE)).any() for each in differences)
 
 
-def _repeated(crystals: Sequence[Crystal], table: Floats, tolerance: float) -> Iterator[tuple[int, int]]:
-    reduced = cache(lambda place: _reduced(crystals[place]))
+def _list_repeats(crystals: Sequence[Crystal], table: Floats, tolerance: float) -> Iterator[tuple[int, int]]:
+    reduced = cache(lambda place: _reduce_crystal(crystals[place]))
 
     def match(first: int, place: int) -> bool:
         return not crystals[place].is_ordered or _match(reduced(first), reduced(place))
@@ -133,7 +133,7 @@ def _match(first: Structure, second: Structure) -> bool:
     return bool(StructureMatcher(scale=False).fit(first, second, skip_structure_reduction=True))
 
 
-def _reduced(crystal: Crystal) -> Structure:
+def _reduce_crystal(crystal: Crystal) -> Structure:
     """As ``StructureMatcher`` reduces a structure; its own cache compares structures in vain, half of its time."""
     return crystal.to_pymatgen().get_reduced_structure("niggli").get_primitive_structure()
 
@@ -155,15 +155,15 @@ def _average_nearness(lattice: Floats, frac_coords: Floats, classes: Ints, share
     bins = bin_atoms(lattice, frac_coords)
     closeness = np.zeros((len(amounts), len(amounts), len(WIDTHS)))
     for atom in range(len(classes)):
-        own = classes[atom]
+        kind = classes[atom]
         near = list_neighbors(bins, atom, REACH * spacing)
         for k in range(len(near.distance)):
             other, x = near.site[k], near.distance[k] / spacing
             if x > REACH or (near.distance[k] < EXCLUSION_A and min(shares[atom], shares[other]) < 1.0):
                 continue
-            edge = 0.5 * (1.0 + np.cos(np.pi * x / REACH)) * shares[atom] * shares[other] / amounts[own]
+            edge = 0.5 * (1.0 + np.cos(np.pi * x / REACH)) * shares[atom] * shares[other] / amounts[kind]
             for w, width in enumerate(WIDTHS):
-                closeness[own, classes[other], w] += edge * np.exp(-((x / width) ** 2))
+                closeness[kind, classes[other], w] += edge * np.exp(-((x / width) ** 2))
     return np.log(1.0 + closeness)
 
 
@@ -179,14 +179,14 @@ def _fingerprint(lattice: Floats, frac_coords: Floats, numbers: Ints) -> Floats:
     near = list_distances(pairs, n)
     distances = np.zeros((len(elements), NEAREST))
     for atom in range(n):
-        own = classes[atom]
+        kind = classes[atom]
         nearest = np.sort(near.distance[near.start[atom] : near.start[atom + 1]])
         radius = REACH * spacing
         while len(nearest) < NEAREST:
             radius *= 1.5
             nearest = np.sort(list_neighbors(bins, atom, radius).distance)
         for k in range(NEAREST):
-            distances[own, k] += nearest[k] / spacing / counts[own]
+            distances[kind, k] += nearest[k] / spacing / counts[kind]
     closeness = _closeness(pairs, classes, counts, spacing)
     return np.concatenate((np.array([np.log(spacing)]), distances.ravel(), closeness.ravel()))
 

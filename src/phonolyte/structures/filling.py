@@ -29,10 +29,10 @@ def likely_states(sites: Sites) -> dict[str, float]:
         For a compound whose occupancies are far from neutral.
     """
     counts = sites.counts
-    whole = {element: round(amount, 3) for element, amount in counts.items() if amount > 5e-4}
-    states = balance_nearly(whole, NEARLY) or balance_states(whole)
-    if states is None and NONMETALS & set(whole):
-        listed = " ".join(f"{element}{amount:.4g}" for element, amount in whole.items())
+    amounts = {element: round(amount, 3) for element, amount in counts.items() if amount > 5e-4}
+    states = balance_nearly(amounts, NEARLY) or balance_states(amounts)
+    if states is None and NONMETALS & set(amounts):
+        listed = " ".join(f"{element}{amount:.4g}" for element, amount in amounts.items())
         raise StructureError(
             "its occupancies are not neutral",
             why=f"no oxidation states of {listed} add up to zero",

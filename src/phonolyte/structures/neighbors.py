@@ -174,12 +174,12 @@ def list_neighbors(bins: Bins, atom: int, radius: float) -> Neighbors:
 @njit(cache=True, nogil=True)
 def _bins_around(bins: Bins, atom: int, radius: float) -> tuple[Ints, Ints, Ints]:
     """The bin of an atom, and the first and the last one within `radius` along each axis, (3,) each."""
-    own, low, high = np.empty(3, np.int64), np.empty(3, np.int64), np.empty(3, np.int64)
+    home, low, high = np.empty(3, np.int64), np.empty(3, np.int64), np.empty(3, np.int64)
     for axis in range(3):
-        own[axis] = min(int(bins.place[atom, axis]), bins.shape[axis] - 1)
+        home[axis] = min(int(bins.place[atom, axis]), bins.shape[axis] - 1)
         low[axis] = math.floor(bins.place[atom, axis] - radius / bins.heights[axis])
         high[axis] = math.floor(bins.place[atom, axis] + radius / bins.heights[axis])
-    return own, low, high
+    return home, low, high
 
 
 @njit(cache=True, nogil=True)
@@ -191,14 +191,14 @@ def list_pairs(bins: Bins, radius: float) -> Pairs:
     shape, cell, limit = bins.shape, bins.lattice, radius * radius
     for at in range(len(bins.cart)):
         i = bins.order[at]
-        own, low, high = _bins_around(bins, i, radius)
-        for a in range(own[0], high[0] + 1):
+        home, low, high = _bins_around(bins, i, radius)
+        for a in range(home[0], high[0] + 1):
             ia, ba = a // shape[0], a % shape[0]
-            for b in range(own[1] if a == own[0] else low[1], high[1] + 1):
+            for b in range(home[1] if a == home[0] else low[1], high[1] + 1):
                 ib, bb = b // shape[1], b % shape[1]
                 row = (ba * shape[1] + bb) * shape[2]
-                begins_here = a == own[0] and b == own[1]
-                least = own[2] if begins_here else low[2]
+                begins_here = a == home[0] and b == home[1]
+                least = home[2] if begins_here else low[2]
                 for ic in range(least // shape[2], high[2] // shape[2] + 1):
                     dx = ia * cell[0, 0] + ib * cell[1, 0] + ic * cell[2, 0] - bins.cart[i, 0]
                     dy = ia * cell[0, 1] + ib * cell[1, 1] + ic * cell[2, 1] - bins.cart[i, 1]
@@ -233,9 +233,9 @@ def list_distances(pairs: Pairs, n: int) -> Distances:
     end = start[:-1].copy()
     distance, site = np.empty(start[-1]), np.empty(start[-1], np.int64)
     for f in range(len(pairs.distance)):
-        for here, there in ((pairs.first[f], pairs.second[f]), (pairs.second[f], pairs.first[f])):
-            distance[end[here]], site[end[here]] = pairs.distance[f], there
-            end[here] += 1
+        for at, to in ((pairs.first[f], pairs.second[f]), (pairs.second[f], pairs.first[f])):
+            distance[end[at]], site[end[at]] = pairs.distance[f], to
+            end[at] += 1
     return Distances(start, distance, site)
 
 
@@ -243,13 +243,15 @@ def list_distances(pairs: Pairs, n: int) -> Distances:
 def _nearest_first(distance: Floats, vector: Floats, site: Ints, image: Ints) -> Neighbors:
     count = len(distance)
     order = np.argsort(distance)
-    found = Neighbors(np.empty(count), np.empty((count, 3)), np.empty(count, np.int64), np.empty((count, 3), np.int64))
+    sorted_ = Neighbors(
+        np.empty(count), np.empty((count, 3)), np.empty(count, np.int64), np.empty((count, 3), np.int64)
+    )
     for to in range(count):
         at = order[to]
-        found.distance[to], found.site[to] = distance[at], site[at]
+        sorted_.distance[to], sorted_.site[to] = distance[at], site[at]
         for axis in range(3):
-            found.vector[to, axis], found.image[to, axis] = vector[at, axis], image[at, axis]
-    return found
+            sorted_.vector[to, axis], sorted_.image[to, axis] = vector[at, axis], image[at, axis]
+    return sorted_
 
 
 @njit(cache=True, nogil=True)

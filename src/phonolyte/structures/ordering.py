@@ -106,12 +106,12 @@ def order(crystal: Crystal, settings: OrderingSettings | None = None) -> list[Ar
         nothing = np.empty(0)
         drawn = [_anneal(task, settings, number, nothing, crystal)[1] for number in range(settings.arrangements)]
         return _different([each for each in drawn if each is not None])
-    found: dict[float, Arrangement] = {}
+    by_energy: dict[float, Arrangement] = {}
     for number in range(settings.arrangements):
-        energy, arrangement = _anneal(task, settings, number, np.array([*found]), crystal)
+        energy, arrangement = _anneal(task, settings, number, np.array([*by_energy]), crystal)
         if arrangement is not None:
-            found[energy] = arrangement
-    return [found[energy] for energy in sorted(found)]
+            by_energy[energy] = arrangement
+    return [by_energy[energy] for energy in sorted(by_energy)]
 
 
 def _different(arrangements: Sequence[Arrangement]) -> list[Arrangement]:
@@ -121,9 +121,9 @@ def _different(arrangements: Sequence[Arrangement]) -> list[Arrangement]:
     prints: list[Floats] = []
     different = []
     for each in arrangements:
-        own = fingerprint(each.crystal)
-        if not any(np.abs(own - other).max() < IDENTICAL for other in prints):
-            prints.append(own)
+        print_ = fingerprint(each.crystal)
+        if not any(np.abs(print_ - other).max() < IDENTICAL for other in prints):
+            prints.append(print_)
             different.append(each)
     return different
 
@@ -186,9 +186,9 @@ class Task:
         kinds = np.unique(self.cell.kinds[self.active])
         return any(len(set(self.charges[self.filling[kind]].tolist())) > 1 for kind in kinds)
 
-    def energy(self, own: Ints) -> float:
+    def energy(self, filling: Ints) -> float:
         """Energy (eV) of species (m,) on the active sites."""
-        q = self.charges[own]
+        q = self.charges[filling]
         return float(self.fixed_ev + q @ self.field + 0.5 * q @ self.matrix @ q)
 
 
@@ -210,18 +210,18 @@ def _prepare(cell: Cell, filling: Sequence[Mapping[str, int]], states: Mapping[s
         else:
             state[places] = listed[0]
     places = np.array(active, dtype=np.int64)
-    m, own = len(places), cell.positions[places]
+    m, active_positions = len(places), cell.positions[places]
     matrix, field, fixed_ev = np.zeros((m, m)), np.zeros(m), 0.0
     if states:
         fixed = np.flatnonzero(state)
         is_cation = np.array([min(states[e] for e in share) > 0 for share in cell.shares])[cell.kinds]
-        matrix = ewald_matrix(cell.lattice, own) + _repulsion(cell, is_cation, places, places)
-        between = ewald_matrix(cell.lattice, own, cell.positions[fixed]) + _repulsion(cell, is_cation, places, fixed)
+        matrix = ewald_matrix(cell.lattice, active_positions) + _repulsion(cell, is_cation, places, places)
+        between = ewald_matrix(cell.lattice, active_positions, cell.positions[fixed]) + _repulsion(
+            cell, is_cation, places, fixed
+        )
         field = between @ charges[state[fixed]]
         fixed_ev = ewald_energy(cell.lattice, cell.positions[fixed], charges[state[fixed]])
-    return Task(
-        cell, elements, charges, tuple(species), state, places, matrix, field, fixed_ev, _excluded(cell, places)
-    )
+    return Task(cell, elements, charges, tuple(species), state, places, matrix, field, fixed_ev, _exclude(cell, places))
 
 
 def _repulsion(cell: Cell, is_cation: Flags, rows: Ints, columns: Ints) -> Floats:
@@ -247,29 +247,29 @@ def _anneal(
     from phonolyte.structures.arrangement import anneal
 
     kinds = task.cell.kinds[task.active]
-    energy, pairs, own = 0.0, 0.0, np.zeros(len(kinds), dtype=np.int64)
+    energy, pairs, assignment = 0.0, 0.0, np.zeros(len(kinds), dtype=np.int64)
     for attempt in range(ATTEMPTS):
         seed = settings.seed + number + 1000 * attempt
         random = np.random.default_rng(seed)
         for kind in np.unique(kinds):
-            own[kinds == kind] = random.permutation(task.filling[kind])
+            assignment[kinds == kind] = random.permutation(task.filling[kind])
         steps = settings.sweeps * len(kinds) * 4**attempt
         energy, pairs = anneal(
-            task.matrix, task.field, task.excluded, task.charges, own, kinds, known, steps, seed
+            task.matrix, task.field, task.excluded, task.charges, assignment, kinds, known, steps, seed
         )  # fmt: skip
         if not np.isfinite(energy):
             return energy, None
         if pairs < 0.5:
-            return energy, _result(task, own, crystal)
-    removed = _make_room(task, own)
-    if removed > max(1, settings.adjust * int((own > 0).sum())):
+            return energy, _result(task, assignment, crystal)
+    removed = _make_room(task, assignment)
+    if removed > max(1, settings.adjust * int((assignment > 0).sum())):
         raise StructureError(
             "its sites exclude each other",
             why=f"{pairs:.0f} pairs of occupied sites are nearer than {EXCLUSION_A:g} A in the best arrangement",
             fix="Check the occupancies of split sites.",
             kind="NoArrangement",
         )
-    return energy, _result(task, own, crystal)
+    return energy, _result(task, assignment, crystal)
 
 
 def _make_room(task: Task, state: Ints) -> int:
@@ -284,7 +284,7 @@ def _make_room(task: Task, state: Ints) -> int:
         removed += 1
 
 
-def _excluded(cell: Cell, places: Ints) -> Flags:
+def _exclude(cell: Cell, places: Ints) -> Flags:
     """Pairs (m, m) of places in a cell that cannot both be occupied."""
     distances = _least_distances(cell.lattice, cell.positions[places], cell.positions[places])
     kinds = cell.kinds[places]
@@ -301,30 +301,30 @@ def _excluded(cell: Cell, places: Ints) -> Flags:
 def _alternatives(groups: Any) -> Flags:
     """Pairs (m, m) of different disorder groups of one assembly."""
     assemblies = np.array([group.rpartition("/")[0] for group in groups])
-    given = groups != ""
-    same = (assemblies[:, None] == assemblies[None]) & given[:, None] & given[None]
+    has_group = groups != ""
+    same = (assemblies[:, None] == assemblies[None]) & has_group[:, None] & has_group[None]
     return np.asarray(same & (groups[:, None] != groups[None]))
 
 
-def _result(task: Task, own: Ints, crystal: Crystal) -> Arrangement:
+def _result(task: Task, assignment: Ints, crystal: Crystal) -> Arrangement:
     state = task.state.copy()
-    state[task.active] = own
-    kept = np.flatnonzero(state > 0)
-    if not len(kept):
+    state[task.active] = assignment
+    occupied = np.flatnonzero(state > 0)
+    if not len(occupied):
         raise StructureError("no site is occupied", fix="Check the occupancies.", kind="EmptyCell")
-    species = [task.elements[place] for place in state[kept]]
+    species = [task.elements[place] for place in state[occupied]]
     states = {element: float(charge) for element, charge in zip(task.elements, task.charges, strict=True) if element}
     ordered = Crystal.from_arrays(
-        crystal.material_id, task.cell.lattice, species, task.cell.positions[kept], properties=crystal.properties,
+        crystal.material_id, task.cell.lattice, species, task.cell.positions[occupied], properties=crystal.properties,
         source=crystal.source, oxidation_states=states if task.is_charged else crystal.oxidation_states,
     )  # fmt: skip
     wanted = sum_shares(task.cell.shares[kind] for kind in task.cell.kinds.tolist())
-    whole = {element: float(species.count(element)) for element in set(species)}
+    amounts = {element: float(species.count(element)) for element in set(species)}
     return Arrangement(
         ordered,
-        task.energy(own) / len(kept) if task.is_charged else float("nan"),
+        task.energy(assignment) / len(occupied) if task.is_charged else float("nan"),
         float(task.charges[state].sum()) if task.is_charged else float("nan"),
-        deviation(wanted, whole),
+        deviation(wanted, amounts),
         _shortest(ordered),
     )
 

@@ -147,16 +147,16 @@ def _species(header: Header, names: Sequence[str]) -> list[str]:
     ReadError
         Where nothing names the elements, or what does contradicts.
     """
-    own = header.symbols or _of_comment(header)
-    if not own and all(names):
-        own = tuple(names[index] for index in np.cumsum((0, *header.counts[:-1])))
-    if not own:
+    symbols = header.symbols or _of_comment(header)
+    if not symbols and all(names):
+        symbols = tuple(names[index] for index in np.cumsum((0, *header.counts[:-1])))
+    if not symbols:
         raise ReadError(
             "the file names no elements",
             why="line 6 gives counts only, as in VASP 4, and line 1 does not fit them",
             fix="Write the element symbols on a line before the counts (VASP 5 format).",
         )
-    species = [symbol for symbol, count in zip(own, header.counts, strict=True) for _ in range(count)]
+    species = [symbol for symbol, count in zip(symbols, header.counts, strict=True) for _ in range(count)]
     wrong = next((i for i, (a, b) in enumerate(zip(species, names, strict=True)) if b and a != b), None)
     if wrong is not None:
         raise ReadError(

@@ -92,16 +92,16 @@ def _read_cif(path: Path) -> Iterator[Record]:
     blocks = blocks_with_a_cell(_text(path))
     if not blocks:
         raise ReadError(f"{path.name} holds no structure", fix="Give a CIF with a cell and atom sites.")
-    return (("", partial(_named, crystal_from_cif, block)) for block in blocks)
+    return (("", partial(_name, crystal_from_cif, block)) for block in blocks)
 
 
-def _named(make: Callable[..., Crystal], content: object, name: str) -> Crystal:
+def _name(make: Callable[..., Crystal], content: object, name: str) -> Crystal:
     return make(content, material_id=name)
 
 
 def _read_poscar(path: Path) -> Iterator[Record]:
     """VASP POSCAR or CONTCAR, of version 4 where something names the elements."""
-    yield "", partial(_named, crystal_from_poscar, _text(path))
+    yield "", partial(_name, crystal_from_poscar, _text(path))
 
 
 def _read_xdatcar(path: Path) -> Iterator[Record]:
@@ -128,8 +128,8 @@ def _read_extxyz(path: Path) -> Iterator[Record]:
     """Extended XYZ, through ASE; a column ``occupancies`` (also ``occupancy``, ``occ``) has shares of sites."""
     for frame in _frames(_text(path).split("\n")):
         comment = frame[1] if len(frame) > 1 else ""
-        found = (re.search(rf"(?:^|\s){key}=(?:\"([^\"]*)\"|(\S+))", comment) for key in ID_KEYS)
-        name = next((match.group(1) or match.group(2) for match in found if match), "")
+        matches = (re.search(rf"(?:^|\s){key}=(?:\"([^\"]*)\"|(\S+))", comment) for key in ID_KEYS)
+        name = next((match.group(1) or match.group(2) for match in matches if match), "")
         yield name, partial(_from_frame, frame)
 
 
@@ -148,8 +148,8 @@ def _frames(lines: Sequence[str]) -> Iterator[Sequence[str]]:
 def _from_frame(lines: Sequence[str], name: str) -> Crystal:
     from ase.io import read
 
-    stated = re.search(r"(?i)properties=\"?([\w:]*)", lines[1] if len(lines) > 1 else "")
-    widths = [int(width) for width in re.findall(r":(\d{1,9})(?::|$)", stated.group(1))] if stated else []
+    match = re.search(r"(?i)properties=\"?([\w:]*)", lines[1] if len(lines) > 1 else "")
+    widths = [int(width) for width in re.findall(r":(\d{1,9})(?::|$)", match.group(1))] if match else []
     if len(lines) > 2 and sum(widths) > len(lines[2].split()):
         raise ReadError(
             "the frame cannot be read",

@@ -50,14 +50,14 @@ class Reading(Shown):
         return {"crystals": len(self.crystals), **{label: n for label, n in lost.items() if n}}
 
     @classmethod
-    def joined(cls, parts: Iterable[Reading]) -> Reading:
+    def joined(cls, readings: Iterable[Reading]) -> Reading:
         """All of several readings, in their order."""
-        parts = list(parts)
+        readings = list(readings)
         return cls(
-            [crystal for part in parts for crystal in part.crystals],
-            [failure for part in parts for failure in part.failures],
-            [note for part in parts for note in part.notes],
-            [file for part in parts for file in part.skipped],
+            [crystal for reading in readings for crystal in reading.crystals],
+            [failure for reading in readings for failure in reading.failures],
+            [note for reading in readings for note in reading.notes],
+            [file for reading in readings for file in reading.skipped],
         )
 
 
@@ -93,9 +93,9 @@ def read(
         `material_id` of its own: a name that comes twice is made unique with ``~2``, ``~3``, ..., and `notes` says so.
     """
     parts = expand(inputs)
-    paths = [part for part in parts if isinstance(part, Path)]
+    paths = [item for item in parts if isinstance(item, Path)]
     of_path = iter((executor.map if executor else map)(partial(read_file, frame=frame), paths))
-    return _with_unique_ids([next(of_path) if isinstance(part, Path) else from_object(part) for part in parts])
+    return _with_unique_ids([next(of_path) if isinstance(item, Path) else from_object(item) for item in parts])
 
 
 def read_file(path: Path, *, frame: Frame | None = None) -> Reading:
@@ -193,12 +193,12 @@ def _files_of(item: str | Path) -> Sequence[Path | Part | Crystal | Structure | 
     if has_magic(str(path)):
         matches = [Path(p) for p in sorted(glob(str(path), recursive=True))]
         return [part for match in matches for part in expand_item(match)] or [_nothing(item, "no file matches")]
-    whole, mark, choice = str(item).rpartition("#")
+    path_part, mark, choice = str(item).rpartition("#")
     if not mark:
         return [_nothing(item, "there is no such file or folder")]
     if choice in get_args(Frame):
-        return [_with_frame(part, cast(Frame, choice)) for part in expand_item(whole)]
-    return [_choose(item, whole, choice)]
+        return [_with_frame(part, cast(Frame, choice)) for part in expand_item(path_part)]
+    return [_choose(item, path_part, choice)]
 
 
 def _with_frame(
@@ -209,14 +209,14 @@ def _with_frame(
     return read_file(cast(Path, part), frame=frame) if reader is not None and reader.frame is not None else part
 
 
-def _choose(item: str | Path, whole: str, material_id: str) -> Reading | Failure:
+def _choose(item: str | Path, path: str, material_id: str) -> Reading | Failure:
     """The one crystal of an input that ``INPUT#MATERIAL_ID`` names."""
-    reading = read(whole)
+    reading = read(path)
     crystals = [crystal for crystal in reading.crystals if crystal.material_id == material_id]
-    failures = [failure for failure in reading.failures if failure.material_id in (material_id, whole)]
+    failures = [failure for failure in reading.failures if failure.material_id in (material_id, path)]
     if crystals or failures:
         return Reading(crystals, failures)
-    return _nothing(item, f"{whole} has no crystal {material_id}")
+    return _nothing(item, f"{path} has no crystal {material_id}")
 
 
 def _reason(path: Path) -> str:
@@ -272,12 +272,12 @@ def _with_unique_ids(parts: Iterable[Reading]) -> Reading:
     """Join readings, giving each crystal an id of its own."""
     reading = Reading.joined(parts)
     names, renamed = unique_names(crystal.material_id for crystal in reading.crystals)
-    own = [
+    crystals = [
         c if c.material_id == name else replace(c, material_id=name)
         for c, name in zip(reading.crystals, names, strict=True)
     ]
     notes = [*reading.notes, *([renamed_note(renamed)] if renamed else []), *notes_on_skipped(reading.skipped)]
-    return Reading(own, reading.failures, notes, reading.skipped)
+    return Reading(crystals, reading.failures, notes, reading.skipped)
 
 
 def notes_on_skipped(files: Sequence[Skipped]) -> list[str]:
@@ -300,19 +300,19 @@ def unique_names(names: Iterable[str]) -> tuple[list[str], int]:
     taken: set[str] = set()
     unique, renamed = [], 0
     for name in names:
-        own = name
+        candidate = name
         seen[name] = seen.get(name, 0) + 1
-        if own in taken:
-            while own in taken:
-                own = f"{name}~{seen[name]}"
-                seen[name] += own in taken
+        if candidate in taken:
+            while candidate in taken:
+                candidate = f"{name}~{seen[name]}"
+                seen[name] += candidate in taken
             renamed += 1
-        taken.add(own)
-        unique.append(own)
+        taken.add(candidate)
+        unique.append(candidate)
     return unique, renamed
 
 
 def input_files(inputs: Iterable[str | Path]) -> list[Path]:
     """The files behind inputs, as :func:`read` finds them; those of ``INPUT#CHOICE`` are those of the whole input."""
-    whole = [item if "#" not in str(item) or Path(item).exists() else str(item).rpartition("#")[0] for item in inputs]
-    return [part for item in whole for part in expand_item(item) if isinstance(part, Path)]
+    paths = [item if "#" not in str(item) or Path(item).exists() else str(item).rpartition("#")[0] for item in inputs]
+    return [part for item in paths for part in expand_item(item) if isinstance(part, Path)]

@@ -48,10 +48,10 @@ def results_beside(crystals: Path) -> Mapping[str, Mapping[str, Any]]:
 
 def with_results(crystal: Crystal, results: Mapping[str, Mapping[str, Any]]) -> Crystal:
     """The crystal with its results among its properties."""
-    own = results.get(crystal.material_id)
-    if not own:
+    values = results.get(crystal.material_id)
+    if not values:
         return crystal
-    return replace(crystal, properties={**crystal.properties, **own})
+    return replace(crystal, properties={**crystal.properties, **values})
 
 
 @lru_cache(maxsize=4)
@@ -71,7 +71,7 @@ def _results(tables: tuple[tuple[str, int], ...]) -> dict[str, dict[str, Any]]:
         for name, row in zip(table["material_id"].astype(str), table[columns].to_dict("records"), strict=True):
             known = {str(key): value for key, value in row.items() if isinstance(value, (str, bool, int, float))}
             results.setdefault(name, {}).update(plain({key: value for key, value in known.items() if value == value}))
-    for own in results.values():
-        if "calibrated_mev" in own:
-            own |= {"uncalibrated_mev": own.get("band_center_mev"), "band_center_mev": own["calibrated_mev"]}
+    for values in results.values():
+        if "calibrated_mev" in values:
+            values |= {"uncalibrated_mev": values.get("band_center_mev"), "band_center_mev": values["calibrated_mev"]}
     return results

@@ -109,10 +109,10 @@ def sites_of(crystal: Crystal) -> Sites:
     for place, symbol, occupancy in zip(owners, crystal.symbols, crystal.occupancies.tolist(), strict=True):
         share = shares.setdefault(place, {})
         share[symbol] = share.get(symbol, 0.0) + occupancy
-    kept = sorted(shares)
-    groups = tuple(crystal.disorder_groups[place] for place in kept) if crystal.disorder_groups else ()
-    whole = tuple(_at_most_full(shares[place], place) for place in kept)
-    return Sites(crystal.lattice, crystal.frac_coords[kept], whole, groups)
+    places = sorted(shares)
+    groups = tuple(crystal.disorder_groups[place] for place in places) if crystal.disorder_groups else ()
+    shares_of_sites = tuple(_at_most_full(shares[place], place) for place in places)
+    return Sites(crystal.lattice, crystal.frac_coords[places], shares_of_sites, groups)
 
 
 def _at_most_full(share: dict[str, float], place: int) -> Mapping[str, float]:

@@ -168,10 +168,10 @@ def settings_by_name(symbol: str) -> Settings:
     symbol that leaves the origin or the axes open gives both.
     """
     base, choice = _split(symbol)
-    found = gemmi.find_spacegroup_by_name(base)
+    group = gemmi.find_spacegroup_by_name(base)
     if not base:
         return ()
-    return _ranked(found, choice) if found is not None else _settings_by_full_name(base)
+    return _rank(group, choice) if group is not None else _settings_by_full_name(base)
 
 
 def _settings_by_full_name(symbol: str) -> Settings:
@@ -202,19 +202,19 @@ def _full_names() -> dict[str, tuple[int, ...]]:
 @lru_cache(maxsize=256)
 def settings_by_number(number: int) -> Settings:
     """The settings of a group by its number, 1 to 230; the standard ones come first."""
-    found = gemmi.find_spacegroup_by_number(number)
-    return () if found is None else _ranked(found, "")
+    group = gemmi.find_spacegroup_by_number(number)
+    return () if group is None else _rank(group, "")
 
 
-def _ranked(found: gemmi.SpaceGroup, choice: str) -> Settings:
-    entries = [entry for entry in gemmi.spacegroup_table() if entry.number == found.number]
-    same = [entry for entry in entries if entry.hm == found.hm]
+def _rank(group: gemmi.SpaceGroup, choice: str) -> Settings:
+    entries = [entry for entry in gemmi.spacegroup_table() if entry.number == group.number]
+    same = [entry for entry in entries if entry.hm == group.hm]
     if choice:
         same = [entry for entry in same if entry.ext == choice]
         return (tuple(map(_setting, same)),) if same else ()
-    others = [entry for entry in entries if entry.hm != found.hm and entry.short_name() == found.short_name()]
-    rest = [entry for entry in entries if entry.hm != found.hm and entry not in others]
-    return tuple(tuple(map(_setting, part)) for part in (same, others, rest) if part)
+    others = [entry for entry in entries if entry.hm != group.hm and entry.short_name() == group.short_name()]
+    rest = [entry for entry in entries if entry.hm != group.hm and entry not in others]
+    return tuple(tuple(map(_setting, settings)) for settings in (same, others, rest) if settings)
 
 
 def _setting(entry: gemmi.SpaceGroup) -> Operations:
@@ -231,12 +231,12 @@ def _split(symbol: str) -> tuple[str, str]:
         r"(.*?)\s*(?::\s*([12SZHRszhr])|\s(O?[12]|[SZHR]|HR|O[12])|\(?origin (?:choice )?([12])\)?)", text
     )
     if match and match.group(3) not in ("1", "2"):  # P m m 2 names no origin
-        base, choice = match.group(1), next(part for part in match.groups()[1:] if part)
-        return _cased(base), _ORIGINS[choice.lower()]
-    return _cased(text), ""
+        base, choice = match.group(1), next(choice_text for choice_text in match.groups()[1:] if choice_text)
+        return _restore_case(base), _ORIGINS[choice.lower()]
+    return _restore_case(text), ""
 
 
-def _cased(symbol: str) -> str:
+def _restore_case(symbol: str) -> str:
     return symbol[:1].upper() + symbol[1:].lower()
 
 

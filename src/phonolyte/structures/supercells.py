@@ -82,9 +82,9 @@ def choose_supercell(sites: Sites, settings: OrderingSettings) -> Cell:
     does not depend on how the crystal is described.
     """
     best: tuple[tuple[bool, float, int, float], Sites, Shape] | None = None
-    for unit in (sites, *_reduced(sites)):
+    for unit in (sites, *_list_reduced(sites)):
         for copies in range(1, max(1, settings.most_sites // len(unit.shares)) + 1):
-            misplaced = _misplaced(unit, copies)
+            misplaced = _count_misplaced(unit, copies)
             shape, elongation = _choose_shape(unit.lattice, copies)
             size = copies * len(unit.shares)
             is_poor = elongation > LONGEST or size < settings.fewest_sites
@@ -97,18 +97,18 @@ def choose_supercell(sites: Sites, settings: OrderingSettings) -> Cell:
     return repeat(best[1], best[2])
 
 
-def _reduced(sites: Sites) -> Iterator[Sites]:
+def _list_reduced(sites: Sites) -> Iterator[Sites]:
     """Conventional and primitive cell of the average structure, in the same orientation."""
     import spglib
 
     if sites.groups:  # spglib would mix up which of them belong together
         return
     for to_primitive in (False, True):
-        found = spglib.standardize_cell(
+        cell = spglib.standardize_cell(
             sites.spglib_cell, to_primitive=to_primitive, no_idealize=True, symprec=SYMPREC_A
         )
-        if found is not None:
-            yield sites.in_cell(found)
+        if cell is not None:
+            yield sites.in_cell(cell)
 
 
 def _choose_shape(lattice: Floats, copies: int) -> tuple[Shape, float]:
@@ -124,29 +124,29 @@ def _choose_shape(lattice: Floats, copies: int) -> tuple[Shape, float]:
     return roundest, elongation(roundest)
 
 
-def _misplaced(sites: Sites, copies: int) -> float:
+def _count_misplaced(sites: Sites, copies: int) -> float:
     """Share of the atoms on other sites than the occupancies say, when those of each kind are rounded.
 
     Atoms that the composition has too many or too few of count :data:`COMPOSITION_WEIGHT` times.
     """
     off, total = 0.0, {element: -amount * copies for element, amount in sites.counts.items()}
     for share, n in sites.kind_sizes.items():
-        whole = whole_numbers(dict(share), n * copies)
+        counts = whole_numbers(dict(share), n * copies)
         exact = {element: amount * n * copies for element, amount in share}
         exact[""] = n * copies - sum(exact.values())
-        whole[""] = n * copies - sum(whole.values())
-        off += sum(abs(whole.get(element, 0) - amount) for element, amount in exact.items())
+        counts[""] = n * copies - sum(counts.values())
+        off += sum(abs(counts.get(element, 0) - amount) for element, amount in exact.items())
         for element, _ in share:
-            total[element] += whole.get(element, 0)
+            total[element] += counts.get(element, 0)
     changed = sum(map(abs, total.values()))
     return 0.5 * max(off, COMPOSITION_WEIGHT * changed) / (copies * sum(sites.counts.values()))
 
 
-def deviation(wanted: Mapping[str, float], whole: Mapping[str, float]) -> float:
+def deviation(wanted: Mapping[str, float], placed: Mapping[str, float]) -> float:
     """Half the sum over the elements of how far their share of the atoms is off."""
-    a, b = sum(wanted.values()), sum(whole.values())
-    elements = {*wanted, *whole}
-    return 0.5 * sum(abs(wanted.get(e, 0.0) / a - whole.get(e, 0.0) / b) for e in elements) if a and b else 1.0
+    a, b = sum(wanted.values()), sum(placed.values())
+    elements = {*wanted, *placed}
+    return 0.5 * sum(abs(wanted.get(e, 0.0) / a - placed.get(e, 0.0) / b) for e in elements) if a and b else 1.0
 
 
 def whole_numbers(share: Mapping[str, float], n: int) -> dict[str, int]:
@@ -155,11 +155,11 @@ def whole_numbers(share: Mapping[str, float], n: int) -> dict[str, int]:
     if parts[""] < FULL:
         parts[""] = 0.0
     exact = {element: amount * n for element, amount in parts.items()}
-    whole = {element: int(np.floor(amount + 1e-6)) for element, amount in exact.items()}
-    left = n - sum(whole.values())
-    for element in sorted(exact, key=lambda e: (whole[e] - exact[e], e))[: max(left, 0)]:
-        whole[element] += 1
-    return {element: number for element, number in whole.items() if element and number}
+    counts = {element: int(np.floor(amount + 1e-6)) for element, amount in exact.items()}
+    left = n - sum(counts.values())
+    for element in sorted(exact, key=lambda e: (counts[e] - exact[e], e))[: max(left, 0)]:
+        counts[element] += 1
+    return {element: number for element, number in counts.items() if element and number}
 
 
 def repeat(sites: Sites, scaling: Shape) -> Cell:

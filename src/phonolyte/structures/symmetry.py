@@ -39,11 +39,11 @@ def primitive_crystal(crystal: Crystal) -> Crystal:
     import spglib
 
     sites = sites_of(crystal)
-    found = spglib.find_primitive(sites.spglib_cell, symprec=TOLERANCE_A)
-    if found is None:
+    standard = spglib.find_primitive(sites.spglib_cell, symprec=TOLERANCE_A)
+    if standard is None:
         return crystal
-    cell = sites.in_cell(found)
-    ions = [(symbol, place, part) for place, share in enumerate(cell.shares) for symbol, part in share.items()]
+    cell = sites.in_cell(standard)
+    ions = [(symbol, place, amount) for place, share in enumerate(cell.shares) for symbol, amount in share.items()]
     symbols, places, occupancies = zip(*ions, strict=True)
     return Crystal.from_arrays(
         crystal.material_id, cell.lattice, symbols, cell.positions[list(places)], occupancies=occupancies,
@@ -96,9 +96,9 @@ def framework_group(crystal: Crystal, ion: str, *, tolerance_a: float) -> int:
     """
     sites = sites_of(crystal)
     anions = simple_anions(crystal.symbols)
-    kept = [place for place, share in enumerate(sites.shares) if set(share) - {ion}]
-    kinds = [1 + (2 * sum(sites.shares[i].get(a, 0.0) for a in anions) > sum(sites.shares[i].values())) for i in kept]
-    return _group((sites.lattice, sites.positions[kept], np.array(kinds)), tolerance_a)
+    places = [place for place, share in enumerate(sites.shares) if set(share) - {ion}]
+    kinds = [1 + (2 * sum(sites.shares[i].get(a, 0.0) for a in anions) > sum(sites.shares[i].values())) for i in places]
+    return _group((sites.lattice, sites.positions[places], np.array(kinds)), tolerance_a)
 
 
 def _group(cell: tuple[Floats, Floats, Ints], tolerance_a: float) -> int:

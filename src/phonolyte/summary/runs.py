@@ -73,9 +73,9 @@ def calculation_table(calculation: type[Calculation], results: pd.DataFrame) -> 
 def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], *, names: int) -> list[int]:
     """Widths of columns in which no number is cut: headings take one line where there is room, else several."""
     least = [max(map(len, [each.unit, *texts])) for each, texts in zip(columns, cells, strict=True)]
-    whole = [max(n, len(each.label)) for n, each in zip(least, columns, strict=True)]
+    full = [max(n, len(each.label)) for n, each in zip(least, columns, strict=True)]
     split = [max(n, *map(len, each.label.split())) for n, each in zip(least, columns, strict=True)]
-    return whole if names + sum(whole) + 2 * len(columns) <= LINE else split
+    return full if names + sum(full) + 2 * len(columns) <= LINE else split
 
 
 def scores_table(training: Training) -> Table:

@@ -75,12 +75,12 @@ def candidates_table(result: Screening) -> Table:
         table.add_column(name, overflow="ellipsis", max_width=16)  # names are cut, numbers are not
     if ions > 1:
         table.add_column("ion", width=3)
-    for each, own in zip(columns, cells, strict=True):
-        table.add_column(each.label, justify="right", width=max(map(len, (each.label, each.unit, *own))))
+    for each, values in zip(columns, cells, strict=True):
+        table.add_column(each.label, justify="right", width=max(map(len, (each.label, each.unit, *values))))
     table.add_row(*[""] * (4 if ions > 1 else 3), *(each.unit for each in columns), style="dim")
-    for row, *own in zip(rows, *cells, strict=True):
+    for row, *values in zip(rows, *cells, strict=True):
         names = [Text(str(row[key])) for key in ("material_id", "formula", "ion")[: 3 if ions > 1 else 2]]
-        table.add_row(str(row["rank"]), *names, *own)
+        table.add_row(str(row["rank"]), *names, *values)
     return table
 
 

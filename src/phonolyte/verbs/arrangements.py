@@ -93,7 +93,7 @@ def order(
         names, renamed = unique_names(material.material_id for material in ordered)
         if engine is not None:
             with progress(f"Energies by {engine.name}", len(ordered)) as advance:
-                ordered = [_ranked(material, engine, failures, advance) for material in ordered]
+                ordered = [_rank(material, engine, failures, advance) for material in ordered]
         ordered = [material.named(name) for material, name in zip(ordered, names, strict=True)]
         table = pd.DataFrame([row for material in ordered for row in _rows(material)])
         run.add_failures(failures)
@@ -109,19 +109,19 @@ def order(
 
 
 def _each(
-    parts: Sequence[Any], settings: OrderingSettings, executor: Executor | None
+    items: Sequence[Any], settings: OrderingSettings, executor: Executor | None
 ) -> Iterator[tuple[list[Ordered], list[Failure], list[Skipped]]]:
     """What each part of the input gives, in their order."""
     from phonolyte.structures.disordered import order_part
 
     if executor is None:
-        yield from (order_part(part, settings) for part in parts)
+        yield from (order_part(item, settings) for item in items)
         return
-    done = dict(map_unordered(order_part, [(part, settings) for part in parts], executor))
-    yield from (done[number] for number in range(len(parts)))
+    done = dict(map_unordered(order_part, [(item, settings) for item in items], executor))
+    yield from (done[number] for number in range(len(items)))
 
 
-def _ranked(material: Ordered, engine: Engine, failures: list[Failure], advance: Callable[[int], None]) -> Ordered:
+def _rank(material: Ordered, engine: Engine, failures: list[Failure], advance: Callable[[int], None]) -> Ordered:
     """The material with its arrangements in the order of their energies by an engine; as it was where that fails."""
     from phonolyte.forces.cells import relaxed_energy
 

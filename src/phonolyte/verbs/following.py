@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from phonolyte.drawing import draw_figures
+from phonolyte.drawing import compute_and_draw
 from phonolyte.errors import SettingsError
-from phonolyte.forces import Engine, open_engine
+from phonolyte.forces import DEFAULT_ENGINE, Engine, open_engine
 from phonolyte.runs.calculation import Calculation
-from phonolyte.runs.campaign import Outcome, run_campaign
+from phonolyte.runs.campaign import Outcome
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run, plain_settings
 from phonolyte.runs.settings import OutputSettings
-from phonolyte.structures import Reading, read
+from phonolyte.structures import read
 from phonolyte.verbs.opening import (
     Where,
     list_files,
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 def phonons(
     inputs: Any,
     *,
-    engine: str | Engine = "dpa4",
+    engine: str | Engine = DEFAULT_ENGINE,
     options: Mapping[str, Any] | None = None,
     settings: PhononSettings | None = None,
     ion: str | None = None,
@@ -91,7 +90,7 @@ def phonons(
 def elastic(
     inputs: Any,
     *,
-    engine: str | Engine = "dpa4",
+    engine: str | Engine = DEFAULT_ENGINE,
     options: Mapping[str, Any] | None = None,
     settings: ElasticSettings | None = None,
     ion: str = "Li",
@@ -165,7 +164,7 @@ def stability(
     inputs: Any,
     *,
     ion: str = "Li",
-    engine: str | Engine = "dpa4",
+    engine: str | Engine = DEFAULT_ENGINE,
     options: Mapping[str, Any] | None = None,
     settings: StabilitySettings | None = None,
     folder: str | Path = "out",
@@ -207,7 +206,7 @@ def barriers(
     inputs: Any,
     *,
     ion: str = "Li",
-    engine: str | Engine = "dpa4",
+    engine: str | Engine = DEFAULT_ENGINE,
     options: Mapping[str, Any] | None = None,
     settings: NebSettings | None = None,
     folder: str | Path = "out",
@@ -245,7 +244,7 @@ def diffuse(
     inputs: Any,
     *,
     ion: str = "Li",
-    engine: str | Engine = "dpa4",
+    engine: str | Engine = DEFAULT_ENGINE,
     options: Mapping[str, Any] | None = None,
     settings: DynamicsSettings | None = None,
     folder: str | Path = "out",
@@ -326,20 +325,10 @@ def calculate(
             run.write_crystals(reading.crystals)
         with open_workers(executor, most=most_workers(engine, len(reading.crystals))) as workers:
             ready = calculation.prepare(reading.crystals, run, executor=workers, progress=progress)
-            return _compute(ready, reading, run, workers, output, progress)
-
-
-def _compute(
-    calculation: Calculation, reading: Reading, run: Run, workers: Executor | None, output: OutputSettings,
-    progress: OpenBar,
-) -> Outcome:  # fmt: skip
-    with progress(f"{calculation.title} (atoms)", sum(map(len, reading.crystals))) as advance:
-        outcome = run_campaign(calculation, reading.crystals, run, executor=workers, progress=advance)
-    for note in outcome.notes:
-        run.add_note(note)
-    if output.figures and len(outcome.table):
-        with progress("Figures", len(outcome.table)) as advance:
-            draw_figures(calculation, outcome.table, run, executor=workers, progress=advance, files=output)
+            outcome = compute_and_draw(
+                ready, reading.crystals, run, executor=workers, figures=output if output.figures else None,
+                progress=progress,
+            )  # fmt: skip
     return replace(outcome, failures=[*reading.failures, *outcome.failures])
 
 

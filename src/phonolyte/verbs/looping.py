@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phonolyte.errors import SettingsError
-from phonolyte.forces import Engine, open_engine
+from phonolyte.forces import DEFAULT_ENGINE, Engine, open_engine
 from phonolyte.runs.citations import MODEL
 from phonolyte.runs.executors import open_executor
 from phonolyte.runs.progress import OpenBar
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from phonolyte.structures import Crystal
     from phonolyte.study import StudySettings
 
-DEFAULT_ENGINE = "dpa4"
-
 
 def train_within(
     run: Run, settings: TrainSettings, output: OutputSettings, executor: Where, progress: OpenBar, *, figures: bool,
@@ -37,10 +35,10 @@ def train_within(
         folder or run.path("model"), "train", settings=settings, inputs=settings.files, cites=MODEL,
         **run_options(output),
     )  # fmt: skip
-    with opened as own, open_workers(executor) as processes, open_executor(threads=True) as threads:
+    with opened as training_run, open_workers(executor) as processes, open_executor(threads=True) as threads:
         drawn = run.path("figures") if figures else None
         return run_training(
-            own, settings, figures=drawn, files=output, executor=processes, threads=threads, progress=progress
+            training_run, settings, figures=drawn, files=output, executor=processes, threads=threads, progress=progress
         )
 
 
@@ -69,25 +67,26 @@ def run_loop(
             "the recipe virtual cannot learn in rounds", why="it sees no crystal as it is",
             fix="Use the recipe physical or study, or no rounds.",
         )  # fmt: skip
-    given = read_given(plan.train.data if plan.train else "")
-    own = open_loop_engine(plan, engine)
-    assert own is not None
-    calibration = Calibration.shipped(own)
+    known_before, failures = read_given(plan.train.data if plan.train else "")
+    run.add_failures(failures)
+    loop_engine = open_loop_engine(plan, engine)
+    assert loop_engine is not None
+    calibration = Calibration.shipped(loop_engine)
     if calibration is None:
-        run.add_note(f"centers by {own.name} are learned as they are: Phonolyte has no calibration for it")
+        run.add_note(f"centers by {loop_engine.name} are learned as they are: Phonolyte has no calibration for it")
 
     def learn(file: Path, folder: Path) -> BandCenterModel:
         return _learn(run, plan, file, folder, output, executor, progress, trainings)
 
     with open_executor(threads=True) as threads:
         loop = Loop(
-            settings, learn, PhononCalculation(own, settings.phonons, plan.ion, calibration),
+            settings, learn, PhononCalculation(loop_engine, settings.phonons, plan.ion, calibration),
             limit_mev=plan.screen.criteria.max_center_mev, open_tier=lambda n: open_workers(executor, most=n),
             threads=threads, progress=progress,
         )  # fmt: skip
-        model = loop.begin(given, run.path(ROUNDS))
+        model = loop.begin(known_before, run.path(ROUNDS))
         crystals = _screen_once(run, plan, crystals, known, model, executor, progress)
-        rounds = loop.run(run, crystals, given, model=model)
+        rounds = loop.run(run, crystals, known_before, model=model)
     remove_parts(run.path(ROUNDS))
     shutil.copytree(rounds.folder, run.path("model"), dirs_exist_ok=True)
     run.add_failures(rounds.failures)

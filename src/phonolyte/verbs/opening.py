@@ -91,10 +91,10 @@ def open_both(where: Where, n_tasks: int) -> Iterator[tuple[Executor | None, Exe
             yield None, stack.enter_context(open_executor(where))
             return
         processes = stack.enter_context(open_workers(where, most=max(1, n_tasks // 2)))
-        own = None if processes is not None else stack.enter_context(
+        threads = None if processes is not None else stack.enter_context(
             open_executor(where if isinstance(where, ExecutorSettings) else None, threads=True)
         )  # fmt: skip
-        yield processes, own
+        yield processes, threads
 
 
 def count_batches(inputs: Any) -> int:

@@ -60,8 +60,8 @@ def polarization(
 
     settings = settings or PolarizationSettings()
     geometry, reading = settings.geometry, settings.reading
-    found = find_files(files)
-    paths = settings.pellet.choose_files(found)
+    all_paths = find_files(files)
+    paths = settings.pellet.choose_files(all_paths)
     settings.check_names(paths)
     inputs = [*paths, *([Path(settings.table)] if settings.table else [])]
     if settings.spectra:

@@ -86,8 +86,8 @@ def study(
             looped, training = run_loop(run, plan, crystals, known, engine, where, output, progress)
             model = run.folder / "model"
         elif plan.train:
-            own = replace(output, report=False, figures=False, overwrite=True)
-            training = train_within(run, plan.train, own, where, progress, figures=output.figures)
+            quiet = replace(output, report=False, figures=False, overwrite=True)
+            training = train_within(run, plan.train, quiet, where, progress, figures=output.figures)
             run.add_failures(training.failures)
             model = run.folder / "model"
         with open_both(where, count_batches(crystals)) as (processes, threads):

@@ -91,16 +91,16 @@ class ConductionOfParent:
         volume_a3
             Predicted volume an atom (n,).
         """
-        found = np.full(len(numbers), np.nan)
+        log_sigma = np.full(len(numbers), np.nan)
         descriptors = self.descriptors(numbers, volume_a3)
         rows = np.flatnonzero(self._known(numbers) & np.isfinite(descriptors).all(axis=1))
         if not len(rows):
-            return found
+            return log_sigma
         descriptors = descriptors[rows]
         score = {"barrier_3d_ev": np.full(len(rows), self.barrier_3d_ev), "anion_radius_a": descriptors[:, 0]}
         roots = np.sqrt(self.parent.fractions(numbers[rows]))
-        found[rows] = self.model.parts(Compounds(standardize(score, self.model.names), descriptors, roots)).gated
-        return found
+        log_sigma[rows] = self.model.parts(Compounds(standardize(score, self.model.names), descriptors, roots)).gated
+        return log_sigma
 
     def descriptors(self, numbers: Ints, volume_a3: Floats) -> Floats:
         """The descriptors (n, 14) of :func:`phonolyte.features.conduction.ionic_descriptors`."""
@@ -108,12 +108,12 @@ class ConductionOfParent:
         lithium, anions, framework = sums[:, MOBILE].T[0], sums[:, ANION].T, sums[:, FRAMEWORK].T
         n, cell = anions[0], volume_a3 * self.parent.counts.sum()
         radius, radius_2, negativity, charge = anions[1:5] / n
-        found = np.empty((len(numbers), len(DESCRIPTORS)))
-        found[:, :4] = np.column_stack([radius, _deviation(radius, radius_2), negativity, charge])
-        found[:, 4:6] = np.column_stack([lithium, framework[0]]) / n[:, None]
-        found[:, 6:12] = _of_framework(framework)
-        found[:, 12:] = np.column_stack([cell / n, anions[5] / cell])
-        return found
+        descriptors = np.empty((len(numbers), len(DESCRIPTORS)))
+        descriptors[:, :4] = np.column_stack([radius, _deviation(radius, radius_2), negativity, charge])
+        descriptors[:, 4:6] = np.column_stack([lithium, framework[0]]) / n[:, None]
+        descriptors[:, 6:12] = _of_framework(framework)
+        descriptors[:, 12:] = np.column_stack([cell / n, anions[5] / cell])
+        return descriptors
 
     def _known(self, numbers: Ints) -> Flags:
         return np.asarray((numbers[:, self.mobile] == self.ion).all(axis=1))
@@ -133,25 +133,25 @@ def _deviation(mean: Floats, mean_of_squares: Floats) -> Floats:
 
 def _sums_of(slot: Slot, charge: int, ion: str) -> Floats:
     """What each element on a slot adds to the sums, (Z + 1, 14)."""
-    found = np.full((len(SYMBOLS), FRAMEWORK.stop), np.nan)
+    sums = np.full((len(SYMBOLS), FRAMEWORK.stop), np.nan)
     for symbol, z in ATOMIC_NUMBERS.items():
-        found[z] = len(slot.sites) * _of_element(symbol, charge, ion)
-    return found
+        sums[z] = len(slot.sites) * _of_element(symbol, charge, ion)
+    return sums
 
 
 def _of_element(symbol: str, charge: int, ion: str) -> Floats:
     """What one atom adds on a slot whose ion in the parent has a charge."""
-    found = np.zeros(FRAMEWORK.stop)
+    sums = np.zeros(FRAMEWORK.stop)
     nearest = nearest_ions(charge).get(symbol)
     state = nearest.charge if nearest else nearest_state(symbol, charge)
     negativity = electronegativity(symbol)
     if charge < 0:
         radius = anion_radius_a(symbol)
-        found[ANION] = 1.0, radius, radius**2, negativity, -state, 4 / 3 * math.pi * radius**3
-        return found if state < 0 else np.full(len(found), np.nan)
+        sums[ANION] = 1.0, radius, radius**2, negativity, -state, 4 / 3 * math.pi * radius**3
+        return sums if state < 0 else np.full(len(sums), np.nan)
     if symbol == ion:
-        found[MOBILE] = 1.0
-        return found
+        sums[MOBILE] = 1.0
+        return sums
     radius = cation_radius_a(symbol, state)
-    found[FRAMEWORK] = 1.0, radius, radius**2, state, state**2, negativity, negativity**2
-    return found
+    sums[FRAMEWORK] = 1.0, radius, radius**2, state, state**2, negativity, negativity**2
+    return sums

@@ -91,22 +91,22 @@ class ParentFeatures:
         key = tuple(pattern.tolist())
         if key not in self.warren_cowley_of:
             _, classes = np.unique(pattern[self.slot_of_site], return_inverse=True)
-            found = warren_cowley(self.tessellation, classes, np.bincount(classes), False)
-            self.warren_cowley_of[key] = found
+            values = warren_cowley(self.tessellation, classes, np.bincount(classes), False)
+            self.warren_cowley_of[key] = values
         return self.warren_cowley_of[key]
 
 
 @njit(cache=True, nogil=True)
 def first_slot_with_the_same(numbers: Ints) -> Ints:
     """For each slot the first one that holds the same element, (n, s)."""
-    found = np.empty_like(numbers)
+    first_slot = np.empty_like(numbers)
     for row in range(len(numbers)):
         for slot in range(numbers.shape[1]):
             first = 0
             while numbers[row, first] != numbers[row, slot]:
                 first += 1
-            found[row, slot] = first
-    return found
+            first_slot[row, slot] = first
+    return first_slot
 
 
 @njit(cache=True, nogil=True)
@@ -140,7 +140,7 @@ def _features(
         out[:16] = constant
         out[12:15] = magnitude[row]
         _differences(numbers[row], slot_of_kind, share, weight, properties, out[16:N_STRUCTURE])
-        k = _merged(numbers[row], counts, elements, totals)
+        k = _merge(numbers[row], counts, elements, totals)
         composition_attributes(elements[:k], totals[:k], properties, states, False, out[N_STRUCTURE:])
         round_values(out)
     return values
@@ -156,9 +156,9 @@ def _differences(
     for p in range(N_PROPERTIES):
         mean, least, most = 0.0, np.inf, -np.inf
         for kind in range(n_kinds):
-            own, total = properties[numbers[slot_of_kind[kind]], p], 0.0
+            of_slot, total = properties[numbers[slot_of_kind[kind]], p], 0.0
             for slot in range(n_slots):
-                total += share[kind, slot] * abs(properties[numbers[slot], p] - own)
+                total += share[kind, slot] * abs(properties[numbers[slot], p] - of_slot)
             difference[kind] = total
             mean += weight[kind] * total
             least, most = min(least, total), max(most, total)
@@ -173,7 +173,7 @@ def _differences(
 
 
 @njit(cache=True, nogil=True)
-def _merged(numbers: Ints, counts: Ints, elements: Ints, totals: Ints) -> int:
+def _merge(numbers: Ints, counts: Ints, elements: Ints, totals: Ints) -> int:
     """Elements, the lightest first, and how many atoms there are of each; returns how many elements there are."""
     k = 0
     for slot in range(len(numbers)):

@@ -66,10 +66,10 @@ class Parent:
     @property
     def slot_of_site(self) -> Ints:
         """Index of the slot of each site, (n,)."""
-        found = np.empty(len(self.crystal), dtype=np.int64)
+        slots = np.empty(len(self.crystal), dtype=np.int64)
         for number, slot in enumerate(self.slots):
-            found[slot.sites] = number
-        return found
+            slots[slot.sites] = number
+        return slots
 
     @property
     def counts(self) -> Ints:
@@ -139,9 +139,9 @@ def parent_of(crystal: Crystal, sites: Mapping[str, Sequence[str | int]] | None 
     refuse_disorder(crystal)
     orbits = orbit_labels(crystal)
     owner: dict[int, str] = {}
-    for slot, parts in (sites or {}).items():
-        for part in parts:
-            for site in _sites_of(crystal, orbits, slot, part):
+    for slot, names in (sites or {}).items():
+        for member in names:
+            for site in _sites_of(crystal, orbits, slot, member):
                 if owner.setdefault(site, slot) != slot:
                     raise SettingsError(
                         f"site {site} ({orbits[site]}) is in the slots {owner[site]} and {slot}",
@@ -179,20 +179,20 @@ def orbit_labels(crystal: Crystal) -> list[str]:
     return [labels[orbit] for orbit in data.crystallographic_orbits]
 
 
-def _sites_of(crystal: Crystal, orbits: Sequence[str], slot: str, part: str | int) -> list[int]:
-    if isinstance(part, int):
-        found = [part] if 0 <= part < len(crystal) else []
-    elif part in ATOMIC_NUMBERS:
-        found = [site for site, symbol in enumerate(crystal.symbols) if symbol == part]
+def _sites_of(crystal: Crystal, orbits: Sequence[str], slot: str, name: str | int) -> list[int]:
+    if isinstance(name, int):
+        sites = [name] if 0 <= name < len(crystal) else []
+    elif name in ATOMIC_NUMBERS:
+        sites = [site for site, symbol in enumerate(crystal.symbols) if symbol == name]
     else:
-        found = [site for site, label in enumerate(orbits) if label == part]
-    if not found:
+        sites = [site for site, label in enumerate(orbits) if label == name]
+    if not sites:
         raise SettingsError(
-            f"slot {slot} names {part!r}, which {crystal.material_id or 'the parent'} does not have",
+            f"slot {slot} names {name!r}, which {crystal.material_id or 'the parent'} does not have",
             why=f"it has {', '.join(dict.fromkeys(orbits))}, and sites 0 to {len(crystal) - 1}",
             fix="Name elements, orbits or sites of the parent.",
         )
-    return found
+    return sites
 
 
 def _ions(crystal: Crystal) -> dict[str, Ion]:

@@ -62,7 +62,7 @@ class Framework:
         """
         slots = np.arange(numbers.shape[1])
         around, octahedra = twelve[slots, numbers], six[slots, numbers]
-        a, b, x = ((np.where(part > 0, radii, 0.0) @ part) for part, radii in
+        a, b, x = ((np.where(mask > 0, radii, 0.0) @ mask) for mask, radii in
                    ((self.a, around), (self.b, octahedra), (self.x, octahedra)))  # fmt: skip
         return np.asarray((a + x) / np.sqrt(2) / (b + x))
 

@@ -51,11 +51,11 @@ class Plausibility:
         mismatch = self.space.mismatch(numbers)
         sizes = np.exp(-0.5 * (np.minimum(mismatch, 99.0) / TYPICAL_MISMATCH) ** 2)
         sizes = np.where(np.isfinite(mismatch), sizes, UNKNOWN_RADIUS)
-        sizes *= self._tolerated(numbers)
+        sizes *= self._compute_tolerance(numbers)
         logs = self.substitution[np.arange(numbers.shape[1]), numbers].mean(axis=1)
         return np.asarray(np.where(balanced, 1.0, UNBALANCED) * sizes * np.exp(logs))
 
-    def _tolerated(self, numbers: Ints) -> Floats | float:
+    def _compute_tolerance(self, numbers: Ints) -> Floats | float:
         """The part (n,) that the tolerance factor has in the plausibility; an unknown radius has been counted."""
         factor = self.space.tolerance_factor(numbers)
         if factor is None:
@@ -67,17 +67,17 @@ class Plausibility:
 @cache
 def _of_ion(ion: Ion | None) -> Floats:
     """Logarithm of the probability (Z + 1,) of each element in the place of an ion, relative to the ion's own."""
-    found = np.full(len(SYMBOLS), UNTOLD)
+    weights = np.full(len(SYMBOLS), UNTOLD)
     if ion is None:
-        return found
+        return weights
     seen = _substitutions()
     old = (ion.symbol, ion.charge)
     itself = seen.get(frozenset([old]), NEVER_SEEN)
     for symbol, z in ATOMIC_NUMBERS.items():
         new = (symbol, nearest_state(symbol, ion.charge))
-        found[z] = min(seen.get(frozenset([old, new]), NEVER_SEEN) - itself, 0.0)
-    found[ATOMIC_NUMBERS[ion.symbol]] = 0.0
-    return found
+        weights[z] = min(seen.get(frozenset([old, new]), NEVER_SEEN) - itself, 0.0)
+    weights[ATOMIC_NUMBERS[ion.symbol]] = 0.0
+    return weights
 
 
 @cache
@@ -90,8 +90,8 @@ def _substitutions() -> dict[frozenset[tuple[str, int]], float]:
 
     path = Path(inspect.getfile(SubstitutionProbability)).parent / "data" / "lambda.json"
     rows = json.loads(path.read_text(encoding="utf-8"))
-    pairs = ((_ion_named(one), _ion_named(other), float(weight)) for one, other, weight in rows)
-    return {frozenset([one, other]): weight for one, other, weight in pairs if one and other}
+    pairs = ((_ion_named(first), _ion_named(second), float(weight)) for first, second, weight in rows)
+    return {frozenset([first, second]): weight for first, second, weight in pairs if first and second}
 
 
 @cache

@@ -110,7 +110,7 @@ class Rules:
         Raises
         ------
         SettingsError
-            When no slot is said to hold the mobile ion.
+            When no slot holds the mobile ion.
         """
         _check_elements([symbol], "ion")
         if not any(slot.mobile for slot in self.slots):
@@ -129,15 +129,15 @@ class Rules:
         """
         rule = next((rule for rule in self.slots if rule.name == slot.name), None)
         symbols = (slot.element,) if rule is None else rule.elements or _alike(slot)
-        kept = tuple(dict.fromkeys(s for s in symbols if s not in self.exclude))
-        if not kept:
+        allowed = tuple(dict.fromkeys(s for s in symbols if s not in self.exclude))
+        if not allowed:
             raise SettingsError(
                 f"nothing may take slot {slot.name}",
                 why="every candidate is excluded" if symbols else "it has no candidates",
                 fix="Name elements for it.",
             )
-        numbers = [ATOMIC_NUMBERS[symbol] for symbol in kept]
-        unknown = [s for s, z in zip(kept, numbers, strict=True) if np.isnan(property_table()[z]).any()]
+        numbers = [ATOMIC_NUMBERS[symbol] for symbol in allowed]
+        unknown = [s for s, z in zip(allowed, numbers, strict=True) if np.isnan(property_table()[z]).any()]
         if unknown:
             raise SettingsError(
                 f"slot {slot.name} names {unknown[0]}",
@@ -187,8 +187,8 @@ def built_in_rules(name: str) -> RuleFile:
     crystal = built_in(name)
     text = (files("phonolyte") / "data" / "virtual.toml").read_text(encoding="utf-8")
     record = tomllib.loads(text)
-    own = {"charge": "free", "lists": record["lists"], **record[name.lower()], "name": name.lower()}
-    return _rule_file(own, Path(), crystal)
+    rules = {"charge": "free", "lists": record["lists"], **record[name.lower()], "name": name.lower()}
+    return _rule_file(rules, Path(), crystal)
 
 
 def _rule_file(record: Mapping[str, Any], base: Path, crystal: Crystal | None) -> RuleFile:
@@ -279,8 +279,10 @@ def _alike(slot: Slot) -> tuple[str, ...]:
             why="the charges of the parent are not known, so what is like its ions is not",
             fix="Name the elements of each slot.",
         )
-    own, pool = slot.ion, anions() if slot.ion.charge < 0 else cations(hard=True)
-    near = [ion for ion in pool if 1 / WIDEST < ion.radius_a / own.radius_a < WIDEST and ion.symbol not in EXCLUDED]
+    ion_of_slot, pool = slot.ion, anions() if slot.ion.charge < 0 else cations(hard=True)
+    near = [
+        ion for ion in pool if 1 / WIDEST < ion.radius_a / ion_of_slot.radius_a < WIDEST and ion.symbol not in EXCLUDED
+    ]
     return tuple(dict.fromkeys(ion.symbol for ion in near))
 
 

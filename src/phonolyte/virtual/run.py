@@ -112,10 +112,10 @@ def run_virtual(
             indices = space.sample(sample, seed=seed) if sample else range(len(space))
             work = _Work(space, model, run.folder, top, indices, recipe)
             with threadpool_limits(1, user_api="blas"):  # the executor's threads have the cores
-                tally, kept = work.done(executor, advance)
+                tally, best_of_space = work.done(executor, advance)
             summaries[space.parent.name] = tally.summary()
-            rows = table(kept, space, recipe)
-            best.append(_marked(rows, space, kept.index, known))
+            rows = table(best_of_space, space, recipe)
+            best.append(_mark(rows, space, best_of_space.index, known))
             written |= set(work.files)
             names = f"{FOLDER}/{file_name(space.parent.name)}-*.parquet"
             run.describe_table(names, rows, free=[slot.name for slot in space.parent.slots])
@@ -125,7 +125,7 @@ def run_virtual(
     for space in spaces:
         if not summaries[space.parent.name]["compounds"]:
             raise _nothing(space)
-    joined = _ordered(pd.concat(best, ignore_index=True), recipe)
+    joined = _order(pd.concat(best, ignore_index=True), recipe)
     if recipe == "conductors":
         joined = _with_followed(joined, spaces, model, folder=run.path(STATE), executor=executor, progress=progress)
     joined.insert(0, "rank", joined.index + 1)
@@ -178,7 +178,7 @@ def builder(space: Space, model: BandCenterModel) -> Callable[[int], Crystal]:
     return build
 
 
-def _ordered(best: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+def _order(best: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     """The best of all prototypes as one table, in the order of a recipe."""
     if recipe == "study":
         return best.sort_values(["score_mev", "material_id"], ignore_index=True)
@@ -201,8 +201,8 @@ def _with_followed(
         return best
     crystals = _built(best.loc[rows], spaces, model)
     with threadpool_limits(1, user_api="blas"):
-        found = describe_followed(crystals, folder=folder, executor=executor, progress=progress)
-    return order_followed(best, found.set_axis(pd.Index(rows)))
+        described = describe_followed(crystals, folder=folder, executor=executor, progress=progress)
+    return order_followed(best, described.set_axis(pd.Index(rows)))
 
 
 @dataclass(slots=True)
@@ -220,57 +220,57 @@ class _Work:
     def done(self, executor: Executor | None, advance: Callable[[int], None]) -> tuple[Tally, Evaluated]:
         """Counts over the space, and its best compounds; portions that are done are not done again."""
         digest, limit = self._digest(), self.top or LISTED
-        first, tally, kept = self._resumed(digest)
+        first, tally, best = self._resume(digest)
         if first:
             advance(min(first * PORTION, len(self.indices)))
         evaluator = Evaluator(self.space, self.model, recipe=self.recipe)
         for number in range(first, -(-len(self.indices) // PORTION)):
-            found = []
-            for given, part in evaluate(
+            portions = []
+            for n_seen, evaluated in evaluate(
                 evaluator, self.indices[number * PORTION : (number + 1) * PORTION], executor=executor
             ):
-                tally.add(given, part)
-                found.append(part.best(limit, self.recipe) if self.top else part)
-                if len(found) > 64 and self.top:
-                    found = [Evaluated.joined(found).best(limit, self.recipe)]
-                advance(given)
-            portion = Evaluated.joined(found)
-            kept = (Evaluated.joined([kept, portion]) if kept else portion).best(limit, self.recipe)
+                tally.add(n_seen, evaluated)
+                portions.append(evaluated.best(limit, self.recipe) if self.top else evaluated)
+                if len(portions) > 64 and self.top:
+                    portions = [Evaluated.joined(portions).best(limit, self.recipe)]
+                advance(n_seen)
+            portion = Evaluated.joined(portions)
+            best = (Evaluated.joined([best, portion]) if best else portion).best(limit, self.recipe)
             if not self.top:
                 self._write(portion, number)
-            self._save(digest, number + 1, tally, kept)
-        assert kept is not None  # a space has one choice at least
+            self._save(digest, number + 1, tally, best)
+        assert best is not None  # a space has one choice at least
         if self.top:
-            self._write(kept, 0)
+            self._write(best, 0)
         else:
             self.files = [self._file(number) for number in range(-(-len(self.indices) // PORTION))]
-        return tally, kept
+        return tally, best
 
     def _file(self, number: int) -> str:
         return f"{file_name(self.space.parent.name)}-{number:05d}.parquet"
 
-    def _write(self, found: Evaluated, number: int) -> None:
-        write_parquet(table(found, self.space, self.recipe), self.folder / FOLDER / self._file(number))
+    def _write(self, evaluated: Evaluated, number: int) -> None:
+        write_parquet(table(evaluated, self.space, self.recipe), self.folder / FOLDER / self._file(number))
         self.files.append(self._file(number))
 
     @property
     def _state(self) -> Path:
         return self.folder / STATE / f"{file_name(self.space.parent.name)}.npz"
 
-    def _save(self, digest: str, portions: int, tally: Tally, kept: Evaluated) -> None:
+    def _save(self, digest: str, portions: int, tally: Tally, best: Evaluated) -> None:
         self._state.parent.mkdir(exist_ok=True)
         record = json.dumps({"digest": digest, "portions": portions, "tally": tally.state()})
         with in_one_step(self._state) as partial, partial.open("wb") as stream:
-            np.savez(stream, record=np.array(record), **{name: getattr(kept, name) for name in Evaluated.__slots__})
+            np.savez(stream, record=np.array(record), **{name: getattr(best, name) for name in Evaluated.__slots__})
 
-    def _resumed(self, digest: str) -> tuple[int, Tally, Evaluated | None]:
+    def _resume(self, digest: str) -> tuple[int, Tally, Evaluated | None]:
         try:
             arrays = read_arrays(self._state)
             record = parse_json(str(arrays["record"]))
             if record["digest"] != digest:
                 return 0, Tally(), None
-            kept = Evaluated(*(arrays[name] for name in Evaluated.__slots__))
-            return record["portions"], Tally.of_state(record["tally"]), kept
+            best = Evaluated(*(arrays[name] for name in Evaluated.__slots__))
+            return record["portions"], Tally.of_state(record["tally"]), best
         except (ModelError, OSError, ValueError, KeyError, TypeError):  # what is not whole is done again
             return 0, Tally(), None
 
@@ -289,7 +289,7 @@ def read_trend(folder: Path) -> pd.DataFrame:
     return pd.concat([pd.read_parquet(path, columns=columns) for path in sorted((folder / FOLDER).glob("*.parquet"))])
 
 
-def _marked(best: pd.DataFrame, space: Space, index: Ints, known: Sequence[Crystal]) -> pd.DataFrame:
+def _mark(best: pd.DataFrame, space: Space, index: Ints, known: Sequence[Crystal]) -> pd.DataFrame:
     """Add `known_as`: the known crystal that has the formula of a compound and its structure."""
     by_formula: dict[str, list[Crystal]] = {}
     for crystal in known:
@@ -301,10 +301,10 @@ def _marked(best: pd.DataFrame, space: Space, index: Ints, known: Sequence[Cryst
     return best.assign(known_as=pd.Series(names, index=best.index, dtype=object))
 
 
-def _same(one: Crystal, other: Crystal) -> bool:
+def _same(first: Crystal, second: Crystal) -> bool:
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
-    return bool(StructureMatcher().fit(one.to_pymatgen(), other.to_pymatgen()))
+    return bool(StructureMatcher().fit(first.to_pymatgen(), second.to_pymatgen()))
 
 
 def _nothing(space: Space) -> SettingsError:

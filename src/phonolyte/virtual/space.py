@@ -84,12 +84,12 @@ class Space:
 
     def numbers(self, indices: Ints) -> Ints:
         """Atomic numbers (n, s) of compounds by their numbers in the space (n,)."""
-        found = np.empty((len(indices), len(self.candidates)), dtype=np.int64)
+        numbers = np.empty((len(indices), len(self.candidates)), dtype=np.int64)
         rest = np.asarray(indices, dtype=np.int64)
         for slot in range(len(self.candidates) - 1, -1, -1):
             rest, digit = np.divmod(rest, len(self.candidates[slot]))
-            found[:, slot] = self.candidates[slot][digit]
-        return found
+            numbers[:, slot] = self.candidates[slot][digit]
+        return numbers
 
     def sample(self, n: int, *, seed: int = 0) -> Ints:
         """Numbers of n different compounds at random, in increasing order."""
@@ -113,19 +113,19 @@ class Space:
 
     def balanced(self, numbers: Ints) -> Flags:
         """Whether charges of the parent's signs, one for each slot, add up to zero in n compounds (n, s)."""
-        return np.asarray(_balanced(numbers, self.parent.counts, self._signs, common_oxidation_states()))
+        return np.asarray(_are_balanced(numbers, self.parent.counts, self._signs, common_oxidation_states()))
 
     def allowed(self, numbers: Ints, balanced: Flags) -> Flags:
         """Whether the rules allow each of n compounds (n, s)."""
-        kept = balanced.copy() if self.rules.charge == "balanced" else np.ones(len(numbers), dtype=bool)
+        is_allowed = balanced.copy() if self.rules.charge == "balanced" else np.ones(len(numbers), dtype=bool)
         if self.rules.radius_window:
-            kept &= self.mismatch(numbers) <= math.log(self.rules.radius_window)
+            is_allowed &= self.mismatch(numbers) <= math.log(self.rules.radius_window)
         if self.rules.electronegativity_order:
             values = _electronegativities()[numbers]
-            kept &= values[:, self._signs < 0].min(axis=1, initial=np.inf) > values[:, self._signs > 0].max(
+            is_allowed &= values[:, self._signs < 0].min(axis=1, initial=np.inf) > values[:, self._signs > 0].max(
                 axis=1, initial=-np.inf
             )
-        return kept
+        return is_allowed
 
     def mismatch(self, numbers: Ints) -> Floats:
         """Logarithm of the largest factor between a ratio of radii and the parent's, (n,); infinite where unknown."""
@@ -180,11 +180,11 @@ def _electronegativities() -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _balanced(numbers: Ints, counts: Ints, signs: Ints, states: Ints) -> Flags:
-    found = np.zeros(len(numbers), np.bool_)
+def _are_balanced(numbers: Ints, counts: Ints, signs: Ints, states: Ints) -> Flags:
+    is_balanced = np.zeros(len(numbers), np.bool_)
     for row in range(len(numbers)):
-        found[row] = can_be_neutral(numbers[row], counts, signs, states)
-    return found
+        is_balanced[row] = can_be_neutral(numbers[row], counts, signs, states)
+    return is_balanced
 
 
 def total(spaces: Sequence[Space]) -> int:

@@ -105,9 +105,9 @@ class Evaluated:
         return np.where(np.isfinite(score), -score, BEHIND + self.score_mev)
 
     @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
+    def joined(cls, portions: Sequence[Self]) -> Self:
         """Several as one."""
-        return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
+        return cls(*(np.concatenate([getattr(portion, f.name) for portion in portions]) for f in fields(cls)))
 
     def taken(self, rows: Any) -> Self:
         """Some of them."""
@@ -117,11 +117,11 @@ class Evaluated:
         """The n best of a recipe, the best first; of equals the one that comes first in the space."""
         cost = self.cost(recipe)
         if n < len(self):
-            kept = np.argpartition(cost, n - 1)[:n]
-            kept = np.flatnonzero(cost <= cost[kept].max())
+            chosen = np.argpartition(cost, n - 1)[:n]
+            chosen = np.flatnonzero(cost <= cost[chosen].max())
         else:
-            kept = np.arange(len(self))
-        return self.taken(kept[np.lexsort((self.index[kept], cost[kept]))][:n])
+            chosen = np.arange(len(self))
+        return self.taken(chosen[np.lexsort((self.index[chosen], cost[chosen]))][:n])
 
 
 @dataclass(slots=True)
@@ -147,13 +147,13 @@ class Tally:
     histogram: Ints = field(default_factory=lambda: np.zeros(HIGHEST_MEV, dtype=np.int64))
     sums: Floats = field(default_factory=lambda: np.zeros(5))
 
-    def add(self, given: int, found: Evaluated) -> None:
-        """Count a block of which `found` is what the rules allow."""
-        x, y = found.center_mev, found.mean_row
-        self.given += given
-        self.compounds += len(found)
-        self.balanced += int(found.balanced.sum())
-        self.in_domain += int(found.in_domain.sum())
+    def add(self, n_choices: int, evaluated: Evaluated) -> None:
+        """Count a block of which `evaluated` is what the rules allow."""
+        x, y = evaluated.center_mev, evaluated.mean_row
+        self.given += n_choices
+        self.compounds += len(evaluated)
+        self.balanced += int(evaluated.balanced.sum())
+        self.in_domain += int(evaluated.in_domain.sum())
         self.soft += int((x <= SOFT_MEV).sum())
         self.histogram += np.bincount(np.minimum(x.astype(np.int64), HIGHEST_MEV - 1), minlength=HIGHEST_MEV)
         self.sums += (x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum())
@@ -283,27 +283,27 @@ def _in_order(
         yield n, future.result()
 
 
-def table(found: Evaluated, space: Space, recipe: Recipe) -> pd.DataFrame:
+def table(evaluated: Evaluated, space: Space, recipe: Recipe) -> pd.DataFrame:
     """Compounds as a table, with formulas, the symbols on the slots, and what a recipe ranks by."""
-    symbols = np.array(SYMBOLS, dtype=object)[found.numbers]
-    factor = space.tolerance_factor(found.numbers)
+    symbols = np.array(SYMBOLS, dtype=object)[evaluated.numbers]
+    factor = space.tolerance_factor(evaluated.numbers)
     columns: dict[str, Any] = {
-        "material_id": [f"{space.parent.name}-{i}" for i in found.index.tolist()],
+        "material_id": [f"{space.parent.name}-{i}" for i in evaluated.index.tolist()],
         "prototype": space.parent.name,
-        "formula": formulas(found.numbers, space.parent.counts),
+        "formula": formulas(evaluated.numbers, space.parent.counts),
         **{slot.name: symbols[:, k] for k, slot in enumerate(space.parent.slots)},
-        "band_center_mev": found.center_mev,
-        "lower_mev": np.maximum(found.center_mev - found.half_width_mev, 0.0),
-        "upper_mev": found.center_mev + found.half_width_mev,
-        "in_domain": found.in_domain,
-        "mean_Row": found.mean_row,
+        "band_center_mev": evaluated.center_mev,
+        "lower_mev": np.maximum(evaluated.center_mev - evaluated.half_width_mev, 0.0),
+        "upper_mev": evaluated.center_mev + evaluated.half_width_mev,
+        "in_domain": evaluated.in_domain,
+        "mean_Row": evaluated.mean_row,
         **({} if factor is None else {"tolerance_factor": factor}),
-        "charge_balanced": found.balanced,
-        "plausibility": found.plausibility,
-        "score_mev": found.score_mev,
+        "charge_balanced": evaluated.balanced,
+        "plausibility": evaluated.plausibility,
+        "score_mev": evaluated.score_mev,
     }
     if recipe == "conductors":
-        columns |= {"sigma_estimate_s_cm": 10.0**found.log_sigma, "score_log_sigma": found.score_log_sigma}
+        columns |= {"sigma_estimate_s_cm": 10.0**evaluated.log_sigma, "score_log_sigma": evaluated.score_log_sigma}
     return pd.DataFrame(columns)
 
 

@@ -145,18 +145,18 @@ def _add_up(
     d0, d1, d3 = -6.0 * u * v / GRID_STEP_A, v * (1.0 - 3.0 * u), u * (3.0 * u - 2.0)
     total = slope = wanted = wanted_slope = 0.0
     for kind in range(len(p.owner)):
-        own = numbers[p.owner[kind]]
+        element = numbers[p.owner[kind]]
         s = ds = a = da = 0.0
         for f in range(p.start[kind], p.start[kind + 1]):
             other = numbers[p.partner[f]]
             y0, z0, y1, z1 = p.table[f, g, 0], p.table[f, g, 1], p.table[f, g + 1, 0], p.table[f, g + 1, 1]
-            bond = factors[own, other] * (h0 * y0 + h1 * z0 + h2 * y1 + h3 * z1)
-            change = factors[own, other] * (d0 * (y0 - y1) + d1 * z0 + d3 * z1)
+            bond = factors[element, other] * (h0 * y0 + h1 * z0 + h2 * y1 + h3 * z1)
+            change = factors[element, other] * (d0 * (y0 - y1) + d1 * z0 + d3 * z1)
             s += bond
             ds += change
-            a += bond * polarity[own, other]
-            da += change * polarity[own, other]
-        v, dv = site_valence(valence[own], s, ds, a, da)
+            a += bond * polarity[element, other]
+            da += change * polarity[element, other]
+        v, dv = site_valence(valence[element], s, ds, a, da)
         total += p.share[kind] * s
         slope += p.share[kind] * ds
         wanted += p.share[kind] * v
