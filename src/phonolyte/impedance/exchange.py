@@ -118,10 +118,8 @@ class Shapes(NamedTuple):
 
 
 def chain(circuit: Circuit) -> list[Link]:
-    """Parts of the chain of a circuit; empty where one of them cannot be scaled (an element of impedance.py)."""
-    if any(role not in POWERS and role != "modified_inductance" for e in circuit.elements for role in e.kind.roles):
-        return []
-    if any("exponent" not in e.kind.roles and set(e.kind.roles) == {"ratio"} for e in circuit.elements):
+    """Parts of the chain of a circuit; empty where an element has parameters whose role is not known."""
+    if any(set(element.kind.roles) == {"ratio"} for element in circuit.elements):
         return []
     parts = circuit.part.parts if isinstance(circuit.part, InSeries) else (circuit.part,)
     links, first = [], 0

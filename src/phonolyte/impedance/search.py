@@ -1,4 +1,4 @@
-"""The best solution of a circuit that was given: from its simpler circuits, and from anywhere."""
+"""The best solution of a circuit that was given: from its simpler circuits, from anywhere, and from other solutions."""
 
 from __future__ import annotations
 
