@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import phonolyte.conduction
 import phonolyte.impedance
 import phonolyte.polarization
+import phonolyte.screen.ranking
+import phonolyte.screen.yardsticks
 from phonolyte.columns import list_columns
 from phonolyte.tiers import all_tiers
 
@@ -17,9 +20,8 @@ def main() -> None:
 
 
 def page() -> str:
-    all_tiers()  # which registers their columns, as importing impedance and polarization did
-    assert phonolyte.impedance
-    assert phonolyte.polarization
+    all_tiers()  # which registers their columns, as the imports above did
+    assert phonolyte
     lines = [
         "# Columns of result tables",
         "",

@@ -1223,7 +1223,7 @@ def test_a_permittivity_of_a_solid_is_between_one_and_ten_thousand():
 def test_many_spectra_have_no_pdf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     one = analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))
     seen: list[tuple[str, ...]] = []
-    monkeypatch.setattr("phonolyte.impedance.drawing.draw_spectrum", lambda _, __, formats: seen.append(formats))
+    monkeypatch.setattr("phonolyte.impedance.drawing.draw_spectrum", lambda _, __, formats, **___: seen.append(formats))
     for n, formats in ((50, ("pdf", "png")), (51, ("png",))):
         draw(Series.from_analyses([one] * n), tmp_path)
         assert seen[-1] == formats

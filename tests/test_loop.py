@@ -232,7 +232,7 @@ def test_what_cannot_be_learned_is_a_failure_of_the_loop(tmp_path: Path):
     file.write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")
     known, failures = read_given(file)
     assert len(known) == 22
-    assert sorted(failure.kind for failure in failures)[:1] == ["NoBandCenter"]
+    assert sorted(failure.error for failure in failures)[:1] == ["NoBandCenter"]
     assert {failure.material_id for failure in failures} == {records[row]["material_id"] for row in (3, 4, 5)}
 
 

@@ -77,7 +77,7 @@ def test_an_entry_names_what_is_there(name: str):
 def test_each_license_of_weights_is_in_the_documentation():
     text = (ROOT / "docs" / "engines.md").read_text()
     for name, entry in ENGINES.items():
-        (row,) = re.findall(rf"^\| `{name}` .*$", text, re.MULTILINE)
+        row, *_ = re.findall(rf"^\| `{name}` .*$", text, re.MULTILINE)
         for weights in set(entry.weights.values()):
             assert weights.partition(" (")[0] in row
 

@@ -90,9 +90,7 @@ def load_kernels(*, screen: bool = False) -> None:
     screen
         Whether those of a screen are compiled first, in two processes, where they are not.
     """
-    with console(stderr=True).status(
-        "Loading compiled code (the first run after installation compiles: half a minute)"
-    ):
+    with console(stderr=True).status("Compiling (once after installation; minutes on a busy machine)"):
         if screen:
             from phonolyte.kernels import compile_screen
 

@@ -282,7 +282,7 @@ def _yardsticks(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
     sigma = column("measured_sigma_s_cm")
     notes = [
         f"measured {format_value(row['measured_sigma_s_cm'], sigma)} {sigma.unit}"
-        + ("" if pd.isna(row[WOULD_RANK]) else f"; would be candidate {int(row[WOULD_RANK]):,}")
+        + ("" if pd.isna(row[WOULD_RANK]) else f"; would rank {int(row[WOULD_RANK]):,}")
         for row in known.to_dict("records")
     ]
     numbers = [name for name in known if name in contents.table and column(str(name)).kind == "number"]

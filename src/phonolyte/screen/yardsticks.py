@@ -24,7 +24,9 @@ CENTERS = {"physical": "center_physical_mev", "study": "center_study_mev"}
 
 WOULD_RANK = "would_rank"
 
-register(Column(WOULD_RANK, "would be", hint="Rank that a known conductor would have among the candidates of its ion."))
+register(
+    Column(WOULD_RANK, "would rank", hint="Rank that a known conductor would have among the candidates of its ion.")
+)
 
 
 @cache

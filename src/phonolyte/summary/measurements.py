@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from phonolyte.summary.tables import format_significant, make_table
-from phonolyte.units import ZERO_C_K
+from phonolyte.units import ROOM_K, ZERO_C_K
 
 if TYPE_CHECKING:
     from phonolyte.polarization import Transference
@@ -72,8 +72,11 @@ def arrhenius_table(lines: pd.DataFrame) -> Table:
         low, high = (format_significant(row[f"sigma_25c_{end}_s_cm"], 2) for end in ("low", "high"))
         table.add_row(
             name, f"{row['ea_ev']:.3f}", f"{row['ea_low_ev']:.3f} to {row['ea_high_ev']:.3f}",
-            format_significant(row["sigma_25c_s_cm"], 2), f"{low} to {high}",
+            format_significant(row["sigma_25c_s_cm"], 2) + ("" if row["from_k"] <= ROOM_K <= row["to_k"] else "*"),
+            f"{low} to {high}",
         )  # fmt: skip
+    if not ((lines["from_k"] <= ROOM_K) & (lines["to_k"] >= ROOM_K)).all():
+        table.caption = "* extrapolated: 25 °C is not within the temperatures; intervals assume that the line goes on"
     return table
 
 

@@ -51,8 +51,12 @@ def funnel_table(result: Screening) -> Table:
             table.add_row(step.rule, format_count(step.rejected), format_count(step.missing), f"{step.kept:,}")
         else:
             table.add_row(f"{step.rule}*", "", "", f"{step.kept:,}", style="dim")
-    if notes := dict.fromkeys(step.note for step in result.funnel if not step.applied):
-        table.caption = f"* not applied: {', '.join(notes)}"
+    notes = dict[str, list[str]]()
+    for step in result.funnel:
+        if not step.applied:
+            notes.setdefault(step.note, []).append(step.name.replace("_", " "))
+    if notes:
+        table.caption = "* not applied: " + "; ".join(f"{', '.join(names)}: {note}" for note, names in notes.items())
     return table
 
 
@@ -89,7 +93,7 @@ def yardsticks_table(result: Screening) -> Table:
     known = result.yardsticks
     shown = known[known["measured_sigma_s_cm"] >= CONDUCTOR_S_CM].head(YARDSTICKS)
     table = make_table("Known conductors, whether or not they are in the input", tight=True)
-    table.add_column("would be", justify="right")
+    table.add_column("would rank", justify="right")
     table.add_column("formula", overflow="ellipsis", max_width=24)
     columns = [column(key) for key in OF_CANDIDATES if key in shown and shown[key].notna().any()]
     for each in columns:

@@ -299,4 +299,4 @@ def _check_elements(symbols: Sequence[str] | frozenset[str], where: str) -> None
 def _check_keys(record: Mapping[str, Any], allowed: Sequence[str], where: str) -> None:
     for key in record:
         if key not in allowed:
-            raise SettingsError(f"{where} have a key {key!r} that means nothing", fix=f"Use {', '.join(allowed)}.")
+            raise SettingsError(f"the key {key!r} of {where} means nothing", fix=f"Use {', '.join(allowed)}.")
