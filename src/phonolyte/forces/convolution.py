@@ -135,6 +135,14 @@ def _by_multiplicity(values: Tensor, irreps: Irreps) -> Tensor:
 
 
 @njit(cache=True, fastmath=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+def _couple(matrix: Any, harmonics: Any, symbols: Ints, values: Any) -> None:
+    """Make the matrix (n_in, n_out) of a path from the harmonics of a bond."""
+    matrix[:] = 0.0
+    for at in range(len(symbols)):
+        matrix[symbols[at, 0], symbols[at, 2]] += values[at] * harmonics[symbols[at, 1]]
+
+
+@njit(cache=True, fastmath=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
 def _add_messages(
     features: Any, harmonics: Any, weights: Any, order: Ints, receivers: Ints, senders: Ints, places: Ints,
     starts: Ints, symbols: Ints, values: Any, sums: Any,
@@ -146,9 +154,8 @@ def _add_messages(
         receiver, sender = receivers[bond], senders[bond]
         for path in range(len(places)):
             at_in, n_in, mul, at_weight, at_out, n_out = places[path]
-            matrix[:n_in, :n_out] = 0.0
-            for at in range(starts[path], starts[path + 1]):
-                matrix[symbols[at, 0], symbols[at, 2]] += values[at] * harmonics[bond, symbols[at, 1]]
+            used = slice(starts[path], starts[path + 1])
+            _couple(matrix[:n_in, :n_out], harmonics[bond], symbols[used], values[used])
             weight = weights[bond, at_weight : at_weight + mul]
             for row in range(n_out):
                 for u in range(mul):
@@ -175,9 +182,8 @@ def _add_gradients(
         receiver, sender = receivers[bond], senders[bond]
         for path in range(len(places)):
             at_in, n_in, mul, at_weight, at_out, n_out = places[path]
-            matrix[:n_in, :n_out] = 0.0
-            for at in range(starts[path], starts[path + 1]):
-                matrix[symbols[at, 0], symbols[at, 2]] += values[at] * harmonics[bond, symbols[at, 1]]
+            used = slice(starts[path], starts[path + 1])
+            _couple(matrix[:n_in, :n_out], harmonics[bond], symbols[used], values[used])
             weight = weights[bond, at_weight : at_weight + mul]
             of_weight = of_weights[bond, at_weight : at_weight + mul]
             for row in range(n_out):

@@ -122,7 +122,7 @@ class Search:
             Number of random starts.
         """
         problem, outer = self.problem(circuit), number == ANYWHERE
-        drawn = [*guesses, *(self._draw(circuit, SPREADS[at % len(SPREADS)]) for at in range(number))]
+        drawn = [*guesses, *self._draw_many(circuit, number)]
         exchanged = self._exchange(problem, BATCHES if outer else 1) if self._is_scaled(circuit) else []
         simpler = circuit.simpler if outer or len(circuit.elements) <= FEW else circuit.shorter
         nested = [start for text in simpler for start in self._grow(circuit, text)] if outer or not exchanged else []
