@@ -24,9 +24,9 @@ import pandas as pd
 from phonolyte.centers import CARD, FILE, computed_centers, folder
 from phonolyte.chemistry.formulas import shares_of
 from phonolyte.conduction import BARRIERS, STATUS, describe_conduction
-from phonolyte.loop.cost import phonon_cost_s
 from phonolyte.percolation import COARSE
 from phonolyte.phonons.calibration import Calibration
+from phonolyte.phonons.cost import phonon_cost_s
 from phonolyte.runs.records import read_json, write_crystals
 from phonolyte.structures import Crystal, read
 

@@ -10,8 +10,8 @@ from scipy.stats import norm
 
 from phonolyte.errors import SettingsError
 from phonolyte.loop.choosing import CHOSEN, choose_batch, choose_crystals, expected_loss_mev, typical_distance
-from phonolyte.loop.cost import displacements_and_atoms
 from phonolyte.models import BandCenterModel
+from phonolyte.phonons.cost import displacements_and_atoms
 from phonolyte.references import reference_compounds
 from phonolyte.structures import Crystal
 

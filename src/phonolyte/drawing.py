@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -34,12 +34,13 @@ DRAWN = ".drawn"
 def compute_and_draw(
     calculation: Calculation, crystals: Sequence[Crystal], run: Run, *, executor: Executor | None = None,
     deadline: float | None = None, figures: FigureFiles | None = AS_USUAL, progress: OpenBar = no_bar,
+    announce: Callable[[str], None] | None = None,
 ) -> Outcome:  # fmt: skip
     """Compute many crystals into a run folder, note what is to be known of the result, and draw its figures.
 
     Parameters
     ----------
-    calculation, crystals, run, executor, deadline
+    calculation, crystals, run, executor, deadline, announce
         As :func:`phonolyte.runs.campaign.run_campaign` takes them.
     figures
         How figures are written; None for none.
@@ -52,7 +53,9 @@ def compute_and_draw(
         As :func:`phonolyte.runs.campaign.run_campaign` does.
     """
     with progress(f"{calculation.title} (atoms)", sum(map(len, crystals))) as advance:
-        outcome = run_campaign(calculation, crystals, run, executor=executor, deadline=deadline, progress=advance)
+        outcome = run_campaign(
+            calculation, crystals, run, executor=executor, deadline=deadline, progress=advance, announce=announce
+        )
     for note in outcome.notes:
         run.add_note(note)
     if figures and len(outcome.table):

@@ -137,6 +137,11 @@ def say(text: str) -> None:
     console().print(escape(text), highlight=False, soft_wrap=True)
 
 
+def say_beside(text: str) -> None:
+    """Print a line of plain text that is not a result, on the standard error."""
+    console(stderr=True).print(escape(text), highlight=False)
+
+
 def read_notes(folder: Path) -> list[str]:
     """Return the notes of a run."""
     from phonolyte.runs.run import read_record

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phonolyte.cli.terminal import console, finish, say
+from phonolyte.cli.terminal import console, finish, say, say_beside
 from phonolyte.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ def run_here(
     from phonolyte import verbs
 
     outcome = verbs.calculate(
-        calculation, inputs, folder=folder, command=command, output=writes, executor=where, progress=progress
-    )
+        calculation, inputs, folder=folder, command=command, output=writes, executor=where, progress=progress,
+        announce=say_beside,
+    )  # fmt: skip
     show(type(calculation), outcome, folder)
     finish(list(outcome.failures), nothing=outcome.table.empty, folder=folder)
 

@@ -31,6 +31,7 @@ from phonolyte.forces.cells import primitive_cell, relax
 from phonolyte.runs.calculation import Calculation, NextStep, barrier_headline, barrier_sentences
 from phonolyte.runs.digest import digest_of
 from phonolyte.runs.records import Record, Row
+from phonolyte.runs.workload import Workload
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
@@ -112,6 +113,13 @@ class DynamicsCalculation(Calculation):
         """Refuse an ion that is not an element, and say where kinisi is missing."""
         check_ion(self.ion)
         require_kinisi()
+
+    def workload(self, crystal: Crystal) -> Workload:
+        """Return the steps at all temperatures."""
+        primitive = primitive_cell(crystal, symprec_a=self.settings.symprec_a)
+        n = len(primitive) * round(abs(np.linalg.det(self.settings.supercell_of(primitive))))
+        steps = self.settings.steps * len(self.settings.temperatures_k)
+        return Workload(steps, steps * n)
 
     def compute(self, crystal: Crystal, folder: Path, earlier: Record | None = None) -> Record:
         """Run the temperatures one after the other, and fit their diffusivities."""

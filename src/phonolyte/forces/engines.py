@@ -116,6 +116,12 @@ class Engine:
         return entry.license_of(self.provenance) if entry else ""
 
     @property
+    def seconds_per_atom(self) -> float | None:
+        """Seconds for the force on an atom on one core of a server; None where it was not measured."""
+        entry = ENGINES.get(self.name)
+        return entry.seconds_per_atom if entry else None
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a run has to say about it: the license of weights that does not allow every use, or is not known."""
         entry = ENGINES.get(self.name)

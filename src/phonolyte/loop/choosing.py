@@ -26,10 +26,10 @@ from phonolyte.arrays import Flags, Floats, Ints
 from phonolyte.errors import Failure, SettingsError
 from phonolyte.features import featurize_orderings
 from phonolyte.features.feature_sets import mean_over_orderings
-from phonolyte.loop.cost import phonon_cost_s
 from phonolyte.models import BandCenterModel
 from phonolyte.models.domain import NORMAL_90, Domain
 from phonolyte.models.nearest import whiten
+from phonolyte.phonons.cost import phonon_cost_s
 from phonolyte.structures import Crystal, Reading, read
 from phonolyte.structures.families import family
 

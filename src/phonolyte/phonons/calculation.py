@@ -17,9 +17,11 @@ from phonolyte.dos.table import read_density_file
 from phonolyte.phonons.bands import band_structure, load_phonons, save_bands
 from phonolyte.phonons.calibration import Calibration
 from phonolyte.phonons.convergence import convergence
+from phonolyte.phonons.cost import phonon_workload
 from phonolyte.phonons.workflow import PhononResult, PhononSettings, compute_phonons, require_phonopy
 from phonolyte.runs.calculation import Calculation, NextStep
 from phonolyte.runs.records import Record, Row, file_name, folder_of, write_csv, write_parquet
+from phonolyte.runs.workload import Workload
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
@@ -162,6 +164,10 @@ class PhononCalculation(Calculation):
     def limit_s(self) -> float | None:
         """Seconds for one crystal."""
         return self.settings.limit_s
+
+    def workload(self, crystal: Crystal) -> Workload:
+        """Return the displacements, and what the relaxation takes as a rule."""
+        return phonon_workload(crystal, self.settings)
 
     def compute(self, crystal: Crystal, folder: Path, earlier: Record | None = None) -> Record:
         """Compute the phonons of one crystal; where they are there already, how they change."""

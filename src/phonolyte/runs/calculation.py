@@ -12,6 +12,7 @@ from phonolyte.errors import PhonolyteError
 from phonolyte.runs.digest import digest_of
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.records import Record, Row
+from phonolyte.runs.workload import Workload
 from phonolyte.structures.ordering import METHOD as ORDERING
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ class Provenance(Protocol):
     @property
     def cites(self) -> Sequence[str]:
         """Keys of ``data/cite.bib``."""
+
+    @property
+    def seconds_per_atom(self) -> float | None:
+        """Seconds for the force on an atom on one core; None where it was not measured."""
 
 
 class WaitingError(Exception):
@@ -203,6 +208,10 @@ class Calculation(Protocol):
             Executor of processes, and what opens a bar.
         """
         return self
+
+    def workload(self, crystal: Crystal) -> Workload | None:
+        """Return about how much is to be computed for an ordered crystal; None where that is not known beforehand."""
+        return None
 
     @property
     def engine_used(self) -> Provenance | None:

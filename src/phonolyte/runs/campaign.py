@@ -18,6 +18,7 @@ from phonolyte.notebooks import Shown, range_text
 from phonolyte.runs.calculation import Calculation, WaitingError
 from phonolyte.runs.executors import IN_FLIGHT, n_workers
 from phonolyte.runs.records import ITEMS, RELAXED, Record, file_name, read_json, write_json
+from phonolyte.runs.workload import Workload, describe_workloads
 from phonolyte.structures import Crystal
 from phonolyte.structures.ordering import representative
 from phonolyte.structures.run_results import ORDERINGS
@@ -137,6 +138,7 @@ def run_campaign(
     executor: Executor | None = None,
     deadline: float | None = None,
     progress: Callable[[int], None] | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Compute many crystals into a run folder.
 
@@ -158,6 +160,8 @@ def run_campaign(
         Time (:func:`time.time`) after which no further crystal is begun.
     progress
         Called with the number of atoms done since the last call, which foretells the time left better than crystals.
+    announce
+        Called with a sentence about what is to be computed and how long it takes, before it is.
 
     Raises
     ------
@@ -173,6 +177,8 @@ def run_campaign(
     results = {item.path: item.read(calculation) for item in items}
     pending = [item for item in items if not _is_done(results[item.path], calculation)]
     _report(progress, sum(len(item.crystal) for item in items) - sum(len(item.crystal) for item in pending))
+    if announce and (estimate := estimate_time(calculation, [item.crystal for item in pending], executor)):
+        announce(estimate)
     reached: set[str] = set()
     waiting: dict[str, WaitingError] = {}
     work = partial(compute_items, calculation, run.folder, deadline=deadline)
@@ -182,6 +188,23 @@ def run_campaign(
         _report(progress, done.atoms)
     left = [item.crystal.material_id for item in pending if item.crystal.material_id not in reached]
     return _collect(calculation, items, run, waiting, left)
+
+
+def estimate_time(calculation: Calculation, crystals: Sequence[Crystal], executor: Executor | None = None) -> str:
+    """Return what the calculation of some crystals takes, in a sentence; empty where nothing is known of that."""
+    engine = calculation.engine_used
+    if engine is None:
+        return ""
+    return describe_workloads(
+        [_workload(calculation, crystal) for crystal in crystals],
+        engine=engine.name, seconds_per_atom=engine.seconds_per_atom, workers=n_workers(executor) if executor else 1,
+    )  # fmt: skip
+
+
+def _workload(calculation: Calculation, crystal: Crystal) -> Workload | None:
+    with suppress(Exception):  # what is wrong with a crystal is its failure when it is computed
+        return calculation.workload(crystal) if crystal.is_ordered else None
+    return None
 
 
 def item_of(calculation: Calculation, crystal: Crystal, folder: Path) -> Item:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -288,6 +288,7 @@ def calculate(
     output: OutputSettings | None = None,
     executor: Where = None,
     progress: OpenBar = no_bar,
+    announce: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Run any calculation for many crystals into a run folder.
 
@@ -303,6 +304,8 @@ def calculate(
         Name of the run; default: that of the calculation.
     output, executor, progress
         As :func:`screen` takes them.
+    announce
+        Called with a sentence about what is to be computed and how long it takes, before it is.
     """
     output = output or OutputSettings()
     calculation.check()
@@ -327,7 +330,7 @@ def calculate(
             ready = calculation.prepare(reading.crystals, run, executor=workers, progress=progress)
             outcome = compute_and_draw(
                 ready, reading.crystals, run, executor=workers, figures=output if output.figures else None,
-                progress=progress,
+                progress=progress, announce=announce,
             )  # fmt: skip
     return replace(outcome, failures=[*reading.failures, *outcome.failures])
 

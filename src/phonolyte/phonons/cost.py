@@ -1,21 +1,27 @@
-"""What phonons of a crystal will cost: displacements and atoms of the supercell, from its symmetry."""
+"""What phonons of a crystal take: displacements and atoms of the supercell, from its symmetry."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from phonolyte.arrays import Floats
+from phonolyte.phonons.workflow import PhononSettings
+from phonolyte.runs.workload import Workload
 from phonolyte.structures import Crystal
 from phonolyte.structures.neighbors import reduce_lattice
 
 SECONDS_PER_ATOM = 0.016
 """Seconds for the forces on an atom of a displaced supercell: DPA4 on one core."""
 
-FIRST_S = 2.0
-"""Seconds that any crystal takes: relaxation, density of states, files."""
+OTHER_S = 2.0
+"""Seconds that any crystal takes beside its forces: density of states, files."""
+
+RELAXATION = 30
+"""Force calculations that the relaxation of a primitive cell takes, as a rule."""
 
 DIRECTIONS = 6
 """Displacements of an atom whose site has no symmetry: three directions, to and fro."""
@@ -37,7 +43,17 @@ def phonon_cost_s(crystals: Sequence[Crystal], *, min_length_a: float = 8.0) -> 
     """
     counts = [displacements_and_atoms(crystal, min_length_a=min_length_a) for crystal in crystals]
     n_displacements, n_atoms = np.array(counts, dtype=float).reshape(-1, 2).T
-    return np.asarray(FIRST_S + SECONDS_PER_ATOM * n_displacements * n_atoms)
+    return np.asarray(OTHER_S + SECONDS_PER_ATOM * n_displacements * n_atoms)
+
+
+def phonon_workload(crystal: Crystal, settings: PhononSettings) -> Workload:
+    """Estimate what phonons of an ordered crystal take."""
+    n_displacements, n_atoms = displacements_and_atoms(crystal, min_length_a=settings.min_length_a)
+    n_primitive = count_primitive(crystal)
+    if settings.supercell:
+        n_atoms = n_primitive * math.prod(settings.supercell)
+    n_relaxed = RELAXATION if settings.relax else 0
+    return Workload(n_displacements + n_relaxed, n_displacements * n_atoms + n_relaxed * n_primitive, other_s=OTHER_S)
 
 
 def displacements_and_atoms(crystal: Crystal, *, min_length_a: float = 8.0) -> tuple[int, int]:
@@ -45,20 +61,30 @@ def displacements_and_atoms(crystal: Crystal, *, min_length_a: float = 8.0) -> t
 
     A site whose group has g operations needs 6 / g displacements, at least one.
     """
-    import spglib
-
-    cell = (crystal.lattice, crystal.frac_coords, crystal.numbers)
-    try:
-        symmetry = spglib.get_symmetry_dataset(cell, symprec=SYMPREC_A)
-    except Exception:  # newer versions raise an error of their own where older ones give None
-        symmetry = None
+    symmetry = _symmetry(crystal)
     if symmetry is None:
         return DIRECTIONS * len(crystal), _supercell_atoms(crystal.lattice, len(crystal), min_length_a)
     _, sizes = np.unique(symmetry.equivalent_atoms, return_counts=True)
     of_sites = len(symmetry.rotations) / sizes
     n_displacements = sum(max(1, math.ceil(DIRECTIONS / order - 1e-6)) for order in of_sites)
-    n_primitive = int(symmetry.mapping_to_primitive.max()) + 1
-    return n_displacements, _supercell_atoms(symmetry.primitive_lattice, n_primitive, min_length_a)
+    return n_displacements, _supercell_atoms(symmetry.primitive_lattice, count_primitive(crystal), min_length_a)
+
+
+def count_primitive(crystal: Crystal) -> int:
+    """Return the number of atoms of the primitive cell."""
+    symmetry = _symmetry(crystal)
+    return len(crystal) if symmetry is None else int(symmetry.mapping_to_primitive.max()) + 1
+
+
+def _symmetry(crystal: Crystal) -> Any:
+    """Symmetry by spglib; None where it finds none."""
+    import spglib
+
+    try:
+        cell = (crystal.lattice, crystal.frac_coords, crystal.numbers)
+        return spglib.get_symmetry_dataset(cell, symprec=SYMPREC_A)
+    except Exception:  # newer versions raise an error of their own where older ones give None
+        return None
 
 
 def _supercell_atoms(lattice: Floats, n: int, min_length_a: float) -> int:
