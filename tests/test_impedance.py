@@ -892,7 +892,7 @@ HOPELESS = {
     "zero": (F, np.zeros(len(F), complex), "zero or all the same"),
     "huge": (F, CAPACITOR * 1e150, "its impedances are 1.59e+152"),
     "tiny": (F, CAPACITOR * 1e-150, "its impedances are 1.59e-148"),
-    "one frequency": (np.full(len(F), 1e3), CAPACITOR, "has 1 points"),
+    "one frequency": (np.full(len(F), 1e3), CAPACITOR, "has 1 point:"),
     "frequencies close together": (1e3 + np.arange(50.0), CAPACITOR, "1000 to 1049 Hz, are nearly the same"),
 }
 

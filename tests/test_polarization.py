@@ -64,12 +64,20 @@ def write_csv(path: Path, t: np.ndarray, i: np.ndarray, v: float | None = None) 
      ("WE(1).Current (A)", "current", 1.0), ("i [µA]", "current", 1e-6), ("Ewe/V", "voltage", 1.0),
      ("<Ewe>/V", "voltage", 1.0), ("Vf", "voltage", 1.0), ("Potential (mV)", "voltage", 1e-3),
      ("WE(1).Potential (V)", "voltage", 1.0), ("control/V", "control", 1.0), ("Potential applied (V)", "control", 1.0),
+     ("time_s", "time", 1.0), ("current_a", "current", 1.0), ("current_na", "current", 1e-9),
+     ("I (ma)", "current", 1e-3), ("voltage_v", "voltage", 1.0), ("voltage_mv", "voltage", 1e-3),
+     ("Potential (mv)", "voltage", 1e-3),
      ("Ns", "step", 1.0), ("mode", "mode", 1.0), ("T/°C", "temperature", 1.0), ("freq/Hz", "frequency", 1.0)],
 )  # fmt: skip
 def test_headers_of_instruments_are_understood(name: str, kind: str, factor: float):
     found = read_column(name, 3)
     assert found is not None
     assert (found.kind, found.factor, found.index) == (kind, factor, 3)
+
+
+def test_a_unit_in_small_letters_is_known_and_an_article_is_not_one():
+    assert read_column("current_a", 0).unit == "A"
+    assert read_column("Current through a pellet", 0).unit == ""
 
 
 @pytest.mark.parametrize("name", ["I Range", "Ns changes", "Pt", "Vu", "Over", "Ece/V", "(Q-Qo)/C", "IERange", "Sig"])

@@ -28,7 +28,7 @@ def list_series_notes(analyses: Sequence[Analysis], geometry: Geometry | None, b
     notes = []
     sized = [(analysis, size) for analysis in analyses if (size := analysis.spectrum.geometry or geometry)]
     bare = [analysis.name for analysis in analyses if not (analysis.spectrum.geometry or geometry)]
-    if not sized:
+    if analyses and not sized:
         notes.append("without --thickness-mm and --diameter-mm there are resistances, and no conductivities")
     elif bare:
         notes.append(f"without the size of the pellet there are no conductivities of {_some(bare)}")

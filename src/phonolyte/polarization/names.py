@@ -29,6 +29,9 @@ _AMPERE = re.compile(r"(?<![A-Za-z])([kmµμunpf]?)(?:A|amps?|amperes?)(?![A-Za-
 _VOLT = re.compile(r"(?<![A-Za-z])([kmµμun]?)(?:V|volts?)(?![A-Za-z])")
 _TIME = re.compile(r"(?<![A-Za-z])(ms|s|sec|min|h|hr|hour|d)(?:onds?|utes?|s)?(?![A-Za-z])")
 _DEGREES = re.compile(r"(?<![A-Za-z])(?:°|º|deg)?\s*([CK])(?![A-Za-z])")
+_SMALL = re.compile(r"(?<=[/(\[_])(\s*[kmµμunpf]?)([av])(?![A-Za-z])")
+"""Units of current and voltage in small letters, such as those of ``current_na`` and ``voltage_mv``."""
+
 _DENSITY = re.compile(r"\s*(?:/|per|·|\*)?\s*[cm]?m\^?-?[2²]|.*cm-2")
 
 
@@ -39,7 +42,8 @@ def read_column(text: str, index: int) -> Column | None:
     if not kind or "range" in name.lower():
         return None
     beside = re.sub(r"^(?:WE\(\d\)\.)?<?[A-Za-z-]+>?", "", name)
-    return add_unit(Column(kind, index, name=name), beside)
+    capital = _SMALL.sub(lambda match: match.group(1) + match.group(2).upper(), beside)
+    return add_unit(Column(kind, index, name=name), capital)
 
 
 def add_unit(column: Column, text: str) -> Column:
