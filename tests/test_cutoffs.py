@@ -114,6 +114,7 @@ def test_the_table_shows_what_failed_and_what_is_recommended():
     assert sum("failed" in line for line in lines) == 2
 
 
+@pytest.mark.long
 @needs_pw
 def test_a_density_cutoff_of_four_is_not_enough_for_li2o_though_its_energy_looks_so(tmp_path: Path):
     potentials = tmp_path / "pseudo"

@@ -20,6 +20,7 @@ from phonolyte.errors import StructureError
 from phonolyte.features import MagpieFeatures, feature_names, featurize
 from phonolyte.features.attributes import N_STRUCTURE
 from phonolyte.models import BandCenterModel
+from phonolyte.phonons import PhononSettings
 from phonolyte.runs.records import Record, write_crystals
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.screen.funnel import rank_crystals
@@ -241,13 +242,14 @@ def test_a_tier_computes_the_representative(tmp_path: Path):
     alloy = Crystal.from_arrays(
         "alloy", gold.cell.array, ["Au", "Cu"] * 4, np.repeat(FACES, 2, axis=0), occupancies=[0.5] * 8
     )
-    outcome = verbs.phonons([alloy], engine="emt", folder=tmp_path / "run", output=PLAIN)
+    quick = PhononSettings(relax=False, supercell=(1, 1, 1), mesh=(3, 3, 3))
+    outcome = verbs.phonons([alloy], engine="emt", settings=quick, folder=tmp_path / "run", output=PLAIN)
     row = outcome.table.iloc[0]
     assert (row["material_id"], row["formula"]) == ("alloy", "Cu0.5Au0.5")
     assert row["ordered_as"] == representative(alloy).cell_formula
     (ordering,) = read(tmp_path / "run" / "orderings.parquet").crystals
     assert same(ordering, representative(alloy))
-    again = verbs.phonons([alloy], engine="emt", folder=tmp_path / "run", output=PLAIN)
+    again = verbs.phonons([alloy], engine="emt", settings=quick, folder=tmp_path / "run", output=PLAIN)
     assert again.table["seconds"].tolist() == outcome.table["seconds"].tolist()
 
 

@@ -55,8 +55,7 @@ def test_figures_are_drawn_once_and_anew_for_other_phonons(run: Run, table: pd.D
     assert figure.read_bytes() != first
 
 
-@pytest.mark.parametrize("garbage", ["", "{", "[]", '{"source": 1}'])
-def test_figures_that_are_damaged_are_drawn_anew(run: Run, table: pd.DataFrame, garbage: str):
+def test_figures_that_are_damaged_are_drawn_anew(run: Run, table: pd.DataFrame):
     draw_figures(CALCULATION, table, run)
     figure = run.folder / "Cu" / "bands.png"
     first = figure.read_bytes()
@@ -66,10 +65,11 @@ def test_figures_that_are_damaged_are_drawn_anew(run: Run, table: pd.DataFrame, 
     figure.write_bytes(first[:1000])
     draw_figures(CALCULATION, table, run)
     assert figure.read_bytes() == first
-    time = figure.stat().st_mtime_ns
-    (figure.parent / DRAWN).write_text(garbage)
-    draw_figures(CALCULATION, table, run)
-    assert figure.stat().st_mtime_ns > time
+    for garbage in ("", "{", "[]", '{"source": 1}'):
+        time = figure.stat().st_mtime_ns
+        (figure.parent / DRAWN).write_text(garbage)
+        draw_figures(CALCULATION, table[table["material_id"] == "Cu"], run)
+        assert figure.stat().st_mtime_ns > time
 
 
 def test_a_crystal_that_cannot_be_drawn_is_a_note_and_stops_no_other(run: Run, table: pd.DataFrame):

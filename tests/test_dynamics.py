@@ -72,6 +72,7 @@ def test_settings_are_those_of_the_documentation_and_the_help():
     assert (md.timestep_fs, md.sample_fs, md.min_length_a, md.symprec_a, md.seed) == (2.0, 20.0, 8.0, 0.01, 0)
 
 
+@pytest.mark.long
 def test_the_diffusivity_of_a_random_walk_lies_in_its_interval():
     settings = DynamicsSettings(settle_ps=0.02, time_ps=20.0)
     step = 0.35

@@ -72,6 +72,7 @@ def test_densities_are_read_back_to_a_65535th_of_their_maximum(tmp_path: Path):
     assert (again.material_id, again.formula, again.n_atoms) == ("one", "Li2O", 3.0)
 
 
+@pytest.mark.long
 def test_a_study_without_data_learns_from_it(tmp_path: Path, learned: list[Crystal]):
     (tmp_path / "s.toml").write_text(
         "[train]\nalgorithm = 'decision_tree'\ncompare = false\n[screen]\npercolation = 'none'\n"

@@ -269,6 +269,7 @@ def test_settings_of_a_loop(tmp_path: Path):
     assert read_study(file).with_rounds(4).loop == LoopSettings(4)
 
 
+@pytest.mark.long
 def test_a_study_with_rounds_screens_by_what_it_has_learned(tmp_path: Path):
     from ase.io import write as write_cif
 

@@ -306,6 +306,7 @@ def test_screen_and_features_take_what_came(server: mp_server.Server, tmp_path: 
     assert set(ranked["formula"]) == {"LiF", "LiCl", "LiBr", "LiI"}
 
 
+@pytest.mark.long
 def test_train_learns_from_what_came(server: mp_server.Server, tmp_path: Path):
     fetch(source(server, what="phonons"), tmp_path / "mp")
     run = CliRunner().invoke(

@@ -614,6 +614,7 @@ def test_another_training_is_refused_and_the_same_one_gives_the_same_model(tmp_p
     assert replaced.n == 25
 
 
+@pytest.mark.long
 def test_a_folder_of_crystals_can_be_learned_from(tmp_path: Path):
     (tmp_path / "in").mkdir()
     small_data(tmp_path / "in" / "data.jsonl")

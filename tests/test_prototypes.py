@@ -112,6 +112,7 @@ def test_candidates_are_of_every_kind_from_the_beginning(crystals: list[Crystal]
     assert np.median([len(crystal) for crystal in crystals]) <= 8
 
 
+@pytest.mark.long
 def test_equal_seeds_give_equal_candidates_and_others_do_not(crystals: list[Crystal]):
     again, other = list(islice(candidates(), 30)), list(islice(candidates(seed=1), 30))
     for crystal, same in zip(crystals, again, strict=False):

@@ -464,6 +464,7 @@ def test_features_of_a_table_of_crystals(tmp_path: Path, name: str):
     assert sorted(table["material_id"]) == sorted(read(tmp_path).crystals[i].material_id for i in range(4))
 
 
+@pytest.mark.long
 def test_a_study_trains_a_model_and_screens_with_it(tmp_path: Path):
     random = np.random.default_rng(0)
     pairs = [(c, a) for c in ("Li", "Na", "K", "Rb", "Mg", "Ca", "Zn") for a in ("F", "Cl", "Br", "I", "O", "S")]
