@@ -13,6 +13,11 @@ def are(n: int) -> str:
     return "is" if n == 1 else "are"
 
 
+def were(n: int) -> str:
+    """Return the verb of a count: was or were."""
+    return "was" if n == 1 else "were"
+
+
 def have(n: int) -> str:
     """Return the verb of a count: has or have."""
     return "has" if n == 1 else "have"

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from phonolyte.counts import count
+from phonolyte.counts import count, were
 from phonolyte.errors import Failure, ReadError, StructureError
 from phonolyte.files import files_in, is_archive, plain_name, unpack_archive, well_formed
 from phonolyte.notebooks import Shown
@@ -292,9 +292,8 @@ def notes_on_skipped(files: Sequence[Skipped]) -> list[str]:
     """Return the note on files that are not structures, naming the first of them; empty where there is none."""
     if not files:
         return []
-    several = f"{len(files):,} files are not structures and were"
-    what = "1 file is not a structure and was" if len(files) == 1 else several
-    return [f"{what} skipped: {_list_skipped(files)}"]
+    is_none = "is not a structure" if len(files) == 1 else "are not structures"
+    return [f"{count(len(files), 'file')} {is_none} and {were(len(files))} skipped: {_list_skipped(files)}"]
 
 
 def _list_skipped(files: Sequence[Skipped]) -> str:
