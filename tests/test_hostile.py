@@ -14,7 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from phonolyte.cli import app, main
-from phonolyte.errors import ReadError
+from phonolyte.cli.terminal import check_output
+from phonolyte.errors import ReadError, SettingsError
 from phonolyte.structures import read
 
 CIF = """data_salt
@@ -216,6 +217,7 @@ Arguments = Callable[[Path], list[str]]
         (lambda t: ["screen", "--settings", str(t / "bad.toml")], "is not TOML"),
         (lambda t: ["screen", "--settings", str(t / "unknown.toml")], "has no setting 'color'"),
         (lambda t: ["screen", "-o", str(t / "no_id.csv")], "no_id.csv cannot be a folder for results"),
+        (lambda t: ["virtual", "-o", str(t / "no_id.csv" / "run")], "run cannot be a folder for results"),
         (lambda t: ["study", str(t / "missing.toml")], "cannot be read"),
         (lambda t: ["study", str(t / "properties.toml")], "none.csv cannot be read"),
         (lambda t: ["study", str(t / "data.toml")], "none.csv does not exist"),
@@ -269,6 +271,21 @@ def test_inputs_that_give_nothing_end_with_the_message_alone(tmp_path: Path):
     assert "holds 1 file, none a structure: a.txt (unknown format)" in str(result.exception)
     assert not result.stdout
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a system with /proc")
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_compiled(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("phonolyte.cli.virtual.load_kernels", lambda **_: pytest.fail("it compiles"))
+    result = CliRunner().invoke(app, ["virtual", "-o", "/proc/out"])
+    assert isinstance(result.exception, SettingsError)
+    assert str(result.exception) == (
+        "/proc/out cannot be a folder for results: none can be made in /proc. Choose another -o."
+    )
+
+
+def test_a_check_of_the_folder_leaves_nothing(tmp_path: Path):
+    assert check_output(tmp_path / "a" / "b") == tmp_path / "a" / "b"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_whose_name_is_not_text_is_screened(tmp_path: Path):
