@@ -15,7 +15,7 @@ from phonolyte.centers import BY, COMPUTED
 from phonolyte.columns import column, format_value
 from phonolyte.counts import are, count, have
 from phonolyte.forces import DEFAULT_ENGINE
-from phonolyte.report.conduction import conduction_words, levels
+from phonolyte.report.conduction import LEVELS, conduction_words, levels
 from phonolyte.report.contents import Contents, arrived
 from phonolyte.runs.calculation import NextStep
 from phonolyte.screen.yardsticks import WOULD_RANK
@@ -143,12 +143,16 @@ FROM_PHONONS = (
     "is that of the calibration."
 )
 
+CENTER, CONDUCTIVITY = "band center", "predicted conductivity"
+"""What a level of confidence is of."""
+
 
 def confidence(contents: Contents) -> pd.DataFrame:
-    """How sure each prediction is: ``level`` (high, medium, low, or empty) and ``sure``, a few sentences."""
+    """How sure each prediction is: ``level`` (high, medium, low, or empty), of what, and ``sure``, a few sentences."""
     table = contents.table
     if not {"lower_mev", "upper_mev", "in_domain"} <= set(table.columns):
-        return pd.DataFrame({"level": "", "sure": ""}, index=table.index)
+        return pd.DataFrame({"level": "", "sure_of": CENTER, "sure": ""}, index=table.index)
+    of = np.full(len(table), CENTER, object)
     width = (table["upper_mev"] - table["lower_mev"]).to_numpy(float)
     inside = table["in_domain"].fillna(False).astype(bool).to_numpy()
     wide = width > WIDE * np.nanmedian(width) if len(width) else np.zeros(0, bool)
@@ -156,7 +160,7 @@ def confidence(contents: Contents) -> pd.DataFrame:
     level = np.select([~known, ~inside, wide], ["", "low", "medium"], "high")
     sentences = {
         "": "There is no prediction for this compound.",
-        "low": "Take the number as a guess: the model has learned from no compound like this one.",
+        "low": "Take the center as a guess: the model has learned from no compound like this one.",
         "medium": "Medium confidence: the model has learned from such compounds, but its interval is wider than usual.",
         "high": "High confidence: the model has learned from such compounds, and its interval is as narrow as usual.",
     }
@@ -198,7 +202,8 @@ def confidence(contents: Contents) -> pd.DataFrame:
             object,
         )
         level = levels(table, level)
-    return pd.DataFrame({"level": level, "sure": sure}, index=table.index)
+        of = np.where(table["sigma_basis"].isin(LEVELS), CONDUCTIVITY, of)
+    return pd.DataFrame({"level": level, "sure_of": of, "sure": sure}, index=table.index)
 
 
 def _computed_confidence(table: pd.DataFrame, level: Any, sure: Any) -> tuple[Any, Any]:
