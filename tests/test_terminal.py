@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-import click
 import pytest
+import typer
 
 from phonolyte.cli.failures import failure_lines
 from phonolyte.cli.terminal import finish
@@ -61,7 +61,7 @@ def test_failures_that_say_the_same_are_one_line():
 @pytest.mark.parametrize(("n", "said"), [(1, "1 spectrum failed"), (2, "2 spectra failed")])
 def test_one_is_not_a_plural(n: int, said: str, capsys: pytest.CaptureFixture[str]):
     names = [f"mp-{i}" for i in range(n)]
-    with pytest.raises(click.exceptions.Exit):
+    with pytest.raises(typer.Exit):
         finish(alike("no points", *names), nothing=False, what="spectrum", plural="spectra")
     assert capsys.readouterr().err.startswith(said)
 

@@ -12,8 +12,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Column, Table
 from rich.text import Text
 
-SHORTEST, FOLDED, NARROWEST = 5, 8, 14
-"""Characters that are left of texts that are cut, that fold anywhere, and that go on in the next line."""
+SHORTEST, NARROWEST = 5, 14
+"""Characters that are left of texts that are cut or fold anywhere, and of texts that go on in the next line."""
 
 _NUMBER = re.compile(r"[≥≤~]? ?-?\d[\d.,]*(e[+-]?\d+)?\*?( (to|-) .+)?")
 
@@ -91,9 +91,8 @@ def is_number(column: Column) -> bool:
 
 def _least(column: Column) -> int:
     """The width down to which a text may be shortened."""
-    if column.overflow == "fold":
-        return FOLDED
-    return SHORTEST if column.no_wrap or column.max_width is not None else NARROWEST
+    short = column.no_wrap or column.max_width is not None or column.overflow == "fold"
+    return SHORTEST if short else NARROWEST
 
 
 def _lines(column: Column) -> Sequence[str]:
