@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from phonolyte import conduction, verbs
 from phonolyte.cli import app
+from phonolyte.cli.screen import show_screening
 from phonolyte.conduction import BARRIERS, NO_DATA, PREDICTED
 from phonolyte.errors import ModelError, SettingsError
 from phonolyte.features.conduction import DESCRIPTORS, ionic_descriptors, open_share
@@ -19,6 +20,7 @@ from phonolyte.measured import folder, learning_columns, load_measured
 from phonolyte.models.conductivity import PRIOR, ConductivityModel
 from phonolyte.percolation import COARSE
 from phonolyte.references import ordered_model, reference_compound
+from phonolyte.report import card_of, read_run
 from phonolyte.report.conduction import conduction_words
 from phonolyte.runs.executors import ExecutorSettings
 from phonolyte.runs.settings import OutputSettings
@@ -188,6 +190,25 @@ def test_conductors_come_first_and_what_is_not_known_is_noted(tmp_path: Path):
     assert "1 no parameters" in notes
     written = pd.read_parquet(tmp_path / "run" / "ranked.parquet")
     assert {"p_conductor", "measured_doi", "sigma_basis"} <= set(written)
+
+
+def test_a_card_says_of_what_it_is_sure_and_how_often_a_compound_was_measured(tmp_path: Path):
+    screen(tmp_path / "run")
+    contents = read_run(tmp_path / "run")
+    card, salt = card_of(contents, "ref-Li6PS5Cl"), card_of(contents, "salt")
+    assert (card.sure_of, salt.sure_of) == ("predicted conductivity", "band center")
+    assert "Measured at room temperature: 0.0013 S/cm (the middle one of 3 measurements)." in card.sure
+    assert {"measured conductivity": "0.0013 S/cm", "measurements": "3"}.items() <= dict(card.facts).items()
+    assert "measured in" not in dict(salt.facts)
+    assert contents.table.set_index("material_id")["measured_doi"].isna()["salt"]
+
+
+def test_the_terminal_says_for_which_ion_a_probability_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    settings = ScreenSettings(without=("e_hull", "band_gap", "likely_metal"))
+    for crystals, said in ((CRYSTALS, True), (CRYSTALS[:2], False)):
+        result = verbs.screen(crystals, folder=tmp_path / str(said), settings=settings, output=TABLES, executor=HERE)
+        show_screening(result, tmp_path)
+        assert ("for Li alone: there is none for Na" in " ".join(capsys.readouterr().out.split())) == said
 
 
 def test_the_recipe_of_the_study_cuts_and_ranks_by_center(tmp_path: Path):

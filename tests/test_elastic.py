@@ -407,6 +407,7 @@ def test_the_command_shows_moduli(tmp_path: Path):
     assert result.exit_code == 0, result.output
     assert "Elastic moduli of 1 crystal" in result.output
     assert "134." in result.output
+    assert "metal: Li, G = 4.2 GPa" in result.output
     page = (tmp_path / "out" / "report.html").read_text()
     assert "at least 2 times the shear modulus of Li metal (4.2 GPa)" in page
     assert "monroe2005" in (tmp_path / "out" / "cite.bib").read_text()

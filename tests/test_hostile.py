@@ -14,6 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from phonolyte.cli import app, main
+from phonolyte.cli.terminal import check_output
+from phonolyte.errors import ReadError, SettingsError
 from phonolyte.structures import read
 
 CIF = """data_salt
@@ -191,7 +193,7 @@ def test_an_id_given_twice_is_made_unique_and_noted(tmp_path: Path):
         (tmp_path / folder / "salt.cif").write_text(cif().replace("5.64", "5.64" if folder == "a" else "5.7"))
     reading = read(tmp_path)
     assert [crystal.material_id for crystal in reading.crystals] == ["salt", "salt~2"]
-    assert "repeat the material_id" in reading.notes[0]
+    assert reading.notes[0].startswith("1 crystal repeats the material_id")
 
 
 Arguments = Callable[[Path], list[str]]
@@ -200,7 +202,8 @@ Arguments = Callable[[Path], list[str]]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (lambda t: ["screen", str(t / "empty")], "none a structure"),
+        (lambda t: ["screen", str(t / "empty")], "the folder is empty"),
+        (lambda t: ["study", str(t / "empty.toml")], "the folder is empty"),
         (lambda t: ["screen", str(t / "missing.cif")], "no such file"),
         (lambda t: ["screen", str(t / "*.nothing")], "no file matches"),
         (lambda t: ["screen", "--ion", "Xx"], "there is no element 'Xx'"),
@@ -214,6 +217,7 @@ Arguments = Callable[[Path], list[str]]
         (lambda t: ["screen", "--settings", str(t / "bad.toml")], "is not TOML"),
         (lambda t: ["screen", "--settings", str(t / "unknown.toml")], "has no setting 'color'"),
         (lambda t: ["screen", "-o", str(t / "no_id.csv")], "no_id.csv cannot be a folder for results"),
+        (lambda t: ["virtual", "-o", str(t / "no_id.csv" / "run")], "run cannot be a folder for results"),
         (lambda t: ["study", str(t / "missing.toml")], "cannot be read"),
         (lambda t: ["study", str(t / "properties.toml")], "none.csv cannot be read"),
         (lambda t: ["study", str(t / "data.toml")], "none.csv does not exist"),
@@ -244,6 +248,7 @@ def test_bad_usage_ends_with_a_message_and_exit_code_2(
     (tmp_path / "unknown.toml").write_text("[screen]\ncolor = 'red'\n")
     (tmp_path / "table.toml").write_text("[dance]\n")
     (tmp_path / "properties.toml").write_text("[screen]\nproperties = 'none.csv'\n")
+    (tmp_path / "empty.toml").write_text("[screen]\ninputs = 'empty'\n")
     (tmp_path / "data.toml").write_text("[train]\ndata = 'none.csv'\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["phonolyte", *arguments(tmp_path)])
@@ -254,6 +259,33 @@ def test_bad_usage_ends_with_a_message_and_exit_code_2(
     said = capsys.readouterr().err
     assert pd.Series([" ".join(said.split())]).str.contains(message).all(), said
     assert "Traceback" not in said
+
+
+def test_inputs_that_give_nothing_end_with_the_message_alone(tmp_path: Path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("hello")
+    names = [str(tmp_path / "notes"), str(tmp_path / "missing.cif")]
+    result = CliRunner().invoke(app, ["screen", *names, "-o", str(tmp_path / "run")])
+    assert isinstance(result.exception, ReadError)
+    assert "none of the 2 inputs gives a structure" in str(result.exception)
+    assert "holds 1 file, none a structure: a.txt (unknown format)" in str(result.exception)
+    assert not result.stdout
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a system with /proc")
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_compiled(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("phonolyte.cli.virtual.load_kernels", lambda **_: pytest.fail("it compiles"))
+    result = CliRunner().invoke(app, ["virtual", "-o", "/proc/out"])
+    assert isinstance(result.exception, SettingsError)
+    assert str(result.exception) == (
+        "/proc/out cannot be a folder for results: none can be made in /proc. Choose another -o."
+    )
+
+
+def test_a_check_of_the_folder_leaves_nothing(tmp_path: Path):
+    assert check_output(tmp_path / "a" / "b") == tmp_path / "a" / "b"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_whose_name_is_not_text_is_screened(tmp_path: Path):

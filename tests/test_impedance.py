@@ -51,7 +51,7 @@ from phonolyte.impedance.notes import list_line_notes, list_series_notes
 from phonolyte.impedance.problem import _widen
 from phonolyte.impedance.settings import ImpedanceSettings
 from phonolyte.impedance.starts import Decomposition, from_misfit, from_simpler, from_spectrum
-from phonolyte.impedance.tables import ArrheniusRow, fit_process, make_table, split_by_process
+from phonolyte.impedance.tables import ArrheniusRow, fit_process, list_spectrum_rows, make_table, split_by_process
 from phonolyte.impedance.temperature import find_temperature
 from phonolyte.report import PAGE, read_run, write_report
 from phonolyte.units import KB_EV_K
@@ -316,7 +316,12 @@ def test_what_can_be_mended_is_mended_and_reported():
     found = Spectrum.from_arrays("x", np.append(F[order], [F[3], 1.0]), z.conj())
     assert found.impedance_ohm == pytest.approx(Z)
     said = " ".join(found.notes)
-    for part in ("1 of 52 points are not numbers", "1 repeated", "not in order", "imaginary part is positive"):
+    for part in (
+        "1 of 52 points is not a number",
+        "1 repeated",
+        "not in order",
+        "imaginary part is positive",
+    ):
         assert part in said
 
 
@@ -1210,6 +1215,26 @@ def test_a_total_is_far_from_the_axis_from_a_factor_of_two():
     for times, far in ((0.45, True), (0.55, False), (1.8, False), (2.2, True)):
         moved = compare_with_intercept(replace(one, intercept=one.intercept._replace(ohm=1.1e5 * times)))
         assert (len(moved.notes) > len(one.notes)) is far
+
+
+def test_an_arc_of_unusual_capacitance_is_noted_with_what_is_usual():
+    one = analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))
+    for boundary_f, unusual in ((2e-12, True), (2e-11, False), (9e-9, False), (2e-8, True)):
+        fit = made_fit("p(R1,C1)-p(R2,C2)", {"R1": 1e4, "C1": 1e-12, "R2": 1e5, "C2": boundary_f})
+        notes = list_series_notes([replace(one, fit=fit)], Geometry(1.0, 1.0), 3e-11)
+        text = f"grain boundary of x has {boundary_f:.1e} F/cm, where grain boundary usually has 1e-11 to 1e-08"
+        assert any(text in note for note in notes) is unusual
+        assert not any("called bulk" in note for note in notes)
+
+
+def test_the_interval_of_a_conductivity_is_that_of_the_resistance_and_the_size():
+    spectrum = replace(Spectrum.from_arrays("x", F, two_arcs()), geometry=Geometry(0.1, 0.5))
+    (exact,) = [row for row in list_spectrum_rows(analyze_spectrum(spectrum)) if row.process == "total"]
+    assert exact.sigma_low_s_cm == pytest.approx(exact.sigma_s_cm * exact.resistance_ohm / exact.resistance_high_ohm)
+    assert exact.sigma_high_s_cm == pytest.approx(exact.sigma_s_cm * exact.resistance_ohm / exact.resistance_low_ohm)
+    sized = replace(spectrum, geometry=Geometry(0.1, 0.5, thickness_std_cm=0.01))
+    (wide,) = [row for row in list_spectrum_rows(analyze_spectrum(sized)) if row.process == "total"]
+    assert np.log(wide.sigma_high_s_cm / wide.sigma_s_cm) == pytest.approx(0.196, rel=0.02)  # 10 % of the thickness
 
 
 def test_a_permittivity_of_a_solid_is_between_one_and_ten_thousand():

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from phonolyte import kernels
+from phonolyte.cli.terminal import load_kernels
 from phonolyte.features import attributes, springs
 from phonolyte.models import covariance
 from phonolyte.percolation import thresholds
@@ -71,3 +72,14 @@ def test_the_cache_of_the_environment_is_looked_at(tmp_path: Path, monkeypatch: 
     (folder / f"module.f-1.py{sys.version_info.major}{sys.version_info.minor}.nbi").touch()
     assert kernels.is_compiled(source)
     assert kernels.compiled_sources(source.parent) == [source]
+
+
+def test_a_line_says_that_functions_are_compiled_where_nobody_sees_the_spinner(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    compiled = {"features": True, "virtual": False}
+    monkeypatch.setattr(kernels, "is_compiled", lambda source: compiled.get(source.parent.name, True))
+    load_kernels()
+    assert not capsys.readouterr().err
+    load_kernels(packages=("features", "virtual"))
+    assert capsys.readouterr().err.startswith("Compiling (once after installation")

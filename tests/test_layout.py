@@ -14,6 +14,7 @@ from phonolyte.cli.terminal import console
 from phonolyte.columns import column
 from phonolyte.layout import FittedTable
 from phonolyte.summary import arrhenius_table, calculation_table, conductivity_table
+from phonolyte.summary.tables import add_material, make_table
 from phonolyte.tiers import all_tiers
 
 NAME, FORMULA = "a-name-of-forty-characters-or-a-few-more", "Li6.55La2.85Zr1.65Ta0.35Al0.15O12"
@@ -65,6 +66,23 @@ def test_names_are_whole_where_there_is_room_and_give_way_where_there_is_none():
     assert NAME in lines_of(table, 80)[-2]  # a table can be shown again
 
 
+def test_names_of_materials_are_whole_and_formulas_give_way_to_them():
+    def named(name: str) -> Table:
+        table = make_table()
+        add_material(table)
+        table.add_column("formula", max_width=16)
+        table.add_column("center", justify="right")
+        table.add_row(name, FORMULA, "31.2")
+        return table
+
+    (row,) = [line for line in lines_of(named("ref-Li10GeP2S12"), 40) if "31.2" in line]
+    assert "ref-Li10GeP2S12 " in row
+    assert "…" in row
+    rows = lines_of(named(NAME), 40)
+    assert "31.2" in " ".join(rows)
+    assert NAME in "".join(row.split()[0] for row in rows if row.strip())
+
+
 def test_headings_take_several_lines_before_names_are_shortened():
     lines = lines_of(table_of(["x" * 20], ["lowest mode of all"], ["1.00"]), 32)
     assert "x" * 20 in " ".join(lines)
@@ -94,11 +112,13 @@ def test_tables_of_tiers_have_their_numbers_at_eighty_columns(tier: str, size: f
 
 def test_tables_of_spectra_have_their_numbers_at_eighty_columns():
     row = {"file": f"{NAME}.csv", "sweep": 12, "temperature_k": 398.15, "resistance_ohm": 1.234e7,
-           "capacitance_f": 1.23e-12, "sigma_s_cm": 1.25e-12}  # fmt: skip
+           "resistance_low_ohm": 1.224e7, "resistance_high_ohm": 1.244e7, "capacitance_f": 1.23e-12,
+           "sigma_s_cm": 1.25e-12, "sigma_low_s_cm": 1.24e-12, "sigma_high_s_cm": 1.26e-12}  # fmt: skip
     spectra = pd.DataFrame([{**row, "process": "grain_boundary"}, {**row, "process": "at_least"}])
     shown = " ".join(lines_of(conductivity_table(spectra, known=True), 80))
-    for text in ("125", "1.23e+07", "≥ 1.23e+07", "1.23e-12", "≤ 1.25e-12"):
+    for text in ("125", "1.23e+07", "≥ 1.23e+07", "1.23e-12", "≤ 1.25e-12", "1.24e-12 to 1.26e-12"):
         assert text in shown
+    assert "1.22e+07 to 1.24e+07" in " ".join(lines_of(conductivity_table(spectra, known=False), 80))
     line = {"process": "grain_boundary", "regime": "1 of 2", "from_k": 298.15, "to_k": 498.15, "fault": "",
             "ea_ev": 0.345, "ea_low_ev": 0.32, "ea_high_ev": 0.35, "sigma_25c_s_cm": 1.2e-12,
             "sigma_25c_low_s_cm": 1.1e-12, "sigma_25c_high_s_cm": 1.3e-12}  # fmt: skip

@@ -190,6 +190,14 @@ def test_bad_files_are_refused_with_what_is_wrong(tmp_path: Path, name: str):
     assert caught.value.fix
 
 
+def test_columns_that_are_not_understood_are_named_with_the_nearest(tmp_path: Path):
+    rows = "".join(f"{n};0.5;1\n" for n in range(20))
+    (tmp_path / "x.csv").write_text(f"Tiem (s);Curent (A);Voltage (V)\n{rows}")
+    message = r"its columns are 'Tiem \(s\)', 'Curent \(A\)', 'Voltage \(V\)': is 'Tiem \(s\)' time\?, is 'Curent"
+    with pytest.raises(CurveError, match=message):
+        read_curves(tmp_path / "x.csv")
+
+
 def test_units_that_are_given_count(tmp_path: Path):
     (tmp_path / "x.csv").write_text(BAD["no unit"][0], encoding="utf-8")
     (curve,) = read_curves(tmp_path / "x.csv", current_unit="uA")

@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
 from phonolyte.cli.failures import failure_lines
+from phonolyte.cli.terminal import finish
 from phonolyte.errors import Failure
 from phonolyte.forces import ENGINES
 
@@ -54,6 +56,14 @@ def test_failures_that_say_the_same_are_one_line():
         "7 materials: it: an atom has no neighbors. Check it. (mp-1, mp-2, mp-3 and 4 more)",
         "mp-99: another reason",
     ]
+
+
+@pytest.mark.parametrize(("n", "said"), [(1, "1 spectrum failed"), (2, "2 spectra failed")])
+def test_one_is_not_a_plural(n: int, said: str, capsys: pytest.CaptureFixture[str]):
+    names = [f"mp-{i}" for i in range(n)]
+    with pytest.raises(typer.Exit):
+        finish(alike("no points", *names), nothing=False, what="spectrum", plural="spectra")
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_failures_that_begin_alike_share_a_line():

@@ -30,7 +30,8 @@ CENTERS = ("band_center_mev", "lower_mev", "upper_mev", "ion_center_mev", "ion_l
 BY, COMPUTED, PREDICTED = "center_by", "computed", "predicted"
 
 register(
-    Column(BY, "center by", kind="choice", shown=False, hint="Whether the band center is predicted, or computed: from "
+    Column(BY, "center by", kind="choice", shown=False,
+           words="band center by", hint="Whether the band center is predicted, or computed: from "
            "phonons of this crystal that come with Phonolyte."),
 )  # fmt: skip
 

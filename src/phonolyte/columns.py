@@ -38,6 +38,8 @@ class Column:
         Whether the table of a page shows it; all are on the card.
     hint
         Meaning, in a sentence.
+    words
+        Label in plain words, on the card of a material, where there is room for it; default: the label.
     high_is_good
         Whether a ranking by it has the high values first.
     """
@@ -49,6 +51,7 @@ class Column:
     kind: Kind = "number"
     shown: bool = True
     hint: str = ""
+    words: str = ""
     high_is_good: bool = False
 
 
@@ -222,14 +225,17 @@ register(
     Column("family", "family", kind="choice", hint="Family by the anions."),
     Column("prototype", "prototype", kind="choice", hint="Crystal whose elements were replaced."),
     # band centers
-    Column("band_center_mev", "center", "meV", 1, hint="Total phonon band center: the mean phonon energy."),
-    Column("ion_center_mev", "center of the ion", "meV", 1, hint="Band center of the mobile ion alone."),
+    Column("band_center_mev", "center", "meV", 1,
+           words="total phonon band center", hint="Total phonon band center: the mean phonon energy."),
+    Column("ion_center_mev", "center of the ion", "meV", 1,
+           words="phonon band center of the ion", hint="Band center of the mobile ion alone."),
     Column("computed_mev", "computed", "meV", 1, hint="Center by computed phonons, calibrated where it can be."),
     Column("confirmed", "confirmed by", kind="choice", hint="Tiers whose results confirm the candidate."),
     Column("predicted_mev", "predicted", "meV", 1, hint="Center predicted by a model that has not seen the compound."),
     Column("spread_mev", "spread", "meV", 2, shown=False, hint="Standard deviation that the model itself states."),
     Column("error_mev", "error", "meV", 1, hint="Predicted less known."),
-    Column("in_domain", "known kind", kind="flag", hint="Whether the model has learned from compounds like it."),
+    Column("in_domain", "known kind", kind="flag",
+           words="model knows such compounds", hint="Whether the model has learned from compounds like it."),
     # rounds of choosing, computing and learning
     Column("choice", "choice", hint="Place in the order of choice."),
     Column("gain_mev", "gain", "meV", 2, hint="Expected loss of a decision by the predicted center."),
@@ -249,8 +255,9 @@ register(
     Column("straddling", "open", hint="Intervals that contain the decision."),
     Column("crossed", "crossed", hint="Predicted centers that came to the other side of the decision."),
     # stability and gap, from a table of properties
-    Column("e_hull_ev", "e_hull", "eV/atom", 3, hint="Energy above the convex hull: 0 is stable."),
-    Column("band_gap_ev", "gap", "eV", 2, hint="Electronic band gap.", high_is_good=True),
+    Column("e_hull_ev", "e_hull", "eV/atom", 3,
+           words="energy above the hull", hint="Energy above the convex hull: 0 is stable."),
+    Column("band_gap_ev", "gap", "eV", 2, words="band gap", hint="Electronic band gap.", high_is_good=True),
     Column("formation_ev_atom", "formation", "eV/atom", 3, hint="Energy of formation from the elements."),
     Column("uncorrected_energy_ev_atom", "uncorrected", "eV/atom", 4, hint="Energy without corrections."),
     Column("thermo_type", "functionals", kind="choice", hint="Type of the energies; those of different types do not "
@@ -296,30 +303,36 @@ register(
 
 register(
     *_hidden((
-        Column("lower_mev", "from", "meV", 1, hint="Lower end of the 90 % interval."),
-        Column("upper_mev", "to", "meV", 1, hint="Upper end of the 90 % interval."),
-        Column("ion_lower_mev", "ion from", "meV", 1, hint="Lower end of the 90 % interval of the ion's center."),
-        Column("ion_upper_mev", "ion to", "meV", 1, hint="Upper end of the 90 % interval of the ion's center."),
-        Column("cell", "cell", kind="choice", hint="Whether the volume is as that of crystals the model knows; a small "
-               "or large one widens the interval."),
+        Column("lower_mev", "from", "meV", 1, words="center, 90 % from", hint="Lower end of the 90 % interval."),
+        Column("upper_mev", "to", "meV", 1, words="center, 90 % to", hint="Upper end of the 90 % interval."),
+        Column("ion_lower_mev", "ion from", "meV", 1,
+               words="center of the ion, 90 % from", hint="Lower end of the 90 % interval of the ion's center."),
+        Column("ion_upper_mev", "ion to", "meV", 1,
+               words="center of the ion, 90 % to", hint="Upper end of the 90 % interval of the ion's center."),
+        Column("cell", "cell", kind="choice",
+               words="cell volume for its elements", hint="Whether the volume is as that of crystals the model knows; "
+               "a small or large one widens the interval."),
         Column("passes", "candidate", kind="flag", hint="Whether it meets every criterion."),
         Column("reason", "rejected for", kind="text", hint="Value for which a criterion rejects it."),
         Column("rejected_by", "criterion", kind="choice", hint="First criterion that rejects it."),
-        Column("n_orderings", "orderings", hint="Orderings whose mean the features are; 1 for an ordered crystal."),
+        Column("n_orderings", "orderings",
+               words="orderings averaged", hint="Orderings whose mean the features are; 1 for an ordered crystal."),
         Column("ordered_as", "ordered as", kind="text", hint="Atoms of the ordering of a disordered crystal that was "
                "computed, or is the lowest in energy; empty for an ordered crystal."),
         Column("duplicate_of", "same crystal as", kind="text", hint="First crystal of the run that it repeats."),
-        Column("n_atoms", "atoms", hint="Atoms in the cell."),
+        Column("n_atoms", "atoms", words="atoms in the cell", hint="Atoms in the cell."),
         Column("ordered_from", "ordered from", kind="text", hint="Formula of the disordered crystal."),
         Column("ordering_ev", "energy", "eV/atom", 3, hint="Electrostatic energy of formal charges."),
         Column("engine_ev", "by the engine", "eV/atom", 4, hint="Energy by the engine, positions relaxed."),
         Column("ordering_charge", "charge", "e", 1, hint="Charge of the cell, elementary charges."),
         Column("deviation", "deviation", digits=4, hint="Half the sum of how far the shares of the elements are off."),
         Column("shortest_a", "shortest", "Å", 2, hint="Shortest distance between two atoms."),
-        Column("volume_per_atom_a3", "volume", "Å³/atom", 2, hint="Volume per atom."),
-        Column("price_usd_kg", "price", "USD/kg", -3, hint="Price of the elements in a kilogram of the compound, by "
+        Column("volume_per_atom_a3", "volume", "Å³/atom", 2, words="volume per atom", hint="Volume per atom."),
+        Column("price_usd_kg", "price", "USD/kg", -3,
+               words="price of its elements", hint="Price of the elements in a kilogram of the compound, by "
                "Wikipedia's list of about December 2024 (through mendeleev); empty where an element has none."),
-        Column("scarcest_mg_kg", "its abundance", "mg/kg", -3, hint="Abundance of the scarcest element in the Earth's "
+        Column("scarcest_mg_kg", "its abundance", "mg/kg", -3,
+               words="abundance of that element", hint="Abundance of the scarcest element in the Earth's "
                "crust, by the CRC Handbook of 2014 (through mendeleev); empty where it has none.", high_is_good=True),
         Column("scarcest_element", "scarcest element", kind="choice", hint="Element of the compound that is rarest in "
                "the Earth's crust; what has no abundance there is rarer than all else."),

@@ -27,11 +27,11 @@ from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.records import in_one_step
 from phonolyte.structures import Crystal
 
-METHOD = 1
+METHOD = 2
 """Version of what is computed: raise it when the same crystal gives another row."""
 
 BARRIERS = ("barrier_1d_ev", "barrier_2d_ev", "barrier_3d_ev", "radius_1d_a", "radius_2d_a", "radius_3d_a")
-MEASURED = ("measured_sigma_s_cm", "measured_at_most", "measured_doi")
+MEASURED = ("measured_sigma_s_cm", "measured_at_most", "measured_n", "measured_doi")
 STATUS, BASIS = "percolation", "sigma_basis"
 PREDICTED = ("p_conductor", "sigma_predicted_s_cm", "sigma_lower_s_cm", "sigma_upper_s_cm", "sigma_distance", BASIS)
 COLUMNS = (STATUS, *BARRIERS, *PREDICTED, *MEASURED)
@@ -48,21 +48,33 @@ KINDS = {
 """Status by the kind of the error; any other is ``failed``."""
 
 register(
-    Column("percolation", "percolation", kind="choice", shown=False, hint="Whether bond-valence percolation could be "
+    Column("percolation", "percolation", kind="choice", shown=False,
+           words="bond-valence percolation", hint="Whether bond-valence percolation could be "
            "computed, and why not: no parameters beside these ions, no charges that balance, too large."),
-    Column("p_conductor", "P", digits=2, hint="Probability of 1e-4 S/cm or more at room temperature; tested "
-           "with sets of elements and clusters of compositions left out.", high_is_good=True),
-    Column("sigma_predicted_s_cm", "pred. σ", "S/cm", -2, hint="Predicted conductivity at room temperature.",
+    Column("p_conductor", "P", digits=2,
+           words="probability of ≥ 1e-4 S/cm", hint="Probability of 1e-4 S/cm or more at room temperature, for "
+           "lithium alone, empty for other ions; tested with sets of elements and clusters of compositions left out.",
            high_is_good=True),
-    Column("sigma_lower_s_cm", "σ from", "S/cm", -2, shown=False, hint="Lower end of the 90 % interval."),
-    Column("sigma_upper_s_cm", "σ to", "S/cm", -2, shown=False, hint="Upper end of the 90 % interval."),
-    Column("sigma_distance", "distance to measured", digits=2, shown=False, hint="Distance to the nearest measured "
+    Column("sigma_predicted_s_cm", "pred. σ", "S/cm", -2,
+           words="predicted conductivity", hint="Predicted conductivity at room temperature.",
+           high_is_good=True),
+    Column("sigma_lower_s_cm", "σ from", "S/cm", -2, shown=False,
+           words="predicted, 90 % from", hint="Lower end of the 90 % interval."),
+    Column("sigma_upper_s_cm", "σ to", "S/cm", -2, shown=False,
+           words="predicted, 90 % to", hint="Upper end of the 90 % interval."),
+    Column("sigma_distance", "distance to measured", digits=2, shown=False,
+           words="distance to measured compounds", hint="Distance to the nearest measured "
            "compounds, in standard deviations of descriptors."),
-    Column("sigma_basis", "σ by", kind="choice", shown=False, hint="Whether relatives were measured: the learned model "
+    Column("sigma_basis", "σ by", kind="choice", shown=False,
+           words="basis of the prediction", hint="Whether relatives were measured: the learned model "
            "counts near them, percolation and the size of the anions far from them."),
-    Column("measured_sigma_s_cm", "meas. σ", "S/cm", -2, hint="Conductivity measured at room temperature, of the "
+    Column("measured_sigma_s_cm", "meas. σ", "S/cm", -2,
+           words="measured conductivity", hint="Conductivity measured at room temperature, of the "
            "compound with this composition and structure.", high_is_good=True),
-    Column("measured_at_most", "at most", kind="flag", shown=False, hint="Whether the measured one is an upper bound."),
+    Column("measured_at_most", "at most", kind="flag", shown=False,
+           words="measured is an upper bound", hint="Whether the measured one is an upper bound."),
+    Column("measured_n", "measurements", shown=False, hint="Number of measurements of this compound; of several the "
+           "middle one is given."),
     Column("measured_doi", "measured in", kind="text", shown=False, hint="Paper with the measurement."),
 )  # fmt: skip
 
@@ -161,7 +173,8 @@ def _look_up_measured(crystals: Sequence[Crystal], ions: Sequence[str]) -> dict[
     return {
         "measured_sigma_s_cm": [match.sigma_s_cm if match else np.nan for match in matches],
         "measured_at_most": pd.array([match.at_most if match else None for match in matches], dtype="boolean"),
-        "measured_doi": pd.array([match.doi if match else None for match in matches], dtype="str"),
+        "measured_n": pd.array([match.n if match else None for match in matches], dtype="Int64"),
+        "measured_doi": pd.array([match.doi if match else None for match in matches], dtype="string"),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from phonolyte.counts import count, have
 from phonolyte.errors import first_line
 from phonolyte.figures.style import remove, save
 from phonolyte.runs.calculation import Calculation
@@ -84,8 +85,7 @@ def draw_figures(
         if progress:
             progress(1)
     if lost:
-        crystals = "1 crystal has" if len(lost) == 1 else f"{len(lost)} crystals have"
-        run.add_note(f"{crystals} no figure, such as {lost[0]}")
+        run.add_note(f"{count(len(lost), 'crystal')} {have(len(lost))} no figure, such as {lost[0]}")
 
 
 def draw_crystal(calculation: Calculation, run: Path, row: Mapping[Any, Any], *, files: FigureFiles = AS_USUAL) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context
@@ -25,6 +26,11 @@ _DECORATED = re.compile(r"^@.*\bcache=True", re.MULTILINE)
 def compiled_sources(package: Path = PACKAGE) -> list[Path]:
     """Return the modules that have functions which numba compiles and keeps."""
     return [path for path in sorted(package.rglob("*.py")) if _DECORATED.search(path.read_text(encoding="utf-8"))]
+
+
+def sources_of(packages: Iterable[str]) -> list[Path]:
+    """Return those of some packages of Phonolyte."""
+    return [path for name in packages for path in compiled_sources(PACKAGE / name)]
 
 
 def user_cache() -> Path:

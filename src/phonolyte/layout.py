@@ -1,4 +1,4 @@
-"""Tables in a terminal: numbers are whole, names give way to them."""
+"""Tables in a terminal: numbers and names of materials are whole, all else gives way to them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from rich.table import Column, Table
 from rich.text import Text
 
 SHORTEST, NARROWEST = 5, 14
-"""Characters that are left of names, and of texts that go on in the next line."""
+"""Characters that are left of texts that are cut or fold anywhere, and of texts that go on in the next line."""
 
 _NUMBER = re.compile(r"[≥≤~]? ?-?\d[\d.,]*(e[+-]?\d+)?\*?( (to|-) .+)?")
 
 
 class FittedTable(Table):
-    """A table in which no number is cut, whatever the width of the terminal.
+    """A table in which no number is cut, whatever the width of the terminal, and no text whose overflow is ``fold``.
 
     Where its columns need more room than there is, first headings of numbers take several lines, then texts are
-    shortened, the longest first, and last the columns of numbers farthest to the right are left out, and named below.
+    shortened, the longest first, then texts that fold take several lines, and last the columns of numbers farthest to
+    the right are left out, and named below.
     """
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -65,15 +66,22 @@ class FittedTable(Table):
         return Table.__rich_measure__(self, console, wide).maximum - options.max_width
 
     def _shorten(self, excess: int) -> int:
-        """Take characters from texts, the longest first; returns what could not be taken."""
+        """Take characters from texts, the longest first, and last from those that fold; returns what is left."""
         texts = [column for column in self.columns if not is_number(column)]
-        while excess > 0:
-            column = max(texts, key=lambda each: (each.width or 0) - _least(each), default=None)
-            if column is None or (column.width or 0) <= _least(column):
-                return excess
-            column.width = (column.width or 0) - 1
-            excess -= 1
-        return 0
+        for folds in (False, True):
+            excess = _narrow([column for column in texts if (column.overflow == "fold") == folds], excess)
+        return excess
+
+
+def _narrow(texts: Sequence[Column], excess: int) -> int:
+    """Take characters from columns, the one with most to give first; returns what they could not give."""
+    while excess > 0:
+        column = max(texts, key=lambda each: (each.width or 0) - _least(each), default=None)
+        if column is None or (column.width or 0) <= _least(column):
+            return excess
+        column.width = (column.width or 0) - 1
+        excess -= 1
+    return 0
 
 
 def is_number(column: Column) -> bool:
@@ -83,7 +91,8 @@ def is_number(column: Column) -> bool:
 
 def _least(column: Column) -> int:
     """The width down to which a text may be shortened."""
-    return SHORTEST if column.no_wrap or column.max_width is not None else NARROWEST
+    short = column.no_wrap or column.max_width is not None or column.overflow == "fold"
+    return SHORTEST if short else NARROWEST
 
 
 def _lines(column: Column) -> Sequence[str]:

@@ -9,6 +9,7 @@ import typer
 
 from phonolyte.cli.options import with_settings
 from phonolyte.cli.terminal import Output, bar, console, escape, say
+from phonolyte.counts import count
 from phonolyte.forces.cutoffs import Ladder
 
 
@@ -35,7 +36,7 @@ def cutoffs(
     table = result.table
     console().print(cutoffs_table(table, result.formula, tolerance))
     failed = table["error"].ne("")
-    say(f"{len(table) - failed.sum()} of {len(table)} settings -> {output}/cutoffs.csv")
+    say(f"{len(table) - failed.sum()} of {count(len(table), 'setting')} -> {output}/cutoffs.csv")
     if failed.any():
         console().print(escape(table.loc[failed, "error"].iloc[0]), highlight=False)
         raise typer.Exit(2 if failed.all() else 1)

@@ -11,6 +11,7 @@ import typer
 
 from phonolyte.chemistry.ions import check_ion
 from phonolyte.cli.terminal import console, escape, finish, say
+from phonolyte.counts import are, count
 from phonolyte.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def _systems_of(source: str, ion: str) -> tuple[str, ...]:
         return ()
     systems, failures = systems_of(source, ion=ion)
     if failures:
-        say(f"{len(failures)} materials of {source} are left out. {failures[0].material_id}: {failures[0].message}")
+        left = count(len(failures), "material")
+        say(f"{left} of {source} {are(len(failures))} left out. {failures[0].material_id}: {failures[0].message}")
     return systems
 
 
@@ -177,7 +179,7 @@ def list_files() -> None:
     files = cached_files()
     if files:
         console().print(cache_table(files))
-    console().print(f"{len(files)} files in {cache_folder()}")
+    console().print(f"{count(len(files), 'file')} in {cache_folder()}")
 
 
 @cache.command()

@@ -9,6 +9,7 @@ import typer
 
 from phonolyte.cli.options import with_settings
 from phonolyte.cli.terminal import Output, bar, console, finish, say
+from phonolyte.counts import count
 from phonolyte.errors import SettingsError
 from phonolyte.impedance.settings import ImpedanceSettings
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
@@ -33,5 +34,6 @@ def impedance(
         console().print(conductivity_table(series.spectra, known=series.is_sized))
     if len(series.arrhenius):
         console().print(arrhenius_table(series.arrhenius))
-    say(f"{len(series.analyses)} of {len(series.analyses) + len(series.failures)} spectra -> {output}/spectra.csv")
-    finish(list(series.failures), nothing=not series.analyses, folder=output, what="spectra")
+    total = count(len(series.analyses) + len(series.failures), "spectrum", "spectra")
+    say(f"{len(series.analyses)} of {total} -> {output}/spectra.csv")
+    finish(list(series.failures), nothing=not series.analyses, folder=output, what="spectrum", plural="spectra")

@@ -20,6 +20,7 @@ from phonolyte.cli.terminal import (
     require_inputs,
     say,
 )
+from phonolyte.counts import count
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 from phonolyte.structures.supercells import OrderingSettings
 
@@ -51,5 +52,5 @@ def order(
     if len(table):
         console().print(orderings_table(table))
     n = table["ordered_from"].count() if len(table) else 0
-    say(f"{n} arrangements -> {output}/orderings.csv, {output}/cif/")
+    say(f"{count(n, 'arrangement')} -> {output}/orderings.csv, {output}/cif/")
     finish(failures, nothing=table.empty, folder=output)

@@ -9,6 +9,7 @@ import typer
 
 from phonolyte.cli.options import with_settings
 from phonolyte.cli.terminal import Output, bar, console, finish, say
+from phonolyte.counts import count
 from phonolyte.errors import SettingsError
 from phonolyte.polarization.settings import PolarizationSettings
 from phonolyte.runs.settings import FigureFiles
@@ -36,5 +37,5 @@ def polarization(
         console().print(steady_table(result.curves))
         console().print(electronic_table(result.electronic, sized=result.is_sized))
     n = sum(len(sample.curves) for sample in result.samples)
-    say(f"{n} voltages of {len(result.samples)} samples -> {output}/electronic.csv")
-    finish(list(result.failures), nothing=not result.samples, folder=output, what="curves")
+    say(f"{count(n, 'voltage')} of {count(len(result.samples), 'sample')} -> {output}/electronic.csv")
+    finish(list(result.failures), nothing=not result.samples, folder=output, what="curve")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,10 +22,14 @@ from phonolyte.cli.terminal import (
     say,
     with_frame,
 )  # fmt: skip
+from phonolyte.counts import count
 from phonolyte.errors import SettingsError
 from phonolyte.forces.engines import engine_options
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 from phonolyte.screen.settings import ScreenSettings
+
+if TYPE_CHECKING:
+    from phonolyte.screen import Screening
 
 
 @with_settings
@@ -77,9 +81,20 @@ def show_screening(result: object, folder: Path) -> None:
     if len(result.yardsticks):
         terminal.print(yardsticks_table(result))
     unjudged = f", not judged by {' and '.join(result.unjudged)} (unknown)" if result.unjudged else ""
-    say(f"{result.n_ranked} candidates of {result.funnel[0].kept} materials{unjudged} -> {folder}/ranked.csv")
+    of = count(result.funnel[0].kept, "material")
+    say(f"{count(result.n_ranked, 'candidate')} of {of}{unjudged} -> {folder}/ranked.csv")
     if "p_conductor" in result.table and result.table["p_conductor"].notna().any():
-        terminal.print("[dim]P: probability of 1e-4 S/cm or more at room temperature; σ: predicted; 3D: barrier of "
-                       "percolation, which is a hint and not a calculation.[/]")  # fmt: skip
+        terminal.print(
+            f"[dim]P: probability of 1e-4 S/cm or more at room temperature{_ions_of_model(result)}; σ: predicted; "
+            "3D: barrier of percolation, which is a hint and not a calculation.[/]"
+        )
     else:
         terminal.print("[dim]The band center is a hint, and not a conductivity.[/]")
+
+
+def _ions_of_model(result: Screening) -> str:
+    """Ion whose conductivities the model has learned from, where there are candidates of other ones too."""
+    from phonolyte.measured import ION
+
+    others = [ion for ion in dict.fromkeys(result.table.loc[result.table["passes"].astype(bool), "ion"]) if ion != ION]
+    return f", for {ION} alone: there is none for {', '.join(others)}" if others else ""

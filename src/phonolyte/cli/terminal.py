@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from phonolyte.cli.failures import failure_lines
+from phonolyte.counts import count
 from phonolyte.errors import Failure, SettingsError
 
 PIPED = 1000
@@ -45,7 +46,33 @@ ModelOption = Annotated[
         "--model", help="Folder of a model; or physical, relaxed, virtual or study, which come with Phonolyte."
     ),
 ]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.")]
+
+
+def check_output(folder: Path) -> Path:
+    """Refuse a folder that cannot be made, before anything is computed; what is made for that goes again.
+
+    Raises
+    ------
+    SettingsError
+        When it cannot be made.
+    """
+    from phonolyte.runs.run import make_folder
+
+    path = folder.expanduser()
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    if missing:
+        make_folder(path)
+    for each in missing:
+        each.rmdir()
+    return folder
+
+
+def _check_output(context: typer.Context, folder: Path) -> Path:
+    """Check the folder, unless a shell completes a command."""
+    return folder if context.resilient_parsing else check_output(folder)
+
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Run folder for the results.", callback=_check_output)]
 EngineName = Annotated[
     str,
     typer.Option(
@@ -82,15 +109,26 @@ def open_named(name: str, options: dict[str, Any]) -> Any:
         return open_engine(name, **options)
 
 
-def load_kernels(*, screen: bool = False) -> None:
+COMPILING = "Compiling (once after installation; minutes on a busy machine)"
+"""What is said while functions are compiled."""
+
+
+def load_kernels(*, screen: bool = False, packages: Sequence[str] = ("features",)) -> None:
     """Load the compiled functions before the clock of a progress bar starts; a new installation compiles them.
 
     Parameters
     ----------
     screen
         Whether those of a screen are compiled first, in two processes, where they are not.
+    packages
+        Packages whose functions the command needs: where one is not compiled and nobody watches a terminal, a line says
+        that it will be.
     """
-    with console(stderr=True).status("Compiling (once after installation; minutes on a busy machine)"):
+    from phonolyte.kernels import is_compiled, sources_of
+
+    if not console(stderr=True).is_terminal and not all(map(is_compiled, sources_of(packages))):
+        console(stderr=True).print(COMPILING, highlight=False)
+    with console(stderr=True).status(COMPILING):
         if screen:
             from phonolyte.kernels import compile_screen
 
@@ -152,7 +190,7 @@ def read_notes(folder: Path) -> list[str]:
 
 def finish(
     failures: Sequence[Failure], *, nothing: bool, folder: Path | None = None, notes: Sequence[str] = (),
-    what: str = "materials",
+    what: str = "material", plural: str = "",
 ) -> None:  # fmt: skip
     """Show notes and failures, say where the page is, and end with the exit code that fits."""
     from phonolyte.report import PAGE
@@ -166,8 +204,10 @@ def finish(
     if len(shown) > MOST_NOTES:
         errors.print(f"  and {len(shown) - MOST_NOTES} more")
     if failures:
-        errors.print(f"[yellow]{len(failures)} {what} failed[/] (failures.parquet has all):", highlight=False)
-        for line in failure_lines(failures, what):
+        errors.print(
+            f"[yellow]{count(len(failures), what, plural)} failed[/] (failures.parquet has all):", highlight=False
+        )
+        for line in failure_lines(failures, plural or f"{what}s"):
             errors.print(f"  {escape(line)}", highlight=False)
     if nothing:
         raise typer.Exit(2)

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+<<<<<<< HEAD
 from phonolyte.cli.terminal import console, finish, say, say_beside
+=======
+from phonolyte.cli.terminal import console, finish, say
+from phonolyte.counts import count
+>>>>>>> stumbles
 from phonolyte.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -101,4 +106,4 @@ def show(calculation: type[Calculation], outcome: Outcome, folder: Path) -> None
         console().print(calculation_table(calculation, outcome.table))
     n = len(outcome.table) - outcome.n_earlier
     total = n + len(outcome.failures) + len(outcome.waiting) + len(outcome.not_reached)
-    say(f"{n} of {total} crystals -> {folder}/{calculation.table}")
+    say(f"{n} of {count(total, 'crystal')} -> {folder}/{calculation.table}")

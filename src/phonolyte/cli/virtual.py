@@ -9,6 +9,7 @@ import typer
 
 from phonolyte.cli.options import with_settings
 from phonolyte.cli.terminal import ModelOption, Output, bar, console, finish, load_kernels, say
+from phonolyte.counts import count
 from phonolyte.errors import SettingsError
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 
@@ -56,7 +57,7 @@ def virtual(
         if value is not None and value < 1:
             raise SettingsError(f"{name} is {value}", fix="Give a positive number.")
     spaces = choose_spaces(prototype or [], parent=parent, rules=rules, ion=ion)
-    load_kernels()
+    load_kernels(packages=("features", "virtual", "models"))
     result = verbs.virtual(
         spaces, folder=output, top=top, sample=sample, seed=seed, recipe=recipe, known=known, structures=structures,
         model=model, inputs=[path for path in (parent, rules) if path], output=writes, executor=where, progress=bar,
@@ -64,6 +65,6 @@ def virtual(
     for table in virtual_tables(result):
         console().print(table)
     n = result.summary["total"]["compounds"]
-    say(f"{n:,} compounds -> {output}/virtual, the best -> {output}/best.csv")
+    say(f"{count(n, 'compound')} -> {output}/virtual, the best -> {output}/best.csv")
     console().print("[dim]Not relaxed, most never made: a map of where to look, not a list of materials.[/]")
     finish([], nothing=False, folder=output)

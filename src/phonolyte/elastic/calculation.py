@@ -11,6 +11,7 @@ import pandas as pd
 
 from phonolyte.chemistry.ions import check_ion
 from phonolyte.columns import Column
+from phonolyte.counts import are, count
 from phonolyte.elastic.metals import METALS_GPA, SHEAR_RATIO, meets_criterion, shear_ratio
 from phonolyte.elastic.workflow import ElasticSettings, compute_elastic
 from phonolyte.errors import SettingsError
@@ -75,6 +76,7 @@ class ElasticCalculation(Calculation):
         Column("universal_anisotropy", "anisotropy", digits=2, shown=False,
                hint="Universal elastic anisotropy; 0 for an isotropic crystal."),
         Column("shear_ratio_to_metal", "G/G metal", digits=1,
+               words="shear modulus over that of the metal",
                hint="Shear modulus over that of the metal of the mobile ion."),
         Column("monroe_newman", "stiff enough", kind="flag",
                hint=f"Shear modulus at least {SHEAR_RATIO:g} times that of the metal (Monroe and Newman): a flat "
@@ -187,7 +189,13 @@ class ElasticCalculation(Calculation):
     def headline(cls, table: pd.DataFrame) -> str:
         """Return how many crystals are mechanically stable."""
         stable = int(table["mechanically_stable"].sum()) if len(table) else 0
-        return f"{stable:,} of {len(table):,} crystal{'s' * (len(table) != 1)} are mechanically stable"
+        return f"{stable:,} of {count(len(table), 'crystal')} {are(stable)} mechanically stable"
+
+    @classmethod
+    def caption(cls, table: pd.DataFrame) -> str:
+        """Return which metal the shear modulus is compared with."""
+        metal = str(table["ion"].iloc[0]) if len(table) and "ion" in table else ""
+        return f"metal: {metal}, G = {METALS_GPA[metal]:g} GPa" if metal in METALS_GPA else ""
 
     @classmethod
     def summarize(cls, table: pd.DataFrame) -> list[str]:

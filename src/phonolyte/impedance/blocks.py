@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,12 +33,15 @@ class Vocabulary:
         What the measurement is called.
     columns
         What its columns are called, for messages.
+    kinds
+        Names of these alone, to which the names of a file are compared.
     """
 
     read: Callable[[Sequence[str]], list[Column]]
     add_unit: Callable[[Column, str], Column]
     noun: str
     columns: str
+    kinds: tuple[str, ...] = ()
 
 
 _FOREIGN = re.compile(
@@ -139,11 +144,37 @@ def find_blocks(lines: Sequence[str], name: str, vocabulary: Vocabulary | None =
             f"{'two' if vocabulary else 'three'} numbers", fix="Check what was exported.",
         )  # fmt: skip
     if vocabulary:
-        raise SpectrumError(
-            f"{name} holds no {names.noun}", why="no line names its columns", fix=f"Name {names.columns}."
-        )
+        raise _unknown_names(lines, name, vocabulary)
     _refuse_others(lines, name)
     return _without_head(lines, name, notes)
+
+
+def _unknown_names(lines: Sequence[str], name: str, vocabulary: Vocabulary) -> SpectrumError:
+    """Error for a text without a header that is understood: which columns it names, and what they are nearest to."""
+    cells = next(
+        (cells for line, below in pairwise(filter(str.strip, lines)) if (cells := _read_words(line, below))), []
+    )
+    if not cells:
+        return SpectrumError(
+            f"{name} holds no {vocabulary.noun}", why="no line names its columns", fix=f"Name {vocabulary.columns}."
+        )
+    words = {cell: re.split(r"[^a-zäöü]+", cell.lower().strip("<"))[0] for cell in cells}
+    near = {cell: get_close_matches(word, vocabulary.kinds, n=1) for cell, word in words.items()}
+    guesses = [f"is {cell!r} {match[0]}?" for cell, match in near.items() if match and match[0] != words[cell]]
+    return SpectrumError(
+        f"{name} holds no {vocabulary.noun}",
+        why=f"its columns are {', '.join(map(repr, cells[:8]))}" + (f": {', '.join(guesses)}" if guesses else ""),
+        fix=f"Name {vocabulary.columns}.",
+    )
+
+
+def _read_words(line: str, below: str) -> list[str]:
+    """Cells of a line of names above a line of numbers; none where it is something else."""
+    for split in (_by("\t"), _by(";"), _by(","), _by_gaps, _by_spaces):
+        cells = [cell.strip().strip('"') for cell in split(line) if cell.strip()]
+        if len(cells) > 1 and all(_number(cell) is None for cell in cells):
+            return cells if _is_point([cell for cell in split(below) if cell.strip()]) else []
+    return []
 
 
 def _list_heads(lines: Sequence[str], vocabulary: Vocabulary) -> Iterator[tuple[Split, list[int]]]:

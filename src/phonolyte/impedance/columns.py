@@ -23,6 +23,8 @@ register(
     Column("pressure_mpa", "p", "MPa", 1, shown=False, hint="Pressure on the sample during the measurement."),
     Column("capacitance_f", "C", "F", -2, shown=False, hint="Capacitance of the arc."),
     Column("sigma_std_s_cm", "σ std", "S/cm", -2, shown=False, hint="Standard deviation of the conductivity."),
+    Column("sigma_low_s_cm", "σ from", "S/cm", -2, shown=False, hint="Lower end of its 95 % interval."),
+    Column("sigma_high_s_cm", "σ to", "S/cm", -2, shown=False, hint="Upper end of its 95 % interval."),
     Column("sigma_bulk_s_cm", "σ bulk", "S/cm", -2, hint="Conductivity of the bulk."),
     Column("sigma_grain_boundary_s_cm", "σ gb", "S/cm", -2, hint="Conductivity of the grain boundaries."),
     Column("circuit", "circuit", kind="choice", shown=False, hint="Circuit that was fitted."),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from phonolyte.arrays import Floats
+from phonolyte.counts import count, were
 from phonolyte.errors import SettingsError, SpectrumError
 from phonolyte.impedance.readers import list_sweeps
 from phonolyte.impedance.spectrum import FEWEST, Complexes, Spectrum
@@ -90,8 +91,9 @@ class Corrections:
         if not inside.all():
             limits = [f"below {self.min_frequency_hz:.6g} Hz"] if self.min_frequency_hz > 0 else []
             limits += [f"above {self.max_frequency_hz:.6g} Hz"] if self.max_frequency_hz < inf else []
-            left = np.count_nonzero(~inside)
-            notes.append(f"{left} of {len(f)} points {' and '.join(limits)} were left out, as was set")
+            left = int(np.count_nonzero(~inside))
+            points = count(len(f), "point")
+            notes.append(f"{left} of {points} {' and '.join(limits)} {were(left)} left out, as was set")
             _check_number(spectrum, int(np.count_nonzero(inside)))
             f, z = f[inside], z[inside]
         if self.short is not None:

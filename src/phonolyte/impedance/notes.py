@@ -19,6 +19,10 @@ from phonolyte.units import VACUUM_F_CM
 if TYPE_CHECKING:
     import pandas as pd
 
+USUAL_F_CM = {"bulk": (1e-13, 3e-11), "grain_boundary": (1e-11, 1e-8)}
+"""Capacitances, times thickness over area, that arcs of bulk and of grain boundaries usually have (Irvine, Sinclair and
+West, 10.1002/adma.19900020304: about 1e-12, and 1e-11 to 1e-8 F/cm)."""
+
 HIGHEST_PERMITTIVITY = 1e4
 """No bulk of an ion conductor has more; the arc then is of something else, or a unit is wrong."""
 
@@ -128,7 +132,32 @@ def _notes_on_arcs(sized: Sequence[tuple[Analysis, Geometry]], boundary_f_cm: fl
             f"the capacitance of the fastest arc of {_some(strange)} is not that of a solid: "
             "check the units of frequency and impedance, and the size of the pellet"
         )
+    notes += [
+        f"the arc called {_word(process)} of {_some(names)} has {first:.1e} F/cm, where {_word(process)} usually has "
+        f"{USUAL_F_CM[process][0]:.0e} to {USUAL_F_CM[process][1]:.0e} (Irvine, Sinclair and West 1990): it may be of "
+        "something else"
+        for process, (names, first) in _unusual_arcs(sized, boundary_f_cm).items()
+    ]
     return notes
+
+
+def _unusual_arcs(
+    sized: Sequence[tuple[Analysis, Geometry]], boundary_f_cm: float
+) -> dict[str, tuple[list[str], float]]:
+    """Spectra whose arc of a process has a capacitance that such arcs do not usually have, and the first of these.
+
+    An arc of the bulk that no solid has is in the note on that already.
+    """
+    unusual: dict[str, tuple[list[str], float]] = {}
+    for analysis, size in sized:
+        for each in list_resistances(analysis.fit, size.constant_per_cm, boundary_f_cm=boundary_f_cm):
+            value = each.capacitance_f * size.constant_per_cm
+            low, high = USUAL_F_CM.get(each.process, (0.0, np.inf))
+            if not np.isfinite(value) or low <= value <= high or not each.is_known:
+                continue
+            if each.process == "grain_boundary" or _is_possible(analysis, size):
+                unusual.setdefault(each.process, ([], value))[0].append(analysis.name)
+    return unusual
 
 
 def _is_possible(analysis: Analysis, geometry: Geometry) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from phonolyte.arrays import Floats
+from phonolyte.counts import are, count, were
 from phonolyte.errors import SpectrumError
 from phonolyte.impedance.blocks import Block
 from phonolyte.impedance.geometry import Geometry
@@ -251,7 +252,8 @@ def _read_set(
     notes = [*block.notes, *notes]
     open_circuit = f == 0
     if open_circuit.any() and (f > 0).any():
-        notes.append(f"{np.count_nonzero(open_circuit)} rows at 0 Hz are of open circuit and were left out")
+        n = int(np.count_nonzero(open_circuit))
+        notes.append(f"{count(n, 'row')} at 0 Hz {are(n)} of open circuit and {were(n)} left out")
         f, z, rows = f[~open_circuit], z[~open_circuit], rows[~open_circuit]
     kelvin = _read_kelvin(each.temperature, rows, notes) if each.temperature else None
     pressure = _read_pressures(each.pressure, rows, notes)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phonolyte.arrays import Floats
+from phonolyte.counts import count, were
 from phonolyte.errors import SpectrumError
 from phonolyte.impedance.geometry import Geometry
 
@@ -141,7 +142,9 @@ def _leave_out_missing(name: str, f: Floats, z: Complexes, messages: list[str]) 
     good = np.isfinite(f) & np.isfinite(z)
     if good.all():
         return f, z
-    messages.append(f"{np.count_nonzero(~good)} of {len(f)} points are not numbers and were left out")
+    n = int(np.count_nonzero(~good))
+    is_none = "is not a number" if n == 1 else "are not numbers"
+    messages.append(f"{n} of {count(len(f), 'point')} {is_none} and {were(n)} left out")
     return f[good], z[good]
 
 

@@ -20,7 +20,7 @@ from phonolyte.impedance.arrhenius import (
     fit_arrhenius,
     fit_regimes,
 )
-from phonolyte.impedance.conductivity import BOUNDARY_F_CM, list_resistances
+from phonolyte.impedance.conductivity import BOUNDARY_F_CM, Resistance, list_resistances
 from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.pressure import group_pressures
 from phonolyte.impedance.spectrum import name_sweep
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 BOUNDS = {"resistance_ohm": "≥ ", "sigma_s_cm": "≤ "}
 """What stands before the values of a spectrum that ends before the real axis."""
+
+WITHIN_95 = 1.96
+"""Standard deviations within which 95 % of a normal distribution lie."""
 
 ON_LINES = ("bulk", "grain_boundary", "total")
 """Processes that have Arrhenius lines."""
@@ -61,6 +64,8 @@ class SpectrumRow:
     capacitance_f: float
     sigma_s_cm: float
     sigma_std_s_cm: float
+    sigma_low_s_cm: float
+    sigma_high_s_cm: float
     circuit: str
     fit_rms: float
     kramers_kronig: str
@@ -172,10 +177,11 @@ def list_spectrum_rows(analysis: Analysis, boundary_f_cm: float = BOUNDARY_F_CM)
         row = replace(blank, process=resistance.process, capacitance_f=resistance.capacitance_f)
         if resistance.is_known:
             sigma, spread = _compute_conductivity(resistance.ohm, resistance.relative_std, geometry)
+            low, high = _compute_interval(resistance, geometry)
             row = replace(row, resistance_ohm=resistance.ohm, resistance_low_ohm=resistance.low_ohm,
                           resistance_high_ohm=resistance.high_ohm,
                           area_resistance_ohm_cm2=_times_area(resistance.ohm, geometry), sigma_s_cm=sigma,
-                          sigma_std_s_cm=spread)  # fmt: skip
+                          sigma_std_s_cm=spread, sigma_low_s_cm=low, sigma_high_s_cm=high)  # fmt: skip
         rows.append(row)
     point = analysis.intercept
     ohm, process = (point.ohm if point.is_resistance else nan), ("intercept" if point.complete else "at_least")
@@ -197,6 +203,17 @@ def _compute_conductivity(ohm: float, relative_std: float, geometry: Geometry | 
     return sigma, sigma * float(np.hypot(relative_std, geometry.relative_std))
 
 
+def _compute_interval(resistance: Resistance, geometry: Geometry | None) -> tuple[float, float]:
+    """Ends of the 95 % interval of a conductivity, S/cm: that of its resistance, widened by the size of the pellet."""
+    if geometry is None:
+        return nan, nan
+    sigma, of_size = geometry.conductivity_s_cm(resistance.ohm), WITHIN_95 * geometry.relative_std
+    below, above = resistance.high_ohm / resistance.ohm, resistance.ohm / resistance.low_ohm
+    return sigma * float(np.exp(-np.hypot(np.log(below), of_size))), sigma * float(
+        np.exp(np.hypot(np.log(above), of_size))
+    )
+
+
 def _make_blank(analysis: Analysis) -> SpectrumRow:
     """Row with what all processes of a spectrum share."""
     spectrum, test = analysis.spectrum, analysis.test
@@ -213,6 +230,8 @@ def _make_blank(analysis: Analysis) -> SpectrumRow:
         capacitance_f=nan,
         sigma_s_cm=nan,
         sigma_std_s_cm=nan,
+        sigma_low_s_cm=nan,
+        sigma_high_s_cm=nan,
         circuit=analysis.fit.circuit,
         fit_rms=analysis.fit.rms,
         kramers_kronig=test.verdict,

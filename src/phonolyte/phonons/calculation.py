@@ -12,6 +12,7 @@ import pandas as pd
 from phonolyte.chemistry.formulas import shares_of
 from phonolyte.chemistry.ions import check_ion
 from phonolyte.columns import Column
+from phonolyte.counts import count
 from phonolyte.dos import PhononDos
 from phonolyte.dos.table import read_density_file
 from phonolyte.phonons.bands import band_structure, load_phonons, save_bands
@@ -226,7 +227,7 @@ class PhononCalculation(Calculation):
         """Return how many crystals are stable."""
         stable = int(table["stable"].sum()) if len(table) else 0
         verb = "is" if stable == 1 else "are"
-        return f"{stable:,} of {len(table):,} crystal{'s' * (len(table) != 1)} {verb} dynamically stable"
+        return f"{stable:,} of {count(len(table), 'crystal')} {verb} dynamically stable"
 
     @classmethod
     def summarize(cls, table: pd.DataFrame) -> list[str]:

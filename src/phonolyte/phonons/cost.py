@@ -12,7 +12,6 @@ from phonolyte.arrays import Floats
 from phonolyte.phonons.workflow import PhononSettings
 from phonolyte.runs.workload import Workload
 from phonolyte.structures import Crystal
-from phonolyte.structures.neighbors import reduce_lattice
 
 SECONDS_PER_ATOM = 0.016
 """Seconds for the forces on an atom of a displaced supercell: DPA4 on one core."""
@@ -89,5 +88,7 @@ def _symmetry(crystal: Crystal) -> Any:
 
 def _supercell_atoms(lattice: Floats, n: int, min_length_a: float) -> int:
     """Atoms of the supercell whose reduced vectors are each multiplied up to the length."""
+    from phonolyte.structures.neighbors import reduce_lattice
+
     lengths = np.linalg.norm(reduce_lattice(lattice), axis=1)
     return int(n * np.prod(np.ceil((min_length_a - 0.1) / lengths)))

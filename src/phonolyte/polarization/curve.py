@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from phonolyte.arrays import Floats
+from phonolyte.counts import count, were
 from phonolyte.errors import CurveError
 from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.spectrum import name_sweep
@@ -79,7 +80,7 @@ class Curve:
             raise CurveError(f"{name} has {len(t)} times and {len(i)} currents", fix="Check the columns.")
         good, all_notes = np.isfinite(t) & np.isfinite(i), list(notes)
         if not good.all():
-            all_notes.append(f"{np.count_nonzero(~good)} rows without a number were left out")
+            all_notes.append(f"{count(n := int(np.count_nonzero(~good)), 'row')} without a number {were(n)} left out")
         t, i = t[good], i[good]
         _check_points(name, t, i)
         if not np.isfinite(voltage_v):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.counts import count, were
 from phonolyte.polarization.curve import FEWEST
 
 POTENTIOSTATIC = 2
@@ -55,7 +56,9 @@ def split_holds(
     holds = [piece for piece in pieces if len(piece) >= FEWEST]
     lost = sum(map(len, pieces)) - sum(map(len, holds))
     if lost and holds:
-        notes.append(f"{lost} rows of voltages that were held for fewer than {FEWEST} points were left out")
+        notes.append(
+            f"{count(lost, 'row')} of voltages that were held for fewer than {FEWEST} points {were(lost)} left out"
+        )
     return holds or pieces, notes
 
 

@@ -67,5 +67,8 @@ def _read_header(cells: Sequence[str]) -> list[Column]:
     return columns if {"time", "current"} <= kinds and "frequency" not in kinds else []
 
 
-CURVES = Vocabulary(_read_header, add_unit, "polarization curve", "time (s), current (A) and voltage (V)")
+CURVES = Vocabulary(
+    _read_header, add_unit, "polarization curve", "time (s), current (A) and voltage (V)",
+    ("time", "current", "voltage"),
+)  # fmt: skip
 """Names of the columns of current against time."""

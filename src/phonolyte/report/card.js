@@ -1,6 +1,6 @@
 // The card of one material: prediction, crystal, what it was learned from, what was computed, how sure, what next.
 
-const NOT_FACTS = new Set(["p_conductor", "sigma_predicted_s_cm", "sigma_lower_s_cm", "sigma_upper_s_cm", "measured_sigma_s_cm", "measured_at_most", "measured_doi", "sigma_basis", "material_id", "formula", "rank", "band_center_mev", "lower_mev", "upper_mev", "center_by", "passes", "reason", "rejected_by", "in_domain", "level", "sure", "mobile_ion", "steps"]);
+const NOT_FACTS = new Set(["p_conductor", "sigma_predicted_s_cm", "sigma_lower_s_cm", "sigma_upper_s_cm", "measured_sigma_s_cm", "measured_at_most", "measured_n", "measured_doi", "sigma_basis", "material_id", "formula", "rank", "band_center_mev", "lower_mev", "upper_mev", "center_by", "passes", "reason", "rejected_by", "in_domain", "level", "sure", "sure_of", "mobile_ion", "steps"]);
 const ON_SPECTRUM = new Set(["sigma_s_cm", "sigma_bulk_s_cm", "sigma_grain_boundary_s_cm", "resistance_ohm", "resistance_low_ohm", "resistance_high_ohm", "notes", "circuit", "kramers_kronig", "kramers_kronig_rms", "fit_rms", "temperature_k", "inverse_temperature_1000"]); // above them on their cards
 
 class Card {
@@ -65,10 +65,11 @@ class Card {
     const { table } = this;
     if (Number.isNaN(table.number("p_conductor", row))) return null;
     const text = (key) => table.text(key, row), measured = text("measured_sigma_s_cm"), doi = text("measured_doi");
+    const n = table.has("measured_n") ? table.number("measured_n", row) : 1, several = n > 1 ? ` (the middle one of ${n} measurements)` : "";
     return el("div", {},
       el("div", { class: "big" }, el("b", {}, `${text("sigma_predicted_s_cm")} S/cm`), `predicted, ${text("sigma_lower_s_cm")} to ${text("sigma_upper_s_cm")} nine times out of ten`),
       el("p", {}, el("b", {}, text("p_conductor")), " is the probability of 1e-4 S/cm or more at room temperature."),
-      measured === "–" ? null : el("p", {}, "Measured: ", el("b", {}, `${table.flag("measured_at_most", row) === 1 ? "at most " : ""}${measured} S/cm`), ", ", el("a", { href: `https://doi.org/${encodeURI(doi)}`, rel: "noopener" }, doi)));
+      measured === "–" ? null : el("p", {}, "Measured: ", el("b", {}, `${table.flag("measured_at_most", row) === 1 ? "at most " : ""}${measured} S/cm`), several, ", ", el("a", { href: `https://doi.org/${encodeURI(doi)}`, rel: "noopener" }, doi)));
   }
 
   prediction(row) {
@@ -81,7 +82,7 @@ class Card {
     return el("div", {},
       el("div", { class: "big" }, el("b", {}, `${center.toFixed(1)} meV`), has ? `band center${by}, ${low.toFixed(1)} to ${high.toFixed(1)} nine times out of ten` : table.header.center),
       has ? this.interval(center, low, high) : null,
-      level ? el("p", {}, el("span", { class: `chip ${level}` }, `confidence ${level}`)) : null);
+      level ? el("p", {}, el("span", { class: `chip ${level}` }, `confidence in the ${table.text("sure_of", row)}: ${level}`)) : null);
   }
 
   /** Where the prediction stands among all of the run: their histogram, the interval, the limit. */
@@ -234,7 +235,7 @@ class Card {
     const facts = table.columns.filter((column) => !NOT_FACTS.has(column.key) && !(this.spectra && ON_SPECTRUM.has(column.key))).map((column) => [column, table.text(column.key, row)])
       .filter(([, text]) => text !== "" && text !== "–");
     if (!facts.length) return null;
-    return el("div", {}, el("h3", {}, "Further values"), el("dl", {}, facts.map(([column, text]) => [el("dt", { title: column.hint || undefined }, column.label), el("dd", {}, column.kind === "number" && column.unit ? `${text} ${column.unit}` : text)])));
+    return el("div", {}, el("h3", {}, "Further values"), el("dl", {}, facts.map(([column, text]) => [el("dt", { title: column.hint || undefined }, column.words || column.label), el("dd", {}, column.kind === "number" && column.unit ? `${text} ${column.unit}` : text)])));
   }
 
   file(row) { return this.table.text("material_id", row).replace(/[^\p{L}\p{N}_.()+-]/gu, "_").slice(0, 80).replace(/^[.-]+/, "") + ".cif"; }

@@ -30,8 +30,8 @@ class Card:
         Which it is, and its place in a sentence.
     facts
         Labels and values of its row.
-    level, sure
-        How sure the prediction is: high, medium, low or empty; and in words.
+    level, sure_of, sure
+        How sure the prediction is: high, medium, low or empty; what is predicted; and in words.
     nearest
         Formula, name, band center in meV, and distance of the compounds learned from that are nearest.
     nearest_of
@@ -47,6 +47,7 @@ class Card:
     place: str
     facts: Facts
     level: str
+    sure_of: str
     sure: str
     nearest: list[tuple[str, str, float, float]]
     nearest_of: str
@@ -78,6 +79,7 @@ def card_of(contents: Contents, material_id: str) -> Card:
         place=_place(contents, row, place),
         facts=_facts(row, columns_of(contents.table)),
         level=str(sure["level"]),
+        sure_of=str(sure["sure_of"]),
         sure=str(sure["sure"]),
         nearest=_nearest(contents, material_id),
         nearest_of=nearest_of(contents),
@@ -136,7 +138,7 @@ _NOT_FACTS = ("material_id", "formula", "rank", "rejected_by", "passes")
 
 def _facts(row: pd.Series, columns: Sequence[Column], *, skip: Sequence[str] = _NOT_FACTS) -> Facts:
     return [
-        (column.label, format_value(row[column.key], column))
+        (column.words or column.label, format_value(row[column.key], column))
         for column in columns
         if column.key not in skip and format_value(row[column.key], column) not in ("–", "")
     ]

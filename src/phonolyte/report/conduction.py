@@ -19,10 +19,11 @@ LOW_EV, HIGH_EV = 0.5, 1.0
 below 0.5 eV 58 % reach 1e-4 S/cm, of 63 above 1 eV 14 %, of all 235 with a barrier 36 %."""
 
 BASES = {
-    NEAR: "Compounds like it were measured, and the number rests on them.",
-    BETWEEN: "Only distant relatives were measured: the number rests on them and on percolation in equal parts.",
-    FAR: "Nothing like it was measured: the number rests on percolation and the size of the anions, which hold for "
-    "families as such and not for each compound.",
+    NEAR: "Compounds like it were measured, and the predicted conductivity rests on them.",
+    BETWEEN: "Only distant relatives were measured: the predicted conductivity rests on them and on "
+    "percolation in equal parts.",
+    FAR: "Nothing like it was measured: the predicted conductivity rests on percolation and the size of the "
+    "anions, which hold for families as such and not for each compound.",
     NO_PERCOLATION: "There is no prediction: bond-valence parameters or charges are not known for it.",
     NO_DATA: "There is no prediction: conductivities of this ion are not in the data; percolation alone orders it.",
 }
@@ -41,7 +42,9 @@ def _of_measurement(row: Mapping[str, Any]) -> str:
     if value is None or pd.isna(value):
         return ""
     bound = "at most " if row.get("measured_at_most") is True else ""
-    return f"Measured at room temperature: {bound}{format_value(value, column('measured_sigma_s_cm'))}."
+    n = row.get("measured_n")
+    several = f" (the middle one of {n:.0f} measurements)" if n is not None and pd.notna(n) and n > 1 else ""
+    return f"Measured at room temperature: {bound}{format_value(value, column('measured_sigma_s_cm'))}{several}."
 
 
 def _of_percolation(row: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ class Filters {
   /** Everything that the search looks at, once, in small letters. */
   texts() {
     const keys = this.table.columns.filter((c) => c.kind === "text" || c.kind === "choice").map((c) => c.key)
-      .filter((key) => !["reason", "rejected_by", "duplicate_of", "stopped", "path", "level", "sure"].includes(key));
+      .filter((key) => !["reason", "rejected_by", "duplicate_of", "stopped", "path", "level", "sure", "sure_of"].includes(key));
     return Array.from({ length: this.table.n }, (_, row) => keys.map((key) => this.table.text(key, row)).join("\n").toLowerCase());
   }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from phonolyte import __version__
 from phonolyte.columns import column, format_value
+from phonolyte.counts import count
 from phonolyte.errors import PhonolyteError, SettingsError
 from phonolyte.figures.captions import CAPTIONS
 from phonolyte.report import payload
@@ -19,7 +20,7 @@ from phonolyte.report.contents import Contents, read_run
 from phonolyte.report.libraries import PLOTLY, VIEWER, Library, digest, libraries
 from phonolyte.report.packing import packed_crystals
 from phonolyte.report.provenance import list_record
-from phonolyte.report.sentences import Bar, caveat_of, count, followed, funnel, headline, remarks, summary
+from phonolyte.report.sentences import Bar, caveat_of, followed, funnel, headline, remarks, summary
 from phonolyte.report.spectra import describe_lines
 from phonolyte.runs import citations
 from phonolyte.runs.records import in_one_step

@@ -127,6 +127,7 @@ SORTED = {"ranked": ("rank",), "best": ("rank",), "known": ("error_mev",), "spec
 CHOOSABLE = ("family", "prototype", "method", "engine", "circuit", "kramers_kronig", BY)
 DERIVED = [
     Column("level", "confidence", kind="choice", shown=False),
+    Column("sure_of", "confidence in", kind="choice", shown=False),
     Column("sure", "how sure", kind="choice", shown=False),
     Column("mobile_ion", "mobile ion", kind="choice", shown=False),
 ]

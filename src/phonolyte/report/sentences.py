@@ -13,8 +13,9 @@ import pandas as pd
 
 from phonolyte.centers import BY, COMPUTED
 from phonolyte.columns import column, format_value
+from phonolyte.counts import are, count, have
 from phonolyte.forces import DEFAULT_ENGINE
-from phonolyte.report.conduction import conduction_words, levels
+from phonolyte.report.conduction import LEVELS, conduction_words, levels
 from phonolyte.report.contents import Contents, arrived
 from phonolyte.runs.calculation import NextStep
 from phonolyte.screen.yardsticks import WOULD_RANK
@@ -142,12 +143,16 @@ FROM_PHONONS = (
     "is that of the calibration."
 )
 
+CENTER, CONDUCTIVITY = "band center", "predicted conductivity"
+"""What a level of confidence is of."""
+
 
 def confidence(contents: Contents) -> pd.DataFrame:
-    """How sure each prediction is: ``level`` (high, medium, low, or empty) and ``sure``, a few sentences."""
+    """How sure each prediction is: ``level`` (high, medium, low, or empty), of what, and ``sure``, a few sentences."""
     table = contents.table
     if not {"lower_mev", "upper_mev", "in_domain"} <= set(table.columns):
-        return pd.DataFrame({"level": "", "sure": ""}, index=table.index)
+        return pd.DataFrame({"level": "", "sure_of": CENTER, "sure": ""}, index=table.index)
+    of = np.full(len(table), CENTER, object)
     width = (table["upper_mev"] - table["lower_mev"]).to_numpy(float)
     inside = table["in_domain"].fillna(False).astype(bool).to_numpy()
     wide = width > WIDE * np.nanmedian(width) if len(width) else np.zeros(0, bool)
@@ -155,7 +160,7 @@ def confidence(contents: Contents) -> pd.DataFrame:
     level = np.select([~known, ~inside, wide], ["", "low", "medium"], "high")
     sentences = {
         "": "There is no prediction for this compound.",
-        "low": "Take the number as a guess: the model has learned from no compound like this one.",
+        "low": "Take the center as a guess: the model has learned from no compound like this one.",
         "medium": "Medium confidence: the model has learned from such compounds, but its interval is wider than usual.",
         "high": "High confidence: the model has learned from such compounds, and its interval is as narrow as usual.",
     }
@@ -197,7 +202,8 @@ def confidence(contents: Contents) -> pd.DataFrame:
             object,
         )
         level = levels(table, level)
-    return pd.DataFrame({"level": level, "sure": sure}, index=table.index)
+        of = np.where(table["sigma_basis"].isin(LEVELS), CONDUCTIVITY, of)
+    return pd.DataFrame({"level": level, "sure_of": of, "sure": sure}, index=table.index)
 
 
 def _computed_confidence(table: pd.DataFrame, level: Any, sure: Any) -> tuple[Any, Any]:
@@ -278,13 +284,13 @@ def _of_screen(contents: Contents) -> list[str]:
         error = _typical_error(contents)
         sentences.append(
             f"Band centers: {error}the 90 % intervals of the candidates are {width:.1f} meV wide (median)."
-            + (f" {count(unlike, 'candidate')} {_are(unlike)} outside the domain of the model." if unlike else "")
+            + (f" {count(unlike, 'candidate')} {are(unlike)} outside the domain of the model." if unlike else "")
         )
     else:
         sentences.append("No compound meets all criteria. The table says which one rejected each, and by how much.")
     if missing:
         sentences.append(
-            f"{count(missing, 'compound')} {_have(missing)} an unknown property that a criterion needs, and "
+            f"{count(missing, 'compound')} {have(missing)} an unknown property that a criterion needs, and "
             f"{'does' if missing == 1 else 'do'} not pass."
         )
     if "stopped" in table:
@@ -340,11 +346,11 @@ def _of_measured(passed: pd.DataFrame) -> str:
     known = passed[passed["measured_sigma_s_cm"].notna()]
     good = known[known["measured_sigma_s_cm"] >= CONDUCTOR_S_CM]
     if not len(good):
-        return f"{count(len(known), 'candidate')} {_have(len(known))} been measured, none at 1e-4 S/cm or more."
+        return f"{count(len(known), 'candidate')} {have(len(known))} been measured, none at 1e-4 S/cm or more."
     first = int((good["rank"] <= max(1, len(passed) // 10)).sum())
     return (
-        f"{count(len(known), 'candidate')} {_have(len(known))} been measured; of the {len(good):,} at 1e-4 S/cm or "
-        f"more, {first:,} {_are(first)} in the first tenth. The model has learned from these measurements: a "
+        f"{count(len(known), 'candidate')} {have(len(known))} been measured; of the {len(good):,} at 1e-4 S/cm or "
+        f"more, {first:,} {are(first)} in the first tenth. The model has learned from these measurements: a "
         "yardstick, and not a test."
     )
 
@@ -417,7 +423,7 @@ def _of_spectra(contents: Contents) -> list[str]:
     fitted = "A circuit was" if kinds == 1 else f"{kinds} different circuits were"
     return [
         f"{fitted} fitted to {_spectra(len(table))}{over}.",
-        f"By the Kramers-Kronig test {int(verdicts.get('good', 0)):,} of them {_are(int(verdicts.get('good', 0)))} good"
+        f"By the Kramers-Kronig test {int(verdicts.get('good', 0)):,} of them {are(int(verdicts.get('good', 0)))} good"
         + (f", {doubted}." if doubted else "."),
     ]
 
@@ -467,18 +473,5 @@ def _given(contents: Contents) -> int:
     return int(steps[0]["kept"]) if steps else len(contents.table)
 
 
-def count(n: int, noun: str) -> str:
-    """A number with its noun, in the plural unless it is one."""
-    return f"{n:,} {noun}{'s' * (n != 1)}"
-
-
 def _spectra(n: int) -> str:
-    return f"{n:,} spectr{'um' if n == 1 else 'a'}"
-
-
-def _are(n: int) -> str:
-    return "is" if n == 1 else "are"
-
-
-def _have(n: int) -> str:
-    return "has" if n == 1 else "have"
+    return count(n, "spectrum", "spectra")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from phonolyte.columns import Column, register
+from phonolyte.counts import count
 from phonolyte.errors import PhonolyteError
 from phonolyte.runs.digest import digest_of
 from phonolyte.runs.progress import OpenBar, no_bar
@@ -263,7 +264,12 @@ class Calculation(Protocol):
     @classmethod
     def headline(cls, table: pd.DataFrame) -> str:
         """Return the result for many crystals in one line."""
-        return f"{cls.title} of {len(table):,} crystal{'s' * (len(table) != 1)}"
+        return f"{cls.title} of {count(len(table), 'crystal')}"
+
+    @classmethod
+    def caption(cls, table: pd.DataFrame) -> str:
+        """Return what must be known to read its table in a terminal; empty where there is nothing."""
+        return ""
 
     @classmethod
     def summarize(cls, table: pd.DataFrame) -> list[str]:
@@ -293,7 +299,7 @@ def first_sentence(error: PhonolyteError | str) -> str:
 def barrier_headline(table: pd.DataFrame) -> str:
     """Return how many crystals of a table have a `barrier_ev`, in one line."""
     n = int(table["barrier_ev"].notna().sum()) if len(table) else 0
-    return f"{n:,} of {len(table):,} crystal{'s' * (len(table) != 1)} {'has' if n == 1 else 'have'} a barrier"
+    return f"{n:,} of {count(len(table), 'crystal')} {'has' if n == 1 else 'have'} a barrier"
 
 
 def barrier_sentences(table: pd.DataFrame, how: str) -> list[str]:

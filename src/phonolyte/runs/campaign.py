@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from phonolyte.columns import column
+from phonolyte.counts import count, were
 from phonolyte.errors import EngineError, Failure, PhonolyteError, SettingsError, first_line
 from phonolyte.notebooks import Shown, range_text
 from phonolyte.runs.calculation import Calculation, WaitingError
@@ -114,10 +115,13 @@ class Outcome(Shown):
         notes = []
         if self.not_reached:
             notes.append(
-                f"{len(self.not_reached)} crystals were not reached before the time was up; run again to go on"
+                f"{count(len(self.not_reached), 'crystal')} {were(len(self.not_reached))} not reached before the time "
+                "was up; run again to go on"
             )
         if self.n_earlier:
-            notes.append(f"the table also has {self.n_earlier} crystals of earlier runs of the same calculation")
+            notes.append(
+                f"the table also has {count(self.n_earlier, 'crystal')} of earlier runs of the same calculation"
+            )
         return notes
 
 

@@ -338,6 +338,11 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:  # a file system that takes no folders, such as /proc
+        above = next(each for each in folder.absolute().parents if each.exists())
+        raise SettingsError(
+            f"{folder} cannot be a folder for results", why=f"none can be made in {above}", fix="Choose another -o."
+        ) from None
     except OSError as error:
         raise SettingsError(
             f"{folder} cannot be a folder for results", why=error.strerror or str(error), fix="Choose another -o."

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from phonolyte.counts import count
 from phonolyte.errors import SettingsError
 from phonolyte.runs.calculation import WaitingError
 from phonolyte.runs.records import checksum, write_text
@@ -89,11 +90,11 @@ def write_jobs(run: Path, waiting: Mapping[str, WaitingError], script: Script) -
     notes = []
     if tasks:
         submit = f"cd {shlex.quote(str(jobs))} && sbatch {SUBMIT}"
-        counts = f"{_count(len(waiting), 'crystal')} waiting for {script.program} in {_count(len(tasks), 'folder')}"
+        counts = f"{count(len(waiting), 'crystal')} waiting for {script.program} in {count(len(tasks), 'folder')}"
         notes.append(f"{counts}. Submit: {submit}; give this command again when it is done")
     if running:
         notes.append(
-            f"{_count(len(running), 'folder')} being run, such as {jobs / running[0]}; a job that was killed can leave "
+            f"{count(len(running), 'folder')} being run, such as {jobs / running[0]}; a job that was killed can leave "
             f"{RUNNING} there: delete it, and the output, to run the folder again"
         )
     return notes
@@ -115,10 +116,6 @@ def write_script(jobs: Path, tasks: Sequence[str], script: Script) -> None:
         input=script.source, output=script.output, running=RUNNING,
     )  # fmt: skip
     write_text(jobs / SUBMIT, text)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def copy_once(files: Iterable[Path], folder: Path) -> None:

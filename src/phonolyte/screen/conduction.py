@@ -17,6 +17,7 @@ import pandas as pd
 
 from phonolyte.arrays import Flags, Ints
 from phonolyte.conduction import KINDS, NO_PATH, PATH, STATUS, describe_conduction, gather_portions, join_conduction
+from phonolyte.counts import count, were
 from phonolyte.percolation import COARSE, PercolationSettings
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.screen.describe import CRYSTAL, Part, positions_of
@@ -103,11 +104,11 @@ def conduction_notes(table: pd.DataFrame) -> list[str]:
     measured_ones = int(table["measured_sigma_s_cm"].notna().sum())
     return [
         *(
-            [f"percolation of {computed:,} crystals could be computed; of others not: {', '.join(lost)}"]
+            [f"percolation of {count(computed, 'crystal')} could be computed; of others not: {', '.join(lost)}"]
             if lost
             else []
         ),
-        *([f"{measured_ones:,} of the crystals were measured"] if measured_ones else []),
+        *([f"{measured_ones:,} of the crystals {were(measured_ones)} measured"] if measured_ones else []),
     ]
 
 

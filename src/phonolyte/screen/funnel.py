@@ -20,6 +20,7 @@ import pandas as pd
 
 from phonolyte.centers import BY
 from phonolyte.conduction import COLUMNS
+from phonolyte.counts import count
 from phonolyte.errors import Failure, TableError
 from phonolyte.models import BandCenterModel
 from phonolyte.models.nearest import Learned
@@ -98,8 +99,9 @@ class Screening(Shown):
 
     def _facts(self) -> dict[str, object]:
         passed = self.table[self.table["passes"].astype(bool)] if len(self.table) else self.table
+        materials = count(len(self.table), "material")
         return {
-            "candidates": f"{len(passed):,} of {len(self.table):,} materials", "failures": len(self.failures) or None,
+            "candidates": f"{len(passed):,} of {materials}", "failures": len(self.failures) or None,
             "skipped files": len(self.skipped) or None,
             "first": ", ".join(map(str, passed["formula"].head(3))) if len(passed) else None,
             "band centers": range_text(passed, "band_center_mev"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from phonolyte.counts import count
 from phonolyte.errors import TableError
 from phonolyte.files import MISSING, as_number, as_numbers, read_table
 from phonolyte.structures.crystal import PROPERTY_NAMES
@@ -104,4 +105,4 @@ def notes_on_join(names: Sequence[str], properties: pd.DataFrame | None) -> list
             f"{', '.join(names[:2])}",
             fix="Give both the same material_id.",
         )
-    return [f"the properties know {known} of {len(names)} crystals"] if known < len(names) else []
+    return [f"the properties know {known} of {count(len(names), 'crystal')}"] if known < len(names) else []

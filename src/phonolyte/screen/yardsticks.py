@@ -31,7 +31,7 @@ register(
 
 @cache
 def _shipped() -> pd.DataFrame:
-    return pd.read_csv(folder() / FILE, comment="#", dtype={"measured_at_most": "boolean"})
+    return pd.read_csv(folder() / FILE, comment="#", dtype={"measured_at_most": "boolean", "measured_n": "Int64"})
 
 
 def known_conductors(model: str = "") -> pd.DataFrame:

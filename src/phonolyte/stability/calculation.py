@@ -16,6 +16,7 @@ from phonolyte.chemistry.charges import mobile_charge
 from phonolyte.chemistry.formulas import composition_of
 from phonolyte.chemistry.ions import check_ion
 from phonolyte.columns import Column
+from phonolyte.counts import count
 from phonolyte.errors import SettingsError, StructureError
 from phonolyte.forces.cells import Clock
 from phonolyte.runs.calculation import Calculation, NextStep
@@ -271,7 +272,7 @@ class StabilityCalculation(Calculation):
     def headline(cls, table: pd.DataFrame) -> str:
         """Return how many crystals are on the hull or near it."""
         near = int((table["e_hull_ev"] <= 0.05).sum()) if len(table) else 0
-        return f"{near:,} of {len(table):,} crystal{'s' * (len(table) != 1)} {'is' if near == 1 else 'are'} within " \
+        return f"{near:,} of {count(len(table), 'crystal')} {'is' if near == 1 else 'are'} within " \
                "0.05 eV/atom of the hull"  # fmt: skip
 
     @classmethod

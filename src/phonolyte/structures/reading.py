@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast, get_args
 
+from phonolyte.counts import count, were
 from phonolyte.errors import Failure, ReadError, StructureError
 from phonolyte.files import files_in, is_archive, plain_name, unpack_archive, well_formed
 from phonolyte.notebooks import Shown
@@ -188,7 +189,7 @@ def _files_of(item: str | Path) -> Sequence[Path | Part | Crystal | Structure | 
             for path in files
         ]
         if not any(isinstance(part, Path) for part in inside):
-            inside.append(_nothing(item, f"the folder holds {len(files)} files, none a structure"))
+            inside.append(_nothing(item, _none_in([part for part in inside if isinstance(part, Skipped)])))
         return inside
     if has_magic(str(path)):
         matches = [Path(p) for p in sorted(glob(str(path), recursive=True))]
@@ -217,6 +218,13 @@ def _choose(item: str | Path, path: str, material_id: str) -> Reading | Failure:
     if crystals or failures:
         return Reading(crystals, failures)
     return _nothing(item, f"{path} has no crystal {material_id}")
+
+
+def _none_in(files: Sequence[Skipped]) -> str:
+    """Why a folder gives no structure."""
+    if not files:
+        return "the folder is empty"
+    return f"the folder holds {count(len(files), 'file')}, none a structure: {_list_skipped(files)}"
 
 
 def _reason(path: Path) -> str:
@@ -284,14 +292,19 @@ def notes_on_skipped(files: Sequence[Skipped]) -> list[str]:
     """Return the note on files that are not structures, naming the first of them; empty where there is none."""
     if not files:
         return []
+    is_none = "is not a structure" if len(files) == 1 else "are not structures"
+    return [f"{count(len(files), 'file')} {is_none} and {were(len(files))} skipped: {_list_skipped(files)}"]
+
+
+def _list_skipped(files: Sequence[Skipped]) -> str:
     named = ", ".join(f"{Path(file.file).name} ({file.reason})" for file in files[:NAMED])
-    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
-    return [f"{len(files)} files are not structures and were skipped: {named}{more}"]
+    return f"{named} and {len(files) - NAMED:,} more" if len(files) > NAMED else named
 
 
 def renamed_note(renamed: int) -> str:
     """Return the note on names that were changed."""
-    return f"{renamed} crystals repeat the material_id of an earlier one: '~2', '~3', ... was added"
+    repeat = "repeats" if renamed == 1 else "repeat"
+    return f"{count(renamed, 'crystal')} {repeat} the material_id of an earlier one: '~2', '~3', ... was added"
 
 
 def unique_names(names: Iterable[str]) -> tuple[list[str], int]:
@@ -314,5 +327,17 @@ def unique_names(names: Iterable[str]) -> tuple[list[str], int]:
 
 def input_files(inputs: Iterable[str | Path]) -> list[Path]:
     """The files behind inputs, as :func:`read` finds them; those of ``INPUT#CHOICE`` are those of the whole input."""
-    paths = [item if "#" not in str(item) or Path(item).exists() else str(item).rpartition("#")[0] for item in inputs]
-    return [part for item in paths for part in expand_item(item) if isinstance(part, Path)]
+    return [part for item in _whole(inputs) for part in expand_item(item) if isinstance(part, Path)]
+
+
+def _whole(inputs: Iterable[str | Path]) -> list[str | Path]:
+    """Inputs without the choice among their crystals."""
+    return [item if "#" not in str(item) or Path(item).exists() else str(item).rpartition("#")[0] for item in inputs]
+
+
+def nothing_in(inputs: Iterable[str | Path]) -> ReadError:
+    """Return the error for inputs that give no file at all."""
+    messages = [part.message for item in _whole(inputs) for part in expand_item(item) if isinstance(part, Failure)]
+    if len(messages) == 1:
+        return ReadError(messages[0])
+    return ReadError(f"none of the {len(messages)} inputs gives a structure", why=messages[0])

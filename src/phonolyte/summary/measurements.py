@@ -21,32 +21,34 @@ SHOWN_ROWS = 60
 
 
 def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
-    """Resistances of each spectrum by process, and conductivities where the pellet is known."""
+    """Resistances of each spectrum by process, conductivities where the pellet is known; 95 % intervals of the last."""
     from phonolyte.impedance.spectrum import name_sweep
     from phonolyte.impedance.tables import BOUNDS
 
-    table = make_table("Spectra")
+    table = make_table(f"Spectra, 95 % intervals of {'σ' if known else 'R'}", tight=True)
     table.add_column("spectrum", no_wrap=True, max_width=24)
     table.add_column("T", justify="right", no_wrap=True)
     table.add_column("process", no_wrap=True)
-    for name in ("R", "C", "σ" if known else ""):
+    values, ends = ["resistance_ohm", "capacitance_f"], "resistance_{}_ohm"
+    if known:
+        values, ends = [*values, "sigma_s_cm"], "sigma_{}_s_cm"
+    for name in ("R", "C", "σ")[: len(values)]:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_row("", "°C", "", "Ω", "F", "S/cm" if known else "", style="dim")
+    table.add_column("", no_wrap=True)
+    table.add_row("", "°C", "", *("Ω", "F", "S/cm")[: len(values)], "", style="dim")
     last = None
     for row in spectra.head(SHOWN_ROWS).to_dict("records"):
         name = name_sweep(row["file"], row["sweep"])
         same, last = name == last, name
         warmth = "" if pd.isna(row["temperature_k"]) else f"{row['temperature_k'] - ZERO_C_K:.0f}"
         signs = BOUNDS if row["process"] == "at_least" else {}
-        values = [
-            f"{signs.get(key, '')}{format_significant(row[key])}" if pd.notna(row[key]) else ""
-            for key in ("resistance_ohm", "capacitance_f", "sigma_s_cm")
-        ]
+        low, high = (row[ends.format(end)] for end in ("low", "high"))
         table.add_row(
             "" if same else Text(name),
             "" if same else warmth,
             str(row["process"]).replace("_", " "),
-            *values,
+            *(f"{signs.get(key, '')}{format_significant(row[key])}" if pd.notna(row[key]) else "" for key in values),
+            f"{format_significant(low)} to {format_significant(high)}" if pd.notna(low) else "",
         )
     return table
 

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from phonolyte.columns import Column, column
-from phonolyte.summary.tables import SHOWN, format_cell, format_count, make_table
+from phonolyte.counts import count
+from phonolyte.summary.tables import SHOWN, add_material, format_cell, format_count, make_table
 from phonolyte.tiers import all_tiers
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ def orderings_table(table: pd.DataFrame) -> Table:
     shown = table.head(SHOWN)
     keys = ("n_atoms", "ordering_ev", "engine_ev", "ordering_charge", "deviation", "shortest_a")
     columns = [column(key) for key in keys if key in table]
-    drawn = make_table(f"First {len(shown)} of {len(table)} arrangements", tight=True)
-    drawn.add_column("material", no_wrap=True, max_width=20)
+    drawn = make_table(f"First {len(shown)} of {count(len(table), 'arrangement')}", tight=True)
+    add_material(drawn)
     for each in columns:
         drawn.add_column(each.label, justify="right", no_wrap=True)
     drawn.add_row("", *(each.unit for each in columns), style="dim")
@@ -49,14 +50,14 @@ def orderings_table(table: pd.DataFrame) -> Table:
 def calculation_table(calculation: type[Calculation], results: pd.DataFrame) -> Table:
     """The results of a tier, the lowest first, from the columns that it shows in a terminal."""
     shown = results.sort_values(calculation.sort_by, na_position="last").head(SHOWN)
-    table = make_table(f"{calculation.title} of {len(results)} crystal{'s' * (len(results) != 1)}", tight=True)
+    table = make_table(f"{calculation.title} of {count(len(results), 'crystal')}", tight=True)
     keys = [key for key in calculation.terminal if key in shown and shown[key].notna().any()]
     columns = [column(key) for key in keys]
     wide = len(columns) < 6
     rows = shown.to_dict("records")
     cells = [[format_cell(row[each.key], each) for row in rows] for each in columns]
-    for name in ("material", "formula"):
-        table.add_column(name, overflow="ellipsis", max_width=18 if wide else 11)  # names are cut, numbers are not
+    add_material(table)
+    table.add_column("formula", overflow="ellipsis", max_width=18 if wide else 11)  # cut where numbers need the room
     for each, width in zip(columns, _widths(columns, cells, names=36 if wide else 22), strict=True):
         is_text = each.kind in ("text", "choice")
         table.add_column(each.label, justify="left" if is_text else "right", width=None if is_text else width)
@@ -66,7 +67,7 @@ def calculation_table(calculation: type[Calculation], results: pd.DataFrame) -> 
     notes = [f"{row['material_id']}: {row['why']}" for row in rows if row.get("why")]
     if len(results) > len(shown):
         notes.append(f"the first {len(shown)}; {calculation.table} has all")
-    table.caption = "\n".join(notes[:SHOWN]) or None
+    table.caption = "\n".join(filter(None, [calculation.caption(results), *notes[:SHOWN]])) or None
     return table
 
 
@@ -118,8 +119,8 @@ def followed_tables(followed: Followed) -> Iterator[Table]:
         steps.add_row(tier, *map(format_count, counts), f"{step.seconds / 60:.1f}")
     yield steps
     table = make_table(tight=True)
-    for name in ("material", "formula"):
-        table.add_column(name, no_wrap=True, max_width=14)
+    add_material(table)
+    table.add_column("formula", no_wrap=True, max_width=14)
     firsts = [next(iter(tier.followed)) for tier in all_tiers().values() if tier.followed]
     keys = [key for key in followed.table.columns if key in (*_FOLLOWED, *firsts)]
     columns = [column(key) for key in keys]
@@ -169,7 +170,7 @@ def card_parts(card: Card) -> Iterator[RenderableType]:
     yield Text.assemble((card.formula, "bold"), name, "\n", (card.place, "dim"))
     yield _facts(card.facts)
     if card.level:
-        yield Text.assemble("\n", (f"Confidence {card.level}. ", "bold"), card.sure)
+        yield Text.assemble("\n", (f"Confidence in the {card.sure_of}: {card.level}. ", "bold"), card.sure)
     if card.nearest:
         yield ""
         table = make_table("Nearest compounds with known phonons", caption=card.nearest_of)

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from phonolyte.columns import Column, column
-from phonolyte.summary.tables import SHOWN, format_cell, format_count, make_table
+from phonolyte.counts import count
+from phonolyte.summary.tables import SHOWN, add_material, format_cell, format_count, make_table
 from phonolyte.units import CONDUCTOR_S_CM
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def candidates_table(result: Screening) -> Table:
     passed = result.table[result.table["passes"].astype(bool)]
     ions = passed["ion"].nunique()
     shown = passed.groupby("ion", sort=False).head(max(SHOWN // ions, FEWEST_OF_ION))
-    title = f"First {len(shown)} candidates" if ions < 2 else f"First candidates of each of {ions} mobile ions"
+    title = f"First {count(len(shown), 'candidate')}" if ions < 2 else f"First candidates of each of {ions} mobile ions"
     table = make_table(title, tight=True)
     if not shown["in_domain"].astype(bool).all():
         table.caption = "* center unlike those that the model learned from"
@@ -75,8 +76,8 @@ def candidates_table(result: Screening) -> Table:
     rows = shown.to_dict("records")
     cells = [[format_cell(row[each.key], each) + _mark(row, each) for row in rows] for each in columns]
     table.add_column("rank", justify="right", width=max(4, len(str(len(passed)))))
-    for name in ("material", "formula"):
-        table.add_column(name, overflow="ellipsis", max_width=16)  # names are cut, numbers are not
+    add_material(table)
+    table.add_column("formula", overflow="ellipsis", max_width=16)  # cut where numbers need the room
     if ions > 1:
         table.add_column("ion", width=3)
     for each, values in zip(columns, cells, strict=True):

@@ -20,6 +20,11 @@ def make_table(title: str = "", *, caption: str | None = None, tight: bool = Fal
                        collapse_padding=tight, caption=caption, caption_justify="left")  # fmt: skip
 
 
+def add_material(table: Table) -> None:
+    """Add the column of names of materials, which are never cut: ``phonolyte show`` takes them."""
+    table.add_column("material", overflow="fold")
+
+
 def format_cell(value: Any, known: Column) -> str:
     """A value as its column shows it, without the unit."""
     text = format_value(value, known)

@@ -16,7 +16,7 @@ from phonolyte.runs.run import Run
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.structures import Reading, read
 from phonolyte.structures.batches import plan_batches
-from phonolyte.structures.reading import input_files
+from phonolyte.structures.reading import input_files, nothing_in
 
 Where = Executor | ExecutorSettings | None
 """An executor, the settings of one, or None for the default of the verb."""
@@ -113,11 +113,21 @@ def read_inputs(inputs: Any, executor: Where) -> Reading:
 
 
 def list_files(inputs: Any) -> list[Path]:
-    """Files behind inputs, listed before the run folder is there."""
+    """Files behind inputs, listed before the run folder is there.
+
+    Raises
+    ------
+    ReadError
+        When inputs are named, and none of them gives a file or an object.
+    """
     if inputs is None or isinstance(inputs, Reading):
         return []
     items = [inputs] if isinstance(inputs, (str, Path)) or not hasattr(inputs, "__iter__") else list(inputs)
-    return input_files(item for item in items if isinstance(item, (str, Path)))
+    named = [item for item in items if isinstance(item, (str, Path))]
+    files = input_files(named)
+    if named and not files and len(named) == len(items):
+        raise nothing_in(named)
+    return files
 
 
 def list_names(inputs: Any) -> list[str]:
