@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from phonolyte.report.card import facts_of, nearest_of, steps_of
 from phonolyte.report.contents import Contents, arrived, names_of
 from phonolyte.report.marks import marks_of
 from phonolyte.report.packing import Array, packed, packed_columns
+from phonolyte.report.polarizations import make_cell_card, make_sample_cards, name_sample_figures
 from phonolyte.report.sentences import caveat_of, confidence
 from phonolyte.report.spectra import describe_spectra
 from phonolyte.report.window import window_of
@@ -27,7 +28,7 @@ from phonolyte.tiers import TIERS, find_tier
 
 NOUNS = {
     "ranked": ("candidate", "compounds"), "best": ("rank", "virtual compounds"), "known": ("number", "compounds"),
-    "spectra": ("number", "spectra"),
+    "spectra": ("number", "spectra"), "electronic": ("number", "samples"), "transference": ("number", "cells"),
 }  # fmt: skip
 """What a rank counts, and what the rows are."""
 
@@ -38,14 +39,57 @@ AXES = {
     "best": (("mean_Row",), ("band_center_mev",)),
     "known": (("band_center_mev",), ("predicted_mev",)),
     "spectra": (("inverse_temperature_1000",), ("sigma_s_cm", "resistance_ohm")),
+    "electronic": (("inverse_temperature_1000",), ("sigma_electronic_s_cm", "resistance_electronic_ohm")),
+    "transference": (("voltage_v",), ("t_plus",)),
 }
 """Columns of the scatter at first, x and y."""
+
+FEWEST = 3
+"""Samples at different temperatures that make a scatter."""
+
+LABELS = {
+    "spectra": {"material_id": "spectrum"},
+    "electronic": {"material_id": "sample", "n": "voltages", "sigma_s_cm": "σ total"},
+    "transference": {"material_id": "cell", "voltage_v": "voltage"},
+}
+"""Headings of columns that mean something special in some kinds of runs."""
+
+SHOWN = {"electronic": {
+    "sample": False, "upper_bound": False, "sigma_electronic_low_s_cm": True, "sigma_electronic_high_s_cm": True,
+}, "transference": {"upper_bound": False, "initial_by": False, "settled": False}}  # fmt: skip
+"""Whether the table shows columns, where that is not as the registry says."""
+
+ON_CARD = {
+    "spectra": (
+        "sigma_s_cm", "sigma_bulk_s_cm", "sigma_grain_boundary_s_cm", "resistance_ohm", "resistance_low_ohm",
+        "resistance_high_ohm", "notes", "circuit", "kramers_kronig", "kramers_kronig_rms", "fit_rms", "temperature_k",
+        "inverse_temperature_1000",
+    ),
+    "electronic": (
+        "sample", "temperature_k", "inverse_temperature_1000", "n", "resistance_electronic_ohm",
+        "resistance_electronic_low_ohm", "resistance_electronic_high_ohm", "sigma_electronic_s_cm",
+        "sigma_electronic_low_s_cm", "sigma_electronic_high_s_cm", "upper_bound", "ohmic", "offset_ua", "offset_low_ua",
+        "offset_high_ua", "sigma_s_cm", "t_ion", "t_ion_low", "t_ion_high", "notes",
+    ),
+    "transference": (
+        "voltage_v", "settled", "t_plus", "t_plus_low", "t_plus_high", "t_plus_watanabe", "t_plus_watanabe_low",
+        "t_plus_watanabe_high", "upper_bound", "why", "initial_by", "current_initial_ua", "current_initial_low_ua",
+        "current_initial_high_ua", "current_ohm_ua", "current_steady_ua", "current_steady_low_ua",
+        "current_steady_high_ua", "interface_before_ohm", "interface_before_low_ohm", "interface_before_high_ohm",
+        "interface_after_ohm", "interface_after_low_ohm", "interface_after_high_ohm", "electrolyte_before_ohm",
+        "electrolyte_after_ohm", "circuit", "circuit_after", "notes",
+    ),
+}  # fmt: skip
+"""Columns that stand above the further values on the cards of measurements."""
 
 CLOUD = 12_000
 """Virtual compounds that are drawn behind the best, at random."""
 
 MOST_DOS, POINTS = 300, 200
 """Densities of states that cards have, and the points of each."""
+
+FIGURE = "figure-"
+"""What the name of an image element on the page begins with, before the stem of its file."""
 
 IMAGE_BYTES = 2_500_000
 """Images on cards."""
@@ -73,14 +117,24 @@ def sorted_by(kind: str) -> tuple[str, ...]:
 def columns_of_run(contents: Contents) -> list[Column]:
     """Return the columns of the table.
 
-    The first one of a run on spectra is not called a material; where a center comes from is shown if any is computed.
+    The first one of a run on measurements is not called a material; where a center comes from is shown if any is
+    computed.
     """
-    named = {"material_id": "spectrum"} if contents.kind == "spectra" else {}
-    shown = {BY} if BY in contents.table and (contents.table[BY] == COMPUTED).any() else set()
+    labels, shown = LABELS.get(contents.kind, {}), SHOWN.get(contents.kind, {})
+    if BY in contents.table and (contents.table[BY] == COMPUTED).any():
+        shown = {**shown, BY: True}
     return [
-        replace(each, label=named.get(each.key, each.label), shown=each.shown or each.key in shown)
+        replace(each, label=labels.get(each.key, each.label), shown=shown.get(each.key, each.shown))
         for each in columns_of(contents.table)
     ]
+
+
+def has_scatter(contents: Contents) -> bool:
+    """Whether the page has a scatter: of polarizations only where there is a dependence on the temperature."""
+    if contents.kind not in ("electronic", "transference"):
+        return True
+    x, y = (first_of(columns_of(contents.table), *keys) for keys in axes_of(contents.kind))
+    return bool(contents.table.loc[contents.table[y].notna(), x].round(3).nunique() >= FEWEST)
 
 
 def data(contents: Contents, n_crystals: int) -> str:
@@ -110,20 +164,24 @@ def data(contents: Contents, n_crystals: int) -> str:
         "computed": _describe_computed(contents),
         "images": _images(contents),
         "caveat": caveat_of(contents.kind),
+        "on_card": ON_CARD.get(contents.kind, ()),
         "crystals": n_crystals,
         "no_crystal": "Its crystal is not in this page, which has the first ones.",
         "best": (best := _best(contents)),
         "marks": [marks_of(contents, row) for row in best],
         "best_by": sorted_by(contents.kind)[0] if contents.kind in TIERS and contents.kind != "phonons" else "",
     }
-    extras = (_neighbors(contents), _cloud(contents), _yardsticks(contents), _spectra(contents))
+    extras = (_neighbors(contents), _cloud(contents), _yardsticks(contents), _measurements(contents))
     for header_part, array_part in extras:
         header |= header_part
         arrays |= array_part
     return packed(header, arrays)
 
 
-SORTED = {"ranked": ("rank",), "best": ("rank",), "known": ("error_mev",), "spectra": ("temperature_k",)}
+SORTED = {
+    "ranked": ("rank",), "best": ("rank",), "known": ("error_mev",), "spectra": ("temperature_k",),
+    "electronic": ("material_id",), "transference": ("material_id",),
+}  # fmt: skip
 CHOOSABLE = ("family", "prototype", "method", "engine", "circuit", "kramers_kronig", BY)
 DERIVED = [
     Column("level", "confidence", kind="choice", shown=False),
@@ -180,7 +238,7 @@ def _best(contents: Contents) -> list[int]:
         return list(dict.fromkeys(map(int, places)))[:BEST]
     if contents.kind in TIERS:
         return list(range(min(BEST, int(table[find_tier(contents.kind).sort_by].notna().sum()))))
-    return [] if contents.kind in ("known", "spectra") else list(range(min(BEST, len(table))))
+    return [] if contents.is_measured or contents.kind == "known" else list(range(min(BEST, len(table))))
 
 
 def _describe_computed(contents: Contents) -> dict[str, dict[str, Any]]:
@@ -197,11 +255,16 @@ def _describe_computed(contents: Contents) -> dict[str, dict[str, Any]]:
     return by_material
 
 
-def _spectra(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
-    """What cards of spectra are drawn from."""
-    if contents.kind != "spectra":
-        return {}, {}
-    return describe_spectra(names_of(contents), contents.records)
+def _measurements(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
+    """What cards of measurements are made from."""
+    if contents.kind == "spectra":
+        return describe_spectra(names_of(contents), contents.records)
+    cards = []
+    if contents.kind == "electronic":
+        cards = make_sample_cards(contents.table, contents.records["curves"])
+    elif contents.kind == "transference":
+        cards = [make_cell_card(row) for row in contents.table.to_dict("records")]
+    return {"measured": [asdict(card) for card in cards]} if cards else {}, {}
 
 
 def _dos(contents: Contents, name: str, row: Mapping[Any, Any]) -> dict[str, Any] | None:
@@ -229,7 +292,14 @@ def _dos(contents: Contents, name: str, row: Mapping[Any, Any]) -> dict[str, Any
 
 
 def _images(contents: Contents) -> dict[str, list[tuple[str, str]]]:
-    """Figures of single materials, the best first, as many as fit."""
+    """Figures of single materials, the best first, as many as fit; of measurements they are those of the page."""
+    if contents.kind == "electronic":
+        return {
+            name: [("Currents against time and voltage", f"#{FIGURE}{stem}")]
+            for name, stem in name_sample_figures(contents.table).items()
+        }
+    if contents.kind == "transference":
+        return {name: [("Spectra and current", f"#{FIGURE}transference")] for name in names_of(contents)}
     by_material: dict[str, list[tuple[str, str]]] = {}
     size = 0
     for name in names_of(contents):
