@@ -9,7 +9,7 @@ from phonolyte.polarization.batch import name_sample
 
 FIRST = (
     "material_id", "temperature_k", "sigma_electronic_s_cm", "sigma_electronic_low_s_cm", "sigma_electronic_high_s_cm",
-    "t_ion",
+    "t_ion", "t_plus", "t_plus_low", "t_plus_high", "t_plus_watanabe",
 )  # fmt: skip
 """Columns of a page that a narrow screen shows."""
 
@@ -27,8 +27,7 @@ def summarize_samples(electronic: pd.DataFrame) -> pd.DataFrame:
     count = pd.Series(labels).groupby(labels).cumcount()
     names = [f"{label} ({n + 1})" if n else label for label, n in zip(labels, count, strict=True)]
     table = _without_infinities(electronic)
-    table = table.assign(material_id=names, inverse_temperature_1000=1000 / table["temperature_k"])
-    return table[[*FIRST, *(key for key in table if key not in FIRST)]]
+    return _put_first(table.assign(material_id=names, inverse_temperature_1000=1000 / table["temperature_k"]))
 
 
 def label_samples(electronic: pd.DataFrame) -> list[str]:
@@ -39,7 +38,11 @@ def label_samples(electronic: pd.DataFrame) -> list[str]:
 
 def summarize_cells(transference: pd.DataFrame) -> pd.DataFrame:
     """Return the table of ``transference.parquet``, its curve as `material_id`, without infinite ends of intervals."""
-    return _without_infinities(transference).rename(columns={"curve": "material_id"})
+    return _put_first(_without_infinities(transference).rename(columns={"curve": "material_id"}))
+
+
+def _put_first(table: pd.DataFrame) -> pd.DataFrame:
+    return table[[*(key for key in FIRST if key in table), *(key for key in table if key not in FIRST)]]
 
 
 def _without_infinities(table: pd.DataFrame) -> pd.DataFrame:

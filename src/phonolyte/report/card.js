@@ -12,7 +12,6 @@ class Card {
     this.row = -1;
     this.letGo = () => {};
     this.measured = table.header.spectra ? new Spectra(table) : table.header.measured ? new Measured(table) : null;
-    this.above = new Set([...NOT_FACTS, ...table.header.on_card]); // of the further values
     this.box = $("card");
     this.box.classList.toggle("measured", this.measured !== null);
     this.box.addEventListener("keydown", (event) => {
@@ -230,8 +229,9 @@ class Card {
   }
 
   facts(row) {
+    if (this.measured) return null; // its tables have all
     const { table } = this;
-    const facts = table.columns.filter((column) => !this.above.has(column.key)).map((column) => [column, table.text(column.key, row)])
+    const facts = table.columns.filter((column) => !NOT_FACTS.has(column.key)).map((column) => [column, table.text(column.key, row)])
       .filter(([, text]) => text !== "" && text !== "–");
     if (!facts.length) return null;
     return el("div", {}, el("h3", {}, "Further values"), el("dl", {}, facts.map(([column, text]) => [el("dt", { title: column.hint || undefined }, column.label), el("dd", {}, column.kind === "number" && column.unit ? `${text} ${column.unit}` : text)])));

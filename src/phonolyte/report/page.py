@@ -45,11 +45,11 @@ FIRST = 40
 
 MOST_FAILURES = 500
 
-MOST_RESULTS = 10
+MOST_RESULTS = 6
 """Rows of the results at the head of a page of measurements."""
 
-FAILED = {"spectra": "spectrum", "electronic": "measurement"}
-"""What fails in a run on measurements; of others it is a material."""
+MEASURED = {"spectra": "spectrum", "electronic": "measurement"}
+"""What a row, or a failure, of a run on measurements is; of others it is a material."""
 
 
 def write_report(folder: str | Path) -> Path:
@@ -97,12 +97,12 @@ def page(contents: Contents) -> str:
         followed=_shares(followed(contents)),
         rows=len(contents.table),
         nouns=payload.nouns_of(contents.kind)[1],
-        heading=payload.HEADINGS.get(contents.kind, f"All {payload.nouns_of(contents.kind)[1]}"),
+        heading=_head_table(contents),
         funnel_title="How many there are" if contents.kind == "best" else "What is left, step by step",
         search="Search a name" if contents.is_measured else "Search: Li3PS4, mp-985583, sulfide …",
         scatter=scatter,
         figure_name=payload.FIGURE,
-        failed=FAILED.get(contents.kind, "material"),
+        failed=MEASURED.get(contents.kind, "material"),
         **_rounds(contents),
         first=first,
         first_columns=columns,
@@ -124,6 +124,13 @@ def page(contents: Contents) -> str:
         blocks=blocks,
     )  # fmt: skip
     return text
+
+
+def _head_table(contents: Contents) -> str:
+    """Heading of the table."""
+    if len(contents.table) == 1 and contents.kind in MEASURED:
+        return f"The {MEASURED[contents.kind]}"
+    return payload.HEADINGS.get(contents.kind, f"All {payload.nouns_of(contents.kind)[1]}")
 
 
 def _results(contents: Contents) -> Listing | None:

@@ -28,11 +28,11 @@ from phonolyte.tiers import TIERS, find_tier
 
 NOUNS = {
     "ranked": ("candidate", "compounds"), "best": ("rank", "virtual compounds"), "known": ("number", "compounds"),
-    "spectra": ("number", "spectra"), "electronic": ("number", "samples"), "transference": ("number", "cells"),
+    "spectra": ("number", "spectra"), "electronic": ("number", "measurements"), "transference": ("number", "cells"),
 }  # fmt: skip
 """What a rank counts, and what the rows are."""
 
-HEADINGS = {"best": "The best, prototype by prototype", "known": "Known and predicted"}
+HEADINGS = {"best": "The best, prototype by prototype", "known": "Known and predicted", "transference": "The cell"}
 
 AXES = {
     "ranked": (("barrier_3d_ev", "band_center_mev"), ("p_conductor", "e_hull_ev", "band_gap_ev", "volume_per_atom_a3")),
@@ -44,6 +44,12 @@ AXES = {
 }
 """Columns of the scatter at first, x and y."""
 
+ELECTRONIC = (
+    "sigma_electronic_s_cm", "sigma_electronic_low_s_cm", "sigma_electronic_high_s_cm", "resistance_electronic_ohm",
+    "resistance_electronic_low_ohm", "resistance_electronic_high_ohm",
+)  # fmt: skip
+"""Conductivities of samples, and the resistances that the table shows where no size of a pellet is known."""
+
 FEWEST = 3
 """Samples at different temperatures that make a scatter."""
 
@@ -54,33 +60,11 @@ LABELS = {
 }
 """Headings of columns that mean something special in some kinds of runs."""
 
-SHOWN = {"electronic": {
-    "sample": False, "upper_bound": False, "sigma_electronic_low_s_cm": True, "sigma_electronic_high_s_cm": True,
-}, "transference": {"upper_bound": False, "initial_by": False, "settled": False}}  # fmt: skip
-"""Whether the table shows columns, where that is not as the registry says."""
-
-ON_CARD = {
-    "spectra": (
-        "sigma_s_cm", "sigma_bulk_s_cm", "sigma_grain_boundary_s_cm", "resistance_ohm", "resistance_low_ohm",
-        "resistance_high_ohm", "notes", "circuit", "kramers_kronig", "kramers_kronig_rms", "fit_rms", "temperature_k",
-        "inverse_temperature_1000",
-    ),
-    "electronic": (
-        "sample", "temperature_k", "inverse_temperature_1000", "n", "resistance_electronic_ohm",
-        "resistance_electronic_low_ohm", "resistance_electronic_high_ohm", "sigma_electronic_s_cm",
-        "sigma_electronic_low_s_cm", "sigma_electronic_high_s_cm", "upper_bound", "ohmic", "offset_ua", "offset_low_ua",
-        "offset_high_ua", "sigma_s_cm", "t_ion", "t_ion_low", "t_ion_high", "notes",
-    ),
-    "transference": (
-        "voltage_v", "settled", "t_plus", "t_plus_low", "t_plus_high", "t_plus_watanabe", "t_plus_watanabe_low",
-        "t_plus_watanabe_high", "upper_bound", "why", "initial_by", "current_initial_ua", "current_initial_low_ua",
-        "current_initial_high_ua", "current_ohm_ua", "current_steady_ua", "current_steady_low_ua",
-        "current_steady_high_ua", "interface_before_ohm", "interface_before_low_ohm", "interface_before_high_ohm",
-        "interface_after_ohm", "interface_after_low_ohm", "interface_after_high_ohm", "electrolyte_before_ohm",
-        "electrolyte_after_ohm", "circuit", "circuit_after", "notes",
-    ),
-}  # fmt: skip
-"""Columns that stand above the further values on the cards of measurements."""
+LEFT_TO_CARD = {
+    "electronic": ("sample", "n", "upper_bound", "ohmic", "sigma_s_cm"),
+    "transference": ("upper_bound", "initial_by", "settled"),
+}
+"""Columns that the table leaves to the card, though the registry shows them."""
 
 CLOUD = 12_000
 """Virtual compounds that are drawn behind the best, at random."""
@@ -120,9 +104,12 @@ def columns_of_run(contents: Contents) -> list[Column]:
     The first one of a run on measurements is not called a material; where a center comes from is shown if any is
     computed.
     """
-    labels, shown = LABELS.get(contents.kind, {}), SHOWN.get(contents.kind, {})
+    labels, shown = LABELS.get(contents.kind, {}), dict.fromkeys(LEFT_TO_CARD.get(contents.kind, ()), False)
     if BY in contents.table and (contents.table[BY] == COMPUTED).any():
-        shown = {**shown, BY: True}
+        shown[BY] = True
+    if contents.kind == "electronic":
+        sized = bool(contents.table["sigma_electronic_high_s_cm"].notna().any())
+        shown |= {key: ("sigma" in key) == sized for key in ELECTRONIC}
     return [
         replace(each, label=labels.get(each.key, each.label), shown=shown.get(each.key, each.shown))
         for each in columns_of(contents.table)
@@ -164,7 +151,6 @@ def data(contents: Contents, n_crystals: int) -> str:
         "computed": _describe_computed(contents),
         "images": _images(contents),
         "caveat": caveat_of(contents.kind),
-        "on_card": ON_CARD.get(contents.kind, ()),
         "crystals": n_crystals,
         "no_crystal": "Its crystal is not in this page, which has the first ones.",
         "best": (best := _best(contents)),
@@ -182,7 +168,7 @@ SORTED = {
     "ranked": ("rank",), "best": ("rank",), "known": ("error_mev",), "spectra": ("temperature_k",),
     "electronic": ("material_id",), "transference": ("material_id",),
 }  # fmt: skip
-CHOOSABLE = ("family", "prototype", "method", "engine", "circuit", "kramers_kronig", BY)
+CHOOSABLE = ("family", "prototype", "method", "engine", "circuit", "kramers_kronig", "ohmic", BY)
 DERIVED = [
     Column("level", "confidence", kind="choice", shown=False),
     Column("sure", "how sure", kind="choice", shown=False),

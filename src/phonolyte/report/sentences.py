@@ -518,11 +518,11 @@ def _of_cell(contents: Contents) -> list[str]:
     by = {
         name: write_number(row, key) for name, key in (("Bruce and Vincent", "t_plus"), ("Watanabe", "t_plus_watanabe"))
     }
-    numbers = ", by ".join(f"{name} {_in_words(value)} ({below})" for name, (value, below) in by.items() if value)
+    numbers = ", ".join(f"{_in_words(value)} ({below}) by {name}" for name, (value, below) in by.items() if value)
     initial = "extrapolated to time zero" if row["initial_by"] == "extrapolated" else "that of Ohm's law"
     why = str(row["why"] or "")
     return [
-        f"By {numbers}." if numbers else "",
+        f"It is {numbers}." if numbers else "",
         f"{why[0].upper()}{why[1:]}." if why else "",
         f"The cell was polarized by {abs(row['voltage_v']) * 1e3:.3g} mV; the initial current is {initial}.",
     ]
