@@ -168,7 +168,7 @@ def run_polarization(folder: Path) -> Collection[str]:
     table = {"time/s": t, "Ewe/V": 0.1, "I/mA": 1e-6 * (1 + np.exp(-t / 500))}
     pd.DataFrame(table).to_csv(folder.parent / "pellet_25C.csv", index=False)
     settings = PolarizationSettings(thickness_mm=1.0, diameter_mm=10.0, sigma_s_cm=1e-4)
-    verbs.polarization(folder.parent / "pellet_25C.csv", folder=folder, settings=settings, figures=False)
+    verbs.polarization(folder.parent / "pellet_25C.csv", folder=folder, settings=settings, output=TABLES_ALONE)
     return ()
 
 

@@ -202,14 +202,17 @@ def test_the_page_has_points_values_and_notes_of_each_spectrum(run: Path):
     assert header["axes"] == ["inverse_temperature_1000", "sigma_s_cm"]
     assert header["arrays"]["points frequency_hz"][2] == 4 * len(F)
     parameters = pd.read_parquet(run / "parameters.parquet")
-    for row in header["spectra"]["rows"]:
+    for row, card in zip(header["spectra"]["rows"], header["measured"], strict=True):
         assert row["circuit"] == text
-        assert [one["name"] for one in row["parameters"]] == list(parse_circuit(text).names)
-        assert any(note.startswith("the temperature") for note in row["notes"])
-        total = next(one for one in row["processes"] if one["name"] == "Total")
-        assert " to " in total["interval"]
-        assert total["sigma"].endswith(" S/cm")
-    assert len(parameters) == 4 * len(header["spectra"]["rows"][0]["parameters"])
+        processes, fitted = (table["rows"] for table in card["tables"])
+        assert [name for name, *_ in fitted] == list(parse_circuit(text).names)
+        assert any(note.startswith("The temperature") and note.endswith(".") for note in card["notes"])
+        _, (ohm, interval), (sigma, _), *_ = next(cells for cells in processes if cells[0] == "Total")
+        assert " to " in interval
+        assert sigma.endswith(" S/cm")
+        assert card["value"] == sigma
+        assert f"°C; {ohm} ({interval})" in card["words"]
+    assert len(parameters) == 4 * len(header["measured"][0]["tables"][1]["rows"])
 
 
 def test_runs_of_before_have_a_page_without_plots(run: Path, tmp_path: Path):

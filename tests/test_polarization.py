@@ -31,6 +31,7 @@ from phonolyte.polarization import (
 )
 from phonolyte.polarization.ionic import choose_total
 from phonolyte.polarization.names import CURVES, read_column
+from phonolyte.runs.settings import OutputSettings
 
 HOUR = 3600.0
 RNG = np.random.default_rng(7)
@@ -490,7 +491,10 @@ def test_a_table_of_pellets_has_sizes_and_temperatures(tmp_path: Path):
     table = tmp_path / "pellets.csv"
     table.write_text("file,thickness_mm,diameter_mm,temperature_c,note\na.csv,2,10,40,pressed\n", encoding="utf-8")
     result = verbs.polarization(
-        [file, table], folder=tmp_path / "out", settings=PolarizationSettings(table=str(table)), figures=False
+        [file, table],
+        folder=tmp_path / "out",
+        settings=PolarizationSettings(table=str(table)),
+        output=OutputSettings(figures=False),
     )
     (row,) = result.electronic.to_dict("records")
     assert row["temperature_k"] == pytest.approx(313.15)

@@ -36,7 +36,7 @@ from phonolyte.report import PAGE, card_of, libraries, payload, read_run, write_
 from phonolyte.report.card import facts_of
 from phonolyte.report.marks import marks_of
 from phonolyte.report.packing import element, packed, packed_columns, packed_crystals
-from phonolyte.report.page import count_columns
+from phonolyte.report.page import choose_aspect, count_columns
 from phonolyte.report.payload import columns_of_run
 from phonolyte.report.provenance import list_record
 from phonolyte.report.sentences import all_steps, command_of, headline, summary
@@ -819,12 +819,13 @@ def test_one_is_not_many(tmp_path: Path):
 
 def test_settings_are_names_and_values_without_tables():
     record = {
-        "inputs": ["a.cif", "b.cif"], "table": "", "none": None,
+        "inputs": ["a.cif", "b.cif"], "table": "", "none": None, "floor_a": 1e-11, "length_a": 2.0,
         "settings": {"fmax_ev_a": 0.05, "temperatures_k": [800.0, 900.0], "relax": True, "shift": -0.0, "paths": []},
         "provenance": {"ase": "3.29.0"}, "phonons": {"limits": {"max_center_mev": 40.0}},
     }  # fmt: skip
     assert list_record(record) == [
-        ("inputs", "a.cif, b.cif"), ("fmax", "0.05 eV/Å"), ("temperatures", "800, 900 K"), ("relax", "yes"),
+        ("inputs", "a.cif, b.cif"), ("floor", "1e-11 A"), ("length", "2 Å"),
+        ("fmax", "0.05 eV/Å"), ("temperatures", "800, 900 K"), ("relax", "yes"),
         ("shift", "0"), ("engine ase", "3.29.0"), ("phonons limits max center", "40 meV"),
     ]  # fmt: skip
 
@@ -832,6 +833,12 @@ def test_settings_are_names_and_values_without_tables():
 @pytest.mark.parametrize(("n", "columns"), [(1, 1), (2, 2), (3, 3), (4, 4), (6, 3), (7, 4), (8, 4), (9, 3)])
 def test_figures_leave_few_gaps(n: int, columns: int):
     assert count_columns(n) == columns
+
+
+def test_frames_are_as_high_as_the_highest_figure_within_limits():
+    assert choose_aspect([2.0, 2.1]) == 2.0
+    assert choose_aspect([2.0, 0.5]) == choose_aspect([]) == pytest.approx(4 / 3)
+    assert choose_aspect([5.0]) == 2.2
 
 
 def test_figures_are_of_one_height_and_open_in_full(browser: Any, run: Path, tmp_path: Path):

@@ -24,6 +24,7 @@ from phonolyte.polarization import (
     watanabe,
 )
 from phonolyte.polarization.settings import TransferenceSettings as Settings
+from phonolyte.runs.settings import OutputSettings
 
 F = np.logspace(6, -1, 50)
 VOLTS, BULK, BEFORE, AFTER = 0.01, 100.0, 150.0, 165.0
@@ -206,7 +207,9 @@ def test_files_that_are_not_there_or_hold_several_are_refused(tmp_path: Path):
     with pytest.raises(SpectrumError, match="holds 2 spectra"):
         verbs.transference(**{**files, "before": tmp_path / "two.csv"}, folder=tmp_path / "out2")
     second = verbs.transference(
-        **{**files, "before": f"{tmp_path / 'two.csv'}#2"}, folder=tmp_path / "out3", figures=False
+        **{**files, "before": f"{tmp_path / 'two.csv'}#2"},
+        folder=tmp_path / "out3",
+        output=OutputSettings(figures=False),
     )
     assert isinstance(second, Transference)
     with pytest.raises(SpectrumError, match="not number 3"):
@@ -223,6 +226,8 @@ def test_a_missing_file_is_named():
 
 def test_a_voltage_that_is_given_counts(tmp_path: Path):
     files = write_cell(tmp_path)
-    result = verbs.transference(**files, folder=tmp_path / "out", settings=Settings(voltage_mv=13.0), figures=False)
+    result = verbs.transference(
+        **files, folder=tmp_path / "out", settings=Settings(voltage_mv=13.0), output=OutputSettings(figures=False)
+    )
     assert result.curve.voltage_v == pytest.approx(0.013)
     assert any("Ohm's law" in note for note in result.notes)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from math import floor, isfinite
+from typing import TYPE_CHECKING, Any, Literal
 
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.errors import TableError
@@ -42,6 +43,8 @@ class Column:
         Label in plain words, on the card of a material, where there is room for it; default: the label.
     high_is_good
         Whether a ranking by it has the high values first.
+    bound
+        Sign, and key of the column that has the bound where there is no value; None for a column without bounds.
     """
 
     key: str
@@ -53,6 +56,7 @@ class Column:
     hint: str = ""
     words: str = ""
     high_is_good: bool = False
+    bound: tuple[str, str] | None = None
 
 
 _REGISTRY: dict[str, Column] = {}
@@ -136,8 +140,15 @@ def columns_of(table: pd.DataFrame) -> list[Column]:
     return [
         column(str(key)) if _is_known(str(key)) else _guess_column(str(key), table[key])
         for key in table.columns
-        if _is_shown(str(key)) and (key in ("material_id", "formula", "rank") or table[key].notna().any())
+        if _is_shown(str(key)) and (key in ("material_id", "formula", "rank") or _has_values(table, str(key)))
     ]
+
+
+def _has_values(table: pd.DataFrame, key: str) -> bool:
+    """Whether a column has a value, or a bound of one."""
+    bound = _REGISTRY[key].bound if key in _REGISTRY else None
+    keys = [key, *([bound[1]] if bound and bound[1] in table else [])]
+    return bool(table[keys].notna().any(axis=None))
 
 
 def first_of(columns: Sequence[Column], *keys: str) -> str:
@@ -149,7 +160,7 @@ def first_of(columns: Sequence[Column], *keys: str) -> str:
 
 def format_value(value: object, column: Column) -> str:
     """Return a value with its unit as text; a dash where there is none."""
-    if value is None or str(value) == "<NA>" or value != value:
+    if _is_missing(value):
         return "–"
     if column.kind == "flag":
         return "yes" if value else "no"
@@ -160,6 +171,23 @@ def format_value(value: object, column: Column) -> str:
         number = round(number, column.digits) + 0.0  # no minus before a zero
     text = _significant(number, -column.digits) if column.digits < 0 else f"{number:,.{column.digits}f}"
     return f"{text} {column.unit}".rstrip()
+
+
+def format_cell(row: Mapping[str, Any], column: Column) -> str:
+    """Return the value of a row as :func:`format_value` does; where only a bound is known, that with its sign.
+
+    A lower bound that has decimals is rounded down: 0.9999996 is at least 0.999999.
+    """
+    bound = row.get(column.bound[1]) if column.bound and _is_missing(row[column.key]) else None
+    if column.bound is None or bound is None or not isfinite(bound):
+        return format_value(row[column.key], column)
+    sign, scale = column.bound[0], 10.0 ** max(column.digits, 0)
+    rounded = floor(bound * scale) / scale if sign == "≥" and column.digits >= 0 else bound
+    return f"{sign} {format_value(rounded, column)}"
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or str(value) == "<NA>" or value != value
 
 
 def _significant(number: float, digits: int) -> str:

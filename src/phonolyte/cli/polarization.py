@@ -12,17 +12,15 @@ from phonolyte.cli.terminal import Output, bar, console, finish, say
 from phonolyte.counts import count
 from phonolyte.errors import SettingsError
 from phonolyte.polarization.settings import PolarizationSettings
-from phonolyte.runs.settings import FigureFiles
+from phonolyte.runs.settings import OutputSettings
 
 
 @with_settings
 def polarization(
     settings: PolarizationSettings,
-    drawn: FigureFiles,
+    writes: OutputSettings,
     files: Annotated[list[str] | None, typer.Argument(help="Files of instruments, folders or globs.")] = None,
     output: Output = Path("out"),
-    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw figures.")] = True,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another run that the folder holds.")] = False,
 ) -> None:
     """Turn DC polarization into electronic conductivities: current against time at one or several voltages."""
     from phonolyte import verbs
@@ -30,9 +28,7 @@ def polarization(
 
     if not files:
         raise SettingsError("no file was given", fix="Name files of current against time, or a folder of them.")
-    result = verbs.polarization(
-        files, folder=output, settings=settings, figures=figures, figure_files=drawn, overwrite=overwrite, progress=bar
-    )
+    result = verbs.polarization(files, folder=output, settings=settings, output=writes, progress=bar)
     if result.samples:
         console().print(steady_table(result.curves))
         console().print(electronic_table(result.electronic, sized=result.is_sized))

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-<<<<<<< HEAD
 from phonolyte.cli.terminal import console, finish, say, say_beside
-=======
-from phonolyte.cli.terminal import console, finish, say
 from phonolyte.counts import count
->>>>>>> stumbles
 from phonolyte.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -11,21 +11,19 @@ from phonolyte.cli.options import with_settings
 from phonolyte.cli.terminal import Output, console, finish, say
 from phonolyte.errors import SettingsError
 from phonolyte.polarization.settings import TransferenceSettings
-from phonolyte.runs.settings import FigureFiles
+from phonolyte.runs.settings import OutputSettings
 
 
 @with_settings
 def transference(
     settings: TransferenceSettings,
-    drawn: FigureFiles,
+    writes: OutputSettings,
     before: Annotated[
         str | None, typer.Option(help="Spectrum before the polarization; FILE#2 is the second of a file.")
     ] = None,
     after: Annotated[str | None, typer.Option(help="Spectrum in the steady state.")] = None,
     curve: Annotated[str | None, typer.Option(help="Current against time at one small voltage.")] = None,
     output: Output = Path("out"),
-    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw the figure.")] = True,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another run that the folder holds.")] = False,
 ) -> None:
     """Measure the transference number of a symmetric cell by Bruce and Vincent."""
     from phonolyte import verbs
@@ -37,9 +35,8 @@ def transference(
             "--before, --after and --curve.",
         )  # fmt: skip
     result = verbs.transference(
-        before=before, after=after, curve=curve, folder=output, settings=settings, figures=figures,
-        figure_files=drawn, overwrite=overwrite,
-    )  # fmt: skip
+        before=before, after=after, curve=curve, folder=output, settings=settings, output=writes
+    )
     console().print(transference_table(result))
     say(f"1 cell -> {output}/transference.csv")
     finish([], nothing=bool(result.fault), folder=output)

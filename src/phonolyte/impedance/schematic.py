@@ -70,9 +70,9 @@ def write_si(value: float, unit: str, digits: int = 3) -> str:
     return f"{scaled:.{decimals}f} {SI[power]}{unit}"
 
 
-def write_interval(low: float, high: float, unit: str) -> str:
+def write_interval(low: float, high: float, unit: str, digits: int | None = None) -> str:
     """Write the ends of an interval, with as many digits as distinguish them: ``2.198 to 2.203 kΩ``."""
-    digits = count_digits(low, high)
+    digits = count_digits(low, high) if digits is None else digits
     first, last = (write_si(end, unit, digits) for end in (low, high))
     prefix = last.partition(" ")[2]
     return f"{first.removesuffix(prefix).strip() if first.partition(' ')[2] == prefix else first} to {last}"

@@ -94,7 +94,7 @@ class Sample:
     @property
     def label(self) -> str:
         """Name with the temperature, where it is known."""
-        return self.name if self.temperature_k is None else f"{self.name} {self.temperature_k - ZERO_C_K:.0f}C"
+        return name_sample(self.name, self.temperature_k)
 
     @property
     def sigma_s_cm(self) -> tuple[float, float, float]:
@@ -107,6 +107,11 @@ class Sample:
         if self.total is None or self.geometry is None:
             return nan, nan, nan, ""
         return find_ionic_share(self.sigma_s_cm, self.total)
+
+
+def name_sample(name: str, temperature_k: float | None) -> str:
+    """Return the name of a sample with its temperature, where it is known."""
+    return name if temperature_k is None else f"{name} {temperature_k - ZERO_C_K:.0f}C"
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +137,12 @@ class Polarizations:
     @cached_property
     def curves(self) -> pd.DataFrame:
         """Table of ``curves.parquet``: a row a voltage."""
-        pairs = ((s, pair) for s in self.samples for pair in zip(s.curves, s.decays, strict=True))
-        return make_table((make_curve_row(sample.name, *pair) for sample, pair in pairs), CurveRow)
+        rows = (
+            make_curve_row(sample.name, number, curve, decay)
+            for number, sample in enumerate(self.samples, start=1)
+            for curve, decay in zip(sample.curves, sample.decays, strict=True)
+        )
+        return make_table(rows, CurveRow)
 
     @cached_property
     def electronic(self) -> pd.DataFrame:
@@ -244,7 +253,7 @@ def _measure_sample(name: str, kelvin: float | None, pairs: Sequence[tuple[Curve
     conductance = fit_conductance([curve.voltage_v for curve in curves], decays, floor_a=reading.floor_a)
     total, notes_on_total = choose_total(reading.totals, name, kelvin)
     spikes = sum(decay.spikes for decay in decays)
-    lost = [f"{spikes} spikes of the current were left out"] if spikes else []
+    lost = [f"{spikes} {'spike' if spikes == 1 else 'spikes'} of the current left out"] if spikes else []
     sample = Sample(name, kelvin, curves, decays, conductance, curves[0].geometry, total)
     fault = sample.ionic_share[3]
     wrong = [f"there is no ionic transference number: {fault}"] if fault else []

@@ -84,16 +84,22 @@ def draw_samples(samples: Sequence[Sample], folder: Path, *, files: FigureFiles 
     from phonolyte.figures.style import save
 
     failures = []
-    names: set[str] = set()
-    for number, sample in enumerate(samples, start=1):
-        stem = re.sub(r"[^\w.()-]", "_", sample.label)[:80] or "sample"
-        stem = f"{stem}-{number}" if stem.lower() in names else stem
-        names.add(stem.lower())
+    for sample, stem in zip(samples, name_figures([sample.label for sample in samples]), strict=True):
         try:
             save(plot_polarization(sample), folder / stem, files=files)
         except Exception as error:  # matplotlib can raise anything, and the other figures are drawn
             failures.append(Failure.from_error(error, material_id=sample.label, stage=STAGE))
     return tuple(failures)
+
+
+def name_figures(labels: Sequence[str]) -> list[str]:
+    """Return the stem of each figure of samples, by their labels: safe in any file system, each once."""
+    stems: list[str] = []
+    for number, label in enumerate(labels, start=1):
+        stem = re.sub(r"[^\w.()-]", "_", label)[:80] or "sample"
+        taken = stem.lower() in (each.lower() for each in stems)
+        stems.append(f"{stem}-{number}" if taken else stem)
+    return stems
 
 
 def _trace(curve: Curve, decay: Decay) -> Trace:

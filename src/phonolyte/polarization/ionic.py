@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot, nan
+from math import floor, hypot, log10, nan
 from pathlib import Path
 
 import pandas as pd
@@ -120,3 +120,17 @@ def find_ionic_share(
     least, most = 1 - share - hypot(up, spread * share), 1 - share + hypot(down, spread * share)
     fault = "" if share <= 1 else "the electronic conductivity is above the total one"
     return 1 - share, least, min(most, 1.0), fault
+
+
+def write_share(value: float, low: float) -> str:
+    """Write an ionic transference number with the digits that tell it from 1, or its lower bound.
+
+    Parameters
+    ----------
+    value, low
+        Number, NaN for a bound, and the lower end of its interval, or the bound.
+    """
+    digits = min(max(1 - floor(log10(max(1 - low, 1e-12))), 2), 9)
+    if value != value:
+        return f"≥ {floor(low * 10**digits) / 10**digits:.{digits}f}"
+    return f"{value:.{digits}f}"

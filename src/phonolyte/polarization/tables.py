@@ -21,6 +21,7 @@ class CurveRow:
     """Row of ``curves.parquet``: the current at one voltage."""
 
     sample: str
+    measurement: int
     curve: str
     temperature_k: float
     voltage_v: float
@@ -98,10 +99,10 @@ class TransferenceRow:
     notes: str
 
 
-def make_curve_row(sample: str, curve: Curve, decay: Decay) -> CurveRow:
-    """Make the row of a voltage."""
+def make_curve_row(sample: str, measurement: int, curve: Curve, decay: Decay) -> CurveRow:
+    """Make the row of a voltage; `measurement` is the row of its sample in ``electronic.parquet``, from 1."""
     return CurveRow(
-        sample, curve.label, nan if curve.temperature_k is None else curve.temperature_k, curve.voltage_v,
+        sample, measurement, curve.label, nan if curve.temperature_k is None else curve.temperature_k, curve.voltage_v,
         decay.duration_s, len(curve), decay.steady_a * UA, decay.low_a * UA, decay.high_a * UA, decay.start_a * UA,
         decay.end_a * UA, float(decay.taus_s[-1]) if len(decay.taus_s) else nan, decay.settled, decay.fault,
         "; ".join(curve.notes),

@@ -1,7 +1,6 @@
 // The card of one material: prediction, crystal, what it was learned from, what was computed, how sure, what next.
 
 const NOT_FACTS = new Set(["p_conductor", "sigma_predicted_s_cm", "sigma_lower_s_cm", "sigma_upper_s_cm", "measured_sigma_s_cm", "measured_at_most", "measured_n", "measured_doi", "sigma_basis", "material_id", "formula", "rank", "band_center_mev", "lower_mev", "upper_mev", "center_by", "passes", "reason", "rejected_by", "in_domain", "level", "sure", "sure_of", "mobile_ion", "steps"]);
-const ON_SPECTRUM = new Set(["sigma_s_cm", "sigma_bulk_s_cm", "sigma_grain_boundary_s_cm", "resistance_ohm", "resistance_low_ohm", "resistance_high_ohm", "notes", "circuit", "kramers_kronig", "kramers_kronig_rms", "fit_rms", "temperature_k", "inverse_temperature_1000"]); // above them on their cards
 
 class Card {
   constructor(table, { crystals, orderings, closed, step }) {
@@ -12,9 +11,9 @@ class Card {
     this.step = step;
     this.row = -1;
     this.letGo = () => {};
-    this.spectra = table.header.spectra ? new Spectra(table) : null;
+    this.measured = table.header.spectra ? new Spectra(table) : table.header.measured ? new Measured(table) : null;
     this.box = $("card");
-    this.box.classList.toggle("spectra", this.spectra !== null);
+    this.box.classList.toggle("measured", this.measured !== null);
     this.box.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.close();
     });
@@ -45,7 +44,7 @@ class Card {
 
   parts(row) {
     const { table } = this;
-    return [this.head(row), this.conductivity(row), this.prediction(row), ...(this.spectra?.parts(row) ?? []), this.crystalBox(row), this.sure(row), this.nearest(row), ...this.computed(row), this.facts(row), this.next(row), ...this.images(row)];
+    return [this.head(row), this.conductivity(row), this.prediction(row), ...(this.measured?.parts(row) ?? []), this.crystalBox(row), this.sure(row), this.nearest(row), ...this.computed(row), this.facts(row), this.next(row), ...this.images(row)];
   }
 
   head(row) {
@@ -150,16 +149,16 @@ class Card {
   }
 
   async draw(row) {
-    if (this.spectra) await this.drawSpectrum(row);
+    if (this.measured) await this.drawMeasured(row);
     const crystal = this.crystal;
     if (!crystal) return;
     await this.table.viewer();
     if (this.row === row && this.crystal === crystal) this.letGo = drawCrystal(this.canvas, crystal, this.colors());
   }
 
-  async drawSpectrum(row) {
+  async drawMeasured(row) {
     await this.table.plot();
-    if (this.row === row) this.letGo = this.spectra.draw(row);
+    if (this.row === row) this.letGo = this.measured.draw(row);
   }
 
   sure(row) {
@@ -231,8 +230,9 @@ class Card {
   }
 
   facts(row) {
+    if (this.measured) return null; // its tables have all
     const { table } = this;
-    const facts = table.columns.filter((column) => !NOT_FACTS.has(column.key) && !(this.spectra && ON_SPECTRUM.has(column.key))).map((column) => [column, table.text(column.key, row)])
+    const facts = table.columns.filter((column) => !NOT_FACTS.has(column.key)).map((column) => [column, table.text(column.key, row)])
       .filter(([, text]) => text !== "" && text !== "–");
     if (!facts.length) return null;
     return el("div", {}, el("h3", {}, "Further values"), el("dl", {}, facts.map(([column, text]) => [el("dt", { title: column.hint || undefined }, column.words || column.label), el("dd", {}, column.kind === "number" && column.unit ? `${text} ${column.unit}` : text)])));
@@ -252,9 +252,11 @@ class Card {
     return el("div", {}, el("h3", {}, "What to do next"), el("ul", { class: "steps" }, steps.map(([why, text]) => el("li", {}, why, text ? el("code", {}, command(text)) : null))));
   }
 
+  /** Figures, one that begins with # from among those of the page. */
   images(row) {
     const found = this.table.header.images[this.table.text("material_id", row)] ?? [];
-    return found.map(([caption, data]) => el("div", {}, el("h3", {}, caption), el("img", { src: data, alt: caption })));
+    const source = (data) => (data.startsWith("#") ? $(data.slice(1))?.src : data);
+    return found.filter(([, data]) => source(data)).map(([caption, data]) => el("div", {}, el("h3", {}, caption), el("img", { src: source(data), alt: caption })));
   }
 }
 

@@ -125,7 +125,7 @@ def steps_of(contents: Contents) -> tuple[list[list[NextStep]], list[int]]:
 
 
 def _steps(contents: Contents, done: Sequence[str], rejected: str) -> list[NextStep]:
-    if contents.kind == "spectra":  # measured: no tier computes on it
+    if contents.is_measured:  # no tier computes on it
         return []
     if contents.kind == "known":
         command = f"phonolyte screen --model {shlex.quote(str(contents.folder))} -o run/"

@@ -17,6 +17,7 @@ from phonolyte.chemistry.ions import MOBILE_IONS
 from phonolyte.errors import SettingsError, StructureError
 from phonolyte.impedance.overview import summarize_spectra
 from phonolyte.loop.rounds import SUMMARY as ROUNDS
+from phonolyte.polarization.overview import summarize_cells, summarize_samples
 from phonolyte.report.evidence import add_evidence
 from phonolyte.runs.records import FAILURE_COLUMNS, RELAXED
 from phonolyte.runs.run import read_record, require_format
@@ -29,12 +30,15 @@ from phonolyte.units import CONDUCTOR_S_CM
 
 MAIN = {
     "ranked": "ranked.parquet", "best": "best.csv", "known": "cv_predictions.parquet", "spectra": "spectra.parquet",
+    "electronic": "electronic.parquet", "transference": "transference.parquet",
 }  # fmt: skip
 """Kinds of runs besides tiers, and the table that each is about; the first one there decides."""
 
+SUMMARIES = {"spectra": summarize_spectra, "electronic": summarize_samples, "transference": summarize_cells}
+"""Kinds of runs on measurements, and what makes their table of a page from the one that each is about."""
 
-SPECTRA = ("spectra", "parameters", "curves")
-"""Tables of a run on spectra that their cards are drawn from."""
+CARD_TABLES = {"spectra": ("spectra", "parameters", "curves"), "electronic": ("curves",)}
+"""Further tables that the cards of measurements are made from."""
 
 
 def main_tables() -> dict[str, str]:
@@ -68,7 +72,7 @@ class Contents:
         What dropped out.
     records
         The JSON files of the run: ``funnel``, ``summary``, ``metrics``, ``followed``, ``rounds``; the tables of
-        :data:`SPECTRA`.
+        :data:`CARD_TABLES`.
     """
 
     folder: Path
@@ -81,6 +85,11 @@ class Contents:
     yardsticks: pd.DataFrame = field(default_factory=pd.DataFrame)
     failures: pd.DataFrame = field(default_factory=pd.DataFrame)
     records: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the run is on measurements."""
+        return self.kind in SUMMARIES
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -187,7 +196,7 @@ def read_run(folder: str | Path) -> Contents:
             "followed": _json(folder / STEPS),
             "rounds": _json(folder / ROUNDS),
             "arrhenius": _rows(folder / "arrhenius.parquet"),
-            **({name: _parquet(folder / f"{name}.parquet") for name in SPECTRA} if kind == "spectra" else {}),
+            **{name: _parquet(folder / f"{name}.parquet") for name in CARD_TABLES.get(kind, ())},
         },
     )
 
@@ -215,8 +224,8 @@ def _main_table(folder: Path, kind: str) -> pd.DataFrame:
         return table.merge(followed[known], on="material_id", how="left")
     if kind in TIERS and len(table):
         return table.sort_values(find_tier(kind).sort_by, na_position="last", ignore_index=True)
-    if kind == "spectra":
-        return summarize_spectra(table)
+    if kind in SUMMARIES:
+        return SUMMARIES[kind](table)
     if kind == "known":
         return _of_one_model(table, folder)
     return table

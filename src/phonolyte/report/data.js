@@ -25,7 +25,7 @@ async function inflated(id) {
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 }
 
-const KINDS = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array };
+const KINDS = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array, f8: Float64Array };
 
 /** A block as its header and named arrays. */
 async function unpacked(id) {
@@ -57,6 +57,12 @@ class Table {
     this.columns = header.columns;
     this.of = new Map(header.columns.map((column) => [column.key, column]));
     for (const column of this.columns) column.array = header.arrays[column.key];
+    for (const column of this.columns) column.order = this.order(column);
+  }
+  /** What a column of numbers is sorted by: values, and bounds where there are none. */
+  order({ array, bound }) {
+    const bounds = bound && this.of.get(bound[1])?.array;
+    return bounds ? array.map((value, row) => (Number.isNaN(value) ? bounds[row] : value)) : array;
   }
   has(key) { return this.of.has(key); }
   number(key, row) { return this.of.get(key)?.array?.[row] ?? NaN; }
@@ -64,7 +70,9 @@ class Table {
     const column = this.of.get(key);
     if (!column) return "";
     if (column.kind === "choice") return column.choices[column.array[row]];
-    return column.kind === "text" ? column.values[row] : said(column, column.array[row]);
+    if (column.kind === "text") return column.values[row];
+    const value = column.array[row], limit = column.order[row];
+    return Number.isNaN(value) && !Number.isNaN(limit) ? bounded(column, limit) : said(column, value);
   }
   /** What a row is called: its formula, else its name as it is. */
   title(row) { return this.has("formula") ? formula(this.text("formula", row)) : [this.text("material_id", row)]; }
@@ -83,6 +91,12 @@ function said(column, value) {
   }
   const text = value.toLocaleString("en", { minimumFractionDigits: column.digits, maximumFractionDigits: column.digits });
   return /^-0[.0]*$/.test(text) ? text.slice(1) : text.replace("-", "−");
+}
+
+/** A bound with its sign; a lower one that has decimals is rounded down. */
+function bounded(column, value) {
+  const [sign] = column.bound, scale = 10 ** column.digits;
+  return `${sign} ${said(column, sign === "≥" && column.digits >= 0 ? Math.floor(value * scale) / scale : value)}`;
 }
 
 /** A formula with its numbers set low. */

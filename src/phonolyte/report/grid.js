@@ -2,7 +2,7 @@
 
 const ROW = 34, SPARE = 6;
 const LATER = new Set(["family", "prototype", "in_domain"]); // what a phone leaves to the card
-const WIDTHS = { rank: 5.3, material_id: 9.4, formula: 8.5, family: 7, prototype: 7.5, band_center_mev: 8.5, in_domain: 6.6 };
+const WIDTHS = { rank: 5.3, material_id: 9.4, formula: 8.5, family: 7, prototype: 7.5, band_center_mev: 8.5, in_domain: 6.6, t_ion: 9.4 };
 
 class Grid {
   constructor(table, { open }) {
@@ -98,7 +98,7 @@ class Grid {
   sort() {
     const column = this.table.of.get(this.key), sign = this.down ? -1 : 1;
     if (column.kind === "number") {
-      const values = column.array;
+      const values = column.order;
       this.rows.sort((a, b) => {
         const x = values[a], y = values[b];
         if (x === y) return a - b;

@@ -39,9 +39,9 @@ class Library:
     digest: str
 
 
-def libraries(*, crystals: bool = True) -> list[Library]:
-    """Return those that a page needs: plotly.js always, 3Dmol.js where there are crystals."""
-    return [_compress(PLOTLY), *([_compress(VIEWER)] if crystals else [])]
+def libraries(*, crystals: bool = True, plots: bool = True) -> list[Library]:
+    """Return those that a page needs: plotly.js where it has plots, 3Dmol.js where it has crystals."""
+    return [*([_compress(PLOTLY)] if plots else []), *([_compress(VIEWER)] if crystals else [])]
 
 
 @cache

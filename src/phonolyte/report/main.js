@@ -51,12 +51,15 @@ function csvOf(table, rows) {
   const cell = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const columns = table.columns.filter((column) => !["level", "sure", "mobile_ion"].includes(column.key));
   const value = (column, row) => {
-    if (column.kind === "number") return Number.isNaN(column.array[row]) ? "" : String(Number(column.array[row].toPrecision(7)));
+    if (column.kind === "number") return Number.isNaN(column.array[row]) ? "" : String(Number(column.array[row].toPrecision(column.digits > 6 ? 12 : 7)));
     if (column.kind === "flag") return ["False", "True", ""][column.array[row]];
     return cell(quoted(table.text(column.key, row)));
   };
   return [columns.map((column) => column.key).join(","), ...rows.map((row) => columns.map((column) => value(column, row)).join(","))].join("\n") + "\n";
 }
+
+/** What stands for the scatter on a page without one. */
+const NO_SCATTER = { fill() {}, mark() {}, draw() {}, async start() {} };
 
 async function start() {
   let redraw = () => {};
@@ -85,7 +88,7 @@ async function start() {
     grid.show(row);
   };
   const grid = new Grid(table, { open });
-  scatter = new Scatter(table, { open, select: (rows) => filters.select(rows) });
+  scatter = $("scatter") ? new Scatter(table, { open, select: (rows) => filters.select(rows) }) : NO_SCATTER;
   filters = new Filters(table, () => {
     const rows = filters.rows();
     grid.fill(rows);

@@ -36,6 +36,9 @@ MOST_STANDARDIZED = 1000
 """Crystals of a page that are shown in their conventional cell, the first ones of the table; finding it takes
 milliseconds each, and the page has up to tens of thousands."""
 
+MOST_DIGITS = 6
+"""Decimals of a number that are kept in 32 bits."""
+
 LEVEL = 6
 """Level of gzip: 9 takes three times as long for two percent."""
 
@@ -62,7 +65,7 @@ def packed_columns(table: pd.DataFrame, columns: Sequence[Column]) -> tuple[list
         if column.kind == "number":
             numbers = pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
             rounded = np.round(numbers, column.digits + 2) if column.digits >= 0 else numbers
-            arrays[column.key] = rounded.astype("<f4")
+            arrays[column.key] = rounded.astype("<f8" if column.digits > MOST_DIGITS else "<f4")
         elif column.kind == "flag":
             known = values.notna().to_numpy()
             arrays[column.key] = np.where(known, values.astype("boolean").fillna(False).to_numpy(bool), 2).astype("u1")

@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from phonolyte import __version__
-from phonolyte.columns import column, format_value
+from phonolyte.columns import column, format_cell, format_value
 from phonolyte.counts import count
 from phonolyte.errors import PhonolyteError, SettingsError
 from phonolyte.figures.captions import CAPTIONS
 from phonolyte.report import payload
 from phonolyte.report.contents import Contents, read_run
 from phonolyte.report.libraries import PLOTLY, VIEWER, Library, digest, libraries
+from phonolyte.report.measurements import Listing, cut
 from phonolyte.report.packing import packed_crystals
+from phonolyte.report.polarizations import DECAYS, list_cell, list_samples, name_sample_figures
 from phonolyte.report.provenance import list_record
 from phonolyte.report.sentences import Bar, caveat_of, followed, funnel, headline, remarks, summary
-from phonolyte.report.spectra import describe_lines
+from phonolyte.report.spectra import list_lines
 from phonolyte.runs import citations
 from phonolyte.runs.records import in_one_step
 
 PAGE = "report.html"
 
 SCRIPTS = (
-    "data.js", "filters.js", "grid.js", "scatter.js", "colors.js", "crystal.js", "spectrum.js", "card.js", "main.js",
+    "data.js", "filters.js", "grid.js", "scatter.js", "colors.js", "crystal.js", "measured.js", "spectrum.js",
+    "card.js", "main.js",
 )  # fmt: skip
 
 FIGURE_BYTES = 3_000_000
 """Figures of a page; more stay in their folder."""
 
+LEAST_ASPECT, MOST_ASPECT = 4 / 3, 2.2
+"""Width over height of the frames of figures."""
+
 FIRST = 40
 """Rows that stand on the page itself: for print, and where no script runs."""
 
 MOST_FAILURES = 500
+
+MOST_RESULTS = 6
+"""Rows of the results at the head of a page of measurements."""
+
+MEASURED = {"spectra": "spectrum", "electronic": "measurement"}
+"""What a row, or a failure, of a run on measurements is; of others it is a material."""
 
 
 def write_report(folder: str | Path) -> Path:
@@ -64,9 +77,10 @@ def write_report(folder: str | Path) -> Path:
 
 def page(contents: Contents) -> str:
     """The page as HTML."""
-    used = libraries(crystals=contents.crystals_file is not None)
+    scatter = payload.has_scatter(contents)
+    used = libraries(crystals=contents.crystals_file is not None, plots=scatter)
     blocks, notes = _blocks(contents, used)
-    drawn, left = figures(contents.folder / "figures")
+    drawn, left = figures(contents.folder / "figures", captions=_captions(contents))
     columns, first = _first(contents)
     failed = contents.failures.head(MOST_FAILURES)
     cite = _read(contents.folder / citations.FILE)
@@ -78,20 +92,24 @@ def page(contents: Contents) -> str:
         headline=headline(contents),
         summary=summary(contents),
         remarks=remarks(contents),
-        lines=describe_lines(contents.records.get("arrhenius", ())) if contents.kind == "spectra" else [],
+        results=_results(contents),
         caveat=caveat_of(contents.kind),
         funnel=_shares(funnel(contents)),
         followed=_shares(followed(contents)),
         rows=len(contents.table),
         nouns=payload.nouns_of(contents.kind)[1],
-        heading=payload.HEADINGS.get(contents.kind, f"All {payload.nouns_of(contents.kind)[1]}"),
+        heading=_head_table(contents),
         funnel_title="How many there are" if contents.kind == "best" else "What is left, step by step",
-        search="Search a name" if contents.kind == "spectra" else "Search: Li3PS4, mp-985583, sulfide …",
+        search="Search a name" if contents.is_measured else "Search: Li3PS4, mp-985583, sulfide …",
+        scatter=scatter,
+        figure_name=payload.FIGURE,
+        failed=MEASURED.get(contents.kind, "material"),
         **_rounds(contents),
         first=first,
         first_columns=columns,
         figures=drawn,
         figure_columns=count_columns(len(drawn)),
+        figure_aspect=choose_aspect([figure.aspect for figure in drawn]),
         figures_left=left,
         failures=failed.fillna("").to_dict("records"),
         failures_total=len(contents.failures),
@@ -107,6 +125,29 @@ def page(contents: Contents) -> str:
         blocks=blocks,
     )  # fmt: skip
     return text
+
+
+def _head_table(contents: Contents) -> str:
+    """Heading of the table."""
+    if len(contents.table) == 1 and contents.kind in MEASURED:
+        return f"The {MEASURED[contents.kind]}"
+    return payload.HEADINGS.get(contents.kind, f"All {payload.nouns_of(contents.kind)[1]}")
+
+
+def _results(contents: Contents) -> Listing | None:
+    """Results of measurements at the head of the page; None where there are none."""
+    if contents.kind == "spectra" and contents.records["arrhenius"]:
+        return list_lines(contents.records["arrhenius"])
+    if contents.kind == "electronic" and len(contents.table):
+        return cut(list_samples(contents.table), MOST_RESULTS)
+    return list_cell(contents.table) if contents.kind == "transference" else None
+
+
+def _captions(contents: Contents) -> dict[str, str]:
+    """Captions of figures that have the name of a sample, by their stems."""
+    if contents.kind != "electronic":
+        return {}
+    return {stem: f"{name}. {DECAYS}" for name, stem in name_sample_figures(contents.table).items()}
 
 
 def _rounds(contents: Contents) -> dict[str, Any]:
@@ -134,27 +175,43 @@ class Block:
 class Drawn:
     """A figure as it stands in the page."""
 
+    stem: str
     data: str
     caption: str
+    aspect: float
 
 
-def figures(folder: Path, *, most_bytes: int = FIGURE_BYTES) -> tuple[list[Drawn], int]:
+def figures(
+    folder: Path, *, captions: Mapping[str, str] | None = None, most_bytes: int = FIGURE_BYTES
+) -> tuple[list[Drawn], int]:
     """The PNG figures of a folder with their captions, as many as fit, and how many are left out."""
-    paths = sorted(folder.glob("*.png"))
-    place = {stem: i for i, stem in enumerate(CAPTIONS)}
+    paths, known = sorted(folder.glob("*.png")), {**CAPTIONS, **(captions or {})}
+    place = {stem: i for i, stem in enumerate(known)}
     paths.sort(key=lambda path: (place.get(path.stem, len(place)), path.name))
     drawn, size = [], 0
     for path in paths:
         size += path.stat().st_size
         if size <= most_bytes:
-            caption = CAPTIONS.get(path.stem, path.stem.replace("_", " ").replace("-", " ").capitalize())
-            drawn.append(Drawn(payload.image(path), caption))
+            caption = known.get(path.stem, path.stem.replace("_", " ").replace("-", " ").capitalize())
+            drawn.append(Drawn(path.stem, payload.image(path), caption, _read_aspect(path)))
     return drawn, len(paths) - len(drawn)
 
 
 def count_columns(n: int) -> int:
     """Return how many of n figures stand beside each other on a wide screen: the fewest gaps in the last row."""
     return n if n < 3 else min((3, 4), key=lambda columns: -n % columns)
+
+
+def choose_aspect(aspects: Sequence[float]) -> float:
+    """Return width over height of the frames of all figures: those of the highest, within limits."""
+    return min(max(min(aspects, default=0.0), LEAST_ASPECT), MOST_ASPECT)
+
+
+def _read_aspect(path: Path) -> float:
+    """Width over height of a PNG file."""
+    with path.open("rb") as stream:
+        width, height = struct.unpack(">II", stream.read(24)[16:])
+    return float(width / height)
 
 
 def _blocks(contents: Contents, used: Sequence[Library]) -> tuple[list[Block], list[str]]:
@@ -184,16 +241,9 @@ def _shares(bars: Sequence[Bar]) -> list[dict[str, Any]]:
 
 def _first(contents: Contents) -> tuple[list[Any], list[list[str]]]:
     columns = [column for column in payload.columns_of_run(contents) if column.shown]
-    plain = [{**asdict(column), "unit": ""} for column in columns]
-    rows = [
-        [_cell(row[column.key], column, plain[i]) for i, column in enumerate(columns)]
-        for row in contents.table.head(FIRST).to_dict("records")
-    ]
-    return columns, rows
-
-
-def _cell(value: Any, column: Any, plain: Mapping[str, Any]) -> str:
-    return format_value(value, type(column)(**plain))
+    plain = [replace(column, unit="") for column in columns]
+    records = contents.table.head(FIRST).to_dict("records")
+    return columns, [[format_cell(row, column) for column in plain] for row in records]  # type: ignore[arg-type]
 
 
 def _model(contents: Contents) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from phonolyte.report.card import facts_of, nearest_of, steps_of
 from phonolyte.report.contents import Contents, arrived, names_of
 from phonolyte.report.marks import marks_of
 from phonolyte.report.packing import Array, packed, packed_columns
+from phonolyte.report.polarizations import make_cell_card, make_sample_cards, name_sample_figures
 from phonolyte.report.sentences import caveat_of, confidence
 from phonolyte.report.spectra import describe_spectra
 from phonolyte.report.window import window_of
@@ -27,25 +28,52 @@ from phonolyte.tiers import TIERS, find_tier
 
 NOUNS = {
     "ranked": ("candidate", "compounds"), "best": ("rank", "virtual compounds"), "known": ("number", "compounds"),
-    "spectra": ("number", "spectra"),
+    "spectra": ("number", "spectra"), "electronic": ("number", "measurements"), "transference": ("number", "cells"),
 }  # fmt: skip
 """What a rank counts, and what the rows are."""
 
-HEADINGS = {"best": "The best, prototype by prototype", "known": "Known and predicted"}
+HEADINGS = {"best": "The best, prototype by prototype", "known": "Known and predicted", "transference": "The cell"}
 
 AXES = {
     "ranked": (("barrier_3d_ev", "band_center_mev"), ("p_conductor", "e_hull_ev", "band_gap_ev", "volume_per_atom_a3")),
     "best": (("mean_Row",), ("band_center_mev",)),
     "known": (("band_center_mev",), ("predicted_mev",)),
     "spectra": (("inverse_temperature_1000",), ("sigma_s_cm", "resistance_ohm")),
+    "electronic": (("inverse_temperature_1000",), ("sigma_electronic_s_cm", "resistance_electronic_ohm")),
+    "transference": (("voltage_v",), ("t_plus",)),
 }
 """Columns of the scatter at first, x and y."""
+
+ELECTRONIC = (
+    "sigma_electronic_s_cm", "sigma_electronic_low_s_cm", "sigma_electronic_high_s_cm", "resistance_electronic_ohm",
+    "resistance_electronic_low_ohm", "resistance_electronic_high_ohm",
+)  # fmt: skip
+"""Conductivities of samples, and the resistances that the table shows where no size of a pellet is known."""
+
+FEWEST = 3
+"""Samples at different temperatures that make a scatter."""
+
+LABELS = {
+    "spectra": {"material_id": "spectrum"},
+    "electronic": {"material_id": "sample", "n": "voltages", "sigma_s_cm": "σ total"},
+    "transference": {"material_id": "cell", "voltage_v": "voltage"},
+}
+"""Headings of columns that mean something special in some kinds of runs."""
+
+LEFT_TO_CARD = {
+    "electronic": ("sample", "n", "upper_bound", "ohmic", "sigma_s_cm"),
+    "transference": ("upper_bound", "initial_by", "settled"),
+}
+"""Columns that the table leaves to the card, though the registry shows them."""
 
 CLOUD = 12_000
 """Virtual compounds that are drawn behind the best, at random."""
 
 MOST_DOS, POINTS = 300, 200
 """Densities of states that cards have, and the points of each."""
+
+FIGURE = "figure-"
+"""What the name of an image element on the page begins with, before the stem of its file."""
 
 IMAGE_BYTES = 2_500_000
 """Images on cards."""
@@ -73,14 +101,27 @@ def sorted_by(kind: str) -> tuple[str, ...]:
 def columns_of_run(contents: Contents) -> list[Column]:
     """Return the columns of the table.
 
-    The first one of a run on spectra is not called a material; where a center comes from is shown if any is computed.
+    The first one of a run on measurements is not called a material; where a center comes from is shown if any is
+    computed.
     """
-    named = {"material_id": "spectrum"} if contents.kind == "spectra" else {}
-    shown = {BY} if BY in contents.table and (contents.table[BY] == COMPUTED).any() else set()
+    labels, shown = LABELS.get(contents.kind, {}), dict.fromkeys(LEFT_TO_CARD.get(contents.kind, ()), False)
+    if BY in contents.table and (contents.table[BY] == COMPUTED).any():
+        shown[BY] = True
+    if contents.kind == "electronic":
+        sized = bool(contents.table["sigma_electronic_high_s_cm"].notna().any())
+        shown |= {key: ("sigma" in key) == sized for key in ELECTRONIC}
     return [
-        replace(each, label=named.get(each.key, each.label), shown=each.shown or each.key in shown)
+        replace(each, label=labels.get(each.key, each.label), shown=shown.get(each.key, each.shown))
         for each in columns_of(contents.table)
     ]
+
+
+def has_scatter(contents: Contents) -> bool:
+    """Whether the page has a scatter: of polarizations only where there is a dependence on the temperature."""
+    if contents.kind not in ("electronic", "transference"):
+        return True
+    x, y = (first_of(columns_of(contents.table), *keys) for keys in axes_of(contents.kind))
+    return bool(contents.table.loc[contents.table[y].notna(), x].round(3).nunique() >= FEWEST)
 
 
 def data(contents: Contents, n_crystals: int) -> str:
@@ -116,15 +157,18 @@ def data(contents: Contents, n_crystals: int) -> str:
         "marks": [marks_of(contents, row) for row in best],
         "best_by": sorted_by(contents.kind)[0] if contents.kind in TIERS and contents.kind != "phonons" else "",
     }
-    extras = (_neighbors(contents), _cloud(contents), _yardsticks(contents), _spectra(contents))
+    extras = (_neighbors(contents), _cloud(contents), _yardsticks(contents), _measurements(contents))
     for header_part, array_part in extras:
         header |= header_part
         arrays |= array_part
     return packed(header, arrays)
 
 
-SORTED = {"ranked": ("rank",), "best": ("rank",), "known": ("error_mev",), "spectra": ("temperature_k",)}
-CHOOSABLE = ("family", "prototype", "method", "engine", "circuit", "kramers_kronig", BY)
+SORTED = {
+    "ranked": ("rank",), "best": ("rank",), "known": ("error_mev",), "spectra": ("temperature_k",),
+    "electronic": ("material_id",), "transference": ("material_id",),
+}  # fmt: skip
+CHOOSABLE = ("family", "prototype", "method", "engine", "circuit", "kramers_kronig", "ohmic", BY)
 DERIVED = [
     Column("level", "confidence", kind="choice", shown=False),
     Column("sure_of", "confidence in", kind="choice", shown=False),
@@ -181,7 +225,7 @@ def _best(contents: Contents) -> list[int]:
         return list(dict.fromkeys(map(int, places)))[:BEST]
     if contents.kind in TIERS:
         return list(range(min(BEST, int(table[find_tier(contents.kind).sort_by].notna().sum()))))
-    return [] if contents.kind in ("known", "spectra") else list(range(min(BEST, len(table))))
+    return [] if contents.is_measured or contents.kind == "known" else list(range(min(BEST, len(table))))
 
 
 def _describe_computed(contents: Contents) -> dict[str, dict[str, Any]]:
@@ -198,11 +242,16 @@ def _describe_computed(contents: Contents) -> dict[str, dict[str, Any]]:
     return by_material
 
 
-def _spectra(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
-    """What cards of spectra are drawn from."""
-    if contents.kind != "spectra":
-        return {}, {}
-    return describe_spectra(names_of(contents), contents.records)
+def _measurements(contents: Contents) -> tuple[dict[str, Any], dict[str, Array]]:
+    """What cards of measurements are made from."""
+    if contents.kind == "spectra":
+        return describe_spectra(names_of(contents), contents.records)
+    cards = []
+    if contents.kind == "electronic":
+        cards = make_sample_cards(contents.table, contents.records["curves"])
+    elif contents.kind == "transference":
+        cards = [make_cell_card(row) for row in contents.table.to_dict("records")]
+    return {"measured": [asdict(card) for card in cards]} if cards else {}, {}
 
 
 def _dos(contents: Contents, name: str, row: Mapping[Any, Any]) -> dict[str, Any] | None:
@@ -230,7 +279,14 @@ def _dos(contents: Contents, name: str, row: Mapping[Any, Any]) -> dict[str, Any
 
 
 def _images(contents: Contents) -> dict[str, list[tuple[str, str]]]:
-    """Figures of single materials, the best first, as many as fit."""
+    """Figures of single materials, the best first, as many as fit; of measurements they are those of the page."""
+    if contents.kind == "electronic":
+        return {
+            name: [("Currents against time and voltage", f"#{FIGURE}{stem}")]
+            for name, stem in name_sample_figures(contents.table).items()
+        }
+    if contents.kind == "transference":
+        return {name: [("Spectra and current", f"#{FIGURE}transference")] for name in names_of(contents)}
     by_material: dict[str, list[tuple[str, str]]] = {}
     size = 0
     for name in names_of(contents):

@@ -7,9 +7,13 @@ from typing import Any
 
 UNITS = (
     ("_ev_a", "eV/Å"), ("_mev", "meV"), ("_ev", "eV"), ("_a", "Å"), ("_k", "K"), ("_c", "°C"), ("_ps", "ps"),
-    ("_fs", "fs"), ("_mm", "mm"), ("_v", "V"), ("_usd_kg", "USD/kg"), ("_gpa", "GPa"),
+    ("_fs", "fs"), ("_mm", "mm"), ("_cm2", "cm²"), ("_mv", "mV"), ("_v", "V"), ("_s_cm", "S/cm"),
+    ("_usd_kg", "USD/kg"), ("_gpa", "GPa"),
 )  # fmt: skip
 """Endings of the names of settings, the longer ones first where they share their end, and their units."""
+
+AMPERE = ("floor_a",)
+"""Settings that are currents, and end as those in angstrom do."""
 
 NESTED = {"settings": "", "provenance": "engine"}
 """What stands before the names in a nested table; those of other tables have the name of the table."""
@@ -36,6 +40,8 @@ def _flatten(record: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[
 def _name(path: tuple[str, ...]) -> tuple[str, str]:
     """Name of a setting without its unit, and the unit."""
     *tables, name = path
+    if name in AMPERE:
+        return " ".join((*filter(None, tables), name.removesuffix("_a"))), "A"
     ending, unit = next((known for known in UNITS if name.endswith(known[0])), ("", ""))
     return " ".join(word for word in (*tables, name.removesuffix(ending)) if word).replace("_", " "), unit
 

@@ -174,7 +174,7 @@ class Scatter {
     const cloud = this.background().x.length;
     $("scatter-note").textContent = [
       "Click a point for its card; drag a box (□ in the tools) to select.",
-      missing ? `${counted(missing)} of the rows shown lack one of the two values.` : "",
+      missing ? `${counted(missing)} of the rows shown ${missing === 1 ? "lacks" : "lack"} one of the two values.` : "",
       this.yardsticks().x.length ? "Diamonds: known conductors, whether or not they are in the input." : "",
       cloud ? `Faint: ${counted(cloud)} of all ${counted(this.table.header.cloud)} compounds, taken at random.` : "",
     ].join(" ");

@@ -17,6 +17,8 @@ from phonolyte.counts import are, count, have
 from phonolyte.forces import DEFAULT_ENGINE
 from phonolyte.report.conduction import LEVELS, conduction_words, levels
 from phonolyte.report.contents import Contents, arrived
+from phonolyte.report.measurements import join_names
+from phonolyte.report.polarizations import list_samples, write_ionic, write_number
 from phonolyte.runs.calculation import NextStep
 from phonolyte.screen.yardsticks import WOULD_RANK
 from phonolyte.tiers import TIERS, all_tiers, deciding_column, find_tier
@@ -42,9 +44,25 @@ OF_SPECTRA = (
 )
 
 
+OF_POLARIZATIONS = (
+    "Between electrodes that block ions the steady current is that of electrons. Intervals cover noise, the form of "
+    "the decay and the scatter about the line, not errors of the temperature, nor those of thickness and diameter "
+    "unless they were given."
+)
+
+OF_TRANSFERENCE = (
+    "Intervals cover the errors of one measurement: a cell that is made again differs by more. In a concentrated "
+    "electrolyte, or one with ion pairs, the number is the share of the current in the steady state, and not the "
+    "transference number."
+)
+
+
 def caveat_of(kind: str) -> str:
     """Return what must be known of the numbers of a kind of run."""
-    caveats = {"spectra": OF_SPECTRA, "known": OF_CENTERS, "ranked": OF_PROBABILITIES, "best": OF_PROBABILITIES}
+    caveats = {
+        "spectra": OF_SPECTRA, "known": OF_CENTERS, "ranked": OF_PROBABILITIES, "best": OF_PROBABILITIES,
+        "electronic": OF_POLARIZATIONS, "transference": OF_TRANSFERENCE,
+    }  # fmt: skip
     return caveats.get(kind, OF_TIERS)
 
 
@@ -81,7 +99,28 @@ def headline(contents: Contents) -> str:
     if contents.kind == "spectra":
         n_spectra = n + len(contents.failures)
         return f"{n:,} of {_spectra(n_spectra)} could be fitted" if n_spectra > n else f"{_spectra(n)} fitted"
+    if contents.kind == "electronic":
+        return _headline_of_samples(table)
+    if contents.kind == "transference":
+        value = write_number(table.iloc[0].to_dict(), "t_plus")[0]
+        return f"Transference number {_in_words(value)}" if value else "No transference number"
     return f"A model learned from {count(n, 'compound')}"
+
+
+def _headline_of_samples(table: pd.DataFrame) -> str:
+    n, samples = len(table), table["sample"].nunique()
+    if not n:
+        return "No sample could be measured"
+    what = "conductivity" if table["sigma_electronic_high_s_cm"].notna().any() else "resistance"
+    if n > 1:
+        measured = f" in {count(n, 'measurement')}" if n > samples else ""
+        return f"Electronic {what} of {count(samples, 'sample')}{measured}"
+    return f"Electronic {what} {_in_words(list_samples(table).rows[0][1][0])}"
+
+
+def _in_words(value: str) -> str:
+    """A value whose sign of a bound is in words."""
+    return value.replace("≤", "at most").replace("≥", "at least")
 
 
 def _of_candidates(n: int, total: int) -> str:
@@ -94,11 +133,13 @@ def summary(contents: Contents) -> list[str]:
     if contents.kind in TIERS:
         sentences = find_tier(contents.kind).summarize(contents.table)
     else:
-        sentences = {"ranked": _of_screen, "best": _of_virtual, "known": _of_training, "spectra": _of_spectra}[
-            contents.kind
-        ](contents)
+        sentences = {
+            "ranked": _of_screen, "best": _of_virtual, "known": _of_training, "spectra": _of_spectra,
+            "electronic": _of_samples, "transference": _of_cell,
+        }[contents.kind](contents)  # fmt: skip
     if n := len(contents.failures):
-        failed = _spectra(n) if contents.kind == "spectra" else count(n, "material")
+        measured = "measurement" if contents.is_measured else "material"
+        failed = _spectra(n) if contents.kind == "spectra" else count(n, measured)
         rows = "its row" if n == 1 else "each row"
         sentences.append(f"{failed} failed: {rows} under “What failed” says why.")
     return [sentence for sentence in sentences if sentence]
@@ -119,7 +160,7 @@ def funnel(contents: Contents) -> list[Bar]:
             Bar("charges balanced", total["charge_balanced"], "of the allowed ones"),
             Bar("inside the domain of the model", total["in_domain"], "of the allowed ones"),
         ]
-    if contents.kind in ("known", "spectra"):
+    if contents.is_measured or contents.kind == "known":
         return []
     n = len(contents.table)
     bars = [Bar("crystals", n + len(contents.failures)), Bar("computed", n)]
@@ -428,9 +469,74 @@ def _of_spectra(contents: Contents) -> list[str]:
     ]
 
 
+def _of_samples(contents: Contents) -> list[str]:
+    """How far the conductivities reach, which are bounds, where the current settled, and what is ionic."""
+    table, curves = contents.table, contents.records["curves"]
+    if not len(table):
+        return []
+    sized = table["sigma_electronic_high_s_cm"].notna().any()
+    bounds = table.loc[table["upper_bound"].astype(bool), "material_id"].tolist()
+    bent = table.loc[table["ohmic"] == "no", "material_id"].tolist()
+    side = "an upper bound" if sized else "a lower bound"
+    return [
+        _of_range(table, "sigma_electronic_s_cm" if sized else "resistance_electronic_ohm"),
+        f"Of {join_names(bounds)} only {side} is known: the current has not settled, or is too small."
+        if bounds
+        else "",
+        _of_currents(curves) if curves is not None and len(curves) else "",
+        f"The currents of {join_names(bent)} are off the line: the slope is a mean." if bent else "",
+        _of_ionic(table[table["t_ion_low"].notna()]),
+    ]
+
+
+def _of_range(table: pd.DataFrame, key: str) -> str:
+    """The lowest and the highest of the results that are known; empty where there are bounds alone."""
+    results = {name: cell for name, cell, *_ in list_samples(table).rows}
+    order = table[table[key].notna()].sort_values(key, kind="stable")["material_id"].tolist()
+    if len(order) < 2:
+        return "".join(f"{name}: {results[name][0]}, 95 % interval {results[name][1]}." for name in order)
+    low, high = (f"{results[name][0]} ({name})" for name in (order[0], order[-1]))
+    return f"The lowest is {low}, the highest {high}."
+
+
+def _of_currents(curves: pd.DataFrame) -> str:
+    n, settled = len(curves), int(curves["settled"].sum())
+    if n == 1:
+        return f"The current was measured at 1 voltage, and {'settled' if settled else 'did not settle'}."
+    at = "all" if settled == n else f"{settled:,}" if settled else "none"
+    return f"The current was measured at {n:,} voltages, and settled at {at} of them."
+
+
+def _of_ionic(known: pd.DataFrame) -> str:
+    """The lowest ionic transference number of samples; empty where none is known."""
+    if not len(known):
+        return ""
+    least = known.iloc[int(known["t_ion_low"].argmin())]
+    value = _in_words(write_ionic(least.to_dict())[0])
+    if len(known) == 1:
+        return f"The ionic transference number of {least['material_id']} is {value}."
+    return f"The lowest ionic transference number is that of {least['material_id']}, {value}."
+
+
+def _of_cell(contents: Contents) -> list[str]:
+    """The transference number by both equations, and what the initial current is."""
+    row = contents.table.iloc[0].to_dict()
+    by = {
+        name: write_number(row, key) for name, key in (("Bruce and Vincent", "t_plus"), ("Watanabe", "t_plus_watanabe"))
+    }
+    numbers = ", ".join(f"{_in_words(value)} ({below}) by {name}" for name, (value, below) in by.items() if value)
+    initial = "extrapolated to time zero" if row["initial_by"] == "extrapolated" else "that of Ohm's law"
+    why = str(row["why"] or "")
+    return [
+        f"It is {numbers}." if numbers else "",
+        f"{why[0].upper()}{why[1:]}." if why else "",
+        f"The cell was polarized by {abs(row['voltage_v']) * 1e3:.3g} mV; the initial current is {initial}.",
+    ]
+
+
 def remarks(contents: Contents) -> list[str]:
-    """Notes on the spectra of a run, as sentences."""
-    if contents.kind != "spectra":
+    """Notes on the measurements of a run, as sentences."""
+    if not contents.is_measured:
         return []
     names = set(contents.table["material_id"])
     notes = (str(note) for note in contents.run.get("notes", ()))

@@ -1,8 +1,9 @@
-"""What the page needs to draw measured spectra: their points, the fitted circuit as a drawing, values and notes."""
+"""What the page needs to draw measured spectra: their cards, their points, the fitted circuit as a drawing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from phonolyte.impedance.schematic import (
 )
 from phonolyte.impedance.spectrum import name_sweep
 from phonolyte.impedance.tables import BOUNDS
+from phonolyte.report.measurements import Cell, Listing, MeasurementCard, keep_filled, split_notes, write_celsius
 from phonolyte.report.packing import Array
 from phonolyte.units import ROOM_K, ZERO_C_K
 
@@ -58,33 +60,36 @@ def describe_spectra(
     """
     parts = {name: _split(records.get(name)) for name in ("spectra", "parameters", "curves")}
     empty = pd.DataFrame()
-    rows, curves = [], []
+    cards, rows, curves = [], [], []
     for name in names:
         processes, parameters = parts["spectra"].get(name, empty), parts["parameters"].get(name, empty)
         points = parts["curves"].get(name, empty)
         curve = _draw_curve(parameters, points)
-        rows.append(_describe(processes, parameters, points, curve))
+        cards.append(asdict(_make_card(processes, parameters)))
+        rows.append(_describe(parameters, points, curve))
         curves.append(curve)
     arrays = _pack([parts["curves"].get(name, empty) for name in names], curves)
     texts = {row["circuit"] for row in rows if row["circuit"]}
-    return {"spectra": {"rows": rows, "circuits": {text: _draw(text) for text in sorted(texts)}}}, arrays
+    circuits = {text: _draw(text) for text in sorted(texts)}
+    return {"measured": cards, "spectra": {"rows": rows, "circuits": circuits}}, arrays
 
 
-def describe_lines(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def list_lines(lines: Sequence[Mapping[str, Any]]) -> Listing:
     """Arrhenius lines as they stand at the head of the page: energies and conductivities with their intervals."""
-    return [
-        {
-            "name": _name_line(line),
-            "fault": line["fault"],
-            "energy": f"{line['ea_ev']:.3f} eV",
-            "energy_interval": f"{line['ea_low_ev']:.3f} to {line['ea_high_ev']:.3f}",
-            "sigma": write_power(line["sigma_25c_s_cm"], "S/cm"),
-            "sigma_interval": f"{write_power(line['sigma_25c_low_s_cm'], '')} to "
-            f"{write_power(line['sigma_25c_high_s_cm'], '')}",
-            "extrapolated": not line["from_k"] <= ROOM_K <= line["to_k"],
-        }
-        for line in lines
-    ]
+    heads = ("process", "activation energy", "σ at 25 °C")
+    return Listing("Arrhenius lines, ln(σT), 95 % intervals", heads, tuple(map(_list_line, lines)))
+
+
+def _list_line(line: Mapping[str, Any]) -> tuple[Cell, ...]:
+    if line["fault"]:
+        return _name_line(line), f"none: {line['fault']}"
+    low, high = (write_power(line[f"sigma_25c_{end}_s_cm"], "") for end in ("low", "high"))
+    extrapolated = "" if line["from_k"] <= ROOM_K <= line["to_k"] else ", extrapolated"
+    return (
+        _name_line(line),
+        (f"{line['ea_ev']:.3f} eV", f"{line['ea_low_ev']:.3f} to {line['ea_high_ev']:.3f}"),
+        (write_power(line["sigma_25c_s_cm"], "S/cm"), f"{low} to {high}{extrapolated}"),
+    )
 
 
 def _name_line(line: Mapping[str, Any]) -> str:
@@ -102,19 +107,31 @@ def _split(table: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
     return {name_sweep(str(file), int(str(sweep))): points for (file, sweep), points in groups}
 
 
-def _describe(
-    processes: pd.DataFrame, parameters: pd.DataFrame, points: pd.DataFrame, curve: Complexes
-) -> dict[str, Any]:
-    """Values and notes of one spectrum, and where its plots look."""
+def _make_card(processes: pd.DataFrame, parameters: pd.DataFrame) -> MeasurementCard:
+    """Total, values and notes of one spectrum."""
+    heads = ("Process", "R, 95 % interval", "σ, standard deviation", "C")
+    rows = tuple(_list_process(row) for row in processes.to_dict("records"))
+    listed = keep_filled(Listing("Resistances and conductivities", heads, rows))
+    fitted = Listing("Parameters of the circuit", ("Parameter", "Value", "95 % interval"),
+                     tuple(_list_parameter(row) for row in parameters.to_dict("records")))  # fmt: skip
+    notes = split_notes(str(processes["notes"].iloc[0])) if len(processes) else ()
+    value, words = "", ""
+    total = next((row for row in rows if row[0] == "Total"), None)
+    if total and total[1][0]:
+        _, (ohm, interval), (sigma, _), _ = total
+        at = write_celsius(float(processes["temperature_k"].iloc[0]))
+        value = sigma or ohm
+        words = f"total conductivity{at}; {ohm} ({interval})" if sigma else f"in total{at}; {interval}"
+    return MeasurementCard(value, words, tuple(table for table in (listed, fitted) if table.rows), notes)
+
+
+def _describe(parameters: pd.DataFrame, points: pd.DataFrame, curve: Complexes) -> dict[str, Any]:
+    """Circuit of one spectrum, and where its plots look."""
     circuit = _parse(parameters)
-    notes = str(processes["notes"].iloc[0]) if len(processes) else ""
     window, decades = _look_closer(circuit, parameters, points, curve)
     return {
         "circuit": circuit.text if circuit else "",
         "values": list_values(circuit, parameters["value"].tolist()) if circuit else {},
-        "processes": [_describe_process(row) for row in processes.to_dict("records")],
-        "parameters": [_describe_parameter(row) for row in parameters.to_dict("records")],
-        "notes": [note for note in notes.split("; ") if note],
         "window": window,
         "decades": decades,
     }
@@ -129,7 +146,8 @@ def _parse(parameters: pd.DataFrame) -> Circuit | None:
     return circuit if circuit and list(circuit.names) == parameters["parameter"].tolist() else None
 
 
-def _describe_process(row: Mapping[Any, Any]) -> dict[str, str]:
+def _list_process(row: Mapping[Any, Any]) -> tuple[str, tuple[str, str], tuple[str, str], str]:
+    """Name, resistance with its interval, conductivity with its deviation, and capacitance of a process."""
     signs = BOUNDS if row["process"] == "at_least" else {}
     process = str(row["process"])
 
@@ -139,30 +157,27 @@ def _describe_process(row: Mapping[Any, Any]) -> dict[str, str]:
         return signs.get(key, "") + write_si(row[key], unit, digits) if row[key] == row[key] else ""
 
     sigma, spread = row["sigma_s_cm"], row["sigma_std_s_cm"]
-    return {
-        "name": PROCESSES.get(process, process.replace("_", " ").capitalize()),
-        "resistance": write("resistance_ohm", "Ω", count_digits(low, high)),
-        "interval": write_interval(low, high, "Ω") if low == low else "",
-        "capacitance": write("capacitance_f", "F"),
-        "sigma": signs.get("sigma_s_cm", "") + write_power(sigma, "S/cm") if sigma == sigma else "",
-        "spread": _write_share(spread / sigma) if spread == spread and sigma > 0 else "",
-    }
+    return (
+        PROCESSES.get(process, process.replace("_", " ").capitalize()),
+        (write("resistance_ohm", "Ω", count_digits(low, high)), write_interval(low, high, "Ω") if low == low else ""),
+        (
+            signs.get("sigma_s_cm", "") + write_power(sigma, "S/cm") if sigma == sigma else "",
+            _write_share(spread / sigma) if spread == spread and sigma > 0 else "",
+        ),
+        write("capacitance_f", "F"),
+    )
 
 
 def _write_share(share: float) -> str:
     return f"± {100 * share:.2g} %" if share >= LEAST_SHARE else f"± less than {100 * LEAST_SHARE:g} %"
 
 
-def _describe_parameter(row: Mapping[Any, Any]) -> dict[str, str]:
-    """A parameter with its interval; fixed ones have none."""
+def _list_parameter(row: Mapping[Any, Any]) -> tuple[str, str, str]:
+    """Name, value and interval of a parameter; fixed ones have none."""
     unit = UNITS.get(row["unit"], row["unit"])
     value, low, high = (float(row[key]) for key in ("value", "low", "high"))
     interval = write_interval(low, high, unit) if low < high else "fixed"
-    return {
-        "name": str(row["parameter"]),
-        "value": write_si(value, unit, count_digits(low, high)),
-        "interval": interval,
-    }
+    return str(row["parameter"]), write_si(value, unit, count_digits(low, high)), interval
 
 
 def _draw_curve(parameters: pd.DataFrame, points: pd.DataFrame) -> Complexes:

@@ -1,4 +1,4 @@
-// The card of a measured spectrum: its circuit as a drawing, Nyquist and Bode plots, residuals, values and notes.
+// What is drawn on the card of a measured spectrum: its circuit, Nyquist and Bode plots, residuals.
 
 const PRINT = { "--ink": "#22272e", "--soft": "#56606b", "--faint": "#6b7580", "--line": "#dfe3e8", "--wash": "#f4f6f8", "--raised": "#ffffff", "--accent": "#0067a3", "--warm": "#b34700", "--good": "#00704f" };
 const PREFIXES = [[1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""], [1e-3, "m"]];
@@ -13,9 +13,9 @@ function drawn(name, attributes, ...children) {
   return node;
 }
 
-class Spectra {
+class Spectra extends Measured {
   constructor(table) {
-    this.table = table;
+    super(table);
     this.header = table.header.spectra;
     this.arrays = table.header.arrays;
   }
@@ -32,20 +32,7 @@ class Spectra {
     };
   }
 
-  parts(row) {
-    const found = this.header.rows[row];
-    return [this.result(row, found), this.circuit(found), this.plotBox(row), this.processes(found), this.parameters(found), this.notes(found)];
-  }
-
-  /** The total, in large letters. */
-  result(row, { processes }) {
-    const total = processes.find(({ name }) => name === "Total");
-    const kelvin = this.table.number("temperature_k", row);
-    const at = Number.isNaN(kelvin) ? "" : ` at ${(kelvin - 273.15).toFixed(0).replace(/^-0$/, "0").replace("-", "−")} °C`;
-    if (!total?.resistance) return null;
-    const words = total.sigma ? `total conductivity${at}; ${total.resistance} (${total.interval})` : `in total${at}; ${total.interval}`;
-    return el("div", { class: "big" }, el("b", {}, total.sigma || total.resistance), words);
-  }
+  drawings(row) { return [this.circuit(this.header.rows[row]), this.plotBox(row)]; }
 
   circuit({ circuit, values }) {
     const known = this.header.circuits[circuit];
@@ -183,28 +170,5 @@ class Spectra {
     layout.yaxis5 = this.axis(ink, "Residual (%)", { domain, anchor: "x5", nticks: 5 });
     const text = `<span style="color:${ink("--warm")}">fit</span>, <span style="color:${ink("--accent")}">Kramers-Kronig</span>: — real, ··· imaginary`;
     layout.annotations.push({ text, showarrow: false, xref: "paper", yref: "paper", x: 0, y: domain[1], xanchor: "left", yanchor: "bottom", font: { size: 11 } });
-  }
-
-  table_(heads, rows) {
-    return el("div", { class: "wide" }, el("table", {}, el("thead", {}, el("tr", {}, heads.map((head) => el("th", { scope: "col" }, head)))),
-      el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map((cell, i) => el(i ? "td" : "th", i ? {} : { scope: "row" }, cell)))))));
-  }
-
-  /** Resistances by process; columns that are empty are left out. */
-  processes({ processes }) {
-    if (!processes.length) return null;
-    const columns = [["name", "Process"], ["resistance", "R, 95 % interval", "interval"], ["sigma", "σ, standard deviation", "spread"], ["capacitance", "C"]].filter(([key]) => processes.some((one) => one[key]));
-    const cells = (one) => columns.map(([key, , below]) => (below && one[below] ? [one[key], el("span", { class: "lost" }, one[below])] : one[key]));
-    return el("div", {}, el("h3", {}, "Resistances and conductivities"), this.table_(columns.map(([, label]) => label), processes.map(cells)));
-  }
-
-  parameters({ parameters }) {
-    if (!parameters.length) return null;
-    return el("div", {}, el("h3", {}, "Parameters of the circuit"), this.table_(["Parameter", "Value", "95 % interval"], parameters.map(({ name, value, interval }) => [name, value, interval])));
-  }
-
-  notes({ notes }) {
-    const sentence = (note) => note[0].toUpperCase() + note.slice(1) + (/[.!?]$/.test(note) ? "" : ".");
-    return notes.length ? el("div", {}, el("h3", {}, "Notes"), el("ul", { class: "notes" }, notes.map((note) => el("li", {}, sentence(note))))) : null;
   }
 }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 from rich.table import Table
 from rich.text import Text
@@ -116,6 +114,8 @@ def electronic_table(electronic: pd.DataFrame, *, sized: bool) -> Table:
     kind, key = "R electronic", "resistance_electronic_{}ohm"
     if sized:
         kind, key = "σ electronic", "sigma_electronic_{}s_cm"
+    from phonolyte.polarization.ionic import write_share
+
     table = make_table(f"{kind}, 95 % intervals", tight=True)
     table.add_column("sample", no_wrap=True, max_width=22)
     ionic = electronic["t_ion_low"].notna().any()
@@ -134,19 +134,9 @@ def electronic_table(electronic: pd.DataFrame, *, sized: bool) -> Table:
         table.add_row(
             Text(str(row["sample"])), "" if pd.isna(row["temperature_k"]) else f"{row['temperature_k'] - ZERO_C_K:.0f}",
             str(row["n"]), value, interval, "" if row["ohmic"] == "not tested" else row["ohmic"],
-            *([_format_ionic(row)] if ionic else []),
+            *(["" if pd.isna(row["t_ion_low"]) else write_share(row["t_ion"], row["t_ion_low"])] if ionic else []),
         )  # fmt: skip
     return table
-
-
-def _format_ionic(row: Mapping[Any, Any]) -> str:
-    """An ionic transference number; a bound from below where the electronic conductivity is one from above."""
-    if pd.isna(row["t_ion_low"]):
-        return ""
-    digits = int(min(max(1 - np.floor(np.log10(max(1 - row["t_ion_low"], 1e-12))), 2), 9))
-    if pd.isna(row["t_ion"]):
-        return f"≥ {np.floor(row['t_ion_low'] * 10**digits) / 10**digits:.{digits}f}"
-    return f"{row['t_ion']:.{digits}f}"
 
 
 def transference_table(result: Transference) -> Table:

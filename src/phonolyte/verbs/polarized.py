@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.run import Run
-from phonolyte.runs.settings import AS_USUAL, FigureFiles
+from phonolyte.runs.settings import OutputSettings
+from phonolyte.verbs.opening import run_options
 
 if TYPE_CHECKING:
     from phonolyte.polarization import Polarizations, PolarizationSettings, Transference, TransferenceSettings
@@ -22,15 +23,13 @@ def polarization(
     *,
     folder: str | Path = "out",
     settings: PolarizationSettings | None = None,
-    figures: bool = True,
-    figure_files: FigureFiles = AS_USUAL,
-    overwrite: bool = False,
+    output: OutputSettings | None = None,
     progress: OpenBar = no_bar,
 ) -> Polarizations:
     """Turn currents against time at one or several voltages into electronic conductivities, in a run folder.
 
     The folder receives ``electronic.parquet`` (a row a sample and temperature), ``curves.parquet`` (a row a voltage),
-    both as CSV too, and a figure of each sample.
+    both as CSV too, a figure of each sample, and a report.
 
     Parameters
     ----------
@@ -40,14 +39,8 @@ def polarization(
         Run folder.
     settings
         Size of the pellet, and how files are read.
-    figures
-        Whether figures are drawn.
-    figure_files
-        Formats and resolution of these.
-    overwrite
-        Whether another run in the folder is replaced.
-    progress
-        Opens a bar.
+    output, progress
+        As :func:`screen` takes them.
 
     Raises
     ------
@@ -58,7 +51,7 @@ def polarization(
     from phonolyte.polarization import PolarizationSettings, measure_polarizations
     from phonolyte.polarization.drawing import draw_samples
 
-    settings = settings or PolarizationSettings()
+    output, settings = output or OutputSettings(), settings or PolarizationSettings()
     geometry, reading = settings.geometry, settings.reading
     all_paths = find_files(files)
     paths = settings.pellet.choose_files(all_paths)
@@ -66,7 +59,9 @@ def polarization(
     inputs = [*paths, *([Path(settings.table)] if settings.table else [])]
     if settings.spectra:
         inputs.append(Path(settings.spectra) / "spectra.parquet")
-    opened = Run(folder, "polarization", settings=settings, inputs=inputs, cites=HEBB_WAGNER, overwrite=overwrite)
+    opened = Run(
+        folder, "polarization", settings=settings, inputs=inputs, cites=HEBB_WAGNER, **run_options(output)
+    )  # fmt: skip
     with opened as run:
         with progress("Files", len(paths)) as advance:
             result = measure_polarizations(paths, geometry=geometry, reading=reading, progress=advance)
@@ -75,8 +70,8 @@ def polarization(
         run.add_failures(result.failures)
         for note in result.notes:
             run.add_note(note)
-        if figures:
-            for failure in draw_samples(result.samples, run.path("figures"), files=figure_files):
+        if output.figures:
+            for failure in draw_samples(result.samples, run.path("figures"), files=output):
                 run.add_note(f"no figure of {failure.material_id}: {failure.message}")
         return result
 
@@ -88,13 +83,11 @@ def transference(
     curve: str | Path,
     folder: str | Path = "out",
     settings: TransferenceSettings | None = None,
-    figures: bool = True,
-    figure_files: FigureFiles = AS_USUAL,
-    overwrite: bool = False,
+    output: OutputSettings | None = None,
 ) -> Transference:
     """Measure the transference number of a symmetric cell by Bruce and Vincent, in a run folder.
 
-    The folder receives ``transference.parquet`` and ``.csv``, a row, and a figure.
+    The folder receives ``transference.parquet`` and ``.csv``, a row, a figure, and a report.
 
     Parameters
     ----------
@@ -106,8 +99,8 @@ def transference(
         Run folder.
     settings
         How it is measured.
-    figures, figure_files, overwrite
-        As :func:`polarization` takes them.
+    output
+        As :func:`screen` takes it.
 
     Raises
     ------
@@ -122,16 +115,18 @@ def transference(
     from phonolyte.polarization.cell import split_name
     from phonolyte.polarization.tables import TransferenceRow, make_transference_row
 
-    settings = settings or TransferenceSettings()
+    output, settings = output or OutputSettings(), settings or TransferenceSettings()
     files = [split_name(name)[0] for name in (before, after, curve)]
     record = {"before": str(before), "after": str(after), "curve": str(curve), "measure": settings}
-    opened = Run(folder, "transference", settings=record, inputs=files, cites=BRUCE_VINCENT, overwrite=overwrite)
+    opened = Run(
+        folder, "transference", settings=record, inputs=files, cites=BRUCE_VINCENT, **run_options(output)
+    )  # fmt: skip
     with opened as run:
         result, old, new = measure_cell(before, after, curve, settings)
         table = make_table([make_transference_row(result)], TransferenceRow)
         run.write_table("transference.parquet", table, csv=True)
         for note in result.notes:
             run.add_note(note)
-        if figures:
-            save(plot_transference(result, old, new), run.path("figures") / "transference", files=figure_files)
+        if output.figures:
+            save(plot_transference(result, old, new), run.path("figures") / "transference", files=output)
         return result
