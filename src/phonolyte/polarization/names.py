@@ -51,7 +51,7 @@ def add_unit(column: Column, text: str) -> Column:
     if column.kind == "time" and (match := _TIME.search(text)):
         return replace(column, unit=match.group(0), factor=_SECONDS[match.group(1)])
     if column.kind == "current" and (match := _AMPERE.search(text)):
-        density = match.group(0).strip() if _DENSITY.match(match.group(2)) else ""
+        density = match.group(0).strip(" )]") if _DENSITY.match(match.group(2)) else ""
         return replace(column, unit=f"{match.group(1)}A", factor=_PREFIXES[match.group(1)], doubt=density)
     if column.kind in ("voltage", "control") and (match := _VOLT.search(text)):
         return replace(column, unit=match.group(0), factor=_PREFIXES[match.group(1)])
