@@ -135,7 +135,7 @@ def test_gamry_units_stand_below_the_names_and_the_step_before_is_left_out(tmp_p
     assert curve.voltage_v == pytest.approx(0.49966)
     assert len(curve) == 12
     assert curve.current_a[0] == pytest.approx(6e-9)
-    assert any("1 rows of voltages that were held" in note for note in curve.notes)
+    assert any("1 row of voltages that were held" in note for note in curve.notes)
 
 
 def test_measured_voltages_tell_holds_apart_and_drift_does_not(tmp_path: Path):

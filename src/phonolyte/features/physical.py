@@ -23,6 +23,7 @@ from phonolyte.features.attributes import round_values
 from phonolyte.features.elemental import ELEMENTAL, elemental_table
 from phonolyte.features.springs import EV_PER_MDYN_A, LINDEMANN, N_QUANTITIES, REACH_A, site_quantities
 from phonolyte.structures import Crystal
+from phonolyte.structures.neighbors import cell_volume
 from phonolyte.units import G_CM3_PER_DALTON_A3, KB_EV_K
 
 GPA_PER_MDYN_A2 = 1000.0
@@ -170,7 +171,7 @@ def physical_values(
     counts = np.bincount(np.searchsorted(elements, numbers))
     sites = site_quantities(lattice, frac_coords, numbers, elemental)
     values = np.empty(N_PHYSICAL)
-    volume = abs(np.linalg.det(lattice)) / len(numbers)
+    volume = cell_volume(lattice) / len(numbers)
     crystal_columns(sites, np.ones(len(numbers)), elemental, elements, counts, volume, never_zero, values)
     return values
 

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from phonolyte.arrays import Floats, Ints
-from phonolyte.structures.neighbors import Bins, Neighbors, bin_atoms, grown, neighbors_within
+from phonolyte.structures.neighbors import Bins, Neighbors, bin_atoms, cell_volume, grown, neighbors_within
 
 
 class Tessellation(NamedTuple):
@@ -47,7 +47,7 @@ def tessellate(lattice: Floats, frac_coords: Floats) -> Tessellation:
     """
     n = len(frac_coords)
     bins = bin_atoms(lattice, frac_coords)
-    volume = abs(np.linalg.det(bins.lattice))
+    volume = cell_volume(bins.lattice)
     farthest = np.zeros(n)
     first, second = np.empty(10 * n, np.int64), np.empty(10 * n, np.int64)
     image = np.empty((10 * n, 3), np.int64)

@@ -20,6 +20,7 @@ from numba import njit
 from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.errors import StructureError
+from phonolyte.structures.neighbors import reciprocal_lattice
 
 COULOMB_EV_A = 14.4
 """Energy of two elementary charges one angstrom apart, eV, as softBV has it."""
@@ -245,7 +246,7 @@ def _add(
     nx, ny, nz = grid.shape
     step = lattice[2] / nz
     square_c = step @ step * per_square
-    inverse = np.sqrt((np.linalg.inv(lattice) ** 2).sum(axis=0))  # of the distances of lattice planes
+    inverse = _plane_densities(lattice)
     for atom in range(len(positions)):
         table, weight, f = tables[kinds[atom]], weights[atom], positions[atom]
         reach = reaches[kinds[atom]]
@@ -266,13 +267,22 @@ def _add(
                     iz = 0
 
 
+@njit(cache=True, nogil=True)
+def _plane_densities(lattice: Floats) -> Floats:
+    """Inverse distances (3,) of the planes of a lattice."""
+    inverse, reciprocal = np.empty(3), reciprocal_lattice(lattice)
+    for axis in range(3):
+        inverse[axis] = np.sqrt(reciprocal[0, axis] ** 2 + reciprocal[1, axis] ** 2 + reciprocal[2, axis] ** 2)
+    return inverse
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def _keep_nearest(lattice: Floats, positions: Floats, radii: Floats, reach: float, grid: Floats) -> None:
     """Lower the values of a periodic grid to the distance from the sphere of each ion, where that is nearer."""
     nx, ny, nz = grid.shape
     step = lattice[2] / nz
     square_c = step @ step
-    inverse = np.sqrt((np.linalg.inv(lattice) ** 2).sum(axis=0))
+    inverse = _plane_densities(lattice)
     for atom in range(len(positions)):
         f, radius = positions[atom], radii[atom]
         for ix in range(*_span(f[0], reach * inverse[0], nx)):

@@ -19,7 +19,7 @@ from numba import njit
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.structures.crystal import Crystal
-from phonolyte.structures.neighbors import Pairs, bin_atoms, list_distances, list_neighbors, list_pairs
+from phonolyte.structures.neighbors import Pairs, bin_atoms, cell_volume, list_distances, list_neighbors, list_pairs
 from phonolyte.structures.sites import EXCLUSION_A
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _average_fingerprint(crystal: Crystal) -> Floats:
 @njit(cache=True, nogil=True)
 def _average_nearness(lattice: Floats, frac_coords: Floats, classes: Ints, shares: Floats, amounts: Floats) -> Floats:
     """Logarithm of 1 + the weight of neighbors of each pair of elements (k, k, 2), by occupancies."""
-    spacing = (abs(np.linalg.det(lattice)) / amounts.sum()) ** (1 / 3)
+    spacing = (cell_volume(lattice) / amounts.sum()) ** (1 / 3)
     bins = bin_atoms(lattice, frac_coords)
     closeness = np.zeros((len(amounts), len(amounts), len(WIDTHS)))
     for atom in range(len(classes)):
@@ -173,7 +173,7 @@ def _fingerprint(lattice: Floats, frac_coords: Floats, numbers: Ints) -> Floats:
     elements = np.unique(numbers)
     classes = np.searchsorted(elements, numbers)
     counts = np.bincount(classes)
-    spacing = (abs(np.linalg.det(lattice)) / n) ** (1 / 3)
+    spacing = (cell_volume(lattice) / n) ** (1 / 3)
     bins = bin_atoms(lattice, frac_coords)
     pairs = list_pairs(bins, REACH * spacing)
     near = list_distances(pairs, n)

@@ -1,6 +1,7 @@
 """Periodic neighbors of every atom, in any cell: the geometry under checks, fingerprints and tessellation.
 
-All functions are compiled (numba) and release the GIL. Lengths are angstrom; lattice rows are the vectors.
+All functions are compiled (numba) and release the GIL. Lengths are angstrom; lattice rows are the vectors. Small sums
+are loops: linear algebra and sorting of NumPy take numba several times as long to compile, at the first run of all.
 """
 
 from __future__ import annotations
@@ -77,20 +78,54 @@ def reduce_lattice(lattice: Floats) -> Floats:
     for _ in range(10_000):
         changed = False
         for i in range(3):
-            best, shift = np.dot(cell[i], cell[i]) * (1 - 1e-12), np.zeros(3)
+            best, by_j, by_k = _dot(cell, i, i) * (1 - 1e-12), 0.0, 0.0
             j, k = (i + 1) % 3, (i + 2) % 3
-            p = -np.round(np.dot(cell[i], cell[j]) / np.dot(cell[j], cell[j]))
-            q = -np.round(np.dot(cell[i], cell[k]) / np.dot(cell[k], cell[k]))
+            p = -float(round(_dot(cell, i, j) / _dot(cell, j, j)))
+            q = -float(round(_dot(cell, i, k) / _dot(cell, k, k)))
             for x in (p, 0.0, 1.0, -1.0):
                 for y in (q, 0.0, 1.0, -1.0):
-                    trial = x * cell[j] + y * cell[k]
-                    length = np.dot(cell[i] + trial, cell[i] + trial)
+                    length = 0.0
+                    for axis in range(3):
+                        length += (cell[i, axis] + (x * cell[j, axis] + y * cell[k, axis])) ** 2
                     if length < best:
-                        best, shift, changed = length, trial, True
-            cell[i] += shift
+                        best, by_j, by_k, changed = length, x, y, True
+            for axis in range(3):
+                cell[i, axis] += by_j * cell[j, axis] + by_k * cell[k, axis]
         if not changed:
             break
     return cell
+
+
+@njit(cache=True, nogil=True)
+def _dot(cell: Floats, i: int, j: int) -> float:
+    """Product of two vectors of a cell."""
+    return cell[i, 0] * cell[j, 0] + cell[i, 1] * cell[j, 1] + cell[i, 2] * cell[j, 2]
+
+
+@njit(cache=True, nogil=True)
+def cell_volume(lattice: Floats) -> float:
+    """Volume of a cell, cubic angstrom."""
+    a, b, c = lattice
+    return abs(
+        a[0] * (b[1] * c[2] - b[2] * c[1]) + a[1] * (b[2] * c[0] - b[0] * c[2]) + a[2] * (b[0] * c[1] - b[1] * c[0])
+    )
+
+
+@njit(cache=True, nogil=True)
+def reciprocal_lattice(lattice: Floats) -> Floats:
+    """Inverse (3, 3) of a lattice, without a factor of 2 pi: cartesian coordinates times it are fractional."""
+    inverse, determinant = np.empty((3, 3)), 0.0
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        for x in range(3):
+            y, z = (x + 1) % 3, (x + 2) % 3
+            inverse[x, i] = lattice[j, y] * lattice[k, z] - lattice[j, z] * lattice[k, y]
+    for x in range(3):
+        determinant += lattice[0, x] * inverse[x, 0]
+    for i in range(3):
+        for x in range(3):
+            inverse[x, i] /= determinant
+    return inverse
 
 
 @njit(cache=True, nogil=True)
@@ -98,28 +133,45 @@ def bin_atoms(lattice: Floats, frac_coords: Floats) -> Bins:
     """Sort the atoms of a cell into bins."""
     n = len(frac_coords)
     cell = reduce_lattice(lattice)
-    frac = (frac_coords @ lattice) @ np.linalg.inv(cell)
+    reciprocal = reciprocal_lattice(cell)
+    frac = _transform(_transform(frac_coords, lattice), reciprocal)
     for i in range(n):
         for axis in range(3):
             frac[i, axis] -= math.floor(frac[i, axis])
             if frac[i, axis] >= 1.0:  # -1e-17 wraps to 1.0
                 frac[i, axis] = 0.0
-    volume = abs(np.linalg.det(cell))
-    spacing = (volume / n) ** (1 / 3)
+    spacing = (cell_volume(cell) / n) ** (1 / 3)
     heights, shape = np.empty(3), np.empty(3, np.int64)
     for axis in range(3):
-        height = volume / np.linalg.norm(np.cross(cell[(axis + 1) % 3], cell[(axis + 2) % 3]))
+        normal = reciprocal[:, axis]
+        height = 1 / math.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
         shape[axis] = max(1, int(height / (WIDTH * spacing)))
         heights[axis] = height / shape[axis]
-    flat = np.zeros(n, np.int64)
+    flat, place = np.zeros(n, np.int64), np.empty((n, 3))
     for i in range(n):
         for axis in range(3):
-            flat[i] = flat[i] * shape[axis] + min(int(frac[i, axis] * shape[axis]), shape[axis] - 1)
+            place[i, axis] = frac[i, axis] * shape[axis]
+            flat[i] = flat[i] * shape[axis] + min(int(place[i, axis]), shape[axis] - 1)
     start = np.zeros(shape[0] * shape[1] * shape[2] + 1, np.int64)
     for i in range(n):
         start[flat[i] + 1] += 1
-    start = np.cumsum(start)
-    return Bins(cell, frac @ cell, heights, shape, frac * shape, start, np.argsort(flat, kind="mergesort"))
+    for at in range(1, len(start)):
+        start[at] += start[at - 1]
+    order, end = np.empty(n, np.int64), start.copy()
+    for i in range(n):
+        order[end[flat[i]]] = i
+        end[flat[i]] += 1
+    return Bins(cell, _transform(frac, cell), heights, shape, place, start, order)
+
+
+@njit(cache=True, nogil=True)
+def _transform(coords: Floats, matrix: Floats) -> Floats:
+    """Coordinates (n, 3) times a matrix (3, 3)."""
+    product = np.empty((len(coords), 3))
+    for i in range(len(coords)):
+        for x in range(3):
+            product[i, x] = coords[i, 0] * matrix[0, x] + coords[i, 1] * matrix[1, x] + coords[i, 2] * matrix[2, x]
+    return product
 
 
 @njit(cache=True, nogil=True)
