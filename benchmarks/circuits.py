@@ -4,10 +4,12 @@ Usage: python benchmarks/circuits.py [N [STARTS [SEED [ITEMS [JOBS]]]]]
 
 N (200 unless given) random circuits of two to four parts in series: resistors, arcs, Randles elements, loops of an
 inductor beside an arc, Warburg's, Gerischer's and constant phase elements. Two in three are fitted to a spectrum of
-their own with 0.5 % of noise on 61 points from 1 MHz to 1 Hz, the others to one of another circuit. A solution is
-the best one when its sum of squares is within 0.1 % of the smallest that this fit and STARTS (200 unless given) random
-starts, each followed to its end, have found. Each circuit has a random sequence of its own, by SEED (0) and its number.
-Finished ones are lines of the file ITEMS, where one is named: started again, the benchmark goes on behind them.
+their own with 0.5 % of noise on 61 points from 1 MHz to 1 Hz, the others to one of another circuit. A solution is the
+best one when its sum of squares is within 0.1 % of the smallest that has been seen: by this fit, from STARTS (200
+unless given) random starts, each followed to its end; each fourth circuit is also given to another search, with
+random numbers of its own. Each circuit has a random sequence of its own, by SEED (0) and its number. Finished ones
+are lines of the file ITEMS, where one is named: started again, the benchmark goes on with the others, JOBS (1) at a
+time.
 """
 
 from __future__ import annotations
@@ -34,8 +36,9 @@ PARTS = (
     "p(R{0},CPE{0},R{1}-L{0})", "CPE{0}", "W{0}", "Wo{0}", "Zarc{0}", "G{0}", "p(CPE{0},R{0}-CPE{1})",
 )  # fmt: skip
 ONCE = ("R{0}", "CPE{0}", "W{0}", "Wo{0}", "G{0}")
-CLOSE, EACH = 1e-3, 8
-"""Share of a sum of squares that does not matter; of every so many circuits those with an element less are fitted."""
+CLOSE, AGAIN, NESTED = 1e-3, 4, 16
+"""Share of a sum of squares that does not matter; of every so many circuits another search is done, and those with an
+element less are fitted."""
 
 OTHER_SEED = 1
 """Of the search that a fit is compared with; fits begin with 0."""
@@ -66,16 +69,18 @@ def measure(number: int, starts: int, seed: int) -> dict[str, Any]:
     seconds = time.process_time() - begun
     problem = Problem(spectrum, circuit, "modulus")
     cost = compute_cost(problem, found.values)
-    again = problem.values(Search(spectrum, "modulus", {}, OTHER_SEED).find(circuit))
+    again = None
+    if number % AGAIN == 0:
+        again = compute_cost(problem, problem.values(Search(spectrum, "modulus", {}, OTHER_SEED).find(circuit)))
     reference = min(follow(problem, draw(circuit, rng, wide=True)) for _ in range(starts))
     inner = [compute_cost(Problem(spectrum, parse_circuit(text), "modulus"), fit_circuit(spectrum, text).values)
-             for text in (() if number % EACH else circuit.simpler)]  # fmt: skip
+             for text in (() if number % NESTED else circuit.simpler)]  # fmt: skip
     return {
         "number": number,
         "circuit": circuit.text,
         "own": bool(number % 3),
         "times_reference": round(cost / reference, 6),
-        "times_again": round(cost / compute_cost(problem, again), 6),
+        "times_again": None if again is None else round(cost / again, 6),
         "seconds": round(seconds, 3),
         "nested": all(cost <= one * (1 + CLOSE) for one in inner) if inner else None,
     }
@@ -83,7 +88,8 @@ def measure(number: int, starts: int, seed: int) -> dict[str, Any]:
 
 def summarize(done: list[dict[str, Any]], starts: int, seed: int) -> dict[str, Any]:
     """What all circuits say together."""
-    missed = [one for one in done if compute_excess(one) > 1 + CLOSE]
+    missed = [one for one in done if one["times_reference"] > 1 + CLOSE]
+    again = [one["times_again"] for one in done if one["times_again"] is not None]
     checked = [one["nested"] for one in done if one["nested"] is not None]
     seconds = [one["seconds"] for one in done]
     return {
@@ -94,17 +100,13 @@ def summarize(done: list[dict[str, Any]], starts: int, seed: int) -> dict[str, A
         "best_solution_of_own_spectra": f"{sum(one['own'] for one in done) - sum(one['own'] for one in missed)} of "
         f"{sum(one['own'] for one in done)}",
         "never_worse_than_an_inner_circuit": f"{sum(checked)} of {len(checked)}",
-        "within_1_percent": round(sum(compute_excess(one) <= 1.01 for one in done) / len(done), 4),
+        "as_good_as_another_search": f"{sum(times <= 1 + CLOSE for times in again)} of {len(again)}",
+        "within_1_percent_of_another_search": f"{sum(times <= 1.01 for times in again)} of {len(again)}",
         "best_of_random_starts_alone": round(sum(one["times_reference"] >= 1 - CLOSE for one in done) / len(done), 4),
-        "missed": [f"{one['circuit']}: {compute_excess(one):.3f}" for one in missed],
+        "missed": [f"{one['circuit']}: {one['times_reference']:.3f}" for one in missed],
         "cpu_seconds_median": round(float(np.median(seconds)), 2),
         "cpu_seconds_95": round(float(np.quantile(seconds, 0.95)), 2),
     }
-
-
-def compute_excess(one: dict[str, Any]) -> float:
-    """The sum of squares in units of the smallest that the random starts and the other search have found."""
-    return max(one["times_reference"], one["times_again"])
 
 
 def make_circuit(rng: np.random.Generator) -> Circuit:

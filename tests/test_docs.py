@@ -29,6 +29,9 @@ OWN = {"generated", "notebooks"}  # made from the code; run by the build of the 
 RUN = [page for page in PAGES if page.parent.name == "howto" or page.stem in ("tutorial", "troubleshooting")]
 
 
+LONG = ("python", "other-ions")  # several screens each
+
+
 @pytest.fixture
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder and one process; what examples add to the program is taken away again."""
@@ -44,7 +47,11 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             del sys.modules[name]
 
 
-@pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
+def mark_long(page: Path) -> object:
+    return pytest.param(page, marks=pytest.mark.long) if page.stem in LONG else page
+
+
+@pytest.mark.parametrize("page", map(mark_long, RUN), ids=lambda page: page.stem)
 def test_examples_print_what_the_page_shows(page: Path, alone: Path):
     blocks = examples.read_blocks(page.read_text())
     assert any(block.kind in ("console", "python") for block in blocks) or page.stem == "index"

@@ -72,6 +72,7 @@ def test_a_model_of_some_predicts_others(pairs: IonPairs):
     assert (spread > 0).all()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "measured_mev", "within"), [("ref-Li2O", 57.3, 0.06), ("ref-Li3N", 49.6, 0.06), ("ref-LiF", 47.8, 0.12)]
 )

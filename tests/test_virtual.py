@@ -727,9 +727,16 @@ def test_the_command_takes_rules_and_writes_structures(tmp_path: Path):
 )
 def test_bad_files_of_rules_get_a_message(text: str, message: str, tmp_path: Path):
     (tmp_path / "rules.toml").write_text(text)
+    with pytest.raises(PhonolyteError) as caught:
+        choose_spaces(rules=tmp_path / "rules.toml")
+    assert message in str(caught.value)
+
+
+def test_a_command_with_a_bad_file_of_rules_writes_nothing(tmp_path: Path):
+    (tmp_path / "rules.toml").write_text("prototype = 'nasicon'\ncharge = 'odd'")
     result = CliRunner().invoke(app, ["virtual", "--rules", str(tmp_path / "rules.toml"), "-o", str(tmp_path / "run")])
     assert isinstance(result.exception, PhonolyteError)
-    assert message in str(result.exception)
+    assert "balanced or free" in str(result.exception)
     assert not (tmp_path / "run" / "best.csv").exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from phonolyte.runs.records import checksum, folder_of, read_json, write_json
 from phonolyte.runs.run import Run
 from phonolyte.runs.settings import AS_USUAL, FigureFiles
 from phonolyte.structures import Crystal
+
+OpenTier = Callable[[int], AbstractContextManager[Executor | None]]
+"""Opens the executor of a tier for a number of crystals."""
 
 FIGURES = "figures"
 """Folder of a run folder with the figures of all crystals together."""
@@ -63,6 +67,32 @@ def compute_and_draw(
         with progress(f"Figures of {calculation.name}", len(outcome.table)) as advance:
             draw_figures(calculation, outcome.table, run, executor=executor, progress=advance, files=figures)
     return outcome
+
+
+def run_tier(
+    calculation: Calculation, crystals: Sequence[Crystal], folder: Path, *, open_tier: OpenTier | None = None,
+    deadline: float | None = None, figures: FigureFiles | None = AS_USUAL, progress: OpenBar = no_bar,
+) -> Outcome:  # fmt: skip
+    """Compute a tier of a larger run into a run folder of its own, and draw its figures.
+
+    Parameters
+    ----------
+    calculation, crystals, deadline, figures, progress
+        As :func:`compute_and_draw` takes them.
+    folder
+        Run folder.
+    open_tier
+        Opens the executor for a number of crystals; default: this process.
+    """
+    opened = Run(
+        folder, calculation.name, settings=calculation.decides(), identity=calculation.name,
+        engine=calculation.engine_used, cites=calculation.cites,
+    )  # fmt: skip
+    with opened as run, open_tier(len(crystals)) if open_tier else nullcontext() as executor:
+        ready = calculation.prepare(crystals, run, executor=executor, progress=progress)
+        return compute_and_draw(
+            ready, crystals, run, executor=executor, deadline=deadline, figures=figures, progress=progress
+        )
 
 
 def draw_figures(

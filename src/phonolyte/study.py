@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pandas as pd
 
 from phonolyte import make_callable
-from phonolyte.drawing import compute_and_draw
+from phonolyte.drawing import OpenTier, run_tier
 from phonolyte.errors import Failure, SettingsError
 from phonolyte.forces import DEFAULT_ENGINE
 from phonolyte.loop.settings import LoopSettings, read_loop
@@ -176,10 +174,6 @@ class Followed:
     failures: Sequence[Failure]
 
 
-OpenTier = Callable[[int], AbstractContextManager[Executor | None]]
-"""Opens the executor of a tier, from the number of its crystals."""
-
-
 def read_study(file: str | Path) -> StudySettings:
     """Read the settings of a study from a TOML file; paths in it are relative to the file.
 
@@ -305,7 +299,10 @@ def follow_candidates(
     for number, (calculation, top) in enumerate(zip(calculations, tops, strict=True)):
         start = time.time()
         deadline = start + max((end - start) / (len(calculations) - number), 0.0)
-        outcome = _run_tier(run, calculation, left[:top], deadline, open_tier, files if figures else None, progress)
+        outcome = run_tier(
+            calculation, left[:top], run.path(calculation.name), open_tier=open_tier, deadline=deadline,
+            figures=files if figures else None, progress=progress,
+        )  # fmt: skip
         verdicts = _verdicts(calculation, outcome, rows)
         for place, crystal in enumerate(left):
             why = verdicts.get(crystal.material_id, "no room" if place >= top else "time was up")
@@ -334,25 +331,6 @@ def _first_rows(crystals: Sequence[Crystal], ranked: pd.DataFrame, ion: str) -> 
         name: {"rank": rank, "predicted_mev": center, "formula": by_name[name].formula, "stopped": ""}
         for rank, (name, center) in enumerate(pairs, start=1)
     }
-
-
-def _run_tier(
-    run: Run, calculation: Calculation, crystals: Sequence[Crystal], deadline: float, open_tier: OpenTier | None,
-    figures: FigureFiles | None, progress: OpenBar,
-) -> Outcome:  # fmt: skip
-    """Run one tier in a folder of its own."""
-    folder = run.path(calculation.name)
-    opened = Run(folder, calculation.name, settings=calculation.decides(), identity=calculation.name,
-                 engine=calculation.engine_used, cites=calculation.cites)  # fmt: skip
-    with opened as tier_run, _open(open_tier, len(crystals)) as executor:
-        ready = calculation.prepare(crystals, tier_run, executor=executor, progress=progress)
-        return compute_and_draw(
-            ready, crystals, tier_run, executor=executor, deadline=deadline, figures=figures, progress=progress
-        )
-
-
-def _open(open_tier: OpenTier | None, n: int) -> AbstractContextManager[Executor | None]:
-    return open_tier(n) if open_tier else nullcontext()
 
 
 def _verdicts(calculation: Calculation, outcome: Outcome, rows: Mapping[str, dict[str, Any]]) -> dict[str, str]:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from phonolyte.drawing import compute_and_draw
+from phonolyte.drawing import OpenTier, run_tier
 from phonolyte.errors import Failure
 from phonolyte.loop.choosing import widening_outside
 from phonolyte.loop.learning import FILE, Known, write_known
@@ -38,9 +37,6 @@ TABLE, SUMMARY = "rounds.csv", "rounds.json"
 
 Learn = Callable[[Path, Path], BandCenterModel]
 """Learns from a learning set (a file) into a folder, or finds the model that has."""
-
-OpenTier = Callable[[int], AbstractContextManager[Executor | None]]
-"""Opens an executor, from the number of crystals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,17 +241,10 @@ class Loop:
         return ""
 
     def _compute(self, folder: Path, crystals: Sequence[Crystal], deadline: float) -> Outcome:
-        calculation = self.calculation
-        opened = Run(
-            folder / calculation.name, calculation.name, settings=calculation.decides(), identity=calculation.name,
-            engine=calculation.engine_used, cites=calculation.cites,
+        return run_tier(
+            self.calculation, crystals, folder / self.calculation.name, open_tier=self.open_tier, deadline=deadline,
+            figures=None, progress=self.progress,
         )  # fmt: skip
-        opening = self.open_tier(len(crystals)) if self.open_tier else nullcontext()
-        with opened as tier_run, opening as executor:
-            ready = calculation.prepare(crystals, tier_run, executor=executor, progress=self.progress)
-            return compute_and_draw(
-                ready, crystals, tier_run, executor=executor, deadline=deadline, figures=None, progress=self.progress
-            )
 
     @staticmethod
     def _write(run: Run, state: _State, decision: float, stopped: str) -> None:
