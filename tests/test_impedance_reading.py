@@ -641,7 +641,7 @@ def test_loops_of_a_binary_file_of_biologic(tmp_path: Path):
     assert len(found) == 4
     for one, z in zip(found, HOT, strict=True):
         assert one.impedance_ohm == pytest.approx(z, rel=1e-5)
-        assert any("1 rows at 0 Hz" in note for note in one.notes)
+        assert any("1 row at 0 Hz" in note for note in one.notes)
 
 
 DAMAGED = {

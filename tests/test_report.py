@@ -603,7 +603,7 @@ def test_the_card_has_everything(opened: Opened, table: pd.DataFrame, run: Path)
     opened.page.click("#window .row >> nth=0")
     name = opened.column("material")[0]
     card, text = card_of(read_run(run), name), opened.page.locator("#card").inner_text()
-    assert f"confidence {card.level}" in text
+    assert f"confidence in the {card.sure_of}: {card.level}" in text
     assert card.sure in text
     for formula, learned, center, _ in card.nearest:
         assert learned in text

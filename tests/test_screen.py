@@ -223,7 +223,7 @@ def test_an_id_for_two_crystals_is_made_unique_and_noted():
     result = rank_crystals(Reading(crystals=[LIBRARY[0], LIBRARY[3], LIBRARY[0]]))
     assert sorted(result.table["material_id"]) == ["lithium-iodide", "lithium-iodide~2", "salt"]
     assert result.table.set_index("material_id").loc["lithium-iodide~2", "duplicate_of"] == "lithium-iodide"
-    assert result.notes == ["1 crystals repeat the material_id of an earlier one: '~2', '~3', ... was added"]
+    assert result.notes == ["1 crystal repeats the material_id of an earlier one: '~2', '~3', ... was added"]
 
 
 def test_given_properties_come_before_those_of_the_file():
