@@ -288,6 +288,18 @@ def test_a_check_of_the_folder_leaves_nothing(tmp_path: Path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_another_command_fills_or_removes_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fill(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "run.toml").touch()
+
+    monkeypatch.setattr("phonolyte.runs.run.make_folder", fill)
+    check_output(tmp_path / "filled")
+    assert (tmp_path / "filled" / "run.toml").is_file()
+    monkeypatch.setattr("phonolyte.runs.run.make_folder", lambda folder: None)
+    assert check_output(tmp_path / "removed") == tmp_path / "removed"
+
+
 def test_a_file_whose_name_is_not_text_is_screened(tmp_path: Path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / b"caf\xe9.cif".decode("utf-8", "surrogateescape")).write_text(cif())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -62,8 +62,9 @@ def check_output(folder: Path) -> Path:
     missing = [each for each in (path, *path.parents) if not each.exists()]
     if missing:
         make_folder(path)
-    for each in missing:
-        each.rmdir()
+    with suppress(OSError):  # another command with the same folder has removed it, or writes into it
+        for each in missing:
+            each.rmdir()
     return folder
 
 
