@@ -13,7 +13,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
-from chromium import WAIT_MS
+from chromium import open_page
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -227,14 +227,7 @@ def test_runs_of_before_have_a_page_without_plots(run: Path, tmp_path: Path):
 
 @pytest.mark.parametrize("width", [1400, 390])
 def test_a_card_draws_its_spectrum_and_saves_it(browser: Any, run: Path, width: int, tmp_path: Path):
-    page = browser.new_page(viewport={"width": width, "height": 900}, accept_downloads=True)
-    page.set_default_timeout(WAIT_MS)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.goto((run / PAGE).as_uri())
-    page.wait_for_selector("html[data-ready]", state="attached")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page, errors = open_page(browser, run / PAGE, width)
     page.locator("#window .row").first.click()
     page.locator("#card .plots .plot-container").first.wait_for(state="attached")
     axes = page.evaluate(SCALES)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from chromium import WAIT_MS
+from chromium import open_page
 from test_polarization import write_samples
 from test_transference import make_curve, write_cell
 from typer.testing import CliRunner
@@ -111,14 +111,7 @@ def test_the_page_is_made_again_from_the_folder(run: Path):
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_in_a_browser(browser: Any, run: Path, width: int, tmp_path: Path):
-    page = browser.new_page(viewport={"width": width, "height": 900}, accept_downloads=True)
-    page.set_default_timeout(WAIT_MS)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.goto((run / PAGE).as_uri())
-    page.wait_for_selector("html[data-ready]", state="attached")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page, errors = open_page(browser, run / PAGE, width)
     assert not page.locator("#scatter").count()  # of one temperature
     sigma = page.locator("#window .row .cell:nth-child(3)")
     assert sigma.all_inner_texts()[1].startswith("≤ ")

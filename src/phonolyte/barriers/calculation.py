@@ -19,7 +19,7 @@ from phonolyte.barriers.paths import lengths_a, read_path, write_path
 from phonolyte.chemistry.ions import check_ion
 from phonolyte.columns import Column
 from phonolyte.errors import EngineError, MigrationError
-from phonolyte.forces.cells import primitive_cell
+from phonolyte.forces.cells import count_atoms, primitive_cell
 from phonolyte.runs.calculation import Calculation, NextStep, barrier_headline, barrier_sentences
 from phonolyte.runs.digest import digest_of
 from phonolyte.runs.records import Record, Row, folder_of, read_json, write_json
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from phonolyte.forces import Engine
 
 TIME_LIMIT = "TimeLimit"
+"""Kind of error of a hop that took longer than it may."""
 
 STEPS_OF_ENDS, STEPS_OF_PATHS = 30, 50
 """Force calculations that an end of a hop, and each image of its path, take as a rule: 260 to 390 a hop of five images
 were measured on six crystals."""
-"""Kind of error of a hop that took longer than it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class BarrierCalculation(Calculation):
             return None
         primitive = primitive_cell(crystal, symprec_a=settings.symprec_a)
         network = find_hops(primitive, self.ion, cutoff_a=settings.cutoff_a, symprec_a=settings.symprec_a)
-        n = len(primitive) * round(abs(np.linalg.det(settings.supercell_of(primitive))))
+        n = count_atoms(primitive, settings.supercell_of(primitive))
         forces = len(chosen_hops(network, settings)) * (2 * STEPS_OF_ENDS + settings.images * STEPS_OF_PATHS)
         return Workload(forces, forces * n)
 

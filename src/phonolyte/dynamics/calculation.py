@@ -27,7 +27,7 @@ from phonolyte.dynamics.diffusion import (
 )
 from phonolyte.dynamics.trajectory import DynamicsSettings, read_frames, run_dynamics
 from phonolyte.errors import MigrationError
-from phonolyte.forces.cells import primitive_cell, relax
+from phonolyte.forces.cells import count_atoms, primitive_cell, relax
 from phonolyte.runs.calculation import Calculation, NextStep, barrier_headline, barrier_sentences
 from phonolyte.runs.digest import digest_of
 from phonolyte.runs.records import Record, Row
@@ -117,7 +117,7 @@ class DynamicsCalculation(Calculation):
     def workload(self, crystal: Crystal) -> Workload:
         """Return the steps at all temperatures."""
         primitive = primitive_cell(crystal, symprec_a=self.settings.symprec_a)
-        n = len(primitive) * round(abs(np.linalg.det(self.settings.supercell_of(primitive))))
+        n = count_atoms(primitive, self.settings.supercell_of(primitive))
         steps = self.settings.steps * len(self.settings.temperatures_k)
         return Workload(steps, steps * n)
 

@@ -223,6 +223,11 @@ def supercell_matrix(
     return _symmetric(min(multiples, key=lambda matrix: abs(round(np.linalg.det(matrix)))))
 
 
+def count_atoms(primitive: Atoms, supercell: Ints) -> int:
+    """Return the number of atoms of a supercell (3, 3), rows in units of the vectors of the primitive cell."""
+    return len(primitive) * abs(round(float(np.linalg.det(supercell))))
+
+
 class Clock:
     """Wall time spent on one crystal, and its limit in seconds (None: no limit)."""
 

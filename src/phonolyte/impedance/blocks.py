@@ -170,16 +170,21 @@ def _unknown_names(lines: Sequence[str], name: str, vocabulary: Vocabulary) -> S
 
 def _read_words(line: str, below: str) -> list[str]:
     """Cells of a line of names above a line of numbers; none where it is something else."""
-    for split in (_by("\t"), _by(";"), _by(","), _by_gaps, _by_spaces):
+    for split in _list_splits():
         cells = [cell.strip().strip('"') for cell in split(line) if cell.strip()]
         if len(cells) > 1 and all(_number(cell) is None for cell in cells):
             return cells if _is_point([cell for cell in split(below) if cell.strip()]) else []
     return []
 
 
+def _list_splits() -> tuple[Split, ...]:
+    """Ways in which the names of columns are apart, the surest first."""
+    return _by("\t"), _by(";"), _by(","), _by_gaps, _by_spaces
+
+
 def _list_heads(lines: Sequence[str], vocabulary: Vocabulary) -> Iterator[tuple[Split, list[int]]]:
     """Lines that name the columns of a measurement, by the way in which they are split."""
-    for split in (_by("\t"), _by(";"), _by(","), _by_gaps, _by_spaces):
+    for split in _list_splits():
         heads = [at for at, line in enumerate(lines) if not _POINT.match(line) and vocabulary.read(split(line))]
         if heads:
             yield split, heads

@@ -186,7 +186,7 @@ def _check_frequencies(name: str, f: Floats) -> None:
         )  # fmt: skip
     if len(f) < FEWEST:
         raise SpectrumError(
-            f"{name} has {len(f)} point{'s' * (len(f) != 1)}",
+            f"{name} has {count(len(f), 'point')}",
             why=f"a spectrum needs {FEWEST} at least",
             fix="Measure more frequencies." if len(f) else "Look at the file: no line has three numbers.",
         )

@@ -69,60 +69,18 @@ class PercolationCalculation(Calculation):
     table: ClassVar = "percolation.parquet"
     sort_by: ClassVar = "barrier_ev"
     columns: ClassVar = (
-        Column(
-            "barrier_1d_ev",
-            "1D barrier",
-            "eV",
-            2,
-            shown=False,
-            words="barrier of paths in 1D",
-            hint="Energy of a path in one dimension.",
-        ),
-        Column(
-            "barrier_2d_ev",
-            "2D",
-            "eV",
-            2,
-            shown=False,
-            words="barrier of paths in 2D",
-            hint="Energy of paths in two dimensions.",
-        ),
-        Column(
-            "barrier_3d_ev",
-            "3D",
-            "eV",
-            2,
-            shown=False,
-            words="barrier of paths in 3D",
-            hint="Energy of paths in three dimensions.",
-        ),
-        Column(
-            "radius_1d_a",
-            "radius",
-            "Å",
-            2,
-            shown=False,
-            words="largest sphere on paths in 1D",
-            hint="Largest sphere that passes in one dimension.",
-        ),
-        Column(
-            "radius_2d_a",
-            "2D radius",
-            "Å",
-            2,
-            shown=False,
-            words="largest sphere on paths in 2D",
-            hint="Largest sphere that passes in two dimensions.",
-        ),
-        Column(
-            "radius_3d_a",
-            "3D radius",
-            "Å",
-            2,
-            shown=False,
-            words="largest sphere on paths in 3D",
-            hint="Largest sphere that passes in three dimensions.",
-        ),
+        Column("barrier_1d_ev", "1D barrier", "eV", 2, shown=False,
+               words="barrier of paths in 1D", hint="Energy of a path in one dimension."),
+        Column("barrier_2d_ev", "2D", "eV", 2, shown=False,
+               words="barrier of paths in 2D", hint="Energy of paths in two dimensions."),
+        Column("barrier_3d_ev", "3D", "eV", 2, shown=False,
+               words="barrier of paths in 3D", hint="Energy of paths in three dimensions."),
+        Column("radius_1d_a", "radius", "Å", 2, shown=False,
+               words="largest sphere on paths in 1D", hint="Largest sphere that passes in one dimension."),
+        Column("radius_2d_a", "2D radius", "Å", 2, shown=False,
+               words="largest sphere on paths in 2D", hint="Largest sphere that passes in two dimensions."),
+        Column("radius_3d_a", "3D radius", "Å", 2, shown=False,
+               words="largest sphere on paths in 3D", hint="Largest sphere that passes in three dimensions."),
         Column("ion_charge", "charge", "e", 0, shown=False, hint="Charge of the mobile ion."),
         Column("oxidation", "charges by", kind="choice", shown=False, hint="Where the oxidation states are from."),
         Column(
@@ -133,7 +91,7 @@ class PercolationCalculation(Calculation):
             hint="Elements with several charges, and the mean.",
         ),
         Column("percolation_ev", "site energies", "eV", 2, hint="Barrier by bond-valence site energies."),
-    )
+    )  # fmt: skip
     facts: ClassVar = ("barrier_ev", "barrier_1d_ev", "barrier_2d_ev", "barrier_3d_ev", "dimensions", "engine")
     terminal: ClassVar = ("barrier_ev", "dimensions", "barrier_2d_ev", "barrier_3d_ev", "radius_1d_a")
     axes: ClassVar = ("barrier_ev", "dimensions")

@@ -12,7 +12,7 @@ import pandas as pd
 from phonolyte.chemistry.formulas import shares_of
 from phonolyte.chemistry.ions import check_ion
 from phonolyte.columns import Column
-from phonolyte.counts import count
+from phonolyte.counts import are, count
 from phonolyte.dos import PhononDos
 from phonolyte.dos.table import read_density_file
 from phonolyte.phonons.bands import band_structure, load_phonons, save_bands
@@ -226,8 +226,7 @@ class PhononCalculation(Calculation):
     def headline(cls, table: pd.DataFrame) -> str:
         """Return how many crystals are stable."""
         stable = int(table["stable"].sum()) if len(table) else 0
-        verb = "is" if stable == 1 else "are"
-        return f"{stable:,} of {count(len(table), 'crystal')} {verb} dynamically stable"
+        return f"{stable:,} of {count(len(table), 'crystal')} {are(stable)} dynamically stable"
 
     @classmethod
     def summarize(cls, table: pd.DataFrame) -> list[str]:

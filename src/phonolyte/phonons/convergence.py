@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.errors import PhononError
+from phonolyte.forces.cells import count_atoms
 from phonolyte.phonons.workflow import PhononSettings, compute_phonons, spectrum
 from phonolyte.structures import Crystal
 
@@ -92,7 +93,7 @@ def _larger(crystal: Crystal, settings: PhononSettings, atoms: int) -> PhononSet
     primitive = crystal.to_ase()
     for _ in range(STEPS):
         settings = replace(settings, min_length_a=settings.min_length_a + STEP_A)
-        if len(crystal) * abs(round(np.linalg.det(settings.supercell_of(primitive)))) > atoms:
+        if count_atoms(primitive, settings.supercell_of(primitive)) > atoms:
             return settings
     raise PhononError(
         f"there is no supercell larger than {atoms} atoms",

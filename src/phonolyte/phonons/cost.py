@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 
 from phonolyte.arrays import Floats
+from phonolyte.forces.registry import ENGINES
 from phonolyte.phonons.workflow import PhononSettings
 from phonolyte.runs.workload import Workload
 from phonolyte.structures import Crystal
-
-SECONDS_PER_ATOM = 0.016
-"""Seconds for the forces on an atom of a displaced supercell: DPA4 on one core."""
 
 OTHER_S = 2.0
 """Seconds that any crystal takes beside its forces: density of states, files."""
@@ -42,13 +40,13 @@ def phonon_cost_s(crystals: Sequence[Crystal], *, min_length_a: float = 8.0) -> 
     """
     counts = [displacements_and_atoms(crystal, min_length_a=min_length_a) for crystal in crystals]
     n_displacements, n_atoms = np.array(counts, dtype=float).reshape(-1, 2).T
-    return np.asarray(OTHER_S + SECONDS_PER_ATOM * n_displacements * n_atoms)
+    seconds_per_atom = ENGINES["dpa4"].seconds_per_atom or 0.0
+    return np.asarray(OTHER_S + seconds_per_atom * n_displacements * n_atoms)
 
 
 def phonon_workload(crystal: Crystal, settings: PhononSettings) -> Workload:
     """Estimate what phonons of an ordered crystal take."""
-    n_displacements, n_atoms = displacements_and_atoms(crystal, min_length_a=settings.min_length_a)
-    n_primitive = count_primitive(crystal)
+    n_displacements, n_atoms, n_primitive = _count(crystal, settings.min_length_a)
     if settings.supercell:
         n_atoms = n_primitive * math.prod(settings.supercell)
     n_relaxed = RELAXATION if settings.relax else 0
@@ -60,19 +58,20 @@ def displacements_and_atoms(crystal: Crystal, *, min_length_a: float = 8.0) -> t
 
     A site whose group has g operations needs 6 / g displacements, at least one.
     """
+    return _count(crystal, min_length_a)[:2]
+
+
+def _count(crystal: Crystal, min_length_a: float) -> tuple[int, int, int]:
+    """Displacements, atoms of each supercell, and those of the primitive cell."""
     symmetry = _symmetry(crystal)
     if symmetry is None:
-        return DIRECTIONS * len(crystal), _supercell_atoms(crystal.lattice, len(crystal), min_length_a)
+        n = len(crystal)
+        return DIRECTIONS * n, _supercell_atoms(crystal.lattice, n, min_length_a), n
     _, sizes = np.unique(symmetry.equivalent_atoms, return_counts=True)
     of_sites = len(symmetry.rotations) / sizes
     n_displacements = sum(max(1, math.ceil(DIRECTIONS / order - 1e-6)) for order in of_sites)
-    return n_displacements, _supercell_atoms(symmetry.primitive_lattice, count_primitive(crystal), min_length_a)
-
-
-def count_primitive(crystal: Crystal) -> int:
-    """Return the number of atoms of the primitive cell."""
-    symmetry = _symmetry(crystal)
-    return len(crystal) if symmetry is None else int(symmetry.mapping_to_primitive.max()) + 1
+    n_primitive = int(symmetry.mapping_to_primitive.max()) + 1
+    return n_displacements, _supercell_atoms(symmetry.primitive_lattice, n_primitive, min_length_a), n_primitive
 
 
 def _symmetry(crystal: Crystal) -> Any:

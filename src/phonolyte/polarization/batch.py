@@ -9,6 +9,7 @@ from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phonolyte.counts import count
 from phonolyte.errors import CurveError, Failure
 from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.notes import merge_alike
@@ -253,7 +254,7 @@ def _measure_sample(name: str, kelvin: float | None, pairs: Sequence[tuple[Curve
     conductance = fit_conductance([curve.voltage_v for curve in curves], decays, floor_a=reading.floor_a)
     total, notes_on_total = choose_total(reading.totals, name, kelvin)
     spikes = sum(decay.spikes for decay in decays)
-    lost = [f"{spikes} {'spike' if spikes == 1 else 'spikes'} of the current left out"] if spikes else []
+    lost = [f"{count(spikes, 'spike')} of the current left out"] if spikes else []
     sample = Sample(name, kelvin, curves, decays, conductance, curves[0].geometry, total)
     fault = sample.ionic_share[3]
     wrong = [f"there is no ionic transference number: {fault}"] if fault else []

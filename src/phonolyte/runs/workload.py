@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from phonolyte.counts import count
+
 UNITS = ((48 * 3600.0, 86400.0, "days"), (90 * 60.0, 3600.0, "h"), (90.0, 60.0, "min"), (0.0, 1.0, "s"))
 """Shortest time in seconds that is said in a unit, and the length of that unit."""
 
@@ -38,14 +40,13 @@ def describe_workloads(
     if not known:
         return ""
     forces, atoms, other = (sum(column) * len(each) / len(known) for column in zip(*known, strict=True))
-    crystals = f"{len(each):,} crystal{'s' * (len(each) != 1)}"
     calculations = "1 force calculation" if round(forces) == 1 else f"some {_round(forces):,.0f} force calculations"
-    text = f"{crystals} to compute, {calculations} of {atoms / forces:,.0f} atoms"
+    text = f"{count(len(each), 'crystal')} to compute, {calculations} of {atoms / forces:,.0f} atoms"
     if seconds_per_atom is None:
         return f"{text}."
     processes = min(workers, len(each))
     seconds = (atoms * seconds_per_atom + other) / processes
-    return f"{text}: about {say_time(seconds)} with {engine} on {processes} core{'s' * (processes != 1)}."
+    return f"{text}: about {say_time(seconds)} with {engine} on {count(processes, 'core')}."
 
 
 def say_time(seconds: float) -> str:
