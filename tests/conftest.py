@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from chromium import CHROMIUM, FLAGS, WAIT_MS
 
+from phonolyte.figures import style
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
@@ -20,6 +22,14 @@ def shared() -> Path:
             pytest.fail(f"{folder} must be there in CI (set PHONOLYTE_SHARED)")
         pytest.skip(f"reference data is not at {folder} (set PHONOLYTE_SHARED)")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def small_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw figures as small PNG alone, for most of the time of many tests would be their PDF."""
+    if not request.node.get_closest_marker("figures"):
+        monkeypatch.setattr(style, "USUAL", ("png",))
+        monkeypatch.setitem(style.STYLE, "savefig.dpi", 60.0)
 
 
 @pytest.fixture(scope="module")

@@ -55,6 +55,7 @@ def test_figures_are_drawn_once_and_anew_for_other_phonons(run: Run, table: pd.D
     assert figure.read_bytes() != first
 
 
+@pytest.mark.figures
 def test_figures_that_are_damaged_are_drawn_anew(run: Run, table: pd.DataFrame):
     draw_figures(CALCULATION, table, run)
     figure = run.folder / "Cu" / "bands.png"
@@ -82,6 +83,7 @@ def test_a_crystal_that_cannot_be_drawn_is_a_note_and_stops_no_other(run: Run, t
     assert not (run.folder / "Cu" / "bands.png").exists()
 
 
+@pytest.mark.figures
 def test_figures_are_written_in_the_formats_and_the_resolution_that_are_chosen(run: Run, table: pd.DataFrame):
     folder = run.folder / "Cu"
     draw_figures(CALCULATION, table, run)

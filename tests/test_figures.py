@@ -50,7 +50,7 @@ from phonolyte.figures import (
     virtual,
 )
 from phonolyte.figures.periodic_table import place_of
-from phonolyte.figures.style import COLORS, plain, source_of, with_subscripts
+from phonolyte.figures.style import COLORS, FORMATS, plain, source_of, with_subscripts
 from phonolyte.forces import open_engine
 from phonolyte.phonons import PhononResult, PhononSettings, compute_phonons
 from phonolyte.phonons.bands import BandStructure, band_structure, load_phonons, save_bands
@@ -154,8 +154,8 @@ def test_histograms_state_counts_and_the_trend_its_correlation():
 
 def test_equal_figures_have_equal_bytes(tmp_path: Path):
     reference = np.array([10.0, 20.0, 30.0])
-    one = save(parity(reference, {"": reference}), tmp_path / "one")
-    other = save(parity(reference, {"": reference}), tmp_path / "other")
+    one = save(parity(reference, {"": reference}), tmp_path / "one", FORMATS)
+    other = save(parity(reference, {"": reference}), tmp_path / "other", FORMATS)
     assert [path.suffix for path in one] == [".pdf", ".svg", ".png"]
     for path, same in zip(one, other, strict=True):
         assert path.read_bytes() == same.read_bytes()
@@ -236,7 +236,7 @@ def test_a_figure_can_be_drawn_of_any_number_of_compounds(name: str, n: int, tmp
 def test_hostile_names_can_be_written_in_every_format(tmp_path: Path):
     table = compounds(len(HOSTILE))
     figure = center_against_volume(table.assign(family=table["formula"]), named=set(table["material_id"]))
-    for path in save(figure, tmp_path / "hostile"):
+    for path in save(figure, tmp_path / "hostile", FORMATS):
         assert path.stat().st_size > 1_000
     ElementTree.parse(tmp_path / "hostile.svg")
 
@@ -479,13 +479,14 @@ def test_measured_conductivities_are_rings_with_a_line_to_what_is_predicted():
     assert "screen_conductivity" in drawn
 
 
+@pytest.mark.figures
 def test_a_screen_has_the_figures_that_show_something_and_an_earlier_run_leaves_none(tmp_path: Path):
     figures_of_run = screen_figures(ranked(6, True), STEPS, ion="Li", max_center_mev=40.0)
     everything = {"funnel", "screen_centers", "screen_families", "screen_volumes", "candidates_kinds",
                   "candidates_elements"}  # fmt: skip
     assert set(figures_of_run) == everything
     save_all(figures_of_run, tmp_path, screen.STEMS)
-    assert {path.stem for path in tmp_path.glob("*.svg")} == everything
+    assert {path.stem for path in tmp_path.glob("*.pdf")} == everything
     (tmp_path / "parity.png").write_text("of the training")
     save_all(screen_figures(ranked(6, False), STEPS), tmp_path, screen.STEMS)
     candidates = {"candidates_kinds", "candidates_elements"}

@@ -466,6 +466,7 @@ def test_temperatures_and_pellets_keep_lines_apart(tmp_path: Path):
     assert len(both.samples) == 1
 
 
+@pytest.mark.figures
 def test_a_run_folder_has_tables_figures_and_what_they_stand_on(tmp_path: Path):
     (tmp_path / "in").mkdir()
     write_samples(tmp_path / "in")
@@ -477,7 +478,7 @@ def test_a_run_folder_has_tables_figures_and_what_they_stand_on(tmp_path: Path):
     assert "1.3e-09" in result.stdout
     out = tmp_path / "out"
     assert {"electronic.csv", "curves.parquet", "cite.bib", "run.toml"} <= {path.name for path in out.iterdir()}
-    assert {path.suffix for path in (out / "figures").iterdir()} == {".png", ".svg", ".pdf"}
+    assert {path.suffix for path in (out / "figures").iterdir()} == {".png", ".pdf"}
     assert "10.1063/1.1700165" in (out / "cite.bib").read_text(encoding="utf-8")
     for name in ("electronic", "curves"):
         table = pd.read_parquet(out / f"{name}.parquet")

@@ -182,6 +182,7 @@ def write_cell(folder: Path) -> dict[str, Path]:
     return files
 
 
+@pytest.mark.figures
 def test_a_run_folder_has_the_number_its_figure_and_what_it_stands_on(tmp_path: Path):
     files = write_cell(tmp_path)
     arguments = [part for name, path in files.items() for part in (f"--{name}", str(path))]
@@ -194,7 +195,7 @@ def test_a_run_folder_has_the_number_its_figure_and_what_it_stands_on(tmp_path: 
     assert table.loc[0, "t_plus"] == pytest.approx(0.3, rel=0.02)
     assert table.loc[0, "interface_before_ohm"] == pytest.approx(BEFORE, rel=0.02)
     assert all(column(key).hint for key in table)
-    assert (out / "figures" / "transference.svg").is_file()
+    assert (out / "figures" / "transference.pdf").is_file()
     assert "10.1016/0022-0728(87)80001-3" in (out / "cite.bib").read_text(encoding="utf-8")
 
 

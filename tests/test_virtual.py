@@ -674,6 +674,7 @@ elements = ["P", "As", "Sb"]
 """
 
 
+@pytest.mark.figures
 def test_the_command_takes_rules_and_writes_structures(tmp_path: Path):
     (tmp_path / "rules.toml").write_text(RULES)
     arguments = ["virtual", "--rules", str(tmp_path / "rules.toml"), "-o", str(tmp_path / "run"), "--structures", "cif"]

@@ -29,7 +29,6 @@ OpenTier = Callable[[int], AbstractContextManager[Executor | None]]
 FIGURES = "figures"
 """Folder of a run folder with the figures of all crystals together."""
 
-USUAL = ("png", "pdf")
 """Formats of the figures of a campaign, where none are chosen."""
 
 DRAWN = ".drawn"
@@ -105,7 +104,7 @@ def draw_figures(
     """
     for stem, figure in calculation.overview(table.sort_values(calculation.sort_by)).items():
         remove([run.path(FIGURES) / stem])
-        save(figure, run.path(FIGURES) / stem, USUAL, files=files)
+        save(figure, run.path(FIGURES) / stem, files=files)
     draw = partial(draw_crystal, calculation, run.folder, files=files)
     rows = table.to_dict("records")
     lost = []
@@ -129,7 +128,7 @@ def draw_crystal(calculation: Calculation, run: Path, row: Mapping[Any, Any], *,
             return ""
         figures = calculation.draw(named, run)
         remove(folder / stem for stem in figures)
-        paths = [path for stem, fig in figures.items() for path in save(fig, folder / stem, USUAL, files=files)]
+        paths = [path for stem, fig in figures.items() for path in save(fig, folder / stem, files=files)]
         if paths:
             write_json(folder / DRAWN, {"source": source, "files": {path.name: checksum(path) for path in paths}})
     except Exception as error:  # matplotlib, phonopy and ASE can raise anything

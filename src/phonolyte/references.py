@@ -65,12 +65,12 @@ def conventional_cell(record: dict[str, Any]) -> Crystal:
     positions: list[Floats] = []
     occupancies: list[float] = []
     for site in record["sites"]:
-        orbit: list[Floats] = []
-        for x in symmetry["rotations"] @ np.array(site["xyz"], dtype=float) + symmetry["translations"]:
-            if all(np.abs(x - y - np.rint(x - y)).max() > SAME_POSITION for y in orbit):
-                orbit.append(x)
+        copies = symmetry["rotations"] @ np.array(site["xyz"], dtype=float) + symmetry["translations"]
+        apart = copies[:, None] - copies
+        same = np.abs(apart - np.rint(apart)).max(axis=-1) <= SAME_POSITION
+        orbit = copies[same.argmax(axis=1) == np.arange(len(copies))]
         symbols += [site["element"]] * len(orbit)
-        positions += orbit
+        positions += list(orbit)
         occupancies += [site.get("occupancy", 1.0)] * len(orbit)
     name, lattice = record.get("id", record["name"]), cellpar_to_cell(record["cell"])
     more = {key: record.get(key, "") for key in ("name", "ion", "note", "citation", "doi")}

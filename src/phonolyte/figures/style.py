@@ -49,6 +49,9 @@ STYLE: Any = {
 
 FORMATS = ("pdf", "svg", "png")
 
+USUAL = ("pdf", "png")
+"""Formats where none are chosen."""
+
 DASHED = (0, (4, 2))
 """Lines of limits."""
 
@@ -77,7 +80,7 @@ def new_figure(width_in: float, height_in: float) -> Figure:
 def save(
     figure: Figure,
     stem: str | Path,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = (),
     *,
     source: str = "",
     files: FigureFiles = AS_USUAL,
@@ -91,7 +94,7 @@ def save(
     stem
         Path without suffix; its folder is made.
     formats
-        Among pdf, svg and png; those of `files`, where it has any, take their place.
+        Among pdf, svg and png; those of `files`, where it has any, take their place. Default: :data:`USUAL`.
     source
         What the figure shows, such as a checksum; goes into the metadata, where :func:`source_of` finds it.
     files
@@ -104,7 +107,7 @@ def save(
     """
     from matplotlib import rc_context
 
-    formats = files.choose(formats)
+    formats = files.choose(formats or USUAL)
     style = STYLE if files.dpi is None else {**STYLE, "savefig.dpi": files.dpi}
     paths = [Path(f"{stem}.{kind}") for kind in formats]
     _settle(figure)

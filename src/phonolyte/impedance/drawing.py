@@ -79,7 +79,9 @@ def draw(
     files
         Formats and resolution; default: PNG and PDF, of many spectra PNG alone.
     """
-    formats = ("pdf", "png") if len(series.analyses) <= MOST_PDF else ("png",)
+    from phonolyte.figures.style import USUAL
+
+    formats = USUAL if len(series.analyses) <= MOST_PDF else ("png",)
     work = partial(_draw_safely, folder=folder, formats=files.choose(formats), files=files)
     results: list[Path | Failure] = []
     for result in executor.map(work, series.analyses) if executor else map(work, series.analyses):
@@ -93,16 +95,16 @@ def draw(
 
 
 def draw_spectrum(
-    analysis: Analysis, folder: Path, formats: Sequence[str] = ("pdf", "png"), *, files: FigureFiles = AS_USUAL
+    analysis: Analysis, folder: Path, formats: Sequence[str] = (), *, files: FigureFiles = AS_USUAL
 ) -> Path:
     """Draw a spectrum, PNG last, unless the same drawing is there; the path of the PNG, else of the first format.
 
     Only a PNG says what it shows: without one, a spectrum is drawn anew.
     """
-    from phonolyte.figures.style import remove, save, source_of
+    from phonolyte.figures.style import USUAL, remove, save, source_of
 
     stem = spectrum_stem(folder, analysis.name)
-    formats = sorted(formats, key=lambda kind: kind == "png")
+    formats = sorted(formats or USUAL, key=lambda kind: kind == "png")
     png, source = Path(f"{stem}.png"), _digest(analysis) + (f" {files.dpi} dpi" if files.dpi else "")
     complete = "png" in formats and all(Path(f"{stem}.{kind}").is_file() for kind in formats)
     if not (complete and source_of(png) == source):
@@ -162,7 +164,7 @@ def _draw_arrhenius(series: Series, folder: Path, files: FigureFiles) -> Path | 
     if series.points.empty:
         return None
     try:
-        return save(plot_arrhenius(series), folder / "arrhenius", ("png", "pdf"), files=files)[0]
+        return save(plot_arrhenius(series), folder / "arrhenius", files=files)[0]
     except Exception as error:  # as above
         return Failure.from_error(error, material_id="arrhenius", stage=STAGE)
 

@@ -87,7 +87,7 @@ def _draw_stack(analyses: list[Analysis], folder: Path, files: FigureFiles) -> F
             name = analysis.name if kelvin is None else f"{kelvin - ZERO_C_K:.0f} °C"
             curves.append(Curve(name, distribution.tau_s[inside], distribution.gamma_ohm[inside]))
     try:
-        save(stack_figure(curves), folder / "drt", ("png", "pdf"), files=files)
+        save(stack_figure(curves), folder / "drt", files=files)
     except Exception as error:  # as above
         return Failure.from_error(error, material_id="drt", stage=STAGE)
     return None

@@ -29,7 +29,7 @@ def draw_pressures(series: Series, folder: Path, *, files: FigureFiles = AS_USUA
             isotherm.assign(temperature_k=float(isotherm["temperature_k"].mean()))
             for _, isotherm in split_isotherms(series.spectra, ON_LINES)
         ])  # fmt: skip
-        save(pressure_figure(points, series.volumes), folder / "pressure", ("png", "pdf"), files=files)
+        save(pressure_figure(points, series.volumes), folder / "pressure", files=files)
     except Exception as error:  # matplotlib can raise anything, and the other results stand
         return [Failure.from_error(error, material_id="pressure", stage=STAGE)]
     return []

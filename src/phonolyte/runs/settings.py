@@ -34,8 +34,7 @@ class FigureFiles:
 
     figure_format: Annotated[
         tuple[Literal["pdf", "png", "svg"], ...],
-        "Format of figures: pdf, png or svg; several are possible. Reports show png. Default: PNG and PDF, of "
-        "some figures SVG too.",
+        "Format of figures: pdf, png or svg; several are possible. Reports show png. Default: PNG and PDF.",
     ] = ()
     dpi: Annotated[int | None, "Resolution of figures, dots per inch. Default: 200."] = None
 
