@@ -71,9 +71,12 @@ class Data:
 
 
 class Process:
-    """The process of the quotient model, and its domain; hyperparameters and columns are those of `first`, if given."""
+    """The process of the quotient model, and its domain; hyperparameters and columns are those of `first`, if given.
 
-    def __init__(self, data: Data, rows: Ints, first: Process | None = None) -> None:
+    Known relative errors of all centers, if given, are noise on top.
+    """
+
+    def __init__(self, data: Data, rows: Ints, first: Process | None = None, errors: Floats | None = None) -> None:
         table = data.pool.features.iloc[rows]
         values = table.to_numpy(float)
         target = np.log(data.center_mev[rows] / quotient._reference_mev(values))
@@ -90,7 +93,7 @@ class Process:
             self.names = list(CorrelationSelector().fit(magpie).get_feature_names_out())
         else:
             self.logs, self.names = first.logs, first.names
-        known = np.zeros(len(rows))
+        known = np.zeros(len(rows)) if errors is None else np.square(errors[rows] / target.std())
         self.process = GaussianProcess._condition(standard, scaled, target, layout, terms, self.logs, FAINTEST, known)
         self.domain = Domain.fit(table[self.names], data.pool.elements(table.index))
         self.families = Families.fit(table[fraction_names()].to_numpy())

@@ -108,7 +108,8 @@ def row_of(record: Any, crystals: dict[str, Crystal], rule: Calibration, low: fl
         "raw_mev": row["band_center_mev"],
         "band_center_mev": center, "lower_mev": low * center, "upper_mev": high * center,
         "ion_center_mev": ion, "ion_lower_mev": low * ion, "ion_upper_mev": high * ion,
-        "lowest_mode_mev": row["lowest_mode_mev"], "stable": bool(row["stable"]),
+        "lowest_mode_mev": row["lowest_mode_mev"], "imaginary_share": row["imaginary_share"],
+        "stable": bool(row["stable"]), "engine": row["engine"],
     }  # fmt: skip
 
 

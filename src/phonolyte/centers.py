@@ -21,6 +21,8 @@ from phonolyte.arrays import Floats
 from phonolyte.columns import Column, register
 from phonolyte.structures import Crystal
 
+SOURCE = "computed centers of Phonolyte"
+
 FILE = "centers.parquet"
 CARD = "card.md"
 
@@ -48,7 +50,8 @@ class ComputedCenters:
     Attributes
     ----------
     table
-        One row a crystal: its crystal, :data:`CENTERS`, `raw_mev`, `lowest_mode_mev`, `stable` and percolation.
+        One row a crystal: its crystal, :data:`CENTERS`, `raw_mev`, `lowest_mode_mev`, `stable`, the share of imaginary
+        modes where it is known (`imaginary_share`), `engine` and percolation.
     by_formula
         Rows of each formula; those with imaginary modes are left out, since their centers replace no others.
     known

@@ -9,7 +9,7 @@ that share.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from phonolyte import learning_set
+from phonolyte.centers import SOURCE, computed_centers
 from phonolyte.errors import Failure, PhonolyteError, TableError
 from phonolyte.models.compounds import ERROR, STAGE, TARGET, find_label_fault
 from phonolyte.runs.records import in_one_step
@@ -76,7 +77,8 @@ def read_given(data: str | Path) -> tuple[list[Known], list[Failure]]:
     """Read the crystals to begin with; empty for the learning set that comes with Phonolyte.
 
     That one has its cells and centers scaled as those of today's Materials Project and density functional theory; the
-    crystals by which it has grown are as they were given, their centers calibrated.
+    crystals by which it has grown, and those of the table of computed centers, are as they were given, their centers
+    calibrated.
 
     Returns
     -------
@@ -91,7 +93,7 @@ def read_given(data: str | Path) -> tuple[list[Known], list[Failure]]:
     if not str(data):
         scaled = (replace(c, lattice=learning_set.ION_LENGTH * c.lattice) for c in learning_set.crystals().crystals)
         made = [Known(c, learning_set.ION_FACTOR * float(c.properties[TARGET])) for c in scaled]
-        return [*made, *read_known(learning_set.grown_file())[0]], []
+        return [*made, *read_known(learning_set.grown_file())[0], *_computed()], []
     known, failures = read_known(data)
     if len(known) < FEWEST:
         raise TableError(
@@ -100,6 +102,15 @@ def read_given(data: str | Path) -> tuple[list[Known], list[Failure]]:
             fix="Give crystals, not a table of features, or leave data out.",
         )
     return known, failures
+
+
+def _computed() -> Iterator[Known]:
+    """What the table of computed centers knows; of unstable ones where the share of imaginary modes is."""
+    for record in computed_centers().table.to_dict("records"):
+        row = {str(key): value for key, value in record.items()}
+        if row["stable"] or not pd.isna(row["imaginary_share"]):
+            crystal = Crystal.from_row(row, source=SOURCE)
+            yield Known.from_phonons(crystal, row | {"calibrated_mev": row[TARGET]}, 0)
 
 
 def read_known(data: str | Path) -> tuple[list[Known], list[Failure]]:

@@ -18,13 +18,11 @@ from phonolyte.errors import PhonolyteError, SettingsError
 from phonolyte.figures.captions import CAPTIONS
 from phonolyte.report import payload
 from phonolyte.report.contents import Contents, read_run
+from phonolyte.report.kinds import FIGURE, kind_of
 from phonolyte.report.libraries import PLOTLY, VIEWER, Library, digest, libraries
-from phonolyte.report.measurements import Listing, cut
 from phonolyte.report.packing import packed_crystals
-from phonolyte.report.polarizations import DECAYS, list_cell, list_samples, name_sample_figures
 from phonolyte.report.provenance import list_record
 from phonolyte.report.sentences import Bar, caveat_of, followed, funnel, headline, remarks, summary
-from phonolyte.report.spectra import list_lines
 from phonolyte.runs import citations
 from phonolyte.runs.records import in_one_step
 
@@ -45,12 +43,6 @@ FIRST = 40
 """Rows that stand on the page itself: for print, and where no script runs."""
 
 MOST_FAILURES = 500
-
-MOST_RESULTS = 6
-"""Rows of the results at the head of a page of measurements."""
-
-MEASURED = {"spectra": "spectrum", "electronic": "measurement"}
-"""What a row, or a failure, of a run on measurements is; of others it is a material."""
 
 
 def write_report(folder: str | Path) -> Path:
@@ -77,10 +69,10 @@ def write_report(folder: str | Path) -> Path:
 
 def page(contents: Contents) -> str:
     """The page as HTML."""
-    scatter = payload.has_scatter(contents)
+    kind, scatter = kind_of(contents.kind), payload.has_scatter(contents)
     used = libraries(crystals=contents.crystals_file is not None, plots=scatter)
     blocks, notes = _blocks(contents, used)
-    drawn, left = figures(contents.folder / "figures", captions=_captions(contents))
+    drawn, left = figures(contents.folder / "figures", captions=kind.captions(contents))
     columns, first = _first(contents)
     failed = contents.failures.head(MOST_FAILURES)
     cite = _read(contents.folder / citations.FILE)
@@ -92,18 +84,18 @@ def page(contents: Contents) -> str:
         headline=headline(contents),
         summary=summary(contents),
         remarks=remarks(contents),
-        results=_results(contents),
+        results=kind.results(contents),
         caveat=caveat_of(contents.kind),
         funnel=_shares(funnel(contents)),
         followed=_shares(followed(contents)),
         rows=len(contents.table),
-        nouns=payload.nouns_of(contents.kind)[1],
-        heading=_head_table(contents),
+        nouns=kind.rows,
+        heading=kind.head_table(len(contents.table)),
         funnel_title="How many there are" if contents.kind == "best" else "What is left, step by step",
         search="Search a name" if contents.is_measured else "Search: Li3PS4, mp-985583, sulfide …",
         scatter=scatter,
-        figure_name=payload.FIGURE,
-        failed=MEASURED.get(contents.kind, "material"),
+        figure_name=FIGURE,
+        failed=kind.row,
         **_rounds(contents),
         first=first,
         first_columns=columns,
@@ -125,29 +117,6 @@ def page(contents: Contents) -> str:
         blocks=blocks,
     )  # fmt: skip
     return text
-
-
-def _head_table(contents: Contents) -> str:
-    """Heading of the table."""
-    if len(contents.table) == 1 and contents.kind in MEASURED:
-        return f"The {MEASURED[contents.kind]}"
-    return payload.HEADINGS.get(contents.kind, f"All {payload.nouns_of(contents.kind)[1]}")
-
-
-def _results(contents: Contents) -> Listing | None:
-    """Results of measurements at the head of the page; None where there are none."""
-    if contents.kind == "spectra" and contents.records["arrhenius"]:
-        return list_lines(contents.records["arrhenius"])
-    if contents.kind == "electronic" and len(contents.table):
-        return cut(list_samples(contents.table), MOST_RESULTS)
-    return list_cell(contents.table) if contents.kind == "transference" else None
-
-
-def _captions(contents: Contents) -> dict[str, str]:
-    """Captions of figures that have the name of a sample, by their stems."""
-    if contents.kind != "electronic":
-        return {}
-    return {stem: f"{name}. {DECAYS}" for name, stem in name_sample_figures(contents.table).items()}
 
 
 def _rounds(contents: Contents) -> dict[str, Any]:
