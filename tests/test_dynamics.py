@@ -225,6 +225,7 @@ def test_an_activation_energy_comes_back_with_its_interval():
 SHORT = DynamicsSettings(temperatures_k=(600.0,), time_ps=0.2, settle_ps=0.1, timestep_fs=2.0, min_length_a=6.0)
 
 
+@pytest.mark.long
 def test_a_crystal_that_stands_still_is_refused_and_a_longer_run_goes_on(emt: Engine, tmp_path: Path):
     table, failures = dynamics_of(COPPER, emt, tmp_path, SHORT)
     assert not failures

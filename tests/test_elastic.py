@@ -381,6 +381,7 @@ def test_the_tier_follows_phonons_and_orders_no_candidates():
     assert deciding_column(["rank", "shear_modulus_gpa", "monroe_newman"]) == "rank"
 
 
+@pytest.mark.long
 def test_a_study_follows_candidates_through_their_moduli(tmp_path: Path):
     for crystal in (COPPER, ORDERED):
         crystal.to_pymatgen().to(str(tmp_path / f"{crystal.material_id}.cif"), fmt="cif")

@@ -1251,6 +1251,7 @@ def test_a_permittivity_of_a_solid_is_between_one_and_ten_thousand():
         assert any("is not that of a solid" in note for note in notes) is strange
 
 
+@pytest.mark.figures
 def test_many_spectra_have_no_pdf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     one = analyze_spectrum(Spectrum.from_arrays("x", F, two_arcs()))
     seen: list[tuple[str, ...]] = []

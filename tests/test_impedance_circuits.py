@@ -52,6 +52,7 @@ def test_circuits_with_an_element_less(circuit: str, simpler: set[str]):
     assert set(parse_circuit(circuit).simpler) == simpler
 
 
+@pytest.mark.long
 def test_a_circuit_is_never_worse_than_one_it_contains():
     spectrum = make_spectrum("R0-p(R1,CPE1)-p(R2,C2)-W3", (20.0, 50.0, 1e-5, 0.85, 80.0, 1e-3, 5.0), 0.01)
     larger = fit_circuit(spectrum, "R0-p(R1,CPE1)-p(R2,CPE2)-W3")
@@ -68,6 +69,7 @@ def test_an_inductive_loop_at_low_frequencies_is_fitted(seed: int):
     assert fit_circuit(spectrum, "R0-p(R1,C1,R2-L2)").values == pytest.approx(values, rel=0.03)
 
 
+@pytest.mark.long
 def test_the_solution_of_a_published_cell_is_better_than_the_documented_one(shared: Path):
     spectrum = read_spectrum(shared / "cases" / "impedance" / "given_circuit_exampleData.csv")
     circuit = "R0-p(R1,C1)-p(R2-Wo1,C2)"
@@ -95,6 +97,7 @@ def test_parameters_can_be_fixed_and_are_then_exact():
     assert right.high[1] - right.low[1] < free.high[1] - free.low[1]
 
 
+@pytest.mark.long
 def test_starts_choose_between_solutions_that_are_as_good_and_hold_none_back():
     spectrum = make_spectrum("p(R1,C1)-p(R2,C2)", (100.0, 1e-6, 50.0, 1e-3))
     for r1, c1, r2 in ((100.0, 1e-6, 50.0), (50.0, 1e-3, 100.0)):

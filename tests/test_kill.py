@@ -68,6 +68,7 @@ def finished(arguments: list[str]) -> int:
     return subprocess.run([*COMMAND, *arguments], capture_output=True, check=False).returncode
 
 
+@pytest.mark.long
 def test_a_killed_campaign_ends_with_the_same_tables(tmp_path: Path):
     pd.DataFrame([crystal.row() for crystal in alloys()]).to_parquet(tmp_path / "alloys.parquet")
     common = ["phonons", str(tmp_path / "alloys.parquet"), "--engine", "emt", "--min-length-a", "5", "--no-confirm",

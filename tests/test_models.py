@@ -571,6 +571,7 @@ TABLES_ALONE = OutputSettings(figures=False, report=False)
 ONE = ExecutorSettings(jobs=1)
 
 
+@pytest.mark.long
 def test_a_training_is_a_run(tmp_path: Path):
     data = small_data(tmp_path / "data.jsonl")
     settings = TrainSettings(str(data), description="Made up.", **QUICK)  # type: ignore[arg-type]

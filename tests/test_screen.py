@@ -344,6 +344,7 @@ def test_threads_and_processes_give_the_table_of_this_process(
         assert of_one == of_other == [LIBRARY[i].material_id for i in (0, 2, 3, 4, 5, 6, 7, 8, 1)]
 
 
+@pytest.mark.long
 def test_a_run_by_processes_writes_the_same_tables(data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(batches, "SIZE", 3)
     output = OutputSettings(figures=False, report=False)
@@ -415,6 +416,7 @@ def run(*arguments: object, code: int = 0) -> str:
     return result.output
 
 
+@pytest.mark.long
 def test_the_command_without_arguments_ranks_the_reference_compounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     output = run("screen")
@@ -432,6 +434,7 @@ def test_the_command_without_arguments_ranks_the_reference_compounds(tmp_path: P
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_options_environment_file_and_default_come_in_this_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     text = "[screen]\nion = 'Na'\nmax_center_mev = 50\nmin_gap_ev = 2\nmax_price_usd_kg = 80\n"
     (tmp_path / "s.toml").write_text(text)

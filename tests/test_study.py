@@ -72,6 +72,7 @@ def test_criteria_reject_and_the_rest_of_the_room_is_reported(tmp_path: Path):
     assert [step.kept for step in found.steps] == [0, 0, 0]
 
 
+@pytest.mark.long
 def test_without_time_nothing_is_begun_and_a_second_run_goes_on(tmp_path: Path):
     found = follow([OXIDE], tmp_path, budget_h=1e-12)
     assert found.table["stopped"].tolist() == ["percolation: time was up"]
