@@ -95,6 +95,7 @@ def test_residuals_that_are_not_independent_do_not_shatter_the_distribution():
     assert [peak.resistance_ohm for peak in largest] == pytest.approx([5e4, 2e4], rel=0.1)
 
 
+@pytest.mark.long
 def test_most_spectra_of_one_and_two_arcs_show_as_many_peaks():
     right = 0
     for seed in range(30):

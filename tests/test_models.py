@@ -646,7 +646,7 @@ def own_data(path: Path, n: int = 40) -> Path:
 
 
 @pytest.mark.usefixtures("few_trees")
-@pytest.mark.parametrize("recipe", ["physical", "virtual"])
+@pytest.mark.parametrize("recipe", ["physical", pytest.param("virtual", marks=pytest.mark.long)])
 def test_the_physical_recipe_learns_volumes_families_and_intervals(tmp_path: Path, recipe: str):
     data = own_data(tmp_path / "data.parquet")
     settings = TrainSettings(str(data), recipe=recipe, compare=False)

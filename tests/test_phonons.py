@@ -325,6 +325,7 @@ def test_convergence_is_found_on_request_without_computing_again(
     assert 0.0 < abs(fixed["supercell_change_mev"][0]) < 0.5
 
 
+@pytest.mark.long
 def test_a_kill_during_convergence_keeps_the_phonons(emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def killed(*_: object) -> None:
         raise KeyboardInterrupt

@@ -65,6 +65,10 @@ from phonolyte.virtual.stream import Evaluated, Tally, formulas
 PEROVSKITE = Crystal.from_arrays("CaTiO3", np.eye(3) * 3.9, ["Ca", "Ti", "O", "O", "O"],
                         [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])  # fmt: skip
 
+LARGE = ("nasicon", "garnet")
+PARENTS = [pytest.param(name, marks=pytest.mark.long) if name in LARGE else name for name in BUILT_IN]
+"""Prototypes whose virtual compounds are compared with built ones; those of large cells take long."""
+
 
 @pytest.fixture(scope="module")
 def model() -> BandCenterModel:
@@ -90,7 +94,7 @@ def bars(**advances: Callable[[int], None]) -> OpenBar:
     return bar
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", PARENTS)
 def test_features_are_those_of_the_built_structures(name: str):
     space = Space.from_rules(built_in_rules(name))
     numbers = space.numbers(space.sample(40, seed=7))
@@ -131,7 +135,7 @@ def random_elements(random: np.random.Generator, *shape: int) -> np.ndarray:
     return random.choice(np.flatnonzero(np.isfinite(elemental_table()).all(axis=1)), shape)
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", PARENTS)
 def test_physical_columns_are_those_of_the_built_structures(name: str):
     parent, random = parent_of(built_in(name)), np.random.default_rng(7)
     numbers = random_elements(random, 60, len(parent.slots))
