@@ -16,6 +16,7 @@ from numba import njit
 from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.neutrality import can_be_neutral
 from phonolyte.features.tessellation import Tessellation, tessellate
+from phonolyte.structures.sorting import count_elements
 
 N_PROPERTIES = 22
 N_STRUCTURE = 16 + 5 * N_PROPERTIES
@@ -50,12 +51,11 @@ def attributes(
         Follow matminer's conventions where they differ from Magpie's.
     """
     values = np.empty(N_ATTRIBUTES)
-    elements = np.unique(numbers)
-    classes = np.searchsorted(elements, numbers)
-    counts = np.bincount(classes)
+    elements, classes, counts = count_elements(numbers)
     tessellation = tessellate(lattice, frac_coords)
     geometry(tessellation, values)
-    values[12:15] = warren_cowley(tessellation, classes, counts, matminer)
+    of_shells = warren_cowley(tessellation, classes, counts, matminer)
+    values[12], values[13], values[14] = of_shells[0], of_shells[1], of_shells[2]
     _neighbor_differences(tessellation, classes, properties[elements], values[16:N_STRUCTURE])
     composition_attributes(elements, counts, properties, states, matminer, values[N_STRUCTURE:N_MAGPIE])
     round_values(values)
@@ -142,7 +142,8 @@ def _walks(t: Tessellation, i: int, classes: Ints, by_class: Floats, scale: Floa
     """
     n_classes = by_class.shape[1]
     reached = np.zeros((3, n_classes))
-    reached[0] = by_class[i]
+    for c in range(n_classes):
+        reached[0, c] = by_class[i, c]
     for f in range(t.start[i], t.start[i + 1]):
         j, back = t.neighbor[f], t.area[f]
         first = back / scale[i] / (scale[j] if matminer else scale[j] - back)

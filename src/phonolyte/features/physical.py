@@ -24,6 +24,7 @@ from phonolyte.features.elemental import ELEMENTAL, elemental_table
 from phonolyte.features.springs import EV_PER_MDYN_A, LINDEMANN, N_QUANTITIES, REACH_A, site_quantities
 from phonolyte.structures import Crystal
 from phonolyte.structures.neighbors import cell_volume
+from phonolyte.structures.sorting import count_elements
 from phonolyte.units import G_CM3_PER_DALTON_A3, KB_EV_K
 
 GPA_PER_MDYN_A2 = 1000.0
@@ -167,8 +168,7 @@ def physical_values(
     never_zero
         (N_QUANTITIES,) whether the spread of a quantity is relative to its mean.
     """
-    elements = np.unique(numbers)
-    counts = np.bincount(np.searchsorted(elements, numbers))
+    elements, _, counts = count_elements(numbers)
     sites = site_quantities(lattice, frac_coords, numbers, elemental)
     values = np.empty(N_PHYSICAL)
     volume = cell_volume(lattice) / len(numbers)

@@ -33,6 +33,7 @@ from phonolyte.features.shells import (
     shell_shape,
 )
 from phonolyte.structures.neighbors import Pairs, bin_atoms, list_pairs
+from phonolyte.structures.sorting import count_elements
 from phonolyte.units import KB_EV_K
 
 REACH_A = 6.5
@@ -65,8 +66,7 @@ def site_quantities(lattice: Floats, frac_coords: Floats, numbers: Ints, element
         What :func:`phonolyte.features.elemental.elemental_table` gives.
     """
     n = len(numbers)
-    elements = np.unique(numbers)
-    species_of_site = np.searchsorted(elements, numbers)
+    elements, species_of_site, _ = count_elements(numbers)
     properties = elemental[elements]
     species = Species(np.arange(len(elements)), properties, pair_table(properties))
     pairs = list_pairs(bin_atoms(lattice, frac_coords), REACH_A)

@@ -42,14 +42,19 @@ def means(
     beyond_of_group = np.empty((AT_ONCE, len(variances)), np.float32)
     for first in range(0, m, AT_ONCE):
         for k in range(AT_ONCE):  # the last row fills up the last group
-            group[k], beyond_of_group[k] = rows[min(first + k, m - 1)], beyond[min(first + k, m - 1)]
+            row = min(first + k, m - 1)
+            for i in range(rows.shape[1]):
+                group[k, i] = rows[row, i]
+            for i in range(len(variances)):
+                beyond_of_group[k, i] = beyond[row, i]
         total[:] = 0.0
         for term in range(len(variances)):
             _squares(group, beyond_of_group[:, term], points, starts[term], starts[term + 1], squares)
             _add(np.float32(variances[term]), squares, total)
         for k in range(min(AT_ONCE, m - first)):
             mean[first + k] = _weighted(total[k], weights)
-            near[first + k] = total[k, :n_near]
+            for i in range(n_near):
+                near[first + k, i] = total[k, i]
     return mean, near
 
 

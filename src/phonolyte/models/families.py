@@ -121,9 +121,13 @@ def _family_keys(fractions: Floats, strength: Floats, anions: Ints, kinds: Ints)
             k = 0
             for z in elements[:m]:
                 if z != anion:
-                    counts[k] = round(amounts[z] * n_atoms)
+                    at, count = k, round(amounts[z] * n_atoms)
+                    while at > 0 and counts[at - 1] > count:  # in its place, so that counts ascend
+                        counts[at] = counts[at - 1]
+                        at -= 1
+                    counts[at] = count
                     k += 1
-            formulas[row] = _packed(np.sort(counts[:k]), anions[anion] << 4 | round(amounts[anion] * n_atoms))
+            formulas[row] = _packed(counts[:k], anions[anion] << 4 | round(amounts[anion] * n_atoms))
     return formulas, mixtures
 
 

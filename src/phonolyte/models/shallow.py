@@ -53,14 +53,20 @@ def count_leaves(left: Ints, right: Ints) -> Ints:
     return count
 
 
-@njit(cache=True, nogil=True)
 def pack_shallow(
     roots: Ints, feature: Ints, threshold: NDArray[np.float32], left: Ints, right: Ints, value: Floats, count: Ints
 ) -> ShallowTrees:
     """Pack the n nodes of trees, each of which has `count` (n,) leaves below it."""
-    n, n_trees = len(left), len(roots)
     splits = np.flatnonzero(left >= 0)
     start = np.append(np.searchsorted(splits, roots), len(splits))
+    mask, values = _masks(roots, left, right, value, count)
+    return ShallowTrees(start, feature[splits], threshold[splits], mask[splits], values)
+
+
+@njit(cache=True, nogil=True)
+def _masks(roots: Ints, left: Ints, right: Ints, value: Floats, count: Ints) -> tuple[NDArray[np.uint32], Floats]:
+    """Leaves (n,) that each split leaves, and the values of the leaves of each tree."""
+    n, n_trees = len(left), len(roots)
     mask, first, tree = np.empty(n, np.uint32), np.zeros(n, np.int64), -1
     values = np.zeros((n_trees, MOST_LEAVES))
     for node in range(n):
@@ -72,7 +78,7 @@ def pack_shallow(
         on_left = count[left[node]]
         first[left[node]], first[right[node]] = first[node], first[node] + on_left
         mask[node] = ALL ^ np.uint32(((1 << on_left) - 1) << first[node])
-    return ShallowTrees(start, feature[splits], threshold[splits], mask[splits], values)
+    return mask, values
 
 
 @njit(cache=True, nogil=True)
@@ -83,7 +89,8 @@ def sum_leaves(X: NDArray[np.float32], trees: ShallowTrees) -> Floats:
     columns, remaining = np.empty((X.shape[1], ROWS), np.float32), np.empty(ROWS, np.uint32)
     for first in range(0, n, ROWS):
         for row in range(ROWS):  # the last row fills up the last columns
-            columns[:, row] = X[min(first + row, n - 1)]
+            for column in range(X.shape[1]):
+                columns[column, row] = X[min(first + row, n - 1), column]
         for tree in range(len(trees.value)):
             remaining[:] = ALL
             for split in range(trees.start[tree], trees.start[tree + 1]):

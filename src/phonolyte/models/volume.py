@@ -30,7 +30,7 @@ from phonolyte.features import FeatureSet
 from phonolyte.features.elemental import SOFTNESS_A, bond_valence_length, elemental_table
 from phonolyte.models.trees import damaged
 from phonolyte.structures import Crystal
-from phonolyte.structures.neighbors import Distances, bin_atoms, list_distances, list_pairs
+from phonolyte.structures.neighbors import Distances, bin_atoms, cell_volume, list_distances, list_pairs
 
 REACH = 2.4
 """How far contacts reach, in units of (V / n)^(1/3); farther ones have next to no valence."""
@@ -246,7 +246,7 @@ def _lengths(elemental: Floats) -> Floats:
 @njit(cache=True, nogil=True)
 def _contacts(lattice: Floats, frac_coords: Floats) -> Distances:
     n = len(frac_coords)
-    bins = bin_atoms(lattice / (abs(np.linalg.det(lattice)) / n) ** (1.0 / 3.0), frac_coords)
+    bins = bin_atoms(lattice / (cell_volume(lattice) / n) ** (1.0 / 3.0), frac_coords)
     return list_distances(list_pairs(bins, REACH), n)
 
 

@@ -15,6 +15,7 @@ from numba import njit
 from scipy import constants
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.structures.sorting import ascending
 from phonolyte.units import KB_EV_K
 
 EV_A: float = constants.e / (4 * math.pi * constants.epsilon_0) * 1e10
@@ -58,7 +59,7 @@ def ewald_matrix(lattice: Floats, rows: Floats, columns: Floats | None = None) -
     """
     columns = rows if columns is None else columns
     sums = _Sums.from_lattice(lattice, len(columns))
-    real = _real_part(lattice, rows, columns, sums.eta, sums.shifts, sums.reach)
+    real = _real_part(lattice, rows, columns, sums.eta, sums.cells, sums.reach)
     of_rows = sums.phases(rows)
     of_columns = of_rows if columns is rows else sums.phases(columns)
     return np.asarray(EV_A * (real + 2.0 * (of_rows @ of_columns.T) - sums.background))  # half of the waves
@@ -73,7 +74,7 @@ def ewald_energy(lattice: Floats, frac_coords: Floats, charges: Floats) -> float
     real = 0.0
     for start in range(0, len(charges), BLOCK):
         rows = slice(start, start + BLOCK)
-        near = _real_part(lattice, frac_coords[rows], frac_coords, sums.eta, sums.shifts, sums.reach)
+        near = _real_part(lattice, frac_coords[rows], frac_coords, sums.eta, sums.cells, sums.reach)
         real += float(charges[rows] @ near @ charges)
     return float(0.5 * EV_A * (real + 2.0 * factors @ factors - sums.background * charges.sum() ** 2))
 
@@ -84,7 +85,7 @@ class _Sums:
 
     eta: float
     reach: float
-    shifts: Floats
+    cells: Floats
     waves: Floats
     weights: Floats
     background: float
@@ -98,7 +99,7 @@ class _Sums:
         squares = np.einsum("ki,ki->k", waves @ _reciprocal(lattice), waves @ _reciprocal(lattice))
         weights = np.sqrt(4.0 * math.pi / volume * np.exp(-squares / (4.0 * eta**2)) / squares)
         reach = accuracy / eta
-        return cls(eta, reach, _shifts(lattice, reach), waves, weights, math.pi / (volume * eta**2))
+        return cls(eta, reach, _shifts(lattice, reach) @ lattice, waves, weights, math.pi / (volume * eta**2))
 
     def phases(self, frac_coords: Floats) -> Floats:
         """Weighted cosines and sines of all waves at positions, (n, 2 k)."""
@@ -127,16 +128,15 @@ def _shifts(lattice: Floats, reach: float) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _real_part(lattice: Floats, rows: Floats, columns: Floats, eta: float, shifts: Floats, reach: float) -> Floats:
+def _real_part(lattice: Floats, rows: Floats, columns: Floats, eta: float, cells: Floats, reach: float) -> Floats:
     """Sum of erfc(eta r) / r over images nearer than `reach`, less the energy of each Gaussian with itself."""
     total = np.zeros((len(rows), len(columns)))
-    cells = shifts @ lattice
     for i in range(len(rows)):
         for j in range(len(columns)):
             x, y, z = 0.0, 0.0, 0.0
             for axis in range(3):
                 offset = rows[i, axis] - columns[j, axis]
-                offset -= np.round(offset)
+                offset -= np.rint(offset)
                 x += offset * lattice[axis, 0]
                 y += offset * lattice[axis, 1]
                 z += offset * lattice[axis, 2]
@@ -197,7 +197,10 @@ def anneal(
     q = np.empty(n)
     for i in range(n):
         q[i] = charges[state[i]]
-    potential = field + matrix @ q
+    potential = field.copy()
+    for i in range(n):
+        for j in range(n):
+            potential[i] += matrix[i, j] * q[j]
     crowd = np.zeros(n)
     for i in range(n):
         for j in range(n):
@@ -207,15 +210,21 @@ def anneal(
     for i in range(n):
         if state[i] > 0:
             pairs += 0.5 * crowd[i]
-    energy = 0.5 * (np.dot(q, potential) + np.dot(q, field))
+    energy = 0.0
+    for i in range(n):
+        energy += 0.5 * q[i] * (potential[i] + field[i])
     best, best_energy, best_pairs = state.copy(), np.inf, pairs
     if not _is_known(energy, known):
         best_energy = energy
     ratio = (COLD_K / HOT_K) ** (1.0 / max(steps, 1))
     temperature = HOT_K * KB_EV_K
-    by_group = np.argsort(groups, kind="mergesort")  # sites of a group stand together
-    first = np.searchsorted(groups[by_group], groups)
-    size = np.searchsorted(groups[by_group], groups, side="right") - first
+    by_group = ascending(groups * 1.0)  # sites of a group stand together
+    first, size, begin = np.empty(n, np.int64), np.empty(n, np.int64), 0
+    for at in range(n + 1):
+        if at == n or groups[by_group[at]] != groups[by_group[begin]]:
+            for k in range(begin, at):
+                first[by_group[k]], size[by_group[k]] = begin, at - begin
+            begin = at
     for _ in range(steps if n > 1 else 0):
         temperature *= ratio
         i = np.random.randint(n)
@@ -249,11 +258,17 @@ def anneal(
                 if excluded[k, j]:
                     crowd[k] += oi - oj
         if energy + PENALTY_EV * pairs < best_energy + PENALTY_EV * best_pairs - 1e-9 and not _is_known(energy, known):
-            best[:], best_energy, best_pairs = state, energy, pairs
-    state[:] = best
+            best_energy, best_pairs = energy, pairs
+            for k in range(n):
+                best[k] = state[k]
+    for k in range(n):
+        state[k] = best[k]
     return best_energy, best_pairs
 
 
 @njit(cache=True, nogil=True)
 def _is_known(energy: float, known: Floats) -> bool:
-    return bool((np.abs(known - energy) < SAME_EV).any())
+    for each in known:  # noqa: SIM110 (numba)
+        if abs(each - energy) < SAME_EV:
+            return True
+    return False

@@ -21,6 +21,7 @@ from phonolyte.arrays import Floats, Ints
 from phonolyte.structures.crystal import Crystal
 from phonolyte.structures.neighbors import Pairs, bin_atoms, cell_volume, list_distances, list_neighbors, list_pairs
 from phonolyte.structures.sites import EXCLUSION_A
+from phonolyte.structures.sorting import ascending, count_elements
 
 if TYPE_CHECKING:
     from pymatgen.core.structure import Structure
@@ -170,9 +171,7 @@ def _average_nearness(lattice: Floats, frac_coords: Floats, classes: Ints, share
 @njit(cache=True, nogil=True)
 def _fingerprint(lattice: Floats, frac_coords: Floats, numbers: Ints) -> Floats:
     n = len(numbers)
-    elements = np.unique(numbers)
-    classes = np.searchsorted(elements, numbers)
-    counts = np.bincount(classes)
+    elements, classes, counts = count_elements(numbers)
     spacing = (cell_volume(lattice) / n) ** (1 / 3)
     bins = bin_atoms(lattice, frac_coords)
     pairs = list_pairs(bins, REACH * spacing)
@@ -180,13 +179,14 @@ def _fingerprint(lattice: Floats, frac_coords: Floats, numbers: Ints) -> Floats:
     distances = np.zeros((len(elements), NEAREST))
     for atom in range(n):
         kind = classes[atom]
-        nearest = np.sort(near.distance[near.start[atom] : near.start[atom + 1]])
+        nearest = near.distance[near.start[atom] : near.start[atom + 1]]
         radius = REACH * spacing
         while len(nearest) < NEAREST:
             radius *= 1.5
-            nearest = np.sort(list_neighbors(bins, atom, radius).distance)
+            nearest = list_neighbors(bins, atom, radius).distance
+        order = ascending(nearest)
         for k in range(NEAREST):
-            distances[kind, k] += nearest[k] / spacing / counts[kind]
+            distances[kind, k] += nearest[order[k]] / spacing / counts[kind]
     closeness = _closeness(pairs, classes, counts, spacing)
     return np.concatenate((np.array([np.log(spacing)]), distances.ravel(), closeness.ravel()))
 

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.structures.sorting import ascending
 
 WIDTH = 1.2
 """Width of bins, in units of the spacing of atoms, with which neighbors within 5 to 8 angstrom are listed fastest."""
@@ -294,7 +295,7 @@ def list_distances(pairs: Pairs, n: int) -> Distances:
 @njit(cache=True, nogil=True)
 def _nearest_first(distance: Floats, vector: Floats, site: Ints, image: Ints) -> Neighbors:
     count = len(distance)
-    order = np.argsort(distance)
+    order = ascending(distance)
     sorted_ = Neighbors(
         np.empty(count), np.empty((count, 3)), np.empty(count, np.int64), np.empty((count, 3), np.int64)
     )
@@ -310,7 +311,9 @@ def _nearest_first(distance: Floats, vector: Floats, site: Ints, image: Ints) ->
 def grown(values: Any, capacity: int) -> Any:
     """A copy of `values` with room for `capacity` rows."""
     larger = np.empty((capacity,) + values.shape[1:], values.dtype)  # noqa: RUF005 (numba)
-    larger[: len(values)] = values
+    to, of = larger.reshape(-1), values.reshape(-1)
+    for i in range(len(of)):  # a slice would have numba compile its message for arrays that do not fit
+        to[i] = of[i]
     return larger
 
 
