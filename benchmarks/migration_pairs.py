@@ -120,9 +120,15 @@ def compare(runs: list[Path]) -> None:
             f"migration-pairs-{engine}",
             {
                 "engine": engine, "settings": {"images": SETTINGS.images, "fmax_ev_a": SETTINGS.fmax_ev_a},
-                **summary(table),
+                **summary(table), "pairs_with_one_cell": summary(table[~table["pair_id"].isin(of_two_cells())]),
             },
         )  # fmt: skip
+
+
+def of_two_cells() -> list[str]:
+    """The pairs whose ends were published in different cells."""
+    return [pair["pair_id"] for pair in read_pairs()
+            if not np.allclose(pair["initial"]["lattice"], pair["final"]["lattice"], atol=0.005)]  # fmt: skip
 
 
 def read_run(folder: Path) -> pd.DataFrame:
