@@ -12,10 +12,10 @@ as in a loop (`after`); or nothing is; or they are left out.
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from loop import Data, Process
 from record import SHARED, keep
 
+from phonolyte.chemistry.systems import system_of
 from phonolyte.features import featurize
 from phonolyte.features.feature_sets import PHYSICAL
 from phonolyte.loop.choosing import Pool
@@ -32,7 +32,7 @@ def main() -> None:
     table, _ = featurize(crystals, sets=PHYSICAL)
     pool = Pool.describe(crystals, table, {crystal.material_id: crystal for crystal in crystals})
     rows = pool.table["material_id"].astype(int).to_numpy()
-    systems = np.array([system(crystals[row]) for row in rows])
+    systems = np.array([system_of(crystals[row].symbols) for row in rows])
     later = (rows < len(learned)) & np.array([bool(compounds[row].engine) for row in rows])
     made = (rows < len(learned)) & ~later
     tested = (rows >= len(learned)) & ~np.isin(systems, systems[later])
@@ -71,12 +71,8 @@ def renamed(known: Known, number: int) -> Crystal:
     return Crystal.from_row(row)
 
 
-def system(crystal: Crystal) -> str:
-    return "-".join(sorted(set(crystal.symbols)))
-
-
 def has(symbol: str, pool: Pool) -> np.ndarray:
-    return np.array([symbol in own for own in pool.elements(pd.Index(pool.table["material_id"]))])
+    return np.array([symbol in own for own in pool.elements(pool.table["material_id"])])
 
 
 def compare(errors: dict[str, np.ndarray]) -> dict[str, float | int | list[float]]:

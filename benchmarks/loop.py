@@ -31,6 +31,7 @@ from record import keep
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.elements import electronegativity
+from phonolyte.chemistry.systems import system_of
 from phonolyte.features import feature_names, featurize
 from phonolyte.features.feature_sets import PHYSICAL
 from phonolyte.features.fractions import fraction_names
@@ -169,7 +170,7 @@ def split(cache: Path, number: int) -> Data:
     symbols = pool.elements(names)
     anions = np.array([max(sorted(own), key=lambda symbol: electronegativity(symbol) or 0.0) for own in symbols])
     hard = np.isin(anions, HARD_ANIONS) | np.array([bool(own & HARD_ELEMENTS) for own in symbols])
-    systems = np.array(["-".join(sorted(own)) for own in symbols])
+    systems = np.array([system_of(own) for own in symbols])
     rng, test = np.random.default_rng(number), np.empty(0, dtype=np.int64)
     for system in rng.permutation(np.unique(systems[hard])):
         if len(test) < N_TEST:

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from phonolyte.chemistry.ions import MOBILE_IONS
+from phonolyte.chemistry.systems import system_of
 from phonolyte.dos import PhononDos
 from phonolyte.dos.table import read_densities
 from phonolyte.features import featurize
@@ -90,7 +91,7 @@ def ion_pairs() -> IonPairs:
         table, _ = featurize(chosen, sets=(IonSites(ion), ElementFractions()))
         tables.append(table)
         centers.append([ION_FACTOR * of_name[str(name)][ion] for name in table.index])
-    systems = {crystal.material_id: "-".join(sorted(set(crystal.symbols))) for crystal in scaled}
+    systems = {crystal.material_id: system_of(crystal.symbols) for crystal in scaled}
     joined = pd.concat(tables)
     return IonPairs(joined, np.concatenate(centers), [systems[str(name)] for name in joined.index])
 
