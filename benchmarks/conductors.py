@@ -19,6 +19,7 @@ from conductivity import taken
 from record import keep
 
 from phonolyte.chemistry.formulas import composition_of
+from phonolyte.chemistry.systems import system_of
 from phonolyte.features.conduction import ionic_descriptors, root_fractions
 from phonolyte.measured import learning_columns, load_measured
 from phonolyte.models.conductivity import ConductivityModel
@@ -42,13 +43,13 @@ def main() -> None:
     of_name = {each.material_id: each for each in read(crystals).crystals}
     table = load_measured().table
     columns = learning_columns(table)
-    elements = np.array(["-".join(sorted(composition_of(str(formula)))) for formula in table["formula"]])
+    elements = np.array([system_of(composition_of(str(formula))) for formula in table["formula"]])
     families = table["family"].to_numpy(str)
     record: dict[str, Any] = {"candidates": int(ranked["passes"].sum())}
     for name, (material_id, family) in CONDUCTORS.items():
         crystal, row = of_name[material_id], ranked.loc[material_id]
         barrier_ev = compute_percolation(crystal, "Li", COARSE).barriers_ev[2]
-        own = "-".join(sorted(set(crystal.symbols)))
+        own = system_of(crystal.symbols)
         other = elements != own
         learned = {
             "everything": elements != "", "no such elements": other, "no such family": (families != family) & other,

@@ -58,7 +58,7 @@ def take_crystals(phases: str, li_structures: str) -> None:
     crystals.sort(key=lambda crystal: (len(crystal), crystal.material_id))
     phases_folder().mkdir(exist_ok=True)
     write_crystals(crystals, phases_folder() / CRYSTALS)
-    names = sorted({*("-".join(sorted(system)) for system in systems), *EMPTY_WITH_LI})
+    names = sorted({*map(system_of, systems), *EMPTY_WITH_LI})
     (phases_folder() / SYSTEMS).write_text(json.dumps(names, indent=1) + "\n", encoding="utf-8")
     print(len(crystals), len(names))
 

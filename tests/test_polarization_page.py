@@ -22,9 +22,9 @@ from phonolyte.cli import app
 from phonolyte.columns import column, format_cell
 from phonolyte.polarization.overview import summarize_cells, summarize_samples
 from phonolyte.report import PAGE, card_of, read_run, write_report
+from phonolyte.report.kinds import kind_of, summarize
 from phonolyte.report.measurements import Listing, cut, join_names, keep_filled, write_celsius
 from phonolyte.report.payload import has_scatter
-from phonolyte.report.sentences import headline, summary
 from phonolyte.runs.settings import OutputSettings
 
 
@@ -91,14 +91,14 @@ def test_a_bound_is_a_bound_wherever_it_stands(run: Path):
     assert card["value"].startswith(f"≤ {bound[:3]}·10")
     assert card["words"].endswith("upper bound")
     assert card["tables"][1]["rows"][0][1][1] == "at the end, not settled"
-    assert summary(read_run(run))[1].startswith("Of LPSC 25C only an upper bound is known")
+    assert summarize(read_run(run))[1].startswith("Of LPSC 25C only an upper bound is known")
 
 
 def test_what_failed_is_on_the_page(run: Path):
     html = (run / PAGE).read_text(encoding="utf-8").partition('id="failures"')[2].partition("</section>")[0]
     assert '<th scope="row">bad</th>' in html
     assert "current density" in html
-    assert "1 measurement failed: its row" in summary(read_run(run))[-1]
+    assert "1 measurement failed: its row" in summarize(read_run(run))[-1]
 
 
 def test_the_page_is_made_again_from_the_folder(run: Path):
@@ -143,7 +143,7 @@ def test_several_temperatures_are_measurements_with_a_scatter(run: Path):
     folder.mkdir()
     table.to_parquet(folder / "electronic.parquet")
     contents = read_run(folder)
-    assert headline(contents) == "Electronic conductivity of 1 sample in 4 measurements"
+    assert kind_of(contents.kind).headline(contents) == "Electronic conductivity of 1 sample in 4 measurements"
     assert has_scatter(contents)
     assert not has_scatter(read_run(run))
     write_report(folder)  # without curves and figures
@@ -167,7 +167,7 @@ def test_a_cell_has_a_page_with_both_numbers(tmp_path: Path):
     header, _ = data(out)
     (card,) = header["measured"]
     assert card["value"] == f"{row['t_plus']:.3f}"
-    assert headline(read_run(out)) == f"Transference number {row['t_plus']:.3f}"
+    assert kind_of("transference").headline(read_run(out)) == f"Transference number {row['t_plus']:.3f}"
     (_, (_, interval)), (_, (other, _)) = card["tables"][0]["rows"]
     assert [float(end) for end in interval.split(" to ")] == pytest.approx(
         [row["t_plus_low"], row["t_plus_high"]], abs=6e-4
@@ -184,7 +184,7 @@ def test_a_cell_that_has_not_settled_has_a_bound(tmp_path: Path):
     verbs.transference(**files, folder=tmp_path / "out", output=OutputSettings(figures=False))
     (row,) = pd.read_parquet(tmp_path / "out" / "transference.parquet").to_dict("records")
     contents = read_run(tmp_path / "out")
-    assert headline(contents) == f"Transference number at most {row['t_plus_high']:.3f}"
+    assert kind_of(contents.kind).headline(contents) == f"Transference number at most {row['t_plus_high']:.3f}"
     assert data(tmp_path / "out")[0]["measured"][0]["value"] == f"≤ {row['t_plus_high']:.3f}"
     assert cells(tmp_path / "out")["curve"][1] == f"≤ {row['t_plus_high']:.3f}"
     none = pd.DataFrame([row | {"upper_bound": False, "t_plus_high": np.inf, "t_plus_low": -np.inf, "why": "wrong"}])

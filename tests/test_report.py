@@ -34,12 +34,13 @@ from phonolyte.models.nearest import Learned
 from phonolyte.references import reference_compounds
 from phonolyte.report import PAGE, card_of, libraries, payload, read_run, write_report
 from phonolyte.report.card import facts_of
+from phonolyte.report.kinds import kind_of, summarize
 from phonolyte.report.marks import marks_of
+from phonolyte.report.next_steps import all_steps, command_of
 from phonolyte.report.packing import element, packed, packed_columns, packed_crystals
 from phonolyte.report.page import choose_aspect, count_columns
 from phonolyte.report.payload import columns_of_run
 from phonolyte.report.provenance import list_record
-from phonolyte.report.sentences import all_steps, command_of, headline, summary
 from phonolyte.runs.records import file_name, write_crystals
 from phonolyte.runs.run import Run
 from phonolyte.runs.settings import OutputSettings
@@ -266,7 +267,7 @@ def test_commands_write_the_page_unless_requested_otherwise(tmp_path: Path):
     page = tmp_path / "out" / PAGE
     assert not page.exists()
     assert "one page" in invoke(*arguments)
-    assert "of the best percolation was computed" in summary(read_run(tmp_path / "out"))[1]
+    assert "of the best percolation was computed" in summarize(read_run(tmp_path / "out"))[1]
     first = page.read_bytes()
     page.unlink()
     invoke("report", tmp_path / "out")
@@ -332,7 +333,7 @@ def test_a_candidate_that_was_followed_to_the_end_comes_first(run: Path, tmp_pat
     profile = neb_profile(np.array([0.0, 1.0, 2.0]), np.array([0.0, 0.314, 0.0]))
     (picture,) = save(profile, folder / "barriers" / file_name(name) / "Li-3.10", ("png",))
     contents = read_run(folder)
-    assert f"Followed to the end (barrier): {formula} ({name}) with 0.31 eV." in " ".join(summary(contents))
+    assert f"Followed to the end (barrier): {formula} ({name}) with 0.31 eV." in " ".join(summarize(contents))
     header, _ = unpacked(payload.data(contents, 0))
     assert header["images"] == {name: [["The hop Li-3.10, which decides", payload.image(picture)]]}
     assert header["best"][0] == 0
@@ -802,19 +803,19 @@ def test_unstable_and_computed_ones_are_marked_among_the_best(tmp_path: Path):
 
 def test_criteria_that_did_not_judge_are_in_the_first_sentence(tmp_path: Path):
     contents = read_run(screened(tmp_path / "out"))
-    assert summary(contents)[0] == "Not judged by energy above hull (unknown for all compounds)."
+    assert summarize(contents)[0] == "Not judged by energy above hull (unknown for all compounds)."
     chosen = replace(contents, run={"settings": {"without": ["unique"]}})
     steps = [step | {"applied": False, "note": "left out"} if step["name"] == "unique" else step
              for step in contents.records["funnel"]["steps"]]  # fmt: skip
     chosen = replace(chosen, records={**contents.records, "funnel": {"steps": steps}})
-    assert summary(chosen)[0].endswith(", nor by repetitions (left out by the settings).")
+    assert summarize(chosen)[0].endswith(", nor by repetitions (left out by the settings).")
 
 
 def test_one_is_not_many(tmp_path: Path):
     contents = read_run(screened(tmp_path / "out"))
     table = contents.table.assign(passes=contents.table["material_id"] == "lii")
-    assert headline(replace(contents, table=table)) == "1 of 3 compounds is a candidate"
-    assert headline(contents) == "3 of 3 compounds are candidates"
+    assert kind_of(contents.kind).headline(replace(contents, table=table)) == "1 of 3 compounds is a candidate"
+    assert kind_of(contents.kind).headline(contents) == "3 of 3 compounds are candidates"
 
 
 def test_settings_are_names_and_values_without_tables():

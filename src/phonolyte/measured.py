@@ -20,6 +20,7 @@ import pandas as pd
 from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.formulas import composition_of, shares_of
 from phonolyte.chemistry.ions import simple_anions
+from phonolyte.chemistry.systems import system_of
 from phonolyte.features.conduction import ionic_descriptors, root_fractions
 from phonolyte.models.conductivity import HIGHEST_EV
 from phonolyte.structures import Crystal
@@ -149,7 +150,7 @@ def learning_columns(table: pd.DataFrame) -> dict[str, Any]:
     roots = np.array([root_fractions(compound) for compound in amounts])
     apart = _dissimilarity(descriptors, roots, table["space_group"].to_numpy(int))
     barriers = np.minimum(table["barrier_3d_ev"].to_numpy(float), HIGHEST_EV)
-    elements = ["-".join(sorted(compound)) for compound in amounts]
+    elements = [system_of(compound) for compound in amounts]
     return {
         "numbers": {
             "barrier_3d_ev": _borrow(barriers, apart), "anion_radius_a": descriptors[:, 0],

@@ -256,8 +256,7 @@ def follow_candidates(
     tops: Sequence[int],
     budget_h: float = 1.0,
     open_tier: OpenTier | None = None,
-    figures: bool = True,
-    files: FigureFiles = AS_USUAL,
+    figures: FigureFiles | None = AS_USUAL,
     progress: OpenBar = no_bar,
 ) -> Followed:
     """Follow the candidates of a screen, the best first, until the time is up; a second call goes on.
@@ -279,9 +278,7 @@ def follow_candidates(
     open_tier
         Opens the executor of a tier; default: this process.
     figures
-        Whether figures of the crystals are drawn.
-    files
-        Formats and resolution of these.
+        Files of the figures of the crystals; None for no figures.
     progress
         Opens a bar.
 
@@ -301,7 +298,7 @@ def follow_candidates(
         deadline = start + max((end - start) / (len(calculations) - number), 0.0)
         outcome = run_tier(
             calculation, left[:top], run.path(calculation.name), open_tier=open_tier, deadline=deadline,
-            figures=files if figures else None, progress=progress,
+            figures=figures, progress=progress,
         )  # fmt: skip
         verdicts = _verdicts(calculation, outcome, rows)
         for place, crystal in enumerate(left):

@@ -1,4 +1,4 @@
-"""Physical constants and unit conversions, each stated once (CODATA, through :mod:`scipy.constants`).
+"""Constants and unit conversions, each stated once (CODATA, through :mod:`scipy.constants`).
 
 Inside Phonolyte phonon energies are meV, other energies eV, lengths angstrom, temperatures K, conductivities S/cm.
 """
@@ -54,6 +54,9 @@ ZERO_C_K: float = constants.zero_Celsius
 
 ROOM_K = ZERO_C_K + 25.0
 """The one room temperature of all results: 25 C, 298.15 K."""
+
+NORMAL_95 = 1.96
+"""Standard deviations about the mean within which 95 % of a normal distribution lie."""
 
 CONDUCTOR_S_CM = 1e-4
 """Conductivity at room temperature from which on a compound counts as a conductor, S/cm."""

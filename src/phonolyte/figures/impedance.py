@@ -11,7 +11,7 @@ from phonolyte.arrays import Flags, Floats
 from phonolyte.figures.circuit import Schematic, draw_circuit
 from phonolyte.figures.nyquist import SIDES, Complexes, Decade, find_window, name_decades
 from phonolyte.figures.style import COLORS, FAINT, INK, STYLE, WASH, new_figure, plain
-from phonolyte.units import KB_EV_K, ZERO_C_K
+from phonolyte.units import KB_EV_K, NORMAL_95, ZERO_C_K
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +127,9 @@ def arrhenius_figure(points: pd.DataFrame, lines: pd.DataFrame, *, title: str = 
             of_process = points[points["process"] == process]
             t, sigma = of_process["temperature_k"].to_numpy(float), of_process["sigma_s_cm"].to_numpy(float)
             spread = of_process["sigma_std_s_cm"].to_numpy(float)
-            axes.errorbar(1000 / t, sigma * t, yerr=1.96 * spread * t, fmt="o", ms=4, color=color, capsize=2, lw=0.8)
+            axes.errorbar(
+                1000 / t, sigma * t, yerr=NORMAL_95 * spread * t, fmt="o", ms=4, color=color, capsize=2, lw=0.8
+            )
             _draw_lines(axes, of_process, lines[lines["process"] == process], NAMES.get(process, process), color)
         axes.set_yscale("log")
         axes.set_xlabel("1000 / T (1/K)")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phonolyte.figures.style import COLORS, STYLE, new_figure
-from phonolyte.units import GAS_J_MOL_K, ZERO_C_K
+from phonolyte.units import GAS_J_MOL_K, NORMAL_95, ZERO_C_K
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ def pressure_figure(points: pd.DataFrame, lines: pd.DataFrame) -> Figure:
                 f"{volume:.2f} ± {line['activation_volume_high_cm3_mol'] - volume:.2f} cm³/mol"
             )
             color = colors[line["process"]]
-            axes.errorbar(isotherm["pressure_mpa"], isotherm["sigma_s_cm"], yerr=1.96 * isotherm["sigma_std_s_cm"],
+            axes.errorbar(isotherm["pressure_mpa"], isotherm["sigma_s_cm"], yerr=NORMAL_95 * isotherm["sigma_std_s_cm"],
                           ms=4, lw=0.8, fmt=MARKS[warmth[kelvin] % len(MARKS)], color=color,
                           capsize=2, label=label)  # fmt: skip
             ends = np.array([line["from_mpa"], line["to_mpa"]])

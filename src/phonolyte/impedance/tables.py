@@ -24,6 +24,7 @@ from phonolyte.impedance.conductivity import BOUNDARY_F_CM, Resistance, list_res
 from phonolyte.impedance.geometry import Geometry
 from phonolyte.impedance.pressure import group_pressures
 from phonolyte.impedance.spectrum import name_sweep
+from phonolyte.units import NORMAL_95
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 BOUNDS = {"resistance_ohm": "≥ ", "sigma_s_cm": "≤ "}
 """What stands before the values of a spectrum that ends before the real axis."""
-
-WITHIN_95 = 1.96
-"""Standard deviations within which 95 % of a normal distribution lie."""
 
 ON_LINES = ("bulk", "grain_boundary", "total")
 """Processes that have Arrhenius lines."""
@@ -207,7 +205,7 @@ def _compute_interval(resistance: Resistance, geometry: Geometry | None) -> tupl
     """Ends of the 95 % interval of a conductivity, S/cm: that of its resistance, widened by the size of the pellet."""
     if geometry is None:
         return nan, nan
-    sigma, of_size = geometry.conductivity_s_cm(resistance.ohm), WITHIN_95 * geometry.relative_std
+    sigma, of_size = geometry.conductivity_s_cm(resistance.ohm), NORMAL_95 * geometry.relative_std
     below, above = resistance.high_ohm / resistance.ohm, resistance.ohm / resistance.low_ohm
     return sigma * float(np.exp(-np.hypot(np.log(below), of_size))), sigma * float(
         np.exp(np.hypot(np.log(above), of_size))

@@ -14,6 +14,7 @@ from scipy.stats import t as student
 from phonolyte.arrays import Floats
 from phonolyte.errors import CurveError
 from phonolyte.polarization.curve import FEWEST
+from phonolyte.units import NORMAL_95
 
 CONFIDENCE = 0.95
 
@@ -111,7 +112,7 @@ class Decay:
     @property
     def bound_a(self) -> float:
         """Modulus of the steady current at most: that at the end with its interval, since it only falls further."""
-        return abs(self.end_a) + 1.96 * self.end_std_a
+        return abs(self.end_a) + NORMAL_95 * self.end_std_a
 
     def current_a(self, time_s: Floats) -> Floats:
         """Current of the fit at some times."""

@@ -12,8 +12,9 @@ import pandas as pd
 
 from phonolyte.columns import Column, columns_of, format_value
 from phonolyte.errors import SettingsError
+from phonolyte.report.confidence import confidence
 from phonolyte.report.contents import Contents, names_of
-from phonolyte.report.sentences import command_of, confidence, next_steps
+from phonolyte.report.next_steps import command_of, next_steps
 from phonolyte.runs.calculation import NextStep
 from phonolyte.tiers import find_tier
 

@@ -8,7 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from phonolyte.counts import count
+from phonolyte.report import measured_sentences, sentences
 from phonolyte.report.contents import Contents, arrived, names_of
+from phonolyte.report.funnel import Bar, list_computed, list_criteria, list_stable, list_virtual
 from phonolyte.report.measurements import Listing, cut
 from phonolyte.report.packing import Array
 from phonolyte.report.polarizations import (
@@ -58,6 +61,12 @@ class Kind:
         What the rows are, what one of them is, and what their rank counts.
     heading
         Heading of the table.
+    headline, summarize
+        Return the result in one line, and what came out, the best ones, how sure, in sentences.
+    caveat
+        What must be known of the numbers.
+    funnel, funnel_title
+        Returns the steps from what came in to what is left, and the heading of these.
     axes
         Columns that the scatter may show at first, x and y; of each the first that is there.
     sorted_by
@@ -93,6 +102,11 @@ class Kind:
     row: str = "material"
     rank: str = "number"
     heading: str = ""
+    headline: Callable[[Contents], str]
+    summarize: Callable[[Contents], list[str]]
+    caveat: str
+    funnel: Callable[[Contents], list[Bar]] = lambda contents: []
+    funnel_title: str = "What is left, step by step"
     axes: Sequence[Sequence[str]]
     sorted_by: tuple[str, ...]
     best_by: str = ""
@@ -120,6 +134,16 @@ def kind_of(name: str) -> Kind:
     return KINDS[name] if name in KINDS else _of_tier(name)
 
 
+def summarize(contents: Contents) -> list[str]:
+    """Return what came out, the best ones, how sure, and how many failed, in sentences."""
+    kind = kind_of(contents.kind)
+    lines = kind.summarize(contents)
+    if n := len(contents.failures):
+        failed = count(n, kind.row, kind.rows) if contents.is_measured else count(n, "material")
+        lines.append(f"{failed} failed: {'its row' if n == 1 else 'each row'} under “What failed” says why.")
+    return [line for line in lines if line]
+
+
 def _of_tier(name: str) -> Kind:
     tier = find_tier(name)
 
@@ -128,6 +152,8 @@ def _of_tier(name: str) -> Kind:
 
     computed = name == "phonons"
     return Kind(
+        headline=lambda contents: tier.headline(contents.table), caveat=sentences.OF_TIERS,
+        summarize=lambda contents: tier.summarize(contents.table), funnel=list_stable if computed else list_computed,
         rows="crystals", axes=[(key,) for key in tier.axes], sorted_by=(tier.sort_by,), best=best,
         best_by="" if computed else tier.sort_by, center="band center, computed from phonons" if computed else "",
     )  # fmt: skip
@@ -190,24 +216,35 @@ def _show_cell_figure(contents: Contents) -> dict[str, list[tuple[str, str]]]:
 
 KINDS = {
     "ranked": Kind(
+        headline=sentences.headline_screen, summarize=sentences.summarize_screen,
+        caveat=sentences.OF_PROBABILITIES, funnel=list_criteria,
         rows="compounds", rank="candidate", sorted_by=("rank",), view=_view_candidates, best=_best_candidates,
         axes=(("barrier_3d_ev", "band_center_mev"),
               ("p_conductor", "e_hull_ev", "band_gap_ev", "volume_per_atom_a3")),
     ),
     "best": Kind(
+        headline=sentences.headline_virtual, summarize=sentences.summarize_virtual,
+        caveat=sentences.OF_PROBABILITIES, funnel=list_virtual,
+        funnel_title="How many there are",
         rows="virtual compounds", rank="rank", heading="The best, prototype by prototype", sorted_by=("rank",),
         axes=(("mean_Row",), ("band_center_mev",)),
     ),
     "known": Kind(
+        headline=sentences.headline_training, summarize=sentences.summarize_training,
+        caveat=sentences.OF_CENTERS,
         rows="compounds", heading="Known and predicted", sorted_by=("error_mev",), center="known band center",
         axes=(("band_center_mev",), ("predicted_mev",)), best=_none,
     ),
     "spectra": Kind(
+        headline=measured_sentences.headline_spectra, summarize=measured_sentences.summarize_spectra,
+        caveat=measured_sentences.OF_SPECTRA,
         rows="spectra", row="spectrum", sorted_by=("temperature_k",), labels={"material_id": "spectrum"},
         axes=(("inverse_temperature_1000",), ("sigma_s_cm", "resistance_ohm")), best=_none, results=_list_lines,
         cards=lambda contents: describe_spectra(names_of(contents), contents.records),
     ),
     "electronic": Kind(
+        headline=measured_sentences.headline_samples, summarize=measured_sentences.summarize_samples,
+        caveat=measured_sentences.OF_POLARIZATIONS,
         rows="measurements", row="measurement", sorted_by=("material_id",),
         axes=(("inverse_temperature_1000",), ("sigma_electronic_s_cm", "resistance_electronic_ohm")),
         labels={"material_id": "sample", "n": "voltages", "sigma_s_cm": "σ total"},
@@ -217,6 +254,8 @@ KINDS = {
         pictures=_show_sample_figures,
     ),
     "transference": Kind(
+        headline=measured_sentences.headline_cell, summarize=measured_sentences.summarize_cell,
+        caveat=measured_sentences.OF_TRANSFERENCE,
         rows="cells", row="cell", sorted_by=("material_id",), axes=(("voltage_v",), ("t_plus",)),
         labels={"material_id": "cell", "voltage_v": "voltage"}, hidden=("upper_bound", "initial_by", "settled"),
         has_scatter=_has_temperatures, best=_none, cards=_make_cell_cards, pictures=_show_cell_figure,

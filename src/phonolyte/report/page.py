@@ -18,11 +18,12 @@ from phonolyte.errors import PhonolyteError, SettingsError
 from phonolyte.figures.captions import CAPTIONS
 from phonolyte.report import payload
 from phonolyte.report.contents import Contents, read_run
-from phonolyte.report.kinds import FIGURE, kind_of
+from phonolyte.report.funnel import Bar, list_followed
+from phonolyte.report.kinds import FIGURE, kind_of, summarize
 from phonolyte.report.libraries import PLOTLY, VIEWER, Library, digest, libraries
+from phonolyte.report.measured_sentences import list_remarks
 from phonolyte.report.packing import packed_crystals
 from phonolyte.report.provenance import list_record
-from phonolyte.report.sentences import Bar, caveat_of, followed, funnel, headline, remarks, summary
 from phonolyte.runs import citations
 from phonolyte.runs.records import in_one_step
 
@@ -81,17 +82,17 @@ def page(contents: Contents) -> str:
         title=contents.folder.resolve().name,
         folder=str(contents.folder),
         scripts=" ".join([digest(_script()), *(library.digest for library in used)]),
-        headline=headline(contents),
-        summary=summary(contents),
-        remarks=remarks(contents),
+        headline=kind.headline(contents),
+        summary=summarize(contents),
+        remarks=list_remarks(contents),
         results=kind.results(contents),
-        caveat=caveat_of(contents.kind),
-        funnel=_shares(funnel(contents)),
-        followed=_shares(followed(contents)),
+        caveat=kind.caveat,
+        funnel=_shares(kind.funnel(contents)),
+        followed=_shares(list_followed(contents)),
         rows=len(contents.table),
         nouns=kind.rows,
         heading=kind.head_table(len(contents.table)),
-        funnel_title="How many there are" if contents.kind == "best" else "What is left, step by step",
+        funnel_title=kind.funnel_title,
         search="Search a name" if contents.is_measured else "Search: Li3PS4, mp-985583, sulfide …",
         scatter=scatter,
         figure_name=FIGURE,

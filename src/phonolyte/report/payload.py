@@ -15,11 +15,11 @@ import pandas as pd
 from phonolyte.centers import BY, COMPUTED
 from phonolyte.columns import Column, column, columns_of, first_of, format_value
 from phonolyte.report.card import facts_of, nearest_of, steps_of
+from phonolyte.report.confidence import confidence
 from phonolyte.report.contents import Contents, names_of
 from phonolyte.report.kinds import kind_of
 from phonolyte.report.marks import marks_of
 from phonolyte.report.packing import Array, packed, packed_columns
-from phonolyte.report.sentences import caveat_of, confidence
 from phonolyte.report.window import window_of
 from phonolyte.runs.records import file_name
 from phonolyte.screen.yardsticks import WOULD_RANK
@@ -87,7 +87,7 @@ def data(contents: Contents, n_crystals: int) -> str:
         "run": str(contents.folder),
         "computed": _describe_computed(contents),
         "images": _images(contents),
-        "caveat": caveat_of(contents.kind),
+        "caveat": kind.caveat,
         "crystals": n_crystals,
         "no_crystal": "Its crystal is not in this page, which has the first ones.",
         "best": (best := kind.best(contents)),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from phonolyte.arrays import Floats
 from phonolyte.chemistry.formulas import composition_of
+from phonolyte.chemistry.systems import system_of
 from phonolyte.stability.phases import CompetingPhases, Phase, error_class
 from phonolyte.stability.window import electrochemical_window
 
@@ -32,7 +33,7 @@ def hull_errors(competing: CompetingPhases, known_ev: pd.Series) -> pd.DataFrame
         known less computed.
     """
     rows = [
-        (phase.name, phase.formula, "-".join(sorted(phase.elements)), error_class(phase.elements), phase.e_hull_ev)
+        (phase.name, phase.formula, system_of(phase.elements), error_class(phase.elements), phase.e_hull_ev)
         for phase in competing.phases
     ]
     table = pd.DataFrame(rows, columns=["material_id", "formula", "system", "kind", "e_hull_ev"])

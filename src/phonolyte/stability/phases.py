@@ -15,6 +15,7 @@ import pandas as pd
 
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.chemistry.formulas import composition_of
+from phonolyte.chemistry.systems import system_of
 from phonolyte.errors import PhonolyteError, StabilityError
 from phonolyte.files import as_number, as_numbers, parse_json, read_table
 from phonolyte.runs.digest import digest_of
@@ -134,7 +135,7 @@ class CompetingPhases:
             for subset in map(frozenset, combinations(sorted(elements), size)):
                 if not any(known <= subset for known in missing) and not self.covers(subset):
                     missing.append(subset)
-        return ["-".join(sorted(subset)) for subset in missing]
+        return [system_of(subset) for subset in missing]
 
     def check_covered(self, elements: Collection[str]) -> None:
         """Refuse elements whose chemical system is not covered.
@@ -146,7 +147,7 @@ class CompetingPhases:
         """
         if self.covers(elements):
             return
-        system = "-".join(sorted(elements))
+        system = system_of(elements)
         raise StabilityError(
             f"the phases of {system} are not at hand",
             why=f"energies of {', '.join(self.missing_systems(elements))} are missing",
@@ -212,7 +213,7 @@ class CompetingPhases:
         ), folder / TABLE)  # fmt: skip
         record = asdict(replace(self, phases=()))
         record.pop("phases")
-        record["systems"] = sorted("-".join(sorted(system)) for system in self.systems)
+        record["systems"] = sorted(map(system_of, self.systems))
         write_json(folder / RECORD, {**record, "sha256": checksum(folder / TABLE)}, indent=1)
 
     @classmethod

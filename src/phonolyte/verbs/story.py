@@ -124,7 +124,8 @@ def _follow_best(
     followed = follow_candidates(
         run, crystals, ranked, [each.calculation(plan.ion, engine) for each in plan.plans], ion=plan.ion,
         tops=[each.top for each in plan.plans], budget_h=plan.follow.budget_h,
-        open_tier=lambda n: open_workers(executor, most=n), figures=output.figures, files=output, progress=progress,
+        open_tier=lambda n: open_workers(executor, most=n), figures=output if output.figures else None,
+        progress=progress,
     )  # fmt: skip
     run.add_failures(followed.failures)
     if output.figures and len(followed.table):
