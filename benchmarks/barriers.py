@@ -1,4 +1,4 @@
-"""Barriers of lithium by NEB in known conductors, beside those that the founding study prints.
+"""NEB barriers of lithium in known conductors, beside those that the founding study prints.
 
 Usage:
     phonolyte migrate CRYSTALS --method neb --engine NAME -o RUN/
@@ -56,9 +56,9 @@ def main() -> None:
         energies = np.array([image.get_potential_energy() for image in images])
         profile = neb_profile(lengths_a(images), energies, title=f"{name}, {hop['hop']} Å", note=str(hop["why"]))
         save(profile, FIGURES / f"neb-{name}", ("png",))
-    known = table[table["band_center_mev"].notna() & table["barrier_ev"].notna()]
-    save(center_against_barrier(known, names="formula"), FIGURES / "barriers-centers", ("png",))
-    both = table[table["study_ev"].notna() & table["barrier_ev"].notna()]
+    with_center = table[table["band_center_mev"].notna() & table["barrier_ev"].notna()]
+    save(center_against_barrier(with_center, names="formula"), FIGURES / "barriers-centers", ("png",))
+    with_study = table[table["study_ev"].notna() & table["barrier_ev"].notna()]
     keep(
         "barriers",
         {
@@ -67,9 +67,11 @@ def main() -> None:
             "hops": hops[["material_id", "hop", "barrier_ev", "reverse_ev", "converged", "steps", "seconds", "error"]]
             .round(4)
             .to_dict("records"),
-            "rank_correlation_with_study": round(float(spearmanr(both["barrier_ev"], both["study_ev"]).statistic), 3),
+            "rank_correlation_with_study": round(
+                float(spearmanr(with_study["barrier_ev"], with_study["study_ev"]).statistic), 3
+            ),
             "rank_correlation_with_center": round(
-                float(spearmanr(known["barrier_ev"], known["band_center_mev"]).statistic), 3
+                float(spearmanr(with_center["barrier_ev"], with_center["band_center_mev"]).statistic), 3
             ),
         },
     )

@@ -1,11 +1,11 @@
-"""How well the band center of new compounds is predicted, by every split that is informative.
+"""How well the band center of new compounds is predicted, by every informative split.
 
-Usage: python benchmarks/center.py [CRYSTALS.parquet] [--seed 0] [PART ...]
+Usage: python benchmarks/center.py [CRYSTALS.parquet] [--seed 0] [--parts PART ...]
 
-Parts: systems (the study's four algorithms in the same folds), clusters (with intervals), virtual (volumes predicted,
-too), elements (one left out), curve (of fewer compounds), polymorphs (pairs, both left out), ncrystal (an independent
-set), families (mean absolute error of each), ion (centers of mobile ions in NCrystal's library, systems left out). All
-of them unless some are named; others keep their last results.
+Parts: systems (the study's four algorithms in the same folds), clusters (with intervals), virtual (volumes are
+predicted, too), elements (one left out), curve (of fewer compounds), polymorphs (pairs, both left out), ncrystal (an
+independent set), families (mean absolute error of each), ion (centers of mobile ions in NCrystal's library, systems
+left out). All of them by default; the others keep their last results.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ SHARES = (0.125, 0.25, 0.5, 1.0)
 
 def main() -> None:
     parts: dict[str, Callable[[LearningSet, int], Any]] = {
-        "systems": systems, "clusters": clusters, "virtual": virtual, "elements": elements, "curve": curve,
-        "polymorphs": polymorphs, "ncrystal": ncrystal, "families": families, "ion": ion,
+        "systems": score_systems, "clusters": score_clusters, "virtual": score_virtual, "elements": score_elements,
+        "curve": compute_learning_curve, "polymorphs": score_polymorphs, "ncrystal": score_ncrystal,
+        "families": score_families, "ion": score_ion,
     }  # fmt: skip
     parser = argparse.ArgumentParser()
     parser.add_argument("crystals", nargs="?", default=SHARED / "data" / "learning_set_1265_current_geometry.parquet")
@@ -66,87 +67,97 @@ def main() -> None:
         keep("center", {"compounds": len(data.target), "seed": options.seed, **result}, "scikit-learn", "xgboost-cpu")
 
 
-def left_out(data: LearningSet, split: str, seed: int, fits: tuple[Fit, ...] = (BEST,)) -> pd.DataFrame:
+def predict_left_out(data: LearningSet, split: str, seed: int, fits: tuple[Fit, ...] = (BEST,)) -> pd.DataFrame:
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as executor:
         return cross_validate(
             data.table, data.target, data.groups, fits=fits, splits=(split,), seed=seed, executor=executor
         )
 
 
-def systems(data: LearningSet, seed: int) -> dict[str, Any]:
-    predictions = left_out(data, "chemical_system", seed, (BEST, *(Fit(algorithm, "all") for algorithm in STUDY)))
-    return {str(name): scores(rows, data) for name, rows in predictions.groupby("algorithm", sort=False)}
+def score_systems(data: LearningSet, seed: int) -> dict[str, Any]:
+    predictions = predict_left_out(
+        data, "chemical_system", seed, (BEST, *(Fit(algorithm, "all") for algorithm in STUDY))
+    )
+    return {str(name): compute_scores(rows, data) for name, rows in predictions.groupby("algorithm", sort=False)}
 
 
-def clusters(data: LearningSet, seed: int) -> dict[str, Any]:
-    rows = left_out(data, "cluster", seed)
+def score_clusters(data: LearningSet, seed: int) -> dict[str, Any]:
+    rows = predict_left_out(data, "cluster", seed)
     rows = rows[rows["algorithm"] == BEST.algorithm]
     error, spread = (rows["predicted_mev"] - rows["band_center_mev"]).to_numpy(), rows["spread_mev"].to_numpy()
-    half = np.empty(len(rows))
+    half_width_mev = np.empty(len(rows))
     for fold in rows["fold"].unique():
-        here = (rows["fold"] == fold).to_numpy()
-        rule = Intervals.calibrate(error[~here], spread[~here], floor_mev=FLOOR_MEV, confidence=CLUSTER_CONFIDENCE)
-        half[here] = rule.half_width(spread[here])
-    lithium = has(data, "Li", rows)
-    return scores(rows, data) | {
-        "coverage": share(np.abs(error) <= half), "coverage_lithium": share((np.abs(error) <= half)[lithium]),
-        "median_width_mev": rounded(2 * np.median(half)),
-        "median_width_lithium_mev": rounded(2 * np.median(half[lithium])),
+        in_fold = (rows["fold"] == fold).to_numpy()
+        intervals = Intervals.calibrate(
+            error[~in_fold], spread[~in_fold], floor_mev=FLOOR_MEV, confidence=CLUSTER_CONFIDENCE
+        )
+        half_width_mev[in_fold] = intervals.half_width(spread[in_fold])
+    lithium = has_element(data, "Li", rows)
+    return compute_scores(rows, data) | {
+        "coverage": compute_share(np.abs(error) <= half_width_mev),
+        "coverage_lithium": compute_share((np.abs(error) <= half_width_mev)[lithium]),
+        "median_width_mev": round_value(2 * np.median(half_width_mev)),
+        "median_width_lithium_mev": round_value(2 * np.median(half_width_mev[lithium])),
     }  # fmt: skip
 
 
-def virtual(data: LearningSet, seed: int) -> dict[str, Any]:
-    """Volumes of the compounds are predicted with their systems left out, those that are learned from, too."""
+def score_virtual(data: LearningSet, seed: int) -> dict[str, Any]:
+    """Score the model of virtual compounds: volumes are predicted, too, each with its chemical system left out."""
     predicted = volumes_left_out(data)
-    given = np.array([crystal.volume_a3 / len(crystal) for crystal in data.crystals])
+    volumes = np.array([crystal.volume_a3 / len(crystal) for crystal in data.crystals])
     scaled = at_volumes(data, predicted, PHYSICAL)
-    rows = left_out(scaled, "chemical_system", seed, (VIRTUAL,))
-    own = scores(rows[rows["algorithm"] == VIRTUAL.algorithm], data)
-    return own | {"volume_mae_percent": rounded(100 * np.abs(np.log(given / predicted)).mean())}
+    rows = predict_left_out(scaled, "chemical_system", seed, (VIRTUAL,))
+    result = compute_scores(rows[rows["algorithm"] == VIRTUAL.algorithm], data)
+    return result | {"volume_mae_percent": round_value(100 * np.abs(np.log(volumes / predicted)).mean())}
 
 
-def elements(data: LearningSet, seed: int) -> dict[str, Any]:
-    """Compounds with an element, from models that never saw the element."""
-    found = {}
+def score_elements(data: LearningSet, seed: int) -> dict[str, Any]:
+    """Score predictions of compounds with an element by models that never saw the element."""
+    errors_by_element = {}
     for symbol in LEFT_OUT:
-        with_it = np.array([symbol in of_compound for of_compound in data.elements])
+        has_symbol = np.array([symbol in of_compound for of_compound in data.elements])
         values = data.table.to_numpy(float)
-        model = QuotientModel.fit(values[~with_it], data.target[~with_it], seed=seed)
-        found[symbol] = errors(model.predict(values[with_it]).center_mev, data.target[with_it])
-    return found
+        model = QuotientModel.fit(values[~has_symbol], data.target[~has_symbol], seed=seed)
+        errors_by_element[symbol] = compute_errors(
+            model.predict(values[has_symbol]).center_mev, data.target[has_symbol]
+        )
+    return errors_by_element
 
 
-def curve(data: LearningSet, seed: int) -> dict[str, Any]:
-    """Mean absolute error in system folds of models that learn from a share of the other compounds."""
-    values, random, found = data.table.to_numpy(float), np.random.default_rng(seed), {}
-    for part in SHARES:
+def compute_learning_curve(data: LearningSet, seed: int) -> dict[str, Any]:
+    """Compute errors in system folds of models that learn from a share of the other compounds."""
+    values, random, errors_by_size = data.table.to_numpy(float), np.random.default_rng(seed), {}
+    for share in SHARES:
         predicted, n = np.full(len(values), np.nan), []
         for train, test in folds("chemical_system", data.target, data.groups, seed=seed):
-            rows = random.permutation(train)[: round(part * len(train))]
+            rows = random.permutation(train)[: round(share * len(train))]
             n.append(len(rows))
             predicted[test] = QuotientModel.fit(values[rows], data.target[rows], seed=seed).predict(values[test])[0]
-        found[str(round(np.mean(n)))] = errors(predicted, data.target)
-    return found
+        errors_by_size[str(round(np.mean(n)))] = compute_errors(predicted, data.target)
+    return errors_by_size
 
 
-def polymorphs(data: LearningSet, seed: int) -> dict[str, Any]:
-    """How often the sign of the difference of two polymorphs is right; their composition is left out."""
-    rows = left_out(data, "composition", seed)
+def score_polymorphs(data: LearningSet, seed: int) -> dict[str, Any]:
+    """Count how often the sign of the difference of two polymorphs is right; their composition is left out."""
+    rows = predict_left_out(data, "composition", seed)
     rows = rows[rows["algorithm"] == BEST.algorithm].set_index("material_id")
     formulas = pd.Series(data.formulas, index=data.table.index)
     pairs = [pair for _, names in formulas.groupby(formulas) for pair in combinations(names.index, 2)]
-    known, own = (
+    known, predicted = (
         np.array([rows[name][a] - rows[name][b] for a, b in pairs]) for name in ("band_center_mev", "predicted_mev")
     )
-    right = np.sign(known) == np.sign(own)
+    right = np.sign(known) == np.sign(predicted)
     return {
-        str(least): {"pairs": int((np.abs(known) >= least).sum()), "right": share(right[np.abs(known) >= least])}
+        str(least): {
+            "pairs": int((np.abs(known) >= least).sum()),
+            "right": compute_share(right[np.abs(known) >= least]),
+        }
         for least in (0.0, 0.5, 1.0, 2.0)
     }
 
 
-def ncrystal(data: LearningSet, seed: int) -> dict[str, Any]:
-    """Centers of NCrystal's library, of compositions that were not learned."""
+def score_ncrystal(data: LearningSet, seed: int) -> dict[str, Any]:
+    """Score centers of NCrystal's library, of compositions that were not learned."""
     from phonolyte.sources.ncrystal import NCrystal
 
     entries = [entry for page in NCrystal().pages("") for entry in page.entries if entry.crystal and entry.dos]
@@ -162,29 +173,29 @@ def ncrystal(data: LearningSet, seed: int) -> dict[str, Any]:
     elemental = np.array([len(set(crystals[str(name)][0].symbols)) == 1 for name in table.index])
     hydrogen = np.array(["H" in crystals[str(name)][0].symbols for name in table.index])
     return {
-        "without_features": len(failures), "all": errors(predicted, known),
-        "compounds": errors(predicted[~elemental], known[~elemental]),
-        "compounds_without_hydrogen": errors(predicted[~elemental & ~hydrogen], known[~elemental & ~hydrogen]),
-        "elements": errors(predicted[elemental], known[elemental]),
+        "without_features": len(failures), "all": compute_errors(predicted, known),
+        "compounds": compute_errors(predicted[~elemental], known[~elemental]),
+        "compounds_without_hydrogen": compute_errors(predicted[~elemental & ~hydrogen], known[~elemental & ~hydrogen]),
+        "elements": compute_errors(predicted[elemental], known[elemental]),
     }  # fmt: skip
 
 
-def families(data: LearningSet, seed: int) -> dict[str, Any]:
-    rows = left_out(data, "chemical_system", seed)
+def score_families(data: LearningSet, seed: int) -> dict[str, Any]:
+    rows = predict_left_out(data, "chemical_system", seed)
     rows = rows[rows["algorithm"] == BEST.algorithm].set_index("material_id").loc[data.table.index]
     error = (rows["predicted_mev"] - rows["band_center_mev"]).abs().to_numpy()
     of_crystal = np.array([family(crystal) for crystal in data.crystals])
     classes = {name: of_crystal == name for name in np.unique(of_crystal)}
-    classes |= {f"with {symbol}": has(data, symbol) for symbol in ("H", "B", "C", "N", "F", "Cl", "Br", "I")}
+    classes |= {f"with {symbol}": has_element(data, symbol) for symbol in ("H", "B", "C", "N", "F", "Cl", "Br", "I")}
     return {
-        str(name): {"n": int(chosen.sum()), "mae_mev": rounded(error[chosen].mean())}
+        str(name): {"n": int(chosen.sum()), "mae_mev": round_value(error[chosen].mean())}
         for name, chosen in classes.items()
         if chosen.any()
     }
 
 
-def ion(data: LearningSet, seed: int) -> dict[str, Any]:
-    """Centers of mobile ions in NCrystal's cells; whatever has their elements alone is left out of learning."""
+def score_ion(data: LearningSet, seed: int) -> dict[str, Any]:
+    """Score centers of mobile ions in NCrystal's cells; compounds of the same elements are left out of learning."""
     from phonolyte.sources.ncrystal import NCrystal
 
     pairs, sets = ion_pairs(), (IonSites(), ElementFractions())
@@ -192,45 +203,45 @@ def ion(data: LearningSet, seed: int) -> dict[str, Any]:
     wanted = [(e.crystal, mobile_ion(set(e.crystal.symbols)), e.dos.element_centers_mev) for e in entries]
     wanted = [(crystal, name, centers[name]) for crystal, name, centers in wanted if name in centers]
     systems = [set(crystal.symbols) for crystal, _, _ in wanted]
-    kept = [not any(set(system.split("-")) <= elements for elements in systems) for system in pairs.systems]
-    model = IonCenterModel.fit(pairs.table[kept], pairs.center_mev[kept], seed=seed)
+    learned = [not any(set(system.split("-")) <= elements for elements in systems) for system in pairs.systems]
+    model = IonCenterModel.fit(pairs.table[learned], pairs.center_mev[learned], seed=seed)
     table, failures = featurize([crystal for crystal, _, _ in wanted], sets=sets)
     predicted = model.predict(table)["ion_center_mev"].to_numpy()
     known = np.array([center for _, _, center in wanted])
     assert not failures
     named = {
-        crystal.formula: {"ion": name, "ncrystal_mev": rounded(center), "predicted_mev": rounded(own)}
-        for (crystal, name, center), own in zip(wanted, predicted, strict=True)
+        crystal.formula: {"ion": name, "ncrystal_mev": round_value(center), "predicted_mev": round_value(prediction)}
+        for (crystal, name, center), prediction in zip(wanted, predicted, strict=True)
         if name == "Li"
     }
     usable = np.isfinite(predicted)
-    return {"learned": int(np.sum(kept)), **errors(predicted[usable], known[usable]), "lithium": named}
+    return {"learned": int(np.sum(learned)), **compute_errors(predicted[usable], known[usable]), "lithium": named}
 
 
-def has(data: LearningSet, symbol: str, rows: pd.DataFrame | None = None) -> np.ndarray:
+def has_element(data: LearningSet, symbol: str, rows: pd.DataFrame | None = None) -> np.ndarray:
     of_name = pd.Series([symbol in of_compound for of_compound in data.elements], index=data.table.index)
     return (of_name if rows is None else of_name[rows["material_id"]]).to_numpy()
 
 
-def scores(rows: pd.DataFrame, data: LearningSet) -> dict[str, float]:
-    predicted, known, lithium = rows["predicted_mev"], rows["band_center_mev"], has(data, "Li", rows)
-    of_lithium = errors(predicted[lithium], known[lithium])
-    return errors(predicted, known) | {f"{name}_lithium": value for name, value in of_lithium.items()}
+def compute_scores(rows: pd.DataFrame, data: LearningSet) -> dict[str, float]:
+    predicted, known, lithium = rows["predicted_mev"], rows["band_center_mev"], has_element(data, "Li", rows)
+    of_lithium = compute_errors(predicted[lithium], known[lithium])
+    return compute_errors(predicted, known) | {f"{name}_lithium": value for name, value in of_lithium.items()}
 
 
-def errors(predicted: Any, known: Any) -> dict[str, float]:
+def compute_errors(predicted: Any, known: Any) -> dict[str, float]:
     error, known = np.asarray(predicted) - np.asarray(known), np.asarray(known)
     r2 = 1.0 - (error**2).sum() / ((known - known.mean()) ** 2).sum()
-    found = {"mae_mev": np.abs(error).mean(), "r2": r2, "bias_mev": error.mean()}
-    return {"n": len(error)} | {name: rounded(value) for name, value in found.items()}
+    statistics = {"mae_mev": np.abs(error).mean(), "r2": r2, "bias_mev": error.mean()}
+    return {"n": len(error)} | {name: round_value(value) for name, value in statistics.items()}
 
 
-def rounded(value: float) -> float:
+def round_value(value: float) -> float:
     return round(float(value), 4)
 
 
-def share(flags: np.ndarray) -> float:
-    return rounded(np.mean(flags))
+def compute_share(flags: np.ndarray) -> float:
+    return round_value(np.mean(flags))
 
 
 if __name__ == "__main__":

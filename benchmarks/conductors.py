@@ -1,9 +1,9 @@
-"""Where known conductors stand in a screen of the Materials Project when nothing like them was learned from.
+"""Where known conductors rank in a screen of the Materials Project when nothing like them was learned from.
 
 Usage: python benchmarks/conductors.py RUN CRYSTALS.parquet
 
 RUN is a folder of phonolyte screen CRYSTALS.parquet --ion Li. The model of the conductivity is fitted
-again without the set of elements of each conductor, and without its family; its place is that of its probability among
+again without the set of elements of each conductor, and without its family; its rank is that of its probability among
 the candidates of the screen.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from conductivity import taken
+from conductivity import select_rows
 from record import keep
 
 from phonolyte.chemistry.formulas import composition_of
@@ -34,7 +34,7 @@ CONDUCTORS = {
     "Li3ErCl6": ("mp-676361", "halides"), "Li3YBr6": ("mp-1147619", "halides"),
     "Li3OCl": ("mp-985585", "antiperovskite"), "Li3N": ("mp-2251", "nitrides"),
 }  # fmt: skip
-"""Names of the Materials Project, and families."""
+"""Material IDs of the Materials Project, and families."""
 
 
 def main() -> None:
@@ -49,35 +49,41 @@ def main() -> None:
     for name, (material_id, family) in CONDUCTORS.items():
         crystal, row = of_name[material_id], ranked.loc[material_id]
         barrier_ev = compute_percolation(crystal, "Li", COARSE).barriers_ev[2]
-        own = system_of(crystal.symbols)
-        other = elements != own
+        system = system_of(crystal.symbols)
+        other = elements != system
         learned = {
             "everything": elements != "", "no such elements": other, "no such family": (families != family) & other,
         }  # fmt: skip
         record[name] = {
             "material_id": material_id, "rejected_by": row["rejected_by"] or None,
             "barrier_3d_ev": round(barrier_ev, 3),
-            **{kind: place(crystal, barrier_ev, taken(columns, np.flatnonzero(rows)), ranked)
+            **{kind: rank_conductor(crystal, barrier_ev, select_rows(columns, np.flatnonzero(rows)), ranked)
                for kind, rows in learned.items()},
         }  # fmt: skip
         print(name, record[name], flush=True)
     keep("conductors", record)
 
 
-def place(crystal: Crystal, barrier_ev: float, learned: dict[str, Any], ranked: pd.DataFrame) -> dict[str, float]:
-    """Probability of a crystal by what is left, and its place among the candidates."""
-    described = ionic_descriptors(crystal.amounts, crystal.volume_a3, "Li")
+def rank_conductor(
+    crystal: Crystal, barrier_ev: float, learned: dict[str, Any], ranked: pd.DataFrame
+) -> dict[str, float]:
+    """Return the probability of a crystal by a model of what is left, and its rank among the candidates."""
+    descriptors = ionic_descriptors(crystal.amounts, crystal.volume_a3, "Li")
     numbers = {
         "barrier_3d_ev": np.array([barrier_ev]),
-        "anion_radius_a": described[:1],
+        "anion_radius_a": descriptors[:1],
         "open_share": np.array([np.nan]),
     }
-    found = ConductivityModel.fit("Li", **learned).predict(
-        numbers, described[None], root_fractions(crystal.amounts)[None]
+    prediction = ConductivityModel.fit("Li", **learned).predict(
+        numbers, descriptors[None], root_fractions(crystal.amounts)[None]
     )
-    p = float(found.p_conductor[0])
+    p = float(prediction.p_conductor[0])
     others = ranked[ranked["passes"] & (ranked.index != crystal.material_id)]["p_conductor"]
-    return {"p": round(p, 3), "log_sigma": round(float(found.log_sigma[0]), 2), "place": 1 + int((others > p).sum())}
+    return {
+        "p": round(p, 3),
+        "log_sigma": round(float(prediction.log_sigma[0]), 2),
+        "place": 1 + int((others > p).sum()),
+    }
 
 
 if __name__ == "__main__":

@@ -34,22 +34,22 @@ def main() -> None:
         settings = record["settings"]["settings"]
         materials = pd.read_parquet(run / "dynamics.parquet")
         diffusivities = pd.read_parquet(run / "diffusivities.parquet")
-        for name, part in diffusivities.groupby("material_id"):
+        for name, rows in diffusivities.groupby("material_id"):
             short = str(name).removeprefix("ref-")
-            save(diffusion_arrhenius(part, title=short), FIGURES / f"md-{short}", ("png",))
+            save(diffusion_arrhenius(rows, title=short), FIGURES / f"md-{short}", ("png",))
         engines.append(
             {
                 "engine": {key: Path(value).name for key, value in record["engine"].items()},
                 "time_ps": settings["time_ps"],
                 "timestep_fs": settings["timestep_fs"],
-                "materials": rows(materials),
-                "diffusivities": rows(diffusivities),
+                "materials": round_rows(materials),
+                "diffusivities": round_rows(diffusivities),
             }
         )
     keep("dynamics", {"runs": engines})
 
 
-def rows(table: pd.DataFrame) -> list[dict[str, object]]:
+def round_rows(table: pd.DataFrame) -> list[dict[str, object]]:
     return [
         {name: float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value for name, value in row.items()}
         for row in json.loads(table.to_json(orient="records", double_precision=15))

@@ -1,4 +1,4 @@
-"""Elastic moduli of solid electrolytes with an engine, beside those by density functional theory.
+"""Elastic moduli of solid electrolytes by an engine, compared with density functional theory.
 
 Usage:
     phonolyte elastic COMPOUNDS --engine NAME -o RUN/
@@ -57,7 +57,7 @@ def main() -> None:
         write_compounds(options.write)
         return
     table = pd.concat([pd.read_parquet(run / "elastic.parquet") for run in options.runs], ignore_index=True)
-    rows = [row_of({str(key): value for key, value in row.items()}) for row in table.to_dict("records")]
+    rows = [make_row({str(key): value for key, value in row.items()}) for row in table.to_dict("records")]
     failures = pd.concat([pd.read_parquet(run / "failures.parquet") for run in options.runs], ignore_index=True)
     known = [row for row in rows if "pbesol_gpa" in row and row["mechanically_stable"]]
     keep(
@@ -67,7 +67,7 @@ def main() -> None:
             "literature": DOI,
             "materials": rows,
             "failed": failures[["material_id", "error", "message"]].to_dict("records"),
-            **errors(known),
+            **compute_errors(known),
         },
         "ase",
         "pymatgen",
@@ -80,22 +80,24 @@ def write_compounds(folder: Path) -> None:
     write_crystals(chosen, folder / "compounds.parquet")
 
 
-def row_of(row: dict[str, object]) -> dict[str, object]:
+def make_row(row: dict[str, object]) -> dict[str, object]:
     name = str(row["material_id"])
-    own = {key: round(value, 4) if isinstance(value := row[key], float) else value for key in COLUMNS}
+    values = {key: round(value, 4) if isinstance(value := row[key], float) else value for key in COLUMNS}
     sources = {"pbesol_gpa": PBESOL_GPA.get(name), "measured_gpa": MEASURED_GPA.get(name)}
-    clean = {key: None if value != value else value for key, value in own.items()}
+    clean = {key: None if value != value else value for key, value in values.items()}
     return {**clean, **{key: value for key, value in sources.items() if value}}
 
 
-def errors(rows: list[dict[str, object]]) -> dict[str, object]:
-    """Mean relative error and its mean size, of each modulus."""
-    found = np.array([[float(str(row[key])) for key in KEYS] for row in rows])
-    relative = found / np.array([row["pbesol_gpa"] for row in rows], dtype=float) - 1
+def compute_errors(rows: list[dict[str, object]]) -> dict[str, object]:
+    """Compute the mean relative error, and its mean magnitude, of each modulus."""
+    moduli = np.array([[float(str(row[key])) for key in KEYS] for row in rows])
+    relative_errors = moduli / np.array([row["pbesol_gpa"] for row in rows], dtype=float) - 1
     return {
         "n": len(rows),
-        "mean_relative_error": dict(zip(KEYS, relative.mean(axis=0).round(3).tolist(), strict=True)),
-        "mean_absolute_relative_error": dict(zip(KEYS, np.abs(relative).mean(axis=0).round(3).tolist(), strict=True)),
+        "mean_relative_error": dict(zip(KEYS, relative_errors.mean(axis=0).round(3).tolist(), strict=True)),
+        "mean_absolute_relative_error": dict(
+            zip(KEYS, np.abs(relative_errors).mean(axis=0).round(3).tolist(), strict=True)
+        ),
     }
 
 

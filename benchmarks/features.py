@@ -38,7 +38,7 @@ from phonolyte.structures import as_crystal
 REPEATS = 7
 
 
-def matminer_features() -> MultipleFeaturizer:
+def make_matminer_featurizer() -> MultipleFeaturizer:
     composition = [Stoichiometry(), ElementProperty.from_preset("magpie"), ValenceOrbital(props=["frac"]),
                    IonProperty(fast=True)]  # fmt: skip
     return MultipleFeaturizer(
@@ -48,7 +48,7 @@ def matminer_features() -> MultipleFeaturizer:
             ChemicalOrdering(),
             MaximumPackingEfficiency(),
             SiteStatsFingerprint.from_preset("LocalPropertyDifference_ward-prb-2017"),
-            *(StructureComposition(part) for part in composition),
+            *(StructureComposition(featurizer) for featurizer in composition),
         ]
     )
 
@@ -65,7 +65,7 @@ def main() -> None:
         ours.append(time.perf_counter() - start)
     assert not failures
 
-    theirs = matminer_features()
+    theirs = make_matminer_featurizer()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         start = time.perf_counter()

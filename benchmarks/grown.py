@@ -1,12 +1,12 @@
-"""What the crystals by which the learning set of the package has grown tell of compounds that it has never seen.
+"""What the crystals added to the learning set of the package are worth for compounds that it has never seen.
 
 Usage: python benchmarks/grown.py
 
-One model learns the crystals from prototypes (DPA4), another those and all that was computed later: the chosen ones of
+One model learns the crystals from prototypes (DPA4), another also all that was computed later: the chosen crystals of
 ``grown.parquet`` and the table of computed centers (Nequix). Both are the process of the quotient model with the same
 hyperparameters, as in loop.py, and both predict the compounds of density functional perturbation theory whose chemical
-systems are in nothing that was computed later. The share of imaginary modes of unstable ones is noise of their centers,
-as in a loop (`after`); or nothing is; or they are left out.
+systems are in nothing that was computed later. The share of imaginary modes of unstable crystals is noise of their
+centers, as in a loop (`after`); or no noise is added; or they are left out.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TESTED = SHARED / "data" / "learning_set_1265_current_geometry.parquet"
 def main() -> None:
     learned = read_given("")[0]
     compounds = [*learned, *read_known(TESTED)[0]]
-    crystals = [renamed(each, number) for number, each in enumerate(compounds)]
+    crystals = [rename_crystal(each, number) for number, each in enumerate(compounds)]
     table, _ = featurize(crystals, sets=PHYSICAL)
     pool = Pool.describe(crystals, table, {crystal.material_id: crystal for crystal in crystals})
     rows = pool.table["material_id"].astype(int).to_numpy()
@@ -36,9 +36,9 @@ def main() -> None:
     later = (rows < len(learned)) & np.array([bool(compounds[row].engine) for row in rows])
     made = (rows < len(learned)) & ~later
     tested = (rows >= len(learned)) & ~np.isin(systems, systems[later])
-    nothing = np.empty(0, dtype=np.int64)
+    no_rows = np.empty(0, dtype=np.int64)
     center = np.array([compounds[row].center_mev for row in rows])
-    data = Data(pool, center, tested, np.flatnonzero(made), np.flatnonzero(tested), nothing, nothing)
+    data = Data(pool, center, tested, np.flatnonzero(made), np.flatnonzero(tested), no_rows, no_rows)
     before = Process(data, data.start)
     error, stable = (np.array([getattr(compounds[row], name) for row in rows]) for name in ("error", "stable"))
     models = {
@@ -49,8 +49,9 @@ def main() -> None:
     }
     unseen = tested & ~np.isin(systems, systems[made])
     parts = {
-        "all": tested, "unseen_system": unseen, "Li": tested & has("Li", pool), "H": tested & has("H", pool),
-        "C": tested & has("C", pool), "N": tested & has("N", pool),
+        "all": tested, "unseen_system": unseen, "Li": tested & has_element("Li", pool),
+        "H": tested & has_element("H", pool), "C": tested & has_element("C", pool),
+        "N": tested & has_element("N", pool),
     }  # fmt: skip
     errors = {
         name: np.abs(model.predict(data)["band_center_mev"].to_numpy() - center) for name, model in models.items()
@@ -59,24 +60,24 @@ def main() -> None:
         "grown",
         {
             "n_before": int(made.sum()), "n_added": int(later.sum()), "n_added_unstable": int((later & ~stable).sum()),
-            "parts": {name: compare({key: each[part] for key, each in errors.items()}) for name, part in parts.items()},
+            "parts": {name: compare({key: each[mask] for key, each in errors.items()}) for name, mask in parts.items()},
         },
         "scikit-learn",
     )  # fmt: skip
 
 
-def renamed(known: Known, number: int) -> Crystal:
-    """The crystal with a number for its name, since sets share names."""
+def rename_crystal(known: Known, number: int) -> Crystal:
+    """Return the crystal with a number for its name, since sets share names."""
     row = known.crystal.row() | {"material_id": str(number)}
     return Crystal.from_row(row)
 
 
-def has(symbol: str, pool: Pool) -> np.ndarray:
-    return np.array([symbol in own for own in pool.elements(pool.table["material_id"])])
+def has_element(symbol: str, pool: Pool) -> np.ndarray:
+    return np.array([symbol in elements for elements in pool.elements(pool.table["material_id"])])
 
 
 def compare(errors: dict[str, np.ndarray]) -> dict[str, float | int | list[float]]:
-    """Mean errors, and what is gained with its 95 % interval by resampling compounds."""
+    """Compute mean errors, and the gain with its 95 % interval by resampling compounds."""
     rng = np.random.default_rng(0)
     gain = errors["before"] - errors["after"]
     means = gain[rng.integers(0, len(gain), (2000, len(gain)))].mean(axis=1)

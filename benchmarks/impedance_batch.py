@@ -1,11 +1,11 @@
-"""A batch of spectra: seconds and memory of each stage, and how large and how fast its page is.
+"""A batch of spectra: seconds and memory of each stage, and size and speed of its page.
 
 Usage: python benchmarks/impedance_batch.py [N]
 
-N (500 unless given) synthetic spectra of two arcs and blocking electrodes, 60 points with 0.5 % of noise, as files of
-25 pellets at 20 temperatures, read, tested and fitted by a process a core, and their page; the memory is that of the
-largest process. Figures are timed on the first few. Seconds of the processor hardly depend on what else the machine
-does. The page is opened in headless Chromium.
+N (default: 500) synthetic spectra of two arcs and blocking electrodes, 60 points with 0.5 % of noise, as files of
+25 pellets at 20 temperatures, read, tested and fitted with one process per core, and their page; the memory is that
+of the largest process. Figures are timed on the first few. Processor time hardly depends on the other work of
+the machine. The page is opened in headless Chromium.
 """
 
 from __future__ import annotations
@@ -56,28 +56,28 @@ def main(n: int) -> None:
 
 
 def write_spectra(folder: Path, n: int) -> None:
-    """Files of pellets at temperatures, with activation energies of 0.3 and 0.4 eV."""
+    """Write files of pellets at several temperatures, with activation energies of 0.3 and 0.4 eV."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     for number in range(n):
         celsius = TEMPERATURES_C[number % len(TEMPERATURES_C)]
-        warm = 1 / (KB_EV_K * (celsius + ZERO_C_K)) - 1 / (KB_EV_K * (25 + ZERO_C_K))
-        bulk, boundary = 1e5 * np.exp(0.3 * warm), 4e5 * np.exp(0.4 * warm)
+        delta_inverse_kt = 1 / (KB_EV_K * (celsius + ZERO_C_K)) - 1 / (KB_EV_K * (25 + ZERO_C_K))
+        bulk, boundary = 1e5 * np.exp(0.3 * delta_inverse_kt), 4e5 * np.exp(0.4 * delta_inverse_kt)
         spread = rng.normal(1.0, 0.05, 2)
         values = [bulk * spread[0], 1e-10, 0.92, boundary * spread[1], 1e-8, 0.85, 5e-6, 0.8]
         z = CIRCUIT.impedance_ohm(values, F)
         z = z + 0.005 * np.abs(z) * (rng.normal(size=len(F)) + 1j * rng.normal(size=len(F)))
-        rows = [f"{f:.6e},{one.real:.6e},{one.imag:.6e}" for f, one in zip(F, z, strict=True)]
+        rows = [f"{f:.6e},{value.real:.6e},{value.imag:.6e}" for f, value in zip(F, z, strict=True)]
         path = folder / f"pellet{number // len(TEMPERATURES_C):03d}_{celsius}C.csv"
         path.write_text("\n".join(["freq (Hz),Re(Z) (ohm),Im(Z) (ohm)", *rows]) + "\n", encoding="utf-8")
 
 
 def measure(*arguments: object) -> dict[str, float]:
-    """Seconds of a command and the memory of its largest process, with the start of Python."""
+    """Measure the seconds of a command, including the start of Python, and the memory of its largest process."""
     program, start = Path(sys.executable).with_name("phonolyte"), time.perf_counter()
     command = [sys.executable, "-c", BETWEEN, str(program), *map(str, arguments)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    cpu_s, peak_mb = map(float, done.stdout.split())
+    finished = subprocess.run(command, check=True, capture_output=True, text=True)
+    cpu_s, peak_mb = map(float, finished.stdout.split())
     return {"cpu_s": cpu_s, "wall_s": round(time.perf_counter() - start, 1), "peak_mb": peak_mb}
 
 
@@ -88,11 +88,11 @@ used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(round(used.ru_utime + used.ru_stime, 1), round(used.ru_maxrss / 1024))
 sys.exit(done.returncode)
 """
-"""A process between, whose only child is the command: what the children have used is what the command has."""
+"""Program whose only child is the command, so that the resources of its children are those of the command."""
 
 
 def time_figures(folder: Path, out: Path) -> float:
-    """Seconds of the processor for the PNG of a spectrum, without that of the first."""
+    """Return the processor time of the PNG of a spectrum, without the first, s."""
     first, *others = (analyze_spectrum(read_spectrum(path)) for path in sorted(folder.iterdir())[:FIGURES])
     draw_spectrum(first, out, ("png",))
     start = time.process_time()
@@ -102,7 +102,7 @@ def time_figures(folder: Path, out: Path) -> float:
 
 
 def open_page(path: Path) -> dict[str, Any]:
-    """Seconds until the table and all of the page are there, milliseconds until a card is drawn."""
+    """Measure seconds until the table and the whole page are loaded, and milliseconds until a card is drawn."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -116,24 +116,24 @@ def open_page(path: Path) -> dict[str, Any]:
         page.wait_for_selector("#window .row", state="attached")
         table = time.perf_counter() - start
         page.wait_for_selector("html[data-ready]", state="attached")
-        whole = time.perf_counter() - start
-        loaded = _processor_s(session)
+        page_loaded = time.perf_counter() - start
+        loaded = _read_processor_s(session)
         cards = [float(page.evaluate(DRAW, row)) for row in range(8)]
-        drawn = _processor_s(session)
-        found = {
+        drawn = _read_processor_s(session)
+        timings = {
             "table_there_s": round(table, 2),
-            "all_there_s": round(whole, 2),
+            "all_there_s": round(page_loaded, 2),
             "all_there_cpu_s": round(loaded, 2),
             "card_drawn_ms": round(float(np.median(cards))),
             "card_drawn_cpu_ms": round(1000 * (drawn - loaded) / len(cards)),
             "chromium": browser.version,
         }
         browser.close()
-    return found
+    return timings
 
 
-def _processor_s(session: Any) -> float:
-    """Seconds of the processor that the main thread of a page has taken."""
+def _read_processor_s(session: Any) -> float:
+    """Return the processor time of the main thread of a page, s."""
     metrics = {metric["name"]: metric["value"] for metric in session.send("Performance.getMetrics")["metrics"]}
     return float(metrics["TaskDuration"])
 

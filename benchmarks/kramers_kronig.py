@@ -2,9 +2,9 @@
 
 Usage: python benchmarks/kramers_kronig.py [CLEAN [FAULTY [SEED]]]
 
-CLEAN (500 unless given) random circuits of one to three arcs with exponents of 0.7 to 1.0, one arc in three an ideal
+CLEAN (default: 500) random circuits of one to three arcs with exponents of 0.7 to 1.0, one arc in three an ideal
 one, with and without a resistor, leads, blocking electrodes and Warburg's tail, 40 to 70 points from 1 MHz to 0.1 Hz,
-noise of 0.1 to 1 % of the modulus on both parts. FAULTY (200) circuits of the same kinds with one fault each:
+noise of 0.1 to 1 % of the modulus on both parts. FAULTY (default: 200) circuits of the same kinds with one fault each:
 
 - drift: all resistances grow or fall by 20 to 60 % in the time of the sweep, three periods and 0.3 s a point
 - steady: they do so in equal steps from point to point
@@ -21,7 +21,7 @@ from collections import Counter
 
 import numpy as np
 from record import keep
-from spectra import Values, frequencies
+from spectra import Values, draw_frequencies
 
 from phonolyte.impedance import Spectrum, check_kramers_kronig
 from phonolyte.impedance.circuits import parse_circuit
@@ -44,7 +44,7 @@ def main(clean: int, faulty: int, seed: int) -> None:
     for number in range(faulty):
         fault = FAULTS[number % len(FAULTS)]
         missed[fault] += check_kramers_kronig(make_faulty(fault, rng)).verdict == "good"
-    each = len(range(0, faulty, len(FAULTS)))
+    n_each = len(range(0, faulty, len(FAULTS)))
     keep(
         "kramers_kronig" if seed == 0 else f"kramers_kronig-seed-{seed}",
         {
@@ -56,13 +56,13 @@ def main(clean: int, faulty: int, seed: int) -> None:
             "false_alarms": round(1 - verdicts["good"] / clean, 4),
             "false_alarms_by_circuit": {name: count for name, count in alarms.most_common() if count},
             "missed": round(sum(missed.values()) / faulty, 4),
-            "missed_by_fault": {fault: f"{missed[fault]} of {each}" for fault in FAULTS},
+            "missed_by_fault": {fault: f"{missed[fault]} of {n_each}" for fault in FAULTS},
         },
     )
 
 
 def make_circuit(rng: np.random.Generator) -> tuple[str, Values]:
-    """A circuit and its parameters; arcs within the frequencies, at least 0.7 decades apart in time."""
+    """Draw a circuit and its parameters; arcs within the frequencies, at least 0.7 decades apart in time."""
     arcs = int(rng.integers(1, 4))
     head, tail = HEADS[rng.integers(len(HEADS))], TAILS[rng.integers(len(TAILS))]
     tau, values = 10 ** rng.uniform(-6.5, -5), Values()
@@ -79,36 +79,40 @@ def make_circuit(rng: np.random.Generator) -> tuple[str, Values]:
 
 
 def make_clean(rng: np.random.Generator) -> tuple[str, Spectrum]:
-    """A circuit and its spectrum with noise."""
+    """Draw a circuit, and simulate its spectrum with noise."""
     circuit, values = make_circuit(rng)
-    f = frequencies(rng)
+    f = draw_frequencies(rng)
     return circuit, add_noise(circuit, f, respond(circuit, values, f), rng)
 
 
 def make_faulty(fault: str, rng: np.random.Generator) -> Spectrum:
-    """Spectrum of a random circuit that has a fault."""
+    """Simulate the spectrum of a random circuit that has a fault."""
     circuit, values = make_circuit(rng)
-    f, size = frequencies(rng), rng.uniform(0.2, 0.6) * rng.choice((-1, 1))
+    f, size = draw_frequencies(rng), rng.uniform(0.2, 0.6) * rng.choice((-1, 1))
     if fault == "step":
         size = rng.uniform(0.1, 0.5)
         jump = np.arange(len(f)) >= rng.integers(len(f) // 4, 3 * len(f) // 4)
         return add_noise(circuit, f, respond(circuit, values, f) * (1 + size * jump), rng)
     if fault == "amplitude":
         share = np.abs(respond("p(R1,CPE1)", values, f) / respond(circuit, values, f))
-        scale, which = 1 - abs(size) * share**2, r"R1"
+        scale, pattern = 1 - abs(size) * share**2, r"R1"
     else:
         elapsed = np.cumsum(3 / f + 0.3) if fault == "drift" else np.arange(len(f))
-        scale, which = 1 + size * elapsed / elapsed[-1], r"R\d+"
+        scale, pattern = 1 + size * elapsed / elapsed[-1], r"R\d+"
     z = [
-        respond(circuit, {k: v * one if re.fullmatch(which, k) else v for k, v in values.items()}, np.array([at]))[0]
-        for at, one in zip(f, scale, strict=True)
+        respond(
+            circuit,
+            {k: v * factor if re.fullmatch(pattern, k) else v for k, v in values.items()},
+            np.array([frequency]),
+        )[0]
+        for frequency, factor in zip(f, scale, strict=True)
     ]
     return add_noise(circuit, f, np.array(z), rng)
 
 
 def respond(circuit: str, values: Values, f: np.ndarray) -> np.ndarray:
-    wanted = parse_circuit(circuit)
-    return wanted.impedance_ohm([values[name] for name in wanted.names], f)
+    parsed = parse_circuit(circuit)
+    return parsed.impedance_ohm([values[name] for name in parsed.names], f)
 
 
 def add_noise(circuit: str, f: np.ndarray, z: np.ndarray, rng: np.random.Generator) -> Spectrum:
@@ -118,4 +122,4 @@ def add_noise(circuit: str, f: np.ndarray, z: np.ndarray, rng: np.random.Generat
 
 
 if __name__ == "__main__":
-    main(*(int(one) for one in (sys.argv[1:] + ["500", "200", "0"][len(sys.argv) - 1 :])))
+    main(*(int(argument) for argument in (sys.argv[1:] + ["500", "200", "0"][len(sys.argv) - 1 :])))

@@ -1,4 +1,4 @@
-"""How good a model is that learned from the learning set of the package, on crystals with centers of another origin.
+"""How good a model of the package's learning set is on crystals whose centers are of another origin.
 
 Usage: python benchmarks/learning_set.py [CRYSTALS.jsonl.gz]
 
@@ -26,15 +26,15 @@ FIT = Fit("extra_trees", "all")
 
 
 def main() -> None:
-    given = sys.argv[1] if len(sys.argv) > 1 else SHARED / "data" / "learning_set_1272.jsonl.gz"
+    path = sys.argv[1] if len(sys.argv) > 1 else SHARED / "data" / "learning_set_1272.jsonl.gz"
     own, _ = read_learning_set(crystals_file())
-    other, _ = read_learning_set(Path(given))
-    predicted = fitted(own, np.arange(len(own.target))).predict(other.table)
+    other, _ = read_learning_set(Path(path))
+    predicted = fit_model(own, np.arange(len(own.target))).predict(other.table)
     shares = [shares_of(formula) for formula in other.formulas]
     corrected = cross_validated(predicted, other.target, shares, "factor", seed=SEED)
-    by_itself = np.empty_like(other.target)
+    cross_validated_mev = np.empty_like(other.target)
     for known, new in folds("composition", other.target, other.groups, seed=SEED):
-        by_itself[new] = fitted(other, known).predict(other.table.iloc[new])
+        cross_validated_mev[new] = fit_model(other, known).predict(other.table.iloc[new])
     unseen = ~np.isin(other.formulas, own.formulas)
     known_elements = frozenset.union(*own.elements)
     within = np.array([symbols <= known_elements for symbols in other.elements])
@@ -43,23 +43,27 @@ def main() -> None:
         "learning_set",
         {
             "n_learned": len(own.target),
-            "n_tested": {name: int(part.sum()) for name, part in parts.items()},
+            "n_tested": {name: int(mask.sum()) for name, mask in parts.items()},
             "factor": round(Calibration.learn(predicted, other.target, shares, "factor").factor, 4),
             **{
-                label: {name: rounded(scores(values[part], other.target[part])) for name, part in parts.items()}
-                for label, values in (("own", predicted), ("own_with_factor", corrected), ("itself", by_itself))
+                label: {name: round_values(scores(values[mask], other.target[mask])) for name, mask in parts.items()}
+                for label, values in (
+                    ("own", predicted),
+                    ("own_with_factor", corrected),
+                    ("itself", cross_validated_mev),
+                )
             },
         },
         "scikit-learn",
     )
 
 
-def fitted(data: LearningSet, rows: np.ndarray) -> object:
+def fit_model(data: LearningSet, rows: np.ndarray) -> object:
     model = pipeline(FIT, data.table, seed=SEED)
     return model.fit(data.table.iloc[rows], data.target[rows])
 
 
-def rounded(values: dict[str, float]) -> dict[str, float]:
+def round_values(values: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in values.items()}
 
 

@@ -66,15 +66,15 @@ class Data:
     hard_left: Ints
     others: Ints
 
-    def candidates(self, kind: str) -> Ints:
-        """Rows to choose from."""
+    def list_candidates(self, kind: str) -> Ints:
+        """Return the rows to choose from."""
         return self.hard_left if kind == "hard" else np.concatenate([self.hard_left, self.others])
 
 
 class Process:
-    """The process of the quotient model, and its domain; hyperparameters and columns are those of `first`, if given.
+    """The process of the quotient model, and its domain; hyperparameters and columns are those of `first`, if any.
 
-    Known relative errors of all centers, if given, are noise on top.
+    Known relative errors of all centers, if any, are added as noise.
     """
 
     def __init__(self, data: Data, rows: Ints, first: Process | None = None, errors: Floats | None = None) -> None:
@@ -100,7 +100,7 @@ class Process:
         self.families = Families.fit(table[fraction_names()].to_numpy())
 
     def predict(self, data: Data) -> pd.DataFrame:
-        """Predictions of all compounds, as a model of the band center gives them."""
+        """Predict all compounds, in the columns of a model of the band center."""
         table = data.pool.features
         values = table.to_numpy(float)
         mean, deviation = self.process.predict(quotient._columns(values))
@@ -119,58 +119,62 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     for number in options.splits:
-        compute(number, options.folder)
-    found = {(*job, number): read(options.folder, number, job) for number in range(N_SPLITS) for job in jobs()}
-    if None not in found.values():
-        keep("loop", result(found), "scikit-learn")
+        compute_split(number, options.folder)
+    results = {
+        (*job, number): read_result(options.folder, number, job) for number in range(N_SPLITS) for job in list_jobs()
+    }
+    if None not in results.values():
+        keep("loop", summarize(results), "scikit-learn")
 
 
-def jobs() -> list[tuple[str, str, int]]:
-    """Pool, way of choosing and seed of each run of a split."""
+def list_jobs() -> list[tuple[str, str, int]]:
+    """Return pool, way of choosing and seed of each run of a split."""
     ways = (
         [(f"thrift {thrift:g}", 0) for thrift in THRIFTS] + [("random", seed) for seed in range(N_SEEDS)] + [("all", 0)]
     )
     return [(kind, how, seed) for how, seed in ways for kind in ("mixed", "hard")]
 
 
-def file_of(folder: Path, number: int, job: tuple[str, str, int]) -> Path:
-    """File with the result of a run."""
+def make_path(folder: Path, number: int, job: tuple[str, str, int]) -> Path:
+    """Return the path of the file with the result of a run."""
     kind, how, seed = job
     return folder / f"{number}-{kind}-{how.replace(' ', '-')}-{seed}.json"
 
 
-def read(folder: Path, number: int, job: tuple[str, str, int]) -> dict[str, Any] | None:
-    """Result of a run; None where it is not there."""
-    path = file_of(folder, number, job)
+def read_result(folder: Path, number: int, job: tuple[str, str, int]) -> dict[str, Any] | None:
+    """Read the result of a run; None where it is missing."""
+    path = make_path(folder, number, job)
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def compute(number: int, folder: Path) -> None:
+def compute_split(number: int, folder: Path) -> None:
     """Run what is missing of a split."""
-    missing = [job for job in jobs() if read(folder, number, job) is None]
+    missing = [job for job in list_jobs() if read_result(folder, number, job) is None]
     if not missing:
         return
-    data = split(folder / "features.parquet", number)
+    data = split_compounds(folder / "features.parquet", number)
     first = Process(data, data.start)
     for job in missing:
-        done = rounds(data, first, *job)
-        file_of(folder, number, job).write_text(json.dumps(done), encoding="utf-8")
+        result = run_rounds(data, first, *job)
+        make_path(folder, number, job).write_text(json.dumps(result), encoding="utf-8")
     print(f"split {number}: {time.process_time():.0f} cpu-s", flush=True)
 
 
-def split(cache: Path, number: int) -> Data:
+def split_compounds(cache: Path, number: int) -> Data:
     """Split the learning set; cells and centers are scaled to today's cells and density functional theory."""
-    given = [replace(crystal, lattice=ION_LENGTH * crystal.lattice) for crystal in own_crystals().crystals]
+    crystals = [replace(crystal, lattice=ION_LENGTH * crystal.lattice) for crystal in own_crystals().crystals]
     if not cache.is_file():
-        featurize(given, sets=PHYSICAL)[0].to_parquet(cache)
-    pool = Pool.describe(given, pd.read_parquet(cache), {crystal.material_id: crystal for crystal in given})
-    of_name = {crystal.material_id: crystal for crystal in given}
+        featurize(crystals, sets=PHYSICAL)[0].to_parquet(cache)
+    pool = Pool.describe(crystals, pd.read_parquet(cache), {crystal.material_id: crystal for crystal in crystals})
+    of_name = {crystal.material_id: crystal for crystal in crystals}
     names = pool.table["material_id"]
     center = ION_FACTOR * np.array([float(of_name[name].properties["band_center_mev"]) for name in names])
     symbols = pool.elements(names)
-    anions = np.array([max(sorted(own), key=lambda symbol: electronegativity(symbol) or 0.0) for own in symbols])
-    hard = np.isin(anions, HARD_ANIONS) | np.array([bool(own & HARD_ELEMENTS) for own in symbols])
-    systems = np.array([system_of(own) for own in symbols])
+    anions = np.array(
+        [max(sorted(elements), key=lambda symbol: electronegativity(symbol) or 0.0) for elements in symbols]
+    )
+    hard = np.isin(anions, HARD_ANIONS) | np.array([bool(elements & HARD_ELEMENTS) for elements in symbols])
+    systems = np.array([system_of(elements) for elements in symbols])
     rng, test = np.random.default_rng(number), np.empty(0, dtype=np.int64)
     for system in rng.permutation(np.unique(systems[hard])):
         if len(test) < N_TEST:
@@ -180,12 +184,12 @@ def split(cache: Path, number: int) -> Data:
     return Data(pool, center, hard, easy[:N_START], test, hard_left, easy[N_START:])
 
 
-def rounds(data: Data, first: Process, kind: str, how: str, seed: int) -> dict[str, Any]:
-    """Errors of the test set after each round, and what was chosen."""
-    rng, rows, left = np.random.default_rng(seed), data.start, data.candidates(kind)
+def run_rounds(data: Data, first: Process, kind: str, how: str, seed: int) -> dict[str, Any]:
+    """Run rounds, and return the errors of the test set after each and what was chosen."""
+    rng, rows, left = np.random.default_rng(seed), data.start, data.list_candidates(kind)
     if how == "all":
         rows, left = np.concatenate([rows, left]), left[:0]
-    found: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     chosen, before, start = np.empty(0, dtype=np.int64), np.empty(0), time.process_time()
     cost = data.pool.table["cost_s"].to_numpy(float)
     for number in range(1 if how == "all" else N_ROUNDS + 1):
@@ -198,16 +202,16 @@ def rounds(data: Data, first: Process, kind: str, how: str, seed: int) -> dict[s
             "chosen_hard": int(data.hard[chosen].sum()), "chosen_cost_s": cost[chosen].sum(),
             "chosen_mae_before_mev": before[chosen].mean() if number else None,
         }  # fmt: skip
-        found.append(record)
+        records.append(record)
         before = error
-        chosen = pick(data, model, predicted, left, how, rng) if len(left) else left
+        chosen = pick_batch(data, model, predicted, left, how, rng) if len(left) else left
         rows, left = np.concatenate([rows, chosen]), np.setdiff1d(left, chosen)
-    sizes = {"test": len(data.test), "pool": len(data.candidates(kind)), "hard_in_pool": len(data.hard_left)}
-    return {"rounds": found, "cpu_s": time.process_time() - start, **sizes}
+    sizes = {"test": len(data.test), "pool": len(data.list_candidates(kind)), "hard_in_pool": len(data.hard_left)}
+    return {"rounds": records, "cpu_s": time.process_time() - start, **sizes}
 
 
-def pick(data: Data, model: Process, predicted: pd.DataFrame, left: Ints, how: str, rng: Any) -> Ints:
-    """Rows of the next batch."""
+def pick_batch(data: Data, model: Process, predicted: pd.DataFrame, left: Ints, how: str, rng: Any) -> Ints:
+    """Choose the rows of the next batch."""
     if how == "random":
         return np.asarray(rng.permutation(left)[:N_CHOSEN])
     allowed = np.isin(np.arange(len(data.pool)), left)
@@ -216,34 +220,37 @@ def pick(data: Data, model: Process, predicted: pd.DataFrame, left: Ints, how: s
     return np.asarray(data.pool.features.index.get_indexer(table["material_id"]))
 
 
-def result(found: dict[tuple[str, str, int, int], dict[str, Any]]) -> dict[str, Any]:
-    """Errors of each way, round by round: means over the splits, and how much less than at random, split by split."""
+def summarize(results: dict[tuple[str, str, int, int], dict[str, Any]]) -> dict[str, Any]:
+    """Summarize the errors of each way by round: means over the splits, and the gain over random picking."""
     record: dict[str, Any] = {"start": N_START, "a_round": N_CHOSEN, "splits": N_SPLITS, "seeds_of_random": N_SEEDS}
     for kind in ("mixed", "hard"):
-        ways = list(dict.fromkeys(how for _, how, _ in jobs()))
-        of_way = {how: [_mean(found, kind, how, number) for number in range(N_SPLITS)] for how in ways}
+        ways = list(dict.fromkeys(how for _, how, _ in list_jobs()))
+        of_way = {how: [_average(results, kind, how, number) for number in range(N_SPLITS)] for how in ways}
         errors = {how: np.array([each["mae_mev"] for each in runs]) for how, runs in of_way.items()}
-        record[kind] = {name: [run[name] for (of, _, seed, _), run in found.items() if of == kind and seed == 1]
+        record[kind] = {name: [run[name] for (of, _, seed, _), run in results.items() if of == kind and seed == 1]
                         for name in ("test", "pool", "hard_in_pool")}  # fmt: skip
         for how, runs in of_way.items():
-            own = {name: _rounded(np.mean([each[name] for each in runs], axis=0)) for name in runs[0]}
+            means = {name: _round_values(np.mean([each[name] for each in runs], axis=0)) for name in runs[0]}
             if how.startswith("thrift"):
-                less = errors["random"] - errors[how]
-                half = STUDENT * less.std(axis=0, ddof=1) / np.sqrt(N_SPLITS)
-                own |= {"less_than_random_mev": _rounded(less.mean(axis=0)), "half_width_mev": _rounded(half)}
-            record[kind][how] = {**own, "mae_of_splits_mev": [_rounded(each) for each in errors[how]]}
-    record["cpu_s_a_run"] = round(float(np.mean([run["cpu_s"] for run in found.values()])), 1)
+                gain_mev = errors["random"] - errors[how]
+                half = STUDENT * gain_mev.std(axis=0, ddof=1) / np.sqrt(N_SPLITS)
+                means |= {
+                    "less_than_random_mev": _round_values(gain_mev.mean(axis=0)),
+                    "half_width_mev": _round_values(half),
+                }
+            record[kind][how] = {**means, "mae_of_splits_mev": [_round_values(each) for each in errors[how]]}
+    record["cpu_s_a_run"] = round(float(np.mean([run["cpu_s"] for run in results.values()])), 1)
     return record
 
 
-def _mean(found: dict[Any, dict[str, Any]], kind: str, how: str, number: int) -> dict[str, Floats]:
-    """Values of each round in a split; of random picking the mean over its seeds."""
-    runs = [run["rounds"] for (of, way, _, split), run in found.items() if (of, way, split) == (kind, how, number)]
+def _average(results: dict[Any, dict[str, Any]], kind: str, how: str, number: int) -> dict[str, Floats]:
+    """Return the values of each round in a split; of random picking the mean over its seeds."""
+    runs = [run["rounds"] for (of, way, _, split), run in results.items() if (of, way, split) == (kind, how, number)]
     names = ("mae_mev", "rmse_mev", "chosen_hard", "chosen_cost_s")
     return {name: np.mean([[each[name] for each in run] for run in runs], axis=0) for name in names}
 
 
-def _rounded(values: Floats) -> list[float]:
+def _round_values(values: Floats) -> list[float]:
     return [round(float(value), 3) for value in values]
 
 

@@ -1,4 +1,4 @@
-"""How near the barriers of an engine come to published ones of density functional theory, for one hop each.
+"""How near NEB barriers of an engine come to published ones of density functional theory, for one hop each.
 
 Usage:
     python benchmarks/migration_pairs.py run RUN/ ENGINE [NAME=VALUE ...]
@@ -38,7 +38,7 @@ PAIRS = SHARED / "data" / "migration_pairs.jsonl.gz"
 MOST_ATOMS = 130
 SETTINGS = NebSettings(images=5, fmax_ev_a=0.1, ends_fmax_ev_a=0.03, max_steps=150)
 LOW_EV = 0.5
-"""Barrier below which an ion is mobile: which side of it a prediction is on counts as right or wrong."""
+"""Barrier below which an ion counts as mobile, eV: a prediction is right if it lies on the same side."""
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def read_pairs() -> list[dict[str, Any]]:
-    """The pairs of at most :data:`MOST_ATOMS` atoms, the small ones first."""
+    """Read the pairs of at most :data:`MOST_ATOMS` atoms, the small ones first."""
     with gzip.open(PAIRS, "rt") as file:
         pairs = [json.loads(line) for line in file]
     small = [pair for pair in pairs if len(pair["initial"]["species"]) <= MOST_ATOMS]
@@ -71,14 +71,14 @@ def run(folder: Path, engine: Engine) -> None:
     for pair in read_pairs():
         file = folder / f"{pair['pair_id']}.json"
         if not file.is_file():
-            row = compute(pair, engine)
+            row = compute_pair(pair, engine)
             write_json(file, row)
             print(row["pair_id"], row["formula"], row["dft_ev"], row.get("barrier_ev"), row["why"], flush=True)
 
 
-def compute(pair: Mapping[str, Any], engine: Engine) -> dict[str, Any]:
-    """The barrier of one pair, or why there is none."""
-    ends = ends_of(pair)
+def compute_pair(pair: Mapping[str, Any], engine: Engine) -> dict[str, Any]:
+    """Compute the barrier of one pair by NEB, or return why there is none."""
+    ends = make_ends(pair)
     row = {
         "pair_id": pair["pair_id"], "family": pair["family"], "formula": pair["formula"], "dft_ev": pair["barrier_ev"],
         "ion": str(ends.start.symbols[ends.ion]), "n_atoms": len(ends.start),
@@ -88,29 +88,29 @@ def compute(pair: Mapping[str, Any], engine: Engine) -> dict[str, Any]:
         relaxed = relax_ends(ends, engine, fmax_ev_a=SETTINGS.ends_fmax_ev_a, max_steps=SETTINGS.max_steps)
         line = relaxed.end.positions[relaxed.ion] - relaxed.start.positions[relaxed.ion]
         hop = Hop(f"{row['ion']}-{np.linalg.norm(line):.2f}", (), float(np.linalg.norm(line)), math.inf, "")
-        found = climb(hop, relaxed, engine, SETTINGS)
+        path = climb(hop, relaxed, engine, SETTINGS)
         row |= {
-            "barrier_ev": highest_climb(found.energies_ev), "forward_ev": found.barrier_ev,
-            "reverse_ev": found.reverse_ev, "converged": found.converged, "steps": found.steps, "why": found.why,
+            "barrier_ev": compute_barrier_ev(path.energies_ev), "forward_ev": path.barrier_ev,
+            "reverse_ev": path.reverse_ev, "converged": path.converged, "steps": path.steps, "why": path.why,
         }  # fmt: skip
     except PhonolyteError as error:
         row |= {"why": str(error), "converged": False}
     return row | {"seconds": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
 
 
-def highest_climb(energies_ev: Any) -> float:
-    """Highest energy over the lowest, eV, as the published barriers are."""
+def compute_barrier_ev(energies_ev: Any) -> float:
+    """Return the highest energy relative to the lowest, eV, the definition of the published barriers."""
     return float(np.max(energies_ev) - np.min(energies_ev))
 
 
-def ends_of(pair: Mapping[str, Any]) -> Ends:
-    """The two ends in the cell of the first, the second without jumps over borders; the ion moves most."""
+def make_ends(pair: Mapping[str, Any]) -> Ends:
+    """Return both ends in the cell of the first, the second without jumps across boundaries; the ion moves most."""
     start, end = (Crystal.from_row({"material_id": name, **pair[name]}).to_ase() for name in ("initial", "final"))
-    apart = end.get_scaled_positions(wrap=False) - start.get_scaled_positions(wrap=False)
-    apart -= np.rint(apart)
+    displacements = end.get_scaled_positions(wrap=False) - start.get_scaled_positions(wrap=False)
+    displacements -= np.rint(displacements)
     end.cell = start.cell
-    end.positions = start.positions + apart @ start.cell.array
-    return Ends(start, end, int(np.linalg.norm(apart @ start.cell.array, axis=1).argmax()))
+    end.positions = start.positions + displacements @ start.cell.array
+    return Ends(start, end, int(np.linalg.norm(displacements @ start.cell.array, axis=1).argmax()))
 
 
 def compare(runs: list[Path]) -> None:
@@ -120,13 +120,14 @@ def compare(runs: list[Path]) -> None:
             f"migration-pairs-{engine}",
             {
                 "engine": engine, "settings": {"images": SETTINGS.images, "fmax_ev_a": SETTINGS.fmax_ev_a},
-                **summary(table), "pairs_with_one_cell": summary(table[~table["pair_id"].isin(of_two_cells())]),
+                **summarize(table),
+                "pairs_with_one_cell": summarize(table[~table["pair_id"].isin(list_pairs_of_two_cells())]),
             },
         )  # fmt: skip
 
 
-def of_two_cells() -> list[str]:
-    """The pairs whose ends were published in different cells."""
+def list_pairs_of_two_cells() -> list[str]:
+    """Return the pairs whose ends were published in different cells."""
     return [pair["pair_id"] for pair in read_pairs()
             if not np.allclose(pair["initial"]["lattice"], pair["final"]["lattice"], atol=0.005)]  # fmt: skip
 
@@ -135,8 +136,8 @@ def read_run(folder: Path) -> pd.DataFrame:
     return pd.DataFrame([read_json(file) for file in sorted(folder.glob("pair-*.json"))])
 
 
-def summary(table: pd.DataFrame) -> dict[str, Any]:
-    """Errors, and how many came to an end."""
+def summarize(table: pd.DataFrame) -> dict[str, Any]:
+    """Compute the errors, and count pairs with a barrier and converged ones."""
     known = table[table["barrier_ev"].notna()]
     error = (known["barrier_ev"] - known["dft_ev"]).to_numpy(float)
     spread = ((known["dft_ev"] - known["dft_ev"].mean()) ** 2).sum()
@@ -153,12 +154,12 @@ def summary(table: pd.DataFrame) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def leave_out(known: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Errors with one factor, or one shift, that was learned from the other families of crystals."""
-    computed, published = known["barrier_ev"].to_numpy(float), known["dft_ev"].to_numpy(float)
-    errors = {"factor": np.empty(len(known)), "shift": np.empty(len(known))}
-    for family in known["family"].unique():
-        new = (known["family"] == family).to_numpy()
+def leave_out(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Compute errors with one factor, or one shift, learned from the other families of crystals."""
+    computed, published = table["barrier_ev"].to_numpy(float), table["dft_ev"].to_numpy(float)
+    errors = {"factor": np.empty(len(table)), "shift": np.empty(len(table))}
+    for family in table["family"].unique():
+        new = (table["family"] == family).to_numpy()
         a, b = computed[~new], published[~new]
         errors["factor"][new] = computed[new] * (a @ b) / (a @ a) - published[new]
         errors["shift"][new] = computed[new] + (b - a).mean() - published[new]

@@ -34,8 +34,8 @@ LIMIT_S = 30.0
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    crystals = [crystal for crystal in cifs() if not crystal.is_ordered]
-    for crystal in crystals[:40]:  # which compiles all that is used
+    crystals = [crystal for crystal in read_cifs() if not crystal.is_ordered]
+    for crystal in crystals[:40]:  # compiles the kernels
         with suppress(PhonolyteError):
             order(crystal)
     done: dict[str, tuple[float, list[Arrangement]]] = {}
@@ -51,7 +51,7 @@ def main() -> None:
     seconds = np.array([each[0] for each in done.values()])
     first = [each[1][0] for each in done.values()]
     deviations, atoms = [each.deviation for each in first], [len(each.crystal) for each in first]
-    peers = [by_pymatgen(crystal) for crystal in crystals[::PEER]]
+    peers = [order_with_pymatgen(crystal) for crystal in crystals[::PEER]]
     keep(
         "ordering",
         {
@@ -71,7 +71,7 @@ def main() -> None:
     )  # fmt: skip
 
 
-def cifs() -> Iterator[Crystal]:
+def read_cifs() -> Iterator[Crystal]:
     with tarfile.open(SHARED / "data" / "obelix" / "train_cifs.tar.gz") as archive:
         for member in archive:
             if member.name.endswith(".cif") and (content := archive.extractfile(member)) is not None:
@@ -79,8 +79,8 @@ def cifs() -> Iterator[Crystal]:
                 yield crystal_from_cif(block, material_id=Path(member.name).stem)
 
 
-def by_pymatgen(crystal: Crystal) -> dict[str, Any]:
-    """What pymatgen makes of a crystal within the limit."""
+def order_with_pymatgen(crystal: Crystal) -> dict[str, Any]:
+    """Order a crystal with pymatgen, and return the result or why it failed within the limit."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("fork").Process(target=transform, args=(crystal, sender))
     start = time.perf_counter()
@@ -98,12 +98,12 @@ def transform(crystal: Crystal, sender: Any) -> None:
     try:
         structure, states = crystal.to_pymatgen(), likely_states(sites_of(crystal))
         structure.add_oxidation_state_by_element(states)
-        found = OrderDisorderedStructureTransformation().apply_transformation(structure)
+        ordered = OrderDisorderedStructureTransformation().apply_transformation(structure)
         first = order(crystal)[0].crystal.to_pymatgen()
         first.add_oxidation_state_by_element(states)
         sender.send(
             {
-                "energy_ev": round(EwaldSummation(found).total_energy / len(found), 3),
+                "energy_ev": round(EwaldSummation(ordered).total_energy / len(ordered), 3),
                 "phonolyte_energy_ev": round(EwaldSummation(first).total_energy / len(first), 3),
             }
         )

@@ -9,11 +9,11 @@ Usage:
     python benchmarks/percolation.py report RUN/ PICKED.parquet
 
 ``peers`` computes crystals drawn at random with bvlain and with Phonolyte, one after the other, on the same grid and
-from the same charges. ``screen`` computes all compounds, or some drawn at random, and counts what is refused. Both go
-item by item and can be killed and run again. ``compare`` reports how far the barriers of one grid are from those of
-another. ``pick`` takes compounds at random of those with at most 0.05 eV/atom above the hull, a gap of at least 1 eV,
-and at most so many atoms; ``report`` prints rate, failures and distribution, and correlates the barriers with the band
-centers that the embedded model predicts. Times are those of the process: other work on the machine does not count.
+with the same charges. ``screen`` computes all compounds, or some drawn at random, and counts what is refused. Both go
+crystal by crystal and can be killed and run again. ``compare`` reports how far the barriers of one grid are from those
+of another. ``pick`` takes random compounds with at most 0.05 eV/atom above the hull, a gap of at least 1 eV, and at
+most so many atoms; ``report`` prints rate, failures and distribution, and correlates the barriers with the band centers
+that the embedded model predicts. Times are processor times: other work on the machine does not count.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ STRUCTURES = SHARED / "data" / "mp_li_structures.parquet"
 PROPERTIES = SHARED / "data" / "mp_li_table.csv.gz"
 FIGURES = Path(__file__).parents[1] / "docs" / "figures"
 FEWEST = 20
-"""Compounds of a family whose correlation is reported."""
+"""Least number of compounds of a family whose correlation is reported."""
 
 Row = dict[str, Any]
 HIGHEST_EV = 5.0
@@ -78,17 +78,17 @@ def main() -> None:
     options = parser.parse_args()
     if options.command in ("peers", "screen"):
         settings = PercolationSettings(resolution_a=options.resolution, cutoff_a=options.cutoff)
-        {"peers": peers, "screen": screen}[options.command](options.out, options.n, settings)
+        {"peers": compare_peers, "screen": screen_compounds}[options.command](options.out, options.n, settings)
     elif options.command == "compare":
-        compare(options.coarse, options.fine)
+        compare_grids(options.coarse, options.fine)
     elif options.command == "pick":
-        pick(options.out, options.n, options.atoms)
+        pick_compounds(options.out, options.n, options.atoms)
     else:
-        report(options.run, options.picked)
+        report_run(options.run, options.picked)
 
 
-def drawn() -> Iterator[Crystal]:
-    """Crystals of all compounds in an order by chance."""
+def draw_crystals() -> Iterator[Crystal]:
+    """Return the crystals of all compounds in random order."""
     table = pd.read_parquet(STRUCTURES).sample(frac=1.0, random_state=SEED)
     return (Crystal.from_row(dict(row)) for _, row in table.iterrows())
 
@@ -96,7 +96,7 @@ def drawn() -> Iterator[Crystal]:
 def resume(
     out: Path, crystals: Iterable[Crystal], compute: Callable[[Crystal], dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Rows of crystals, those that a file has already and those that are computed and appended to it."""
+    """Return rows of crystals, those that a file has already and those that are computed and appended to it."""
     rows = [json.loads(line) for line in out.read_text().splitlines()] if out.is_file() else []
     done = {row["material_id"] for row in rows}
     with out.open("a", encoding="utf-8") as stream:
@@ -108,10 +108,10 @@ def resume(
     return rows
 
 
-def peers(out: Path, n: int, settings: PercolationSettings) -> None:
+def compare_peers(out: Path, n: int, settings: PercolationSettings) -> None:
     warnings.simplefilter("ignore")
-    comparable = islice(with_whole_anions(drawn()), n)
-    compute_both(next(with_whole_anions(drawn())), settings)  # compiles
+    comparable = islice(select_whole_anions(draw_crystals()), n)
+    compute_both(next(select_whole_anions(draw_crystals())), settings)  # compiles
     rows = resume(out, comparable, lambda crystal: compute_both(crystal, settings))
     both = [row for row in rows if "bvlain" in row]
     record: dict[str, Any] = {
@@ -119,25 +119,29 @@ def peers(out: Path, n: int, settings: PercolationSettings) -> None:
         "refused_by_bvlain": dict(Counter(row["error"] for row in rows if "error" in row)),
         "resolution_a": settings.resolution_a,
         "cutoff_a": settings.cutoff_a,
-        "largest_energy_difference_ev": quantiles(pd.Series([row["energies"] for row in both])),
+        "largest_energy_difference_ev": compute_quantiles(pd.Series([row["energies"] for row in both])),
     }
     for name, unit in (("barriers", "ev"), ("radii", "a")):
         for d in range(3):
-            theirs, ours = (np.array([row[who][name][d] for row in both], float) for who in ("bvlain", "phonolyte"))
+            theirs, ours = (
+                np.array([row[program][name][d] for row in both], float) for program in ("bvlain", "phonolyte")
+            )
             finite = np.isfinite(theirs) & np.isfinite(ours)
             record[f"{name}_{d + 1}d_{unit}"] = {
                 "n": int(finite.sum()),
                 "one_has_none": int((np.isfinite(theirs) != np.isfinite(ours)).sum()),
-                "difference": quantiles(pd.Series(np.abs(theirs - ours)[finite])),
+                "difference": compute_quantiles(pd.Series(np.abs(theirs - ours)[finite])),
             }
     ratios = pd.Series([row["bvlain"]["seconds"] / row["phonolyte"]["seconds"] for row in both])
-    record["seconds"] = {who: round(sum(row[who]["seconds"] for row in both), 2) for who in ("bvlain", "phonolyte")}
-    record["times_faster"] = quantiles(ratios)
+    record["seconds"] = {
+        program: round(sum(row[program]["seconds"] for row in both), 2) for program in ("bvlain", "phonolyte")
+    }
+    record["times_faster"] = compute_quantiles(ratios)
     keep_section("peers", record, "bvlain")
 
 
-def with_whole_anions(crystals: Iterable[Crystal]) -> Iterator[Crystal]:
-    """Reduced cells whose ions bvlain knows: with parameters, and anions of one charge."""
+def select_whole_anions(crystals: Iterable[Crystal]) -> Iterator[Crystal]:
+    """Yield reduced cells whose ions bvlain knows: with parameters, and anions of one charge."""
     for crystal in crystals:
         try:
             check_partners(crystal, "Li")
@@ -153,15 +157,17 @@ def with_whole_anions(crystals: Iterable[Crystal]) -> Iterator[Crystal]:
 def compute_both(cell: Crystal, settings: PercolationSettings) -> Row:
     _, _, states, _ = framework_of(cell, "Li")
     try:
-        theirs, field = with_bvlain(cell, states, settings)
+        theirs, field = compute_with_bvlain(cell, states, settings)
     except Exception as error:
         return {"error": type(error).__name__}
-    ours, energies = with_phonolyte(cell, field.shape, settings.cutoff_a)
+    ours, energies = compute_with_phonolyte(cell, field.shape, settings.cutoff_a)
     low = field < field.min() + HIGHEST_EV
     return {"bvlain": theirs, "phonolyte": ours, "energies": float(np.abs(energies - field)[low].max())}
 
 
-def with_bvlain(cell: Crystal, states: Mapping[str, float], settings: PercolationSettings) -> tuple[Row, Floats]:
+def compute_with_bvlain(
+    cell: Crystal, states: Mapping[str, float], settings: PercolationSettings
+) -> tuple[Row, Floats]:
     from bvlain import Lain
 
     structure = cell.to_pymatgen().add_oxidation_state_by_element(dict(states))
@@ -180,7 +186,7 @@ def with_bvlain(cell: Crystal, states: Mapping[str, float], settings: Percolatio
     return result, field[:-1, :-1, :-1]  # its far faces repeat the near ones
 
 
-def with_phonolyte(cell: Crystal, shape: tuple[int, ...], cutoff_a: float) -> tuple[Row, Floats]:
+def compute_with_phonolyte(cell: Crystal, shape: tuple[int, ...], cutoff_a: float) -> tuple[Row, Floats]:
     nx, ny, nz = shape
     start = time.process_time()
     framework, charge, _, _ = framework_of(cell, "Li")
@@ -192,9 +198,9 @@ def with_phonolyte(cell: Crystal, shape: tuple[int, ...], cutoff_a: float) -> tu
     return {"barriers": barriers.tolist(), "radii": radii.tolist(), "seconds": seconds}, energies
 
 
-def screen(out: Path, n: int, settings: PercolationSettings) -> None:
-    compute_percolation(next(drawn()), "Li", settings)  # compiles
-    rows = resume(out, islice(drawn(), n), lambda crystal: compute_one(crystal, settings))
+def screen_compounds(out: Path, n: int, settings: PercolationSettings) -> None:
+    compute_percolation(next(draw_crystals()), "Li", settings)  # compiles
+    rows = resume(out, islice(draw_crystals(), n), lambda crystal: compute_crystal(crystal, settings))
     seconds = pd.Series([row["seconds"] for row in rows])
     errors = Counter(row["error"] for row in rows if "error" in row)
     anions = [row for row in rows if row.get("error") != "NoParameters" or row["has_partners"]]
@@ -206,69 +212,81 @@ def screen(out: Path, n: int, settings: PercolationSettings) -> None:
         "refused_of_the_others": round(sum("error" in row for row in anions) / len(anions), 4),
         "mean_charges": sum(bool(row.get("mean_charges")) for row in rows),
         "without_radii": sum(row.get("radii") is None for row in rows if "error" not in row),
-        "seconds": quantiles(seconds),
+        "seconds": compute_quantiles(seconds),
         "core_minutes": round(float(seconds.sum()) / 60, 2),
         "core_minutes_of_21755": round(float(seconds.mean()) * 21755 / 60, 2),
     }
     keep_section(f"screen_{settings.resolution_a:g}_{settings.cutoff_a:g}", record)
 
 
-def compute_one(crystal: Crystal, settings: PercolationSettings) -> Row:
+def compute_crystal(crystal: Crystal, settings: PercolationSettings) -> Row:
     start = time.process_time()
     row: Row
     try:
-        found = compute_percolation(crystal, "Li", settings)
-        row = {"barriers": found.barriers_ev, "radii": found.radii_a, "mean_charges": found.mean_charges}
+        percolation = compute_percolation(crystal, "Li", settings)
+        row = {
+            "barriers": percolation.barriers_ev,
+            "radii": percolation.radii_a,
+            "mean_charges": percolation.mean_charges,
+        }
     except StructureError as error:
         row = {"error": error.kind, "has_partners": "bond-valence parameters for Li1+" in str(error)}
     return row | {"seconds": time.process_time() - start}
 
 
-def compare(coarse: Path, fine: Path) -> None:
-    """Differences of the levels that two grids give, of the crystals that both files have."""
-    one, other = ({row["material_id"]: row for row in map(json.loads, path.open())} for path in (coarse, fine))
-    both = [(one[name], other[name]) for name in one if name in other and "error" not in one[name]]
+def compare_grids(coarse: Path, fine: Path) -> None:
+    """Compare the barriers and radii that two grids give for the crystals in both files."""
+    coarse_rows, fine_rows = (
+        {row["material_id"]: row for row in map(json.loads, path.open())} for path in (coarse, fine)
+    )
+    both = [
+        (coarse_rows[name], fine_rows[name])
+        for name in coarse_rows
+        if name in fine_rows and "error" not in coarse_rows[name]
+    ]
     record: dict[str, Any] = {"n": len(both)}
     for name in ("barriers", "radii"):
-        there = [(a[name], b[name]) for a, b in both if a[name] and b[name]]
+        values = [(a[name], b[name]) for a, b in both if a[name] and b[name]]
         for d in range(3):
-            a, b = np.array([(x[d], y[d]) for x, y in there], float).T
+            a, b = np.array([(x[d], y[d]) for x, y in values], float).T
             finite = np.isfinite(a) & np.isfinite(b)
             record[f"{name}_{d + 1}d"] = {
                 "one_has_none": int((np.isfinite(a) != np.isfinite(b)).sum()),
                 "mean": round(float((a[finite] - b[finite]).mean()), 4),
-                "difference": quantiles(pd.Series(np.abs(a[finite] - b[finite]))),
+                "difference": compute_quantiles(pd.Series(np.abs(a[finite] - b[finite]))),
                 "spearman": round(float(spearmanr(a[finite], b[finite]).statistic), 4),
             }
     keep_section(f"{coarse.stem}_against_{fine.stem}", record)
 
 
 def keep_section(name: str, section: dict[str, Any], *packages: str) -> None:
-    """Write a section of the result and leave the others as they are."""
+    """Write a section of the result, and leave the others unchanged."""
     earlier = json.loads((RESULTS / "percolation.json").read_text())
     for key in ("benchmark", "cores", "processor", "python", "versions"):
         earlier.pop(key)
     keep("percolation", {**earlier, name: section}, *packages)
 
 
-def pick(out: Path, n: int, atoms: int) -> None:
-    known = pd.read_csv(PROPERTIES)
-    good = known[(known["e_hull_ev"] <= 0.05) & (known["band_gap_ev"] >= 1.0)]
-    table = pd.read_parquet(STRUCTURES).merge(good[["material_id"]], on="material_id")
+def pick_compounds(out: Path, n: int, atoms: int) -> None:
+    properties = pd.read_csv(PROPERTIES)
+    stable_insulators = properties[(properties["e_hull_ev"] <= 0.05) & (properties["band_gap_ev"] >= 1.0)]
+    table = pd.read_parquet(STRUCTURES).merge(stable_insulators[["material_id"]], on="material_id")
     table = table[table["species"].map(len) <= atoms]
-    print(f"{len(good)} compounds are stable and insulating, {len(table)} of them have at most {atoms} atoms")
+    print(
+        f"{len(stable_insulators)} compounds are stable and insulating, {len(table)} of them have at most {atoms} atoms"
+    )
     table.sample(n, random_state=0).to_parquet(out, index=False)
 
 
-def report(run: Path, picked: Path) -> None:
+def report_run(run: Path, picked: Path) -> None:
     barriers, failures = pd.read_parquet(run / "percolation.parquet"), pd.read_parquet(run / "failures.parquet")
     crystals = read(picked).crystals
     centers = BandCenterModel.embedded().predict_crystals(crystals)[["band_center_mev"]]
     table = barriers.join(centers, on="material_id")
     by_id = {crystal.material_id: crystal for crystal in crystals}
     table["family"] = [family(by_id[name]) for name in table["material_id"]]
-    there = table[table["barrier_ev"].notna()]
-    figure = center_against_barrier(there, by="family", label="Barrier of site energies (eV)")
+    with_path = table[table["barrier_ev"].notna()]
+    figure = center_against_barrier(with_path, by="family", label="Barrier of site energies (eV)")
     save(figure, FIGURES / "percolation-centers", ("png",))
     keep_section(
         "center",
@@ -277,27 +295,31 @@ def report(run: Path, picked: Path) -> None:
             "computed": len(table),
             "failures": failures["error"].value_counts().to_dict(),
             "no_path_below_5_ev": int(table["barrier_ev"].isna().sum()),
-            "seconds": quantiles(table["seconds"]),
-            "atoms": quantiles(table["n_atoms"]),
-            "barrier_ev": quantiles(there["barrier_ev"]),
-            "barrier_3d_ev": quantiles(there["barrier_3d_ev"].dropna()),
+            "seconds": compute_quantiles(table["seconds"]),
+            "atoms": compute_quantiles(table["n_atoms"]),
+            "barrier_ev": compute_quantiles(with_path["barrier_ev"]),
+            "barrier_3d_ev": compute_quantiles(with_path["barrier_3d_ev"].dropna()),
             "dimensions": {str(k): v for k, v in table["dimensions"].value_counts().sort_index().to_dict().items()},
             "oxidation": table["oxidation"].value_counts().to_dict(),
             "rank_correlation_with_center": {
-                "all": correlation(there),
-                **{name: correlation(part) for name, part in there.groupby("family") if len(part) >= FEWEST},
+                "all": correlate(with_path),
+                **{name: correlate(group) for name, group in with_path.groupby("family") if len(group) >= FEWEST},
             },
         },
     )
 
 
-def quantiles(values: pd.Series) -> dict[str, float]:
+def compute_quantiles(values: pd.Series) -> dict[str, float]:
     return {f"{q:.0%}": float(f"{values.quantile(q):.3g}") for q in (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)}
 
 
-def correlation(table: pd.DataFrame) -> dict[str, float]:
-    found = spearmanr(table["barrier_ev"], table["band_center_mev"])
-    return {"n": len(table), "spearman": round(float(found.statistic), 3), "p": float(f"{found.pvalue:.1e}")}
+def correlate(table: pd.DataFrame) -> dict[str, float]:
+    rank_correlation = spearmanr(table["barrier_ev"], table["band_center_mev"])
+    return {
+        "n": len(table),
+        "spearman": round(float(rank_correlation.statistic), 3),
+        "p": float(f"{rank_correlation.pvalue:.1e}"),
+    }
 
 
 if __name__ == "__main__":

@@ -39,29 +39,29 @@ DRAWS = 2000
 
 def main() -> None:
     rows = {row["ID"]: row for row in csv.DictReader(io.StringIO((FOLDER / "train.csv").read_text()))}
-    table = [(crystal, rows[crystal.material_id]) for crystal in cifs() if crystal.material_id in rows]
-    average = [levels(crystal) for crystal, _ in table]
-    ordered = [levels(crystal, ordered=True) for crystal, _ in table]
+    table = [(crystal, rows[crystal.material_id]) for crystal in read_cifs() if crystal.material_id in rows]
+    average = [compute_levels(crystal) for crystal, _ in table]
+    ordered = [compute_levels(crystal, ordered=True) for crystal, _ in table]
     both = [k for k in range(len(table)) if average[k] is not None and ordered[k] is not None]
-    sigma = np.array([log_sigma(table[k][1]) for k in both])
+    sigma = np.array([read_log_sigma(table[k][1]) for k in both])
     papers = np.array([table[k][1]["DOI"] for k in both])
     disordered = np.array([not table[k][0].is_ordered for k in both])
     barriers = {
-        name: np.array([found[k] for k in both]) for name, found in (("average", average), ("ordered", ordered))
+        name: np.array([levels[k] for k in both]) for name, levels in (("average", average), ("ordered", ordered))
     }
     record: dict[str, Any] = {
         "n": len(table),
-        "computed": {"average": count(average), "ordered": count(ordered), "both": len(both)},
+        "computed": {"average": count_computed(average), "ordered": count_computed(ordered), "both": len(both)},
     }
     for name, chosen in (("all", np.ones(len(both), bool)), ("disordered", disordered)):
-        own = {key: values[chosen] for key, values in barriers.items()}
-        record[name] = {f"{d + 1}d": compare(own, d, sigma[chosen], papers[chosen]) for d in (0, 2)} | {
+        chosen_barriers = {key: values[chosen] for key, values in barriers.items()}
+        record[name] = {f"{d + 1}d": compare(chosen_barriers, d, sigma[chosen], papers[chosen]) for d in (0, 2)} | {
             "n": int(chosen.sum())
         }
     keep("percolation_disorder", record)
 
 
-def cifs() -> list[Crystal]:
+def read_cifs() -> list[Crystal]:
     crystals = []
     with tarfile.open(FOLDER / "train_cifs.tar.gz") as archive:
         for member in archive:
@@ -71,45 +71,47 @@ def cifs() -> list[Crystal]:
     return crystals
 
 
-def levels(crystal: Crystal, *, ordered: bool = False) -> list[float] | None:
-    """Barriers of paths in one, two and three dimensions; None where there are none."""
+def compute_levels(crystal: Crystal, *, ordered: bool = False) -> list[float] | None:
+    """Compute barriers of paths in one, two and three dimensions; None where it is impossible."""
     try:
-        found = compute_percolation(representative(crystal) if ordered else crystal, "Li", SETTINGS)
+        percolation = compute_percolation(representative(crystal) if ordered else crystal, "Li", SETTINGS)
     except PhonolyteError:
         return None
-    return [barrier if np.isfinite(barrier) else NO_PATH_EV for barrier in found.barriers_ev]
+    return [barrier if np.isfinite(barrier) else NO_PATH_EV for barrier in percolation.barriers_ev]
 
 
-def count(found: list[list[float] | None]) -> int:
-    return sum(each is not None for each in found)
+def count_computed(levels: list[list[float] | None]) -> int:
+    return sum(barriers is not None for barriers in levels)
 
 
-def log_sigma(row: dict[str, str]) -> float:
+def read_log_sigma(row: dict[str, str]) -> float:
     return float(np.log10(float(row["Ionic conductivity (S cm-1)"].replace("<", ""))))
 
 
 def compare(barriers: dict[str, Floats], dimension: int, sigma: Floats, papers: Any) -> dict[str, Any]:
-    """Both scores of both ways, and the intervals of their differences."""
-    chance, names = np.random.default_rng(0), np.unique(papers)
+    """Compute both scores of both methods, and the intervals of their differences."""
+    rng, names = np.random.default_rng(0), np.unique(papers)
     of_paper = {name: np.flatnonzero(papers == name) for name in names}
-    values = {name: -found[:, dimension] for name, found in barriers.items()}
+    values = {name: -levels[:, dimension] for name, levels in barriers.items()}
     differences = []
     for _ in range(DRAWS):
-        drawn = np.concatenate([of_paper[name] for name in chance.choice(names, len(names))])
+        drawn = np.concatenate([of_paper[name] for name in rng.choice(names, len(names))])
         if 0 < (sigma[drawn] >= GOOD).sum() < len(drawn):
-            one, other = (scores(values[name][drawn], sigma[drawn]) for name in ("average", "ordered"))
-            differences.append([a - b for a, b in zip(one, other, strict=True)])
+            average_scores, ordered_scores = (
+                compute_scores(values[name][drawn], sigma[drawn]) for name in ("average", "ordered")
+            )
+            differences.append([a - b for a, b in zip(average_scores, ordered_scores, strict=True)])
     low, high = np.percentile(differences, [2.5, 97.5], axis=0).round(2).tolist()
     return {
         **{
-            name: dict(zip(("rho", "auc"), np.round(scores(v, sigma), 3).tolist(), strict=True))
+            name: dict(zip(("rho", "auc"), np.round(compute_scores(v, sigma), 3).tolist(), strict=True))
             for name, v in values.items()
         },
         "difference": {"rho": [low[0], high[0]], "auc": [low[1], high[1]]},
     }
 
 
-def scores(value: Floats, sigma: Floats) -> tuple[float, float]:
+def compute_scores(value: Floats, sigma: Floats) -> tuple[float, float]:
     return float(spearmanr(value, sigma).statistic), float(roc_auc_score(sigma >= GOOD, value))
 
 

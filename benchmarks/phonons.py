@@ -44,26 +44,26 @@ def main() -> None:
     options = parser.parse_args()
     crystals = read(options.crystals).crystals
     if options.command == "pick":
-        pd.DataFrame([crystal.row() for crystal in stratified(crystals, options.n)]).to_parquet(options.out)
+        pd.DataFrame([crystal.row() for crystal in stratify(crystals, options.n)]).to_parquet(options.out)
     else:
-        compared(options.run, {crystal.material_id: center(crystal) for crystal in crystals})
+        compare_run(options.run, {crystal.material_id: read_center_mev(crystal) for crystal in crystals})
 
 
-def stratified(crystals: Sequence[Crystal], n: int) -> list[Crystal]:
-    """The same number from each percentile of the centers, round after round, so that any part covers the range."""
-    random = np.random.default_rng(0)
-    by_center = np.argsort([center(crystal) for crystal in crystals])
-    shuffled = [random.permutation(part) for part in np.array_split(by_center, PERCENTILES)]
-    rounds = ([part[i] for part in shuffled if i < len(part)] for i in range(max(map(len, shuffled))))
-    order = [i for one_of_each in rounds for i in random.permutation(one_of_each)]
+def stratify(crystals: Sequence[Crystal], n: int) -> list[Crystal]:
+    """Pick as many from each percentile of the centers, round after round, so that any head covers the range."""
+    rng = np.random.default_rng(0)
+    by_center = np.argsort([read_center_mev(crystal) for crystal in crystals])
+    shuffled = [rng.permutation(percentile) for percentile in np.array_split(by_center, PERCENTILES)]
+    rounds = ([percentile[i] for percentile in shuffled if i < len(percentile)] for i in range(max(map(len, shuffled))))
+    order = [i for indices in rounds for i in rng.permutation(indices)]
     return [crystals[i] for i in order[:n]]
 
 
-def center(crystal: Crystal) -> float:
+def read_center_mev(crystal: Crystal) -> float:
     return float(crystal.properties["band_center_mev"])
 
 
-def compared(run: Path, known: dict[str, float]) -> None:
+def compare_run(run: Path, known: dict[str, float]) -> None:
     table = pd.read_parquet(run / "phonons.parquet")
     failed = len(pd.read_parquet(run / "failures.parquet"))
     engine = tomllib.loads((run / "run.toml").read_text())["engine"]
@@ -71,7 +71,7 @@ def compared(run: Path, known: dict[str, float]) -> None:
     raw = table["band_center_mev"].to_numpy(float)
     shares = [shares_of(formula) for formula in table["formula"]]
     series = {"raw": raw, **{kind: cross_validated(raw, reference, shares, kind) for kind in CALIBRATIONS}}
-    parts = {"all": np.ones(len(table), dtype=bool), "stable": table["stable"].to_numpy(bool)}
+    subsets = {"all": np.ones(len(table), dtype=bool), "stable": table["stable"].to_numpy(bool)}
     name = f"phonons-{engine['name']}"
     keep(
         name,
@@ -79,12 +79,12 @@ def compared(run: Path, known: dict[str, float]) -> None:
             "engine": engine,
             "n": len(table),
             "failed": failed,
-            "unstable": int((~parts["stable"]).sum()),
+            "unstable": int((~subsets["stable"]).sum()),
             "seconds_median": round(float(table["seconds"].median()), 2),
             "seconds_mean": round(float(table["seconds"].mean()), 2),
             **{
-                part: {label: rounded(scores(values[rows], reference[rows])) for label, values in series.items()}
-                for part, rows in parts.items()
+                subset: {label: round_values(scores(values[rows], reference[rows])) for label, values in series.items()}
+                for subset, rows in subsets.items()
             },
         },
         "phonopy",
@@ -94,7 +94,7 @@ def compared(run: Path, known: dict[str, float]) -> None:
     save(figure, FIGURES / f"{name}-parity", formats=("png",))
 
 
-def rounded(values: dict[str, float]) -> dict[str, float]:
+def round_values(values: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 4) for name, value in values.items()}
 
 

@@ -1,8 +1,8 @@
-"""How often the intervals of steady currents, electronic conductivities and transference numbers hold the truth.
+"""How often the intervals of steady currents, electronic conductivities and transference numbers contain the truth.
 
 Simulated with noise; for docs/polarization.md. Usage: python benchmarks/polarization.py [N [PART ...]]
 
-N curves a line; parts are currents, slopes and numbers.
+N curves (default: 100) for each line of output; parts are currents, slopes and numbers.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from phonolyte.impedance import Spectrum, analyze_spectrum
 from phonolyte.polarization import Curve, bruce_vincent, fit_conductance, fit_decay, measure_transference
 
 LENGTHS, NOISES = (8.0, 5.0, 3.5, 1.5), (0.002, 0.02)
-"""Slowest time constants that a hold lasts, and noise of a point as a share of the steady current."""
+"""Duration of a hold in slowest time constants, and noise of a point as a share of the steady current."""
 
 
 def diffuse(t: Floats) -> Floats:
-    """Current of a mixed conductor between blocking electrodes, by its diffusion equation."""
+    """Compute the current of a mixed conductor between blocking electrodes from its diffusion equation."""
     total: Floats = 1 + 2 * sum(np.exp(-(n**2) * (t + 0.003)) for n in range(1, 60))
     return total
 
@@ -70,13 +70,13 @@ def count_numbers(n: int, rng: np.random.Generator) -> None:
 
 
 def simulate_number(number: float, noise: float, f: Floats, rng: np.random.Generator) -> tuple[float, ...] | None:
-    """Ends of the intervals of a transference number from a simulated cell, None where it is refused."""
+    """Return both intervals of a transference number of a simulated cell; None where it cannot be measured."""
     volts, bulk, before, after = 0.01, 100.0, 150.0, 180.0
-    first = volts / (bulk + before)
-    steady = number * first * volts / (volts - first * before + number * first * after)
-    assert abs(bruce_vincent(volts, first, steady, before, after) - number) < 1e-12
+    initial = volts / (bulk + before)
+    steady = number * initial * volts / (volts - initial * before + number * initial * after)
+    assert abs(bruce_vincent(volts, initial, steady, before, after) - number) < 1e-12
     t = np.linspace(0, 8 * 7200, 2000)
-    current = steady + (first - steady) * np.exp(-t / 7200) + noise * first * rng.normal(size=len(t))
+    current = steady + (initial - steady) * np.exp(-t / 7200) + noise * initial * rng.normal(size=len(t))
     try:
         spectra = []
         for name, ohm in (("before", before), ("after", after)):
@@ -93,5 +93,5 @@ PARTS = {"currents": count_currents, "slopes": count_slopes, "numbers": count_nu
 
 if __name__ == "__main__":
     n_curves = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    for part in sys.argv[2:] or PARTS:
-        PARTS[part](n_curves, np.random.default_rng(1))
+    for kind in sys.argv[2:] or PARTS:
+        PARTS[kind](n_curves, np.random.default_rng(1))

@@ -23,7 +23,7 @@ from phonolyte.structures.reading import read_file
 
 TABLE = SHARED / "data" / "mp_li_structures.parquet"
 PEERS = 10
-"""Each peer reads one file in so many."""
+"""Each peer reads one in so many files."""
 
 FIRST = 200
 """Files read before the clock starts, so that everything is imported and compiled."""
@@ -31,12 +31,12 @@ FIRST = 200
 
 def main() -> None:
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    files = write(number)
-    some = files[:: PEERS + 1]
+    files = write_cifs(number)
+    sample = files[:: PEERS + 1]
     milliseconds = {
-        "phonolyte": rate(lambda path: len(read_file(path).crystals), files),
-        "pymatgen": rate(by_pymatgen, some),
-        "ase": rate(by_ase, some),
+        "phonolyte": measure_ms(lambda path: len(read_file(path).crystals), files),
+        "pymatgen": measure_ms(count_with_pymatgen, sample),
+        "ase": measure_ms(count_with_ase, sample),
     }
     own = milliseconds["phonolyte"]
     start = time.perf_counter()
@@ -58,51 +58,51 @@ def main() -> None:
     )
 
 
-def write(number: int) -> list[Path]:
-    """The CIFs, written where they are not there yet."""
+def write_cifs(number: int) -> list[Path]:
+    """Write the CIFs that are missing, and return all paths."""
     folder = Path(tempfile.gettempdir()) / f"phonolyte-cifs-{number}"
     folder.mkdir(exist_ok=True)
-    files = [folder / f"{place:05d}.cif" for place in range(number)]
-    missing = [place for place, file in enumerate(files) if not file.is_file()]
+    files = [folder / f"{index:05d}.cif" for index in range(number)]
+    missing = [index for index, file in enumerate(files) if not file.is_file()]
     if missing:
         crystals = read(TABLE).crystals
         with ProcessPoolExecutor() as executor:
-            wanted = [crystals[place] for place in missing]
-            list(executor.map(write_one, wanted, [files[place] for place in missing], missing, chunksize=50))
+            chosen = [crystals[index] for index in missing]
+            list(executor.map(write_cif, chosen, [files[index] for index in missing], missing, chunksize=50))
     return files
 
 
-def write_one(crystal: Crystal, file: Path, place: int) -> None:
+def write_cif(crystal: Crystal, file: Path, index: int) -> None:
     from pymatgen.io.cif import CifWriter
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        text = str(CifWriter(crystal.to_pymatgen(), symprec=0.01 if place % 2 else None))
+        text = str(CifWriter(crystal.to_pymatgen(), symprec=0.01 if index % 2 else None))
     file.with_suffix(".partial").write_text(text)
     file.with_suffix(".partial").rename(file)
 
 
-def by_pymatgen(path: Path) -> int:
+def count_with_pymatgen(path: Path) -> int:
     from pymatgen.io.cif import CifParser
 
     return len(CifParser(path).parse_structures(primitive=False))
 
 
-def by_ase(path: Path) -> int:
+def count_with_ase(path: Path) -> int:
     from ase.io import read as read_with_ase
 
     return len(read_with_ase(path, format="cif"))
 
 
-def rate(read_one: Callable[[Path], int], files: Sequence[Path]) -> float:
-    """Milliseconds a file."""
+def measure_ms(count_crystals: Callable[[Path], int], files: Sequence[Path]) -> float:
+    """Return the milliseconds per file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path in files[: min(FIRST, len(files) // 10)]:
-            read_one(path)
+            count_crystals(path)
         start = time.perf_counter()
         for path in files:
-            read_one(path)
+            count_crystals(path)
     return round(1e3 * (time.perf_counter() - start) / len(files), 3)
 
 

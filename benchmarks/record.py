@@ -1,4 +1,4 @@
-"""What the benchmarks share: where the reference data is, and how a result is kept."""
+"""Folders of reference data and of results, and functions that time commands and write results, for all benchmarks."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SHARED = Path(os.environ.get("PHONOLYTE_SHARED", Path(__file__).parents[2] / "sh
 
 
 BARE = ("--no-figures", "--no-report")
-"""Options of a command that writes tables alone."""
+"""Options with which a command writes only tables."""
 
 
-def timed(*arguments: object) -> float:
-    """Seconds that a command of Phonolyte takes, with the start of Python, to 0.1.
+def time_command(*arguments: object) -> float:
+    """Return the seconds that a command of Phonolyte takes, including the start of Python, to 0.1.
 
-    Exit code 1 says that some of the materials failed, as a few of any database do.
+    Exit code 1 means that some of the materials failed, as a few of any database do.
     """
     program = Path(sys.executable).with_name("phonolyte")
     start = time.perf_counter()
@@ -40,7 +40,7 @@ def keep(name: str, result: dict[str, Any], *packages: str) -> None:
         "benchmark": name,
         **result,
         "cores": os.cpu_count(),
-        "processor": _processor(),
+        "processor": _read_processor(),
         "python": platform.python_version(),
         "versions": {package: version(package) for package in ("phonolyte", "numpy", "numba", *packages)},
     }
@@ -49,7 +49,7 @@ def keep(name: str, result: dict[str, Any], *packages: str) -> None:
     print(text)
 
 
-def _processor() -> str:
+def _read_processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

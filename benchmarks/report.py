@@ -1,4 +1,4 @@
-"""The page in headless Chromium: how soon it is there, how soon it answers, how large it is.
+"""The page in headless Chromium: how fast it loads, how fast it responds, how large it is.
 
 Usage: python benchmarks/report.py [SCREEN_RUN VIRTUAL_RUN]
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
-from record import SHARED, keep, timed
+from record import SHARED, keep, time_command
 
 from phonolyte.report import PAGE, write_report
 from phonolyte.report.libraries import PLOTLY
@@ -40,40 +40,40 @@ ANSWER = """async ([selector, act, value]) => {
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        runs = [Path(given) for given in sys.argv[1:]] or _made(Path(scratch))
+        runs = [Path(argument) for argument in sys.argv[1:]] or _make_runs(Path(scratch))
         with sync_playwright() as playwright:
             path = shutil.which("chromium")
             browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-            measured = {name: _measured(browser, run) for name, run in zip(("screen", "virtual"), runs, strict=True)}
+            measured = {name: _measure(browser, run) for name, run in zip(("screen", "virtual"), runs, strict=True)}
             measured["chromium"] = browser.version
             browser.close()
     keep("report", measured, "playwright")
 
 
-def _made(scratch: Path) -> list[Path]:
+def _make_runs(scratch: Path) -> list[Path]:
     data = SHARED / "data"
     screen = ["screen", str(data / "mp_li_structures.parquet"), "--properties", str(data / "mp_li_table.csv.gz")]
     for name, command in (("screen", [*screen, "--ion", "Li"]), ("virtual", ["virtual"])):
-        timed(*command, "-o", scratch / name)
+        time_command(*command, "-o", scratch / name)
     return [scratch / "screen", scratch / "virtual"]
 
 
-def _measured(browser: Browser, run: Path) -> dict[str, Any]:
+def _measure(browser: Browser, run: Path) -> dict[str, Any]:
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
         write_report(run)
         seconds.append(round(time.perf_counter() - start, 2))
-    loads = [_load(browser, run) for _ in range(REPEATS)]
+    loads = [_time_load(browser, run) for _ in range(REPEATS)]
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(WAIT_MS)
     page.goto((run / PAGE).resolve().as_uri())
     page.wait_for_selector("html[data-ready]", state="attached")
     page.click("#clear")
     rows = int(page.locator("#grid").get_attribute("aria-rowcount") or 1) - 1
-    sorts = [_answer(page, f"#head .cell:nth-child({i}) button", "click") for i in (3, 5, 2, 5, 3)]
-    searches = [_answer(page, "#search", "type", "sulfide"[:n]) for n in range(1, 8)]
-    searches += [_answer(page, "#search", "type", text) for text in ("Se", "I", "1", "")]
+    sorts = [_time_answer(page, f"#head .cell:nth-child({i}) button", "click") for i in (3, 5, 2, 5, 3)]
+    searches = [_time_answer(page, "#search", "type", "sulfide"[:n]) for n in range(1, 8)]
+    searches += [_time_answer(page, "#search", "type", text) for text in ("Se", "I", "1", "")]
     return {
         "rows": rows,
         "megabytes": round((run / PAGE).stat().st_size / 1e6, 2),
@@ -82,16 +82,16 @@ def _measured(browser: Browser, run: Path) -> dict[str, Any]:
         "all_there_s": [round(load[1], 2) for load in loads],
         "all_there_cpu_s": [round(load[2], 2) for load in loads],
         "load_average": round(os.getloadavg()[0], 1),
-        "sort_ms": _ms(sorts),
-        "search_ms": _ms(searches),
+        "sort_ms": _summarize(sorts),
+        "search_ms": _summarize(searches),
         "plotly_js": PLOTLY.version,
     }
 
 
-def _load(browser: Browser, run: Path) -> tuple[float, float, float]:
-    """Seconds until the table is there, and until all is, scatter and crystals; and processor time of its main thread.
+def _time_load(browser: Browser, run: Path) -> tuple[float, float, float]:
+    """Return seconds until the table and until everything is loaded, and the processor time of the page's main thread.
 
-    On a machine with more to do than it has cores the last one is what can be compared.
+    On a machine with more work than cores only the last one is comparable.
     """
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(WAIT_MS)
@@ -108,12 +108,12 @@ def _load(browser: Browser, run: Path) -> tuple[float, float, float]:
     return table, whole, metrics["TaskDuration"]
 
 
-def _answer(page: Page, selector: str, act: str, value: str = "") -> float:
-    page.wait_for_timeout(600)  # the scatter of the one before is drawn
+def _time_answer(page: Page, selector: str, act: str, value: str = "") -> float:
+    page.wait_for_timeout(600)  # the previous scatter plot is drawn
     return float(page.evaluate(ANSWER, [selector, act, value]))
 
 
-def _ms(values: list[float]) -> dict[str, float]:
+def _summarize(values: list[float]) -> dict[str, float]:
     return {"median": round(statistics.median(values), 1), "most": round(max(values), 1)}
 
 

@@ -1,4 +1,4 @@
-"""Screens of 10^4, 10^5 and 10^6 crystals: seconds, and memory at its peak, of the whole command.
+"""Screens of 10^4, 10^5 and 10^6 crystals: seconds and peak memory of the whole command.
 
 Usage: python benchmarks/scale.py [N ...]
 
@@ -36,15 +36,15 @@ def main() -> None:
     earlier = RESULTS / "scale.json"
     results = json.loads(earlier.read_text())["screens"] if earlier.is_file() else {}
     for size in sizes:
-        folder = data_set(size)
-        results[str(size)] = screen(folder, size)
+        folder = write_data_set(size)
+        results[str(size)] = screen_folder(folder, size)
         print(size, results[str(size)], flush=True)
     keep("scale", {"screens": dict(sorted(results.items(), key=lambda item: int(item[0])))})
 
 
 @cache
-def space() -> Space:
-    """Argyrodites whose five slots take almost anything: 700,000 compounds."""
+def make_space() -> Space:
+    """Make the space of argyrodites whose five slots take almost anything: 700,000 compounds."""
     slots = (
         SlotRule("Li", CATIONS[:8]), SlotRule("P", CATIONS), SlotRule("bridge", ANIONS, sites=("S 4d",)),
         SlotRule("S", ANIONS, sites=("S 16e",)), SlotRule("Cl", ANIONS),
@@ -52,25 +52,25 @@ def space() -> Space:
     return Space.from_rules(RuleFile("argyrodite", built_in("argyrodite"), Rules(slots, charge="free")))
 
 
-def data_set(size: int) -> Path:
+def write_data_set(size: int) -> Path:
     folder = Path(tempfile.gettempdir()) / f"phonolyte-scale-{size}"
     folder.mkdir(exist_ok=True)
     starts = [start for start in range(0, size, ROWS) if not (folder / f"{start:08d}.parquet").is_file()]
     with ProcessPoolExecutor() as executor:
-        list(executor.map(write_part, [folder] * len(starts), starts, [size] * len(starts)))
+        list(executor.map(write_file, [folder] * len(starts), starts, [size] * len(starts)))
     return folder
 
 
-def write_part(folder: Path, start: int, size: int) -> None:
+def write_file(folder: Path, start: int, size: int) -> None:
     # compounds beyond the space repeat earlier ones in a slightly larger cell
     numbers = range(start, min(start + ROWS, size))
-    crystals = [space().crystal(number % len(space())) for number in numbers]
+    crystals = [make_space().crystal(number % len(make_space())) for number in numbers]
     path = folder / f"{start:08d}.parquet"
     pq.write_table(crystal_table(crystals), path.with_suffix(".partial"))
     path.with_suffix(".partial").rename(path)
 
 
-def screen(folder: Path, size: int) -> dict[str, float]:
+def screen_folder(folder: Path, size: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as scratch:
         command = [sys.executable, "-m", "phonolyte", "screen", folder, *BARE, "-o", f"{scratch}/run"]
         start = time.perf_counter()
@@ -88,7 +88,7 @@ def screen(folder: Path, size: int) -> dict[str, float]:
 
 
 class Peak:
-    """Memory of a process, and of it with its children, at its peak (unique set size), looked at twice a second."""
+    """Peak memory of a process, and of it with its children (unique set size), sampled twice a second."""
 
     def __init__(self, pid: int) -> None:
         self.main = self.total = 0

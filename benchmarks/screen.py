@@ -11,21 +11,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-from record import BARE, SHARED, keep, timed
+from record import BARE, SHARED, keep, time_command
 
 REPEATS = 3
 
 
 def main() -> None:
-    given = sys.argv[1:] or [SHARED / "data" / "mp_li_structures.parquet", SHARED / "data" / "mp_li_table.csv.gz"]
-    structures, properties = map(str, given)
+    paths = sys.argv[1:] or [SHARED / "data" / "mp_li_structures.parquet", SHARED / "data" / "mp_li_table.csv.gz"]
+    structures, properties = map(str, paths)
     seconds, bare = [], []
     with tempfile.TemporaryDirectory() as scratch:
         for repeat in range(REPEATS):
             folder = Path(scratch) / str(repeat)
             command = ("screen", structures, "--properties", properties, "--ion", "Li", "-o", folder)
-            seconds.append(timed(*command))
-            bare.append(timed(*command, *BARE, "-o", f"{folder}-bare"))
+            seconds.append(time_command(*command))
+            bare.append(time_command(*command, *BARE, "-o", f"{folder}-bare"))
         funnel = json.loads((folder / "funnel.json").read_text())
     peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     keep(

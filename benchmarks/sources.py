@@ -4,9 +4,8 @@ Usage: python benchmarks/sources.py ncrystal [CRYSTALS.jsonl.gz]
        python benchmarks/sources.py optimade
 
 The first compares compounds that both have: the same reduced formula and space group, and by pymatgen's matcher the
-same structure.
-The second fetches 5,000 crystals from the reference server of OPTIMADE on this machine, kills a second fetch twice,
-and compares the bytes of the tables.
+same structure. The second fetches 5,000 crystals from the reference server of OPTIMADE on this machine, kills a second
+fetch twice, and compares the bytes of the tables.
 """
 
 from __future__ import annotations
@@ -32,29 +31,31 @@ N_SALTS = 5000
 
 
 def main() -> None:
-    {"ncrystal": ncrystal, "optimade": optimade}[sys.argv[1]]()
+    {"ncrystal": compare_ncrystal, "optimade": compare_fetches}[sys.argv[1]]()
 
 
-def ncrystal() -> None:
+def compare_ncrystal() -> None:
     import spglib
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
-    given = sys.argv[2] if len(sys.argv) > 2 else SHARED / "data" / "learning_set_1272.jsonl.gz"
+    path = sys.argv[2] if len(sys.argv) > 2 else SHARED / "data" / "learning_set_1272.jsonl.gz"
     calculated = defaultdict(list)
-    for crystal in read(given).crystals:
+    for crystal in read(path).crystals:
         calculated[crystal.formula].append(crystal)
     page = next(NCrystal().pages(""))
     matcher, rows = StructureMatcher(), []
     for entry in page.entries:
-        here = entry.crystal.to_pymatgen()
+        structure = entry.crystal.to_pymatgen()
         for other in calculated[entry.formula]:
             symmetry = spglib.get_symmetry_dataset((other.lattice, other.frac_coords, other.numbers), symprec=1e-2)
-            if symmetry.number == entry.properties["space_group_number"] and matcher.fit(here, other.to_pymatgen()):
+            if symmetry.number == entry.properties["space_group_number"] and matcher.fit(
+                structure, other.to_pymatgen()
+            ):
                 center = float(other.properties["band_center_mev"])
                 rows.append((entry.material_id, other.material_id, entry.dos.band_center_mev, center))
                 break
-    found, known = (np.array([row[i] for row in rows]) for i in (2, 3))
-    differences = found - known
+    ncrystal_mev, dft_mev = (np.array([row[i] for row in rows]) for i in (2, 3))
+    differences = ncrystal_mev - dft_mev
     worst = sorted(rows, key=lambda row: -abs(row[2] - row[3]))[:5]
     keep(
         "sources-ncrystal",
@@ -68,7 +69,7 @@ def ncrystal() -> None:
             "median_absolute_mev": round(float(np.median(np.abs(differences))), 3),
             "bias_mev": round(float(differences.mean()), 3),
             "rmse_mev": round(float(np.sqrt((differences**2).mean())), 3),
-            "r2": round(float(1 - (differences**2).sum() / ((known - known.mean()) ** 2).sum()), 4),
+            "r2": round(float(1 - (differences**2).sum() / ((dft_mev - dft_mev.mean()) ** 2).sum()), 4),
             "worst": [
                 {"ncrystal": a, "reference": b, "ncrystal_mev": round(x, 2), "reference_mev": round(y, 2)}
                 for a, b, x, y in worst
@@ -79,13 +80,13 @@ def ncrystal() -> None:
     )
 
 
-def optimade() -> None:
+def compare_fetches() -> None:
     sys.path.insert(0, str(TESTS))
     import optimade_server
 
     entries = [optimade_server.salt(number) for number in range(N_SALTS)] + optimade_server.of_the_package()
-    with TemporaryDirectory() as place, optimade_server.serving(Path(place), entries) as url:
-        folder = Path(place)
+    with TemporaryDirectory() as scratch, optimade_server.serving(Path(scratch), entries) as url:
+        folder = Path(scratch)
         run = [
             sys.executable,
             "-c",
@@ -99,9 +100,9 @@ def optimade() -> None:
             "-o",
         ]
         environment = {**os.environ, "SOURCE_DATE_EPOCH": "1790000000"}
-        started = time.monotonic()
+        start = time.monotonic()
         subprocess.run([*run, folder / "whole"], env=environment, capture_output=True, check=False)
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - start
         for n in (2, 6):
             with subprocess.Popen([*run, folder / "killed"], env=environment, stderr=subprocess.DEVNULL) as process:
                 while len([*(folder / "killed" / ".fetch").glob("0*.json.gz")]) < n:

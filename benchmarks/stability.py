@@ -32,30 +32,32 @@ def main() -> None:
     engine = sys.argv[1] if len(sys.argv) > 1 else "dpa4"
     phases = CompetingPhases.load(phases_folder() / engine)
     known = pd.read_csv(SHARED / "data" / "mp_li_table.csv.gz").set_index("material_id")["e_hull_ev"]
-    corrected, raw = hull_errors(phases, known), hull_errors(without_corrections(phases), known)
+    corrected, raw = hull_errors(phases, known), hull_errors(remove_corrections(phases), known)
     voltages = voltage_errors(phases)
     keep(
         "stability",
         {
             "engine": engine,
             "phases": len(phases.phases),
-            "hull": by_kind(corrected),
-            "hull_without_corrections": by_kind(raw),
-            "hull_by_anion_ev": by_anion(corrected),
+            "hull": score_by_kind(corrected),
+            "hull_without_corrections": score_by_kind(raw),
+            "hull_by_anion_ev": score_by_anion(corrected),
             "coverage_left_out_systems": left_out_coverage(corrected),
-            "worst": worst(corrected, "other"),
-            "worst_hubbard": worst(corrected, "hubbard"),
-            "voltages": {doi: scores(rows["error_v"]) for doi, rows in voltages.groupby("doi")},
-            "voltages_all": scores(voltages["error_v"]),
+            "worst": list_worst(corrected, "other"),
+            "worst_hubbard": list_worst(corrected, "hubbard"),
+            "voltages": {doi: compute_scores(rows["error_v"]) for doi, rows in voltages.groupby("doi")},
+            "voltages_all": compute_scores(voltages["error_v"]),
             "windows": voltages.round(3).to_dict("records"),
         },
         "pymatgen-core",
     )
 
 
-def without_corrections(phases: CompetingPhases) -> CompetingPhases:
-    """The same phases with the energies as the potential gives them."""
-    shares = {each.material_id: corrected_shares(each) for each in read([str(phases_folder() / CRYSTALS)]).crystals}
+def remove_corrections(phases: CompetingPhases) -> CompetingPhases:
+    """Return the same phases with the uncorrected energies of the potential."""
+    shares = {
+        crystal.material_id: corrected_shares(crystal) for crystal in read([str(phases_folder() / CRYSTALS)]).crystals
+    }
     raw = [
         replace(
             phase,
@@ -67,22 +69,25 @@ def without_corrections(phases: CompetingPhases) -> CompetingPhases:
     return replace(phases, phases=with_hull_energies(raw, phases.systems))
 
 
-def by_kind(errors: pd.DataFrame) -> dict[str, Mapping[str, float]]:
-    """Scores of compounds with and without metals that have a Hubbard U, and of all."""
+def score_by_kind(errors: pd.DataFrame) -> dict[str, Mapping[str, float]]:
+    """Score compounds with and without metals that have a Hubbard U, and all."""
     kinds = {str(kind): rows for kind, rows in errors.groupby("kind")}
-    return {name: {**scores(rows["error_ev"]), "f1": f1(rows)} for name, rows in {**kinds, "all": errors}.items()}
+    return {
+        name: {**compute_scores(rows["error_ev"]), "f1": compute_f1(rows)}
+        for name, rows in {**kinds, "all": errors}.items()
+    }
 
 
-def by_anion(errors: pd.DataFrame) -> dict[str, Mapping[str, float]]:
-    """Scores of the most frequent chemical systems without such metals."""
+def score_by_anion(errors: pd.DataFrame) -> dict[str, Mapping[str, float]]:
+    """Score the most frequent chemical systems without such metals."""
     other = errors[errors["kind"] == "other"]
     names = {"sulfides": "S", "oxides": "O", "chlorides": "Cl", "bromides": "Br", "nitrides": "N", "hydrides": "H"}
-    has = {name: other["system"].str.split("-").map(lambda e, s=symbol: s in e) for name, symbol in names.items()}
-    return {name: scores(other.loc[rows, "error_ev"]) for name, rows in has.items() if rows.sum() > 5}
+    masks = {name: other["system"].str.split("-").map(lambda e, s=symbol: s in e) for name, symbol in names.items()}
+    return {name: compute_scores(other.loc[rows, "error_ev"]) for name, rows in masks.items() if rows.sum() > 5}
 
 
-def scores(errors: pd.Series) -> dict[str, float]:
-    """Number, mean and median absolute error, and bias (known less computed)."""
+def compute_scores(errors: pd.Series) -> dict[str, float]:
+    """Return number, mean and median absolute error, and bias (known less computed)."""
     values = errors.to_numpy(float)
     return {
         "n": len(values),
@@ -92,14 +97,14 @@ def scores(errors: pd.Series) -> dict[str, float]:
     }
 
 
-def f1(errors: pd.DataFrame) -> float:
-    """F1 of being within 0.05 eV/atom of the hull."""
-    own, known = (errors[name] <= STABLE_EV for name in ("e_hull_ev", "known_ev"))
-    return 2 * float((own & known).sum()) / float(own.sum() + known.sum())
+def compute_f1(errors: pd.DataFrame) -> float:
+    """Compute F1 of being within 0.05 eV/atom of the hull."""
+    predicted, known = (errors[name] <= STABLE_EV for name in ("e_hull_ev", "known_ev"))
+    return 2 * float((predicted & known).sum()) / float(predicted.sum() + known.sum())
 
 
-def worst(errors: pd.DataFrame, kind: str, n: int = 12) -> list[Any]:
-    """The largest errors."""
+def list_worst(errors: pd.DataFrame, kind: str, n: int = 12) -> list[Any]:
+    """Return the largest errors."""
     rows = errors[errors["kind"] == kind]
     order = rows["error_ev"].abs().sort_values(ascending=False).index[:n]
     return rows.loc[order, ["material_id", "formula", "e_hull_ev", "known_ev"]].round(3).to_dict("records")

@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/virtual.py [SECONDS]
 
-The stream is a garnet whose oxygen and lanthanum positions change one by one; it runs for SECONDS (60 unless given),
-keeps the best 10,000, and what the whole would take is estimated from the rate. matminer computes the same 273 values
+The stream is a garnet whose oxygen and lanthanum positions change one by one; it runs for SECONDS (default:
+60), keeps the best 10,000, and the time for all is estimated from the rate. matminer computes the same 273 values
 of a sample of the built structures.
 """
 
@@ -20,8 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from features import matminer_features
-from record import BARE, keep, timed
+from features import make_matminer_featurizer
+from record import BARE, keep, time_command
 
 from phonolyte.models import BandCenterModel
 from phonolyte.runs.run import Run
@@ -39,23 +39,23 @@ def main() -> None:
     keep(
         "virtual",
         {
-            "command": command(),
-            "features": features(),
-            "stream": stream(limit_s, "virtual"),
-            "stream_of_the_study_s_model": stream(limit_s, "study"),
+            "command": time_runs(),
+            "features": time_features(),
+            "stream": time_stream(limit_s, "virtual"),
+            "stream_of_the_study_s_model": time_stream(limit_s, "study"),
         },
         "matminer",
         "pymatgen-core",
     )
 
 
-def command() -> dict[str, object]:
-    """The whole command, with the start of Python."""
+def time_runs() -> dict[str, object]:
+    """Return the seconds of the whole command, including the start of Python."""
     seconds, bare = [], []
     with tempfile.TemporaryDirectory() as scratch:
         for repeat in range(REPEATS):
-            seconds.append(timed("virtual", "-o", f"{scratch}/{repeat}"))
-            bare.append(timed("virtual", *BARE, "-o", f"{scratch}/{repeat}-bare"))
+            seconds.append(time_command("virtual", "-o", f"{scratch}/{repeat}"))
+            bare.append(time_command("virtual", *BARE, "-o", f"{scratch}/{repeat}-bare"))
         table = pd.concat(pd.read_parquet(path) for path in Path(scratch, "0", "virtual").glob("*.parquet"))
     peak_gb = round(resource.getrusage(PEAK_OF_CHILD).ru_maxrss / 1e6, 2)
     return {
@@ -63,11 +63,11 @@ def command() -> dict[str, object]:
     }  # fmt: skip
 
 
-def features() -> dict[str, float]:
-    """Microseconds for the features of a compound, and seconds of matminer for the built structure, on one core."""
+def time_features() -> dict[str, float]:
+    """Return microseconds for the features of a compound, and seconds of matminer for its structure, on one core."""
     spaces = [Space.from_rules(built_in_rules(name)) for name in BUILT_IN]
     n, ours_s, matminer_s, built = 0, 0.0, 0.0, 0
-    featurizer = matminer_features()
+    featurizer = make_matminer_featurizer()
     for space in spaces:
         kernel, numbers = ParentFeatures.from_parent(space.parent), space.numbers(space.sample(20 * 1024))
         kernel(numbers[:1024])
@@ -92,24 +92,24 @@ def features() -> dict[str, float]:
     }
 
 
-def stream(limit_s: float, name: str) -> dict[str, object]:
-    """Compounds a second and the memory over time, with the best 10,000 kept."""
+def time_stream(limit_s: float, name: str) -> dict[str, object]:
+    """Return compounds per second and the memory over time, while the best 10,000 stay in memory."""
     file = built_in_rules("garnet")
-    lists = {rule.name: rule for rule in file.rules.slots}
+    lists = {slot.name: slot for slot in file.rules.slots}
     ions = (*lists["Li"].elements, "Rb", "Cs", "Sr", "Ba")
     slots = [replace(lists["Li"], elements=ions), lists["Zr"]]
     slots += [SlotRule(f"La{i}", lists["La"].elements, (site,)) for i, site in enumerate(("La 8b", "La 16e"))]
     slots += [SlotRule(f"O{i}", lists["O"].elements, (site,)) for i, site in enumerate(("O 32g", "O 32g 2", "O 32g 3"))]
     space = Space.from_rules(replace(file, rules=replace(file.rules, slots=tuple(slots))))
     model = BandCenterModel.embedded(name)
-    start, done, memory = time.perf_counter(), 0, [(0.0, resident_gb())]
+    start, done, memory = time.perf_counter(), 0, [(0.0, read_resident_gb())]
 
     def count(n: int) -> None:
         nonlocal done
         done += n
         now = time.perf_counter() - start
         if now > memory[-1][0] + limit_s / 12:
-            memory.append((round(now, 1), resident_gb()))
+            memory.append((round(now, 1), read_resident_gb()))
         if now > limit_s:
             raise KeyboardInterrupt
 
@@ -128,8 +128,8 @@ def stream(limit_s: float, name: str) -> dict[str, object]:
     }
 
 
-def resident_gb() -> float:
-    """Memory of this process now."""
+def read_resident_gb() -> float:
+    """Return the current memory of this process, GB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return round(pages * resource.getpagesize() / 1e9, 3)
 

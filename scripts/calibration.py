@@ -21,10 +21,12 @@ SOURCE = (
 
 def main() -> None:
     run, data, name, kind = (*sys.argv[1:4], sys.argv[4] if len(sys.argv) > 4 else "elements")
-    rule = learn_from_run(run, data, kind)
+    calibration = learn_from_run(run, data, kind)
     shipped_folder().mkdir(exist_ok=True)
-    replace(rule, provenance={**rule.provenance, "source": SOURCE}).save(shipped_folder() / f"{name}.json")
-    print(rule.factor, rule.provenance["raw"], rule.provenance["calibrated"], sep="\n")
+    replace(calibration, provenance={**calibration.provenance, "source": SOURCE}).save(
+        shipped_folder() / f"{name}.json"
+    )
+    print(calibration.factor, calibration.provenance["raw"], calibration.provenance["calibrated"], sep="\n")
 
 
 if __name__ == "__main__":

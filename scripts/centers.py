@@ -5,7 +5,7 @@ Usage:
     phonolyte phonons CRYSTALS.parquet --engine nequix --ion Li --calibration none -o RUN/
     python scripts/centers.py table CRYSTALS.parquet RUN/ CALIBRATION.json
 
-The first writes the stable insulators of the Materials Project (CC BY 4.0) that the table does not have yet, the cheap
+The first writes the stable insulators of the Materials Project (CC BY 4.0) that are not in the table yet, the cheap
 ones first. RUN may be unfinished: the third adds what has been computed to the table. The calibration is learned by
 scripts/calibration.py; centers of lithium are multiplied by its common factor, and the interval is the ratio of nine
 tenths of its compounds.
@@ -32,7 +32,7 @@ from phonolyte.structures import Crystal, read
 
 ION = "Li"
 E_HULL_EV, GAP_EV = 0.001, 1.0
-"""What counts as stable, eV/atom at most, and as an insulator, eV at least."""
+"""Highest energy above the hull of a stable crystal, eV/atom, and lowest band gap of an insulator, eV."""
 
 HEAD = """\
 # Computed band centers of {n} stable insulating lithium compounds
@@ -59,50 +59,52 @@ def main() -> None:
 
 
 def take_crystals(structures: str, li_table: str, path: str) -> None:
-    """Write the stable insulators that the table lacks, by the estimated cost of their phonons."""
-    known = pd.read_csv(li_table)
-    chosen = known[(known["e_hull_ev"] <= E_HULL_EV) & (known["band_gap_ev"] >= GAP_EV)]
+    """Write the stable insulators that the table lacks, ordered by the estimated cost of their phonons."""
+    properties = pd.read_csv(li_table)
+    chosen = properties[(properties["e_hull_ev"] <= E_HULL_EV) & (properties["band_gap_ev"] >= GAP_EV)]
     names = set(chosen["material_id"]) - set(computed_centers().table["material_id"])
     crystals = [crystal for crystal in read([structures]).crystals if crystal.material_id in names]
     order = np.lexsort([[crystal.material_id for crystal in crystals], phonon_cost_s(crystals)])
-    write_crystals([crystals[at] for at in order], Path(path))
+    write_crystals([crystals[index] for index in order], Path(path))
     print(len(crystals))
 
 
-def make_table(path: str, folder_of_run: str, calibration: str) -> None:
+def make_table(path: str, folder_of_run: str, calibration_file: str) -> None:
     """Add what a run has computed to the table, and write the card."""
-    given, run, rule = pd.read_parquet(path), Path(folder_of_run), Calibration.load(calibration)
+    cells, run, calibration = pd.read_parquet(path), Path(folder_of_run), Calibration.load(calibration_file)
     engine = tomllib.loads((run / "run.toml").read_text(encoding="utf-8"))["engine"]
-    of_name = {str(row["material_id"]): Crystal.from_row(row) for row in given.to_dict("records")}
-    low, high = rule.provenance["interval"]
-    rows = [row_of(record, of_name, rule, low, high) for record in records_of(run)]
+    of_name = {str(row["material_id"]): Crystal.from_row(row) for row in cells.to_dict("records")}
+    low, high = calibration.provenance["interval"]
+    rows = [make_row(record, of_name, calibration, low, high) for record in read_records(run)]
     crystals = [of_name[row["material_id"]] for row in rows]
     conduction = describe_conduction(crystals, [ION] * len(rows), COARSE)[[STATUS, *BARRIERS]]
     table = pd.concat([pd.DataFrame([crystal.row() for crystal in crystals]).drop(columns=["formula"]),
                        pd.DataFrame(rows).drop(columns="material_id"), conduction], axis=1)  # fmt: skip
-    before = computed_centers().table
-    table = pd.concat([before[~before["material_id"].isin(table["material_id"])], table], ignore_index=True)
+    earlier = computed_centers().table
+    table = pd.concat([earlier[~earlier["material_id"].isin(table["material_id"])], table], ignore_index=True)
     table.to_parquet(folder() / FILE, index=False, compression="zstd")
     text = HEAD.format(
-        n=len(table), engine=engine["name"], weights=engine.get("checkpoint", ""), factor=rule.factor,
-        n_calibrated=rule.provenance["n"], mae=rule.provenance["calibrated"]["mae_mev"],
+        n=len(table), engine=engine["name"], weights=engine.get("checkpoint", ""), factor=calibration.factor,
+        n_calibrated=calibration.provenance["n"], mae=calibration.provenance["calibrated"]["mae_mev"],
         unstable=int((~table["stable"]).sum()), cite="10.48550/arXiv.2508.16067",
     )  # fmt: skip
     (folder() / CARD).write_text(text, encoding="utf-8")
     print(text)
 
 
-def records_of(run: Path) -> list[dict[str, Any]]:
-    """What has been computed, item by item."""
+def read_records(run: Path) -> list[dict[str, Any]]:
+    """Read the records of a run, without failures."""
     records = (read_json(file) for file in sorted((run / "items").glob("*.json")))
     return [record for record in records if record and "row" in record and record["row"]]
 
 
-def row_of(record: Any, crystals: dict[str, Crystal], rule: Calibration, low: float, high: float) -> dict[str, Any]:
-    """A row of the table; low and high are the ends of the interval as shares of the calibrated center."""
+def make_row(
+    record: Any, crystals: dict[str, Crystal], calibration: Calibration, low: float, high: float
+) -> dict[str, Any]:
+    """Make a row of the table; low and high are the ends of the interval as shares of the calibrated center."""
     row = record["row"]
-    center = rule.apply(row["band_center_mev"], shares_of(row["formula"]))
-    ion = rule.factor * record["details"]["element_centers_mev"][ION]
+    center = calibration.apply(row["band_center_mev"], shares_of(row["formula"]))
+    ion = calibration.factor * record["details"]["element_centers_mev"][ION]
     return {
         "material_id": row["material_id"], "formula": crystals[row["material_id"]].formula,
         "raw_mev": row["band_center_mev"],

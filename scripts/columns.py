@@ -16,10 +16,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "columns.md"
 
 
 def main() -> None:
-    PAGE.write_text(page(), encoding="utf-8")
+    PAGE.write_text(render_page(), encoding="utf-8")
 
 
-def page() -> str:
+def render_page() -> str:
     all_tiers()  # which registers their columns, as the imports above did
     assert phonolyte
     lines = [

@@ -42,7 +42,7 @@ def compare(path: Path) -> Iterator[tuple[str, str]]:
     text = path.read_text(errors="replace")
     try:
         blocks = blocks_with_a_cell(text)
-        peers = {"gemmi": list(by_gemmi(text)), "ASE": list(by_ase(path))}
+        peers = {"gemmi": list(list_gemmi_sites(text)), "ASE": list(list_ase_sites(path))}
     except PhonolyteError as error:
         yield "refused", str(error)
         return
@@ -56,7 +56,7 @@ def compare(path: Path) -> Iterator[tuple[str, str]]:
         yield (f"equal to {' and '.join(same)}" if same else "differs"), f"{len(contents.elements)} sites"
 
 
-def by_gemmi(text: str) -> Iterator[Sites]:
+def list_gemmi_sites(text: str) -> Iterator[Sites]:
     for block in gemmi.cif.read_string(text.encode("ascii", "replace"), 0):
         if not block.find_value("_cell_length_a"):
             continue
@@ -64,7 +64,7 @@ def by_gemmi(text: str) -> Iterator[Sites]:
         yield [site.element.name for site in sites], np.array([site.fract.tolist() for site in sites]).reshape(-1, 3)
 
 
-def by_ase(path: Path) -> Iterator[Sites]:
+def list_ase_sites(path: Path) -> Iterator[Sites]:
     try:
         frames = read_with_ase(path, index=":", format="cif")
     except Exception as error:  # whatever ASE raises at a file that it cannot read
@@ -75,7 +75,7 @@ def by_ase(path: Path) -> Iterator[Sites]:
 
 
 def are_equal(contents: Contents, sites: Sites) -> bool:
-    """Whether each site of one has one of the other at its place, of the same element."""
+    """Whether each site of one crystal has one of the other at its position, of the same element."""
     symbols, positions = sites
     if not symbols:
         return False

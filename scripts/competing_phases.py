@@ -1,4 +1,4 @@
-"""Make the competing phases that come with the package: crystals, energies by an engine, and how good they are.
+"""Make the competing phases that come with the package: crystals, energies by an engine, and their errors.
 
 Usage: python scripts/competing_phases.py crystals PHASES.parquet LI_STRUCTURES.parquet
        python scripts/competing_phases.py energies RUN ENGINE [NAME=VALUE ...]
@@ -42,18 +42,18 @@ EMPTY_WITH_LI = ("As-Li-Sn", "Cl-Li-Y", "Cl-Li-Zr", "Li-O-Si-Zr", "Li-P-Si-Zr")
 
 def main() -> None:
     step, *arguments = sys.argv[1:]
-    {"crystals": take_crystals, "energies": compute, "build": build}[step](*arguments)
+    {"crystals": take_crystals, "energies": compute_energies, "build": build_phases}[step](*arguments)
 
 
 def take_crystals(phases: str, li_structures: str) -> None:
     """Write crystals and systems into the package, small cells first."""
     crystals = list(read([phases]).crystals)
     systems = elements_of(largest_systems(system_of(crystal.symbols) for crystal in crystals))
-    known = {crystal.material_id for crystal in crystals}
+    phase_ids = {crystal.material_id for crystal in crystals}
     crystals += [
         crystal
         for crystal in read([li_structures]).crystals
-        if crystal.material_id not in known and any(set(crystal.symbols) <= system for system in systems)
+        if crystal.material_id not in phase_ids and any(set(crystal.symbols) <= system for system in systems)
     ]
     crystals.sort(key=lambda crystal: (len(crystal), crystal.material_id))
     phases_folder().mkdir(exist_ok=True)
@@ -63,8 +63,8 @@ def take_crystals(phases: str, li_structures: str) -> None:
     print(len(crystals), len(names))
 
 
-def compute(run: str, engine: str, *options: str) -> None:
-    """Compute the energies of the crystals as they are."""
+def compute_energies(run: str, engine: str, *options: str) -> None:
+    """Compute the energies of the crystals, without relaxing them."""
     calculation = EnergyCalculation(open_engine(engine, **engine_options(options)), EnergySettings(static=True))
     verbs.calculate(
         calculation, [str(phases_folder() / CRYSTALS)], folder=run, executor=ExecutorSettings(jobs=1),
@@ -72,7 +72,7 @@ def compute(run: str, engine: str, *options: str) -> None:
     )  # fmt: skip
 
 
-def build(run: str, name: str, li_table: str) -> None:
+def build_phases(run: str, name: str, li_table: str) -> None:
     """Make the competing phases of an engine from a run, and measure their errors."""
     table = pd.read_parquet(Path(run) / "energies.parquet")
     crystals = read([str(phases_folder() / CRYSTALS)]).crystals
@@ -105,15 +105,15 @@ def build(run: str, name: str, li_table: str) -> None:
 
 
 def describe(errors: pd.DataFrame) -> dict[str, float]:
-    """Scores of energies above the hull."""
-    own, known = (errors[name] <= 0.05 for name in ("e_hull_ev", "known_ev"))
-    both = float((own & known).sum())
+    """Compute scores of energies above the hull."""
+    predicted, known = (errors[name] <= 0.05 for name in ("e_hull_ev", "known_ev"))
+    both = float((predicted & known).sum())
     return {
         "n": len(errors),
         "mae_ev": float(errors["error_ev"].abs().mean()),
         "median_ev": float(errors["error_ev"].abs().median()),
         "bias_ev": float(-errors["error_ev"].mean()),
-        "f1_at_0.05": 2 * both / float(own.sum() + known.sum()),
+        "f1_at_0.05": 2 * both / float(predicted.sum() + known.sum()),
     }
 
 

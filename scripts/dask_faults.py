@@ -4,7 +4,7 @@ Usage: python scripts/dask_faults.py [TABLE.parquet [PROPERTIES.csv]]
 
 A screen (of the table, or of the learning set that comes with Phonolyte), and campaigns of phonons and of barriers
 with EMT: one worker is killed (SIGKILL) and another stopped (SIGSTOP) in the middle. The results must be those of one
-process, byte by byte less the columns `seconds`, and each crystal must be there once. Where all workers live, the time
+process, byte by byte less the columns `seconds`, and each crystal must appear once. Where all workers survive, the time
 is compared with local processes.
 """
 
@@ -22,19 +22,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from kill import PROGRAM, ROOT, contents, phonons
+from kill import PROGRAM, ROOT, digest_files, prepare_phonons
 
 WORKERS = 3
 TTL_S = 15
-"""A worker that says nothing for so long is given up by the scheduler; Dask's own setting is five minutes."""
+"""Time after which the scheduler gives up a silent worker, s; Dask's default is five minutes."""
 
 
 def main() -> None:
-    own = ROOT / "src/phonolyte/data/learning_set/crystals.parquet"
-    table = [Path(name).resolve() for name in sys.argv[1:]] or [own]
+    learning_set = ROOT / "src/phonolyte/data/learning_set/crystals.parquet"
+    table = [Path(name).resolve() for name in sys.argv[1:]] or [learning_set]
     properties = ["--properties", str(table[1])] if len(table) > 1 else []
     bare = ["--no-figures", "--no-report"]
-    with tempfile.TemporaryDirectory() as scratch, phonons(Path(scratch)) as arguments:
+    with tempfile.TemporaryDirectory() as scratch, prepare_phonons(Path(scratch)) as arguments:
         metals = arguments[1]
         cases = {
             "screen": ["screen", str(table[0]), *properties, *bare],
@@ -48,17 +48,17 @@ def main() -> None:
 
 
 def compare(name: str, arguments: Sequence[str], scratch: Path) -> dict[str, object]:
-    one = run([*arguments, "--jobs", "1"], scratch / f"{name}-one")
+    single = run([*arguments, "--jobs", "1"], scratch / f"{name}-one")
     local = run([*arguments, "--jobs", str(WORKERS)], scratch / f"{name}-local")
-    with cluster(scratch) as (address, _):
+    with start_cluster(scratch) as (address, _):
         dask = run([*arguments, "--executor", f"dask={address}"], scratch / f"{name}-dask")
-    with cluster(scratch) as (address, workers):
-        faulty = run([*arguments, "--executor", f"dask={address}"], scratch / f"{name}-faulty", workers, one / 3)
-    wanted = contents(scratch / f"{name}-one")
+    with start_cluster(scratch) as (address, workers):
+        faulty = run([*arguments, "--executor", f"dask={address}"], scratch / f"{name}-faulty", workers, single / 3)
+    expected = digest_files(scratch / f"{name}-one")
     folders = [scratch / f"{name}-{kind}" for kind in ("local", "dask", "faulty")]
-    different = {folder.name: [n for n in wanted if contents(folder).get(n) != wanted[n]] for folder in folders}
+    different = {folder.name: [n for n in expected if digest_files(folder).get(n) != expected[n]] for folder in folders}
     return {
-        "seconds_one_process": one, "seconds_local": local, "seconds_dask": dask, "seconds_with_faults": faulty,
+        "seconds_one_process": single, "seconds_local": local, "seconds_dask": dask, "seconds_with_faults": faulty,
         "overhead": round(dask / local - 1, 3), "same_bytes": not any(different.values()),
         **({"different": different} if any(different.values()) else {}),
     }  # fmt: skip
@@ -79,18 +79,18 @@ def run(arguments: Sequence[str], folder: Path, workers: Sequence[subprocess.Pop
 
 
 @contextmanager
-def cluster(scratch: Path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
-    """A scheduler and its workers, each a process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+def start_cluster(scratch: Path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
+    """Start a scheduler and its workers, each a process."""
+    with socket.socket() as unbound:
+        unbound.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{unbound.getsockname()[1]}"
     environment = {**os.environ, "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": f"{TTL_S}s"}
-    scheduler = start([sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port",
-                       address.rpartition(":")[2], "--no-dashboard"], environment)  # fmt: skip
+    scheduler = start_process([sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port",
+                               address.rpartition(":")[2], "--no-dashboard"], environment)  # fmt: skip
     time.sleep(3)
     workers = [
-        start([sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny",
-               "--no-dashboard", "--local-directory", str(scratch)], environment)
+        start_process([sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny",
+                       "--no-dashboard", "--local-directory", str(scratch)], environment)
         for _ in range(WORKERS)
     ]  # fmt: skip
     time.sleep(5)
@@ -103,7 +103,7 @@ def cluster(scratch: Path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
             process.wait()
 
 
-def start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen:
+def start_process(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen:
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -64,13 +64,13 @@ def main() -> None:
             train_ion(ion_pairs(), DATA / "ion_model")
         elif name == RELAXED_MODEL:
             with tempfile.TemporaryDirectory() as scratch:
-                embed(name, relaxed_cells(Path(relaxed), current, Path(scratch)))
+                embed(name, write_relaxed_cells(Path(relaxed), current, Path(scratch)))
         else:
             embed(name, old if name == "study" else current)
 
 
-def relaxed_cells(run: Path, current: str, scratch: Path) -> str:
-    """Write the relaxed crystals of a run with their modes and the centers to learn as one table."""
+def write_relaxed_cells(run: Path, current: str, scratch: Path) -> str:
+    """Write the relaxed crystals of a run as one table, with their modes and the centers to learn."""
     crystals, modes = (pd.read_parquet(run / name) for name in (RELAXED_CRYSTALS, RelaxationCalculation.table))
     centers = pd.read_parquet(current)[["material_id", "band_center_mev"]]
     path = scratch / "relaxed.parquet"

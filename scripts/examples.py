@@ -28,10 +28,10 @@ from pathlib import Path
 from typing import Any
 
 WIDTH = 88
-"""Columns of the terminal, as many as the pages have room for."""
+"""Columns of the terminal, as many as fit a page."""
 
 TOLERANCE = 0.02
-"""Relative difference of numbers that are taken for equal."""
+"""Largest relative difference of numbers that count as equal."""
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<kind>\w+)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL)
 _REMARK = re.compile(r"<!-- (not run: .+?|fails) -->\s*\Z")
@@ -58,7 +58,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is wrong at a line of a page, the block that shows another output, and the true output."""
+    """Error at a line of a page, the block that shows another output, and the true output."""
 
     line: int
     message: str
@@ -77,7 +77,7 @@ def read_blocks(page: str) -> list[Block]:
     return blocks
 
 
-def commands_of(body: str) -> list[str]:
+def split_commands(body: str) -> list[str]:
     """Return the commands of a console block: lines joined at a backslash, without comments."""
     lines = body.replace("\\\n", " ").splitlines()
     commands = (re.sub(r"(?:^|\s+)#\s.*$", "", line).strip() for line in lines)
@@ -91,7 +91,10 @@ def check_command(command: str) -> str:
 
     from phonolyte.cli import app
 
-    words = next((part[1:] for part in _parts(command) if Path(part[0]).name == "phonolyte"), None)
+    words = next(
+        (command_words[1:] for command_words in _split_pipeline(command) if Path(command_words[0]).name == "phonolyte"),
+        None,
+    )
     if words is None:
         return ""
     group: Any = get_command(app)
@@ -109,15 +112,15 @@ def check_command(command: str) -> str:
     return ""
 
 
-def _parts(command: str) -> list[list[str]]:
-    """Words of each of the commands that && and | join."""
-    parts: list[list[str]] = [[]]
-    for word in shlex.split(command):
-        if word in ("&&", "|", ";"):
-            parts.append([])
+def _split_pipeline(command: str) -> list[list[str]]:
+    """Split a line into the words of each of its commands, which && and | join."""
+    commands: list[list[str]] = [[]]
+    for token in shlex.split(command):
+        if token in ("&&", "|", ";"):
+            commands.append([])
         else:
-            parts[-1].append(word)
-    return [part for part in parts if part]
+            commands[-1].append(token)
+    return [words for words in commands if words]
 
 
 def run_page(page: str, folder: Path) -> Iterator[Difference]:
@@ -132,10 +135,13 @@ def run_page(page: str, folder: Path) -> Iterator[Difference]:
             continue
         output = None
         if block.remark.startswith("not run"):
-            bad = [
-                why for command in commands_of(block.body) if block.kind == "console" if (why := check_command(command))
+            errors = [
+                error
+                for command in split_commands(block.body)
+                if block.kind == "console"
+                if (error := check_command(command))
             ]
-            yield from (Difference(block.line, why) for why in bad)
+            yield from (Difference(block.line, error) for error in errors)
         elif block.file:
             path = folder / block.file
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -149,12 +155,12 @@ def run_page(page: str, folder: Path) -> Iterator[Difference]:
 
 
 def run_block(block: Block, folder: Path, names: dict[str, Any]) -> tuple[int, str]:
-    """Run a block; returns its exit code and what it printed."""
+    """Run a block, and return its exit code and what it printed."""
     printed = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         if block.kind == "python":
             return _run_python(block, names), printed.getvalue()
-        for command in commands_of(block.body):
+        for command in split_commands(block.body):
             if code := _run_command(command):
                 return code, printed.getvalue()
     return 0, printed.getvalue()
@@ -193,25 +199,25 @@ def _run_command(command: str) -> int:
 
 
 def compare(shown: str, printed: str) -> str:
-    """Return the first line of a page that was not printed, with what was printed there; empty where all were."""
+    """Return the first line of a page that was not printed, with what was printed instead; empty where all were."""
     lines = [line for line in map(_squeeze, printed.splitlines()) if line]
-    at, skip = 0, False
+    position, skip = 0, False
     for line in filter(None, map(_squeeze, shown.splitlines())):
         if line == "...":
             skip = True
             continue
-        hits = [n for n in range(at, len(lines)) if _alike(line, lines[n])]
-        if not hits or (not skip and hits[0] != at):
-            return f"the page shows\n  {line}\nbut it printed\n  " + "\n  ".join(lines[at : at + 40])
-        at, skip = hits[0] + 1, False
-    return "" if skip or at == len(lines) else "the page lacks\n  " + "\n  ".join(lines[at:])
+        hits = [n for n in range(position, len(lines)) if _is_alike(line, lines[n])]
+        if not hits or (not skip and hits[0] != position):
+            return f"the page shows\n  {line}\nbut it printed\n  " + "\n  ".join(lines[position : position + 40])
+        position, skip = hits[0] + 1, False
+    return "" if skip or position == len(lines) else "the page lacks\n  " + "\n  ".join(lines[position:])
 
 
 def _squeeze(line: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"[─-╿]+", "", line)).strip()
 
 
-def _alike(shown: str, printed: str) -> bool:
+def _is_alike(shown: str, printed: str) -> bool:
     """Whether two lines are equal, but for the last digits of numbers."""
     if shown.endswith(" ..."):
         words = shown.split()[:-1]
@@ -219,10 +225,10 @@ def _alike(shown: str, printed: str) -> bool:
     if _NUMBER.sub("#", shown) != _NUMBER.sub("#", printed):
         return False
     pairs = zip(_NUMBER.findall(shown), _NUMBER.findall(printed), strict=True)
-    return all(_near(*(float(text.replace(",", "")) for text in pair)) for pair in pairs)
+    return all(_is_near(*(float(text.replace(",", "")) for text in pair)) for pair in pairs)
 
 
-def _near(a: float, b: float) -> bool:
+def _is_near(a: float, b: float) -> bool:
     return abs(a - b) <= TOLERANCE * max(abs(a), abs(b))
 
 
@@ -240,15 +246,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pages", nargs="+", type=Path)
     parser.add_argument("--write", action="store_true")
-    given = parser.parse_args()
+    options = parser.parse_args()
     os.environ |= {"COLUMNS": str(WIDTH), "PHONOLYTE_JOBS": "1", "PHONOLYTE_FIGURES": "false"}
-    for path in given.pages:
+    for path in options.pages:
         page = path.read_text()
         with tempfile.TemporaryDirectory() as folder:
             differences = list(run_page(page, Path(folder)))
         for difference in differences:
             print(f"{path}:{difference.line}: {difference.message}")
-        if given.write:
+        if options.write:
             path.write_text(rewrite(page, differences))
 
 

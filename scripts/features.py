@@ -30,20 +30,20 @@ sites, are what the models see besides. `phonolyte features --sets magpie,physic
 
 
 def main() -> None:
-    PAGE.write_text(page(), encoding="utf-8")
+    PAGE.write_text(render_page(), encoding="utf-8")
 
 
-def page() -> str:
-    parts = [HEAD, "## Of each site", _table(QUANTITIES), "## Of the crystal", _table(WHOLE)]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+def render_page() -> str:
+    sections = [HEAD, "## Of each site", _render_table(QUANTITIES), "## Of the crystal", _render_table(WHOLE)]
+    return "\n\n".join(section.strip() for section in sections) + "\n"
 
 
-def _table(quantities: Iterable[Quantity]) -> str:
-    rows = (f"| `{q.name}` | {q.block} | {q.equation} | {_source(q.source)} |" for q in quantities)
+def _render_table(quantities: Iterable[Quantity]) -> str:
+    rows = (f"| `{q.name}` | {q.block} | {q.equation} | {_link_source(q.source)} |" for q in quantities)
     return "\n".join(["| quantity | block | equation | source |", "|---|---|---|---|", *rows])
 
 
-def _source(source: str) -> str:
+def _link_source(source: str) -> str:
     return f"[{source}](https://doi.org/{source})" if source.startswith("10.") else source
 
 

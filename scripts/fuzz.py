@@ -5,7 +5,7 @@ Usage: python scripts/fuzz.py [N] [--seed SEED] [--kind KIND ...] [--keep FOLDER
 Small valid files are made, then changed: bytes, words, numbers and lines are replaced, repeated, moved and removed.
 Each changed file is read in a process with a time limit and a limit on memory. Reported are exceptions that are not
 Phonolyte's, ends of the process, time limits, and materials that are lost silently. The same seed gives the same
-files; the number of a file is enough to have it again.
+files; the number of a file is enough to reproduce it.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ WORDS = (
 )  # fmt: skip
 
 Outcome = str | None
-"""None where all is well, else what is not."""
+"""None if all is well, otherwise a description of the error."""
 
 
 @dataclass(frozen=True)
 class Seed:
-    """A valid file: its name, its bytes, what reads it, and files that lie beside it."""
+    """A valid file: its name, its bytes, the function that reads it, and the folder of files beside it."""
 
     name: str
     raw: bytes
@@ -53,18 +53,18 @@ class Seed:
     beside: Path | None = None
 
 
-# What reads the files; each gives None, or a sentence on what is lost.
+# Functions that read the files; each returns None, or a sentence on what is lost.
 
 
 def as_crystals(path: Path) -> Outcome:
     from phonolyte.structures import read
 
-    found = read(path)
+    result = read(path)
     raw = path.read_bytes()
     n_lines = sum(bool(line.strip()) for line in raw.decode(errors="replace").split("\n"))
     least = n_lines if path.suffix == ".jsonl" and b"\0" not in raw else 1
-    n = len(found.crystals) + len(found.failures) + len(found.skipped)
-    whole = any("cannot be read" in failure.message for failure in found.failures)
+    n = len(result.crystals) + len(result.failures) + len(result.skipped)
+    whole = any("cannot be read" in failure.message for failure in result.failures)
     return None if n >= least or whole or b"[]" in raw else f"{n} crystals and failures, {least} records"
 
 
@@ -102,11 +102,11 @@ def as_model(path: Path) -> Outcome:
     model = BandCenterModel.load(path.parent)
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(50, len(model.features))), columns=list(model.features))
     table = table.assign(**dict.fromkeys(set(model.domain.features) - set(model.features), 0.0))
-    found = model.predict(table, [{"Li", "O"}] * 50)
+    predictions = model.predict(table, [{"Li", "O"}] * 50)
     learned = Learned.beside(path.parent, model.domain)
     if learned:
         learned.named([str(i) for i in table.index], *learned.nearest(table))
-    return None if np.isfinite(found[["band_center_mev", "lower_mev"]]).all(axis=None) else "a prediction of NaN"
+    return None if np.isfinite(predictions[["band_center_mev", "lower_mev"]]).all(axis=None) else "a prediction of NaN"
 
 
 def as_properties(path: Path) -> Outcome:
@@ -159,7 +159,7 @@ def as_run(path: Path) -> Outcome:
 
 
 def make_seeds(folder: Path) -> list[Seed]:
-    """The valid files."""
+    """Make the valid files."""
     import numpy as np
     import pandas as pd
     from pymatgen.core.structure import Structure
@@ -199,7 +199,7 @@ def make_seeds(folder: Path) -> list[Seed]:
     z = 20.0 + 300.0 / (1 + 2j * np.pi * hertz * 1e-6 * 300.0)
     spectrum = pd.DataFrame({"freq/Hz": hertz, "Re(Z)/Ohm": z.real, "-Im(Z)/Ohm": -z.imag})
 
-    def saved(name: str, write: Callable[[Path], object]) -> bytes:
+    def save_bytes(name: str, write: Callable[[Path], object]) -> bytes:
         write(folder / name)
         return (folder / name).read_bytes()
 
@@ -217,7 +217,7 @@ def make_seeds(folder: Path) -> list[Seed]:
     pair = folder / "pair"
     pair.mkdir()
     (pair / "salt_dos.dat").write_text("\n".join(f"{x} {g}" for x, g in zip(grid, shape, strict=True)))
-    cif = saved("salt.cif", lambda path: salts[0].to(str(path), fmt="cif"))
+    cif = save_bytes("salt.cif", lambda path: salts[0].to(str(path), fmt="cif"))
     (pair / "salt.cif").write_bytes(cif)
     run = folder / "run"
     result = CliRunner().invoke(app, ["screen", str(folder / "salt.cif"), "-o", str(run)])
@@ -238,14 +238,14 @@ def make_seeds(folder: Path) -> list[Seed]:
     seeds = [
         *make_foreign_seeds(folder),
         Seed("salt.cif", cif, as_crystals),
-        Seed("POSCAR", saved("POSCAR", lambda path: salts[0].to(str(path), fmt="poscar")), as_crystals),
+        Seed("POSCAR", save_bytes("POSCAR", lambda path: salts[0].to(str(path), fmt="poscar")), as_crystals),
         Seed("some.extxyz", (frame * 3).encode(), as_crystals),
         Seed("one.json", json.dumps(salts[0].as_dict()).encode(), as_crystals),
         Seed("several.json", json.dumps({r["material_id"]: r for r in records}).encode(), as_crystals),
         Seed("some.jsonl", jsonl, as_crystals),
         Seed("packed.jsonl.gz", gzip.compress(jsonl, mtime=0), as_crystals),
         Seed("table.csv", table_rows.to_csv().encode(), as_crystals),
-        Seed("table.parquet", saved("c.parquet", crystal_rows.to_parquet), as_crystals),
+        Seed("table.parquet", save_bytes("c.parquet", crystal_rows.to_parquet), as_crystals),
         Seed("one_dos.json", json.dumps(dos).encode(), as_densities),
         Seed("dos.jsonl", dos_lines, as_densities),
         Seed("petretto.csv", petretto.to_csv(index=False).encode(), as_densities),
@@ -255,9 +255,9 @@ def make_seeds(folder: Path) -> list[Seed]:
         *(Seed(name, (pair / name).read_bytes(), as_folder, pair) for name in ("salt.cif", "salt_dos.dat")),
         *(Seed(path.name, path.read_bytes(), as_model, model) for path in sorted(model.iterdir())),
         Seed("properties.csv", b"material_id,e_hull_ev,band_gap_ev\nNaN,0.1,2\n0012,0.2,\nm-1,0,1e-3\n", as_properties),
-        Seed("properties.parquet", saved("p.parquet", some_properties.to_parquet), as_properties),
+        Seed("properties.parquet", save_bytes("p.parquet", some_properties.to_parquet), as_properties),
         Seed("features.csv", rows.to_csv(index=False).encode(), as_learning_set),
-        Seed("features.parquet", saved("f.parquet", rows.to_parquet), as_learning_set),
+        Seed("features.parquet", save_bytes("f.parquet", rows.to_parquet), as_learning_set),
         Seed("calibration.json", json.dumps(calibration).encode(), as_calibration),
         Seed("spectrum.csv", spectrum.to_csv(index=False).encode(), as_spectrum),
         Seed("spectrum.txt", spectrum.to_csv(index=False, sep="\t", decimal=",").encode(), as_spectrum),
@@ -270,7 +270,7 @@ def make_seeds(folder: Path) -> list[Seed]:
 
 
 def make_foreign_seeds(folder: Path) -> list[Seed]:
-    """Files of other programs, and packed ones."""
+    """Make files of other programs, and packed ones."""
     import bz2
     import zipfile
 
@@ -317,11 +317,11 @@ def make_foreign_seeds(folder: Path) -> list[Seed]:
     ]
 
 
-# How files are changed.
+# Changes of files.
 
 
 def change(raw: bytes, chance: random.Random) -> bytes:
-    """A changed copy: of packed files what is packed, or its bytes."""
+    """Return a changed copy; of packed files the content or the bytes are changed."""
     if raw.startswith(b"\x1f\x8b") and chance.random() < 0.5:
         return gzip.compress(change(gzip.decompress(raw), chance), mtime=0)
     is_text = b"\0" not in raw and not raw.startswith((b"\x1f\x8b", b"PAR1", b"PK"))
@@ -331,15 +331,15 @@ def change(raw: bytes, chance: random.Random) -> bytes:
 
 
 def change_bytes(raw: bytes, chance: random.Random) -> bytes:
-    at, to = sorted(chance.randrange(len(raw) + 1) for _ in range(2))
-    near = min(to, at + chance.randrange(1, 64))
+    start, end = sorted(chance.randrange(len(raw) + 1) for _ in range(2))
+    near_end = min(end, start + chance.randrange(1, 64))
     return chance.choice((
-        lambda: raw[:at],
-        lambda: raw[:at] + bytes(b ^ (1 << chance.randrange(8)) for b in raw[at : at + 1]) + raw[at + 1 :],
-        lambda: raw[:at] + chance.randbytes(chance.randrange(1, 9)) + raw[at:],
-        lambda: raw[:at] + raw[near:],
-        lambda: raw[:at] + raw[at:near] * chance.randrange(2, 5) + raw[near:],
-        lambda: raw[at:to] + raw[:at] + raw[to:],
+        lambda: raw[:start],
+        lambda: raw[:start] + bytes(b ^ (1 << chance.randrange(8)) for b in raw[start : start + 1]) + raw[start + 1 :],
+        lambda: raw[:start] + chance.randbytes(chance.randrange(1, 9)) + raw[start:],
+        lambda: raw[:start] + raw[near_end:],
+        lambda: raw[:start] + raw[start:near_end] * chance.randrange(2, 5) + raw[near_end:],
+        lambda: raw[start:end] + raw[:start] + raw[end:],
         lambda: b"",
     ))()  # fmt: skip
 
@@ -347,29 +347,30 @@ def change_bytes(raw: bytes, chance: random.Random) -> bytes:
 def change_words(raw: bytes, chance: random.Random) -> bytes:
     text = raw.decode(errors="surrogateescape")
     lines, words = text.split("\n"), re.split(r"([A-Za-z_]+|-?[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?|\s)", text)
-    line, other, word = chance.randrange(len(lines)), chance.randrange(len(lines)), chance.randrange(len(words))
+    line, other, index = chance.randrange(len(lines)), chance.randrange(len(lines)), chance.randrange(len(words))
 
-    def lined(*found: str) -> str:
-        return "\n".join([*lines[:line], *found, *lines[line + 1 :]])
+    def replace_line(*new_lines: str) -> str:
+        return "\n".join([*lines[:line], *new_lines, *lines[line + 1 :]])
 
-    def worded(found: str) -> str:
-        return "".join([*words[:word], found, *words[word + 1 :]])
+    def replace_word(new_word: str) -> str:
+        return "".join([*words[:index], new_word, *words[index + 1 :]])
 
     changed = chance.choice((
-        lambda: worded(chance.choice(WORDS)), lambda: worded(chance.choice(WORDS)),
-        lambda: worded(chance.choice(words)),
-        lambda: worded(words[word] * 2), lambda: worded(""), lambda: lined(), lambda: lined(lines[line], lines[line]),
-        lambda: lined(lines[other]), lambda: lined(lines[line].replace(".", ",")), lambda: text.replace(".", ","),
-        lambda: text.replace(words[word], chance.choice(WORDS)) if words[word] else text,
+        lambda: replace_word(chance.choice(WORDS)), lambda: replace_word(chance.choice(WORDS)),
+        lambda: replace_word(chance.choice(words)),
+        lambda: replace_word(words[index] * 2), lambda: replace_word(""),
+        lambda: replace_line(), lambda: replace_line(lines[line], lines[line]), lambda: replace_line(lines[other]),
+        lambda: replace_line(lines[line].replace(".", ",")), lambda: text.replace(".", ","),
+        lambda: text.replace(words[index], chance.choice(WORDS)) if words[index] else text,
     ))()  # fmt: skip
     return changed.encode(errors="surrogatepass") if "\ud800" in changed else changed.encode(errors="surrogateescape")
 
 
-# Processes that read, and the one that waits for them.
+# Processes that read, and the process that waits for them.
 
 
-def attempt(seed: Seed, raw: bytes, folder: Path) -> Outcome:
-    """Read a changed file beside its fellows; None where it is read or refused."""
+def read_changed(seed: Seed, raw: bytes, folder: Path) -> Outcome:
+    """Read a changed file beside its unchanged neighbors; None where it is read or refused."""
     from phonolyte.errors import PhonolyteError
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -380,22 +381,22 @@ def attempt(seed: Seed, raw: bytes, folder: Path) -> Outcome:
     except PhonolyteError:
         return None
     except BaseException as error:
-        place = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in place if "/phonolyte/" in frame.filename]
-        line = f"{Path(own[-1].filename).name} {own[-1].lineno}" if own else "?"
+        frames = traceback.extract_tb(error.__traceback__)
+        own_frames = [frame for frame in frames if "/phonolyte/" in frame.filename]
+        line = f"{Path(own_frames[-1].filename).name} {own_frames[-1].lineno}" if own_frames else "?"
         return f"{type(error).__name__} at {line}: {str(error)[:90]}"
 
 
-def work(seeds: list[Seed], folder: Path, pipe: Connection) -> None:
+def serve(seeds: list[Seed], folder: Path, pipe: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     warnings.simplefilter("ignore")
     for seed in seeds:  # so that kernels are compiled before the clock runs
-        outcome = attempt(seed, seed.raw, folder)
+        outcome = read_changed(seed, seed.raw, folder)
         assert outcome is None, f"{seed.name}: {outcome}"
     pipe.send("ready")
     while (task := pipe.recv()) is not None:
-        at, raw = task
-        pipe.send(attempt(seeds[at], raw, folder))
+        index, raw = task
+        pipe.send(read_changed(seeds[index], raw, folder))
 
 
 class Reader:
@@ -407,72 +408,74 @@ class Reader:
 
     def start(self) -> None:
         self.pipe, theirs = multiprocessing.Pipe()
-        self.process = multiprocessing.Process(target=work, args=(self.seeds, self.folder, theirs), daemon=True)
+        self.process = multiprocessing.Process(target=serve, args=(self.seeds, self.folder, theirs), daemon=True)
         self.process.start()
         theirs.close()
         self.number, self.since = -1, time.monotonic()
         assert self.pipe.recv() == "ready"
 
-    def give(self, number: int, at: int, raw: bytes) -> None:
+    def send_file(self, number: int, index: int, raw: bytes) -> None:
         self.number, self.since = number, time.monotonic()
-        self.pipe.send((at, raw))
+        self.pipe.send((index, raw))
 
-    def outcome(self) -> Outcome:
-        """What came of the file; waits for it."""
+    def wait_for_outcome(self) -> Outcome:
+        """Wait until the file is read, and return the outcome."""
         try:
             if self.pipe.poll(max(0.0, self.since + LIMIT_S - time.monotonic())):
-                found: Outcome = self.pipe.recv()
-                return found
-            found = f"no end after {LIMIT_S:g} s"
+                outcome: Outcome = self.pipe.recv()
+                return outcome
+            outcome = f"no end after {LIMIT_S:g} s"
         except EOFError:
             self.process.join()
-            found = f"the process ended with {self.process.exitcode}"
+            outcome = f"the process ended with {self.process.exitcode}"
         self.process.kill()
         self.start()
-        return found
+        return outcome
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("n", type=int, nargs="?", default=1000)
-    options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--kind", nargs="*", help="names of seeds, or of what reads them")
-    options.add_argument("--keep", type=Path, help="where files that were not read or refused are kept")
-    given = options.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("n", type=int, nargs="?", default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kind", nargs="*", help="names of seeds, or of what reads them")
+    parser.add_argument("--keep", type=Path, help="where files that were not read or refused are kept")
+    options = parser.parse_args()
     multiprocessing.set_start_method("spawn")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "seeds").mkdir()
         seeds = make_seeds(folder / "seeds")
-        if given.kind:
-            seeds = [seed for seed in seeds if {seed.name, seed.read.__name__} & set(given.kind)]
+        if options.kind:
+            seeds = [seed for seed in seeds if {seed.name, seed.read.__name__} & set(options.kind)]
         readers = [Reader(seeds, folder / f"reader-{number}") for number in range(N_PROCESSES)]
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
 
-        def take(reader: Reader) -> None:
+        def take_outcome(reader: Reader) -> None:
             number = reader.number  # a new process has none
-            outcome = reader.outcome() if number >= 0 else None
+            outcome = reader.wait_for_outcome() if number >= 0 else None
             if outcome:
                 kind = seeds[number % len(seeds)]
-                found[f"{kind.read.__name__} of {kind.name}: {outcome.partition(':')[0]}"] += 1
+                counts[f"{kind.read.__name__} of {kind.name}: {outcome.partition(':')[0]}"] += 1
                 print(f"{number}: {kind.read.__name__} of {kind.name}: {outcome}", flush=True)
-                if given.keep:
-                    given.keep.mkdir(parents=True, exist_ok=True)
-                    raw = change(kind.raw, random.Random(f"{given.seed}-{number}"))
-                    (given.keep / f"{number}-{kind.name}").write_bytes(raw)
+                if options.keep:
+                    options.keep.mkdir(parents=True, exist_ok=True)
+                    raw = change(kind.raw, random.Random(f"{options.seed}-{number}"))
+                    (options.keep / f"{number}-{kind.name}").write_bytes(raw)
 
-        for number in range(given.n):
+        for number in range(options.n):
             reader = readers[number % N_PROCESSES]
-            take(reader)
-            at: Any = number % len(seeds)
-            reader.give(number, at, change(seeds[at].raw, random.Random(f"{given.seed}-{number}")))
+            take_outcome(reader)
+            index: Any = number % len(seeds)
+            reader.send_file(number, index, change(seeds[index].raw, random.Random(f"{options.seed}-{number}")))
         for reader in readers:
-            take(reader)
+            take_outcome(reader)
             reader.pipe.send(None)
-    print(f"{given.n} files of {len(seeds)} kinds, seed {given.seed}: {sum(found.values())} were not read or refused")
-    for text, count in found.most_common():
+    print(
+        f"{options.n} files of {len(seeds)} kinds, seed {options.seed}: {sum(counts.values())} were not read or refused"
+    )
+    for text, count in counts.most_common():
         print(f"{count:6}  {text}")
-    raise SystemExit(bool(found))
+    raise SystemExit(bool(counts))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 Usage: python scripts/gallery.py RUNS/ [--page]
 
-The commands write their run folders into RUNS/; what is there already is not computed again, so a second call only
+The commands write their run folders into RUNS/; what exists already is not computed again, so a second call only
 draws. Input is part of the package, or made here by arithmetic: the learning set, prototypes, metals with the effective
-medium theory (EMT) of ASE, and simulated impedance spectra. Only the pictures of a screen need one of the Materials
-Project as RUNS/lithium; without it they stay as they are:
+medium theory (EMT) of ASE, and simulated impedance spectra. Only the pictures of a screen need a screen of the
+Materials Project as RUNS/lithium; without it they stay as they are:
 
     phonolyte fetch mp --ion Li -o mp/
     phonolyte screen mp/crystals.parquet --properties mp/properties.parquet --ion Li -o RUNS/lithium
@@ -45,7 +45,7 @@ LITHIUM = "lithium"
 """Folder of RUNS/ with a screen of the Materials Project."""
 
 METALS = ("Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au")
-"""What EMT knows."""
+"""Metals that EMT describes."""
 
 HOPPING = ("Al", "Ni", "Cu")
 """Metals whose vacancies hop."""
@@ -58,7 +58,7 @@ THICKNESS_MM, DIAMETER_MM = 1.0, 10.0
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One figure: its file, the function that draws it, what it shows, and how (None: the file is there already)."""
+    """One figure: its file, the function that draws it, its caption, and how it is drawn (None: it exists already)."""
 
     stem: str
     function: str
@@ -69,25 +69,25 @@ class Picture:
 def main(runs: Path, *, page_only: bool) -> None:
     """Run, draw and write the page."""
     if not page_only:
-        compute(runs)
-        for picture in pictures():
-            if picture.draw and (picture.draw not in OF_SCREEN or (runs / LITHIUM).is_dir()):
-                keep(picture.draw(runs), picture.stem)
+        compute_runs(runs)
+        for picture in list_pictures():
+            if picture.draw and (picture.draw not in SCREEN_PICTURES or (runs / LITHIUM).is_dir()):
+                save_picture(picture.draw(runs), picture.stem)
                 print(picture.stem)
-    (DOCS / "gallery.md").write_text(page(), encoding="utf-8")
+    (DOCS / "gallery.md").write_text(render_page(), encoding="utf-8")
 
 
-def compute(runs: Path) -> None:
-    """The runs that are not there yet."""
+def compute_runs(runs: Path) -> None:
+    """Compute the runs that are missing."""
     runs.mkdir(parents=True, exist_ok=True)
-    metals = [str(metal_file(runs, symbol)) for symbol in METALS]
-    ordered = str(alloy_file(runs))
-    vacancy = str(vacancy_file(runs))
+    metals = [str(write_metal(runs, symbol)) for symbol in METALS]
+    ordered = str(write_alloy(runs))
+    vacancy = str(write_vacancy(runs))
     for name, *arguments in (
         ("virtual", "virtual"),
         ("model", "train"),
         ("phonons", "phonons", ordered, *metals, "--engine", "emt", "--mesh", "31", "31", "31"),
-        ("sites", "migrate", str(reference_file(runs, "ref-Li3PS4-Pnma")), "--method", "bvse"),
+        ("sites", "migrate", str(write_reference(runs, "ref-Li3PS4-Pnma")), "--method", "bvse"),
         *(
             (f"hop-{symbol}", "migrate", file, "--method", "neb", "--engine", "emt", "--ion", symbol, "--images", "3",
              "--min-length-a", "7")
@@ -97,71 +97,71 @@ def compute(runs: Path) -> None:
         ("vacancy", "migrate", vacancy, "--method", "md", "--engine", "emt", "--ion", "Al", "--temperature-k", "800",
          "--temperature-k", "900", "--time-ps", "100", "--timestep-fs", "4", "--sample-fs", "40", "--min-length-a",
          "6"),
-        ("spectra", "impedance", *map(str, spectrum_files(runs)), "--thickness-mm", str(THICKNESS_MM), "--diameter-mm",
+        ("spectra", "impedance", *map(str, write_spectra(runs)), "--thickness-mm", str(THICKNESS_MM), "--diameter-mm",
          str(DIAMETER_MM)),
     ):  # fmt: skip
-        phonolyte(runs / name, *arguments)
+        run_command(runs / name, *arguments)
 
 
-def phonolyte(folder: Path, *arguments: str) -> None:
-    """A command into a run folder, unless that is complete."""
-    done = folder / ".done"
-    if done.is_file():
+def run_command(folder: Path, *arguments: str) -> None:
+    """Run a command into a run folder, unless that is complete."""
+    marker = folder / ".done"
+    if marker.is_file():
         return
     print("phonolyte", *arguments, flush=True)
     result = subprocess.run([Path(sys.executable).parent / "phonolyte", *arguments, "-o", folder], check=False)
     if result.returncode > 1:
         sys.exit(f"phonolyte {arguments[0]} ended with {result.returncode}")
-    done.touch()
+    marker.touch()
 
 
-def pictures() -> Iterator[Picture]:
-    """All figures, in the order of the page."""
+def list_pictures() -> Iterator[Picture]:
+    """Yield all figures, in the order of the page."""
     yield Picture(
         "gallery-funnel",
         "funnel",
         "The funnel of 21,755 lithium compounds (structures, energies above the hull and gaps of the Materials "
         "Project, CC BY 4.0).",
-        of_funnel,
+        draw_funnel,
     )
-    yield Picture("gallery-centers", "center_histogram", "Their predicted band centers.", of_centers)
-    yield Picture("gallery-families", "family_centers", "The same by family, the softest on top.", of_families)
+    yield Picture("gallery-centers", "center_histogram", "Their predicted band centers.", draw_centers)
+    yield Picture("gallery-families", "family_centers", "The same by family, the softest on top.", draw_families)
     yield Picture(
         "gallery-hull",
         "hull_against_center",
         "Their energies above the hull against their centers; candidates lie below and left of the dashed lines.",
-        of_hull,
+        draw_hull,
     )
     yield Picture(
         "gallery-conductivity",
         "conductivity_against_barrier",
         "Conductivities of candidates, predicted and measured, and known conductors, against the percolation barrier.",
-        of_conductivity,
+        draw_conductivity,
     )
-    yield Picture("gallery-volumes", "center_against_volume", "Center against volume per atom.", of_volumes)
-    yield Picture("gallery-kinds", "kinds", "Families and crystal systems of the candidates.", of_kinds)
+    yield Picture("gallery-volumes", "center_against_volume", "Center against volume per atom.", draw_volumes)
+    yield Picture("gallery-kinds", "kinds", "Families and crystal systems of the candidates.", draw_kinds)
     yield Picture(
-        "gallery-elements", "periodic_table", "How many compounds of the learning set hold each element.", of_elements
+        "gallery-elements", "periodic_table", "How many compounds of the learning set hold each element.", draw_elements
     )
     yield Picture(
         "gallery-parity",
         "cross_validated_parity",
         "Ten-fold cross-validation of the recommended algorithms on the learning set, at random folds.",
-        of_models,
+        draw_models,
     )
     yield Picture(
         "gallery-intervals",
         "interval_parity",
         "Predictions of the learning set with the cluster of each compound left out, and their 90 % intervals.",
-        of_intervals,
+        draw_intervals,
     )
     yield Picture(
         "gallery-scores",
         "score_bars",
         "Scores of that cross-validation; lines are the standard deviation over the folds.",
-        of_scores,
+        draw_scores,
     )
-    yield Picture("gallery-importances", "importance_bars", "What the model rests on.", of_importances)
+    yield Picture("gallery-importances", "importance_bars", "What the model rests on.", draw_importances)
     yield Picture(
         "phonons-dpa4-parity",
         "parity",
@@ -171,38 +171,38 @@ def pictures() -> Iterator[Picture]:
         "gallery-substitutions",
         "substitution_table",
         "Virtual compounds: which elements may take which slot.",
-        of_substitutions,
+        draw_substitutions,
     )
-    yield Picture("gallery-histogram", "center_histograms", "Their predicted band centers by prototype.", of_virtual)
-    yield Picture("gallery-row-trend", "row_trend", "The heavier the elements, the softer.", of_trend)
-    yield Picture("gallery-dos", "phonon_dos", "Density of states of Li2S in the learning set (DPA4).", of_dos)
-    yield Picture("gallery-bands", "phonon_bands", "Bands and density of states of ordered Cu3Au, by EMT.", of_bands)
-    yield Picture("gallery-sites", "site_energy_map", "Site energies of lithium in Li3PS4 (bond valences).", of_sites)
+    yield Picture("gallery-histogram", "center_histograms", "Their predicted band centers by prototype.", draw_virtual)
+    yield Picture("gallery-row-trend", "row_trend", "The heavier the elements, the softer.", draw_trend)
+    yield Picture("gallery-dos", "phonon_dos", "Density of states of Li2S in the learning set (DPA4).", draw_dos)
+    yield Picture("gallery-bands", "phonon_bands", "Bands and density of states of ordered Cu3Au, by EMT.", draw_bands)
+    yield Picture("gallery-sites", "site_energy_map", "Site energies of lithium in Li3PS4 (bond valences).", draw_sites)
     yield Picture("neb-Li3PS4-Pnma", "neb_profile", "The highest hop on the path through Li3PS4, by DPA4.")
     yield Picture("barriers-centers", "center_against_barrier", "Barriers of lithium against centers, both by DPA4.")
     yield Picture(
         "gallery-energies",
         "center_against_energy",
         "Activation energies of the vacancy hop in three metals against their centers, both by EMT.",
-        of_energies,
+        draw_energies,
     )
     yield Picture(
         "gallery-diffusivity",
         "diffusion_arrhenius",
         "Aluminum with one vacancy in 32 sites by 100 ps of molecular dynamics with EMT.",
-        of_diffusion,
+        draw_diffusion,
     )
     yield Picture(
         "gallery-spectrum",
         "spectrum_figure",
         "Nyquist, Bode and residuals of a simulated spectrum: grains, grain boundaries and electrodes.",
-        of_spectrum,
+        draw_spectrum,
     )
     yield Picture(
         "gallery-arrhenius",
         "arrhenius_figure",
         f"Arrhenius lines of simulated spectra made with {EA_EV} eV.",
-        of_arrhenius,
+        draw_arrhenius,
     )
 
 
@@ -217,8 +217,8 @@ SECTIONS = (
 """Heading, the picture that it begins with, and the command that draws such figures."""
 
 
-def page() -> str:
-    """The page as Markdown."""
+def render_page() -> str:
+    """Return the page as Markdown."""
     lines = [
         "# Gallery",
         "",
@@ -228,8 +228,8 @@ def page() -> str:
         "impedance are in `phonolyte.figures.impedance`).",
     ]
     headings = {stem: (title, command) for title, stem, command in SECTIONS}
-    there = (picture for picture in pictures() if (DOCS / "figures" / f"{picture.stem}.png").is_file())
-    for picture in there:
+    existing = (picture for picture in list_pictures() if (DOCS / "figures" / f"{picture.stem}.png").is_file())
+    for picture in existing:
         if picture.stem in headings:
             title, command = headings[picture.stem]
             lines += ["", f"## {title}", "", f"Drawn by {command}."]
@@ -242,66 +242,66 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def keep(figure: Figure, stem: str) -> None:
-    """A picture of the page, with fewer colors where it would be large."""
+def save_picture(figure: Figure, stem: str) -> None:
+    """Save a picture of the page, with fewer colors where it would be large."""
     from PIL import Image
 
     (path,) = save(figure, DOCS / "figures" / stem, ("png",))
     if path.stat().st_size > LARGEST:
         with Image.open(path) as image:
-            few = image.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-            few.save(path, optimize=True)
+            quantized = image.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            quantized.save(path, optimize=True)
 
 
 # The screen of lithium compounds
 
 
-def ranked(runs: Path) -> pd.DataFrame:
-    """The table of the screen, with the elements of each compound."""
+def read_ranked(runs: Path) -> pd.DataFrame:
+    """Read the table of the screen, with the elements of each compound."""
     table = pd.read_parquet(runs / LITHIUM / "ranked.parquet")
     return table.assign(elements=[frozenset(composition_of(formula)) for formula in table["formula"]])
 
 
-def of_funnel(runs: Path) -> Figure:
+def draw_funnel(runs: Path) -> Figure:
     return figures.funnel(json.loads((runs / LITHIUM / "funnel.json").read_text())["steps"])
 
 
-def of_centers(runs: Path) -> Figure:
-    centers = ranked(runs)["band_center_mev"].to_numpy(float)
+def draw_centers(runs: Path) -> Figure:
+    centers = read_ranked(runs)["band_center_mev"].to_numpy(float)
     return figures.center_histogram(centers, max_center_mev=40.0, x_label="Predicted band center (meV)")
 
 
-def of_families(runs: Path) -> Figure:
-    return figures.family_centers(ranked(runs), max_center_mev=40.0)
+def draw_families(runs: Path) -> Figure:
+    return figures.family_centers(read_ranked(runs), max_center_mev=40.0)
 
 
-def of_hull(runs: Path) -> Figure:
-    return figures.hull_against_center(ranked(runs), max_center_mev=40.0, max_e_hull_ev=0.05)
+def draw_hull(runs: Path) -> Figure:
+    return figures.hull_against_center(read_ranked(runs), max_center_mev=40.0, max_e_hull_ev=0.05)
 
 
-def of_volumes(runs: Path) -> Figure:
-    return figures.center_against_volume(ranked(runs), max_center_mev=40.0)
+def draw_volumes(runs: Path) -> Figure:
+    return figures.center_against_volume(read_ranked(runs), max_center_mev=40.0)
 
 
-def of_conductivity(runs: Path) -> Figure:
-    table = ranked(runs)
+def draw_conductivity(runs: Path) -> Figure:
+    table = read_ranked(runs)
     return figures.conductivity_against_barrier(table[table["passes"]], known_conductors())
 
 
-def of_kinds(runs: Path) -> Figure:
-    table = ranked(runs)
-    found = table[table["passes"]]
-    names = set(found["material_id"])
+def draw_kinds(runs: Path) -> Figure:
+    table = read_ranked(runs)
+    candidates = table[table["passes"]]
+    names = set(candidates["material_id"])
     crystals = read([runs / LITHIUM / "crystals.parquet"]).crystals
     systems = {crystal.material_id: crystal_system(crystal) for crystal in crystals if crystal.material_id in names}
-    return figures.kinds(found.assign(crystal_system=found["material_id"].map(systems)))
+    return figures.kinds(candidates.assign(crystal_system=candidates["material_id"].map(systems)))
 
 
-OF_SCREEN = (of_funnel, of_centers, of_families, of_hull, of_conductivity, of_volumes, of_kinds)
-"""Pictures that need that screen."""
+SCREEN_PICTURES = (draw_funnel, draw_centers, draw_families, draw_hull, draw_conductivity, draw_volumes, draw_kinds)
+"""Functions that need the screen of the Materials Project."""
 
 
-def of_elements(runs: Path) -> Figure:
+def draw_elements(runs: Path) -> Figure:
     formulas = pd.read_parquet(learning_set.crystals_file(), columns=["formula"])["formula"]
     return figures.periodic_table(figures.element_counts(composition_of(formula) for formula in formulas))
 
@@ -309,40 +309,40 @@ def of_elements(runs: Path) -> Figure:
 # The model
 
 
-def of_models(runs: Path) -> Figure:
+def draw_models(runs: Path) -> Figure:
     return figures.cross_validated_parity(
         pd.read_parquet(runs / "model" / "cv_predictions.parquet"), ("quotient", "physical")
     )
 
 
-def of_intervals(runs: Path) -> Figure:
+def draw_intervals(runs: Path) -> Figure:
     table = pd.read_parquet(runs / "model" / "held_out.parquet")
     columns = ("band_center_mev", "predicted_mev", "lower_mev", "upper_mev")
     return figures.interval_parity(*(table[name].to_numpy(float) for name in columns))
 
 
-def of_scores(runs: Path) -> Figure:
+def draw_scores(runs: Path) -> Figure:
     return figures.score_bars(json.loads((runs / "model" / "metrics.json").read_text()))
 
 
-def of_importances(runs: Path) -> Figure:
+def draw_importances(runs: Path) -> Figure:
     return figures.importance_bars(pd.read_csv(runs / "model" / "importances.csv"))
 
 
 # Virtual compounds
 
 
-def of_substitutions(runs: Path) -> Figure:
+def draw_substitutions(runs: Path) -> Figure:
     from phonolyte.virtual import choose_spaces
 
     return figures.substitution_table({space.parent.name: space.slots for space in choose_spaces()})
 
 
-def of_virtual(runs: Path) -> Figure:
+def draw_virtual(runs: Path) -> Figure:
     return figures.center_histograms(json.loads((runs / "virtual" / "summary.json").read_text()))
 
 
-def of_trend(runs: Path) -> Figure:
+def draw_trend(runs: Path) -> Figure:
     files = sorted((runs / "virtual" / "virtual").glob("*.parquet"))
     columns = ["mean_Row", "band_center_mev"]
     return figures.row_trend(pd.concat([pd.read_parquet(file, columns=columns) for file in files]))
@@ -351,11 +351,11 @@ def of_trend(runs: Path) -> Figure:
 # Phonons
 
 
-def of_dos(runs: Path) -> Figure:
+def draw_dos(runs: Path) -> Figure:
     return figures.phonon_dos(next(dos for dos in learning_set.densities() if dos.formula == "Li2S"), ion="Li")
 
 
-def of_bands(runs: Path) -> Figure:
+def draw_bands(runs: Path) -> Figure:
     from phonolyte.phonons.bands import band_structure, load_phonons
     from phonolyte.phonons.calculation import read_density
     from phonolyte.runs.records import folder_of
@@ -368,7 +368,7 @@ def of_bands(runs: Path) -> Figure:
 # Moving ions
 
 
-def of_sites(runs: Path) -> Figure:
+def draw_sites(runs: Path) -> Figure:
     from phonolyte.figures.style import with_subscripts
     from phonolyte.percolation.calculation import read_map
 
@@ -379,57 +379,57 @@ def of_sites(runs: Path) -> Figure:
     return figures.site_energy_map(energies, lattice, barriers, title=with_subscripts(row["formula"]))
 
 
-def of_energies(runs: Path) -> Figure:
+def draw_energies(runs: Path) -> Figure:
     barriers = pd.concat([pd.read_parquet(runs / f"hop-{symbol}" / "barriers.parquet") for symbol in HOPPING])
     centers = pd.read_parquet(runs / "phonons" / "phonons.parquet").set_index("material_id")["band_center_mev"]
     table = barriers.assign(ea_ev=barriers["barrier_ev"], band_center_mev=barriers["material_id"].map(centers))
     return figures.center_against_energy(table)
 
 
-def of_diffusion(runs: Path) -> Figure:
+def draw_diffusion(runs: Path) -> Figure:
     folder = runs / "vacancy"
     (row,) = pd.read_parquet(folder / "dynamics.parquet").to_dict("records")
-    known = not pd.isna(row["barrier_ev"])
-    energy = [row[f"barrier{end}_ev"] for end in ("", "_low", "_high")] if known else None
+    has_barrier = not pd.isna(row["barrier_ev"])
+    energy = [row[f"barrier{end}_ev"] for end in ("", "_low", "_high")] if has_barrier else None
     return figures.diffusion_arrhenius(
         pd.read_parquet(folder / "diffusivities.parquet"), title="Al with a vacancy", energy_ev=energy
     )
 
 
-def metal_file(runs: Path, symbol: str) -> Path:
-    """A metal as a file."""
+def write_metal(runs: Path, symbol: str) -> Path:
+    """Write a metal to a file."""
     from ase.build import bulk
 
-    return written(bulk(symbol), runs / f"{symbol}.cif")
+    return write_once(bulk(symbol), runs / f"{symbol}.cif")
 
 
-def alloy_file(runs: Path) -> Path:
-    """Cu3Au, ordered."""
+def write_alloy(runs: Path) -> Path:
+    """Write ordered Cu3Au to a file."""
     from ase.build import bulk
 
     atoms = bulk("Cu", cubic=True, a=3.75)
     atoms.symbols[0] = "Au"
-    return written(atoms, runs / "Cu3Au.cif")
+    return write_once(atoms, runs / "Cu3Au.cif")
 
 
-def vacancy_file(runs: Path) -> Path:
-    """Aluminum without one of 32 atoms."""
+def write_vacancy(runs: Path) -> Path:
+    """Write aluminum without one of 32 atoms to a file."""
     from ase.build import bulk
 
     atoms = bulk("Al", cubic=True) * (2, 2, 2)
     del atoms[0]
-    return written(atoms, runs / "Al31.cif")
+    return write_once(atoms, runs / "Al31.cif")
 
 
-def reference_file(runs: Path, name: str) -> Path:
-    """An ordered reference compound, or an ordered model, as a file."""
+def write_reference(runs: Path, name: str) -> Path:
+    """Write an ordered reference compound, or an ordered model, to a file."""
     from phonolyte.references import ordered_model
 
-    return written(ordered_model(name).to_ase(), runs / f"{name}.cif")
+    return write_once(ordered_model(name).to_ase(), runs / f"{name}.cif")
 
 
-def written(atoms: object, path: Path) -> Path:
-    """A file of a crystal, written once: run folders know their input by its bytes."""
+def write_once(atoms: object, path: Path) -> Path:
+    """Write a crystal to a file unless it exists: run folders identify their input by its bytes."""
     from ase.io import write
 
     if not path.is_file():
@@ -440,8 +440,8 @@ def written(atoms: object, path: Path) -> Path:
 # Impedance
 
 
-def spectrum_files(runs: Path) -> list[Path]:
-    """Spectra of a pellet at seven temperatures, simulated: two arcs and electrodes, 0.3 % noise."""
+def write_spectra(runs: Path) -> list[Path]:
+    """Write simulated spectra of a pellet at seven temperatures: two arcs and electrodes, 0.3 % noise."""
     rng = np.random.default_rng(0)
     f = np.logspace(6.5, -1, 60)
     w = 2j * np.pi * f
@@ -461,13 +461,13 @@ def spectrum_files(runs: Path) -> list[Path]:
     return paths
 
 
-def of_spectrum(runs: Path) -> Figure:
+def draw_spectrum(runs: Path) -> Figure:
     from phonolyte.impedance import analyze, plot_spectrum
 
     return plot_spectrum(analyze([runs / "simulated_30C.csv"]).analyses[0])
 
 
-def of_arrhenius(runs: Path) -> Figure:
+def draw_arrhenius(runs: Path) -> Figure:
     from phonolyte.figures.impedance import arrhenius_figure
 
     points = pd.read_csv(runs / "spectra" / "points.csv")

@@ -8,8 +8,8 @@ Usage:
 The first chooses N (160) crystals by the embedded model's expected gain among hydrides, carbides, nitrides and
 elpasolites of the Materials Project (CC BY 4.0; at most 0.1 eV/atom above the hull), and elpasolites, double, nitride
 and hydride perovskites, antiperovskites and rock salts made here, their cells by ionic radii. The third writes the
-crystals in the cells in which they were given, with calibrated centers; unstable ones stay, with the share of
-imaginary modes as a known error. Runs may be unfinished, and are added to what is there.
+crystals in their original cells, with calibrated centers; unstable ones stay, with the share of imaginary modes as a
+known error. Runs may be unfinished, and are added to the existing crystals.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ RADII_A = {
     "Hf": 0.71, "As": 0.46, "P": 0.44, "Ge": 0.53, "Sn": 0.69, "F": 1.33, "Cl": 1.81, "Br": 1.96, "I": 2.2, "O": 1.4,
     "N": 1.46, "C": 1.6, "H": 1.4,
 }  # fmt: skip
-"""Radii by which cells are begun (Shannon's for six neighbors; Sb5+ has 0.6); a relaxation ends them."""
+"""Radii of the starting cells, angstrom (Shannon's for six neighbors; Sb5+ has 0.6); relaxed afterward."""
 
 CARD = """\
 # Data card: crystals by which the learning set has grown
@@ -71,39 +71,39 @@ CARD = """\
 - **License**: CC BY 4.0.
 """
 
-Place = tuple[float, float, float]
+Position = tuple[float, float, float]
 
 CUBIC = [(0.5, 0.5, 0.5), (0, 0, 0), (0.5, 0, 0)]
-"""Places of A, B and X in a cubic perovskite."""
+"""Positions of A, B and X in a cubic perovskite."""
 
 
 def main() -> None:
     step, *arguments = sys.argv[1:]
     if step == "candidates":
         structures, li_table, out, *number = arguments
-        choose(structures, li_table, Path(out), int(*number) if number else 160)
+        choose_candidates(structures, li_table, Path(out), int(*number) if number else 160)
     else:
         pack(arguments[0], list(zip(arguments[1::2], arguments[2::2], strict=True)))
 
 
-def choose(structures: str, li_table: str, out: Path, number: int) -> None:
-    """Write the crystals whose phonons would tell the embedded model most."""
-    near = pd.read_csv(li_table).query("e_hull_ev <= @E_HULL_EV")["material_id"]
-    names = set(near) - set(computed_centers().table["material_id"])
+def choose_candidates(structures: str, li_table: str, out: Path, number: int) -> None:
+    """Write the crystals whose phonons would improve the embedded model most."""
+    near_hull = pd.read_csv(li_table).query("e_hull_ev <= @E_HULL_EV")["material_id"]
+    names = set(near_hull) - set(computed_centers().table["material_id"])
     of_name = {
         crystal.material_id: crystal
         for path in (structures, str(phases_folder() / CRYSTALS))
         for crystal in read([path]).crystals
         if len(crystal) <= MOST_ATOMS and is_hard(crystal) and (path != structures or crystal.material_id in names)
     }
-    of_name |= {crystal.material_id: crystal for crystal in made()}
+    of_name |= {crystal.material_id: crystal for crystal in build_families()}
     choice = choose_crystals(BandCenterModel.embedded(), list(of_name.values()), number)
     write_crystals([of_name[name] for name in choice.names], out)
     print(len(of_name), Counter(family(of_name[name]) for name in choice.names))
 
 
 def is_hard(crystal: Crystal) -> bool:
-    """Whether it is a hydride, carbide, nitride or elpasolite (halides A2BMX6)."""
+    """Whether a crystal is a hydride, carbide, nitride or elpasolite (halides A2BMX6)."""
     symbols, counts = np.unique(list(crystal.symbols), return_counts=True)
     if len(symbols) < 2:
         return False
@@ -112,71 +112,75 @@ def is_hard(crystal: Crystal) -> bool:
     return str(anion) in HARD or (str(anion) in ("F", "Cl", "Br", "I") and shares == [1, 1, 2, 6])
 
 
-def made() -> Iterator[Crystal]:
-    """Crystals of families that the learning set lacks."""
+def build_families() -> Iterator[Crystal]:
+    """Yield crystals of families that the learning set lacks."""
     trivalent, halogens = ("Al", "In", "Sc", "Y", "La", "Bi", "Sb", "Cr"), ("F", "Cl", "Br", "I")
     for a, b, m, x in product(ALKALI, ("Na", "K", "Ag"), trivalent, halogens):
         if a != b:
-            yield double_perovskite("elpasolite", a, b, m, x)
+            yield build_double_perovskite("elpasolite", a, b, m, x)
     pairs = [
         *product(("Mg", "Zn", "Ca", "Cd"), ("W", "Mo", "Te")),
         *product(("Y", "La", "In", "Sc"), ("Nb", "Ta", "Sb")),
     ]
     for a, (b, m) in product(("Ba", "Sr", "Ca"), pairs):
         if a != b:
-            yield double_perovskite("double-perovskite", a, b, m, "O")
+            yield build_double_perovskite("double-perovskite", a, b, m, "O")
     rare_earths, divalent = ("La", "Ce", "Pr", "Nd", "Sm", "Gd", "Y", "Lu"), ("Ca", "Sr", "Ba", "Eu")
     for a, b in (*product(rare_earths, ("W", "Re", "Mo")), *product(divalent, ("Nb", "Ta"))):
-        yield perovskite(f"nitride-perovskite-{a}{b}N3", a, b, "N", 0.98)
+        yield build_perovskite(f"nitride-perovskite-{a}{b}N3", a, b, "N", 0.98)
     for a, b in product(("Li", "Na", *ALKALI), ("Mg", "Ca", "Sr", "Ba")):
-        yield perovskite(f"hydride-perovskite-{a}{b}H3", a, b, "H", 0.98)
+        yield build_perovskite(f"hydride-perovskite-{a}{b}H3", a, b, "H", 0.98)
     for m, x in product(("Ca", "Sr", "Ba", "Mg"), ("As", "Sb", "Bi", "P", "Ge", "Sn")):
-        yield perovskite(f"nitride-antiperovskite-{m}3{x}N", x, "N", m, 1.0)
+        yield build_perovskite(f"nitride-antiperovskite-{m}3{x}N", x, "N", m, 1.0)
     for m, x in product(("Sc", "Ti", "Zr", "Hf", "Nb", "Ta", "Y", "La"), ("C", "N")):
         length = 2 * (RADII_A[m] + RADII_A[x])
-        yield build(f"rock-salt-{m}{x}", [m, x], [(0, 0, 0), (0.5, 0.5, 0.5)], 225, length)
+        yield build_crystal(f"rock-salt-{m}{x}", [m, x], [(0, 0, 0), (0.5, 0.5, 0.5)], 225, length)
 
 
-def double_perovskite(name: str, a: str, b: str, m: str, x: str) -> Crystal:
-    """A2BMX6, cubic."""
-    near, far = RADII_A[b] + RADII_A[x], (0.6 if m == "Sb" and x == "O" else RADII_A[m]) + RADII_A[x]
-    length = 2 * (near + far)
-    places = [(0.25, 0.25, 0.25), (0, 0, 0), (0.5, 0.5, 0.5), (near / length, 0, 0)]
-    return build(f"{name}-{a}2{b}{m}{x}6", [a, b, m, x], places, 225, length)
+def build_double_perovskite(name: str, a: str, b: str, m: str, x: str) -> Crystal:
+    """Build cubic A2BMX6."""
+    short, long = RADII_A[b] + RADII_A[x], (0.6 if m == "Sb" and x == "O" else RADII_A[m]) + RADII_A[x]
+    length = 2 * (short + long)
+    positions = [(0.25, 0.25, 0.25), (0, 0, 0), (0.5, 0.5, 0.5), (short / length, 0, 0)]
+    return build_crystal(f"{name}-{a}2{b}{m}{x}6", [a, b, m, x], positions, 225, length)
 
 
-def perovskite(name: str, a: str, b: str, x: str, share: float) -> Crystal:
-    """ABX3, cubic; share of the length by radii."""
-    return build(name, [a, b, x], CUBIC, 221, share * 2 * (RADII_A[b] + RADII_A[x]))
+def build_perovskite(name: str, a: str, b: str, x: str, share: float) -> Crystal:
+    """Build cubic ABX3; share is the ratio of the length to that by radii."""
+    return build_crystal(name, [a, b, x], CUBIC, 221, share * 2 * (RADII_A[b] + RADII_A[x]))
 
 
-def build(
-    name: str, symbols: list[str], places: list[tuple[float, float, float]], group: int, length: float
+def build_crystal(
+    name: str, symbols: list[str], positions: list[tuple[float, float, float]], group: int, length: float
 ) -> Crystal:
-    """The primitive cell of a cubic crystal."""
+    """Build the primitive cell of a cubic crystal."""
     atoms = from_spacegroup(
-        symbols, places, spacegroup=group, cellpar=[length, length, length, 90, 90, 90], primitive_cell=True
+        symbols, positions, spacegroup=group, cellpar=[length, length, length, 90, 90, 90], primitive_cell=True
     )
     return Crystal.from_arrays(
         name, atoms.cell.array, atoms.get_chemical_symbols(), atoms.get_scaled_positions() % 1.0, source="Phonolyte"
     )
 
 
-def pack(calibration: str, runs: list[tuple[str, str]]) -> None:
-    """Add what runs have computed to the crystals that are there, and write the card."""
-    rule = Calibration.load(calibration)
-    given = {crystal.material_id: crystal for path, _ in runs for crystal in read([path]).crystals}
+def pack(calibration_file: str, runs: list[tuple[str, str]]) -> None:
+    """Add what runs have computed to the crystals of the package, and write the card."""
+    calibration = Calibration.load(calibration_file)
+    crystals = {crystal.material_id: crystal for path, _ in runs for crystal in read([path]).crystals}
     records = [read_json(file) for _, run in runs for file in sorted((Path(run) / "items").glob("*.json"))]
     computed = [record for record in records if record and record.get("row")]
     relaxed = {record["row"]["material_id"]: Crystal.from_row(record["crystal"]) for record in computed}
-    ratios = [length_of(given[name]) / length_of(crystal) for name, crystal in relaxed.items() if is_from_mp(name)]
+    ratios = [
+        compute_length_a(crystals[name]) / compute_length_a(crystal)
+        for name, crystal in relaxed.items()
+        if is_from_mp(name)
+    ]
     length = float(np.median(ratios))
     known = {each.crystal.material_id: each for each in read_known(grown_file())[0]} if grown_file().is_file() else {}
     for record in computed:
         row = record["row"]
         name = row["material_id"]
-        cell = given[name] if is_from_mp(name) else replace(relaxed[name], lattice=length * relaxed[name].lattice)
-        center = rule.apply(row["band_center_mev"], shares_of(row["formula"]))
+        cell = crystals[name] if is_from_mp(name) else replace(relaxed[name], lattice=length * relaxed[name].lattice)
+        center = calibration.apply(row["band_center_mev"], shares_of(row["formula"]))
         known[name] = Known.from_phonons(cell, {**row, "calibrated_mev": center}, 0)
     write_known(list(known.values()), grown_file())
     families = Counter(family(each.crystal) for each in known.values()).most_common()
@@ -184,7 +188,7 @@ def pack(calibration: str, runs: list[tuple[str, str]]) -> None:
         n=len(known), unstable=sum(not each.stable for each in known.values()), failed=len(records) - len(computed),
         families=", ".join(f"{name} {n}" for name, n in families),
         engine=computed[0]["row"]["engine"], hours=sum(record["row"]["seconds"] for record in computed) / 3600,
-        length=length, mae=rule.provenance["calibrated"]["mae_mev"],
+        length=length, mae=calibration.provenance["calibrated"]["mae_mev"],
     )  # fmt: skip
     grown_file().with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
@@ -195,8 +199,8 @@ def is_from_mp(name: str) -> bool:
     return name.startswith("mp-")
 
 
-def length_of(crystal: Crystal) -> float:
-    """Cube root of the volume of an atom, angstrom."""
+def compute_length_a(crystal: Crystal) -> float:
+    """Return the cube root of the volume per atom, angstrom."""
     return float(np.cbrt(crystal.volume_a3 / len(crystal)))
 
 

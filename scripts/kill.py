@@ -1,10 +1,10 @@
-"""Kill each command that makes a run folder at random moments, give it again, and compare with a run left alone.
+"""Kill each command that makes a run folder at random moments, repeat it, and compare with an uninterrupted run.
 
 Usage: python scripts/kill.py [--moments N] [COMMAND ...]
 
 The commands are screen, virtual, fetch, phonons and impedance. Every process of a command is killed with SIGKILL.
-Files must then be the same, byte by byte, less what states the time: ``run.toml``, the report,
-and `seconds` in tables and records.
+Files must then be the same, byte by byte, except for what states the time: ``run.toml``, the report, and
+`seconds` in tables and records.
 """
 
 from __future__ import annotations
@@ -39,30 +39,30 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("commands", nargs="*", default=[*CASES])
     options = parser.parse_args()
-    chosen = random.Random(options.seed)
-    bad = 0
+    rng = random.Random(options.seed)
+    n_different = 0
     for name in options.commands:
         with tempfile.TemporaryDirectory() as scratch, CASES[name](Path(scratch)) as arguments:
-            bad += try_command(name, arguments, Path(scratch), options.moments, chosen)
-    sys.exit(bool(bad))
+            n_different += try_command(name, arguments, Path(scratch), options.moments, rng)
+    sys.exit(bool(n_different))
 
 
-def try_command(name: str, arguments: list[str], scratch: Path, moments: int, chosen: random.Random) -> int:
+def try_command(name: str, arguments: list[str], scratch: Path, moments: int, rng: random.Random) -> int:
     whole = scratch / "whole"
     start = time.perf_counter()
     code = subprocess.run([*PROGRAM, *arguments, "-o", whole], capture_output=True, check=False).returncode
     if code < 0:
         sys.exit(f"{name}: the run that was to be left alone was ended by signal {-code}")
     seconds = time.perf_counter() - start
-    wanted, different, unfinished = contents(whole), [], 0
+    expected, different, unfinished = digest_files(whole), [], 0
     for moment in range(moments):
         folder = scratch / f"killed-{moment}"
-        after = chosen.uniform(0.1, seconds)
+        after = rng.uniform(0.1, seconds)
         unfinished += kill_after([*PROGRAM, *arguments, "-o", str(folder)], after)
         again = subprocess.run([*PROGRAM, *arguments, "-o", folder], capture_output=True, check=False, text=True)
-        found = contents(folder)
-        if found != wanted or again.returncode != code:
-            names = sorted(path for path in {*found, *wanted} if found.get(path) != wanted.get(path))[:5]
+        digests = digest_files(folder)
+        if digests != expected or again.returncode != code:
+            names = sorted(path for path in {*digests, *expected} if digests.get(path) != expected.get(path))[:5]
             different.append(f"after {after:.2f} s: exit {again.returncode}, {', '.join(names)} {again.stderr[-300:]}")
     counts = f"{moments} kills ({unfinished} before its end), {len(different)} differ"
     print(f"{name}: {seconds:.1f} s, {counts}", flush=True)
@@ -72,7 +72,7 @@ def try_command(name: str, arguments: list[str], scratch: Path, moments: int, ch
 
 
 def kill_after(command: list[str], seconds: float) -> bool:
-    """Start a command, kill all its processes after some time; whether it had not ended."""
+    """Start a command, kill all its processes after some time, and return whether it had not ended."""
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as process:
@@ -85,17 +85,17 @@ def kill_after(command: list[str], seconds: float) -> bool:
     return False
 
 
-def contents(folder: Path) -> dict[str, str]:
-    """Digest of each file, less what states the time."""
-    found = {}
+def digest_files(folder: Path) -> dict[str, str]:
+    """Compute the digest of each file, without what states the time."""
+    digests = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and path.name not in TIMES and not name.startswith("items/"):
-            found[name] = digest(path)
-    return found
+            digests[name] = digest_file(path)
+    return digests
 
 
-def digest(path: Path) -> str:
+def digest_file(path: Path) -> str:
     if path.suffix == ".parquet":
         table = pd.read_parquet(path)
         if "seconds" in table:
@@ -108,17 +108,17 @@ def digest(path: Path) -> str:
 
 
 @contextmanager
-def screen(scratch: Path) -> Iterator[list[str]]:
+def prepare_screen(scratch: Path) -> Iterator[list[str]]:
     yield ["screen", str(ROOT / "src/phonolyte/data/learning_set/crystals.parquet"), "--jobs", "2"]
 
 
 @contextmanager
-def virtual(scratch: Path) -> Iterator[list[str]]:
+def prepare_virtual(scratch: Path) -> Iterator[list[str]]:
     yield ["virtual", "--prototype", "li3ps4", "--prototype", "lgps"]
 
 
 @contextmanager
-def phonons(scratch: Path) -> Iterator[list[str]]:
+def prepare_phonons(scratch: Path) -> Iterator[list[str]]:
     folder = scratch / "metals"
     folder.mkdir()
     for symbol in ("Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"):
@@ -130,7 +130,7 @@ def phonons(scratch: Path) -> Iterator[list[str]]:
 
 
 @contextmanager
-def impedance(scratch: Path) -> Iterator[list[str]]:
+def prepare_impedance(scratch: Path) -> Iterator[list[str]]:
     folder, random_numbers = scratch / "spectra", np.random.default_rng(0)
     folder.mkdir()
     frequency = np.logspace(6, 0, 49)
@@ -145,8 +145,8 @@ def impedance(scratch: Path) -> Iterator[list[str]]:
 
 
 @contextmanager
-def fetch(scratch: Path) -> Iterator[list[str]]:
-    """From an OPTIMADE server of the tests, on this machine."""
+def prepare_fetch(scratch: Path) -> Iterator[list[str]]:
+    """Start an OPTIMADE server of the tests on this machine, and yield the arguments."""
     sys.path.insert(0, str(ROOT / "tests"))
     from optimade_server import salt, serving
 
@@ -156,7 +156,8 @@ def fetch(scratch: Path) -> Iterator[list[str]]:
 
 
 CASES: dict[str, Callable] = {
-    "screen": screen, "virtual": virtual, "fetch": fetch, "phonons": phonons, "impedance": impedance,
+    "screen": prepare_screen, "virtual": prepare_virtual, "fetch": prepare_fetch, "phonons": prepare_phonons,
+    "impedance": prepare_impedance,
 }  # fmt: skip
 
 

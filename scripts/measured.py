@@ -3,7 +3,7 @@
 Usage: python scripts/measured.py OBELIX
 
 OBELIX is a folder with ``train.csv`` and ``train_cifs.tar.gz`` of OBELiX (F. Therrien et al., 10.1039/D5DD00441A, CC BY
-4.0). The table has what its rows and crystals say; the crystals themselves stay where they are.
+4.0). The table has values of its rows and of its crystals; the crystals themselves stay where they are.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ FAMILIES = {
     "pyrophosphate": "phosphates", "diphosphate": "phosphates", "Tavorite": "phosphates",
     "fluorophosphates": "phosphates", "layered": "sulfides",
 }  # fmt: skip
-"""Names of OBELiX that stand for one family."""
+"""Names of families in OBELiX, and the family that each counts as."""
 
 
 def main() -> None:
@@ -66,9 +66,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         with tarfile.open(source / "train_cifs.tar.gz") as archive:
             archive.extractall(scratch, filter="data")
-        crystals = {Path(each.source).stem: each for each in read(scratch).crystals}
-    table = pd.DataFrame([_row(row, crystals.get(str(row["ID"]))) for row in rows.to_dict("records")])
-    table["family"] = _filled(table)
+        crystals = {Path(crystal.source).stem: crystal for crystal in read(scratch).crystals}
+    table = pd.DataFrame([_make_row(row, crystals.get(str(row["ID"]))) for row in rows.to_dict("records")])
+    table["family"] = _fill_families(table)
     centers = BandCenterModel.embedded().predict_crystals(
         [replace(c, material_id=name) for name, c in crystals.items()]
     )
@@ -84,12 +84,12 @@ def main() -> None:
     (target / "card.md").write_text(CARD.format(n=len(table), bounds=int(table["at_most"].sum())), encoding="utf-8")
 
 
-def _row(row: dict[str, object], crystal: Crystal | None) -> dict[str, object]:
+def _make_row(row: dict[str, object], crystal: Crystal | None) -> dict[str, object]:
     formula, text = str(row["Reduced Composition"]).replace(" ", ""), str(row["Ionic conductivity (S cm-1)"])
     whole = dict(composition_of(str(row["True Composition"])))
     anions = simple_anions(composition_of(formula))
     n_anions = sum(whole.get(symbol, 0.0) for symbol in anions)
-    volume = _volume_a3(row) / n_anions if n_anions else np.nan
+    volume = _compute_volume_a3(row) / n_anions if n_anions else np.nan
     if crystal is not None:  # some cells of the table have another number of formula units
         volume = crystal.volume_a3 / sum(crystal.amounts.get(symbol, 0.0) for symbol in anions)
     return {
@@ -101,7 +101,7 @@ def _row(row: dict[str, object], crystal: Crystal | None) -> dict[str, object]:
         "volume_per_anion_a3": volume,
         "family": row["Family"],
         "doi": row["DOI"],
-        **dict(zip(("barrier_1d_ev", "barrier_3d_ev"), _barriers_ev(crystal), strict=True)),
+        **dict(zip(("barrier_1d_ev", "barrier_3d_ev"), _compute_barriers_ev(crystal), strict=True)),
         "open_share": np.nan
         if crystal is None or ION not in crystal.symbols
         else np.nan_to_num(open_share(crystal, ION)),
@@ -109,26 +109,26 @@ def _row(row: dict[str, object], crystal: Crystal | None) -> dict[str, object]:
     }
 
 
-def _barriers_ev(crystal: Crystal | None) -> tuple[float, float]:
-    """Barriers of percolation in one and three dimensions."""
+def _compute_barriers_ev(crystal: Crystal | None) -> tuple[float, float]:
+    """Compute barriers of percolation in one and three dimensions, eV; NaN without a crystal or where it fails."""
     if crystal is None:
         return np.nan, np.nan
     try:
-        one, _, three = compute_percolation(crystal, ION, COARSE).barriers_ev
-        return one, three
+        one_dimension, _, three_dimensions = compute_percolation(crystal, ION, COARSE).barriers_ev
+        return one_dimension, three_dimensions
     except PhonolyteError as error:
         print(crystal.material_id, crystal.formula, str(error)[:100])
         return np.nan, np.nan
 
 
-def _volume_a3(row: dict[str, object]) -> float:
+def _compute_volume_a3(row: dict[str, object]) -> float:
     from ase.geometry import cellpar_to_cell
 
     return float(abs(np.linalg.det(cellpar_to_cell([row[name] for name in ("a", "b", "c", "alpha", "beta", "gamma")]))))
 
 
-def _filled(table: pd.DataFrame) -> list[str]:
-    """Families, blanks filled from the nearest composition that has one."""
+def _fill_families(table: pd.DataFrame) -> list[str]:
+    """Return the families, blanks filled from the nearest composition that has one."""
     from phonolyte.features.conduction import root_fractions
 
     names = table["family"].str.strip().replace(FAMILIES)

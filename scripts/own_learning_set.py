@@ -7,7 +7,8 @@ Usage:
 
 The first writes candidate crystals, a crystal table with the prototype of each, which are to be relaxed before anything
 is computed with them. The second takes hours, and can be killed and run again. The third
-keeps what is dynamically stable and no repetition, and writes the tables that come with the package, with their card.
+selects what is dynamically stable and not a repetition, and writes the tables that come with the package, with their
+card.
 """
 
 from __future__ import annotations
@@ -52,64 +53,64 @@ def main() -> None:
     options = parser.parse_args()
     if options.command == "candidates":
         crystals = list(islice(candidates(seed=options.seed), options.n))
-        table(crystals).to_parquet(options.out, index=False)
-        describe(crystals)
+        make_table(crystals).to_parquet(options.out, index=False)
+        print_summary(crystals)
     else:
         pack(options.candidates, options.run)
 
 
-def table(crystals: Sequence[Crystal]) -> pd.DataFrame:
-    """The crystal table, with a column for the prototype."""
+def make_table(crystals: Sequence[Crystal]) -> pd.DataFrame:
+    """Make the crystal table, with a column for the prototype."""
     return pd.DataFrame([{**crystal.row(), "prototype": crystal.properties["prototype"]} for crystal in crystals])
 
 
 def pack(candidates: Path, run: Path) -> None:
-    """Keep the stable crystals that repeat no other, and write them, their densities and the card."""
+    """Select the stable crystals that repeat no other, and write them, their densities and the card."""
     prototype = pd.read_parquet(candidates, columns=["material_id", "prototype"]).set_index("material_id")["prototype"]
     phonons = pd.read_parquet(run / "phonons.parquet").set_index("material_id")
     relaxed = {crystal.material_id: crystal for crystal in read(run / "relaxed.parquet").crystals}
-    bound = phonons["highest_mode_mev"] >= SOFTEST_MEV
-    stable = [relaxed[name] for name in phonons.index[phonons["stable"] & bound]]
-    kept = [crystal for crystal, first in zip(stable, find_duplicates(stable), strict=True) if not first]
+    cohesive = phonons["highest_mode_mev"] >= SOFTEST_MEV
+    stable = [relaxed[name] for name in phonons.index[phonons["stable"] & cohesive]]
+    unique = [crystal for crystal, first in zip(stable, find_duplicates(stable), strict=True) if not first]
     rows = []
-    for crystal in kept:
-        facts = phonons.loc[crystal.material_id]
+    for crystal in unique:
+        values = phonons.loc[crystal.material_id]
         rows.append(
             {
                 **crystal.row(),
                 "prototype": prototype[crystal.material_id],
-                **{name: float(facts[name]) for name in ("band_center_mev", "lowest_mode_mev", "highest_mode_mev")},
+                **{name: float(values[name]) for name in ("band_center_mev", "lowest_mode_mev", "highest_mode_mev")},
             }
         )
     folder().mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_parquet(crystals_file(), index=False, compression="zstd", compression_level=19)
-    densities = (read_density(run, crystal.material_id, crystal.formula) for crystal in kept)
+    densities = (read_density(run, crystal.material_id, crystal.formula) for crystal in unique)
     write_densities(
-        (replace(dos, n_atoms=float(len(crystal))) for dos, crystal in zip(densities, kept, strict=True)),
+        (replace(dos, n_atoms=float(len(crystal))) for dos, crystal in zip(densities, unique, strict=True)),
         densities_file(),
     )
     counts = {
         "computed": len(phonons),
         "failed": len(pd.read_parquet(run / "failures.parquet")),
         "unstable": int((~phonons["stable"]).sum()),
-        "apart": int((phonons["stable"] & ~bound).sum()),
-        "repetitions": len(stable) - len(kept),
+        "apart": int((phonons["stable"] & ~cohesive).sum()),
+        "repetitions": len(stable) - len(unique),
     }
     record = tomllib.loads((run / "run.toml").read_text())
-    (folder() / "card.md").write_text(card(kept, pd.DataFrame(rows), counts, record), encoding="utf-8")
-    describe(learning_set.crystals().crystals)
+    (folder() / "card.md").write_text(render_card(unique, pd.DataFrame(rows), counts, record), encoding="utf-8")
+    print_summary(learning_set.crystals().crystals)
     print(counts, {path.name: path.stat().st_size for path in folder().iterdir()})
 
 
-def card(kept: Sequence[Crystal], rows: pd.DataFrame, counts: dict[str, int], run: dict[str, Any]) -> str:
-    """The data card, from ``run.toml`` of the phonons."""
+def render_card(crystals: Sequence[Crystal], rows: pd.DataFrame, counts: dict[str, int], run: dict[str, Any]) -> str:
+    """Return the data card, from ``run.toml`` of the phonons."""
     engine, settings = run["engine"], run["settings"]["settings"]
-    families = Counter(map(family, kept))
-    elements = Counter(symbol for crystal in kept for symbol in crystal.composition)
+    families = Counter(map(family, crystals))
+    elements = Counter(symbol for crystal in crystals for symbol in crystal.composition)
     center = rows["band_center_mev"]
     return f"""# Data card: the learning set of Phonolyte
 
-{len(kept)} crystals, {rows["formula"].nunique()} formulas, {len(elements)} elements, {elements["Li"]} crystals with Li;
+{len(rows)} crystals, {rows["formula"].nunique()} formulas, {len(elements)} elements, {elements["Li"]} crystals with Li;
 total phonon band centers of {center.min():.1f} to {center.max():.1f} meV (mean {center.mean():.1f}, standard deviation
 {center.std():.1f}). All of it was computed by Phonolyte; nothing was taken from a database.
 
@@ -146,8 +147,8 @@ symmetry was kept, so a lower-symmetry ground state was not looked for. Magnetis
 """
 
 
-def describe(crystals: Sequence[Crystal]) -> None:
-    """Print what there is, and what cannot be used."""
+def print_summary(crystals: Sequence[Crystal]) -> None:
+    """Print numbers of crystals and elements, and what cannot be used."""
     elements = Counter(symbol for crystal in crystals for symbol in crystal.composition)
     shapes = Counter(crystal.properties["prototype"] for crystal in crystals)
     atoms = Counter(len(crystal) for crystal in crystals)

@@ -1,4 +1,4 @@
-"""Compute what comes with the package of known conductors: measured reference compounds, as a screen has them.
+"""Compute the table of known conductors in the package: measured reference compounds, as a screen ranks them.
 
 Usage: python scripts/yardsticks.py
 
@@ -32,13 +32,13 @@ def main() -> None:
     table = pd.DataFrame()
     for model, name in CENTERS.items():
         source = ModelSource(name=model)
-        found = rank_crystals(
+        ranked = rank_crystals(
             crystals, models=source, criteria=NO_CRITERIA, ranking=Ranking("band_center_mev"),
             percolation="none" if len(table) else "all",
         ).table.set_index("material_id")  # fmt: skip
         if not len(table):
-            table = found[["formula", "ion", *COLUMNS]]
-        table = table.assign(**{name: found["band_center_mev"]})
+            table = ranked[["formula", "ion", *COLUMNS]]
+        table = table.assign(**{name: ranked["band_center_mev"]})
     table = table.sort_values("measured_sigma_s_cm", ascending=False)
     text = table.to_csv()
     (folder() / FILE).write_text(HEAD + text, encoding="utf-8")

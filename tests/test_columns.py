@@ -201,6 +201,6 @@ def test_every_column_that_a_run_writes_has_a_meaning(tmp_path: Path, name: str)
 
 def test_the_page_of_all_columns_is_the_registry():
     # in a process of its own: other tests may have columns of theirs
-    script = f"import runpy; print(runpy.run_path({str(ROOT / 'scripts' / 'columns.py')!r})['page'](), end='')"
+    script = f"import runpy; print(runpy.run_path({str(ROOT / 'scripts' / 'columns.py')!r})['render_page'](), end='')"
     shown = subprocess.run([sys.executable, "-X", "utf8", "-c", script], capture_output=True, check=True)
     assert PAGE.read_bytes() == shown.stdout

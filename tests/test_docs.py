@@ -62,7 +62,7 @@ def test_examples_print_what_the_page_shows(page: Path, alone: Path):
 @pytest.mark.parametrize("page", [page for page in PAGES if OWN.isdisjoint(page.parts)], ids=lambda page: page.stem)
 def test_commands_have_the_options_that_pages_name(page: Path):
     blocks = examples.read_blocks(page.read_text())
-    commands = [c for block in blocks if block.kind in ("console", "bash") for c in examples.commands_of(block.body)]
+    commands = [c for block in blocks if block.kind in ("console", "bash") for c in examples.split_commands(block.body)]
     assert not [why for command in commands if (why := examples.check_command(command))]
 
 

@@ -185,6 +185,6 @@ def test_the_transformer_takes_pymatgen_and_ase_and_names_its_columns():
 
 def test_the_page_of_features_is_that_of_the_code():
     root = Path(__file__).parents[1]
-    script = f"import runpy; print(runpy.run_path({str(root / 'scripts' / 'features.py')!r})['page'](), end='')"
+    script = f"import runpy; print(runpy.run_path({str(root / 'scripts' / 'features.py')!r})['render_page'](), end='')"
     shown = subprocess.run([sys.executable, "-X", "utf8", "-c", script], capture_output=True, check=True)
     assert (root / "docs" / "features.md").read_bytes() == shown.stdout
