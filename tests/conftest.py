@@ -1,4 +1,4 @@
-"""What tests share: the one door to the reference data, which is not part of the project, and a browser."""
+"""Fixtures that tests share: the one door to the reference data, which is not part of the project, and a browser."""
 
 from __future__ import annotations
 

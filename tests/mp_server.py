@@ -28,10 +28,10 @@ KINDS = ("summary", "phonon", "thermo")
 
 
 class State:
-    """What the server has, what it is to do wrong, and the requests it got."""
+    """Data of the server, the faults it is to play, and the requests it got."""
 
     def __init__(self, folder: Path) -> None:
-        self.documents = {f"/materials/{kind}/": _documents_of(folder / f"{kind}.json") for kind in KINDS}
+        self.documents = {f"/materials/{kind}/": _read_documents(folder / f"{kind}.json") for kind in KINDS}
         self.store = folder / "store"
         self.version = VERSION
         self.faults: list[str] = []
@@ -39,7 +39,7 @@ class State:
         self.keys: set[str] = set()
 
 
-def _documents_of(file: Path) -> list[dict[str, Any]]:
+def _read_documents(file: Path) -> list[dict[str, Any]]:
     return json.loads(file.read_text()) if file.is_file() else []  # type: ignore[no-any-return]
 
 
@@ -51,12 +51,12 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_HEAD(self) -> None:
-        self._store(body=False)
+        self._serve_store(body=False)
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         if url.path.startswith("/materialsproject-"):
-            self._store(body=True)
+            self._serve_store(body=True)
             return
         query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
         if url.path == "/control":
@@ -64,57 +64,59 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.state.requests.append(self.path)
         if url.path == "/heartbeat":
-            self._json({"status": "OK", "version": "0.87.3", "db_version": self.state.version,
-                        "access_controlled_batch_ids": ["gnome_r2scan_statics"]})  # fmt: skip
+            self._send_json({"status": "OK", "version": "0.87.3", "db_version": self.state.version,
+                             "access_controlled_batch_ids": ["gnome_r2scan_statics"]})  # fmt: skip
             return
         if url.path in self.state.documents:
             self.state.keys.add(self.headers.get("x-api-key", ""))
             fault = self.state.faults.pop(0) if self.state.faults else ""
-            if not self._fault(fault):
-                self._documents(self.state.documents[url.path], query, cut=fault == "cut")
+            if not self._play_fault(fault):
+                self._send_documents(self.state.documents[url.path], query, cut=fault == "cut")
             return
-        self._json({"detail": "Not Found"}, status=404)
+        self._send_json({"detail": "Not Found"}, status=404)
 
     def _control(self, query: dict[str, str]) -> None:
         state = self.state
         state.version = query.get("version", state.version)
         if "faults" in query:
             state.faults, state.requests = query["faults"].split(",") if query["faults"] else [], []
-        self._json({"requests": state.requests, "keys": sorted(state.keys), "faults": state.faults})
+        self._send_json({"requests": state.requests, "keys": sorted(state.keys), "faults": state.faults})
 
-    def _fault(self, fault: str) -> bool:
-        """Answer wrongly; whether that was to be."""
+    def _play_fault(self, fault: str) -> bool:
+        """Answer with a fault if one is due, and return whether one was."""
         if fault == "rate":
-            self._json({"detail": "Too many requests"}, status=429, **{"Retry-After": "0"})
+            self._send_json({"detail": "Too many requests"}, status=429, **{"Retry-After": "0"})
         elif fault == "server":
-            self._json({"detail": "Internal error"}, status=500)
+            self._send_json({"detail": "Internal error"}, status=500)
         elif fault == "forbidden":
-            self._json({"detail": f"the key {self.headers.get('x-api-key')} is not valid"}, status=403)
+            self._send_json({"detail": f"the key {self.headers.get('x-api-key')} is not valid"}, status=403)
         elif fault == "null":
-            self._json({"data": None, "meta": {"total_doc": 1}})
+            self._send_json({"data": None, "meta": {"total_doc": 1}})
         elif fault == "no json":
-            self._bytes(b"<html>maintenance</html>")
+            self._send_bytes(b"<html>maintenance</html>")
         elif fault == "empty":
-            self._json({"data": [], "meta": {"total_doc": 0}})
+            self._send_json({"data": [], "meta": {"total_doc": 0}})
         else:
             return False
         return True
 
-    def _documents(self, documents: list[dict[str, Any]], query: dict[str, str], *, cut: bool) -> None:
-        found = [document for document in documents if _fits(document, query)]
+    def _send_documents(self, documents: list[dict[str, Any]], query: dict[str, str], *, cut: bool) -> None:
+        matches = [document for document in documents if _fits(document, query)]
         if query.get("_sort_fields"):
-            found.sort(key=lambda document: str(document[query["_sort_fields"]]))
+            matches.sort(key=lambda document: str(document[query["_sort_fields"]]))
         limit = int(query.get("_per_page") or query.get("_limit") or 100)
         start = (int(query["_page"]) - 1) * limit if "_page" in query else int(query.get("_skip", 0))
         names = query.get("_fields", "material_id,last_updated").split(",")
-        page = [{name: d[name] for name in names if name in d} for d in found[start : start + limit]]
-        raw = json.dumps({"data": page, "meta": {"total_doc": len(found), "api_version": "0.87.3"}}).encode()
-        self._bytes(raw, cut=cut)
+        page = [{name: d[name] for name in names if name in d} for d in matches[start : start + limit]]
+        raw = json.dumps({"data": page, "meta": {"total_doc": len(matches), "api_version": "0.87.3"}}).encode()
+        self._send_bytes(raw, cut=cut)
 
-    def _json(self, data: Any, *, status: int = 200, **headers: str) -> None:
-        self._bytes(json.dumps(data).encode(), status=status, **headers)
+    def _send_json(self, data: Any, *, status: int = 200, **headers: str) -> None:
+        self._send_bytes(json.dumps(data).encode(), status=status, **headers)
 
-    def _bytes(self, raw: bytes, *, status: int = 200, cut: bool = False, body: bool = True, **headers: str) -> None:
+    def _send_bytes(
+        self, raw: bytes, *, status: int = 200, cut: bool = False, body: bool = True, **headers: str
+    ) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(raw)))
         for name, value in {"Content-Type": "application/json", **headers}.items():
@@ -125,30 +127,30 @@ class Handler(BaseHTTPRequestHandler):
         if cut:
             self.close_connection = True
 
-    def _store(self, *, body: bool) -> None:
+    def _serve_store(self, *, body: bool) -> None:
         url = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         name = unquote(url.path).strip("/")
         if "list-type" in query:
-            self._listing(name, query)
+            self._list_bucket(name, query)
             return
         path = self.state.store / name
         if not path.is_file():
             raw = b"<Error><Code>NoSuchKey</Code></Error>"
-            self._bytes(raw, status=404, body=body, **{"Content-Type": "application/xml"})
+            self._send_bytes(raw, status=404, body=body, **{"Content-Type": "application/xml"})
             return
-        raw, headers = path.read_bytes(), _object_headers(path)
+        raw, headers = path.read_bytes(), _make_object_headers(path)
         range_header = self.headers.get("Range", "")
         if not range_header:
-            self._bytes(raw, body=body, **headers)
+            self._send_bytes(raw, body=body, **headers)
             return
         first, _, last = range_header.removeprefix("bytes=").partition("-")
         start = int(first) if first else len(raw) - int(last)
         end = min(int(last), len(raw) - 1) if first and last else len(raw) - 1
         headers["Content-Range"] = f"bytes {start}-{end}/{len(raw)}"
-        self._bytes(raw[start : end + 1], status=206, body=body, **headers)
+        self._send_bytes(raw[start : end + 1], status=206, body=body, **headers)
 
-    def _listing(self, bucket: str, query: dict[str, str]) -> None:
+    def _list_bucket(self, bucket: str, query: dict[str, str]) -> None:
         root = self.state.store / bucket
         files = sorted(path for path in root.rglob("*") if path.is_file())
         keys = [(path.relative_to(root).as_posix(), path) for path in files]
@@ -159,18 +161,18 @@ class Handler(BaseHTTPRequestHandler):
             f'<ETag>"{abs(hash(key))}"</ETag><Size>{path.stat().st_size}</Size></Contents>'
             for key, path in wanted
         )
-        self._bytes(
+        self._send_bytes(
             f"<ListBucketResult><Name>{bucket}</Name><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>".encode(),
             **{"Content-Type": "application/xml"},
         )
 
 
-def _object_headers(path: Path) -> dict[str, str]:
+def _make_object_headers(path: Path) -> dict[str, str]:
     return {"ETag": f'"{abs(hash(str(path)))}"', "Last-Modified": "Tue, 15 Sep 2026 00:00:00 GMT",
             "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}  # fmt: skip
 
 
-def _stored_id(identifier: str) -> str:
+def _format_id(identifier: str) -> str:
     """An identifier as the documents have it: numbers are written with letters."""
     number, letters = identifier.rpartition("-")[2], ""
     if not number.isdigit():
@@ -184,7 +186,7 @@ def _stored_id(identifier: str) -> str:
 
 def _fits(document: dict[str, Any], query: dict[str, str]) -> bool:
     elements = set(filter(None, query.get("elements", "").split(",")))
-    identifiers = set(map(_stored_id, filter(None, query.get("identifiers", "").split(","))))
+    identifiers = set(map(_format_id, filter(None, query.get("identifiers", "").split(","))))
     systems = set(filter(None, query.get("chemsys", "").split(",")))
     types = set(filter(None, query.get("thermo_types", "").split(",")))
     return (
@@ -204,7 +206,7 @@ class Server:
         self.url = url
 
     def control(self, faults: Sequence[str] | None = None, version: str = "") -> dict[str, Any]:
-        """Set the faults of the coming requests, or the version of the database; the requests since."""
+        """Set the faults of the coming requests, or the version of the database; return the requests since."""
         query = {} if faults is None else {"faults": ",".join(faults)}
         with urlopen(f"{self.url}/control?{urlencode(query | ({'version': version} if version else {}))}") as answer:
             return dict(json.load(answer))

@@ -20,7 +20,7 @@ ANIONS = ("F", "Cl", "Br", "I", "O", "S", "Se", "Te")
 CATIONS = ("Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba", "Zn")
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
@@ -73,10 +73,10 @@ def of_the_package() -> list[dict[str, object]]:
 
 @contextmanager
 def serving(folder: Path, entries: list[dict[str, object]], *, page_limit: int = 20) -> Iterator[str]:
-    """Start the server; its base URL."""
+    """Start the server and yield its base URL."""
     lines = [{"x-optimade": {"api_version": "1.2.0"}}, *entries]
     (folder / "entries.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    port = free_port()
+    port = find_free_port()
     config = {
         "database_backend": "mongomock",
         "insert_test_data": False,

@@ -47,7 +47,7 @@ def emt() -> Engine:
     return open_engine("emt")
 
 
-def barriers_of(
+def compute_barriers(
     crystal: Crystal, engine: Engine, folder: Path, settings: NebSettings
 ) -> tuple[pd.DataFrame, list[Failure]]:
     """Table and failures of the hops of copper in a run folder that goes on under any settings."""
@@ -96,7 +96,7 @@ def test_lengths_that_differ_by_less_than_a_hundredth_of_an_angstrom_have_one_na
 
 
 def test_a_hop_crosses_an_atom_nearer_than_half_an_angstrom():
-    hop = line("Li-3.00", Edge(0, 0, (1, 0, 0)))
+    hop = make_hop("Li-3.00", Edge(0, 0, (1, 0, 0)))
     assert [replace(hop, clearance_a=clearance).crosses for clearance in (0.49, 0.51)] == [True, False]
 
 
@@ -113,14 +113,14 @@ def test_layers_percolate_in_two_dimensions():
     assert [hop.name for hop in network.shortest()] == ["Li-3.00"]
 
 
-def line(name: str, *edges: Edge) -> Hop:
+def make_hop(name: str, *edges: Edge) -> Hop:
     return Hop(name, edges, 1.0, 9.0, "O")
 
 
 def test_the_barrier_of_a_crystal_is_the_one_that_joins_hops_into_a_path():
-    within = line("within", Edge(0, 1, (0, 0, 0)))
-    along = line("along", Edge(1, 0, (1, 0, 0)))
-    across = line("across", Edge(0, 0, (0, 1, 0)))
+    within = make_hop("within", Edge(0, 1, (0, 0, 0)))
+    along = make_hop("along", Edge(1, 0, (1, 0, 0)))
+    across = make_hop("across", Edge(0, 0, (0, 1, 0)))
     network = Network("Li", (0, 1), {0: 0, 1: 1}, (within, along, across))
     saddles = {"within": 0.1, "along": 0.5, "across": 0.9}
     sites = {0: 0.0, 1: -0.2}
@@ -131,7 +131,7 @@ def test_the_barrier_of_a_crystal_is_the_one_that_joins_hops_into_a_path():
 
 
 def test_sites_have_the_lowest_energy_that_a_hop_found():
-    hop = line("hop", Edge(0, 1, (0, 0, 0)))
+    hop = make_hop("hop", Edge(0, 1, (0, 0, 0)))
     network = Network("Li", (0, 1), {0: 0, 1: 1}, (hop,))
     rows = [
         {"hop": "hop", "start_ev": -1.0, "end_ev": -2.0, "lowest_ev": -1.0},
@@ -186,7 +186,7 @@ def test_a_crystal_without_hops_says_so(ion: str, cutoff_a: float, kind: str):
 # Nudged elastic band
 
 
-def gold_on_aluminum() -> Ends:
+def build_gold_on_aluminum() -> Ends:
     """The example of ASE's documentation: a gold atom on Al(100)."""
     start = fcc100("Al", size=(2, 2, 3))
     add_adsorbate(start, "Au", 1.7, "hollow")
@@ -201,10 +201,10 @@ def test_the_barrier_of_gold_on_aluminum_is_that_of_ase(emt: Engine):
     from ase.mep import NEB
     from ase.optimize import BFGS
 
-    hop = line("Au-2.86", Edge(0, 0, (1, 0, 0)))
+    hop = make_hop("Au-2.86", Edge(0, 0, (1, 0, 0)))
     settings = NebSettings(images=5, fmax_ev_a=0.02)
-    ends = relax_ends(gold_on_aluminum(), emt, fmax_ev_a=0.02, max_steps=200)
-    found = climb(hop, ends, emt, settings)
+    ends = relax_ends(build_gold_on_aluminum(), emt, fmax_ev_a=0.02, max_steps=200)
+    path = climb(hop, ends, emt, settings)
     images = [ends.start.copy(), *(ends.start.copy() for _ in range(5)), ends.end.copy()]
     for image in images:
         image.calc = EMT()
@@ -212,15 +212,15 @@ def test_the_barrier_of_gold_on_aluminum_is_that_of_ase(emt: Engine):
     band.interpolate()
     BFGS(band, logfile=None).run(fmax=0.02)
     oracle = max(image.get_potential_energy() for image in images) - images[0].get_potential_energy()
-    assert found.converged
-    assert found.barrier_ev == pytest.approx(oracle, abs=2e-3)
-    assert found.barrier_ev == pytest.approx(0.374, abs=5e-3)  # as ASE's documentation has it
-    assert found.reverse_ev == pytest.approx(found.barrier_ev, abs=1e-3)
-    assert found.saddle == 3
+    assert path.converged
+    assert path.barrier_ev == pytest.approx(oracle, abs=2e-3)
+    assert path.barrier_ev == pytest.approx(0.374, abs=5e-3)  # as ASE's documentation has it
+    assert path.reverse_ev == pytest.approx(path.barrier_ev, abs=1e-3)
+    assert path.saddle == 3
 
 
 def test_a_vacancy_in_copper_hops_over_the_barrier_of_its_potential(emt: Engine, tmp_path: Path):
-    table, failures = barriers_of(COPPER, emt, tmp_path, FAST)
+    table, failures = compute_barriers(COPPER, emt, tmp_path, FAST)
     assert not failures
     row = table.iloc[0]
     assert row["barrier_ev"] == pytest.approx(0.7, abs=0.15)  # experiment: 0.7
@@ -238,21 +238,21 @@ def test_a_vacancy_in_copper_hops_over_the_barrier_of_its_potential(emt: Engine,
 
 def test_a_hop_that_was_killed_goes_on_from_its_path(emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     slow = replace(FAST, fmax_ev_a=0.01)
-    whole, _ = barriers_of(COPPER, emt, tmp_path / "whole", slow)
+    whole, _ = compute_barriers(COPPER, emt, tmp_path / "whole", slow)
     saved: list[int] = []
 
-    def killed(images: Any, file: Path, info: Any) -> None:
+    def write_and_die(images: Any, file: Path, info: Any) -> None:
         write_path(images, file, info)
         saved.append(1)
         if len(saved) == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("phonolyte.barriers.calculation.write_path", killed)
+        patched.setattr("phonolyte.barriers.calculation.write_path", write_and_die)
         with pytest.raises(KeyboardInterrupt):
-            barriers_of(COPPER, emt, tmp_path / "killed", slow)
+            compute_barriers(COPPER, emt, tmp_path / "killed", slow)
     monkeypatch.setattr("phonolyte.barriers.calculation.relax_ends", None)  # they are in the path
-    again, failures = barriers_of(COPPER, emt, tmp_path / "killed", slow)
+    again, failures = compute_barriers(COPPER, emt, tmp_path / "killed", slow)
     assert not failures
     assert again["barrier_ev"][0] == pytest.approx(whole["barrier_ev"][0], abs=2e-3)
     steps = [pd.read_parquet(tmp_path / run / HOPS_TABLE)["steps"][0] for run in ("killed", "whole")]
@@ -267,7 +267,7 @@ class NotANumber(EMT):  # type: ignore[misc]
 
 def test_an_engine_that_gives_no_numbers_is_named(tmp_path: Path):
     broken = Engine("broken", NotANumber())
-    _, failures = barriers_of(COPPER, broken, tmp_path, replace(FAST, relax=False))
+    _, failures = compute_barriers(COPPER, broken, tmp_path, replace(FAST, relax=False))
     assert "not finite" in failures[0].message
 
 
@@ -279,7 +279,7 @@ def test_a_single_site_in_a_small_cell_cannot_hop_onto_its_own_image(emt: Engine
 
 
 def test_a_hop_through_an_atom_is_refused_unless_a_path_around_it_is_given(emt: Engine):
-    blocked = replace(line("Cu-5", Edge(0, 0, (1, 0, 0))), clearance_a=0.1, nearest="Au")
+    blocked = replace(make_hop("Cu-5", Edge(0, 0, (1, 0, 0))), clearance_a=0.1, nearest="Au")
     cell = bulk("Cu", cubic=True)
     ends = vacancy_ends(cell, np.diag([2, 2, 2]), find_hops(cell, "Cu").hops[0].edge)
     with pytest.raises(MigrationError) as error:
@@ -290,10 +290,10 @@ def test_a_hop_through_an_atom_is_refused_unless_a_path_around_it_is_given(emt: 
 
 
 def test_a_path_of_the_users_is_where_a_hop_begins(emt: Engine, tmp_path: Path):
-    first, _ = barriers_of(COPPER, emt, tmp_path / "first", FAST)
+    first, _ = compute_barriers(COPPER, emt, tmp_path / "first", FAST)
     (file,) = (tmp_path / "first").rglob("Cu-2.54.xyz")
     known = replace(FAST, paths=(("Cu-2.54", str(file)),))
-    again, failures = barriers_of(COPPER, emt, tmp_path / "again", known)
+    again, failures = compute_barriers(COPPER, emt, tmp_path / "again", known)
     assert not failures
     assert again["barrier_ev"][0] == pytest.approx(first["barrier_ev"][0], abs=2e-3)
     steps = [pd.read_parquet(tmp_path / run / HOPS_TABLE)["steps"][0] for run in ("first", "again")]
@@ -325,10 +325,10 @@ def test_a_path_with_other_atoms_is_refused(emt: Engine):
 
 
 def test_a_hop_over_its_time_limit_is_a_row_and_is_tried_again_under_another(emt: Engine, tmp_path: Path):
-    table, failures = barriers_of(COPPER, emt, tmp_path, replace(FAST, limit_s=1e-9))
+    table, failures = compute_barriers(COPPER, emt, tmp_path, replace(FAST, limit_s=1e-9))
     assert table.empty
     assert failures[0].error == "TimeLimit"
-    table, failures = barriers_of(COPPER, emt, tmp_path, FAST)
+    table, failures = compute_barriers(COPPER, emt, tmp_path, FAST)
     assert len(table) == 1
     assert not failures
 
@@ -338,21 +338,21 @@ def test_a_hop_that_took_too_long_beside_others_is_tried_again_under_another_lim
 ):
     ordered = Crystal.from_arrays("AuCu3", np.eye(3) * 3.8, ["Au", "Cu", "Cu", "Cu"],
                          [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])  # fmt: skip
-    asked = replace(FAST, hops=("Cu-2.69", "Cu-3.80b"), relax=False, max_steps=40, limit_s=100.0)
+    settings = replace(FAST, hops=("Cu-2.69", "Cu-3.80b"), relax=False, max_steps=40, limit_s=100.0)
     names = [hop.name for hop in find_hops(primitive_cell(ordered), "Cu").hops]
     assert {"Cu-2.69", "Cu-3.80b"} <= set(names)
     tried: list[str] = []
 
-    def slow(hop: Hop, *_: Any) -> Any:
+    def compute_slowly(hop: Hop, *_: Any) -> Any:
         tried.append(hop.name)
         if hop.name == "Cu-3.80b":
             raise MigrationError("takes longer than the limit", kind="TimeLimit")
         return computed(hop, *_)
 
     computed = calculation._compute_hop
-    monkeypatch.setattr(calculation, "_compute_hop", slow)
+    monkeypatch.setattr(calculation, "_compute_hop", compute_slowly)
     for limit in (100.0, 100.0, 200.0):
-        table, _ = barriers_of(ordered, emt, tmp_path, replace(asked, limit_s=limit))
+        table, _ = compute_barriers(ordered, emt, tmp_path, replace(settings, limit_s=limit))
         assert table["n_hops"].tolist() == [1]
     assert tried == ["Cu-2.69", "Cu-3.80b", "Cu-3.80b"]
 
@@ -361,9 +361,9 @@ def test_an_unconverged_band_says_so(emt: Engine):
     cell = bulk("Cu", cubic=True)
     hop = find_hops(cell, "Cu").hops[0]
     ends = vacancy_ends(cell, np.diag([2, 2, 2]), hop.edge)
-    found = climb(hop, ends, emt, replace(FAST, max_steps=2, fmax_ev_a=1e-4))
-    assert not found.converged
-    assert "forces are at" in found.why
+    path = climb(hop, ends, emt, replace(FAST, max_steps=2, fmax_ev_a=1e-4))
+    assert not path.converged
+    assert "forces are at" in path.why
 
 
 # neb.x on a cluster
@@ -428,11 +428,11 @@ def test_hops_run_on_a_cluster_and_are_read_again(tmp_path: Path, hydride: tuple
 
 
 def call(crystal: Crystal, options: list[str], folder: Path, settings: NebSettings) -> tuple[Outcome, list[Path]]:
-    """What one call on a cluster gives, and the folders that are to be run."""
+    """Outcome of one call on a cluster, and the folders that are to be run."""
     waves = PlaneWaves.from_options(dict(option.split("=", 1) for option in options[:1]))
-    there = BarriersOnCluster("Li", waves.engine("neb.x"), settings, waves=waves)
+    barriers = BarriersOnCluster("Li", waves.engine("neb.x"), settings, waves=waves)
     with Run(folder, "barriers", identity="barriers") as run:
-        outcome = run_campaign(there, [crystal], run)
+        outcome = run_campaign(barriers, [crystal], run)
         write_jobs(folder, outcome.waiting, neb_script("neb.x", ""))
     return outcome, [folder / "jobs" / line for line in (folder / "jobs" / "tasks.txt").read_text().split()]
 
@@ -469,7 +469,7 @@ def test_an_image_far_below_both_ends_is_a_site_of_its_own(dip_ev: float, remark
 
 def test_an_engine_without_charges_refuses_one(emt: Engine, tmp_path: Path):
     with pytest.raises(SettingsError, match="knows no charges"):
-        barriers_of(COPPER, emt, tmp_path, replace(FAST, charge=-1.0))
+        compute_barriers(COPPER, emt, tmp_path, replace(FAST, charge=-1.0))
 
 
 def test_the_command_computes_tabulates_and_draws(tmp_path: Path):

@@ -16,12 +16,12 @@ from phonolyte.structures.crystal_table import count_rows, crystal_table, read_r
 from phonolyte.structures.reading import read_file
 
 
-def cube(name: str, edge_a: float = 4.0, species: tuple[str, str] = ("Na", "Cl"), **properties: Any) -> Crystal:
+def make_cube(name: str, edge_a: float = 4.0, species: tuple[str, str] = ("Na", "Cl"), **properties: Any) -> Crystal:
     coords = [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
     return Crystal.from_arrays(name, np.eye(3) * edge_a, list(species), coords, properties=properties)
 
 
-CRYSTALS = [cube(f"m{i}", 4.0 + i / 10, e_hull_ev=i / 100) for i in range(11)]
+CRYSTALS = [make_cube(f"m{i}", 4.0 + i / 10, e_hull_ev=i / 100) for i in range(11)]
 
 
 def write_table(path: Path, crystals: list[Crystal] = CRYSTALS, *, rows: int = 3, **columns: list[Any]) -> Path:
@@ -37,8 +37,8 @@ def write_table(path: Path, crystals: list[Crystal] = CRYSTALS, *, rows: int = 3
     return path
 
 
-def everything(inputs: Any) -> Reading:
-    """What all batches give."""
+def load_batches(inputs: Any) -> Reading:
+    """Crystals and failures of all batches."""
     readings = [batch.load() for batch in plan_batches(inputs)]
     return Reading([c for r in readings for c in r.crystals], [f for r in readings for f in r.failures])
 
@@ -61,14 +61,14 @@ def test_the_slices_of_a_table_are_the_table(tmp_path: Path, monkeypatch: pytest
     assert count_rows(path) == 11
     planned = plan_batches(path)
     assert [batch.size for batch in planned] == [size] * (11 // size) + [11 % size] * (11 % size > 0)
-    assert_same(everything(path).crystals, read_file(path).crystals)
-    assert [crystal.properties["e_hull_ev"] for crystal in everything(path).crystals] == [i / 100 for i in range(11)]
+    assert_same(load_batches(path).crystals, read_file(path).crystals)
+    assert [crystal.properties["e_hull_ev"] for crystal in load_batches(path).crystals] == [i / 100 for i in range(11)]
 
 
 def test_a_table_comes_back_as_it_was_written(tmp_path: Path):
     odd = Crystal.from_arrays("odd", [[3, 0.1, 0], [0, 4, 0], [1, 0, 5]], ["Lr", "H", "Li"],
                      [[0.1, 0.2, 0.3], [0.5, 0.5, 0.5], [0.9, 0.1, 0.7]])  # fmt: skip
-    crystals = [cube("a"), odd, cube("b", 5.0, ("Cs", "I"))]
+    crystals = [make_cube("a"), odd, make_cube("b", 5.0, ("Cs", "I"))]
     pq.write_table(crystal_table(crystals), tmp_path / "t.parquet")
     for before, after in zip(crystals, read_file(tmp_path / "t.parquet").crystals, strict=True):
         assert before.row() == after.row()
@@ -83,9 +83,9 @@ def test_any_rows_can_be_read(tmp_path: Path):
 
 def test_a_table_that_has_changed_is_read_anew(tmp_path: Path):
     path = write_table(tmp_path / "table.parquet")
-    assert len(everything(path).crystals) == 11
+    assert len(load_batches(path).crystals) == 11
     write_table(path, CRYSTALS[:5])
-    assert [crystal.material_id for crystal in everything(path).crystals] == [f"m{i}" for i in range(5)]
+    assert [crystal.material_id for crystal in load_batches(path).crystals] == [f"m{i}" for i in range(5)]
 
 
 BAD: dict[str, tuple[str, Any, str]] = {
@@ -111,7 +111,7 @@ def test_a_bad_row_costs_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     values = crystal_table(CRYSTALS).column(column).to_pylist()
     values[4] = value
     path = write_table(tmp_path / "table.parquet", **{column: values})
-    for reading in (read(path), everything(path)):
+    for reading in (read(path), load_batches(path)):
         assert [c.material_id for c in reading.crystals] == [f"m{i}" for i in range(11) if i != 4]
         (failure,) = reading.failures
         assert (failure.material_id, failure.stage, failure.source) == ("m4", "structures", str(path))
@@ -121,11 +121,11 @@ def test_a_bad_row_costs_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_rows_without_a_name_go_by_their_number_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(batches, "SIZE", 4)
     path = write_table(tmp_path / "table.parquet", material_id=[None] * 11)
-    assert [c.material_id for c in everything(path).crystals] == [f"table-{i}" for i in range(1, 12)]
-    assert_same(everything(path).crystals, read_file(path).crystals)
+    assert [c.material_id for c in load_batches(path).crystals] == [f"table-{i}" for i in range(1, 12)]
+    assert_same(load_batches(path).crystals, read_file(path).crystals)
     alone = write_table(tmp_path / "alone.parquet", CRYSTALS[:1], material_id=[None])
-    assert [c.material_id for c in everything(alone).crystals] == ["alone"]
-    assert_same(everything(alone).crystals, read_file(alone).crystals)
+    assert [c.material_id for c in load_batches(alone).crystals] == ["alone"]
+    assert_same(load_batches(alone).crystals, read_file(alone).crystals)
 
 
 @pytest.mark.parametrize("size", [2, 2000])
@@ -137,7 +137,7 @@ def test_a_table_that_is_not_one_of_crystals_is_one_failure(tmp_path: Path, monk
     for name, message in (
         ("other", "lacks the columns frac_coords, species"), ("empty", "holds no structure"), ("cut", "cannot be read"),
     ):  # fmt: skip
-        reading = everything(tmp_path / f"{name}.parquet")
+        reading = load_batches(tmp_path / f"{name}.parquet")
         assert not reading.crystals
         (failure,) = reading.failures
         assert message in failure.message
@@ -154,12 +154,12 @@ def test_files_tables_and_objects_keep_their_order(tmp_path: Path, monkeypatch: 
         files.append(tmp_path / f"{crystal.material_id}.cif")
         crystal.to_pymatgen().to(str(files[-1]), fmt="cif")
     mixed = [files[0], first, CRYSTALS[8], files[1], tmp_path / "missing.cif", CRYSTALS[9], files[2], second]
-    assert [c.material_id for c in everything(mixed).crystals] == [
+    assert [c.material_id for c in load_batches(mixed).crystals] == [
         "m5", "m0", "m1", "m2", "m8", "m6", "m9", "m7", "m3", "m4",
     ]  # fmt: skip
-    assert [failure.material_id for failure in everything(mixed).failures] == [str(tmp_path / "missing.cif")]
+    assert [failure.material_id for failure in load_batches(mixed).failures] == [str(tmp_path / "missing.cif")]
     whole = read(mixed)
-    assert [c.material_id for c in whole.crystals] == [c.material_id for c in everything(mixed).crystals]
+    assert [c.material_id for c in whole.crystals] == [c.material_id for c in load_batches(mixed).crystals]
     assert sum(batch.size for batch in plan_batches(mixed)) == len(whole.crystals) + len(whole.failures)
 
 
@@ -168,8 +168,8 @@ def test_a_reading_is_taken_in_batches_too(monkeypatch: pytest.MonkeyPatch):
     failures = read("/nowhere.cif").failures
     reading = Reading(CRYSTALS, failures)
     assert [batch.size for batch in plan_batches(reading)] == [1, 4, 4, 3]
-    assert_same(everything(reading).crystals, CRYSTALS)
-    assert everything(reading).failures == failures
+    assert_same(load_batches(reading).crystals, CRYSTALS)
+    assert load_batches(reading).failures == failures
     assert plan_batches(Reading()) == []
 
 
@@ -188,7 +188,7 @@ def test_a_table_may_have_other_lists_than_ours(tmp_path: Path, kind: str):
         where = table.column_names.index(name)
         table = table.set_column(where, name, pa.array(table.column(name).to_pylist(), wanted))
     pq.write_table(table, tmp_path / "table.parquet")
-    reading = everything(tmp_path / "table.parquet")
+    reading = load_batches(tmp_path / "table.parquet")
     assert not reading.failures
     for before, after in zip(CRYSTALS, reading.crystals, strict=True):
         np.testing.assert_allclose(after.lattice, before.lattice, rtol=1e-7)

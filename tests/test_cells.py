@@ -25,15 +25,17 @@ def volumes() -> VolumeModel:
     return VolumeModel.fit(OWN)
 
 
-def per_atom(crystal: Crystal) -> float:
+def get_volume_per_atom(crystal: Crystal) -> float:
     return crystal.volume_a3 / len(crystal)
 
 
 def test_volumes_of_left_out_crystals_are_predicted():
     rows = np.arange(len(OWN))
     predicted = predict_left_out(OWN, [(rows[rows % 5 != k], rows[rows % 5 == k]) for k in range(5)])
-    error = np.abs(np.log(predicted / [per_atom(crystal) for crystal in OWN]))
-    by_mean = np.abs(np.log([per_atom(crystal) for crystal in OWN]) - np.log([per_atom(c) for c in OWN]).mean())
+    error = np.abs(np.log(predicted / [get_volume_per_atom(crystal) for crystal in OWN]))
+    by_mean = np.abs(
+        np.log([get_volume_per_atom(crystal) for crystal in OWN]) - np.log([get_volume_per_atom(c) for c in OWN]).mean()
+    )
     assert np.median(error) < 0.05
     assert error.mean() < 0.25 * by_mean.mean()
 
@@ -65,7 +67,7 @@ def test_volumes_of_virtual_compounds_are_those_of_the_built_ones(volumes: Volum
     )
     built = [volumes.volume_a3(parent.substituted(row)) for row in numbers]
     np.testing.assert_allclose(of_parent(numbers), built, rtol=1e-6)
-    assert per_atom(of_parent.crystal(numbers[0])) == pytest.approx(built[0], rel=1e-6)
+    assert get_volume_per_atom(of_parent.crystal(numbers[0])) == pytest.approx(built[0], rel=1e-6)
 
 
 def test_columns_at_the_predicted_volume_do_not_know_the_given_one(volumes: VolumeModel):
@@ -90,7 +92,7 @@ def test_cells_that_are_too_small_or_large_are_flagged_where_their_elements_are_
 
 
 def test_scaled_crystals_have_the_volume():
-    assert per_atom(scale_to_volume(TRICLINIC, 17.0)) == pytest.approx(17.0)
+    assert get_volume_per_atom(scale_to_volume(TRICLINIC, 17.0)) == pytest.approx(17.0)
 
 
 def test_saved_cells_are_read_back_and_damaged_ones_refused(volumes: VolumeModel):

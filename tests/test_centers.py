@@ -21,11 +21,11 @@ HERE, TABLES_ALONE = ExecutorSettings(jobs=1), OutputSettings(figures=False, rep
 KNOWN = computed_centers()
 
 
-def crystal_of(row: int) -> Crystal:
+def make_crystal(row: int) -> Crystal:
     return Crystal.from_row({str(key): value for key, value in KNOWN.table.iloc[row].items()})
 
 
-def first_stable() -> int:
+def find_first_stable() -> int:
     return int(np.flatnonzero(KNOWN.table["stable"])[0])
 
 
@@ -56,8 +56,8 @@ def test_centers_are_near_density_functional_theory(shared: Path):
 
 
 def test_a_crystal_finds_its_row_in_any_cell_and_no_other_crystal_does():
-    row = first_stable()
-    crystal = crystal_of(row)
+    row = find_first_stable()
+    crystal = make_crystal(row)
     turned = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
     doubled = crystal.to_pymatgen()
     doubled.make_supercell([2, 1, 1])
@@ -66,9 +66,9 @@ def test_a_crystal_finds_its_row_in_any_cell_and_no_other_crystal_does():
         Crystal.from_pymatgen(doubled, material_id="doubled"),
         replace(crystal, frac_coords=crystal.frac_coords + 0.3),
     ):
-        found = find(same)
-        assert found is not None
-        assert found["material_id"] == KNOWN.table["material_id"].iloc[row]
+        match = find(same)
+        assert match is not None
+        assert match["material_id"] == KNOWN.table["material_id"].iloc[row]
     assert find(replace(crystal, lattice=1.03 * crystal.lattice)) is None
 
 
@@ -80,12 +80,12 @@ def test_unstable_crystals_keep_their_row_and_replace_nothing():
 
 
 def test_a_screen_takes_the_computed_center_and_says_so(tmp_path: Path):
-    crystal = crystal_of(first_stable())
+    crystal = make_crystal(find_first_stable())
     other = replace(crystal, lattice=1.02 * crystal.lattice, material_id="stretched")
     options = {"executor": HERE, "output": TABLES_ALONE}
     screening = verbs.screen([crystal, other], folder=tmp_path / "with", **options)
     table = screening.table.set_index("material_id")
-    row = KNOWN.table.iloc[first_stable()]
+    row = KNOWN.table.iloc[find_first_stable()]
     assert table.loc[crystal.material_id, list(CENTERS)].tolist() == pytest.approx(row[list(CENTERS)].tolist())
     assert table[BY].to_dict() == {crystal.material_id: COMPUTED, "stretched": PREDICTED}
     assert any("1 center is not predicted but computed" in note for note in screening.notes)
@@ -106,4 +106,4 @@ def test_they_can_be_fetched(tmp_path: Path):
 
 def test_no_table_no_match():
     empty = ComputedCenters.from_table(KNOWN.table.head(0))
-    assert empty.find("LiF", np.zeros(3), lambda: crystal_of(0)) is None
+    assert empty.find("LiF", np.zeros(3), lambda: make_crystal(0)) is None

@@ -122,7 +122,7 @@ def test_mobile_ions_have_one_charge():
 # Neutrality
 
 
-def neutral(symbols: str, counts: list[int], *, signs: list[int] | None = None) -> bool:
+def check_neutral(symbols: str, counts: list[int], *, signs: list[int] | None = None) -> bool:
     numbers = np.array([ATOMIC_NUMBERS[symbol] for symbol in symbols.split()])
     return bool(
         can_be_neutral(numbers, np.array(counts), np.array(signs or [0] * len(counts)), common_oxidation_states())
@@ -130,15 +130,15 @@ def neutral(symbols: str, counts: list[int], *, signs: list[int] | None = None) 
 
 
 def test_charges_add_up_or_not():
-    assert neutral("Li O", [2, 1])
-    assert not neutral("Li O", [1, 1])
-    assert neutral("Li Ge P O", [1, 2, 3, 12])
-    assert neutral("Li La Zr O", [7, 3, 2, 12])
-    assert not neutral("Fe O", [3, 4])  # magnetite has iron of two charges
-    assert not neutral("Ne O", [1, 1])
-    assert neutral("N S", [2, 3])
-    assert not neutral("N S", [2, 3], signs=[-1, -1])
-    assert neutral("N S", [2, 3], signs=[1, -1])
+    assert check_neutral("Li O", [2, 1])
+    assert not check_neutral("Li O", [1, 1])
+    assert check_neutral("Li Ge P O", [1, 2, 3, 12])
+    assert check_neutral("Li La Zr O", [7, 3, 2, 12])
+    assert not check_neutral("Fe O", [3, 4])  # magnetite has iron of two charges
+    assert not check_neutral("Ne O", [1, 1])
+    assert check_neutral("N S", [2, 3])
+    assert not check_neutral("N S", [2, 3], signs=[-1, -1])
+    assert check_neutral("N S", [2, 3], signs=[1, -1])
 
 
 PLACES = st.lists(
@@ -281,7 +281,7 @@ def test_a_mobile_ion_has_one_charge_or_is_refused():
 # Costs
 
 
-def amounts_of(*formulas: str) -> np.ndarray:
+def count_atoms(*formulas: str) -> np.ndarray:
     """Atoms of each element by atomic number, a row a formula."""
     amounts = np.zeros((len(formulas), len(SYMBOLS)))
     for row, formula in zip(amounts, formulas, strict=True):
@@ -291,13 +291,13 @@ def amounts_of(*formulas: str) -> np.ndarray:
 
 
 def test_a_compound_costs_what_the_masses_of_its_elements_do():
-    """By hand: 6.94, 30.974, 32.06, 22.990, 35.45, 72.630 g/mol; 81.4, 2.69, 0.0926, 2.57, 0.082, 914 USD/kg."""
+    """Values: 6.94, 30.974, 32.06, 22.990, 35.45, 72.630 g/mol; 81.4, 2.69, 0.0926, 2.57, 0.082, 914 USD/kg."""
     thiophosphate = (3 * 6.94 * 81.4 + 30.974 * 2.69 + 4 * 32.06 * 0.0926) / (3 * 6.94 + 30.974 + 4 * 32.06)
     salt = (22.990 * 2.57 + 35.45 * 0.082) / (22.990 + 35.45)
     lgps = (10 * 6.94 * 81.4 + 72.630 * 914 + 2 * 30.974 * 2.69 + 12 * 32.06 * 0.0926) / (
         10 * 6.94 + 72.630 + 2 * 30.974 + 12 * 32.06
     )
-    prices = price_usd_kg(amounts_of("Li3PS4", "NaCl", "Li10GeP2S12", "Ge"))
+    prices = price_usd_kg(count_atoms("Li3PS4", "NaCl", "Li10GeP2S12", "Ge"))
     assert prices == pytest.approx([thiophosphate, salt, lgps, 914], rel=1e-3)
 
 
@@ -314,12 +314,12 @@ def test_a_price_is_that_of_no_amount_and_lies_between_its_elements(amounts: dic
 
 
 def test_an_element_without_a_price_leaves_the_compound_without_one():
-    prices = price_usd_kg(amounts_of("Ra2O", "Li2O", "LiAt", "Rn"))
+    prices = price_usd_kg(count_atoms("Ra2O", "Li2O", "LiAt", "Rn"))
     assert np.isnan(prices).tolist() == [True, False, True, True]
 
 
 def test_the_scarcest_element_is_the_one_the_crust_has_least_of():
-    symbols, abundance = scarcest_elements(amounts_of("Li7La3Zr2O12", "Li10GeP2S12", "Li3InCl6", "NaCl", "LiTcO4"))
+    symbols, abundance = scarcest_elements(count_atoms("Li7La3Zr2O12", "Li10GeP2S12", "Li3InCl6", "NaCl", "LiTcO4"))
     assert symbols == ["Li", "Ge", "In", "Cl", "Tc"]
     assert abundance[:4].tolist() == [20, 1.5, 0.25, 145]  # CRC Handbook of Chemistry and Physics, mg/kg
     assert np.isnan(abundance[4])  # technetium does not occur there

@@ -24,11 +24,11 @@ POINTS = arrays(float, (N, 3), elements=st.floats(-5.0, 5.0))
 
 @pytest.mark.parametrize(("center", "deviation"), [(38.0, 3.0), (40.0, 1.5), (55.0, 9.0)])
 def test_the_loss_is_what_lies_beyond_the_decision(center: float, deviation: float):
-    """Against the integral of the density over the wrong side."""
+    """Compare with the integral of the density over the wrong side."""
     side = np.sign(center - 40.0) or 1.0
     expected, _ = quad(lambda x: max(side * (40.0 - x), 0.0) * norm.pdf(x, center, deviation), -60, 160, points=[40])
-    found = expected_loss_mev(np.array([center]), np.array([deviation]), 40.0)
-    assert found == pytest.approx([expected], abs=1e-7)
+    loss = expected_loss_mev(np.array([center]), np.array([deviation]), 40.0)
+    assert loss == pytest.approx([expected], abs=1e-7)
 
 
 def test_without_a_decision_every_center_counts_as_if_it_lay_there():

@@ -27,7 +27,7 @@ SITES = "loop_\n_atom_site_label\n_atom_site_type_symbol\n_atom_site_fract_x\n_a
 CUBE = (4.2, 4.2, 4.2, 90, 90, 90)
 
 
-def cif(sites: str, *, head: str = "", cell: tuple[float, ...] = CUBE, columns: str = "") -> str:
+def write_cif(sites: str, *, head: str = "", cell: tuple[float, ...] = CUBE, columns: str = "") -> str:
     return f"data_x\n{CELL.format(*cell)}{head}\n{SITES}{columns}{sites}\n"
 
 
@@ -36,7 +36,7 @@ def read(text: str) -> Crystal:
     return crystal_from_cif(block, material_id="x")
 
 
-def counts(crystal: Crystal) -> dict[str, int]:
+def count_atoms(crystal: Crystal) -> dict[str, int]:
     return {symbol: crystal.symbols.count(symbol) for symbol in dict.fromkeys(crystal.symbols)}
 
 
@@ -65,7 +65,7 @@ def test_a_file_that_was_read_wrongly_gives_what_is_right(shared: Path, name: st
             raise AssertionError(failure.message)
         return
     (crystal,) = reading.crystals
-    assert counts(crystal) == right
+    assert count_atoms(crystal) == right
 
 
 def test_coordinates_of_unusual_spellings(shared: Path):
@@ -77,16 +77,16 @@ def test_coordinates_of_unusual_spellings(shared: Path):
     (rounded,) = read_file(folder / "10-three-digit-coordinates.cif").crystals
     assert rounded.frac_coords[0, :2].tolist() == pytest.approx([1 / 3, 2 / 3], abs=1e-12)
     (magnetic,) = read_file(folder / "21-empty-loop.mcif").crystals
-    assert counts(magnetic) == {"Cs": 1, "Cl": 1}
+    assert count_atoms(magnetic) == {"Cs": 1, "Cl": 1}
     assert magnetic.oxidation_states == {"Cs": 1.0, "Cl": 1.0}
 
 
-def operations_of(group: gemmi.SpaceGroup) -> tuple[np.ndarray, np.ndarray]:
+def list_operations(group: gemmi.SpaceGroup) -> tuple[np.ndarray, np.ndarray]:
     listed = list(group.operations())
     return np.array([o.rot for o in listed]) / 24, np.array([o.tran for o in listed]) / 24
 
 
-def random_cell(rotations: np.ndarray, random: np.random.Generator) -> gemmi.UnitCell:
+def make_random_cell(rotations: np.ndarray, random: np.random.Generator) -> gemmi.UnitCell:
     """A cell that a group leaves as it is, and that nothing else does."""
     vectors = np.diag(random.uniform(8, 12, 3)) + random.uniform(-2, 2, (3, 3))
     metric = np.mean(np.swapaxes(rotations, 1, 2) @ (vectors @ vectors.T) @ rotations, axis=0)
@@ -95,11 +95,11 @@ def random_cell(rotations: np.ndarray, random: np.random.Generator) -> gemmi.Uni
     return gemmi.UnitCell(*edges, *(np.degrees(np.arccos(metric[i, j] / edges[i] / edges[j])) for i, j in pairs))
 
 
-def random_sites(group: gemmi.SpaceGroup, seed: int) -> tuple[gemmi.UnitCell, np.ndarray, np.ndarray]:
+def make_random_sites(group: gemmi.SpaceGroup, seed: int) -> tuple[gemmi.UnitCell, np.ndarray, np.ndarray]:
     """Cell, two positions, and their images (2, m, 3), of which no two are near."""
     random = np.random.default_rng(seed)
-    rotations, translations = operations_of(group)
-    cell = random_cell(rotations, random)
+    rotations, translations = list_operations(group)
+    cell = make_random_cell(rotations, random)
     for _ in range(200):
         positions = random.uniform(0, 1, (2, 3)).round(6)
         images = np.einsum("mij,nj->nmi", rotations, positions) + translations
@@ -123,7 +123,7 @@ def is_that(crystal: Crystal, images: np.ndarray) -> bool:
     return True
 
 
-def by_gemmi(group: gemmi.SpaceGroup, cell: gemmi.UnitCell, positions: np.ndarray) -> str:
+def write_by_gemmi(group: gemmi.SpaceGroup, cell: gemmi.UnitCell, positions: np.ndarray) -> str:
     small = gemmi.SmallStructure()
     small.cell, small.spacegroup_hm, small.name = cell, group.xhm(), "x"
     for symbol, position in zip(("Na", "Cl"), positions, strict=True):
@@ -138,7 +138,7 @@ def by_gemmi(group: gemmi.SpaceGroup, cell: gemmi.UnitCell, positions: np.ndarra
 @pytest.mark.parametrize("part", range(6))
 def test_any_group_in_any_setting_comes_back(part: int):
     for number, group in list(enumerate(gemmi.spacegroup_table()))[part::6]:
-        cell, positions, images = random_sites(group, number)
+        cell, positions, images = make_random_sites(group, number)
         rows = "".join(
             f"{s}1 {s} {x:.6f} {y:.6f} {z:.6f}\n" for s, (x, y, z) in zip(("Na", "Cl"), positions, strict=True)
         )
@@ -151,8 +151,8 @@ def test_any_group_in_any_setting_comes_back(part: int):
             "name": f"_space_group_name_H-M_alt '{group.hm}'",
             "short name": f"_space_group_name_H-M_alt '{group.short_name()}'\n_cell_formula_units_Z {len(images[0])}",
         }
-        texts = {name: cif(rows, head=head, cell=size) for name, head in heads.items()}
-        for name, text in {**texts, "gemmi": by_gemmi(group, cell, positions)}.items():
+        texts = {name: write_cif(rows, head=head, cell=size) for name, head in heads.items()}
+        for name, text in {**texts, "gemmi": write_by_gemmi(group, cell, positions)}.items():
             try:
                 crystal = read(text)
             except StructureError as error:
@@ -167,7 +167,7 @@ def test_any_group_in_any_setting_comes_back(part: int):
 @pytest.mark.parametrize("number", range(2, 231, 9))
 def test_a_group_comes_back_from_pymatgen(number: int):
     group = gemmi.find_spacegroup_by_number(number)
-    cell, _, images = random_sites(group, number)
+    cell, _, images = make_random_sites(group, number)
     lattice = Lattice.from_parameters(cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma)
     structure = Structure(lattice, ["Na"] * len(images[0]) + ["Cl"] * len(images[1]), images.reshape(-1, 3))
     with warnings.catch_warnings():
@@ -184,9 +184,9 @@ def test_a_changed_file_is_refused_or_the_same_crystal(monkeypatch: pytest.Monke
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "scripts"))
     from mutate_cif import CHANGES, mutate
 
-    found, wrong = mutate(25 * len(CHANGES), seed=5)
+    results, wrong = mutate(25 * len(CHANGES), seed=5)
     assert not wrong
-    assert {change for change, result in found if result == "refused"} == {*CHANGES} - {"operation twice"}
+    assert {change for change, result in results if result == "refused"} == {*CHANGES} - {"operation twice"}
     sys.modules.pop("mutate_cif")
 
 
@@ -207,16 +207,16 @@ def test_a_changed_file_is_refused_or_the_same_crystal(monkeypatch: pytest.Monke
 )
 def test_what_is_not_one_crystal_is_refused(head: str, message: str):
     with pytest.raises(PhonolyteError, match=message):
-        read(cif("Li1 Li 0 0 0\nCl1 Cl 0.5 0.5 0.5", head=head))
+        read(write_cif("Li1 Li 0 0 0\nCl1 Cl 0.5 0.5 0.5", head=head))
 
 
 def test_a_tag_that_comes_twice_counts_where_it_says_one_thing():
     rows = "Li1 Li 0 0 0\nCl1 Cl 0.5 0.5 0.5"
-    assert len(read(cif(rows, head="_chemical_formula_sum 'Li Cl'\n_chemical_formula_sum ''"))) == 2
-    assert len(read(cif(rows, head="_chemical_formula_sum ?\n_chemical_formula_sum 'Li Cl'"))) == 2
-    assert len(read(cif(rows, head="_cell_length_a 4.2"))) == 2
+    assert len(read(write_cif(rows, head="_chemical_formula_sum 'Li Cl'\n_chemical_formula_sum ''"))) == 2
+    assert len(read(write_cif(rows, head="_chemical_formula_sum ?\n_chemical_formula_sum 'Li Cl'"))) == 2
+    assert len(read(write_cif(rows, head="_cell_length_a 4.2"))) == 2
     with pytest.raises(PhonolyteError, match="gives _cell_length_a twice"):
-        read(cif(rows, head="_cell_length_a 4.3"))
+        read(write_cif(rows, head="_cell_length_a 4.3"))
 
 
 def test_what_a_file_says_decides_between_settings():
@@ -224,19 +224,22 @@ def test_what_a_file_says_decides_between_settings():
     named = "_symmetry_space_group_name_H-M 'F d -3 m'"
     cell = (5.431, 5.431, 5.431, 90, 90, 90)
     for evidence in ("_chemical_formula_sum Si\n_cell_formula_units_Z 8", "_exptl_crystal_density_diffrn 2.33"):
-        assert len(read(cif(rows, head=f"{named}\n{evidence}", cell=cell))) == 8
+        assert len(read(write_cif(rows, head=f"{named}\n{evidence}", cell=cell))) == 8
     assert (
-        len(read(cif(rows.replace("0.125", "0"), head=f"{named} \n_exptl_crystal_density_diffrn 2.33", cell=cell))) == 8
+        len(
+            read(write_cif(rows.replace("0.125", "0"), head=f"{named} \n_exptl_crystal_density_diffrn 2.33", cell=cell))
+        )
+        == 8
     )
 
 
 def test_a_name_that_contradicts_the_operations_is_decided_by_the_rest_or_refused():
     head = "_symmetry_space_group_name_H-M 'F m -3 m'\nloop_\n_symmetry_equiv_pos_as_xyz\n'x,y,z'"
     with pytest.raises(StructureError, match="several settings are possible"):
-        read(cif("Na1 Na 0 0 0\nCl1 Cl 0.5 0.5 0.5", head=head))
+        read(write_cif("Na1 Na 0 0 0\nCl1 Cl 0.5 0.5 0.5", head=head))
     faces = [(0, 0, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0)]
     rows = "".join(f"Na Na {x} {y} {z}\nCl Cl {x + 0.5} {y} {z}\n" for x, y, z in faces)
-    assert counts(read(cif(rows, head=head, cell=(5.64, 5.64, 5.64, 90, 90, 90)))) == {"Na": 4, "Cl": 4}
+    assert count_atoms(read(write_cif(rows, head=head, cell=(5.64, 5.64, 5.64, 90, 90, 90)))) == {"Na": 4, "Cl": 4}
 
 
 def test_magnetic_operations_move_atoms_and_centering_repeats_them():
@@ -245,8 +248,8 @@ def test_magnetic_operations_move_atoms_and_centering_repeats_them():
         "1 x,y,z,+1\n2 -x,-y,-z,-1\nloop_\n_space_group_symop_magn_centering.id\n"
         "_space_group_symop_magn_centering.xyz\n1 x,y,z,+1\n2 x+1/2,y+1/2,z,-1"
     )
-    crystal = read(cif("Mn1 Mn 0.1 0.2 0.3\nO1 O 0.4 0.1 0.8", head=head))
-    assert counts(crystal) == {"Mn": 4, "O": 4}
+    crystal = read(write_cif("Mn1 Mn 0.1 0.2 0.3\nO1 O 0.4 0.1 0.8", head=head))
+    assert count_atoms(crystal) == {"Mn": 4, "O": 4}
 
 
 @pytest.mark.parametrize(
@@ -311,7 +314,7 @@ def test_a_split_site_near_a_special_position_stays_split_where_the_file_says_so
     columns = "_atom_site_occupancy\n_atom_site_symmetry_multiplicity\n"
     head = "_symmetry_space_group_name_H-M 'P -1'"
     for multiplicity in (1, 2):
-        text = cif(f"Li1 Li 0.005 0 0 0.5 {multiplicity}\nCl1 Cl 0.5 0.5 0.5 1 1", head=head, columns=columns)
+        text = write_cif(f"Li1 Li 0.005 0 0 0.5 {multiplicity}\nCl1 Cl 0.5 0.5 0.5 1 1", head=head, columns=columns)
         assert read(text).amounts == {"Li": 0.5 * multiplicity, "Cl": 1.0}
     with pytest.raises(StructureError, match="another multiplicity"):
-        read(cif("Li1 Li 0.25 0 0 1 7\nCl1 Cl 0.5 0.5 0.5 1 1", head=head, columns=columns))
+        read(write_cif("Li1 Li 0.25 0 0 1 7\nCl1 Cl 0.5 0.5 0.5 1 1", head=head, columns=columns))

@@ -55,7 +55,7 @@ def waves(tmp_path: Path) -> PlaneWaves:
 
 @dataclass(frozen=True)
 class Call:
-    """What one call of the command gave: an outcome, the notes, the folder of jobs, and what is to run in it."""
+    """Result of one call of the command: an outcome, the notes, the folder of jobs, and what is to run in it."""
 
     outcome: Outcome
     notes: list[str]
@@ -92,15 +92,15 @@ def call(
         return Call(outcome, notes, folder / JOBS, (folder / JOBS / "tasks.txt").read_text().split())
 
 
-def numbers(row: np.ndarray, digits: int) -> str:
+def format_numbers(row: np.ndarray, digits: int) -> str:
     return " ".join(f"{number:.{digits}f}" for number in row)
 
 
-def output_of(atoms: Atoms, title: str, *, relax: bool) -> str:
-    """What `pw.x` prints, as far as it is read: forces and stress by EMT."""
-    vectors = "\n".join(f"a({i}) = ( {numbers(row, 9)} )" for i, row in enumerate(atoms.cell.array / Bohr))
+def write_output(atoms: Atoms, title: str, *, relax: bool) -> str:
+    """Output of `pw.x`, as far as it is read: forces and stress by EMT."""
+    vectors = "\n".join(f"a({i}) = ( {format_numbers(row, 9)} )" for i, row in enumerate(atoms.cell.array / Bohr))
     sites = "\n".join(
-        f"{i} {symbol} tau( {i}) = ( {numbers(row, 9)} )"
+        f"{i} {symbol} tau( {i}) = ( {format_numbers(row, 9)} )"
         for i, (symbol, row) in enumerate(zip(atoms.symbols, atoms.positions / Bohr, strict=True))
     )
     start = f"""     Program PWSCF v.6.7MaX starts
@@ -115,14 +115,14 @@ def output_of(atoms: Atoms, title: str, *, relax: bool) -> str:
 """
     if relax:
         atoms = cells.relax(atoms, open_engine("emt"), fmax_ev_a=FAST.fmax_ev_a, max_steps=FAST.max_steps)
-        cell = "\n".join(numbers(row, 12) for row in atoms.cell.array)
-        positions = "\n".join(f"{atom.symbol} {numbers(atom.position, 12)}" for atom in atoms)
+        cell = "\n".join(format_numbers(row, 12) for row in atoms.cell.array)
+        positions = "\n".join(f"{atom.symbol} {format_numbers(atom.position, 12)}" for atom in atoms)
         start += f"bfgs converged\n\nCELL_PARAMETERS (angstrom)\n{cell}\n\nATOMIC_POSITIONS (angstrom)\n{positions}\n\n"
     atoms.calc = EMT()
     forces = "\n".join(
-        f"atom {i} type 1 force = {numbers(row, 14)}" for i, row in enumerate(atoms.get_forces() * Bohr / Ry)
+        f"atom {i} type 1 force = {format_numbers(row, 14)}" for i, row in enumerate(atoms.get_forces() * Bohr / Ry)
     )
-    stress = "\n".join(numbers(row, 12) for row in -atoms.get_stress(voigt=False) * Bohr**3 / Ry)
+    stress = "\n".join(format_numbers(row, 12) for row in -atoms.get_stress(voigt=False) * Bohr**3 / Ry)
     return f"""{start}!    total energy              = {atoms.get_potential_energy() / Ry:.10f} Ry
      Forces acting on atoms (cartesian axes, Ry/au):
 
@@ -140,10 +140,10 @@ def run_here(run: Call) -> None:
         text = (run.jobs / name / "pw.in").read_text()
         (title,) = re.findall(r"title\s*=\s*'(.*)'", text)
         atoms = read(run.jobs / name / "pw.in", format="espresso-in")
-        (run.jobs / name / "pw.out").write_text(output_of(atoms, title, relax="vc-relax" in text))
+        (run.jobs / name / "pw.out").write_text(write_output(atoms, title, relax="vc-relax" in text))
 
 
-def finished(waves: PlaneWaves, folder: Path, *crystals: Crystal, settings: PhononSettings) -> Call:
+def finish(waves: PlaneWaves, folder: Path, *crystals: Crystal, settings: PhononSettings) -> Call:
     for _ in range(5):
         run = call([*crystals], waves, folder, settings)
         if not run.tasks:
@@ -154,13 +154,13 @@ def finished(waves: PlaneWaves, folder: Path, *crystals: Crystal, settings: Phon
 
 def test_what_runs_elsewhere_is_what_runs_here(waves: PlaneWaves, tmp_path: Path):
     with Run(tmp_path / "here", "phonons") as run:
-        here = run_campaign(PhononCalculation(open_engine("emt"), FAST, ion="Cu"), [COPPER, ORDERED], run).table
-    there = finished(waves, tmp_path / "there", COPPER, ORDERED, settings=FAST)
-    assert there.failures == there.waiting == there.notes == []
+        local = run_campaign(PhononCalculation(open_engine("emt"), FAST, ion="Cu"), [COPPER, ORDERED], run).table
+    remote = finish(waves, tmp_path / "there", COPPER, ORDERED, settings=FAST)
+    assert remote.failures == remote.waiting == remote.notes == []
     again = call([COPPER, ORDERED], waves, tmp_path / "there", FAST, ion="Cu").table
     other = ["seconds", "engine", "lowest_mode_mev", "lowest_commensurate_mev"]
-    pd.testing.assert_frame_equal(again.drop(columns=other), here.drop(columns=other), rtol=1e-6)
-    np.testing.assert_allclose(again["lowest_mode_mev"], here["lowest_mode_mev"], atol=1e-3)
+    pd.testing.assert_frame_equal(again.drop(columns=other), local.drop(columns=other), rtol=1e-6)
+    np.testing.assert_allclose(again["lowest_mode_mev"], local["lowest_mode_mev"], atol=1e-3)
     assert set(again["engine"]) == {"espresso"}
     assert again.set_index("material_id").loc["copper", "seconds"] == 3 * 62.5  # relax, rest, disp-001
     for name in ("items/copper.json", "dos/AuCu3.parquet", "AuCu3/phonopy_params.yaml", "jobs/pseudo/Au.upf"):
@@ -228,7 +228,7 @@ def test_a_run_that_failed_is_a_row_until_it_is_mended(
 
 
 def test_other_settings_have_folders_of_their_own(waves: PlaneWaves, tmp_path: Path):
-    finished(waves, tmp_path / "run", COPPER, settings=STILL)
+    finish(waves, tmp_path / "run", COPPER, settings=STILL)
     finer = call([COPPER], waves, tmp_path / "run", replace(STILL, mesh=(11, 11, 11)))
     assert len(finer.table) == 1  # only what is made of the forces has changed
     same = replace(waves, ecutwfc_ry=30.0)
@@ -261,12 +261,12 @@ def test_a_relaxation_that_leaves_pressure_goes_on(waves: PlaneWaves, tmp_path: 
 def test_an_instability_is_confirmed_in_folders_of_its_own(
     waves: PlaneWaves, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    def unstable(phonon: object, settings: PhononSettings) -> Spectrum:
-        found = spectrum(phonon, settings)  # type: ignore[arg-type]
-        return found._replace(lowest_mode_mev=-5.0) if settings.min_length_a < 6 else found
+    def make_unstable(phonon: object, settings: PhononSettings) -> Spectrum:
+        result = spectrum(phonon, settings)  # type: ignore[arg-type]
+        return result._replace(lowest_mode_mev=-5.0) if settings.min_length_a < 6 else result
 
-    monkeypatch.setattr(workflow, "spectrum", unstable)
-    run = finished(waves, tmp_path / "run", COPPER, settings=PhononSettings(min_length_a=5, mesh=(9, 9, 9)))
+    monkeypatch.setattr(workflow, "spectrum", make_unstable)
+    run = finish(waves, tmp_path / "run", COPPER, settings=PhononSettings(min_length_a=5, mesh=(9, 9, 9)))
     assert run.table["stable"].all()
     assert {path.parent.name for path in run.jobs.rglob("pw.out")} == {"relax", "rest", "disp-001", "wide-001"}
 
@@ -363,9 +363,9 @@ def test_pw_gives_the_same_through_its_jobs_as_at_once(tmp_path: Path):
     collected = CliRunner().invoke(app, on_cluster)
     assert collected.exit_code == 0, collected.output
     assert CliRunner().invoke(app, [*arguments, "-o", str(tmp_path / "here")]).exit_code == 0
-    here, there = (pd.read_parquet(tmp_path / name / "phonons.parquet") for name in ("here", "there"))
+    at_once, by_jobs = (pd.read_parquet(tmp_path / name / "phonons.parquet") for name in ("here", "there"))
     # the same input gives the same output, but for the last digits that pw.x prints: 1e-4 meV
-    pd.testing.assert_frame_equal(here.drop(columns="seconds"), there.drop(columns="seconds"), atol=1e-4)
+    pd.testing.assert_frame_equal(at_once.drop(columns="seconds"), by_jobs.drop(columns="seconds"), atol=1e-4)
 
 
 @pytest.mark.skipif(

@@ -40,7 +40,7 @@ def columns() -> dict[str, object]:
     return learning_columns(load_measured().table)
 
 
-def subset(columns: dict, rows: np.ndarray) -> dict:
+def select_rows(columns: dict, rows: np.ndarray) -> dict:
     numbers = {name: values[rows] for name, values in columns["numbers"].items()}
     return {"numbers": numbers, **{name: values[rows] for name, values in columns.items() if name != "numbers"}}
 
@@ -127,18 +127,18 @@ def test_the_embedded_model_is_that_of_the_table(columns: dict):
 @pytest.mark.long
 def test_left_out_sets_of_elements_are_predicted_as_stated(columns: dict):
     n, groups = len(columns["log_sigma"]), columns["groups"]
-    found = np.empty((3, n))
+    predictions = np.empty((3, n))
     for train, test in GroupKFold(10, shuffle=True, random_state=0).split(np.arange(n), groups=groups):
-        model = ConductivityModel.fit("Li", **subset(columns, train))
-        predicted = predict(model, subset(columns, test))
-        found[:, test] = predicted.log_sigma, predicted.p_conductor, (predicted.lower + predicted.upper) / 2
-    assert spearmanr(found[0], columns["log_sigma"])[0] > 0.78
-    assert roc_auc_score(columns["log_sigma"] >= -4, found[1]) > 0.88
+        model = ConductivityModel.fit("Li", **select_rows(columns, train))
+        predicted = predict(model, select_rows(columns, test))
+        predictions[:, test] = predicted.log_sigma, predicted.p_conductor, (predicted.lower + predicted.upper) / 2
+    assert spearmanr(predictions[0], columns["log_sigma"])[0] > 0.78
+    assert roc_auc_score(columns["log_sigma"] >= -4, predictions[1]) > 0.88
 
 
 def test_a_lower_barrier_never_makes_a_worse_conductor(columns: dict):
     rows = np.arange(0, 478, 25)
-    some, model = subset(columns, rows), ConductivityModel.embedded()
+    some, model = select_rows(columns, rows), ConductivityModel.embedded()
     easier = {**some, "numbers": {**some["numbers"], "barrier_3d_ev": some["numbers"]["barrier_3d_ev"] - 0.1}}
     assert (predict(model, easier).log_sigma > predict(model, some).log_sigma).all()
     assert (predict(model, easier).p_conductor >= predict(model, some).p_conductor).all()
@@ -292,12 +292,12 @@ def test_finished_portions_are_not_computed_again(tmp_path: Path, monkeypatch: p
 def test_one_bad_crystal_costs_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     real = conduction.compute_percolation
 
-    def breaks(crystal: Crystal, ion: str, settings: object):
+    def describe_or_fail(crystal: Crystal, ion: str, settings: object):
         if "Cl" in crystal.symbols and "P" in crystal.symbols:
             raise ZeroDivisionError
         return real(crystal, ion, settings)
 
-    monkeypatch.setattr(conduction, "compute_percolation", breaks)
+    monkeypatch.setattr(conduction, "compute_percolation", describe_or_fail)
     table = screen(tmp_path / "run")
     assert table.loc["ref-Li6PS5Cl", "percolation"] == "failed"
     assert table.loc["ref-Li3PS4-Pmn2_1", "percolation"] == "computed"

@@ -28,7 +28,7 @@ ORDERED = Atoms("AuCu3", cell=np.eye(3) * 3.8, pbc=True,
                 scaled_positions=[[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])  # fmt: skip
 
 
-def engine_at(setting: Cutoffs) -> Engine:
+def make_engine(setting: Cutoffs) -> Engine:
     """EMT whose forces are off by what the cutoffs lack; its energy is not."""
     if setting.ecutrho_ry > 700:
         raise EngineError("no memory left")
@@ -40,7 +40,7 @@ def engine_at(setting: Cutoffs) -> Engine:
 def test_the_force_and_not_the_energy_tells_the_cutoffs():
     done: list[int] = []
     ladder = Ladder((40.0, 60.0, 80.0), (4.0, 8.0, 12.0))
-    table = cutoff_table(ORDERED, engine_at, ladder, progress=done.append)
+    table = cutoff_table(ORDERED, make_engine, ladder, progress=done.append)
     assert len(table) == sum(done) == ladder.n_settings == 9
     assert table["ecutrho_ry"].tolist() == [160, 320, 480, 240, 480, 720, 320, 640, 960]
     failed = table[table["error"] != ""]
@@ -61,23 +61,23 @@ def test_a_setting_that_is_right_by_chance_is_not_recommended():
     errors = {40: 0.001, 60: 0.05, 80: 0.002, 100: 0.0}
     emt = open_engine("emt")
 
-    def wobbling(setting: Cutoffs) -> Engine:
+    def open_wobbling(setting: Cutoffs) -> Engine:
         factor = 1 + errors[int(setting.ecutwfc_ry)]
         return replace(emt, batch=lambda cells: [factor * emt._forces(cell) for cell in cells])
 
-    table = cutoff_table(ORDERED, wobbling, Ladder((40, 60, 80, 100), (8,)))
+    table = cutoff_table(ORDERED, open_wobbling, Ladder((40, 60, 80, 100), (8,)))
     assert table["recommended"].tolist() == [False, False, True, False]
-    assert not cutoff_table(ORDERED, wobbling, Ladder((60, 100), (8,)))["recommended"].any()
+    assert not cutoff_table(ORDERED, open_wobbling, Ladder((60, 100), (8,)))["recommended"].any()
 
 
 def test_k_points_are_compared_at_the_same_cutoffs():
     emt = open_engine("emt")
 
-    def engine(setting: Cutoffs) -> Engine:
+    def open_coarse(setting: Cutoffs) -> Engine:
         factor = 1 + 0.1 * setting.k_spacing_inv_a**4
         return replace(emt, batch=lambda cells: [factor * emt._forces(cell) for cell in cells])
 
-    table = cutoff_table(ORDERED, engine, Ladder((40, 60), (4, 8), (0.25, 1.0, 0.5)))
+    table = cutoff_table(ORDERED, open_coarse, Ladder((40, 60), (4, 8), (0.25, 1.0, 0.5)))
     assert table["varies"].tolist() == ["cutoffs"] * 4 + ["k_points"] * 3
     k_points = table[4:]
     assert k_points["k_spacing_inv_a"].tolist() == [1.0, 0.5, 0.25]
@@ -86,7 +86,7 @@ def test_k_points_are_compared_at_the_same_cutoffs():
 
 
 def test_a_cell_of_one_atom_is_doubled_because_it_cannot_be_pushed():
-    table = cutoff_table(bulk("Cu"), engine_at, Ladder((40, 60), (8,)))
+    table = cutoff_table(bulk("Cu"), make_engine, Ladder((40, 60), (8,)))
     assert (table["force_ev_a"] > 1e-3).all()
 
 
@@ -100,11 +100,11 @@ def test_ladders_that_make_no_sense_are_reported():
         with pytest.raises(SettingsError, match=message):
             Ladder(*values)
     with pytest.raises(SettingsError, match="tolerance is 0"):
-        cutoff_table(ORDERED, engine_at, tolerance=0)
+        cutoff_table(ORDERED, make_engine, tolerance=0)
 
 
 def test_the_table_shows_what_failed_and_what_is_recommended():
-    table = cutoff_table(ORDERED, engine_at, Ladder((40, 60, 80), (4, 8, 12)))
+    table = cutoff_table(ORDERED, make_engine, Ladder((40, 60, 80), (4, 8, 12)))
     out = io.StringIO()
     Console(file=out, width=80).print(cutoffs_table(table, "AuCu3", 0.01))
     lines = out.getvalue().splitlines()

@@ -34,21 +34,21 @@ FACES = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
 PLAIN = OutputSettings(figures=False, report=False)
 
 
-def salt(cations: dict[str, float], name: str = "salt", edge: float = 5.4, anion: str = "Cl") -> Crystal:
+def make_salt(cations: dict[str, float], name: str = "salt", edge: float = 5.4, anion: str = "Cl") -> Crystal:
     """Rock salt whose cations share their sites."""
     structure = Structure.from_spacegroup("Fm-3m", Lattice.cubic(edge), [cations, anion], [[0, 0, 0], [0.5] * 3])
     return Crystal.from_pymatgen(structure, material_id=name)
 
 
-MIXED = salt({"Na": 0.5, "Mg": 0.25}, "mixed")
-WHOLE = salt({"Na": 1.0}, "whole")
+MIXED = make_salt({"Na": 0.5, "Mg": 0.25}, "mixed")
+WHOLE = make_salt({"Na": 1.0}, "whole")
 
 
-def same(a: Crystal, b: Crystal) -> bool:
-    return a.formula == b.formula and np.allclose(a.lattice, b.lattice) and _listed(a) == _listed(b)
+def are_same(a: Crystal, b: Crystal) -> bool:
+    return a.formula == b.formula and np.allclose(a.lattice, b.lattice) and _count_sites(a) == _count_sites(b)
 
 
-def _listed(crystal: Crystal) -> Counter[tuple[object, ...]]:
+def _count_sites(crystal: Crystal) -> Counter[tuple[object, ...]]:
     shares = np.ones(len(crystal)) if crystal.occupancies is None else crystal.occupancies
     places = np.round(crystal.frac_coords, 5) % 1.0
     return Counter(
@@ -57,13 +57,13 @@ def _listed(crystal: Crystal) -> Counter[tuple[object, ...]]:
     )
 
 
-def as_extxyz(crystal: Crystal, path: Path) -> None:
+def write_extxyz(crystal: Crystal, path: Path) -> None:
     atoms = Atoms(crystal.symbols, scaled_positions=crystal.frac_coords, cell=crystal.lattice, pbc=True)
     atoms.set_array("occupancies", np.asarray(crystal.occupancies))
     write(path, atoms, format="extxyz")
 
 
-def as_cell(crystal: Crystal, path: Path) -> None:
+def write_cell(crystal: Crystal, path: Path) -> None:
     vectors = [" ".join(map(str, row)) for row in crystal.lattice.tolist()]
     rows = ["%BLOCK LATTICE_CART", *vectors, "%ENDBLOCK LATTICE_CART", "%BLOCK POSITIONS_FRAC"]
     shares = np.asarray(crystal.occupancies).tolist()
@@ -73,7 +73,7 @@ def as_cell(crystal: Crystal, path: Path) -> None:
     path.write_text("\n".join([*rows, "%ENDBLOCK POSITIONS_FRAC"]))
 
 
-def as_optimade(crystal: Crystal, path: Path) -> None:
+def write_optimade(crystal: Crystal, path: Path) -> None:
     structure = crystal.to_pymatgen()
     species = [
         {"name": f"s{i}", "chemical_symbols": [str(e) for e in site.species], "concentration": [*site.species.values()]}
@@ -89,9 +89,9 @@ def as_optimade(crystal: Crystal, path: Path) -> None:
 WRITERS = {
     "mixed.cif": lambda crystal, path: crystal.to_pymatgen().to(str(path), fmt="cif"),
     "mixed.json": lambda crystal, path: path.write_text(json.dumps(crystal.to_pymatgen().as_dict())),
-    "mixed.extxyz": as_extxyz,
-    "mixed.cell": as_cell,
-    "answer.json": as_optimade,
+    "mixed.extxyz": write_extxyz,
+    "mixed.cell": write_cell,
+    "answer.json": write_optimade,
     "mixed.parquet": lambda crystal, path: write_crystals([WHOLE, crystal], path),
 }
 
@@ -101,7 +101,7 @@ def test_every_format_that_knows_occupancies_keeps_them(file: str, tmp_path: Pat
     WRITERS[file](MIXED, tmp_path / file)
     reading = read(tmp_path / file)
     assert not reading.failures
-    assert same(reading.crystals[-1], MIXED)
+    assert are_same(reading.crystals[-1], MIXED)
 
 
 def test_a_table_without_disorder_has_the_columns_it_had(tmp_path: Path):
@@ -144,7 +144,7 @@ def test_atoms_of_ase_keep_what_its_reader_of_cifs_notes(tmp_path: Path):
 
     WRITERS["mixed.cif"](MIXED, tmp_path / "mixed.cif")
     atoms = read_ase(tmp_path / "mixed.cif")
-    assert same(Crystal.from_ase(atoms), MIXED)
+    assert are_same(Crystal.from_ase(atoms), MIXED)
     del atoms.arrays["spacegroup_kinds"]
     with pytest.raises(StructureError, match="cannot be assigned"):
         Crystal.from_ase(atoms)
@@ -153,7 +153,7 @@ def test_atoms_of_ase_keep_what_its_reader_of_cifs_notes(tmp_path: Path):
 
 
 def test_formulas_count_by_full_sites():
-    assert salt({"Na": 0.75, "K": 0.25}).formula == "K0.25Na0.75Cl"
+    assert make_salt({"Na": 0.75, "K": 0.25}).formula == "K0.25Na0.75Cl"
     assert MIXED.formula == "Na0.5Mg0.25Cl"
     assert MIXED.composition == pytest.approx({"Na": 0.5, "Mg": 0.25, "Cl": 1.0})
     assert MIXED.n_atoms == 7.0
@@ -166,11 +166,11 @@ def test_a_record_keeps_the_ordering_that_was_computed():
     record = Record({"material_id": "mixed"}, ordering=ordered)
     again = Record.from_json(json.loads(json.dumps(record.to_json())))
     assert again.ordering is not None
-    assert same(again.ordering, ordered)
+    assert are_same(again.ordering, ordered)
 
 
 def test_ions_of_one_charge_have_orderings_too():
-    orderings = order(salt({"Na": 0.5, "K": 0.5}), OrderingSettings(tolerance=0.0, most_sites=64))
+    orderings = order(make_salt({"Na": 0.5, "K": 0.5}), OrderingSettings(tolerance=0.0, most_sites=64))
     assert len({each.energy_ev for each in orderings}) == 1
     assert find_duplicates([each.crystal for each in orderings]) == [None] * len(orderings)
 
@@ -204,7 +204,7 @@ def test_predictions_have_the_spread_of_the_orderings():
 
 
 def test_a_screen_ranks_disordered_crystals_and_keeps_their_orderings(tmp_path: Path):
-    bad = salt({"Na": 0.3}, "bad")
+    bad = make_salt({"Na": 0.3}, "bad")
     result = verbs.screen([MIXED, WHOLE, bad], folder=tmp_path / "run", output=PLAIN)
     table = result.table.set_index("material_id")
     assert len(table) == 3
@@ -217,18 +217,18 @@ def test_a_screen_ranks_disordered_crystals_and_keeps_their_orderings(tmp_path: 
     assert table.loc["mixed", "price_usd_kg"] == pytest.approx(expected, rel=1e-3)
     assert table.loc["bad", "ordered_as"] is None
     assert [(failure.material_id, failure.error) for failure in result.failures] == [("bad", "NotNeutral")]
-    kept = {crystal.material_id: crystal for crystal in read(tmp_path / "run").crystals}
-    assert same(kept["mixed"], MIXED)
-    assert kept["whole"].is_ordered
+    crystals = {crystal.material_id: crystal for crystal in read(tmp_path / "run").crystals}
+    assert are_same(crystals["mixed"], MIXED)
+    assert crystals["whole"].is_ordered
     (ordering,) = read(tmp_path / "run" / "orderings.parquet").crystals
-    assert same(ordering, representative(MIXED))
+    assert are_same(ordering, representative(MIXED))
 
 
 def test_a_screen_keeps_the_disorder_of_what_cannot_be_ordered(tmp_path: Path):
-    bad = salt({"Na": 0.3}, "bad")
+    bad = make_salt({"Na": 0.3}, "bad")
     verbs.screen([bad], folder=tmp_path / "run", output=PLAIN)
-    (kept,) = read(tmp_path / "run").crystals
-    assert same(kept, bad)
+    (crystal,) = read(tmp_path / "run").crystals
+    assert are_same(crystal, bad)
 
 
 def test_a_screen_without_disorder_writes_what_it_wrote(tmp_path: Path):
@@ -248,15 +248,15 @@ def test_a_tier_computes_the_representative(tmp_path: Path):
     assert (row["material_id"], row["formula"]) == ("alloy", "Cu0.5Au0.5")
     assert row["ordered_as"] == representative(alloy).cell_formula
     (ordering,) = read(tmp_path / "run" / "orderings.parquet").crystals
-    assert same(ordering, representative(alloy))
+    assert are_same(ordering, representative(alloy))
     again = verbs.phonons([alloy], engine="emt", settings=quick, folder=tmp_path / "run", output=PLAIN)
     assert again.table["seconds"].tolist() == outcome.table["seconds"].tolist()
 
 
 def test_two_refinements_of_one_compound_are_one():
-    first = salt({"Na": 0.75, "K": 0.25}, "first")
-    refined = salt({"Na": 0.747, "K": 0.253}, "refined", edge=5.404)
-    other = salt({"Na": 0.65, "K": 0.35}, "other")
+    first = make_salt({"Na": 0.75, "K": 0.25}, "first")
+    refined = make_salt({"Na": 0.747, "K": 0.253}, "refined", edge=5.404)
+    other = make_salt({"Na": 0.65, "K": 0.35}, "other")
     larger = Crystal.from_pymatgen(first.to_pymatgen() * (2, 1, 1), material_id="larger")
     turned = Crystal.from_pymatgen(first.to_pymatgen().get_primitive_structure(), material_id="turned")
     crystals = [first, refined, other, larger, turned, WHOLE]

@@ -66,14 +66,14 @@ def test_commands_have_the_options_that_pages_name(page: Path):
     assert not [why for command in commands if (why := examples.check_command(command))]
 
 
-def only_toml(page: str) -> str:
+def read_toml_block(page: str) -> str:
     """The TOML file that a page shows."""
     (text,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
     return str(text)
 
 
 def test_the_file_of_a_study_is_one(tmp_path: Path):
-    (tmp_path / "study.toml").write_text(only_toml("study.md"))
+    (tmp_path / "study.toml").write_text(read_toml_block("study.md"))
     study = read_study(tmp_path / "study.toml")
     assert study.follow is not None
     assert study.follow.budget_h == 8
@@ -84,7 +84,7 @@ def test_the_file_of_a_study_is_one(tmp_path: Path):
 
 
 def test_the_rules_of_virtual_compounds_are_rules(tmp_path: Path):
-    (tmp_path / "rules.toml").write_text(only_toml("virtual.md"))
+    (tmp_path / "rules.toml").write_text(read_toml_block("virtual.md"))
     space = Space.from_rules(read_rules(tmp_path / "rules.toml"))
     assert len(space) == 3 * 2 * 3
     assert [slot.name for slot in space.parent.slots][:3] == ["Li", "bridge", "Cl"]

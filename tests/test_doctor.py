@@ -1,4 +1,4 @@
-"""What is installed and what runs here: seen without importing it, and never with a key."""
+"""Checks of what is installed and runs here, without importing it, and never with a key."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Versions of an installation that is made up, and what Phonolyte requires."""
     versions = {"phonolyte": "1.0", "numpy": "2.1.0", "torch": "2.11.0", "mace-torch": "0.3.16", "phonopy": "4.1"}
 
-    def version(name: str) -> str:
+    def get_version(name: str) -> str:
         if name not in versions:
             raise PackageNotFoundError(name)
         return versions[name]
 
-    monkeypatch.setattr(doctor, "version", version)
+    monkeypatch.setattr(doctor, "version", get_version)
     monkeypatch.setattr(
         doctor,
         "requires",
@@ -46,36 +46,36 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return versions
 
 
-def states(group: str) -> dict[str, doctor.Finding]:
+def examine_group(group: str) -> dict[str, doctor.Finding]:
     return {finding.name: finding for finding in doctor.examine()[group]}
 
 
 def test_what_is_complete_is_not_broken(installed: dict[str, str]):
-    assert states("Installation")["libraries"].state == "complete: numpy 2.1.0"
+    assert examine_group("Installation")["libraries"].state == "complete: numpy 2.1.0"
     assert not doctor.is_broken(doctor.examine())
 
 
 @pytest.mark.parametrize(
-    ("there", "state"), [("1.26.4", "numpy is 1.26.4, and should be >=2.0"), (None, "numpy>=2.0 is missing")]
+    ("version", "state"), [("1.26.4", "numpy is 1.26.4, and should be >=2.0"), (None, "numpy>=2.0 is missing")]
 )
-def test_a_library_that_is_old_or_missing_breaks_it(installed: dict[str, str], there: str | None, state: str):
+def test_a_library_that_is_old_or_missing_breaks_it(installed: dict[str, str], version: str | None, state: str):
     del installed["numpy"]
-    if there:
-        installed["numpy"] = there
-    assert states("Installation")["libraries"].state == state
+    if version:
+        installed["numpy"] = version
+    assert examine_group("Installation")["libraries"].state == state
     assert doctor.is_broken(doctor.examine())
     assert CliRunner().invoke(app, ["doctor"]).exit_code == 2
 
 
 def test_extras_say_what_is_missing_and_the_command(installed: dict[str, str]):
-    extras = states("Extras")
+    extras = examine_group("Extras")
     assert extras["phonons"].state.startswith("phonopy is 4.1, and should be >=4.10")
     assert extras["sheets"].state == "openpyxl>=3.1 is missing, 1 more (spectra in .xlsx and .ods)"
     assert extras["sheets"].remedy == ("pip install '.[sheets]'",)
 
 
 def test_engines_say_what_is_installed_and_the_command(installed: dict[str, str]):
-    engines = states("Engines")
+    engines = examine_group("Engines")
     assert set(engines) == set(ENGINES)
     assert engines["mace"].state == "installed: mace-torch 0.3.16, torch 2.11.0"
     assert engines["nequix"].state == "not installed"

@@ -99,12 +99,12 @@ def test_published_dos_give_the_learning_set_s_centers(shared: Path):
     with gzip.open(shared / "data" / "learning_set_1272.jsonl.gz", "rt") as stream:
         records = [json.loads(line) for line in stream]
     known = {record["material_id"]: record["band_center_mev"] for record in records}
-    found, failures = read_all(shared / "data" / "petretto2018_phonon_dos.csv.gz")
+    densities, failures = read_all(shared / "data" / "petretto2018_phonon_dos.csv.gz")
     assert not failures
-    assert len(found) == 1258
-    whole = [dos for dos in found if dos.material_id in known and not dos.is_cut]
+    assert len(densities) == 1258
+    whole = [dos for dos in densities if dos.material_id in known and not dos.is_cut]
     difference = np.array([abs(dos.band_center_mev - known[dos.material_id]) for dos in whole])
-    assert len(found) - len(whole) < 200
+    assert len(densities) - len(whole) < 200
     assert difference.mean() <= 0.4
     assert (difference > 3).sum() <= 5
 
@@ -155,7 +155,7 @@ def test_phonopy_s_projected_dos_is_summed_by_element(tmp_path: Path):
         read_dos(tmp_path / "projected_dos.dat")
 
 
-def columns(*parts: np.ndarray) -> str:
+def write_columns(*parts: np.ndarray) -> str:
     return "\n".join(" ".join(f"{x:.8g}" for x in row) for row in zip(ENERGIES, *parts, strict=True)) + "\n"
 
 
@@ -168,27 +168,27 @@ def columns(*parts: np.ndarray) -> str:
     ],
 )
 def test_the_unit_stated_for_the_frequency_wins(tmp_path: Path, name: str, header: str, scale: float):
-    (tmp_path / name).write_text(f"{header}\n{columns(DENSITY)}")
+    (tmp_path / name).write_text(f"{header}\n{write_columns(DENSITY)}")
     (dos,) = read_dos(tmp_path / name)
     assert dos.band_center_mev == pytest.approx(PhononDos(ENERGIES, DENSITY).band_center_mev * scale, rel=1e-5)
 
 
 def test_two_units_are_not_a_unit(tmp_path: Path):
-    (tmp_path / "dos.txt").write_text(f"# THz or meV\n{columns(DENSITY)}")
+    (tmp_path / "dos.txt").write_text(f"# THz or meV\n{write_columns(DENSITY)}")
     with pytest.raises(DosError, match="several units"):
         read_dos(tmp_path / "dos.txt")
 
 
 def test_an_integrated_density_is_not_an_atom(tmp_path: Path):
     integral = np.cumsum(DENSITY) / DENSITY.sum()
-    (tmp_path / "dos.txt").write_text(f"# meV\n{columns(DENSITY, integral)}")
+    (tmp_path / "dos.txt").write_text(f"# meV\n{write_columns(DENSITY, integral)}")
     (dos,) = read_dos(tmp_path / "dos.txt")
     assert dos.n_atoms is None
     assert dos.band_center_mev == pytest.approx(PhononDos(ENERGIES, DENSITY).band_center_mev, rel=1e-5)
 
 
 def test_phonopy_s_projected_dos_is_known_by_its_columns(tmp_path: Path):
-    (tmp_path / "NaCl.dat").write_text(f"# Tetrahedron method\n{columns(DENSITY * (ENERGIES < 25), DENSITY)}")
+    (tmp_path / "NaCl.dat").write_text(f"# Tetrahedron method\n{write_columns(DENSITY * (ENERGIES < 25), DENSITY)}")
     (dos,) = read_dos(tmp_path / "NaCl.dat", symbols=["Na", "Cl"])
     assert set(dos.per_element) == {"Na", "Cl"}
     assert dos.n_atoms == 2
@@ -198,8 +198,8 @@ def test_one_bad_record_or_archive_costs_one_row(tmp_path: Path):
     good = {"frequencies": ENERGIES.tolist(), "densities": DENSITY.tolist()}
     (tmp_path / "some.json").write_text(json.dumps([good, {**good, "structure": {"foo": 1}}]))
     (tmp_path / "bad.dat.gz").write_bytes(gzip.compress(b"0 1\n" * 99)[:25] + bytes(40))
-    found, failures = read_all([tmp_path / "some.json", tmp_path / "bad.dat.gz"])
-    assert len(found) == 1
+    densities, failures = read_all([tmp_path / "some.json", tmp_path / "bad.dat.gz"])
+    assert len(densities) == 1
     assert len(failures) == 2
 
 
@@ -228,8 +228,8 @@ def test_bad_files_are_reported_clearly(tmp_path: Path, text: str, message: str)
     path.write_text(text)
     with pytest.raises(DosError, match=message):
         read_dos(path)
-    found, failures = read_all([path, tmp_path / "missing.dat"])
-    assert not found
+    densities, failures = read_all([path, tmp_path / "missing.dat"])
+    assert not densities
     assert [failure.material_id[:3] for failure in failures] == ["bad", "mis"]
 
 
@@ -264,8 +264,8 @@ def test_commas_between_columns_stay_such(tmp_path: Path, rows: str):
 def test_a_bad_line_costs_one_density(tmp_path: Path, record: str):
     good = json.dumps({"material_id": "salt", "frequencies": ENERGIES.tolist(), "densities": DENSITY.tolist()})
     (tmp_path / "some.jsonl").write_text(f"{good}\n{record}\n{good}\n")
-    found, failures = read_all(tmp_path / "some.jsonl")
-    assert [dos.material_id for dos in found] == ["salt", "salt"]
+    densities, failures = read_all(tmp_path / "some.jsonl")
+    assert [dos.material_id for dos in densities] == ["salt", "salt"]
     assert len(failures) == 1
 
 

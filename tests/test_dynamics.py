@@ -43,7 +43,7 @@ def emt() -> Engine:
     return open_engine("emt")
 
 
-def dynamics_of(
+def compute_dynamics(
     crystal: Crystal, engine: Engine, folder: Path, settings: DynamicsSettings
 ) -> tuple[pd.DataFrame, list[Failure]]:
     """Table and failures of the diffusion of copper in a run folder that goes on under any settings."""
@@ -79,20 +79,20 @@ def test_the_diffusivity_of_a_random_walk_lies_in_its_interval():
     exact = 3 * step**2 / (6 * 0.02) * 1e-4  # cm2/s
     inside = 0
     for seed in range(5):
-        found = diffusivity(walk(24, 1000, step, seed), "Li", settings, 2.0, 2.0)
-        low, high = np.percentile(found.samples_cm2_s, (2.5, 97.5))
-        assert low < np.median(found.samples_cm2_s) < high
-        assert np.median(found.samples_cm2_s) == pytest.approx(exact, rel=0.5)
+        estimate = diffusivity(walk(24, 1000, step, seed), "Li", settings, 2.0, 2.0)
+        low, high = np.percentile(estimate.samples_cm2_s, (2.5, 97.5))
+        assert low < np.median(estimate.samples_cm2_s) < high
+        assert np.median(estimate.samples_cm2_s) == pytest.approx(exact, rel=0.5)
         inside += low < exact < high
     assert inside >= 3
 
 
 def test_too_few_hops_are_refused_with_a_bound():
     settings = DynamicsSettings(settle_ps=0.02, time_ps=20.0)
-    found = diffusivity(walk(24, 1000, 1e-4), "Li", settings, 1.0, 2.0)
-    assert found.hops == 0
-    assert len(found.samples_cm2_s) == 0
-    assert found.below_cm2_s == pytest.approx(2.9957 * 4 / (6 * 24 * 19.98) * 1e-4, rel=0.01)
+    estimate = diffusivity(walk(24, 1000, 1e-4), "Li", settings, 1.0, 2.0)
+    assert estimate.hops == 0
+    assert len(estimate.samples_cm2_s) == 0
+    assert estimate.below_cm2_s == pytest.approx(2.9957 * 4 / (6 * 24 * 19.98) * 1e-4, rel=0.01)
 
 
 def test_a_melt_gives_no_diffusivity():
@@ -100,13 +100,13 @@ def test_a_melt_gives_no_diffusivity():
     frames = walk(24, 1000, 0.35)
     for frame in frames:
         frame.symbols[12:] = "Na"
-    found = diffusivity(frames, "Li", settings, 2.0, 2.0)
-    assert found.framework_a > MELTED_A
-    assert found.hops > FEWEST_HOPS
-    assert len(found.samples_cm2_s) == 0
+    estimate = diffusivity(frames, "Li", settings, 2.0, 2.0)
+    assert estimate.framework_a > MELTED_A
+    assert estimate.hops > FEWEST_HOPS
+    assert len(estimate.samples_cm2_s) == 0
 
 
-def moved(distance_a: float, frames: int | None = None) -> list[Atoms]:
+def move_ion(distance_a: float, frames: int | None = None) -> list[Atoms]:
     """One ion that goes over a distance, and comes back after a number of frames of 20 fs."""
     still = walk(2, 200, 1e-6)
     for frame in still[100 : None if frames is None else 100 + frames]:
@@ -127,17 +127,17 @@ def test_an_ion_hops_seven_tenths_of_the_way_for_a_fifth_of_a_picosecond(
     distance_a: float, frames: int | None, hops: int
 ):
     settings = DynamicsSettings(settle_ps=0.02, time_ps=4.0)
-    assert diffusivity(moved(distance_a, frames), "Li", settings, 2.0, 2.0).hops == hops
+    assert diffusivity(move_ion(distance_a, frames), "Li", settings, 2.0, 2.0).hops == hops
 
 
 def test_an_interval_leaves_out_two_and_a_half_percent_on_either_side():
-    found = Diffusivity(50, 1.0, np.arange(1001.0), 1e-7, 0.2)
-    row = _run_row(found, 600.0, 24, 1, 1000.0)
+    estimate = Diffusivity(50, 1.0, np.arange(1001.0), 1e-7, 0.2)
+    row = _run_row(estimate, 600.0, 24, 1, 1000.0)
     interval = [row[name] for name in ("diffusivity_cm2_s", "diffusivity_low_cm2_s", "diffusivity_high_cm2_s")]
     assert interval == pytest.approx([500.0, 25.0, 975.0])
 
 
-def strained(apart_a: float) -> list[Atoms]:
+def strain_framework(apart_a: float) -> list[Atoms]:
     """Ions that walk at random while two atoms of the framework go apart, each by so many angstrom, at once."""
     frames = walk(24, 1000, 0.35)
     for frame in frames[2:]:
@@ -151,17 +151,17 @@ def test_a_crystal_melts_where_all_other_atoms_have_moved_by_more_than_one_and_a
     apart_a: float, melts: bool
 ):
     settings = DynamicsSettings(settle_ps=0.02, time_ps=20.0)
-    found = diffusivity(strained(apart_a), "Li", settings, 2.0, 2.0)
-    assert found.framework_a == pytest.approx(apart_a)
-    assert (len(found.samples_cm2_s) == 0) == melts
-    row = _run_row(found, 600.0, 24, 1, 1000.0)
+    estimate = diffusivity(strain_framework(apart_a), "Li", settings, 2.0, 2.0)
+    assert estimate.framework_a == pytest.approx(apart_a)
+    assert (len(estimate.samples_cm2_s) == 0) == melts
+    row = _run_row(estimate, 600.0, 24, 1, 1000.0)
     assert ("the crystal melts" in row["why"]) == melts
     assert (row["sigma_s_cm"] is None) == melts
     assert row["below_cm2_s"] is None
 
 
 def test_a_crystal_without_hops_that_melts_has_no_bound_of_its_diffusivity():
-    """Whether a bound is given, which is the other place that the limit of a melt decides."""
+    """The bound is the other place that the limit of a melt decides."""
     for moved_a, has_bound in ((1.45, True), (1.55, False)):
         row = _run_row(Diffusivity(3, 0.1, np.array([]), 1e-7, moved_a), 600.0, 24, 1, 1000.0)
         assert (row["below_cm2_s"] == 1e-7) == has_bound
@@ -174,9 +174,9 @@ def test_a_diffusivity_takes_twenty_hops(n_hops: int, known: bool):
     for hop in range(n_hops):
         for frame in frames[100 + 40 * hop :]:
             frame.positions[hop, 1] += 2.0
-    found = diffusivity(frames, "Li", settings, 2.0, 2.0)
-    assert found.hops == n_hops
-    assert (len(found.samples_cm2_s) > 0) == known
+    estimate = diffusivity(frames, "Li", settings, 2.0, 2.0)
+    assert estimate.hops == n_hops
+    assert (len(estimate.samples_cm2_s) > 0) == known
 
 
 def test_a_conductor_of_copper_is_one_of_single_charges():
@@ -227,14 +227,14 @@ SHORT = DynamicsSettings(temperatures_k=(600.0,), time_ps=0.2, settle_ps=0.1, ti
 
 @pytest.mark.long
 def test_a_crystal_that_stands_still_is_refused_and_a_longer_run_goes_on(emt: Engine, tmp_path: Path):
-    table, failures = dynamics_of(COPPER, emt, tmp_path, SHORT)
+    table, failures = compute_dynamics(COPPER, emt, tmp_path, SHORT)
     assert not failures
     assert table["barrier_ev"].isna().all()
     runs = pd.read_parquet(tmp_path / DIFFUSIVITIES)
     assert "fewer than" in runs["why"][0]
     (file,) = (tmp_path / "copper").glob("*.traj")
     first = read_path(file)
-    dynamics_of(COPPER, emt, tmp_path, replace(SHORT, time_ps=0.4))
+    compute_dynamics(COPPER, emt, tmp_path, replace(SHORT, time_ps=0.4))
     longer = read_path(file)
     assert len(longer) == len(first) + 10
     assert np.array_equal(longer[len(first) - 1].positions, first[-1].positions)
@@ -244,7 +244,7 @@ def test_a_crystal_that_stands_still_is_refused_and_a_longer_run_goes_on(emt: En
 def test_a_crystal_that_flies_apart_is_reported(tmp_path: Path):
     hot = Engine("lj", LennardJones(sigma=2.3, epsilon=0.4, rc=6.0))
     wild = replace(SHORT, timestep_fs=80.0, sample_fs=80.0, time_ps=40.0, relax=False)
-    _, failures = dynamics_of(COPPER, hot, tmp_path, wild)
+    _, failures = compute_dynamics(COPPER, hot, tmp_path, wild)
     assert "flies apart" in failures[0].message
 
 

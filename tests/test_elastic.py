@@ -70,7 +70,7 @@ def hexagonal(emt: Engine) -> ElasticResult:
     return compute_elastic(HEXAGONAL, emt)
 
 
-def energy(atoms: Atoms, strain: np.ndarray, *, relaxed: bool) -> float:
+def compute_energy(atoms: Atoms, strain: np.ndarray, *, relaxed: bool) -> float:
     """Energy under a strain that is added to the identity: what no part of the package has a hand in."""
     atoms = atoms.copy()
     atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
@@ -80,14 +80,14 @@ def energy(atoms: Atoms, strain: np.ndarray, *, relaxed: bool) -> float:
     return float(atoms.get_potential_energy())
 
 
-def curvature_gpa(result: ElasticResult, strain: np.ndarray, *, relaxed: bool = False) -> float:
+def compute_curvature_gpa(result: ElasticResult, strain: np.ndarray, *, relaxed: bool = False) -> float:
     """Second derivative of the energy by the size of a strain, over the volume."""
     atoms, step = result.crystal.to_ase(), 2e-3
-    low, rest, high = (energy(atoms, share * step * strain, relaxed=relaxed) for share in (-1, 0, 1))
+    low, rest, high = (compute_energy(atoms, share * step * strain, relaxed=relaxed) for share in (-1, 0, 1))
     return (low - 2 * rest + high) / step**2 / atoms.get_volume() * GPA
 
 
-def matrix(**entries: float) -> np.ndarray:
+def make_stiffness(**entries: float) -> np.ndarray:
     """Symmetric stiffness in Voigt's notation from c11=... and the like."""
     voigt = np.zeros((6, 6))
     for name, value in entries.items():
@@ -96,8 +96,8 @@ def matrix(**entries: float) -> np.ndarray:
     return voigt
 
 
-def cubic(c11: float, c12: float, c44: float) -> np.ndarray:
-    return matrix(c11=c11, c22=c11, c33=c11, c12=c12, c13=c12, c23=c12, c44=c44, c55=c44, c66=c44)
+def make_cubic_stiffness(c11: float, c12: float, c44: float) -> np.ndarray:
+    return make_stiffness(c11=c11, c22=c11, c33=c11, c12=c12, c13=c12, c23=c12, c44=c44, c55=c44, c66=c44)
 
 
 # The tensor
@@ -105,12 +105,12 @@ def cubic(c11: float, c12: float, c44: float) -> np.ndarray:
 
 def test_a_cubic_metal_has_the_constants_that_its_energy_under_strain_has(copper: ElasticResult):
     voigt = copper.stiffness.voigt_gpa
-    assert voigt[0, 0] == pytest.approx(curvature_gpa(copper, np.diag([1.0, 0, 0])), rel=0.01)
-    both = curvature_gpa(copper, np.diag([1.0, -1.0, 0]))  # 2 (C11 - C12)
+    assert voigt[0, 0] == pytest.approx(compute_curvature_gpa(copper, np.diag([1.0, 0, 0])), rel=0.01)
+    both = compute_curvature_gpa(copper, np.diag([1.0, -1.0, 0]))  # 2 (C11 - C12)
     assert voigt[0, 0] - voigt[0, 1] == pytest.approx(both / 2, rel=0.01)
     shear = np.array([[0, 0.5, 0], [0.5, 0, 0], [0, 0, 0]])
-    assert voigt[3, 3] == pytest.approx(curvature_gpa(copper, shear), rel=0.01)
-    assert copper.row()["bulk_modulus_gpa"] == pytest.approx(curvature_gpa(copper, np.eye(3)) / 9, rel=0.01)
+    assert voigt[3, 3] == pytest.approx(compute_curvature_gpa(copper, shear), rel=0.01)
+    assert copper.row()["bulk_modulus_gpa"] == pytest.approx(compute_curvature_gpa(copper, np.eye(3)) / 9, rel=0.01)
     assert copper.row()["bulk_modulus_gpa"] == pytest.approx(138, rel=0.05)  # measured, which EMT was fitted to
     assert np.abs(voigt[:3, 3:]).max() < 1e-6 * voigt[0, 0]
 
@@ -118,11 +118,15 @@ def test_a_cubic_metal_has_the_constants_that_its_energy_under_strain_has(copper
 def test_ions_relax_in_the_strained_cell(emt: Engine, hexagonal: ElasticResult):
     clamped = compute_elastic(HEXAGONAL, emt, ElasticSettings(relax_ions=False))
     across = np.diag([1.0, -1.0, 0])  # 2 (C11 - C12), the strain that moves one plane against the other
-    expected = [curvature_gpa(result, across, relaxed=result is hexagonal) / 2 for result in (hexagonal, clamped)]
-    found = [result.stiffness.voigt_gpa[0, 0] - result.stiffness.voigt_gpa[0, 1] for result in (hexagonal, clamped)]
-    assert found == pytest.approx(expected, rel=0.015)
-    assert found[1] > 1.03 * found[0]
-    along = curvature_gpa(hexagonal, np.diag([0, 0, 1.0]), relaxed=True)
+    expected = [
+        compute_curvature_gpa(result, across, relaxed=result is hexagonal) / 2 for result in (hexagonal, clamped)
+    ]
+    differences = [
+        result.stiffness.voigt_gpa[0, 0] - result.stiffness.voigt_gpa[0, 1] for result in (hexagonal, clamped)
+    ]
+    assert differences == pytest.approx(expected, rel=0.015)
+    assert differences[1] > 1.03 * differences[0]
+    along = compute_curvature_gpa(hexagonal, np.diag([0, 0, 1.0]), relaxed=True)
     assert hexagonal.stiffness.voigt_gpa[2, 2] == pytest.approx(along, rel=0.01)
 
 
@@ -159,8 +163,8 @@ def test_a_fit_returns_the_tensor_that_made_the_stresses():
     vectors = strains[:, rows, columns] * [1, 1, 1, 2, 2, 2]
     stresses = np.zeros_like(strains)
     stresses[:, rows, columns] = stresses[:, columns, rows] = vectors @ made
-    found, residual = fit_stiffness(strains, stresses, np.eye(3)[None])
-    np.testing.assert_allclose(found.voigt_gpa, made, rtol=1e-8)
+    stiffness, residual = fit_stiffness(strains, stresses, np.eye(3)[None])
+    np.testing.assert_allclose(stiffness.voigt_gpa, made, rtol=1e-8)
     assert residual < 1e-10
     _, residual = fit_stiffness(strains, stresses * (1 + 0.1 * rng.choice([-1, 1], size=(12, 1, 1))), np.eye(3)[None])
     assert 0.01 < residual < 0.2
@@ -172,14 +176,14 @@ def test_a_fit_returns_the_tensor_that_made_the_stresses():
 @pytest.mark.parametrize(
     ("voigt", "bulk", "shear", "young", "poisson"),
     [
-        (cubic(208.7, 21.5, 61.1), 83.9, 72.5, 169.0, 0.16),
-        (cubic(39.9, 23.1, 7.8), 28.7, 8.1, 22.1, 0.37),
+        (make_cubic_stiffness(208.7, 21.5, 61.1), 83.9, 72.5, 169.0, 0.16),
+        (make_cubic_stiffness(39.9, 23.1, 7.8), 28.7, 8.1, 22.1, 0.37),
         (
-            matrix(c11=196.9, c22=196.9, c33=224.2, c12=92.7, c13=86.2, c23=86.2, c44=80.1, c55=80.1, c66=71.0),
+            make_stiffness(c11=196.9, c22=196.9, c33=224.2, c12=92.7, c13=86.2, c23=86.2, c44=80.1, c55=80.1, c66=71.0),
             127.4, 68.9, 175.1, 0.27,
         ),
         (
-            matrix(c11=116.5, c22=123.9, c33=127.4, c12=45.4, c13=36.5, c23=62.5, c44=38.9, c55=41.1, c66=53.9),
+            make_stiffness(c11=116.5, c22=123.9, c33=127.4, c12=45.4, c13=36.5, c23=62.5, c44=38.9, c55=41.1, c66=53.9),
             72.5, 40.9, 103.4, 0.26,
         ),
     ],
@@ -187,19 +191,23 @@ def test_a_fit_returns_the_tensor_that_made_the_stresses():
 )  # fmt: skip
 def test_averages_are_those_that_are_published(voigt: np.ndarray, bulk: float, shear: float, young: float, poisson):
     """Tensors and averages of Deng et al. (10.1149/2.0061602jes), which have one decimal."""
-    found = Stiffness(voigt).averages()
-    assert found["bulk_modulus_gpa"] == pytest.approx(bulk, abs=0.15)
-    assert found["shear_modulus_gpa"] == pytest.approx(shear, abs=0.15)
-    assert found["young_modulus_gpa"] == pytest.approx(young, abs=0.3)
-    assert found["poisson_ratio"] == pytest.approx(poisson, abs=0.006)
-    assert found["pugh_ratio"] == pytest.approx(bulk / shear, rel=0.01)
+    averages = Stiffness(voigt).averages()
+    assert averages["bulk_modulus_gpa"] == pytest.approx(bulk, abs=0.15)
+    assert averages["shear_modulus_gpa"] == pytest.approx(shear, abs=0.15)
+    assert averages["young_modulus_gpa"] == pytest.approx(young, abs=0.3)
+    assert averages["poisson_ratio"] == pytest.approx(poisson, abs=0.006)
+    assert averages["pugh_ratio"] == pytest.approx(bulk / shear, rel=0.01)
 
 
 def test_the_anisotropy_of_a_cubic_crystal_is_that_of_its_zener_ratio():
     zener = 2 * 75.0 / (168.0 - 121.0)
     expected = 6 / 5 * (math.sqrt(zener) - 1 / math.sqrt(zener)) ** 2  # 10.1103/PhysRevLett.101.055504
-    assert Stiffness(cubic(168.0, 121.0, 75.0)).averages()["universal_anisotropy"] == pytest.approx(expected)
-    assert Stiffness(cubic(100.0, 40.0, 30.0)).averages()["universal_anisotropy"] == pytest.approx(0.0, abs=1e-9)
+    assert Stiffness(make_cubic_stiffness(168.0, 121.0, 75.0)).averages()["universal_anisotropy"] == pytest.approx(
+        expected
+    )
+    assert Stiffness(make_cubic_stiffness(100.0, 40.0, 30.0)).averages()["universal_anisotropy"] == pytest.approx(
+        0.0, abs=1e-9
+    )
 
 
 def test_a_rotation_changes_neither_averages_nor_the_lowest_eigenvalue(hexagonal: ElasticResult):
@@ -215,9 +223,9 @@ def test_a_rotation_changes_neither_averages_nor_the_lowest_eigenvalue(hexagonal
 
 
 def test_an_unstable_tensor_has_no_moduli():
-    assert Stiffness(cubic(100.0, 40.0, 30.0)).lowest_gpa == pytest.approx(60.0)  # 2 C44 = C11 - C12
-    assert Stiffness(cubic(100.0, 99.0, 30.0)).is_stable
-    unstable = Stiffness(cubic(100.0, 101.0, 30.0))
+    assert Stiffness(make_cubic_stiffness(100.0, 40.0, 30.0)).lowest_gpa == pytest.approx(60.0)  # 2 C44 = C11 - C12
+    assert Stiffness(make_cubic_stiffness(100.0, 99.0, 30.0)).is_stable
+    unstable = Stiffness(make_cubic_stiffness(100.0, 101.0, 30.0))
     assert unstable.lowest_gpa == pytest.approx(-1.0)
     assert not unstable.is_stable
     assert set(unstable.averages()) == set(MODULI)
@@ -296,7 +304,7 @@ def test_positions_that_do_not_converge_under_strain_are_a_failure(emt: Engine, 
 
 
 class Endless(EMT):
-    """Gives stresses that are not numbers."""
+    """A calculator that gives stresses that are not numbers."""
 
     def calculate(self, *arguments, **more):
         super().calculate(*arguments, **more)
@@ -322,7 +330,7 @@ def test_stress_that_is_not_linear_is_remarked(emt: Engine, copper: ElasticResul
 
 
 class Jumping(EMT):
-    """Gives the stress of another crystal as soon as the cell is strained."""
+    """A calculator that gives the stress of another crystal as soon as the cell is strained."""
 
     def calculate(self, *arguments, **more):
         super().calculate(*arguments, **more)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition, Lattice, Structure
-from run_folder import content
+from run_folder import read_content
 from typer.testing import CliRunner
 
 from phonolyte import verbs
@@ -49,20 +49,20 @@ OF_GNOME = "mp-3000001"
 WITHOUT_CRYSTAL = "mp-23186"
 
 
-def in_a_row(formula: str) -> Structure:
+def line_up_atoms(formula: str) -> Structure:
     """The atoms of a cell in a row, 3 angstrom apart."""
     symbols = [element.symbol for element, n in Composition(formula).items() for _ in range(int(n))]
     coords = [[0, 0, i / len(symbols)] for i in range(len(symbols))]
     return Structure(Lattice.orthorhombic(3, 3, 3 * len(symbols)), symbols, coords)
 
 
-def computed_entries(table: Mapping[str, tuple[str, float]], run_type: str) -> list[Any]:
+def make_entries(table: Mapping[str, tuple[str, float]], run_type: str) -> list[Any]:
     """Entries as the Materials Project builds its thermo documents from, corrected where they are of GGA."""
     from pymatgen.entries.computed_entries import CompositionEnergyAdjustment, ComputedStructureEntry
 
     entries = []
     for name, (formula, energy) in table.items():
-        structure = in_a_row(formula)
+        structure = line_up_atoms(formula)
         corrected = CORRECTIONS if run_type == "GGA" and len(structure.composition) > 1 else {}
         adjustments = [
             CompositionEnergyAdjustment(value, structure.composition[symbol], name=f"MP2020 correction ({symbol})")
@@ -88,7 +88,7 @@ def write_thermo(folder: Path) -> None:
 
     documents = []
     for table, run_type, kind in ((GGA, "GGA", ThermoType.GGA_GGA_U), (R2SCAN, "r2SCAN", RunType.r2SCAN)):
-        entries = computed_entries(table, run_type)
+        entries = make_entries(table, run_type)
         names = [entry.data["material_id"] for entry in entries]
         for name, document in zip(names, ThermoDoc.from_entries(entries, kind), strict=True):
             documents.append(document.model_dump(mode="json") | {"material_id": name})
@@ -98,17 +98,17 @@ def write_thermo(folder: Path) -> None:
     (folder / "thermo.json").write_text(json.dumps(documents))
 
 
-def as_arrow(value: Any, kind: Any) -> Any:
+def convert_to_arrow(value: Any, kind: Any) -> Any:
     """A value whose dictionaries are pairs where Arrow has a map."""
     import pyarrow as pa
 
     if value is None:
         return None
     if pa.types.is_map(kind):
-        return [(key, as_arrow(part, kind.item_type)) for key, part in value.items()]
+        return [(key, convert_to_arrow(part, kind.item_type)) for key, part in value.items()]
     if pa.types.is_struct(kind):
-        return {field.name: as_arrow(value.get(field.name), field.type) for field in kind}
-    return [as_arrow(part, kind.value_type) for part in value] if pa.types.is_list(kind) else value
+        return {field.name: convert_to_arrow(value.get(field.name), field.type) for field in kind}
+    return [convert_to_arrow(part, kind.value_type) for part in value] if pa.types.is_list(kind) else value
 
 
 def write_diagram(folder: Path) -> None:
@@ -119,7 +119,7 @@ def write_diagram(folder: Path) -> None:
     from emmet.core.types.pymatgen_types.phase_diagram_adapter import PhaseDiagramType
     from pydantic import TypeAdapter
 
-    entries = computed_entries(R2SCAN, "r2SCAN")
+    entries = make_entries(R2SCAN, "r2SCAN")
     for entry in entries:
         entry.entry_id = {"identifier": entry.entry_id, "suffix": "r2SCAN", "separator": "-"}
     diagram = PhaseDiagram(entries)
@@ -128,7 +128,7 @@ def write_diagram(folder: Path) -> None:
         diagram, mode="json", context={"format": "arrow"}, fallback=lambda value: value.tolist()
     )
     row = {"chemsys": "Li-S", "version": mp_server.VERSION.replace(".", "-"), "thermo_type": "GGA_GGA+U_R2SCAN",
-           "phase_diagram": as_arrow(dumped, kind)}  # fmt: skip
+           "phase_diagram": convert_to_arrow(dumped, kind)}  # fmt: skip
     columns = [(name, pa.string()) for name in ("chemsys", "version", "thermo_type")]
     schema = pa.schema([*columns, ("phase_diagram", kind)])
     write_deltalake(folder / "store" / mp_server.DIAGRAMS, pa.Table.from_pylist([row], schema=schema))
@@ -154,12 +154,12 @@ def environment(server: mp_server.Server, monkeypatch: pytest.MonkeyPatch) -> No
     server.control([], mp_server.VERSION)
 
 
-def source(server: mp_server.Server, *systems: str, **more: Any) -> MaterialsProjectPhases:
+def make_source(server: mp_server.Server, *systems: str, **more: Any) -> MaterialsProjectPhases:
     return MaterialsProjectPhases(systems=systems or ("Li-P-S-Cl",), endpoint=server.url, **more)
 
 
 def test_a_chemical_system_comes_with_all_its_subsystems(server: mp_server.Server, tmp_path: Path):
-    result = fetch(source(server), tmp_path)
+    result = fetch(make_source(server), tmp_path)
     assert result.tables
     table = pd.read_parquet(tmp_path / "properties.parquet").set_index("material_id")
     assert set(table.index) == set(GGA) - {"mp-10172", "mp-648", "mp-2251", "mp-154"}
@@ -178,7 +178,7 @@ def test_a_chemical_system_comes_with_all_its_subsystems(server: mp_server.Serve
 
 
 def test_a_phase_without_a_crystal_keeps_its_energy(server: mp_server.Server, tmp_path: Path):
-    result = fetch(source(server), tmp_path)
+    result = fetch(make_source(server), tmp_path)
     assert result.tables
     (failure,) = result.tables.failures
     assert (failure.material_id, failure.error) == (WITHOUT_CRYSTAL, "NoStructure")
@@ -188,35 +188,35 @@ def test_a_phase_without_a_crystal_keeps_its_energy(server: mp_server.Server, tm
 
 
 def test_the_table_gives_the_hull_of_the_database(server: mp_server.Server, tmp_path: Path):
-    fetch(source(server), tmp_path)
+    fetch(make_source(server), tmp_path)
     entries = read_entries(tmp_path)
-    diagram = PhaseDiagram(hull_entries(entries.table))
-    recomputed = [diagram.get_e_above_hull(entry) for entry in hull_entries(entries.table)]
+    diagram = PhaseDiagram(make_hull_entries(entries.table))
+    recomputed = [diagram.get_e_above_hull(entry) for entry in make_hull_entries(entries.table)]
     assert np.abs(np.array(recomputed) - entries.table["e_hull_ev"].to_numpy()).max() < 1e-9
     assert np.count_nonzero(entries.table["e_hull_ev"] > 1e-3) > 0
 
 
-def hull_entries(table: pd.DataFrame) -> list[PDEntry]:
+def make_hull_entries(table: pd.DataFrame) -> list[PDEntry]:
     rows = zip(table["material_id"], table["formula"], table["energy_ev_atom"], strict=True)
     return [PDEntry(formula, Composition(formula).num_atoms * energy, name) for name, formula, energy in rows]
 
 
 def test_stability_takes_the_energies_of_a_fetch(server: mp_server.Server, tmp_path: Path):
-    fetch(source(server), tmp_path / "mp")
+    fetch(make_source(server), tmp_path / "mp")
     engine = open_engine("ase.calculators.lj:LennardJones", epsilon=0.1, sigma=2.0)
-    crystal = Crystal.from_pymatgen(in_a_row("Li2S"), material_id="own")
+    crystal = Crystal.from_pymatgen(line_up_atoms("Li2S"), material_id="own")
     outcome = verbs.stability(
         [crystal], engine=engine, settings=StabilitySettings(static=True, competing=str(tmp_path / "mp")),
         folder=tmp_path / "run", output=OutputSettings(figures=False, report=False), executor=ExecutorSettings(jobs=1),
     )  # fmt: skip
     (row,) = outcome.table.to_dict("records")
 
-    def energy(formula: str) -> float:
-        atoms = in_a_row(formula).to_ase_atoms()
+    def compute_energy(formula: str) -> float:
+        atoms = line_up_atoms(formula).to_ase_atoms()
         atoms.calc = engine.calculator
         return atoms.get_potential_energy() / len(atoms)
 
-    own = energy("Li2S") - (2 * energy("Li") + energy("S8")) / 3 + CORRECTIONS["S"] / 3
+    own = compute_energy("Li2S") - (2 * compute_energy("Li") + compute_energy("S8")) / 3 + CORRECTIONS["S"] / 3
     assert row["formation_ev_atom"] == pytest.approx(own, abs=1e-6)
     # Li2S of the database: -4.0 with its correction, from elements at -1.91 and -4.13 eV/atom
     known = -4.0 + CORRECTIONS["S"] / 3 - (2 * -1.91 - 4.13) / 3
@@ -225,7 +225,7 @@ def test_stability_takes_the_energies_of_a_fetch(server: mp_server.Server, tmp_p
 
 
 def test_several_systems_share_their_elements(server: mp_server.Server, tmp_path: Path):
-    fetch(source(server, "N-Li", "Na-S-Li", "Li-S"), tmp_path)
+    fetch(make_source(server, "N-Li", "Na-S-Li", "Li-S"), tmp_path)
     entries = read_entries(tmp_path)
     assert entries.systems == ("Li-N", "Li-Na-S")  # Li-S is part of the second
     names = {"mp-135", "mp-77", "mp-1153", "mp-10172", "mp-648", "mp-2251", "mp-154"}
@@ -238,33 +238,33 @@ def test_several_systems_share_their_elements(server: mp_server.Server, tmp_path
 def test_small_pages_give_the_same_tables_and_go_on_after_a_fault(
     server: mp_server.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    fetch(source(server), tmp_path / "whole")
+    fetch(make_source(server), tmp_path / "whole")
     monkeypatch.setattr(phases, "BATCH", 3)
     monkeypatch.setattr(phases, "PAGE_SIZE", 2)
     server.control([*[""] * 8, *["server"] * 20])
     with pytest.raises(SourceError, match=r"endpoint materials/thermo, database version 2026.09.15.*status code 500"):
-        fetch(source(server), tmp_path / "pieces")
-    there = len([*(tmp_path / "pieces" / ".fetch").glob("0*.json.gz")])
-    assert there > 0
+        fetch(make_source(server), tmp_path / "pieces")
+    n_pages = len([*(tmp_path / "pieces" / ".fetch").glob("0*.json.gz")])
+    assert n_pages > 0
     server.control(["rate", "null", "no json", "cut"])
-    fetch(source(server), tmp_path / "pieces")
+    fetch(make_source(server), tmp_path / "pieces")
     requests = [path for path in server.control()["requests"] if "thermo" in path]
     assert not any("chemsys=Cl%2CLi%2CP%2CS&" in path for path in requests)  # the elements are there already
     assert any("chemsys=Li-S%2CP-S&" in path for path in requests)  # the last ones were not
     whole, pieces = (read_entries(tmp_path / name).table.sort_values("material_id") for name in ("whole", "pieces"))
     pd.testing.assert_frame_equal(whole.reset_index(drop=True), pieces.reset_index(drop=True))
-    assert content(tmp_path / "whole" / "systems.csv") == content(tmp_path / "pieces" / "systems.csv")
+    assert read_content(tmp_path / "whole" / "systems.csv") == read_content(tmp_path / "pieces" / "systems.csv")
 
 
 def test_energies_of_another_type_are_a_table_of_their_own(server: mp_server.Server, tmp_path: Path):
-    fetch(source(server, "Li-S", thermo_type="R2SCAN"), tmp_path / "r2scan")
+    fetch(make_source(server, "Li-S", thermo_type="R2SCAN"), tmp_path / "r2scan")
     table = read_entries(tmp_path / "r2scan").table.set_index("material_id")
     assert table["energy_ev_atom"].to_dict() == pytest.approx({"mp-135": -2.33, "mp-77": -8.1, "mp-1153": -6.2})
     assert set(table["thermo_type"]) == {"R2SCAN"}  # and not r2SCAN
-    fetch(source(server, "Li-S", thermo_type="R2SCAN", gnome=True), tmp_path / "gnome")
+    fetch(make_source(server, "Li-S", thermo_type="R2SCAN", gnome=True), tmp_path / "gnome")
     assert OF_GNOME in set(read_entries(tmp_path / "gnome").table["material_id"])
     assert "BY-NC" in (tmp_path / "gnome" / "run.toml").read_text()
-    fetch(source(server, "Li-S"), tmp_path / "gga")
+    fetch(make_source(server, "Li-S"), tmp_path / "gga")
     mixed = pd.concat([pd.read_parquet(tmp_path / name / "properties.parquet") for name in ("gga", "gnome")])
     mixed.assign(material_id=[f"m-{i}" for i in range(len(mixed))]).to_parquet(tmp_path / "mixed.parquet")
     with pytest.raises(TableError, match=r"several types: they are GGA_GGA\+U, R2SCAN"):
@@ -272,24 +272,24 @@ def test_energies_of_another_type_are_a_table_of_their_own(server: mp_server.Ser
 
 
 def test_mixed_energies_are_those_of_the_phase_diagram_of_one_system(server: mp_server.Server, tmp_path: Path):
-    fetch(source(server, "S-Li", thermo_type="GGA_GGA+U_R2SCAN"), tmp_path)
+    fetch(make_source(server, "S-Li", thermo_type="GGA_GGA+U_R2SCAN"), tmp_path)
     table = read_entries(tmp_path).table.set_index("material_id")
     assert table["energy_ev_atom"].to_dict() == pytest.approx({"mp-135": -2.33, "mp-77": -8.1, "mp-1153": -6.2})
     assert table.loc["mp-1153", "formation_ev_atom"] == pytest.approx(-6.2 + (2 * 2.33 + 8.1) / 3)
     with pytest.raises(SettingsError, match="mixed energies can be fetched of one chemical system, not of 2"):
-        source(server, "Li-S", "Li-N", thermo_type="GGA_GGA+U_R2SCAN")
+        make_source(server, "Li-S", "Li-N", thermo_type="GGA_GGA+U_R2SCAN")
     with pytest.raises(SourceError, match="it has no mixed phase diagram of Li-N"):
-        fetch(source(server, "Li-N", thermo_type="GGA_GGA+U_R2SCAN"), tmp_path / "none")
+        fetch(make_source(server, "Li-N", thermo_type="GGA_GGA+U_R2SCAN"), tmp_path / "none")
 
 
 def test_a_system_without_the_energy_of_an_element_is_named(server: mp_server.Server, tmp_path: Path):
-    result = fetch(source(server, "Li-S", "Lr-S", "Li-N"), tmp_path / "some")
+    result = fetch(make_source(server, "Li-S", "Lr-S", "Li-N"), tmp_path / "some")
     assert result.tables
     (failure,) = result.tables.failures
     assert (failure.material_id, failure.error) == ("Lr-S", "NoElement")
     assert read_entries(tmp_path / "some").systems == ("Li-N", "Li-S")
     with pytest.raises(SourceError, match=r"Lr-S has no hull: .* 2026.09.15, has no GGA_GGA\+U energy of Lr. Leave"):
-        fetch(source(server, "Lr-S"), tmp_path / "none")
+        fetch(make_source(server, "Lr-S"), tmp_path / "none")
 
 
 @pytest.mark.parametrize(
@@ -306,19 +306,19 @@ def test_documents_that_are_not_what_was_requested_are_refused(
 ):
     search = MaterialsProjectPhases._search
 
-    def changed(self: MaterialsProjectPhases, systems: Sequence[str]) -> list[dict[str, Any]]:
+    def search_and_change(self: MaterialsProjectPhases, systems: Sequence[str]) -> list[dict[str, Any]]:
         first, *rest = search(self, systems)
         return [{**first, **change}, *rest]
 
-    monkeypatch.setattr(MaterialsProjectPhases, "_search", changed)
+    monkeypatch.setattr(MaterialsProjectPhases, "_search", search_and_change)
     with pytest.raises(SourceError, match=f"materials/thermo, database version 2026.09.15: .*{message}"):
-        fetch(source(server), tmp_path)
+        fetch(make_source(server), tmp_path)
 
 
 def test_phases_that_do_not_come_are_reported(server: mp_server.Server, tmp_path: Path):
     server.control(["", "empty"])
     with pytest.raises(SourceError, match=r"0 phases came, and 4 were announced"):
-        fetch(source(server), tmp_path)
+        fetch(make_source(server), tmp_path)
 
 
 def test_a_hull_needs_chemical_systems():
@@ -341,7 +341,7 @@ def test_the_systems_of_a_table_are_fetched(server: mp_server.Server, tmp_path: 
     systems, failures = systems_of(tmp_path / "t.csv", ion="Li")
     assert systems == (SYSTEM,)
     assert [failure.material_id for failure in failures] == ["t.csv, row 4"]
-    in_a_row("Li3N").to_file(str(tmp_path / "nitride.cif"))
+    line_up_atoms("Li3N").to_file(str(tmp_path / "nitride.cif"))
     assert systems_of(tmp_path / "nitride.cif", ion="Li")[0] == ("Li-N",)
     with pytest.raises(SettingsError, match="none of its 1 materials contains Na"):
         systems_of(tmp_path / "nitride.cif", ion="Na")
@@ -372,14 +372,14 @@ def test_what_makes_no_sense_is_refused(
         CliRunner().invoke(app, ["fetch", "mp", *options, "-o", str(tmp_path)], catch_exceptions=False)
 
 
-def written(tmp_path: Path, **columns: Sequence[Any]) -> Path:
+def write_own_table(tmp_path: Path, **columns: Sequence[Any]) -> Path:
     table = {"material_id": ["a", "b"], "formula": ["Li", "Li2S"], "energy_per_atom": [-1.9, -4.2], **columns}
     pd.DataFrame(table).to_csv(tmp_path / "own.csv", index=False)
     return tmp_path / "own.csv"
 
 
 def test_a_table_of_ones_own_says_nothing_of_systems(tmp_path: Path):
-    entries = read_entries(written(tmp_path))  # with the name of the energy as mp-api has it
+    entries = read_entries(write_own_table(tmp_path))  # with the name of the energy as mp-api has it
     assert entries.table["energy_ev_atom"].to_list() == [-1.9, -4.2]
     assert entries.table["chemical_system"].to_list() == ["Li", "Li-S"]
     assert entries.systems == ()
@@ -399,11 +399,11 @@ def test_a_table_of_ones_own_says_nothing_of_systems(tmp_path: Path):
 )
 def test_a_table_that_would_give_a_wrong_hull_is_refused(tmp_path: Path, columns: dict[str, Any], message: str):
     with pytest.raises(TableError, match=message):
-        read_entries(written(tmp_path, **columns))
+        read_entries(write_own_table(tmp_path, **columns))
 
 
 def test_a_table_that_lacks_what_its_systems_need_is_refused(tmp_path: Path):
-    path = written(tmp_path)
+    path = write_own_table(tmp_path)
     pd.DataFrame({"chemical_system": ["Li-S"], "n_phases": [2]}).to_csv(tmp_path / "systems.csv", index=False)
     with pytest.raises(TableError, match="do not cover Li-S: there is none of S"):
         read_entries(path)

@@ -12,7 +12,7 @@ from phonolyte.features.fractions import fraction_names
 from phonolyte.models.families import Families
 
 
-def fractions(*formulas: str) -> np.ndarray:
+def compute_fractions(*formulas: str) -> np.ndarray:
     rows = np.zeros((len(formulas), len(fraction_names())))
     for row, formula in zip(rows, formulas, strict=True):
         amounts = composition_of(formula)
@@ -21,7 +21,7 @@ def fractions(*formulas: str) -> np.ndarray:
     return rows
 
 
-LEARNED = Families.fit(fractions("KMgF3", "CaTiO3", "Cs2NaYBr6", "LiCl", "Li2O", "Li3PO4", "AlN", "Li3N"))
+LEARNED = Families.fit(compute_fractions("KMgF3", "CaTiO3", "Cs2NaYBr6", "LiCl", "Li2O", "Li3PO4", "AlN", "Li3N"))
 
 
 @pytest.mark.parametrize(
@@ -44,21 +44,21 @@ LEARNED = Families.fit(fractions("KMgF3", "CaTiO3", "Cs2NaYBr6", "LiCl", "Li2O",
     ],
 )
 def test_compounds_are_of_learned_families_or_not(formula: str, inside: bool):
-    assert LEARNED.contains(fractions(formula)).tolist() == [inside]
+    assert LEARNED.contains(compute_fractions(formula)).tolist() == [inside]
 
 
 def test_disordered_compositions_are_long_formulas():
-    mixed = 0.985 * fractions("Li2O") + 0.015 * fractions("LiCl")
+    mixed = 0.985 * compute_fractions("Li2O") + 0.015 * compute_fractions("LiCl")
     assert LEARNED.contains(mixed).tolist() == [False]  # two anions were not learned
-    assert LEARNED.contains(0.97 * fractions("LiCl") + 0.03 * fractions("Li2O")).tolist() == [False]
-    other = fractions("Li3PO4") * 0.96 + fractions("Li2O") * 0.04
+    assert LEARNED.contains(0.97 * compute_fractions("LiCl") + 0.03 * compute_fractions("Li2O")).tolist() == [False]
+    other = compute_fractions("Li3PO4") * 0.96 + compute_fractions("Li2O") * 0.04
     assert LEARNED.contains(other).tolist() == [True]
 
 
 def test_saved_families_are_read_back_and_damaged_ones_refused():
     arrays = LEARNED.arrays()
     again = Families.from_arrays(arrays)
-    assert again.contains(fractions("LiCl", "Li2S")).tolist() == [True, False]
+    assert again.contains(compute_fractions("LiCl", "Li2S")).tolist() == [True, False]
     damaged: list[dict[str, Any]] = [
         {"family_formulas": arrays["family_formulas"][::-1]},
         {"family_formulas": arrays["family_formulas"].astype(float)},

@@ -26,12 +26,12 @@ MAGPIE_DROPS_FACES = {
 
 
 def test_values_have_ten_decimals():
-    found = values(TRICLINIC)
-    assert (found == np.round(found, 10)).all()
-    assert (found != np.round(found, 9)).any()
+    features = compute_values(TRICLINIC)
+    assert (features == np.round(features, 10)).all()
+    assert (features != np.round(features, 9)).any()
 
 
-def values(crystal: Crystal) -> np.ndarray:
+def compute_values(crystal: Crystal) -> np.ndarray:
     return MagpieFeatures().transform([crystal]).to_numpy()[0]
 
 
@@ -76,7 +76,7 @@ def test_order_of_sites_and_origin_do_not_matter(order: list[int], shift: list[f
         TRICLINIC.numbers[order].tolist(),
         TRICLINIC.frac_coords[order] + shift,
     )
-    np.testing.assert_allclose(values(moved), values(TRICLINIC), atol=2e-9)
+    np.testing.assert_allclose(compute_values(moved), compute_values(TRICLINIC), atol=2e-9)
 
 
 @settings(max_examples=25, deadline=None)
@@ -89,13 +89,13 @@ def test_choice_of_cell_orientation_and_scale_do_not_matter(shear: list[int], sc
     if scale < 0.4:  # the atoms would overlap in angstrom
         return
     other = Crystal.from_arrays("other", lattice, TRICLINIC.numbers.tolist(), frac)
-    np.testing.assert_allclose(values(other), values(TRICLINIC), atol=2e-8)
+    np.testing.assert_allclose(compute_values(other), compute_values(TRICLINIC), atol=2e-8)
 
 
 @pytest.mark.parametrize("repeat", [(2, 1, 1), (1, 2, 3)])
 def test_supercells_have_the_same_features(repeat: tuple[int, int, int]):
     larger = TRICLINIC.to_ase().repeat(repeat)
-    np.testing.assert_allclose(values(Crystal.from_ase(larger)), values(TRICLINIC), atol=2e-9)
+    np.testing.assert_allclose(compute_values(Crystal.from_ase(larger)), compute_values(TRICLINIC), atol=2e-9)
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ def test_cells_of_random_crystals_fill_space_and_faces_are_mutual(seed: int, n: 
     filled = (tessellation.area * tessellation.distance).sum() / 6
     assert filled == pytest.approx(abs(np.linalg.det(lattice)), rel=1e-9)
     sites = np.repeat(np.arange(n), np.diff(tessellation.start))
-    there = sorted(zip(sites, tessellation.neighbor, *tessellation.image.T, strict=True))
+    forward = sorted(zip(sites, tessellation.neighbor, *tessellation.image.T, strict=True))
     back = sorted(zip(tessellation.neighbor, sites, *-tessellation.image.T, strict=True))
-    assert there == back
+    assert forward == back
 
 
 def test_missing_elemental_data_is_a_row_in_a_batch_and_an_error_alone():

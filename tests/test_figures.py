@@ -71,7 +71,7 @@ def bands(copper: PhononResult) -> BandStructure:
     return band_structure(copper.phonopy)
 
 
-def texts(figure: Figure) -> str:
+def join_texts(figure: Figure) -> str:
     return " ".join(
         text.get_text()
         for axes in figure.axes
@@ -105,7 +105,7 @@ def test_bands_of_a_saved_result_are_the_same(bands: BandStructure, copper: Phon
 
 def test_the_figure_of_bands_has_units_and_its_center(bands: BandStructure, copper: PhononResult):
     figure = phonon_bands(bands, copper.dos, ion="Cu")
-    shown = texts(figure)
+    shown = join_texts(figure)
     assert f"{copper.band_center_mev:.1f} meV" in shown
     assert "Phonon energy (meV)" in shown
     assert "imaginary" not in shown
@@ -115,7 +115,7 @@ def test_the_figure_of_bands_has_units_and_its_center(bands: BandStructure, copp
 def test_imaginary_modes_are_shown_below_zero(bands: BandStructure, copper: PhononResult):
     lower = BandStructure(tuple((x, e - 5.0) for x, e in bands.parts), bands.labels, bands.positions)
     figure = phonon_bands(lower, copper.dos)
-    assert "imaginary" in texts(figure)
+    assert "imaginary" in join_texts(figure)
     assert figure.axes[0].get_ylim()[0] < -5.0
 
 
@@ -145,11 +145,11 @@ def test_histograms_state_counts_and_the_trend_its_correlation():
     histogram = [0] * 200
     histogram[12] = 300
     summary = {"prototypes": {"nasicon": {"compounds": 300, "soft_share": 1.0, "histogram_per_mev": histogram}}}
-    assert "300, 100% below 40 meV" in texts(center_histograms(summary))
+    assert "300, 100% below 40 meV" in join_texts(center_histograms(summary))
     row = np.linspace(2, 5, 300)
     figure = row_trend(pd.DataFrame({"mean_Row": row, "band_center_mev": 60 - 10 * row}))
-    assert "r = -1.00" in texts(figure)
-    assert "Predicted band center (meV)" in texts(figure)
+    assert "r = -1.00" in join_texts(figure)
+    assert "Predicted band center (meV)" in join_texts(figure)
 
 
 def test_equal_figures_have_equal_bytes(tmp_path: Path):
@@ -185,14 +185,14 @@ HOSTILE = (
 )
 
 
-def drawn(figure: Figure, folder: Path) -> Figure:
+def draw(figure: Figure, folder: Path) -> Figure:
     """A figure after it was written: only then does matplotlib read its texts."""
     (path,) = save(figure, folder / "drawn", ("svg",))
     assert path.stat().st_size > 1_000
     return figure
 
 
-def compounds(n: int, *, seed: int = 0) -> pd.DataFrame:
+def make_compounds(n: int, *, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     families = ["oxide", "sulfide", "halide", "intermetallic"]
     return pd.DataFrame(
@@ -230,11 +230,11 @@ OF_COMPOUNDS = {
 @pytest.mark.parametrize("name", OF_COMPOUNDS)
 @pytest.mark.parametrize("n", [0, 1, 2, 40])
 def test_a_figure_can_be_drawn_of_any_number_of_compounds(name: str, n: int, tmp_path: Path):
-    drawn(OF_COMPOUNDS[name](compounds(n)), tmp_path)
+    draw(OF_COMPOUNDS[name](make_compounds(n)), tmp_path)
 
 
 def test_hostile_names_can_be_written_in_every_format(tmp_path: Path):
-    table = compounds(len(HOSTILE))
+    table = make_compounds(len(HOSTILE))
     figure = center_against_volume(table.assign(family=table["formula"]), named=set(table["material_id"]))
     for path in save(figure, tmp_path / "hostile", FORMATS):
         assert path.stat().st_size > 1_000
@@ -243,17 +243,17 @@ def test_hostile_names_can_be_written_in_every_format(tmp_path: Path):
 
 @pytest.mark.parametrize("name", OF_COMPOUNDS)
 def test_what_is_not_known_is_left_out_of_a_figure(name: str, tmp_path: Path):
-    table = compounds(40)
+    table = make_compounds(40)
     numbers = table.select_dtypes("number").columns
     table.loc[::3, numbers] = np.nan
     table.loc[1, numbers] = np.inf
-    drawn(OF_COMPOUNDS[name](table), tmp_path)
-    drawn(OF_COMPOUNDS[name](table.assign(**dict.fromkeys(numbers, np.nan))), tmp_path)
+    draw(OF_COMPOUNDS[name](table), tmp_path)
+    draw(OF_COMPOUNDS[name](table.assign(**dict.fromkeys(numbers, np.nan))), tmp_path)
 
 
 @pytest.mark.parametrize("name", OF_COMPOUNDS)
 def test_every_axis_of_a_figure_has_its_unit(name: str):
-    for axes in OF_COMPOUNDS[name](compounds(40)).axes:
+    for axes in OF_COMPOUNDS[name](make_compounds(40)).axes:
         for label in (axes.get_xlabel(), axes.get_ylabel()):
             assert label in ("", "Compounds", "Mean row of the elements") or "(" in label
 
@@ -261,7 +261,7 @@ def test_every_axis_of_a_figure_has_its_unit(name: str):
 @pytest.mark.filterwarnings("ignore:Glyph")  # of a name that is an emoji
 @pytest.mark.parametrize("name", OF_COMPOUNDS)
 def test_the_compounds_are_within_the_axes(name: str):
-    figure = OF_COMPOUNDS[name](compounds(40))
+    figure = OF_COMPOUNDS[name](make_compounds(40))
     figure.draw_without_rendering()
     for axes in figure.axes[:1]:
         for points in axes.collections:
@@ -271,12 +271,12 @@ def test_the_compounds_are_within_the_axes(name: str):
 
 
 def test_twenty_thousand_compounds_make_small_files(tmp_path: Path):
-    for path in save(hull_against_center(compounds(20_000)), tmp_path / "hull"):
+    for path in save(hull_against_center(make_compounds(20_000)), tmp_path / "hull"):
         assert path.stat().st_size < 1_500_000
 
 
 def test_the_hull_figure_has_each_compound_once_and_says_what_is_beyond_its_axis():
-    table = compounds(1000)
+    table = make_compounds(1000)
     whole, near = hull_against_center(table, max_e_hull_ev=0.05).axes
     shown = whole.collections[0].get_offsets()
     beyond = int(whole.get_title(loc="left").split(", ")[1].split()[0])
@@ -289,7 +289,7 @@ def test_the_hull_figure_has_each_compound_once_and_says_what_is_beyond_its_axis
 def test_a_family_has_one_color_in_all_figures():
     from matplotlib.colors import to_hex
 
-    table = compounds(8).assign(family="sulfide")
+    table = make_compounds(8).assign(family="sulfide")
     figures = (hull_against_center(table), center_against_volume(table), family_centers(table))
     colors = {to_hex(figure.axes[0].collections[0].get_facecolor()[0]) for figure in figures}
     assert len(colors) == 1
@@ -310,7 +310,7 @@ def test_a_histogram_counts_every_finite_center():
 
 
 def test_bars_of_kinds_are_the_counts():
-    family, system = kinds(compounds(10)).axes
+    family, system = kinds(make_compounds(10)).axes
     assert [bar.get_width() for bar in family.patches] == [3, 3, 2, 2]
     assert [label.get_text() for label in system.get_yticklabels()] == ["cubic", "unknown"]
 
@@ -327,11 +327,11 @@ def test_the_periodic_table_has_each_element_in_its_place():
 def test_the_periodic_table_shows_counts(tmp_path: Path):
     counts = element_counts([{"Li", "O"}, {"Li", "S"}, ["Li", "Li"]])
     assert counts == {"Li": 3, "O": 1, "S": 1}
-    shown = [text.get_text() for text in drawn(periodic_table(counts), tmp_path).axes[0].texts]
+    shown = [text.get_text() for text in draw(periodic_table(counts), tmp_path).axes[0].texts]
     assert shown[shown.index("Li") + 1] == "3"
     assert "Og" not in shown
     for odd in ({}, {"Li": 1}, {"Li": 3_000_000, "Xx": 5}):
-        drawn(periodic_table(odd), tmp_path)
+        draw(periodic_table(odd), tmp_path)
 
 
 STEPS = (
@@ -342,14 +342,14 @@ STEPS = (
 
 
 def test_the_funnel_adds_up(tmp_path: Path):
-    (axes,) = drawn(funnel(STEPS), tmp_path).axes
+    (axes,) = draw(funnel(STEPS), tmp_path).axes
     widths = np.array([bar.get_width() for bar in axes.patches]).reshape(3, 3)
     assert widths.sum(axis=0).tolist() == [10, 10, 4]
     shown = " ".join(text.get_text() for text in axes.texts)
     assert "1 unknown   5 rejected   4" in shown
     assert "band gap (not applied)" in shown
-    drawn(funnel(()), tmp_path)
-    drawn(funnel([STEPS[0] | {"kept": 0}]), tmp_path)
+    draw(funnel(()), tmp_path)
+    draw(funnel([STEPS[0] | {"kept": 0}]), tmp_path)
 
 
 METRICS = [
@@ -360,7 +360,7 @@ METRICS = [
 
 
 def test_bars_of_scores_are_the_scores_the_best_on_top(tmp_path: Path):
-    r2, mae, _ = drawn(score_bars(METRICS), tmp_path).axes
+    r2, mae, _ = draw(score_bars(METRICS), tmp_path).axes
     assert [label.get_text() for label in r2.get_yticklabels()] == ["extra trees", "xgboost"]
     assert [bar.get_width() for bar in r2.patches] == [0.9, 0.8, 0.9, 0.8]
     assert mae.get_xlabel() == "MAE (meV)"
@@ -368,11 +368,11 @@ def test_bars_of_scores_are_the_scores_the_best_on_top(tmp_path: Path):
 
 def test_a_regressor_that_failed_does_not_flatten_the_others(tmp_path: Path):
     bad = METRICS[0] | {"algorithm": HOSTILE[1], "r2": -1e9, "mae_mev": 1e9, "rmse_mev": None, "mae_std_mev": None}
-    r2, mae, _ = drawn(score_bars([*METRICS, bad]), tmp_path).axes
+    r2, mae, _ = draw(score_bars([*METRICS, bad]), tmp_path).axes
     assert r2.get_xlim()[0] >= -1.0
     assert mae.get_xlim()[1] < 10
-    drawn(score_bars([]), tmp_path)
-    drawn(score_bars(METRICS[:1]), tmp_path)
+    draw(score_bars([]), tmp_path)
+    draw(score_bars(METRICS[:1]), tmp_path)
 
 
 def test_importances_are_shown_the_largest_first(tmp_path: Path):
@@ -380,27 +380,27 @@ def test_importances_are_shown_the_largest_first(tmp_path: Path):
         {"feature": [f"mean_{name}" for name in HOSTILE] * 4, "gini": np.linspace(0.3, 0.0, 32),
          "permutation_mev": 1.0, "permutation_std_mev": 0.1}
     )  # fmt: skip
-    left, _ = drawn(importance_bars(table, most=10), tmp_path).axes
+    left, _ = draw(importance_bars(table, most=10), tmp_path).axes
     assert [bar.get_width() for bar in left.patches] == pytest.approx(100 * table["gini"][:10])
-    drawn(importance_bars(table[:0]), tmp_path)
+    draw(importance_bars(table[:0]), tmp_path)
 
 
 def test_intervals_that_miss_are_counted(tmp_path: Path):
     known = np.array([10.0, 20.0, 30.0, np.nan])
-    figure = drawn(interval_parity(known, known + 1, known - 1, known + np.array([2, -0.5, 2, 2])), tmp_path)
+    figure = draw(interval_parity(known, known + 1, known - 1, known + np.array([2, -0.5, 2, 2])), tmp_path)
     assert "66.7% inside (90% nominal)" in figure.axes[0].texts[0].get_text()
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["holds: 2", "misses: 1"]
     nothing = np.array([])
-    drawn(interval_parity(nothing, nothing, nothing, nothing), tmp_path)
+    draw(interval_parity(nothing, nothing, nothing, nothing), tmp_path)
 
 
 def test_parity_has_a_panel_for_each_series(tmp_path: Path):
     known = np.linspace(10, 60, 30)
     for n in (0, 1, 2, 4, 5, 9):
-        figure = drawn(parity(known, {f"{HOSTILE[i % 8]}{i}": known + i for i in range(n)}), tmp_path)
+        figure = draw(parity(known, {f"{HOSTILE[i % 8]}{i}": known + i for i in range(n)}), tmp_path)
         assert len([axes for axes in figure.axes if axes.axison]) == max(n, 1)
     odd = parity(np.array([10.0, np.nan]), {"one": np.array([11.0, 5.0]), "none": np.full(2, np.nan)})
-    assert "n = 1\nMAE" in drawn(odd, tmp_path).axes[0].texts[0].get_text()
+    assert "n = 1\nMAE" in draw(odd, tmp_path).axes[0].texts[0].get_text()
     assert odd.axes[1].texts[0].get_text() == "n = 0"
 
 
@@ -417,26 +417,26 @@ def test_parity_of_a_cross_validation_begins_with_the_model_that_is_kept():
 
 def test_the_density_of_states_marks_the_center_of_each_element(copper: PhononResult, tmp_path: Path):
     dos = replace(copper.dos, per_element={"Ag": copper.dos.total * 0.4, "Cu": copper.dos.total * 0.6})
-    figure = drawn(phonon_dos(dos, ion="Cu"), tmp_path)
+    figure = draw(phonon_dos(dos, ion="Cu"), tmp_path)
     marks = {line.get_label(): line.get_xdata()[0] for line in figure.axes[0].lines if "." in str(line.get_label())}
     assert marks[f"total {dos.band_center_mev:.1f}"] == pytest.approx(copper.band_center_mev)
     assert marks[f"Cu {dos.element_centers_mev['Cu']:.1f}"] == pytest.approx(dos.element_centers_mev["Cu"])
-    drawn(phonon_dos(replace(dos, per_element={}, formula=HOSTILE[1])), tmp_path)
+    draw(phonon_dos(replace(dos, per_element={}, formula=HOSTILE[1])), tmp_path)
     imaginary = replace(dos, energies_mev=dos.energies_mev - 5.0, per_element={})
-    assert drawn(phonon_dos(imaginary), tmp_path).axes[0].get_xlim()[0] < 0
+    assert draw(phonon_dos(imaginary), tmp_path).axes[0].get_xlim()[0] < 0
 
 
 def test_the_table_of_substitutions_names_every_element(tmp_path: Path):
     slots = {"nasicon": {"Li": ["Li", "Na"], "Ge": [*"HBCNOFPSK"] * 12}, HOSTILE[1]: {HOSTILE[5]: []}}
-    (axes,) = drawn(substitution_table(slots), tmp_path).axes
+    (axes,) = draw(substitution_table(slots), tmp_path).axes
     shown = " ".join(text.get_text() for text in axes.texts)
     assert "Ge (108)" in shown
     assert shown.count("K") == 12
-    drawn(substitution_table({}), tmp_path)
+    draw(substitution_table({}), tmp_path)
 
 
 def test_activation_energies_have_their_intervals():
-    table = compounds(3).assign(ea_low_ev=[0.1, np.nan, 0.2], ea_high_ev=[0.3, np.nan, 0.4])
+    table = make_compounds(3).assign(ea_low_ev=[0.1, np.nan, 0.2], ea_high_ev=[0.3, np.nan, 0.4])
     (axes,) = center_against_energy(table).axes
     assert len(axes.lines[0].get_xdata()) == 3
     assert len(axes.collections[0].get_segments()) == 2
@@ -458,15 +458,18 @@ def test_every_figure_that_a_run_draws_has_a_caption():
     assert caption_of("run/x/notes.png") == ""
 
 
-def ranked(n: int, passes: bool) -> pd.DataFrame:
+def make_ranked(n: int, passes: bool) -> pd.DataFrame:
     """A ranked table of compounds of lithium and of sodium, without energies above the hull."""
     elements = [frozenset({("Li", "Na")[i % 2], "O"}) for i in range(n)]
-    return compounds(n).assign(passes=passes, elements=elements, e_hull_ev=np.nan)
+    return make_compounds(n).assign(passes=passes, elements=elements, e_hull_ev=np.nan)
 
 
 def test_measured_conductivities_are_rings_with_a_line_to_what_is_predicted():
-    table = compounds(4).assign(barrier_3d_ev=[0.3, 0.5, 0.7, np.nan], sigma_predicted_s_cm=[1e-3, 1e-5, 1e-6, 1e-7],
-                                measured_sigma_s_cm=[2e-3, np.nan, np.nan, 1e-9])  # fmt: skip
+    table = make_compounds(4).assign(
+        barrier_3d_ev=[0.3, 0.5, 0.7, np.nan],
+        sigma_predicted_s_cm=[1e-3, 1e-5, 1e-6, 1e-7],
+        measured_sigma_s_cm=[2e-3, np.nan, np.nan, 1e-9],
+    )
     (axes,) = conductivity_against_barrier(table).axes
     (rings,) = (line for line in axes.get_lines() if line.get_marker() == "o")
     np.testing.assert_allclose(rings.get_xydata(), [[0.3, 2e-3]])
@@ -474,29 +477,29 @@ def test_measured_conductivities_are_rings_with_a_line_to_what_is_predicted():
     assert sorted(points.get_offsets()[:, 0].tolist()) == [0.3, 0.5, 0.7]
     np.testing.assert_allclose(lines.get_segments()[0][:, 1], [1e-3, 2e-3])
     assert axes.get_yscale() == "log"
-    drawn = screen_figures(ranked(4, True).assign(**table[["barrier_3d_ev", "sigma_predicted_s_cm",
-                                                           "measured_sigma_s_cm"]]), STEPS)  # fmt: skip
+    drawn = screen_figures(make_ranked(4, True).assign(**table[["barrier_3d_ev", "sigma_predicted_s_cm",
+                                                                "measured_sigma_s_cm"]]), STEPS)  # fmt: skip
     assert "screen_conductivity" in drawn
 
 
 @pytest.mark.figures
 def test_a_screen_has_the_figures_that_show_something_and_an_earlier_run_leaves_none(tmp_path: Path):
-    figures_of_run = screen_figures(ranked(6, True), STEPS, ion="Li", max_center_mev=40.0)
+    figures_of_run = screen_figures(make_ranked(6, True), STEPS, ion="Li", max_center_mev=40.0)
     everything = {"funnel", "screen_centers", "screen_families", "screen_volumes", "candidates_kinds",
                   "candidates_elements"}  # fmt: skip
     assert set(figures_of_run) == everything
     save_all(figures_of_run, tmp_path, screen.STEMS)
     assert {path.stem for path in tmp_path.glob("*.pdf")} == everything
     (tmp_path / "parity.png").write_text("of the training")
-    save_all(screen_figures(ranked(6, False), STEPS), tmp_path, screen.STEMS)
+    save_all(screen_figures(make_ranked(6, False), STEPS), tmp_path, screen.STEMS)
     candidates = {"candidates_kinds", "candidates_elements"}
     assert {path.stem for path in tmp_path.glob("*.png")} == (everything - candidates) | {"parity"}
-    assert set(screen_figures(ranked(6, True).assign(e_hull_ev=0.01), STEPS)) == everything | {"hull_center"}
-    assert set(screen_figures(ranked(0, True), STEPS)) == {"funnel"}
+    assert set(screen_figures(make_ranked(6, True).assign(e_hull_ev=0.01), STEPS)) == everything | {"hull_center"}
+    assert set(screen_figures(make_ranked(0, True), STEPS)) == {"funnel"}
 
 
 def test_followed_candidates_are_drawn_where_they_have_barriers():
-    table = compounds(4).assign(
+    table = make_compounds(4).assign(
         predicted_mev=30.0, calibrated_mev=np.nan, percolation_ev=[0.2, 0.3, np.nan, 0.4], barrier_ev=np.nan
     )
     drawn_figures = followed_figures(table)

@@ -38,7 +38,7 @@ def named_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "stranger"
 
 
-def with_module(name: str) -> dict[str, object]:
+def make_record(name: str) -> dict[str, object]:
     """A structure that names a module wherever a dictionary may stand."""
     thing = {"@module": name, "@class": "Thing"}
     record = json.loads(json.dumps(SALT.as_dict()))
@@ -51,7 +51,7 @@ def with_module(name: str) -> dict[str, object]:
 
 
 def test_no_file_makes_a_module_be_imported(tmp_path: Path, named_module: str):
-    structure = with_module(named_module)
+    structure = make_record(named_module)
     dos = {"@module": named_module, "@class": "Thing", "frequencies": GRID.tolist(), "densities": np.sin(GRID / 3.2)
            .clip(0).tolist(), "structure": structure}  # fmt: skip
     row = {"mp_id": "a", "structure": json.dumps(structure), "phfreq": str((33 * GRID).tolist()),
@@ -73,7 +73,7 @@ def test_no_file_makes_a_module_be_imported(tmp_path: Path, named_module: str):
 
 
 def test_the_module_of_these_tests_would_have_left_its_mark(tmp_path: Path, named_module: str):
-    Structure.from_dict(with_module(named_module))
+    Structure.from_dict(make_record(named_module))
     assert (tmp_path / "ran").exists()
 
 
@@ -91,7 +91,7 @@ def test_a_database_of_ase_is_read_as_numbers_and_makes_no_array_of_a_stated_siz
     assert "not its shape" in reading.failures[0].message
 
 
-def bomb(path: Path, n_bytes: int) -> Path:
+def write_bomb(path: Path, n_bytes: int) -> Path:
     with gzip.open(path, "wb") as stream:
         for _ in range(n_bytes // 2**20):
             stream.write(bytes(2**20))
@@ -99,7 +99,7 @@ def bomb(path: Path, n_bytes: int) -> Path:
 
 
 def test_what_unpacks_to_far_more_than_it_is_is_refused(tmp_path: Path):
-    path = bomb(tmp_path / "zeros.json.gz", 80 * 2**20)
+    path = write_bomb(tmp_path / "zeros.json.gz", 80 * 2**20)
     with pytest.raises(ReadError, match=r"too large unpacked: .*67,108,864"):
         read_bytes(path)
     with pytest.raises(DosError, match="too large unpacked"):
@@ -186,9 +186,9 @@ def test_names_stay_as_they_are_written(tmp_path: Path, ending: str):
         table.to_json(path, orient="records", lines=True)
     else:
         table.to_csv(path, index=False, sep="\t" if ending == ".tsv" else ",")
-    found = read_table(path)
-    assert found["material_id"].tolist() == names
-    assert as_numbers(found["value"]).tolist() == list(range(8))
+    reading = read_table(path)
+    assert reading["material_id"].tolist() == names
+    assert as_numbers(reading["value"]).tolist() == list(range(8))
 
 
 @pytest.mark.parametrize(
@@ -227,8 +227,8 @@ def test_links_that_lead_back_are_not_followed(tmp_path: Path):
     (tmp_path / "a" / "to_b").symlink_to(tmp_path / "b")
     (tmp_path / "b" / "to_a").symlink_to(tmp_path / "a")
     (tmp_path / "a" / "up").symlink_to(tmp_path)
-    found = [path.relative_to(tmp_path).as_posix() for path in files_in(tmp_path, leave=lambda _: False)]
-    assert found == ["a/a.cif", "a/to_b/b.cif", "b/b.cif", "b/to_a/a.cif"]
+    paths = [path.relative_to(tmp_path).as_posix() for path in files_in(tmp_path, leave=lambda _: False)]
+    assert paths == ["a/a.cif", "a/to_b/b.cif", "b/b.cif", "b/to_a/a.cif"]
 
 
 def test_a_name_that_no_table_can_hold_is_mended(tmp_path: Path):

@@ -78,11 +78,11 @@ def test_an_engine_gives_forces_on_many_cells_and_says_what_it_is():
 def test_a_file_among_the_options_is_known_by_its_content(tmp_path: Path):
     weights = tmp_path / "weights.txt"
     weights.write_text("1 2 3")
-    told = open_engine("ase.calculators.lj:LennardJones", epsilon=0.01, label=str(weights)).provenance
-    assert told["label"].startswith("weights.txt sha256:")
-    assert told["epsilon"] == "0.01"
+    provenance = open_engine("ase.calculators.lj:LennardJones", epsilon=0.01, label=str(weights)).provenance
+    assert provenance["label"].startswith("weights.txt sha256:")
+    assert provenance["epsilon"] == "0.01"
     weights.write_text("1 2 4")
-    assert open_engine("ase.calculators.lj:LennardJones", epsilon=0.01, label=str(weights)).provenance != told
+    assert open_engine("ase.calculators.lj:LennardJones", epsilon=0.01, label=str(weights)).provenance != provenance
 
 
 def test_any_ase_calculator_will_do_by_its_path():
@@ -188,7 +188,7 @@ class MyClass(LennardJones):
 
 @pytest.fixture
 def potentials(tmp_path: Path) -> Path:
-    """A folder with potentials of silicon for two functionals, and files that are none."""
+    """A folder with potentials of silicon for two functionals, and files that are not potentials."""
     folder = tmp_path / "upf"
     folder.mkdir()
     for name in ("Si.pbesol-n.UPF", "Si.pbe-n.UPF", "notes.UPF", "Si.pbesol.txt"):
@@ -196,36 +196,36 @@ def potentials(tmp_path: Path) -> Path:
     return folder
 
 
-def again(engine: Engine) -> Engine:
+def repickle(engine: Engine) -> Engine:
     return pickle.loads(pickle.dumps(engine))
 
 
-def pressed(number: int) -> Atoms:
+def rattle_copper(number: int) -> Atoms:
     cell = bulk("Cu", cubic=True)
     cell.rattle(0.05, seed=number)
     return cell
 
 
-def forces_and_identity(engine: Engine, cell: Atoms) -> tuple[np.ndarray, int, int]:
+def compute_forces_and_identity(engine: Engine, cell: Atoms) -> tuple[np.ndarray, int, int]:
     return engine.forces([cell])[0], id(engine.calculator), os.getpid()
 
 
 @pytest.mark.parametrize("name", ["emt", "ase.calculators.lj:LennardJones"])
 def test_an_engine_comes_back_from_a_pickle_as_it_was(name: str):
     engine = open_engine(name)
-    back = again(engine)
+    back = repickle(engine)
     assert (back.name, back.provenance, back.options, back.max_workers) == (name, engine.provenance, {}, None)
-    np.testing.assert_array_equal(back.forces([pressed(1)])[0], engine.forces([pressed(1)])[0])
-    assert again(engine) is back
-    assert again(back) is back
-    assert again(open_engine("ase.calculators.lj:LennardJones", epsilon=0.5)) is not back
+    np.testing.assert_array_equal(back.forces([rattle_copper(1)])[0], engine.forces([rattle_copper(1)])[0])
+    assert repickle(engine) is back
+    assert repickle(back) is back
+    assert repickle(open_engine("ase.calculators.lj:LennardJones", epsilon=0.5)) is not back
 
 
 def test_options_travel_with_an_engine():
-    engine = again(open_engine("ase.calculators.lj:LennardJones", epsilon=0.25, sigma=2.5, rc=6.0))
+    engine = repickle(open_engine("ase.calculators.lj:LennardJones", epsilon=0.25, sigma=2.5, rc=6.0))
     assert engine.options == {"epsilon": 0.25, "sigma": 2.5, "rc": 6.0}
     here = LennardJones(epsilon=0.25, sigma=2.5, rc=6.0)
-    np.testing.assert_allclose(engine.forces([pressed(2)])[0], here.get_forces(pressed(2)))
+    np.testing.assert_allclose(engine.forces([rattle_copper(2)])[0], here.get_forces(rattle_copper(2)))
 
 
 def test_a_sent_engine_is_opened_when_it_is_needed_and_once(monkeypatch: pytest.MonkeyPatch):
@@ -239,7 +239,7 @@ def test_a_sent_engine_is_opened_when_it_is_needed_and_once(monkeypatch: pytest.
     assert engine.provenance["epsilon"] == "0.125"
     assert not opened
     for number in range(3):
-        pickle.loads(packed).forces([pressed(number)])
+        pickle.loads(packed).forces([rattle_copper(number)])
     assert opened == ["ase.calculators.lj:LennardJones"]
     with pytest.raises(AttributeError, match="'Engine' object has no attribute 'forcez'"):
         _ = engine.forcez
@@ -248,17 +248,17 @@ def test_a_sent_engine_is_opened_when_it_is_needed_and_once(monkeypatch: pytest.
 def test_an_engine_that_differs_on_the_worker_is_refused(tmp_path: Path):
     weights = tmp_path / "weights.txt"
     weights.write_text("1 2 3")
-    engine = again(open_engine("ase.calculators.lj:LennardJones", label=str(weights)))
+    engine = repickle(open_engine("ase.calculators.lj:LennardJones", label=str(weights)))
     weights.write_text("1 2 4")
     with pytest.raises(EngineError, match=r"label is weights.txt sha256:(?s:.*)Install the same version"):
-        engine.forces([pressed(0)])
+        engine.forces([rattle_copper(0)])
 
 
 def test_an_engine_around_a_calculator_travels_if_the_calculator_does():
     engine = Engine("mine", LennardJones(epsilon=0.25), {"a": "b"}, max_workers=2)
-    back = again(engine)
+    back = repickle(engine)
     assert (back.name, dict(back.provenance), back.max_workers, back.options) == ("mine", {"a": "b"}, 2, None)
-    np.testing.assert_array_equal(back.forces([pressed(1)])[0], engine.forces([pressed(1)])[0])
+    np.testing.assert_array_equal(back.forces([rattle_copper(1)])[0], engine.forces([rattle_copper(1)])[0])
     calculator = LennardJones()
     calculator.secret = lambda: None
     with pytest.raises(EngineError, match=r"engine mine cannot be sent to another process(?s:.*)module:Class"):
@@ -271,17 +271,17 @@ def test_an_engine_around_a_calculator_travels_if_the_calculator_does():
 def test_espresso_travels_with_its_settings_and_its_charge(potentials: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(potentials.parent)
     waves = PlaneWaves(Path("upf"), ecutwfc_ry=30, functional="pbesol")
-    engine = again(waves.engine("true"))
+    engine = repickle(waves.engine("true"))
     monkeypatch.chdir("/")
     assert engine.max_workers == 1
     assert engine.calculator.waves.potentials(["Si"]) == {"Si": potentials / "Si.pbesol-n.UPF"}
-    charged = again(waves.engine("true").with_charge(-1.0))
+    charged = repickle(waves.engine("true").with_charge(-1.0))
     assert charged.provenance["charge"] == "-1"
     assert charged.calculator.waves.charge == -1
     assert engine.with_charge(-1.0).provenance == charged.provenance
-    assert again(engine.with_charge(-1.0)).calculator.waves == charged.calculator.waves
+    assert repickle(engine.with_charge(-1.0)).calculator.waves == charged.calculator.waves
     opened = open_engine("espresso", pseudo_dir=str(potentials), functional="pbe", command="true", conv_thr_ry=1e-8)
-    assert again(opened).calculator.waves == opened.calculator.waves
+    assert repickle(opened).calculator.waves == opened.calculator.waves
     assert opened.calculator.waves.conv_thr_ry == 1e-8
 
 
@@ -291,12 +291,12 @@ def test_engines_in_spawned_processes_give_the_same_forces(tmp_path: Path, monke
     engines = open_engine("emt"), open_engine("mycalc_spawned:MyClass", epsilon=0.01, sigma=2.3, rc=5.0)
     monkeypatch.chdir("/")
     assert str(tmp_path) not in sys.path
-    cells = [pressed(number) for number in range(4)]
+    cells = [rattle_copper(number) for number in range(4)]
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         for engine in engines:
-            there = list(pool.map(forces_and_identity, [engine] * len(cells), cells))
-            np.testing.assert_array_equal([forces for forces, *_ in there], engine.forces(cells))
-            ((_, process),) = {(calculator, process) for _, calculator, process in there}
+            results = list(pool.map(compute_forces_and_identity, [engine] * len(cells), cells))
+            np.testing.assert_array_equal([forces for forces, *_ in results], engine.forces(cells))
+            ((_, process),) = {(calculator, process) for _, calculator, process in results}
             assert process != os.getpid()
 
 
@@ -366,25 +366,25 @@ def test_options_are_pairs_or_a_table():
 
 
 def test_a_study_takes_options_as_a_table_or_as_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def options_of(text: str) -> object:
+    def read_options(text: str) -> object:
         (tmp_path / "study.toml").write_text(f"[follow]\ntiers = []\n{text}\n")
         settings = read_study(tmp_path / "study.toml")
         assert settings.follow is not None
         return settings.follow.options
 
     table = 'engine = "espresso"\noptions = {pseudo_dir = "sssp", ecutwfc_ry = 60}'
-    assert options_of(table) == {"pseudo_dir": "sssp", "ecutwfc_ry": 60}
-    assert options_of('options = ["a=1"]') == ("a=1",)
-    assert options_of('options = ["ab"]') == ("ab",)  # refused when the engine is opened
-    assert options_of("") == ()
+    assert read_options(table) == {"pseudo_dir": "sssp", "ecutwfc_ry": 60}
+    assert read_options('options = ["a=1"]') == ("a=1",)
+    assert read_options('options = ["ab"]') == ("ab",)  # refused when the engine is opened
+    assert read_options("") == ()
     monkeypatch.setenv("PHONOLYTE_OPTIONS", "a=2")
-    assert options_of(table) == ("a=2",)
+    assert read_options(table) == ("a=2",)
 
 
 # Devices
 
 
-def torch_with(monkeypatch: pytest.MonkeyPatch, *, cuda: bool) -> None:
+def fake_torch(monkeypatch: pytest.MonkeyPatch, *, cuda: bool) -> None:
     torch = SimpleNamespace(
         __version__="2.0", cuda=SimpleNamespace(is_available=lambda: cuda), set_num_threads=lambda n: None
     )
@@ -392,7 +392,7 @@ def torch_with(monkeypatch: pytest.MonkeyPatch, *, cuda: bool) -> None:
 
 
 def test_sevennet_is_opened_on_the_device_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    torch_with(monkeypatch, cuda=True)
+    fake_torch(monkeypatch, cuda=True)
     made: list[dict[str, str]] = []
     package = ModuleType("sevenn.calculator")
     package.SevenNetCalculator = lambda **options: made.append(options) or LennardJones()
@@ -409,11 +409,11 @@ def test_sevennet_is_opened_on_the_device_and_says_so(tmp_path: Path, monkeypatc
     assert made == [{"model": "7net-l3i5", "device": "cpu"}, {"model": str(weights), "device": "cuda"}]
     assert engine.provenance["device"] == "cuda"
     assert engine.provenance["weights_sha256"] == checksum(weights)
-    assert again(engine).options == {"model": str(weights), "device": "cuda"}
+    assert repickle(engine).options == {"model": str(weights), "device": "cuda"}
 
 
 def test_dpa4_refuses_a_process_that_computes_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    torch_with(monkeypatch, cuda=True)
+    fake_torch(monkeypatch, cuda=True)
     from phonolyte.forces import dpa
 
     monkeypatch.setattr(dpa, "_without_foreign_operators", lambda: None)
@@ -443,19 +443,19 @@ def test_dpa4_refuses_a_process_that_computes_elsewhere(tmp_path: Path, monkeypa
 
 
 def test_an_exchanged_pseudopotential_is_another_engine_however_the_functional_is_spelled(potentials: Path):
-    def told(functional: str) -> str:
+    def get_potentials(functional: str) -> str:
         return PlaneWaves(potentials, functional=functional).provenance["pseudopotentials"]
 
-    first = {functional: told(functional) for functional in ("pbesol", "PBEsol", "pbe", "")}
+    first = {functional: get_potentials(functional) for functional in ("pbesol", "PBEsol", "pbe", "")}
     assert first["pbesol"] == first["PBEsol"]
     assert len(set(first.values())) == 3
     (potentials / "notes.UPF").write_text("not chosen for any element")
-    assert told("PBEsol") == first["PBEsol"]
+    assert get_potentials("PBEsol") == first["PBEsol"]
     (potentials / "Si.pbesol-n.UPF").write_text("exchanged")
-    assert told("PBEsol") != first["PBEsol"]
-    assert told("pbe") == first["pbe"]
+    assert get_potentials("PBEsol") != first["PBEsol"]
+    assert get_potentials("pbe") == first["pbe"]
     with pytest.raises(SettingsError, match="no pseudopotentials for lda"):
-        told("lda")
+        get_potentials("lda")
 
 
 def test_equal_numbers_are_equal_settings_and_words_are_refused(potentials: Path):
@@ -565,6 +565,6 @@ def test_positions_are_relaxed_in_their_cell_and_a_learned_hessian_saves_steps()
     again, _ = relax_positions(moved, engine, hessian=hessian, check=lambda: steps.append(1))
     assert np.abs(engine.forces([again])[0]).max() < 1e-3
     assert len(steps) - first < first
-    unmoved, kept = relax_positions(relaxed, engine, hessian=hessian)
-    assert kept is hessian
+    unmoved, unchanged = relax_positions(relaxed, engine, hessian=hessian)
+    assert unchanged is hessian
     assert np.array_equal(unmoved.positions, relaxed.positions)

@@ -44,7 +44,7 @@ TWO[1].set_cell(SALT.cell * 1.01, scale_atoms=True)
 PW_INPUT = {"pseudopotentials": {"Na": "Na.upf", "Cl": "Cl.upf"}}
 
 
-def by_ase(kind: str, **more: object) -> Callable[[Path], None]:
+def write_by_ase(kind: str, **more: object) -> Callable[[Path], None]:
     def make(path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -53,7 +53,7 @@ def by_ase(kind: str, **more: object) -> Callable[[Path], None]:
     return make
 
 
-def phonopy_yaml(path: Path, *, length: str = "angstrom", scale: float = 1.0) -> None:
+def write_phonopy_yaml(path: Path, *, length: str = "angstrom", scale: float = 1.0) -> None:
     rows = "\n".join(f"  - {row}" for row in (SALT.cell.array / scale).tolist())
     points = "\n".join(
         f"  - symbol: {s}\n    coordinates: {x}\n    mass: 1.0"
@@ -65,17 +65,17 @@ def phonopy_yaml(path: Path, *, length: str = "angstrom", scale: float = 1.0) ->
 
 
 FORMATS: dict[str, Callable[[Path], None]] = {
-    "salt.xsf": by_ase("xsf"),
-    "geometry.in": by_ase("aims"),
-    "salt.cell": by_ase("castep-cell"),
-    "salt.abi": by_ase("abinit-in"),
-    "pw.in": by_ase("espresso-in", **PW_INPUT),
-    "salt.traj": by_ase("traj"),
-    "XDATCAR": by_ase("vasp-xdatcar"),
+    "salt.xsf": write_by_ase("xsf"),
+    "geometry.in": write_by_ase("aims"),
+    "salt.cell": write_by_ase("castep-cell"),
+    "salt.abi": write_by_ase("abinit-in"),
+    "pw.in": write_by_ase("espresso-in", **PW_INPUT),
+    "salt.traj": write_by_ase("traj"),
+    "XDATCAR": write_by_ase("vasp-xdatcar"),
     "salt.db": lambda path: connect(path).write(SALT, material_id="salt"),
-    "phonopy.yaml": phonopy_yaml,
-    "phonopy_disp.yaml": lambda path: phonopy_yaml(path, length="au", scale=BOHR_A),
-    "salt.extxyz": by_ase("extxyz"),
+    "phonopy.yaml": write_phonopy_yaml,
+    "phonopy_disp.yaml": lambda path: write_phonopy_yaml(path, length="au", scale=BOHR_A),
+    "salt.extxyz": write_by_ase("extxyz"),
 }
 
 
@@ -122,7 +122,7 @@ def test_the_cell_of_castep_in_its_units():
             crystal_from_castep(CELL.format(edge, "frac", 0.5).replace(bad, message))
 
 
-def xdatcar_frame(atoms: Atoms) -> str:
+def write_xdatcar_frame(atoms: Atoms) -> str:
     rows = "\n".join(" ".join(f"{x:.8f}" for x in vector) for vector in atoms.cell.array)
     sites = "\n".join(" ".join(f"{x:.8f}" for x in site) for site in atoms.get_scaled_positions())
     return f"salt\n1.0\n{rows}\nNa Cl\n1 1\nDirect configuration= 1\n{sites}\n"
@@ -131,7 +131,7 @@ def xdatcar_frame(atoms: Atoms) -> str:
 @pytest.mark.parametrize("name", ["salt.traj", "salt.extxyz", "XDATCAR"])
 def test_frames_of_a_trajectory(tmp_path: Path, name: str):
     if name == "XDATCAR":  # older versions of ASE write the first cell alone
-        (tmp_path / name).write_text("".join(map(xdatcar_frame, TWO)))
+        (tmp_path / name).write_text("".join(map(write_xdatcar_frame, TWO)))
     else:
         write(tmp_path / name, TWO)
     path = str(tmp_path / name)
@@ -157,7 +157,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".bz2": bz
 
 @pytest.mark.parametrize("ending", [*PACKERS, ".zip"])
 def test_packed_files_are_read(tmp_path: Path, ending: str):
-    by_ase("xsf")(tmp_path / "salt.xsf")
+    write_by_ase("xsf")(tmp_path / "salt.xsf")
     content = (tmp_path / "salt.xsf").read_bytes()
     packed = tmp_path / f"salt.xsf{ending}"
     if ending == ".zip":
@@ -186,7 +186,7 @@ def test_a_packed_file_that_is_far_larger_inside_is_refused(tmp_path: Path, monk
 
 
 def test_an_archive_of_several_files_is_read_as_a_folder(tmp_path: Path):
-    by_ase("xsf")(tmp_path / "a.xsf")
+    write_by_ase("xsf")(tmp_path / "a.xsf")
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         for name in ("a.xsf", "../b.xsf"):
             archive.writestr(name, (tmp_path / "a.xsf").read_bytes())
@@ -201,7 +201,7 @@ def test_an_archive_of_several_files_is_read_as_a_folder(tmp_path: Path):
 def test_files_of_a_folder_that_are_not_structures_are_named(tmp_path: Path):
     folder = tmp_path / "in"
     folder.mkdir()
-    by_ase("xsf")(folder / "salt.xsf")
+    write_by_ase("xsf")(folder / "salt.xsf")
     (folder / "notes.txt").write_text("hello")
     (folder / "empty.txt").write_bytes(b"")
     reading = read(folder)
@@ -222,7 +222,7 @@ def test_files_of_a_folder_that_are_not_structures_are_named(tmp_path: Path):
 POSCAR = "{first}\n{scale}\n4 0 0\n0 4 0\n0 0 4\n{species}{counts}\nDirect\n0 0 0{a}\n0.5 0.5 0.5{b}\n"
 
 
-def poscar(**changes: str) -> str:
+def make_poscar(**changes: str) -> str:
     return POSCAR.format(
         **{"first": "salt", "scale": "1.0", "species": "Na Cl\n", "counts": "1 1", "a": "", "b": ""} | changes
     )
@@ -231,9 +231,10 @@ def poscar(**changes: str) -> str:
 @pytest.mark.parametrize(
     "text",
     [
-        poscar(first="Na Cl", species=""), poscar(first="NaCl", species=""), poscar(species="", a=" Na", b=" Cl"),
-        poscar(species="Na_pv Cl/1a2b\n"), poscar(species="Na Cl ! two\n", counts="1 1 # of each", a=" ! first"),
-        poscar(a=" T T F Na", b=" F F F Cl"), poscar(scale="-64"), poscar(scale="1 1 1"),
+        make_poscar(first="Na Cl", species=""), make_poscar(first="NaCl", species=""),
+        make_poscar(species="", a=" Na", b=" Cl"), make_poscar(species="Na_pv Cl/1a2b\n"),
+        make_poscar(species="Na Cl ! two\n", counts="1 1 # of each", a=" ! first"),
+        make_poscar(a=" T T F Na", b=" F F F Cl"), make_poscar(scale="-64"), make_poscar(scale="1 1 1"),
     ],
 )  # fmt: skip
 def test_poscars_as_vasp_reads_them(text: str):
@@ -245,12 +246,12 @@ def test_poscars_as_vasp_reads_them(text: str):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (poscar(species=""), "names no elements"), (poscar(first="Na Cl K", species=""), "names no elements"),
-        (poscar(first="NaCl2", species=""), "names no elements"), (poscar(species="na cl\n"), "Na would be"),
-        (poscar(a=" Cl", b=" Na"), "has two elements"), (poscar(counts="1 2"), "counts 3 atoms"),
-        (poscar(scale="1 2"), "not be read|scale factor"), (poscar(scale="x"), "line 2 .*scale factor"),
-        ("\n" + poscar(), "Remove the empty line"), (poscar().replace("Direct", "Dir"), ""),
-        (poscar().replace("Direct\n", ""), "Direct or Cartesian"),
+        (make_poscar(species=""), "names no elements"), (make_poscar(first="Na Cl K", species=""), "names no elements"),
+        (make_poscar(first="NaCl2", species=""), "names no elements"), (make_poscar(species="na cl\n"), "Na would be"),
+        (make_poscar(a=" Cl", b=" Na"), "has two elements"), (make_poscar(counts="1 2"), "counts 3 atoms"),
+        (make_poscar(scale="1 2"), "not be read|scale factor"), (make_poscar(scale="x"), "line 2 .*scale factor"),
+        ("\n" + make_poscar(), "Remove the empty line"), (make_poscar().replace("Direct", "Dir"), ""),
+        (make_poscar().replace("Direct\n", ""), "Direct or Cartesian"),
     ],
 )  # fmt: skip
 def test_poscars_that_are_not(text: str, message: str):

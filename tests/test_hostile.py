@@ -38,11 +38,11 @@ _atom_site_occupancy
 SALT = "Na1 Na 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"
 
 
-def cif(sites: str = SALT, *, a: object = 5.64, alpha: object = 90) -> str:
+def make_cif(sites: str = SALT, *, a: object = 5.64, alpha: object = 90) -> str:
     return CIF.format(sites=sites, a=a, alpha=alpha)
 
 
-def structure(
+def make_structure(
     species: list[str], coords: list[list[object]], matrix: object = None, **more: object
 ) -> dict[str, object]:
     """A pymatgen structure as its JSON has it."""
@@ -54,8 +54,8 @@ def structure(
     return {"@module": "pymatgen.core.structure", "@class": "Structure", "lattice": lattice, "sites": sites}
 
 
-def as_json(*args: object, **more: object) -> str:
-    return json.dumps(structure(*args, **more))  # type: ignore[arg-type]
+def dump_structure(*args: object, **more: object) -> str:
+    return json.dumps(make_structure(*args, **more))  # type: ignore[arg-type]
 
 
 POSCAR = "salt\n1.0\n4 0 0\n0 4 0\n0 0 4\nNa Cl\n1 1\ndirect\n0 0 0\n0.5 0.5 0.5\n"
@@ -65,27 +65,28 @@ TWO = [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
 
 HOSTILE: dict[str, tuple[str | bytes, str]] = {
     # name of the file: what is in it, and a part of the message
-    "truncated_in_cell.cif": (cif()[:60], "the CIF cannot be read: line 4"),
-    "truncated_in_loop.cif": (cif()[:330], "cannot be read"),
-    "without_sites.cif": (cif(""), "no atom sites"),
-    "nan_edge.cif": (cif(a="nan"), "no complete cell: 'nan'"),
-    "question_mark.cif": (cif(a="?"), "no complete cell"),
-    "negative_edge.cif": (cif(a=-5.64), "impossible: edges -5.64"),
-    "zero_edge.cif": (cif(a=0), "impossible: edges 0"),
-    "impossible_angle.cif": (cif(alpha=200), "impossible: .*angles 200"),
-    "empty_sites.cif": (cif("Na1 Na 0 0 0 0.01\nCl1 Cl 0.5 0.5 0.5 0.01"), "no site is filled"),
-    "two_on_a_site.cif": (cif("Na1 Na 0 0 0 0.7\nK1 K 0 0 0 0.5\nCl1 Cl 0.5 0.5 0.5 1"), "more than full"),
-    "overfull.cif": (cif("Na1 Na 0 0 0 2.5\nCl1 Cl 0.5 0.5 0.5 1"), "occupancy of Na1 is 2.5"),
-    "deuterium.cif": (cif("D1 D 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "isotope of hydrogen"),
-    "dummy.cif": (cif("X1 X 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "unknown element"),
-    "unknown_element.cif": (cif("Qq1 Qq 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "unknown element"),
+    "truncated_in_cell.cif": (make_cif()[:60], "the CIF cannot be read: line 4"),
+    "truncated_in_loop.cif": (make_cif()[:330], "cannot be read"),
+    "without_sites.cif": (make_cif(""), "no atom sites"),
+    "nan_edge.cif": (make_cif(a="nan"), "no complete cell: 'nan'"),
+    "question_mark.cif": (make_cif(a="?"), "no complete cell"),
+    "negative_edge.cif": (make_cif(a=-5.64), "impossible: edges -5.64"),
+    "zero_edge.cif": (make_cif(a=0), "impossible: edges 0"),
+    "impossible_angle.cif": (make_cif(alpha=200), "impossible: .*angles 200"),
+    "empty_sites.cif": (make_cif("Na1 Na 0 0 0 0.01\nCl1 Cl 0.5 0.5 0.5 0.01"), "no site is filled"),
+    "two_on_a_site.cif": (make_cif("Na1 Na 0 0 0 0.7\nK1 K 0 0 0 0.5\nCl1 Cl 0.5 0.5 0.5 1"), "more than full"),
+    "overfull.cif": (make_cif("Na1 Na 0 0 0 2.5\nCl1 Cl 0.5 0.5 0.5 1"), "occupancy of Na1 is 2.5"),
+    "deuterium.cif": (make_cif("D1 D 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "isotope of hydrogen"),
+    "dummy.cif": (make_cif("X1 X 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "unknown element"),
+    "unknown_element.cif": (make_cif("Qq1 Qq 0 0 0 1\nCl1 Cl 0.5 0.5 0.5 1"), "unknown element"),
     "POSCAR_nanometers": (POSCAR.replace("1.0", "10.0"), "far too large"),
-    "overlapping.cif": (cif("Na1 Na 0 0 0 1\nCl1 Cl 0.03 0 0 1"), "overlap"),
-    "letters_for_numbers.cif": (cif("Na1 Na zero 0 0 1"), "Na1 has no coordinates: x"),
-    "long_operation.cif": (cif().replace("loop_", f"loop_\n_symmetry_equiv_pos_as_xyz\n 'x, y, z' {'1' * 5000}\nloop_"),
+    "overlapping.cif": (make_cif("Na1 Na 0 0 0 1\nCl1 Cl 0.03 0 0 1"), "overlap"),
+    "letters_for_numbers.cif": (make_cif("Na1 Na zero 0 0 1"), "Na1 has no coordinates: x"),
+    "long_operation.cif": (make_cif().replace("loop_",
+                           f"loop_\n_symmetry_equiv_pos_as_xyz\n 'x, y, z' {'1' * 5000}\nloop_"),
                            "not a symmetry operation: it is too long"),
-    "unknown_group.cif": (cif().replace("F m -3 m", "Q m -3 m"), "operations of space group"),
-    "no_hydrogen.cif": (cif().replace("loop_", "_chemical_formula_sum 'H2 Na1 Cl1 O1'\nloop_"), "do not make up"),
+    "unknown_group.cif": (make_cif().replace("F m -3 m", "Q m -3 m"), "operations of space group"),
+    "no_hydrogen.cif": (make_cif().replace("loop_", "_chemical_formula_sum 'H2 Na1 Cl1 O1'\nloop_"), "do not make up"),
     "empty.cif": ("", "no structure"),
     "rubbish.cif": (bytes(range(256)) * 20, "binary"),
     "prose.cif": ("Dear colleague, the structure is attached.\n" * 9, "cannot be read: line 1: expected block header"),
@@ -101,10 +102,10 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "deep_and_whole.json": ("[" * 900 + "3" + "]" * 900, "holds no structure"),
     "digits.json": ("1" * 9999, "too many digits"),
     "twice.json": ('{"a": {"structure": 1}, "a": {"structure": 2}}', "the key 'a' comes twice"),
-    "true_element.json": (as_json([True], ZERO), "element of site 1 is 'True'"),
-    "no_species.json": (as_json(["Na"], ZERO).replace('"species"', '"kinds"'), "site 1 has no list of species"),
-    "no_abc.json": (as_json(["Na"], ZERO).replace('"abc"', '"xyz"'), "'abc' of site 1 is missing"),
-    "huge_integer.json": (as_json(["Na"], [[10**400, 0, 0]]), "not made of numbers"),
+    "true_element.json": (dump_structure([True], ZERO), "element of site 1 is 'True'"),
+    "no_species.json": (dump_structure(["Na"], ZERO).replace('"species"', '"kinds"'), "site 1 has no list of species"),
+    "no_abc.json": (dump_structure(["Na"], ZERO).replace('"abc"', '"xyz"'), "'abc' of site 1 is missing"),
+    "huge_integer.json": (dump_structure(["Na"], [[10**400, 0, 0]]), "not made of numbers"),
     "site_is_text.json": ('{"lattice": {"matrix": [[4, 0, 0], [0, 4, 0], [0, 0, 4]]}, "sites": "Na"}',
                           "at least 1 site"),
     "lattice_is_text.json": ('{"lattice": "cubic", "sites": [{"species": [{"element": "Na"}], "abc": [0, 0, 0]}]}',
@@ -116,23 +117,23 @@ HOSTILE: dict[str, tuple[str | bytes, str]] = {
     "molecule.xyz": ("3\nwater\nO 0 0 0\nH 0 0 1\nH 0 1 0\n", "not a crystal"),
     "slab.extxyz": (f'1\nLattice="{CUBE}" pbc="T T F" Properties=species:S:1:pos:R:3\nNa 0 0 0\n', "not a crystal"),
     "count.xyz": (f'9\nLattice="{CUBE}" Properties=species:S:1:pos:R:3\nNa 0 0 0\n', "cannot be read"),
-    "nan_lattice.json": (as_json(["Na"], ZERO, [[float("nan"), 0, 0], [0, 4, 0], [0, 0, 4]]), "not a number"),
-    "infinite.json": (as_json(["Na"], [[float("inf"), 0, 0]]), "not a number"),
-    "zero_volume.json": (as_json(["Na"], ZERO, [[1, 0, 0], [2, 0, 0], [0, 0, 4]]), "degenerate"),
-    "no_atoms.json": (as_json([], []), "at least 1 site"),
-    "twice_full.json": (as_json(["Na"], ZERO, occu=2.0), "occupancy of site 1"),
-    "isotope.json": (as_json(["T", "Cl"], TWO), "isotope"),
-    "dummy.json": (as_json(["Xx", "Cl"], TWO), "unknown element|cannot be read"),
-    "two_coordinates.json": (as_json(["Na"], [[0, 0]]), "cannot be read"),
-    "cut.json": (as_json(["Na"], ZERO)[:80], "JSONDecodeError"),
+    "nan_lattice.json": (dump_structure(["Na"], ZERO, [[float("nan"), 0, 0], [0, 4, 0], [0, 0, 4]]), "not a number"),
+    "infinite.json": (dump_structure(["Na"], [[float("inf"), 0, 0]]), "not a number"),
+    "zero_volume.json": (dump_structure(["Na"], ZERO, [[1, 0, 0], [2, 0, 0], [0, 0, 4]]), "degenerate"),
+    "no_atoms.json": (dump_structure([], []), "at least 1 site"),
+    "twice_full.json": (dump_structure(["Na"], ZERO, occu=2.0), "occupancy of site 1"),
+    "isotope.json": (dump_structure(["T", "Cl"], TWO), "isotope"),
+    "dummy.json": (dump_structure(["Xx", "Cl"], TWO), "unknown element|cannot be read"),
+    "two_coordinates.json": (dump_structure(["Na"], [[0, 0]]), "cannot be read"),
+    "cut.json": (dump_structure(["Na"], ZERO)[:80], "JSONDecodeError"),
     "other.json": ('{"answer": 42}', "holds no structure"),
     "number.json": ("42", "holds no structure"),
     "nothing.json": ("[]", "holds no structure"),
-    "cut.jsonl.gz": (gzip.compress(as_json(["Na"], ZERO).encode())[:40], "cannot be read"),
-    "damaged.cif.gz": (gzip.compress(cif().encode())[:30] + bytes(60), "cannot be read|no kind"),
+    "cut.jsonl.gz": (gzip.compress(dump_structure(["Na"], ZERO).encode())[:40], "cannot be read"),
+    "damaged.cif.gz": (gzip.compress(make_cif().encode())[:30] + bytes(60), "cannot be read|no kind"),
     "not_zipped.jsonl.gz": ("plain text", "Not a gzipped file"),
     "cut.parquet": (b"PAR1 and no more", "cannot be read"),
-    "wrong_ending.parquet": (cif(a="?"), "no complete cell"),
+    "wrong_ending.parquet": (make_cif(a="?"), "no complete cell"),
     "prose.csv": ("name,value\nsalt,1\n", "no column 'structure'"),
     "spectrum.dta": ("FREQ Z\n1 2\n", "unknown format"),
 }  # fmt: skip
@@ -160,7 +161,7 @@ def test_a_bad_file_is_one_row_that_says_what_why_and_what_to_do(hostile: Path, 
 
 
 def test_one_good_crystal_among_bad_ones_is_ranked_and_the_counts_add_up(hostile: Path, tmp_path: Path):
-    (tmp_path / "salt.cif").write_text(cif())
+    (tmp_path / "salt.cif").write_text(make_cif())
     result = CliRunner().invoke(app, ["screen", str(tmp_path / "salt.cif"), *map(str, hostile.iterdir()),
                                       "-o", str(tmp_path / "run")])  # fmt: skip
     assert result.exit_code == 1
@@ -179,7 +180,7 @@ def test_ten_thousand_atoms_are_not_trouble(tmp_path: Path):
     (tmp_path / "large.xyz").write_text(
         f'{len(rows)}\nLattice="{lattice}" Properties=species:S:1:pos:R:3\n' + "\n".join(rows) + "\n"
     )
-    (tmp_path / "salt.cif").write_text(cif(a=5.6).replace("5.64", "5.6"))
+    (tmp_path / "salt.cif").write_text(make_cif(a=5.6).replace("5.64", "5.6"))
     result = CliRunner().invoke(app, ["screen", str(tmp_path), "-o", str(tmp_path / "run")])
     assert result.exit_code == 0, result.output
     table = pd.read_parquet(tmp_path / "run" / "ranked.parquet").set_index("material_id")
@@ -190,7 +191,7 @@ def test_ten_thousand_atoms_are_not_trouble(tmp_path: Path):
 def test_an_id_given_twice_is_made_unique_and_noted(tmp_path: Path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "salt.cif").write_text(cif().replace("5.64", "5.64" if folder == "a" else "5.7"))
+        (tmp_path / folder / "salt.cif").write_text(make_cif().replace("5.64", "5.64" if folder == "a" else "5.7"))
     reading = read(tmp_path)
     assert [crystal.material_id for crystal in reading.crystals] == ["salt", "salt~2"]
     assert reading.notes[0].startswith("1 crystal repeats the material_id")
@@ -302,7 +303,7 @@ def test_a_folder_that_another_command_fills_or_removes_is_left_to_it(tmp_path: 
 
 def test_a_file_whose_name_is_not_text_is_screened(tmp_path: Path):
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / b"caf\xe9.cif".decode("utf-8", "surrogateescape")).write_text(cif())
+    (tmp_path / "in" / b"caf\xe9.cif".decode("utf-8", "surrogateescape")).write_text(make_cif())
     result = CliRunner().invoke(app, ["screen", str(tmp_path / "in"), "-o", str(tmp_path / "run")])
     assert result.exit_code == 0, result.exception
     assert pd.read_parquet(tmp_path / "run" / "ranked.parquet")["material_id"].tolist() == ["caf?"]

@@ -73,25 +73,25 @@ def test_an_inductive_loop_at_low_frequencies_is_fitted(seed: int):
 def test_the_solution_of_a_published_cell_is_better_than_the_documented_one(shared: Path):
     spectrum = read_spectrum(shared / "cases" / "impedance" / "given_circuit_exampleData.csv")
     circuit = "R0-p(R1,C1)-p(R2-Wo1,C2)"
-    found = analyze_spectrum(spectrum, circuit, weighting="unit")
+    analysis = analyze_spectrum(spectrum, circuit, weighting="unit")
     documented = (1.65e-2, 8.69e-3, 3.28, 5.39e-3, 6.31e-2, 2.33e2, 2.2e-1)  # of impedance.py, R0 to C2
     below = spectrum.impedance_ohm.imag <= 0
     theirs = parse_circuit(circuit).impedance_ohm(documented, spectrum.frequency_hz)
-    left = [np.linalg.norm((z - spectrum.impedance_ohm)[below]) for z in (found.fit.impedance_ohm, theirs)]
+    left = [np.linalg.norm((z - spectrum.impedance_ohm)[below]) for z in (analysis.fit.impedance_ohm, theirs)]
     assert left[0] < 0.9 * left[1]
-    assert found.fit["R0"] == pytest.approx(documented[0], rel=0.01)
-    assert sorted((found.fit["R1"], found.fit["R2"])) == pytest.approx([documented[3], documented[1]], rel=0.06)
-    assert any("9 points" in note and "no inductor" in note for note in found.notes)
+    assert analysis.fit["R0"] == pytest.approx(documented[0], rel=0.01)
+    assert sorted((analysis.fit["R1"], analysis.fit["R2"])) == pytest.approx([documented[3], documented[1]], rel=0.06)
+    assert any("9 points" in note and "no inductor" in note for note in analysis.notes)
 
 
 def test_parameters_can_be_fixed_and_are_then_exact():
     spectrum = make_spectrum(RANDLES, VALUES)
-    found = fit_circuit(spectrum, RANDLES, fixed={"R0": 12.0})
-    at = found.names.index("R0")
-    assert (found.values[at], found.low[at], found.high[at]) == (12.0, 12.0, 12.0)
+    fit = fit_circuit(spectrum, RANDLES, fixed={"R0": 12.0})
+    at = fit.names.index("R0")
+    assert (fit.values[at], fit.low[at], fit.high[at]) == (12.0, 12.0, 12.0)
     free = fit_circuit(spectrum, RANDLES)
-    assert found.freedom == free.freedom + 1
-    assert found.rms > free.rms
+    assert fit.freedom == free.freedom + 1
+    assert fit.rms > free.rms
     right = fit_circuit(spectrum, RANDLES, fixed={"R0": 10.0, "W1": 20.0})
     assert right["R1"] == pytest.approx(100.0, rel=0.01)
     assert right.high[1] - right.low[1] < free.high[1] - free.low[1]
@@ -101,11 +101,11 @@ def test_parameters_can_be_fixed_and_are_then_exact():
 def test_starts_choose_between_solutions_that_are_as_good_and_hold_none_back():
     spectrum = make_spectrum("p(R1,C1)-p(R2,C2)", (100.0, 1e-6, 50.0, 1e-3))
     for r1, c1, r2 in ((100.0, 1e-6, 50.0), (50.0, 1e-3, 100.0)):
-        found = fit_circuit(spectrum, "p(R1,C1)-p(R2,C2)", {"R1": r1, "C1": c1})
-        assert found["R1"] == pytest.approx(r1, rel=0.02)
-        assert found["R2"] == pytest.approx(r2, rel=0.02)
+        fit = fit_circuit(spectrum, "p(R1,C1)-p(R2,C2)", {"R1": r1, "C1": c1})
+        assert fit["R1"] == pytest.approx(r1, rel=0.02)
+        assert fit["R2"] == pytest.approx(r2, rel=0.02)
     far = fit_circuit(spectrum, "p(R1,C1)-p(R2,C2)", {"R1": 1e9, "C1": 1e3})
-    assert far.rms == pytest.approx(found.rms, rel=1e-3)
+    assert far.rms == pytest.approx(fit.rms, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -27,32 +27,32 @@ def write(path: Path, z: np.ndarray, f: np.ndarray = F, head: str = "Frequency (
     return path
 
 
-def spectrum(z: np.ndarray = SAMPLE) -> Spectrum:
+def make_spectrum(z: np.ndarray = SAMPLE) -> Spectrum:
     return Spectrum.from_arrays("x", F, z)
 
 
 def test_points_outside_of_the_frequencies_are_left_out_and_counted():
-    kept = Corrections(10.0, 1e5).apply(spectrum())
-    assert kept.frequency_hz[[0, -1]] == pytest.approx([1e5, 10.0])
-    assert kept.notes == ("20 of 61 points below 10 Hz and above 100000 Hz were left out, as was set",)
-    whole = spectrum()
+    corrected = Corrections(10.0, 1e5).apply(make_spectrum())
+    assert corrected.frequency_hz[[0, -1]] == pytest.approx([1e5, 10.0])
+    assert corrected.notes == ("20 of 61 points below 10 Hz and above 100000 Hz were left out, as was set",)
+    whole = make_spectrum()
     assert Corrections(0.5, 1e7).apply(whole) is whole
     with pytest.raises(SpectrumError, match=r"x has 3 points within.*it has 1 to 1e\+06 Hz"):
-        Corrections(1.0, 1.6).apply(spectrum())
+        Corrections(1.0, 1.6).apply(make_spectrum())
 
 
 def test_a_window_of_inductive_points_is_not_turned():
-    inductive = Corrections(min_frequency_hz=1e5).apply(spectrum(SAMPLE + 1e-4j * W))
+    inductive = Corrections(min_frequency_hz=1e5).apply(make_spectrum(SAMPLE + 1e-4j * W))
     assert (inductive.impedance_ohm.imag > 0).all()
 
 
 def test_leads_and_the_shorted_cell_are_subtracted():
-    by_leads = Corrections(lead_ohm=2.5, lead_h=1.2e-6).apply(spectrum(SAMPLE + LEADS))
+    by_leads = Corrections(lead_ohm=2.5, lead_h=1.2e-6).apply(make_spectrum(SAMPLE + LEADS))
     assert by_leads.impedance_ohm == pytest.approx(SAMPLE)
     assert by_leads.notes == ("leads were subtracted: 2.5 ohm and 1.2 uH in series",)
     other = np.logspace(6, 0, 301)
     short = Short("short.csv", other[::-1], (2.5 + 2.4e-6j * np.pi * other)[::-1])
-    by_short = Corrections(short=short).apply(spectrum(SAMPLE + LEADS))
+    by_short = Corrections(short=short).apply(make_spectrum(SAMPLE + LEADS))
     assert by_short.impedance_ohm == pytest.approx(SAMPLE, rel=1e-4)
     assert by_short.notes == ("the shorted cell of short.csv was subtracted: 2.5 + 7.54j ohm at 1e+06 Hz",)
 
@@ -60,8 +60,8 @@ def test_leads_and_the_shorted_cell_are_subtracted():
 def test_the_shorted_cell_is_not_extrapolated(tmp_path: Path):
     short = read_short(write(tmp_path / "s.csv", LEADS[5:], F[5:]))
     with pytest.raises(SpectrumError, match=r"the shorted cell of s.csv is measured from 1 to 3.16e\+05 Hz"):
-        Corrections(short=short).apply(spectrum())
-    assert len(Corrections(max_frequency_hz=1e5, short=short).apply(spectrum())) == 51
+        Corrections(short=short).apply(make_spectrum())
+    assert len(Corrections(max_frequency_hz=1e5, short=short).apply(make_spectrum())) == 51
 
 
 def test_a_short_keeps_its_sign_and_a_capacitor_is_not_one(tmp_path: Path):
@@ -75,7 +75,7 @@ def test_a_short_keeps_its_sign_and_a_capacitor_is_not_one(tmp_path: Path):
 
 def test_leads_that_are_larger_than_the_sample_are_refused():
     with pytest.raises(SpectrumError, match="real parts are below zero"):
-        Corrections(lead_ohm=2e3).apply(spectrum())
+        Corrections(lead_ohm=2e3).apply(make_spectrum())
 
 
 @pytest.mark.parametrize(

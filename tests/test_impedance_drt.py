@@ -37,39 +37,39 @@ def zarc(ohm: float, tau: float, alpha: float = 1.0) -> np.ndarray:
     return ohm / (1 + (1j * W * tau) ** alpha)
 
 
-def noisy(z: np.ndarray, share: float = 0.003, seed: int = 0) -> Spectrum:
+def make_spectrum(z: np.ndarray, share: float = 0.003, seed: int = 0) -> Spectrum:
     rng = np.random.default_rng(seed)
     return Spectrum.from_arrays("x", F, z * (1 + share * (rng.normal(size=len(z)) + 1j * rng.normal(size=len(z)))))
 
 
 def test_two_arcs_are_two_peaks_with_their_times_resistances_and_capacitances():
-    found = compute_distribution(noisy(100 + zarc(*FAST, 0.9) + zarc(*SLOW, 0.9)))
-    assert [peak.resistance_ohm for peak in found.peaks] == pytest.approx([2e4, 5e4], rel=0.06)
-    assert [peak.tau_s for peak in found.peaks] == pytest.approx([1e-5, 2e-3], rel=0.15)
-    assert [peak.capacitance_f for peak in found.peaks] == pytest.approx([5e-10, 4e-8], rel=0.2)
-    assert [peak.frequency_hz for peak in found.peaks] == pytest.approx([15915, 79.6], rel=0.15)
-    assert all(peak.low_ohm < peak.resistance_ohm < peak.high_ohm for peak in found.peaks)
+    distribution = compute_distribution(make_spectrum(100 + zarc(*FAST, 0.9) + zarc(*SLOW, 0.9)))
+    assert [peak.resistance_ohm for peak in distribution.peaks] == pytest.approx([2e4, 5e4], rel=0.06)
+    assert [peak.tau_s for peak in distribution.peaks] == pytest.approx([1e-5, 2e-3], rel=0.15)
+    assert [peak.capacitance_f for peak in distribution.peaks] == pytest.approx([5e-10, 4e-8], rel=0.2)
+    assert [peak.frequency_hz for peak in distribution.peaks] == pytest.approx([15915, 79.6], rel=0.15)
+    assert all(peak.low_ohm < peak.resistance_ohm < peak.high_ohm for peak in distribution.peaks)
 
 
 def test_the_distribution_is_that_of_a_depressed_arc():
-    """The known one of a ZARC (Cole and Cole, 10.1063/1.1750906, eq. 13)."""
+    """Distribution of a ZARC (Cole and Cole, 10.1063/1.1750906, eq. 13)."""
     alpha = 0.7
-    found = compute_distribution(noisy(zarc(1e4, 1e-3, alpha), 0.001))
-    x = np.log(found.tau_s / 1e-3)
+    distribution = compute_distribution(make_spectrum(zarc(1e4, 1e-3, alpha), 0.001))
+    x = np.log(distribution.tau_s / 1e-3)
     known = 1e4 / (2 * np.pi) * np.sin((1 - alpha) * np.pi) / (np.cosh(alpha * x) - np.cos((1 - alpha) * np.pi))
-    inside = (found.tau_s > 1e-6) & (found.tau_s < 1)
-    assert np.abs(found.gamma_ohm - known)[inside].max() < 0.06 * known.max()
+    inside = (distribution.tau_s > 1e-6) & (distribution.tau_s < 1)
+    assert np.abs(distribution.gamma_ohm - known)[inside].max() < 0.06 * known.max()
 
 
 def test_resistance_and_inductance_at_infinite_frequency_are_found():
-    found = compute_distribution(noisy(500 + 2e-5j * W + zarc(2e3, 1e-3, 0.9), 0.001))
-    assert found.series_ohm == pytest.approx(500, rel=0.02)
-    assert found.inductance_h == pytest.approx(2e-5, rel=0.02)
-    assert np.trapezoid(found.gamma_ohm, np.log(found.tau_s)) == pytest.approx(2e3, rel=0.02)
+    distribution = compute_distribution(make_spectrum(500 + 2e-5j * W + zarc(2e3, 1e-3, 0.9), 0.001))
+    assert distribution.series_ohm == pytest.approx(500, rel=0.02)
+    assert distribution.inductance_h == pytest.approx(2e-5, rel=0.02)
+    assert np.trapezoid(distribution.gamma_ohm, np.log(distribution.tau_s)) == pytest.approx(2e3, rel=0.02)
 
 
 def test_a_spectrum_in_other_units_has_the_same_peaks():
-    spectrum = noisy(zarc(*FAST, 0.9) + zarc(*SLOW, 0.9))
+    spectrum = make_spectrum(zarc(*FAST, 0.9) + zarc(*SLOW, 0.9))
     one = compute_distribution(spectrum)
     scaled = compute_distribution(replace(spectrum, impedance_ohm=1e3 * spectrum.impedance_ohm))
     moved = compute_distribution(replace(spectrum, frequency_hz=10 * spectrum.frequency_hz))
@@ -78,7 +78,7 @@ def test_a_spectrum_in_other_units_has_the_same_peaks():
 
 
 def test_what_blocks_is_not_a_peak_where_the_circuit_has_it():
-    spectrum = noisy(zarc(*FAST, 0.9) + 1 / (1e-6 * (1j * W) ** 0.7))
+    spectrum = make_spectrum(zarc(*FAST, 0.9) + 1 / (1e-6 * (1j * W) ** 0.7))
     fit = fit_circuit(spectrum, "p(R1,CPE1)-CPE0")
     blocked = compute_distribution(spectrum, fit)
     assert [peak.resistance_ohm for peak in blocked.peaks] == pytest.approx([2e4], rel=0.05)
@@ -89,9 +89,9 @@ def test_what_blocks_is_not_a_peak_where_the_circuit_has_it():
 
 def test_residuals_that_are_not_independent_do_not_shatter_the_distribution():
     wave = 1 + 0.002 * np.sin(3 * np.log(W))
-    found = compute_distribution(Spectrum.from_arrays("x", F, wave * (zarc(*FAST, 0.85) + zarc(*SLOW, 0.85))))
-    assert len(found.peaks) <= 3
-    largest = sorted(found.peaks, key=lambda peak: -peak.resistance_ohm)[:2]
+    distribution = compute_distribution(Spectrum.from_arrays("x", F, wave * (zarc(*FAST, 0.85) + zarc(*SLOW, 0.85))))
+    assert len(distribution.peaks) <= 3
+    largest = sorted(distribution.peaks, key=lambda peak: -peak.resistance_ohm)[:2]
     assert [peak.resistance_ohm for peak in largest] == pytest.approx([5e4, 2e4], rel=0.1)
 
 
@@ -104,8 +104,8 @@ def test_most_spectra_of_one_and_two_arcs_show_as_many_peaks():
         r[1] = r[0] * 10 ** rng.uniform(-0.5, 0.5)
         tau = 10 ** rng.uniform(-5.5, -4.5) * np.array([1.0, 10 ** rng.uniform(1.3, 2.5)])
         arcs = [zarc(*values) for values in zip(r, tau, alpha, strict=True)][: 1 + seed % 2]
-        found = compute_distribution(noisy(np.sum(arcs, axis=0), 10 ** rng.uniform(-3, -2), seed))
-        right += len(found.peaks) == len(arcs)
+        distribution = compute_distribution(make_spectrum(np.sum(arcs, axis=0), 10 ** rng.uniform(-3, -2), seed))
+        right += len(distribution.peaks) == len(arcs)
     assert right >= 26
 
 
@@ -119,7 +119,7 @@ def test_shallow_dips_do_not_part_peaks_and_ends_that_rise_are_tops():
 def test_peaks_are_where_those_of_pyimpspec_are():
     import pyimpspec
 
-    spectrum = noisy(100 + zarc(*FAST) + zarc(*SLOW), 0.001)
+    spectrum = make_spectrum(100 + zarc(*FAST) + zarc(*SLOW), 0.001)
     result = pyimpspec.calculate_drt(pyimpspec.DataSet(F, spectrum.impedance_ohm), method="tr-nnls", num_procs=1)
     taus, heights = result.get_peaks(threshold=0.3)
     theirs = sorted(float(taus[at]) for at in np.argsort(heights)[-2:])
@@ -129,15 +129,15 @@ def test_peaks_are_where_those_of_pyimpspec_are():
 # Series
 
 
-def analyses() -> list:
+def make_analyses() -> list:
     return [
-        analyze_spectrum(replace(noisy(zarc(r, 1e-4, 0.9), seed=n), name=f"{n}", temperature_k=300.0 + 10 * n))
+        analyze_spectrum(replace(make_spectrum(zarc(r, 1e-4, 0.9), seed=n), name=f"{n}", temperature_k=300.0 + 10 * n))
         for n, r in enumerate((4e4, 2e4, 1e4))
     ]
 
 
 def test_tables_have_a_row_a_peak_and_a_row_a_time(tmp_path: Path):
-    series = Series.from_analyses(analyses(), Geometry.from_mm(1.0, diameter_mm=10.0))
+    series = Series.from_analyses(make_analyses(), Geometry.from_mm(1.0, diameter_mm=10.0))
     peaks = series.drt_peaks
     assert peaks["file"].tolist() == ["0", "1", "2"]
     assert peaks["peak"].tolist() == [1, 1, 1]
@@ -164,7 +164,7 @@ def test_a_spectrum_without_a_distribution_keeps_its_other_results(monkeypatch: 
         raise SpectrumError("x", why="it went round in circles", fix="Look.")
 
     monkeypatch.setattr("phonolyte.impedance.analysis.compute_distribution", fail)
-    (first, *_) = analyses()
+    (first, *_) = make_analyses()
     assert first.distribution is None
     assert first.notes[-1] == "there is no distribution of relaxation times: it went round in circles"
     series = Series.from_analyses([first])

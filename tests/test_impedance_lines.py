@@ -13,7 +13,7 @@ KB = 8.617333262e-5
 ENERGIES = {"bulk": 0.30, "grain_boundary": 0.45, "total": 0.42}
 
 
-def spectra() -> pd.DataFrame:
+def make_spectra() -> pd.DataFrame:
     parts = [
         pd.DataFrame({
             "file": [f"s{kelvin:.0f}" for kelvin in T], "sweep": 1, "temperature_k": T, "pressure_mpa": np.nan,
@@ -25,7 +25,7 @@ def spectra() -> pd.DataFrame:
 
 
 def test_each_of_three_processes_has_one_row_with_both_forms():
-    rows = make_table((line.row for line in fit_lines(spectra())), ArrheniusRow)
+    rows = make_table((line.row for line in fit_lines(make_spectra())), ArrheniusRow)
     assert rows["process"].tolist() == ["bulk", "grain_boundary", "total"]
     assert rows["regime"].tolist() == ["1 of 1"] * 3
     assert rows["ea_ev"].tolist() == pytest.approx([0.30, 0.45, 0.42], rel=1e-6)

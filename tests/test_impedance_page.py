@@ -45,7 +45,7 @@ SCALES = """() => {
 """Pixels an ohm of both axes of the first Nyquist plot."""
 
 
-def spectrum(name: str = "x", ohm: float = 1e4, tail: float = 1e-6) -> Spectrum:
+def make_spectrum(name: str = "x", ohm: float = 1e4, tail: float = 1e-6) -> Spectrum:
     """An arc and a blocking tail."""
     z = ohm / (1 + (2j * np.pi * F * 1e-9 * ohm) ** 0.9) + 1 / (tail * (2j * np.pi * F) ** 0.85)
     return Spectrum.from_arrays(name, F, z * (1 + 1e-3 * np.random.default_rng(0).normal(size=len(F))))
@@ -129,7 +129,7 @@ def test_numbers_as_they_are_printed():
 
 
 def test_decades_are_named_and_no_two_names_cover_each_other():
-    z = spectrum().impedance_ohm
+    z = make_spectrum().impedance_ohm
     scale = float(np.ptp(z.real)) / 400
     named = name_decades(F, z, ohm_per_point=scale)
     assert [one.name for one in named] == ["1 MHz", "100 kHz", "10 kHz", "1 kHz", "100 Hz", "10 Hz", "1 Hz"]
@@ -159,7 +159,7 @@ def test_only_arcs_that_a_tail_dwarfs_are_looked_at_closer():
 
 
 def test_points_of_a_run_are_a_table_with_registered_columns():
-    z = spectrum().impedance_ohm.copy()
+    z = make_spectrum().impedance_ohm.copy()
     z[20] *= 1.3
     analysis = analyze_spectrum(Spectrum.from_arrays("x", F, z))
     table = tabulate_curves([analysis])
@@ -181,7 +181,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Spectra at four temperatures."""
     folder = tmp_path_factory.mktemp("spectra")
     for celsius in (25, 40, 60, 80):
-        z = spectrum(ohm=3e6 * np.exp(-0.03 * celsius)).impedance_ohm
+        z = make_spectrum(ohm=3e6 * np.exp(-0.03 * celsius)).impedance_ohm
         table = pd.DataFrame({"freq (Hz)": F, "Re(Z) (ohm)": z.real, "Im(Z) (ohm)": z.imag})
         table.to_csv(folder / f"pellet_{celsius}C.csv", index=False)
     settings = ImpedanceSettings(thickness_mm=1.0, diameter_mm=10.0)
@@ -189,7 +189,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
-def data(run: Path) -> dict[str, Any]:
+def read_data(run: Path) -> dict[str, Any]:
     text = (run / PAGE).read_text(encoding="utf-8").partition('id="data">')[2].partition("<")[0]
     blob = gzip.decompress(base64.b64decode(text))
     header: dict[str, Any] = json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])
@@ -197,7 +197,7 @@ def data(run: Path) -> dict[str, Any]:
 
 
 def test_the_page_has_points_values_and_notes_of_each_spectrum(run: Path):
-    header = data(run)
+    header = read_data(run)
     (text,) = header["spectra"]["circuits"]
     assert header["axes"] == ["inverse_temperature_1000", "sigma_s_cm"]
     assert header["arrays"]["points frequency_hz"][2] == 4 * len(F)
@@ -220,7 +220,7 @@ def test_runs_of_before_have_a_page_without_plots(run: Path, tmp_path: Path):
     for name in ("curves.parquet", "curves.csv"):
         (tmp_path / "old" / name).unlink()
     write_report(tmp_path / "old")
-    header = data(tmp_path / "old")
+    header = read_data(tmp_path / "old")
     assert header["arrays"]["points frequency_hz"][2] == 0
     assert [row["decades"] for row in header["spectra"]["rows"]] == [{}] * 4
 

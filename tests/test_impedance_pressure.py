@@ -44,8 +44,8 @@ def write(path: Path, ohm: float, head: str = HEAD, more: str = "", top: str = "
      ("x_50MPaX", None), ("pressed_300MPa_at_50MPa", None)],
 )  # fmt: skip
 def test_a_pressure_in_a_name(stem: str, mpa: float | None):
-    found, notes = read_pressure_name(stem)
-    assert found == (mpa if mpa is None else pytest.approx(mpa))
+    pressure_mpa, notes = read_pressure_name(stem)
+    assert pressure_mpa == (mpa if mpa is None else pytest.approx(mpa))
     assert len(notes) == ("MPa_" in stem or "Pa" in stem.rstrip("X") or "bar" in stem) * (stem != "x_50MPaX")
 
 

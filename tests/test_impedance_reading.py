@@ -37,27 +37,27 @@ TABLES = OutputSettings(figures=False)
 EPSILON_0 = 8.8541878128e-14  # F/cm
 
 
-def sample(ohm: float = 1e3) -> np.ndarray:
+def simulate(ohm: float = 1e3) -> np.ndarray:
     """An arc and a blocking electrode, capacitances in farad."""
     return ohm / (1 + 1j * W * ohm * 1e-10) + 1 / (1e-6 * (1j * W) ** 0.8)
 
 
-Z = sample()
+Z = simulate()
 CELSIUS = (25.0, 40.0, 55.0, 70.0)
-HOT = [sample(1e5 / 2**n) for n in range(4)]
+HOT = [simulate(1e5 / 2**n) for n in range(4)]
 """Four spectra, as at four temperatures."""
 
 
 def write(path: Path, head: str, *columns: np.ndarray, mark: str = ",") -> Path:
-    path.write_text("\n".join([head, *rows(*columns, mark=mark)]) + "\n", encoding="utf-8")
+    path.write_text("\n".join([head, *join_rows(*columns, mark=mark)]) + "\n", encoding="utf-8")
     return path
 
 
-def rows(*columns: np.ndarray, mark: str = ",") -> list[str]:
+def join_rows(*columns: np.ndarray, mark: str = ",") -> list[str]:
     return [mark.join(f"{value:.12g}" for value in row) for row in zip(*columns, strict=True)]
 
 
-def points(z: np.ndarray, *more: np.ndarray) -> tuple[np.ndarray, ...]:
+def list_columns(z: np.ndarray, *more: np.ndarray) -> tuple[np.ndarray, ...]:
     return (F, z.real, z.imag, *more)
 
 
@@ -93,14 +93,14 @@ FIRST_POINT = {  # points, hertz, ohm, degrees Celsius
 @pytest.mark.parametrize("name", FIRST_POINT)
 def test_a_case_is_read_with_its_quantities_and_units(cases: Path, name: str):
     n, hertz, ohm, celsius = FIRST_POINT[name]
-    found = read_spectra(cases / name, geometry=SIZE)[0]
-    assert len(found) == n
+    spectrum = read_spectra(cases / name, geometry=SIZE)[0]
+    assert len(spectrum) == n
     if name.startswith("given"):
-        assert found.impedance_ohm[-1].real > found.impedance_ohm[0].real > 0.01
+        assert spectrum.impedance_ohm[-1].real > spectrum.impedance_ohm[0].real > 0.01
         return
-    assert found.frequency_hz[0] == pytest.approx(hertz, rel=1e-6)
-    assert found.impedance_ohm[0] == pytest.approx(ohm, rel=2e-5)
-    assert found.temperature_k == (None if celsius is None else pytest.approx(celsius + 273.15))
+    assert spectrum.frequency_hz[0] == pytest.approx(hertz, rel=1e-6)
+    assert spectrum.impedance_ohm[0] == pytest.approx(ohm, rel=2e-5)
+    assert spectrum.temperature_k == (None if celsius is None else pytest.approx(celsius + 273.15))
 
 
 def test_every_case_has_its_row(cases: Path):
@@ -136,11 +136,11 @@ def test_what_depends_on_the_size_is_refused_without_it(cases: Path, name: str):
 
 
 def test_ten_loops_are_ten_spectra_and_open_circuit_is_left_out(cases: Path):
-    found = read_spectra(cases / "zero_rows_and_10_loops.csv")
-    assert [one.sweep for one in found] == list(range(1, 11))
-    assert all("10 rows at 0 Hz are of open circuit and were left out" in one.notes for one in found)
-    assert not any("averaged" in note for one in found for note in one.notes)
-    assert [one.label for one in found][:2] == ["zero_rows_and_10_loops", "zero_rows_and_10_loops#2"]
+    spectra = read_spectra(cases / "zero_rows_and_10_loops.csv")
+    assert [one.sweep for one in spectra] == list(range(1, 11))
+    assert all("10 rows at 0 Hz are of open circuit and were left out" in one.notes for one in spectra)
+    assert not any("averaged" in note for one in spectra for note in one.notes)
+    assert [one.label for one in spectra][:2] == ["zero_rows_and_10_loops", "zero_rows_and_10_loops#2"]
 
 
 def test_the_series_of_seven_temperatures_is_what_it_was(shared: Path, tmp_path: Path):
@@ -160,7 +160,7 @@ def log10(values: np.ndarray) -> np.ndarray:
     return np.log10(values)
 
 
-def ways(z: np.ndarray) -> dict[str, tuple[str, tuple[np.ndarray, ...]]]:
+def list_ways(z: np.ndarray) -> dict[str, tuple[str, tuple[np.ndarray, ...]]]:
     """The same impedance in other quantities and units, by what their definitions say."""
     y = 1 / z
     cp, cs, d = y.imag / W, -1 / (W * z.imag), -z.real / z.imag
@@ -208,12 +208,12 @@ def ways(z: np.ndarray) -> dict[str, tuple[str, tuple[np.ndarray, ...]]]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("way", ways(Z))
+@pytest.mark.parametrize("way", list_ways(Z))
 def test_a_spectrum_is_the_same_in_any_quantity_and_unit(tmp_path: Path, way: str):
-    head, columns = ways(Z)[way]
-    found = read_spectrum(write(tmp_path / "a.csv", head, *columns), geometry=SIZE)
-    assert found.frequency_hz == pytest.approx(F, rel=1e-9)
-    assert found.impedance_ohm == pytest.approx(Z, rel=1e-6)
+    head, columns = list_ways(Z)[way]
+    spectrum = read_spectrum(write(tmp_path / "a.csv", head, *columns), geometry=SIZE)
+    assert spectrum.frequency_hz == pytest.approx(F, rel=1e-9)
+    assert spectrum.impedance_ohm == pytest.approx(Z, rel=1e-6)
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -226,7 +226,7 @@ def test_any_spectrum_is_the_same_in_ten_ways(
 ):
     z = ohm / (1 + (1j * W * ohm * farad) ** exponent)
     order = slice(None, None, -1 if upwards else 1)
-    for head, columns in ways(z).values():
+    for head, columns in list_ways(z).values():
         table = [column[order] for column in columns]
         path = write(tmp_path / "a.csv", head.replace(",", mark), *table, mark=mark)
         assert read_spectrum(path, geometry=SIZE).impedance_ohm == pytest.approx(z, rel=1e-5)
@@ -240,18 +240,18 @@ def test_any_spectrum_is_the_same_in_ten_ways(
      ("T/K", "K", "temperature", 1.0), ("Z' 25C (MOhm)", "MOhm", "real", 1e6)],
 )  # fmt: skip
 def test_headers_name_quantity_and_unit(head: str, unit: str, kind: str, factor: float):
-    found = read_header(head, 0)
-    assert found is not None
-    assert (found.kind, found.unit) == (kind, unit)
-    assert found.factor == pytest.approx(factor)
+    column = read_header(head, 0)
+    assert column is not None
+    assert (column.kind, column.unit) == (kind, unit)
+    assert column.factor == pytest.approx(factor)
 
 
 @pytest.mark.parametrize(
     "head", ["Z' fit (ohm)", "Zreal_calc", "Capacitance (F)", "Z2 Real", "Ewe/V", "Time stamp", "Significance", "Zce"]
 )
 def test_headers_of_what_was_not_measured_are_none(head: str):
-    found = read_header(head, 0)
-    assert found is None or found.kind == "time"
+    column = read_header(head, 0)
+    assert column is None or column.kind == "time"
 
 
 @pytest.mark.parametrize(
@@ -271,36 +271,36 @@ def test_doubtful_columns_are_refused_by_their_names(tmp_path: Path, head: str, 
 
 
 def test_a_unit_of_one_column_is_that_of_its_partner_and_is_noted(tmp_path: Path):
-    found = read_spectrum(write(tmp_path / "a.csv", "f (Hz),Z' (kohm),Z''", F, Z.real / 1e3, Z.imag / 1e3))
-    assert found.impedance_ohm == pytest.approx(Z, rel=1e-9)
-    assert any("the unit of \"Z''\" is not stated" in note for note in found.notes)
+    spectrum = read_spectrum(write(tmp_path / "a.csv", "f (Hz),Z' (kohm),Z''", F, Z.real / 1e3, Z.imag / 1e3))
+    assert spectrum.impedance_ohm == pytest.approx(Z, rel=1e-9)
+    assert any("the unit of \"Z''\" is not stated" in note for note in spectrum.notes)
 
 
 def test_columns_corrected_for_drift_are_preferred_and_noted(tmp_path: Path):
     head = "Freq (Hz),Zreal (ohm),Zimag (ohm),ZrealDrCor (ohm),ZimagDrCor (ohm)"
-    found = read_spectrum(write(tmp_path / "a.csv", head, F, 2 * Z.real, 2 * Z.imag, Z.real, Z.imag))
-    assert found.impedance_ohm == pytest.approx(Z, rel=1e-9)
-    assert any("corrected for drift were taken: ZrealDrCor" in note for note in found.notes)
+    spectrum = read_spectrum(write(tmp_path / "a.csv", head, F, 2 * Z.real, 2 * Z.imag, Z.real, Z.imag))
+    assert spectrum.impedance_ohm == pytest.approx(Z, rel=1e-9)
+    assert any("corrected for drift were taken: ZrealDrCor" in note for note in spectrum.notes)
 
 
 def test_rows_with_more_cells_than_names_are_refused(tmp_path: Path):
-    path = write(tmp_path / "a.csv", "f (Hz),Z' (ohm),Z'' (ohm)", np.arange(31.0), *points(Z))
+    path = write(tmp_path / "a.csv", "f (Hz),Z' (ohm),Z'' (ohm)", np.arange(31.0), *list_columns(Z))
     with pytest.raises(SpectrumError, match="header has 3 names, and the rows below it 4 cells"):
         read_spectrum(path)
 
 
 def test_names_between_spaces_keep_their_units(tmp_path: Path):
-    found = read_spectrum(
-        write(tmp_path / "a.txt", "f (kHz) Z' (kohm) Z'' (kohm)", *(c / 1e3 for c in points(Z)), mark=" ")
+    spectrum = read_spectrum(
+        write(tmp_path / "a.txt", "f (kHz) Z' (kohm) Z'' (kohm)", *(c / 1e3 for c in list_columns(Z)), mark=" ")
     )
-    assert found.frequency_hz == pytest.approx(F, rel=1e-9)
-    assert found.impedance_ohm == pytest.approx(Z, rel=1e-9)
+    assert spectrum.frequency_hz == pytest.approx(F, rel=1e-9)
+    assert spectrum.impedance_ohm == pytest.approx(Z, rel=1e-9)
 
 
 def test_fitted_columns_are_not_measured_ones(tmp_path: Path):
     head = "Freq (Hz),Z' fit (ohm),Z'' fit (ohm),Z' (ohm),Z'' (ohm)"
-    found = read_spectrum(write(tmp_path / "a.csv", head, F, 2 * Z.real, 2 * Z.imag, Z.real, Z.imag))
-    assert found.impedance_ohm == pytest.approx(Z, rel=1e-9)
+    spectrum = read_spectrum(write(tmp_path / "a.csv", head, F, 2 * Z.real, 2 * Z.imag, Z.real, Z.imag))
+    assert spectrum.impedance_ohm == pytest.approx(Z, rel=1e-9)
 
 
 def test_units_that_are_given_may_have_an_area(tmp_path: Path):
@@ -316,33 +316,33 @@ def test_units_that_are_given_may_have_an_area(tmp_path: Path):
 HEAD = "Frequency (Hz),Z' (ohm),Z'' (ohm)"
 
 
-def stacked(*more: Sequence[float]) -> tuple[np.ndarray, ...]:
+def stack_spectra(*more: Sequence[float]) -> tuple[np.ndarray, ...]:
     """Rows of the four spectra below each other, and columns with one value for each spectrum."""
     z = np.concatenate(HOT)
     return (np.tile(F, 4), z.real, z.imag, *(np.repeat(values, len(F)) for values in more))
 
 
-def captioned(caption: str, head: str = "") -> str:
-    parts = [[caption.format(celsius=celsius, number=number), *([head] if head else []), *rows(*points(z))]
+def write_captioned(caption: str, head: str = "") -> str:
+    parts = [[caption.format(celsius=celsius, number=number), *([head] if head else []), *join_rows(*list_columns(z))]
              for number, (celsius, z) in enumerate(zip(CELSIUS, HOT, strict=True), start=1)]  # fmt: skip
     return "\n".join(line for part in parts for line in part)
 
 
-def side_by_side(head: Callable[[float], str], *, frequencies: bool) -> str:
+def write_side_by_side(head: Callable[[float], str], *, frequencies: bool) -> str:
     names = [head(celsius) for celsius in CELSIUS]
-    columns = [column for z in HOT for column in (points(z) if frequencies else points(z)[1:])]
+    columns = [column for z in HOT for column in (list_columns(z) if frequencies else list_columns(z)[1:])]
     first = () if frequencies else (F,)
-    return "\n".join([",".join([*(() if frequencies else ("Frequency (Hz)",)), *names]), *rows(*first, *columns)])
+    return "\n".join([",".join([*(() if frequencies else ("Frequency (Hz)",)), *names]), *join_rows(*first, *columns)])
 
 
-def in_rows(*columns: np.ndarray, head: str) -> str:
-    return "\n".join([head, *rows(*columns)])
+def write_table(*columns: np.ndarray, head: str) -> str:
+    return "\n".join([head, *join_rows(*columns)])
 
 
-def by_frequency_first() -> str:
+def write_by_frequency() -> str:
     """All temperatures of one frequency, then those of the next one."""
     order = np.argsort(np.tile(np.arange(len(F)), 4), kind="stable")
-    return in_rows(*(column[order] for column in stacked(CELSIUS)), head=f"{HEAD},Temperature (C)")
+    return write_table(*(column[order] for column in stack_spectra(CELSIUS)), head=f"{HEAD},Temperature (C)")
 
 
 GAMRY = "EXPLAIN\nTAG\tEISPOT\nTITLE\tLABEL\tseries\n" + "".join(
@@ -353,31 +353,32 @@ GAMRY = "EXPLAIN\nTAG\tEISPOT\nTITLE\tLABEL\tseries\n" + "".join(
 MPT = (
     "EC-Lab ASCII FILE\nNb header lines : 4\nLoop 0 from point number 0 to 30\n"
     "freq/Hz\tRe(Z)/Ohm\t-Im(Z)/Ohm\tcycle number\n"
-    + "\n".join(rows(*(c * s for c, s in zip(stacked((1, 2, 3, 4)), (1, 1, -1, 1), strict=True)), mark="\t"))
+    + "\n".join(join_rows(*(c * s for c, s in zip(stack_spectra((1, 2, 3, 4)), (1, 1, -1, 1), strict=True)), mark="\t"))
 )
 MANY = {  # text, and whether it says the temperatures
-    "temperature.csv": (in_rows(*stacked(CELSIUS), head=f"{HEAD},Temperature (C)"), True),
-    "kelvin.csv": (in_rows(*stacked([c + 273.15 for c in CELSIUS]), head=f"{HEAD},T/K"), True),
-    "by_frequency.csv": (by_frequency_first(), True),
-    "cycle.csv": (in_rows(*stacked((1, 2, 3, 4)), head=f"{HEAD},cycle number"), False),
-    "loop.csv": (in_rows(*stacked((0, 1, 2, 3)), head=f"{HEAD},loop_index"), False),
-    "turns.csv": (in_rows(*stacked(), head=HEAD), False),
-    "blank.csv": (HEAD + "\n" + "\n\n".join("\n".join(rows(*points(z))) for z in HOT), False),
-    "captions.csv": (HEAD + "\n" + captioned("Cycle {number}"), False),
-    "warm_captions.csv": (HEAD + "\n" + captioned("T = {celsius} °C"), True),
-    "headers.csv": (captioned("Cycle {number}", HEAD), False),
-    "warm_headers.csv": (captioned("Temperature: {celsius} C", HEAD), True),
-    "side.csv": (side_by_side(lambda c: f"Z' {c:g}C (ohm),Z'' {c:g}C (ohm)", frequencies=False), True),
-    "side_f.csv": (side_by_side(lambda c: "f (Hz),Z' (ohm),Z'' (ohm)", frequencies=True), False),
+    "temperature.csv": (write_table(*stack_spectra(CELSIUS), head=f"{HEAD},Temperature (C)"), True),
+    "kelvin.csv": (write_table(*stack_spectra([c + 273.15 for c in CELSIUS]), head=f"{HEAD},T/K"), True),
+    "by_frequency.csv": (write_by_frequency(), True),
+    "cycle.csv": (write_table(*stack_spectra((1, 2, 3, 4)), head=f"{HEAD},cycle number"), False),
+    "loop.csv": (write_table(*stack_spectra((0, 1, 2, 3)), head=f"{HEAD},loop_index"), False),
+    "turns.csv": (write_table(*stack_spectra(), head=HEAD), False),
+    "blank.csv": (HEAD + "\n" + "\n\n".join("\n".join(join_rows(*list_columns(z))) for z in HOT), False),
+    "captions.csv": (HEAD + "\n" + write_captioned("Cycle {number}"), False),
+    "warm_captions.csv": (HEAD + "\n" + write_captioned("T = {celsius} °C"), True),
+    "headers.csv": (write_captioned("Cycle {number}", HEAD), False),
+    "warm_headers.csv": (write_captioned("Temperature: {celsius} C", HEAD), True),
+    "side.csv": (write_side_by_side(lambda c: f"Z' {c:g}C (ohm),Z'' {c:g}C (ohm)", frequencies=False), True),
+    "side_f.csv": (write_side_by_side(lambda c: "f (Hz),Z' (ohm),Z'' (ohm)", frequencies=True), False),
     "joined_cells.csv": (",".join(f"{c:g} °C,," for c in CELSIUS) + "\n"
-                         + side_by_side(lambda c: "f (Hz),Z' (ohm),Z'' (ohm)", frequencies=True), True),
+                         + write_side_by_side(lambda c: "f (Hz),Z' (ohm),Z'' (ohm)", frequencies=True), True),
     "gamry.DTA": (GAMRY, False),
     "loops.mpt": (MPT, False),
-    "bare.txt": ("\n\n".join("\n".join(rows(*points(z), mark=" ")) for z in HOT), False),
-    "elchemea.i2b": ("\n".join(f"line {n}" for n in range(6)) + "\n" + "\n".join(rows(*points(HOT[0]), mark=" "))
-                     + "\n" + "\n".join(rows(*points(HOT[1]), mark=" ")), False),
-    "novocontrol.txt": ("Sample: pellet\n" + captioned("Fixed value(s) :  Temp. [°C]={celsius:.2f} AC Volt [Vrms]=0.1",
-                        HEAD), True),
+    "bare.txt": ("\n\n".join("\n".join(join_rows(*list_columns(z), mark=" ")) for z in HOT), False),
+    "elchemea.i2b": ("\n".join(f"line {n}" for n in range(6)) + "\n"
+                     + "\n".join(join_rows(*list_columns(HOT[0]), mark=" ")) + "\n"
+                     + "\n".join(join_rows(*list_columns(HOT[1]), mark=" ")), False),
+    "novocontrol.txt": ("Sample: pellet\n"
+                        + write_captioned("Fixed value(s) :  Temp. [°C]={celsius:.2f} AC Volt [Vrms]=0.1", HEAD), True),
 }  # fmt: skip
 
 
@@ -385,10 +386,10 @@ MANY = {  # text, and whether it says the temperatures
 def test_each_spectrum_of_a_file_is_read(tmp_path: Path, name: str):
     text, warm = MANY[name]
     (tmp_path / name).write_text(text, encoding="utf-8")
-    found = read_spectra(tmp_path / name)
+    spectra = read_spectra(tmp_path / name)
     expected = HOT[:2] if name.endswith(".i2b") else HOT
-    assert [one.sweep for one in found] == list(range(1, len(expected) + 1))
-    for one, z, celsius in zip(found, expected, CELSIUS, strict=False):
+    assert [one.sweep for one in spectra] == list(range(1, len(expected) + 1))
+    for one, z, celsius in zip(spectra, expected, CELSIUS, strict=False):
         assert one.frequency_hz == pytest.approx(F, rel=1e-8)
         assert one.impedance_ohm == pytest.approx(z, rel=1e-7)
         assert one.temperature_k == (pytest.approx(celsius + 273.15) if warm else None)
@@ -398,7 +399,7 @@ def test_each_spectrum_of_a_file_is_read(tmp_path: Path, name: str):
 
 
 def test_sweeps_down_and_up_are_two(tmp_path: Path):
-    table = [np.concatenate((column, column[::-1])) for column in points(Z)]
+    table = [np.concatenate((column, column[::-1])) for column in list_columns(Z)]
     down, up = read_spectra(write(tmp_path / "a.csv", HEAD, *table))
     assert down.impedance_ohm == pytest.approx(Z)
     assert up.impedance_ohm == pytest.approx(Z)
@@ -406,10 +407,10 @@ def test_sweeps_down_and_up_are_two(tmp_path: Path):
 
 def test_a_change_of_range_or_a_point_taken_again_is_one_sweep(tmp_path: Path):
     low = np.concatenate((np.arange(20), np.arange(17, len(F))))  # three points twice
-    found = read_spectrum(write(tmp_path / "a.csv", HEAD, *(column[low] for column in points(Z))))
-    assert len(found) == len(F)
-    assert any("turns back" in note for note in found.notes)
-    assert any("3 repeated frequencies were averaged" in note for note in found.notes)
+    spectrum = read_spectrum(write(tmp_path / "a.csv", HEAD, *(column[low] for column in list_columns(Z))))
+    assert len(spectrum) == len(F)
+    assert any("turns back" in note for note in spectrum.notes)
+    assert any("3 repeated frequencies were averaged" in note for note in spectrum.notes)
 
 
 def test_a_sweep_that_was_broken_off_is_a_failure_and_the_others_are_analyzed(tmp_path: Path):
@@ -423,29 +424,29 @@ def test_a_sweep_that_was_broken_off_is_a_failure_and_the_others_are_analyzed(tm
 
 def test_repeated_points_of_one_sweep_are_averaged_and_their_scatter_is_noted(tmp_path: Path):
     f, z = np.repeat(F, 2), np.repeat(Z, 2) * np.tile([0.98, 1.02], len(F))
-    found = read_spectrum(write(tmp_path / "a.csv", HEAD, f, z.real, z.imag))
-    assert found.impedance_ohm == pytest.approx(Z, rel=1e-9)
-    assert "31 repeated frequencies were averaged: points are up to 2.0% off the mean" in found.notes
+    spectrum = read_spectrum(write(tmp_path / "a.csv", HEAD, f, z.real, z.imag))
+    assert spectrum.impedance_ohm == pytest.approx(Z, rel=1e-9)
+    assert "31 repeated frequencies were averaged: points are up to 2.0% off the mean" in spectrum.notes
 
 
 def test_rows_in_no_order_are_one_sweep_and_that_is_noted(tmp_path: Path):
     order = np.random.default_rng(0).permutation(len(F))
-    found = read_spectrum(write(tmp_path / "a.csv", HEAD, *(column[order] for column in points(Z))))
-    assert found.impedance_ohm == pytest.approx(Z, rel=1e-9)
-    assert any("in no order" in note for note in found.notes)
+    spectrum = read_spectrum(write(tmp_path / "a.csv", HEAD, *(column[order] for column in list_columns(Z))))
+    assert spectrum.impedance_ohm == pytest.approx(Z, rel=1e-9)
+    assert any("in no order" in note for note in spectrum.notes)
 
 
 def test_sweeps_too_short_for_a_spectrum_are_refused_and_not_averaged(tmp_path: Path):
     some = np.concatenate([31 * n + np.arange(4) for n in range(4)])
     with pytest.raises(SpectrumError, match="has 4 points"):
-        read_spectra(write(tmp_path / "a.csv", HEAD, *(column[some] for column in stacked())))
+        read_spectra(write(tmp_path / "a.csv", HEAD, *(column[some] for column in stack_spectra())))
 
 
 def test_sweeps_are_numbered_as_they_stand(tmp_path: Path):
     z = np.concatenate((*HOT, *HOT[::-1]))
     celsius = np.repeat([*CELSIUS, *CELSIUS[::-1]], len(F))
-    found = read_spectra(write(tmp_path / "a.csv", f"{HEAD},Set Temp (C)", np.tile(F, 8), z.real, z.imag, celsius))
-    assert [one.temperature_k for one in found] == pytest.approx([c + 273.15 for c in (*CELSIUS, *CELSIUS[::-1])])
+    spectra = read_spectra(write(tmp_path / "a.csv", f"{HEAD},Set Temp (C)", np.tile(F, 8), z.real, z.imag, celsius))
+    assert [one.temperature_k for one in spectra] == pytest.approx([c + 273.15 for c in (*CELSIUS, *CELSIUS[::-1])])
 
 
 def test_slow_drift_along_a_sweep_is_not_several_temperatures():
@@ -463,9 +464,9 @@ def test_slow_drift_along_a_sweep_is_not_several_temperatures():
 def test_sweeps_are_found_whatever_their_lengths(n: int, lengths: list[int], upwards: bool, numbered: bool):
     parts = [np.geomspace(1e6, 1.0, length)[:: -1 if upwards else 1] for length in lengths[:n]]
     groups = [np.repeat(np.arange(n, dtype=float), lengths[:n])] if numbered else []
-    found, notes = split_sweeps(np.concatenate(parts), groups)
-    assert [len(part) for part in found] == lengths[:n]
-    assert np.concatenate(found).tolist() == list(range(sum(lengths[:n])))
+    sweeps, notes = split_sweeps(np.concatenate(parts), groups)
+    assert [len(part) for part in sweeps] == lengths[:n]
+    assert np.concatenate(sweeps).tolist() == list(range(sum(lengths[:n])))
     assert notes == []
 
 
@@ -474,24 +475,28 @@ def test_columns_that_number_points_do_not_split():
 
 
 def test_columns_side_by_side_that_cannot_be_paired_are_refused(tmp_path: Path):
-    path = write(tmp_path / "a.csv", "f (Hz),Z' A (ohm),Z'' B (ohm),Z' C (ohm),Z'' D (ohm)", *points(Z), Z.real, Z.imag)
+    path = write(
+        tmp_path / "a.csv", "f (Hz),Z' A (ohm),Z'' B (ohm),Z' C (ohm),Z'' D (ohm)", *list_columns(Z), Z.real, Z.imag
+    )
     with pytest.raises(SpectrumError, match=r"cannot be paired: there are \"Z' A"):
         read_spectra(path)
 
 
 def test_one_spectrum_in_two_units_is_one(tmp_path: Path):
     head = "f (Hz),Z' (ohm cm2),Z'' (ohm cm2),Z' (ohm),Z'' (ohm)"
-    found = read_spectrum(write(tmp_path / "a.csv", head, F, Z.real * AREA, Z.imag * AREA, Z.real, Z.imag))
-    assert found.impedance_ohm == pytest.approx(Z, rel=1e-9)
-    assert any("were taken, and not Z' (ohm cm2)" in note for note in found.notes)
+    spectrum = read_spectrum(write(tmp_path / "a.csv", head, F, Z.real * AREA, Z.imag * AREA, Z.real, Z.imag))
+    assert spectrum.impedance_ohm == pytest.approx(Z, rel=1e-9)
+    assert any("were taken, and not Z' (ohm cm2)" in note for note in spectrum.notes)
 
 
 def test_a_table_of_something_else_below_is_unread_and_that_is_noted(tmp_path: Path):
-    text = "\n".join([HEAD, *rows(*points(Z)), "Time (s),Voltage (V),Current (A)", *rows(*points(Z))])
+    text = "\n".join(
+        [HEAD, *join_rows(*list_columns(Z)), "Time (s),Voltage (V),Current (A)", *join_rows(*list_columns(Z))]
+    )
     (tmp_path / "a.csv").write_text(text)
-    found = read_spectrum(tmp_path / "a.csv")
-    assert len(found) == len(F)
-    assert any("31 more lines of numbers are unread" in note for note in found.notes)
+    spectrum = read_spectrum(tmp_path / "a.csv")
+    assert len(spectrum) == len(F)
+    assert any("31 more lines of numbers are unread" in note for note in spectrum.notes)
 
 
 def test_one_file_gives_one_arrhenius_line_and_rows_by_sweep(tmp_path: Path):
@@ -541,8 +546,8 @@ def test_spectra_of_one_name_keep_names_that_differ(tmp_path: Path):
      ("T500C", 773.15), ("25C_25C", 298.15)],
 )  # fmt: skip
 def test_temperatures_in_names(name: str, kelvin: float | None):
-    found, notes = read_name(name)
-    assert found == (None if kelvin is None else pytest.approx(kelvin))
+    temperature_k, notes = read_name(name)
+    assert temperature_k == (None if kelvin is None else pytest.approx(kelvin))
     assert ("K assumed" in "".join(notes)) is (name in ("LLZO_T500", "T298.15_a"))
 
 
@@ -557,10 +562,10 @@ def test_temperatures_in_words(line: str, kelvin: float | None):
 
 def test_a_column_of_temperatures_without_a_unit_is_flagged(tmp_path: Path):
     head = f"{HEAD},Temperature"
-    warm = read_spectrum(write(tmp_path / "a.csv", head, *points(Z, np.full(len(F), 80.0))))
+    warm = read_spectrum(write(tmp_path / "a.csv", head, *list_columns(Z, np.full(len(F), 80.0))))
     assert warm.temperature_k == pytest.approx(353.15)
     assert any("Celsius assumed" in note for note in warm.notes)
-    doubtful = read_spectrum(write(tmp_path / "b.csv", head, *points(Z, np.full(len(F), 298.0))))
+    doubtful = read_spectrum(write(tmp_path / "b.csv", head, *list_columns(Z, np.full(len(F), 298.0))))
     assert doubtful.temperature_k is None
     assert any("may be in kelvin" in note for note in doubtful.notes)
 
@@ -577,28 +582,28 @@ def test_a_temperature_that_is_stated_once_for_several_spectra_is_flagged(tmp_pa
 # Other files
 
 
-def session() -> str:
+def make_session() -> str:
     """Two measurements of impedance and one of voltammetry."""
 
-    def array(kind: str, values: np.ndarray) -> dict[str, object]:
+    def make_array(kind: str, values: np.ndarray) -> dict[str, object]:
         return {"Unit": {"Type": f"PalmSens.Units.{kind}"}, "DataValues": [{"V": float(value)} for value in values]}
 
-    def impedances(title: str, z: np.ndarray) -> dict[str, object]:
-        values = [array("Time", F), array("Hertz", F), array("ZRe", z.real), array("ZIm", -z.imag)]
+    def make_measurement(title: str, z: np.ndarray) -> dict[str, object]:
+        values = [make_array("Time", F), make_array("Hertz", F), make_array("ZRe", z.real), make_array("ZIm", -z.imag)]
         return {"Title": title, "DataSet": {"Type": "EIS", "Values": values}}
 
-    other = {"Title": "CV", "DataSet": {"Type": "CV", "Values": [array("Volt", F)]}}
-    return json.dumps({"Measurements": [impedances("at 25C", HOT[0]), other, impedances("at 40C", HOT[1])]})
+    other = {"Title": "CV", "DataSet": {"Type": "CV", "Values": [make_array("Volt", F)]}}
+    return json.dumps({"Measurements": [make_measurement("at 25C", HOT[0]), other, make_measurement("at 40C", HOT[1])]})
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8"])
 def test_measurements_of_a_palmsens_session(tmp_path: Path, encoding: str):
     (tmp_path / "a.pssession").write_bytes(
-        session().encode(encoding) + "\ufeff".encode(encoding.replace("-16", "-16-le"))
+        make_session().encode(encoding) + "\ufeff".encode(encoding.replace("-16", "-16-le"))
     )
-    found = read_spectra(tmp_path / "a.pssession")
-    assert [one.temperature_k for one in found] == pytest.approx([298.15, 313.15])
-    assert found[1].impedance_ohm == pytest.approx(HOT[1], rel=1e-12)
+    spectra = read_spectra(tmp_path / "a.pssession")
+    assert [one.temperature_k for one in spectra] == pytest.approx([298.15, 313.15])
+    assert spectra[1].impedance_ohm == pytest.approx(HOT[1], rel=1e-12)
 
 
 @pytest.mark.parametrize(("suffix", "module"), [(".xlsx", "openpyxl"), (".ods", "odf")])
@@ -610,9 +615,9 @@ def test_sheets_of_a_workbook(tmp_path: Path, suffix: str, module: str):
         for celsius, z in zip(CELSIUS, HOT, strict=True):
             table = pd.DataFrame({"Frequency (Hz)": F, "Z' (ohm)": z.real, "Z'' (ohm)": z.imag})
             table.to_excel(book, sheet_name=f"{celsius:g}C", index=False)
-    found = read_spectra(path)
-    assert [one.temperature_k for one in found] == pytest.approx([celsius + 273.15 for celsius in CELSIUS])
-    for one, z in zip(found, HOT, strict=True):
+    spectra = read_spectra(path)
+    assert [one.temperature_k for one in spectra] == pytest.approx([celsius + 273.15 for celsius in CELSIUS])
+    for one, z in zip(spectra, HOT, strict=True):
         assert one.impedance_ohm == pytest.approx(z, rel=1e-12)
         assert "without a spectrum: notes" in one.notes
 
@@ -633,20 +638,20 @@ def test_what_needs_another_package_says_which(
 
 def test_loops_of_a_binary_file_of_biologic(tmp_path: Path):
     pytest.importorskip("galvani")
-    f, real, imaginary = (column.astype(float) for column in stacked())
+    f, real, imaginary = (column.astype(float) for column in stack_spectra())
     zero = np.insert(np.arange(len(f)), 31, -1)
     f = np.where(zero < 0, 0.0, f[zero])
     (tmp_path / "a.mpr").write_bytes(mpr({32: f, 37: real[zero], 38: -imaginary[zero]}))
-    found = read_spectra(tmp_path / "a.mpr")
-    assert len(found) == 4
-    for one, z in zip(found, HOT, strict=True):
+    spectra = read_spectra(tmp_path / "a.mpr")
+    assert len(spectra) == 4
+    for one, z in zip(spectra, HOT, strict=True):
         assert one.impedance_ohm == pytest.approx(z, rel=1e-5)
         assert any("1 row at 0 Hz" in note for note in one.notes)
 
 
 DAMAGED = {
     **{name: text.encode() for name, (text, _) in MANY.items()},
-    "a.pssession": session().encode("utf-16"),
+    "a.pssession": make_session().encode("utf-16"),
     "a.mpr": mpr({32: F, 37: Z.real, 38: -Z.imag}),
 }
 
@@ -679,7 +684,7 @@ def files(tmp_path: Path) -> Path:
     folder = tmp_path / "in"
     folder.mkdir()
     for name, z in zip("abc", HOT, strict=False):
-        write(folder / f"{name}.csv", HEAD, *points(z))
+        write(folder / f"{name}.csv", HEAD, *list_columns(z))
     return folder
 
 

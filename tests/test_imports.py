@@ -1,4 +1,4 @@
-"""What depends on what: the light parts must not drag in the heavy ones."""
+"""Dependencies of modules: the light parts must not drag in the heavy ones."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_importing_a_part_leaves_heavy_packages_alone(module: str):
     assert not set(LIGHT[module]) & set(loaded)
 
 
-def imported(path: Path) -> set[str]:
+def list_imports(path: Path) -> set[str]:
     """Modules of this package that a file imports, at its top or inside a function."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -74,14 +74,14 @@ def imported(path: Path) -> set[str]:
     return {parts[1] for name in names if (parts := name.split("."))[0] == "phonolyte" and len(parts) > 1} & set(ORDER)
 
 
-def files_of(module: str) -> list[Path]:
+def list_files(module: str) -> list[Path]:
     return [*(PACKAGE / module).rglob("*.py")] if (PACKAGE / module).is_dir() else [PACKAGE / f"{module}.py"]
 
 
 @pytest.mark.parametrize("module", ORDER)
 def test_imports_point_back_along_the_way_of_the_data(module: str):
-    for path in files_of(module):
-        later = imported(path) - set(ORDER[: ORDER.index(module) + 1])
+    for path in list_files(module):
+        later = list_imports(path) - set(ORDER[: ORDER.index(module) + 1])
         assert not later, path
 
 
@@ -99,8 +99,8 @@ def test_figures_know_nothing_of_what_computes_their_tables():
         "barriers",
         "dynamics",
     }
-    for path in files_of("figures"):
-        assert not imported(path) & foreign, path
+    for path in list_files("figures"):
+        assert not list_imports(path) & foreign, path
 
 
 def test_every_module_has_its_place():
@@ -109,7 +109,7 @@ def test_every_module_has_its_place():
 
 
 def test_what_pymatgen_gives_comes_with_the_base_installation():
-    """It is split into several distributions: each module that is imported must be in one that is required."""
+    """Distributions of pymatgen: each module that is imported must be in one that is required."""
     required = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text())["project"]["dependencies"]
     names = {re.match(r"[\w.-]+", requirement).group() for requirement in required}
     names |= {"pymatgen-core"} if "pymatgen" in names else set()  # which it requires

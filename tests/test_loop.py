@@ -40,10 +40,10 @@ HOPELESS = next(crystal for crystal in reference_compounds().crystals if crystal
 QUICK = PhononSettings(min_length_a=5.0, mesh_length_a=20.0)
 
 
-def given(n: int = 40) -> list[Known]:
+def choose_known(n: int = 40) -> list[Known]:
     """Known crystals, every so many of the learning set, elements left out: fcc metals of it would repeat the pool."""
-    found = [known for known in read_given("")[0] if len(set(known.crystal.symbols)) > 1]
-    return found[:: len(found) // n][:n]
+    alloys = [known for known in read_given("")[0] if len(set(known.crystal.symbols)) > 1]
+    return alloys[:: len(alloys) // n][:n]
 
 
 def learn(file: Path, folder: Path) -> BandCenterModel:
@@ -61,7 +61,7 @@ def learn(file: Path, folder: Path) -> BandCenterModel:
 
 
 class Killed(BaseException):
-    """Stands for a signal: nothing in the program catches it."""
+    """Stand-in for a signal: nothing in the program catches it."""
 
 
 def run_loop(
@@ -70,7 +70,7 @@ def run_loop(
     calculation = PhononCalculation(engine or open_engine("emt"), QUICK, "Cu")
     chosen = LoopSettings(**{"rounds": 2, "crystals": 2, "decision_mev": 25.0, "thrift": 0.0, **settings})
     loop = Loop(chosen, learn, calculation)
-    known = known if known is not None else given()
+    known = known if known is not None else choose_known()
     with Run(folder, "study") as run:
         return loop.run(run, crystals, known, model=loop.begin(known, run.path("rounds")))
 
@@ -82,11 +82,11 @@ def add_up(rounds: Rounds) -> None:
 
 
 def test_rounds_choose_compute_and_learn(tmp_path: Path):
-    found = run_loop(tmp_path, POOL)
-    add_up(found)
-    assert found.stopped == "all rounds are done"
-    assert [each.chosen for each in found.rounds] == [0, 2, 2]
-    assert [each.learned for each in found.rounds] == [40, 42, 44]
+    result = run_loop(tmp_path, POOL)
+    add_up(result)
+    assert result.stopped == "all rounds are done"
+    assert [each.chosen for each in result.rounds] == [0, 2, 2]
+    assert [each.learned for each in result.rounds] == [40, 42, 44]
     chosen = [pd.read_csv(tmp_path / "rounds" / str(n) / CHOSEN_FILE) for n in (1, 2)]
     assert not set(chosen[0]["material_id"]) & set(chosen[1]["material_id"])
     first = pd.read_csv(tmp_path / TABLE).iloc[1]
@@ -137,12 +137,12 @@ def test_a_killed_loop_goes_on_and_computes_nothing_twice(tmp_path: Path):
 
 
 def test_unstable_crystals_are_learned_as_what_they_are_and_failures_are_rows(tmp_path: Path):
-    found = run_loop(tmp_path, [UNSTABLE, HOPELESS], rounds=3)
-    add_up(found)
-    (done,) = found.rounds[1:]
+    result = run_loop(tmp_path, [UNSTABLE, HOPELESS], rounds=3)
+    add_up(result)
+    (done,) = result.rounds[1:]
     assert (done.computed, done.unstable, done.failed) == (1, 1, 1)
-    assert found.stopped == "nothing is left to choose"
-    assert [failure.material_id for failure in found.failures] == ["ref-LiCl"]
+    assert result.stopped == "nothing is left to choose"
+    assert [failure.material_id for failure in result.failures] == ["ref-LiCl"]
     outcome = pd.read_csv(tmp_path / "rounds" / "1" / CHOSEN_FILE).set_index("material_id")["outcome"]
     assert outcome["bcc-Cu"] == "unstable"
     assert outcome["ref-LiCl"].startswith("failed: ")
@@ -156,10 +156,10 @@ def test_unstable_crystals_are_learned_as_what_they_are_and_failures_are_rows(tm
 
 
 def test_without_time_nothing_is_begun_and_a_second_run_goes_on(tmp_path: Path):
-    found = run_loop(tmp_path, POOL, budget_h=1e-9)
-    assert [each.chosen for each in found.rounds] in ([0], [0, 2])
-    assert found.stopped == "the time was up"
-    assert found.rounds[-1].computed == 0
+    result = run_loop(tmp_path, POOL, budget_h=1e-9)
+    assert [each.chosen for each in result.rounds] in ([0], [0, 2])
+    assert result.stopped == "the time was up"
+    assert result.rounds[-1].computed == 0
     again = run_loop(tmp_path, POOL)
     assert [each.computed for each in again.rounds] == [0, 2, 2]
 
@@ -182,7 +182,7 @@ def test_what_is_known_is_not_chosen(tmp_path: Path):
 def test_the_pool_is_what_a_center_decides(tmp_path: Path):
     names = ("ref-LiCl", "ref-Li2O", "ref-NaCl", "ref-Li3N", "ref-Li3PO4-Pnma")
     crystals = [crystal for crystal in reference_compounds().crystals if crystal.material_id in names]
-    model = learn(write(given(), tmp_path / FILE), tmp_path / "model")
+    model = learn(write(choose_known(), tmp_path / FILE), tmp_path / "model")
     screening = rank_crystals(crystals, models=Models(model), criteria=Criteria(max_center_mev=30.0))
     rejected = set(screening.table.loc[screening.table["rejected_by"] == "band_center", "material_id"])
     assert rejected
@@ -193,7 +193,7 @@ def test_the_pool_is_what_a_center_decides(tmp_path: Path):
 
 def test_disordered_crystals_are_chosen_as_their_representatives(tmp_path: Path):
     mixed = next(crystal for crystal in reference_compounds().crystals if not crystal.is_ordered)
-    model = learn(write(given(), tmp_path / FILE), tmp_path / "model")
+    model = learn(write(choose_known(), tmp_path / FILE), tmp_path / "model")
     (own,) = open_crystals(rank_crystals([mixed], models=Models(model), criteria=Criteria(ion=None)))
     assert own.is_ordered
     assert own.material_id == mixed.material_id
@@ -213,7 +213,7 @@ def test_the_own_learning_set_is_scaled_to_density_functional_theory():
 
 
 def test_a_learning_set_is_read_as_it_was_written(tmp_path: Path):
-    known = [*given(25), Known(UNSTABLE, 21.0, 0.2, False, 0.2, "emt", 1)]
+    known = [*choose_known(25), Known(UNSTABLE, 21.0, 0.2, False, 0.2, "emt", 1)]
     again, failures = read_given(write(known, tmp_path / FILE))
     assert not failures
     assert [(k.center_mev, k.error, k.stable, k.engine, k.round) for k in again] == [
@@ -224,7 +224,7 @@ def test_a_learning_set_is_read_as_it_was_written(tmp_path: Path):
 
 def test_what_cannot_be_learned_is_a_failure_of_the_loop(tmp_path: Path):
     records = [{"material_id": k.crystal.material_id, "structure": k.crystal.to_pymatgen().as_dict(),
-                "band_center_mev": k.center_mev} for k in given(25)]  # fmt: skip
+                "band_center_mev": k.center_mev} for k in choose_known(25)]  # fmt: skip
     records[3]["band_center_mev"] = None
     records[4]["stable"] = False
     records[5]["structure"] = {"lattice": "broken"}
@@ -238,7 +238,7 @@ def test_what_cannot_be_learned_is_a_failure_of_the_loop(tmp_path: Path):
 
 def test_a_learning_set_needs_crystals(tmp_path: Path):
     with pytest.raises(TableError, match="3 stable crystals"):
-        read_given(write(given()[:3], tmp_path / FILE))
+        read_given(write(choose_known()[:3], tmp_path / FILE))
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_a_study_with_rounds_screens_by_what_it_has_learned(tmp_path: Path):
 
     for crystal in POOL[:4]:
         write_cif(tmp_path / f"{crystal.material_id}.cif", crystal.to_ase())
-    write(given(), tmp_path / "known.parquet")
+    write(choose_known(), tmp_path / "known.parquet")
     (tmp_path / "study.toml").write_text(
         '[train]\ndata = "known.parquet"\nrecipe = "study"\nalgorithm = "decision_tree"\ncompare = false\n'
         '[screen]\ninputs = "*.cif"\nion = "Cu"\nrecipe = "study"\nwithout = ["ion", "e_hull"]\npercolation = "none"\n'

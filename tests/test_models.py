@@ -223,15 +223,15 @@ def test_scores_are_what_their_names_say():
 def test_the_nearest_compounds_are_four_by_the_distance_of_the_domain(learning_set: LearningSet):
     domain = Domain.fit(learning_set.table, learning_set.elements)
     learned = Learned.from_features(domain, learning_set.table, learning_set.formulas, learning_set.target)
-    asked = learning_set.table.iloc[[3, 8]] + 0.2
-    places, distances = learned.nearest(asked)
-    for row, (crystal, found, distance) in enumerate(zip(asked.to_numpy(), places, distances, strict=True)):
+    unknown = learning_set.table.iloc[[3, 8]] + 0.2
+    places, distances = learned.nearest(unknown)
+    for row, (crystal, nearest, distance) in enumerate(zip(unknown.to_numpy(), places, distances, strict=True)):
         apart = (learning_set.table.to_numpy() - crystal) / domain.scale
         mahalanobis = np.sqrt([x @ domain.precision @ x for x in apart])
-        assert found.tolist() == np.argsort(mahalanobis)[:4].tolist(), row
+        assert nearest.tolist() == np.argsort(mahalanobis)[:4].tolist(), row
         np.testing.assert_allclose(distance, np.sort(mahalanobis)[:4])
-    assert [part.shape for part in learned.nearest(asked.iloc[:0])] == [(0, 4), (0, 4)]
-    assert learned.nearest(asked, n=99)[0].shape == (2, 80)
+    assert [part.shape for part in learned.nearest(unknown.iloc[:0])] == [(0, 4), (0, 4)]
+    assert learned.nearest(unknown, n=99)[0].shape == (2, 80)
     assert learned.nearest(learning_set.table.iloc[[5]], n=1)[1].tolist() == [[0.0]]
 
 
@@ -283,14 +283,14 @@ def test_too_few_compounds_are_refused(learning_set: LearningSet, tmp_path: Path
         train(few, tmp_path, fits=[TREE], final=TREE)
 
 
-def as_table(learning_set: LearningSet) -> pd.DataFrame:
+def make_table(learning_set: LearningSet) -> pd.DataFrame:
     table = pd.DataFrame(0.0, index=learning_set.table.index, columns=feature_names())
     table[learning_set.table.columns] = learning_set.table
     return table.assign(formula=learning_set.formulas, band_center_mev=learning_set.target).reset_index()
 
 
 def test_rows_that_cannot_be_learned_from_are_failures(learning_set: LearningSet, tmp_path: Path):
-    table = as_table(learning_set).astype({"band_center_mev": object})
+    table = make_table(learning_set).astype({"band_center_mev": object})
     table.loc[3, "band_center_mev"] = "n/a"
     table.loc[5, feature_names()[2]] = np.nan
     table.loc[7, "band_center_mev"] = np.inf
@@ -304,7 +304,7 @@ def test_rows_that_cannot_be_learned_from_are_failures(learning_set: LearningSet
 
 
 def test_rows_whose_formula_is_not_one_are_failures(learning_set: LearningSet, tmp_path: Path):
-    table = as_table(learning_set)
+    table = make_table(learning_set)
     table.loc[[2, 4, 6], "formula"] = ["Qq2O", "lithium", None]
     table.to_csv(tmp_path / "t.csv", index=False)
     data, failures = read_learning_set(tmp_path / "t.csv")
@@ -348,7 +348,7 @@ def test_names_of_algorithms_and_feature_sets_are_documented():
 
 
 def test_a_repeated_name_in_a_table_of_features_is_refused(learning_set: LearningSet, tmp_path: Path):
-    table = as_table(learning_set).replace({"material_id": {"m4": "m3"}}).astype({"band_center_mev": object})
+    table = make_table(learning_set).replace({"material_id": {"m4": "m3"}}).astype({"band_center_mev": object})
     table.loc[3, "band_center_mev"] = "n/a"
     table.to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(TableError, match=r"more than one row of 1 materials: for example m3"):
@@ -356,7 +356,7 @@ def test_a_repeated_name_in_a_table_of_features_is_refused(learning_set: Learnin
 
 
 def test_names_in_a_table_of_features_stay_as_they_are(learning_set: LearningSet, tmp_path: Path):
-    table = as_table(learning_set)
+    table = make_table(learning_set)
     table.loc[:3, "material_id"] = ["NaN", "0012", "12", ""]
     table.to_csv(tmp_path / "t.csv", index=False)
     data, failures = read_learning_set(tmp_path / "t.csv")
@@ -365,7 +365,7 @@ def test_names_in_a_table_of_features_stay_as_they_are(learning_set: LearningSet
 
 
 def test_columns_that_are_not_numbers_are_failures(learning_set: LearningSet, tmp_path: Path):
-    table = as_table(learning_set)
+    table = make_table(learning_set)
     table[feature_names()[1]] = [[1.0]] + [[2.0, 3.0]] * 79
     table.to_parquet(tmp_path / "t.parquet")
     data, failures = read_learning_set(tmp_path / "t.parquet")
@@ -394,7 +394,7 @@ def spoil(folder: Path, target: Path, **arrays: object) -> Path:
     return target
 
 
-def changed(name: str, at: int, value: float) -> object:
+def make_change(name: str, at: int, value: float) -> object:
     def change(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         array = arrays[name].copy()
         array.reshape(-1)[at] = value
@@ -406,21 +406,21 @@ def changed(name: str, at: int, value: float) -> object:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (changed("left", 0, 10**6), "a child before itself or in another tree"),
-        (changed("left", 0, 0), "a child before itself"),
-        (changed("left", 1, 0), "a child before itself"),
-        (changed("right", 0, 10**6), "a child before itself or in another tree"),
-        (changed("right", 0, 1), "child of none, or of several"),
-        (changed("left", 0, -1), "child of none, or of several"),
-        (changed("roots", 0, 1), "do not increase"),
-        (changed("roots", 1, 0), "do not increase"),
-        (changed("roots", -1, 10**6), "do not increase"),
-        (changed("roots", 1, 3), "another tree|child of none"),
-        (changed("feature", 0, -7), "its feature has the number -7"),
-        (changed("feature", 0, 12), "names 12 features, and model.npz looks at 13"),
-        (changed("feature", 0, 32_000), "names 12 features"),
-        (changed("threshold", 0, np.nan), "not a finite number"),
-        (changed("value", 3, np.inf), "not a finite number"),
+        (make_change("left", 0, 10**6), "a child before itself or in another tree"),
+        (make_change("left", 0, 0), "a child before itself"),
+        (make_change("left", 1, 0), "a child before itself"),
+        (make_change("right", 0, 10**6), "a child before itself or in another tree"),
+        (make_change("right", 0, 1), "child of none, or of several"),
+        (make_change("left", 0, -1), "child of none, or of several"),
+        (make_change("roots", 0, 1), "do not increase"),
+        (make_change("roots", 1, 0), "do not increase"),
+        (make_change("roots", -1, 10**6), "do not increase"),
+        (make_change("roots", 1, 3), "another tree|child of none"),
+        (make_change("feature", 0, -7), "its feature has the number -7"),
+        (make_change("feature", 0, 12), "names 12 features, and model.npz looks at 13"),
+        (make_change("feature", 0, 32_000), "names 12 features"),
+        (make_change("threshold", 0, np.nan), "not a finite number"),
+        (make_change("value", 3, np.inf), "not a finite number"),
         (lambda a: {"base": np.array(np.nan)}, "not a finite number"),
         (lambda a: {"weight": None}, "weight.*missing"),
         (lambda a: {"left": None}, "left.*missing"),
@@ -429,9 +429,9 @@ def changed(name: str, at: int, value: float) -> object:
         (lambda a: {"value": a["value"][:, None]}, "value.*shape"),
         (lambda a: {"roots": a["roots"][:0]}, "roots"),
         (lambda a: {name: a[name][:0] for name in ("left", "right", "feature", "value", "threshold")}, "nodes"),
-        (changed("domain_scale", 0, 0.0), "not positive"),
-        (changed("domain_mean", 0, np.nan), "domain mean"),
-        (changed("domain_precision", 1, 1e9), "precision"),
+        (make_change("domain_scale", 0, 0.0), "not positive"),
+        (make_change("domain_mean", 0, np.nan), "domain mean"),
+        (make_change("domain_precision", 1, 1e9), "precision"),
         (lambda a: {"domain_precision": -a["domain_precision"]}, "precision"),
         (lambda a: {"domain_precision": a["domain_precision"][:1]}, "precision"),
         (lambda a: {"domain_elements": np.array(["Li", "Qq"])}, "names the element 'Qq'"),
@@ -497,8 +497,8 @@ def test_whatever_is_changed_in_a_model_it_predicts_numbers_or_is_refused(
         except ModelError:
             n_refused += 1
             continue
-        found = model.predict(learning_set.table, learning_set.elements)
-        assert np.isfinite(found["band_center_mev"]).all()
+        predictions = model.predict(learning_set.table, learning_set.elements)
+        assert np.isfinite(predictions["band_center_mev"]).all()
     assert 100 < n_refused < 300
 
 
@@ -547,7 +547,7 @@ def test_damaged_neighbors_are_refused(learning_set: LearningSet, tmp_path: Path
             Learned.beside(tmp_path, domain)
 
 
-def small_data(path: Path, n: int = 24) -> Path:
+def write_small_data(path: Path, n: int = 24) -> Path:
     """Rocksalt crystals with made-up centers, and one record that cannot be used."""
     random = np.random.default_rng(5)
     pairs = [(c, a) for c in ("Li", "Na", "K", "Rb", "Mg", "Ca") for a in ("F", "Cl", "Br", "I", "O", "S")]
@@ -573,7 +573,7 @@ ONE = ExecutorSettings(jobs=1)
 
 @pytest.mark.long
 def test_a_training_is_a_run(tmp_path: Path):
-    data = small_data(tmp_path / "data.jsonl")
+    data = write_small_data(tmp_path / "data.jsonl")
     settings = TrainSettings(str(data), description="Made up.", **QUICK)  # type: ignore[arg-type]
     result = phonolyte.train(settings, folder=tmp_path / "model", executor=ONE)
     assert result.n == 24
@@ -599,7 +599,7 @@ def test_a_training_is_a_run(tmp_path: Path):
 
 @pytest.mark.long
 def test_another_training_is_refused_and_the_same_one_gives_the_same_model(tmp_path: Path):
-    data = small_data(tmp_path / "data.jsonl")
+    data = write_small_data(tmp_path / "data.jsonl")
     same = TrainSettings(str(data), **QUICK)  # type: ignore[arg-type]
     more = {"folder": tmp_path / "model", "executor": ONE}
     first = phonolyte.train(same, output=TABLES_ALONE, **more)
@@ -608,7 +608,7 @@ def test_another_training_is_refused_and_the_same_one_gives_the_same_model(tmp_p
     other = replace(same, seed=1)
     with pytest.raises(SettingsError, match=r"another run of phonolyte train, with other settings \(seed\)"):
         phonolyte.train(other, output=TABLES_ALONE, **more)
-    small_data(data, n=25)
+    write_small_data(data, n=25)
     with pytest.raises(SettingsError, match="with other inputs"):
         phonolyte.train(same, output=TABLES_ALONE, **more)
     replaced = phonolyte.train(other, output=replace(TABLES_ALONE, overwrite=True), **more)
@@ -618,7 +618,7 @@ def test_another_training_is_refused_and_the_same_one_gives_the_same_model(tmp_p
 @pytest.mark.long
 def test_a_folder_of_crystals_can_be_learned_from(tmp_path: Path):
     (tmp_path / "in").mkdir()
-    small_data(tmp_path / "in" / "data.jsonl")
+    write_small_data(tmp_path / "in" / "data.jsonl")
     settings = TrainSettings(str(tmp_path / "in"), **QUICK)  # type: ignore[arg-type]
     result = phonolyte.train(settings, folder=tmp_path / "model", output=TABLES_ALONE, executor=ONE)
     assert result.n == 24
@@ -638,7 +638,7 @@ def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quotient, "BOOSTING", quotient.BOOSTING | {"n_estimators": 20})
 
 
-def own_data(path: Path, n: int = 40) -> Path:
+def write_own_data(path: Path, n: int = 40) -> Path:
     """Crystals of the learning set that comes with Phonolyte."""
     table = pd.read_parquet(crystals_file())
     table.iloc[:: len(table) // n].to_parquet(path)
@@ -648,7 +648,7 @@ def own_data(path: Path, n: int = 40) -> Path:
 @pytest.mark.usefixtures("few_trees")
 @pytest.mark.parametrize("recipe", ["physical", pytest.param("virtual", marks=pytest.mark.long)])
 def test_the_physical_recipe_learns_volumes_families_and_intervals(tmp_path: Path, recipe: str):
-    data = own_data(tmp_path / "data.parquet")
+    data = write_own_data(tmp_path / "data.parquet")
     settings = TrainSettings(str(data), recipe=recipe, compare=False)
     with ThreadPoolExecutor(1) as here:  # processes would not know of the few trees
         result = phonolyte.train(settings, folder=tmp_path / "model", output=TABLES_ALONE, executor=here)
@@ -678,7 +678,7 @@ def test_the_physical_recipe_learns_volumes_families_and_intervals(tmp_path: Pat
 
 
 def test_the_physical_recipe_needs_crystals(learning_set: LearningSet, tmp_path: Path):
-    as_table(learning_set).to_csv(tmp_path / "t.csv", index=False)
+    make_table(learning_set).to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(TableError, match="choose the study's models with --recipe study"):
         read_learning_set(tmp_path / "t.csv", sets=named_sets(BEST.set_names))
 

@@ -43,7 +43,7 @@ class Cells(HTMLParser):
         self.texts.append(data)
 
 
-def spectra() -> Series:
+def make_series() -> Series:
     f = np.logspace(6, 1, 40)
     z = 100 + 1000 / (1 + 2j * np.pi * f * 1000 * 1e-9)
     return Series.from_analyses(
@@ -107,7 +107,7 @@ def test_tables_of_notebooks_say_the_same(name: str):
 
 
 def test_a_series_of_spectra_shows_its_temperatures():
-    series = spectra()
+    series = make_series()
     assert repr(series) == "<Series: spectra 2, temperatures 25 to 75 °C, pellet known>"
     assert repr(Series(())) == "<Series: spectra 0, pellet not known>"
 

@@ -18,7 +18,7 @@ from urllib.request import urlopen
 import optimade_server
 import pandas as pd
 import pytest
-from run_folder import content
+from run_folder import read_content
 from typer.testing import CliRunner
 
 from phonolyte.cli import app
@@ -61,7 +61,7 @@ def test_a_fetch_of_five_thousand_killed_and_resumed_gives_the_same_table(server
         assert 'state = "running"' in (tmp_path / "killed" / "run.toml").read_text()
     assert subprocess.run([*run, tmp_path / "killed"], env=environment, capture_output=True).returncode == 1
     for path in (tmp_path / "whole").iterdir():
-        assert content(tmp_path / "killed" / path.name) == content(path), path.name
+        assert read_content(tmp_path / "killed" / path.name) == read_content(path), path.name
     crystals = pd.read_parquet(tmp_path / "killed" / "crystals.parquet")
     failures = pd.read_parquet(tmp_path / "killed" / "failures.parquet")
     assert len(crystals) >= N_SALTS
@@ -116,7 +116,7 @@ def test_nothing_that_fits_is_reported(server: str, tmp_path: Path):
 
 
 def test_no_server_is_reported(tmp_path: Path):
-    address = f"http://127.0.0.1:{optimade_server.free_port()}"
+    address = f"http://127.0.0.1:{optimade_server.find_free_port()}"
     with pytest.raises(SourceError, match=rf"{address}, endpoint info"):
         fetch(Optimade("test", "", base_url=address), tmp_path)
 
@@ -138,7 +138,7 @@ def test_an_unknown_provider_is_reported(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """Passes requests on, but plays faults before: a status, or ``cut`` in the middle of the answer."""
+    """A proxy that passes requests on, but plays faults before: a status, or ``cut`` in the middle of the answer."""
 
     upstream: str
     faults: list[str]
@@ -199,7 +199,7 @@ def test_a_server_that_goes_on_limiting_the_rate_is_not_retried_forever(proxy: A
     assert len(proxy.faults) > 900
 
 
-def attributes(**more: Any) -> dict[str, Any]:
+def make_attributes(**more: Any) -> dict[str, Any]:
     return {**optimade_server.salt(0)["attributes"], **more}  # type: ignore[dict-item]
 
 
@@ -216,12 +216,12 @@ def attributes(**more: Any) -> dict[str, Any]:
 )  # fmt: skip
 def test_what_is_not_a_whole_crystal_is_refused_with_a_reason(wrong: dict[str, Any], kind: str):
     with pytest.raises(StructureError) as caught:
-        crystal_from_optimade(attributes(**wrong), material_id="x")
+        crystal_from_optimade(make_attributes(**wrong), material_id="x")
     assert caught.value.kind == kind
 
 
 def test_positions_are_those_of_the_entry():
-    crystal = crystal_from_optimade(attributes(), material_id="x")
+    crystal = crystal_from_optimade(make_attributes(), material_id="x")
     assert crystal.formula == "LiF"
     assert crystal.frac_coords[1].tolist() == pytest.approx([0.5, 0.5, 0.5])
     assert crystal.volume_a3 == pytest.approx(16.0)

@@ -30,7 +30,7 @@ CUBE = np.eye(3) * 5.64
 FACES = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
 
 
-def rocksalt(cations: dict[str, float], anions: dict[str, float]) -> Crystal:
+def make_rock_salt(cations: dict[str, float], anions: dict[str, float]) -> Crystal:
     elements, positions, shares = [], [], []
     for place, species in ((FACES, cations), (FACES + 0.5, anions)):
         for element, share in species.items():
@@ -72,16 +72,18 @@ def test_incremental_energies_are_those_of_the_whole_sum():
 
 def test_the_lowest_arrangement_is_found():
     """Rock salt with every other cation missing."""
-    sites = rocksalt({"Mg": 0.5}, {"Cl": 1.0})
-    found = order(sites, OrderingSettings(arrangements=3))
-    assert found[0].crystal.formula == "MgCl2"
-    assert found[0].energy_ev == min(each.energy_ev for each in found)
+    sites = make_rock_salt({"Mg": 0.5}, {"Cl": 1.0})
+    arrangements = order(sites, OrderingSettings(arrangements=3))
+    assert arrangements[0].crystal.formula == "MgCl2"
+    assert arrangements[0].energy_ev == min(each.energy_ev for each in arrangements)
     again = order(sites, OrderingSettings(arrangements=3))
-    assert [each.energy_ev for each in again] == [each.energy_ev for each in found]
+    assert [each.energy_ev for each in again] == [each.energy_ev for each in arrangements]
 
 
 def test_counts_are_whole_and_near_the_occupancies():
-    (first, *_) = order(rocksalt({"Li": 0.6, "Na": 0.4}, {"Cl": 0.9, "Br": 0.1}), OrderingSettings(most_sites=200))
+    (first, *_) = order(
+        make_rock_salt({"Li": 0.6, "Na": 0.4}, {"Cl": 0.9, "Br": 0.1}), OrderingSettings(most_sites=200)
+    )
     counts = Counter(first.crystal.symbols)
     assert counts["Li"] + counts["Na"] == counts["Cl"] + counts["Br"]
     assert counts["Li"] / (counts["Li"] + counts["Na"]) == pytest.approx(0.6, abs=0.02)
@@ -102,7 +104,7 @@ def test_mobile_ions_make_a_cell_neutral():
 
 
 def test_an_ordered_crystal_is_its_only_arrangement():
-    (only,) = order(rocksalt({"Na": 1.0}, {"Cl": 1.0}))
+    (only,) = order(make_rock_salt({"Na": 1.0}, {"Cl": 1.0}))
     assert len(only.crystal) == 8
     assert only.deviation == 0.0
     assert only.energy_ev * 8 == pytest.approx(-35.694057, rel=1e-5)
@@ -121,12 +123,12 @@ def test_sites_that_exclude_each_other_are_not_both_occupied():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: rocksalt({"Na": 0.7, "K": 0.6}, {"Cl": 1.0}), "more than full"),
-        (lambda: rocksalt({"Na": 0.01}, {"Cl": 0.01}), "no site is filled"),
-        (lambda: rocksalt({"Na": -0.5}, {"Cl": 1.0}), "a number from 0 to 1"),
-        (lambda: rocksalt({"Na": 0.3}, {"Cl": 1.0}), "not neutral"),
-        (lambda: mixed_at_random(2000), "2000 sites are partly occupied"),
-        (lambda: large_salt(11, np.array([0.5])), "10648 sites"),
+        (lambda: make_rock_salt({"Na": 0.7, "K": 0.6}, {"Cl": 1.0}), "more than full"),
+        (lambda: make_rock_salt({"Na": 0.01}, {"Cl": 0.01}), "no site is filled"),
+        (lambda: make_rock_salt({"Na": -0.5}, {"Cl": 1.0}), "a number from 0 to 1"),
+        (lambda: make_rock_salt({"Na": 0.3}, {"Cl": 1.0}), "not neutral"),
+        (lambda: make_random_mixture(2000), "2000 sites are partly occupied"),
+        (lambda: make_large_salt(11, np.array([0.5])), "10648 sites"),
     ],
 )
 def test_what_cannot_be_ordered_is_refused(make: Callable[[], Crystal], message: str):
@@ -134,7 +136,7 @@ def test_what_cannot_be_ordered_is_refused(make: Callable[[], Crystal], message:
         order(make())
 
 
-def large_salt(n: int, cations: np.ndarray) -> Crystal:
+def make_large_salt(n: int, cations: np.ndarray) -> Crystal:
     """n x n x n cubic cells of rock salt, with the occupancies of its cations."""
     shifts = np.array(list(product(range(n), repeat=3)))
     positions = np.concatenate([(basis[None] + shifts[:, None]).reshape(-1, 3) / n for basis in (FACES, FACES + 0.5)])
@@ -144,20 +146,20 @@ def large_salt(n: int, cations: np.ndarray) -> Crystal:
     return Crystal.from_arrays("", CUBE * n, elements, positions, occupancies=occupancies)
 
 
-def mixed_at_random(n: int) -> Crystal:
+def make_random_mixture(n: int) -> Crystal:
     positions = np.random.default_rng(0).random((n, 3)).repeat(2, axis=0)
     return Crystal.from_arrays("", CUBE * 9, ["Li", "Cl"] * n, positions, occupancies=[0.5] * (2 * n))
 
 
 def test_one_partial_site_among_two_thousand_atoms():
-    (only,) = order(large_salt(6, np.array([0.5])))[:1]
+    (only,) = order(make_large_salt(6, np.array([0.5])))[:1]
     assert len(only.crystal) in (1727, 1728)
     assert only.energy_ev * 2 == pytest.approx(-35.694057 / 4, rel=2e-3)
 
 
 def test_more_combinations_than_can_be_listed():
     """1 of 10 and 9 of 20 on a hundred sites each: 10^13 ways to place K, 10^29 to place F."""
-    first = order(rocksalt({"K": 0.1, "Na": 0.9}, {"Cl": 0.55, "F": 0.45}), OrderingSettings(arrangements=1))[0]
+    first = order(make_rock_salt({"K": 0.1, "Na": 0.9}, {"Cl": 0.55, "F": 0.45}), OrderingSettings(arrangements=1))[0]
     counts = Counter(first.crystal.symbols)
     assert counts["K"] / (counts["K"] + counts["Na"]) == pytest.approx(0.1, abs=0.01)
     assert counts["F"] / (counts["Cl"] + counts["F"]) == pytest.approx(0.45, abs=0.01)
@@ -184,8 +186,8 @@ def test_lgps_and_llzo_are_ordered(shared: Path):
         ((material,), failures, _) = order_part(shared / "cases" / "crystals" / name, OrderingSettings())
         assert not failures
         first = material.arrangements[0]
-        found = Counter(first.crystal.symbols)
-        assert {element: found[element] for element in counts} == counts
+        amounts = Counter(first.crystal.symbols)
+        assert {element: amounts[element] for element in counts} == counts
         assert abs(first.charge) < 0.5
         assert first.shortest_a > 1.4
 
@@ -263,17 +265,17 @@ def test_every_input_is_ordered_or_accounted_for(shared: Path, tmp_path: Path):
 
 
 def test_orderings_do_not_depend_on_the_description_of_the_crystal():
-    salt = rocksalt({"Li": 0.5, "Na": 0.5}, {"Cl": 1.0})
+    salt = make_rock_salt({"Li": 0.5, "Na": 0.5}, {"Cl": 1.0})
     large = Crystal.from_pymatgen(salt.to_pymatgen() * (2, 1, 1), material_id="large")
     primitive = Crystal.from_pymatgen(salt.to_pymatgen().get_primitive_structure(), material_id="primitive")
-    found = [order(crystal) for crystal in (salt, large, primitive)]
-    assert len({len(each.crystal) for arrangements in found for each in arrangements}) == 1
-    lowest = [arrangements[0].energy_ev for arrangements in found]
+    orderings = [order(crystal) for crystal in (salt, large, primitive)]
+    assert len({len(each.crystal) for arrangements in orderings for each in arrangements}) == 1
+    lowest = [arrangements[0].energy_ev for arrangements in orderings]
     assert lowest == pytest.approx([lowest[0]] * 3, abs=1e-4)
 
 
 def test_orderings_are_distinct_and_rise_in_energy():
-    energies = [each.energy_ev for each in order(rocksalt({"Li": 0.25, "Mg": 0.375}, {"Cl": 1.0}))]
+    energies = [each.energy_ev for each in order(make_rock_salt({"Li": 0.25, "Mg": 0.375}, {"Cl": 1.0}))]
     assert len(energies) == 5
     assert all(b > a + 1e-6 for a, b in pairwise(energies))
 

@@ -39,19 +39,19 @@ COPPER = Crystal.from_ase(bulk("Cu", cubic=True), material_id="copper")
 
 
 def test_lithium_percolates_through_its_sulfide_in_three_dimensions():
-    found = compute_percolation(SULFIDE, "Li")
-    assert found.charge == 1
-    assert found.dimensions == 3
-    assert found.barrier_ev == pytest.approx(0.38, abs=0.03)
-    assert found.radii_a is not None
-    assert 0.1 < found.radii_a[0] < 0.6
-    assert found.energies_ev.min() == 0.0
+    percolation = compute_percolation(SULFIDE, "Li")
+    assert percolation.charge == 1
+    assert percolation.dimensions == 3
+    assert percolation.barrier_ev == pytest.approx(0.38, abs=0.03)
+    assert percolation.radii_a is not None
+    assert 0.1 < percolation.radii_a[0] < 0.6
+    assert percolation.energies_ev.min() == 0.0
 
 
 def test_a_path_has_dimensions_of_one_network_up_to_two_hundredths_of_an_electronvolt():
-    found = compute_percolation(SULFIDE, "Li", PercolationSettings(resolution_a=0.6))
+    percolation = compute_percolation(SULFIDE, "Li", PercolationSettings(resolution_a=0.6))
     for levels_ev, dimensions in (((0.3, 0.319, 0.321), 2), ((0.3, 0.31, 0.319), 3), ((0.3, np.inf, np.inf), 1)):
-        assert replace(found, barriers_ev=levels_ev).dimensions == dimensions
+        assert replace(percolation, barriers_ev=levels_ev).dimensions == dimensions
 
 
 def test_settings_are_those_of_the_documentation_and_the_help():
@@ -60,10 +60,10 @@ def test_settings_are_those_of_the_documentation_and_the_help():
 
 
 def test_a_layered_crystal_conducts_in_its_layers_only():
-    found = compute_percolation(REFERENCES["ref-LiCoO2"], "Li")
-    assert found.dimensions == 2
-    assert not np.isfinite(found.barriers_ev[2])
-    assert np.isnan(found.row()["barrier_3d_ev"])
+    percolation = compute_percolation(REFERENCES["ref-LiCoO2"], "Li")
+    assert percolation.dimensions == 2
+    assert not np.isfinite(percolation.barriers_ev[2])
+    assert np.isnan(percolation.row()["barrier_3d_ev"])
 
 
 def test_percolation_does_not_depend_on_the_choice_of_the_cell():
@@ -160,14 +160,14 @@ def test_energies_and_levels_are_those_that_bvlain_finds(name: str):
         energies = lain.bvse_distribution(mobile_ion="Li1+", r_cut=6.0, resolution=0.3, k=250)
         oracle = lain.percolation_barriers(encut=5.0)
     inside = energies[:-1, :-1, :-1]  # its far faces repeat the near ones
-    found = site_energies(framework, ("Li", 1), inside.shape, 6.0)
+    computed = site_energies(framework, ("Li", 1), inside.shape, 6.0)
     low = inside < inside.min() + 5.0
-    assert found[low] == pytest.approx(inside[low], abs=1e-3)
-    levels = thresholds(found - found.min())
+    assert computed[low] == pytest.approx(inside[low], abs=1e-3)
+    levels = thresholds(computed - computed.min())
     assert [level if level < 5.0 else np.inf for level in levels] == pytest.approx(tuple(oracle.values()), abs=0.011)
 
 
-def random_framework(seed: int) -> Framework:
+def make_random_framework(seed: int) -> Framework:
     """Oxide and phosphorus ions anywhere in an oblique cell smaller than the distance at which they are felt."""
     chance = np.random.default_rng(seed)
     lattice = np.diag([4.0, 5.0, 6.0]) + chance.uniform(-1.0, 1.0, (3, 3))
@@ -175,7 +175,7 @@ def random_framework(seed: int) -> Framework:
     return Framework(lattice, chance.random((3, 3)), ions, np.array([1.0, 0.5, 0.25]))
 
 
-def distances_to(framework: Framework, point: tuple[int, int, int], shape: tuple[int, int, int]) -> np.ndarray:
+def measure_distances(framework: Framework, point: tuple[int, int, int], shape: tuple[int, int, int]) -> np.ndarray:
     """Distances (n, images) of a point of the grid from all images of each ion."""
     steps = np.array(list(np.ndindex(9, 9, 9))) - 4
     apart = np.array(point) / shape - framework.positions[:, None] - steps[None]
@@ -185,12 +185,12 @@ def distances_to(framework: Framework, point: tuple[int, int, int], shape: tuple
 @pytest.mark.parametrize("seed", range(4))
 def test_energies_are_the_sum_over_all_images(seed: int):
     """Li+ and O2-: parameters of softBV; Li+ and P5+: screened repulsion with 14.4 eV A, periods 2 and 3."""
-    framework, shape, cutoff_a = random_framework(seed), (5, 6, 7), 7.0
+    framework, shape, cutoff_a = make_random_framework(seed), (5, 6, 7), 7.0
     energies = site_energies(framework, ("Li", 1), shape, cutoff_a)
     r_min, alpha, depth = parameters()["Li", 1, "O", -2]
     length = 0.74 * (1.28 + 1.07)
     for point in ((0, 0, 0), (4, 5, 6), (2, 1, 3)):
-        r = distances_to(framework, point, shape)
+        r = measure_distances(framework, point, shape)
         morse = 0.5 * depth * ((np.exp(alpha * (r_min - r)) - 1.0) ** 2 - 1.0)
         pairs = np.where([[True], [False], [True]], morse, 14.4 * 5 / np.sqrt(6) / r * erfc(r / length))
         expected = framework.weights @ np.where(r <= cutoff_a, pairs, 0.0).sum(axis=1)
@@ -199,12 +199,12 @@ def test_energies_are_the_sum_over_all_images(seed: int):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_free_radii_are_the_distance_from_the_nearest_sphere_of_all_images(seed: int):
-    framework, shape = random_framework(seed), (5, 6, 7)
+    framework, shape = make_random_framework(seed), (5, 6, 7)
     free = free_radii(framework, shape)
     assert free is not None
     for point in ((0, 0, 0), (4, 5, 6), (2, 1, 3)):
         radii = np.array([1.38, 0.32, 1.38])[:, None]  # means of Shannon's over coordination numbers
-        assert free[point] == pytest.approx((distances_to(framework, point, shape) - radii).min(), abs=0.01)
+        assert free[point] == pytest.approx((measure_distances(framework, point, shape) - radii).min(), abs=0.01)
 
 
 def test_free_radii_reach_as_far_as_there_is_room():
@@ -226,7 +226,7 @@ def test_every_element_has_radii_of_its_charges_or_none():
 
 
 def test_radii_are_distances_from_spheres():
-    """Halfway between two chloride ions of rock salt."""
+    """Points halfway between two chloride ions of rock salt."""
     framework = Framework(np.eye(3) * 5.64, np.array([[0.0, 0, 0], [0.5, 0.5, 0]]), [("Cl", -1.0)] * 2, np.ones(2))
     free = free_radii(framework, (8, 8, 8))
     assert free is not None
@@ -253,9 +253,9 @@ def test_occupancies_of_the_mobile_ion_do_not_matter():
     full = compute_percolation(Crystal.from_arrays("full", lattice, sites, positions), "Li")
     split = [[0, 0, 0], [0.25] * 3, [0.75] * 3, [0.75, 0.75, 0.74]]
     half = Crystal.from_arrays("half", lattice, [*sites, "Li"], split, occupancies=[1.0, 1.0, 0.5, 0.5])
-    found = compute_percolation(half, "Li")
-    assert found.oxidation == "composition"
-    assert found.barriers_ev == pytest.approx(full.barriers_ev, abs=0.02)
+    percolation = compute_percolation(half, "Li")
+    assert percolation.oxidation == "composition"
+    assert percolation.barriers_ev == pytest.approx(full.barriers_ev, abs=0.02)
 
 
 def test_percolation_does_not_depend_on_the_origin():
@@ -288,8 +288,8 @@ def test_states_of_the_file_come_before_those_of_the_composition():
     for copper, (source, state) in ((1.0, ("file", 1.0)), (2.0, ("composition", 1.0))):  # with 2+ it is not neutral
         states = {"Li": 1.0, "S": -2.0, "Cu": copper}
         crystal = Crystal.from_arrays("salt", np.eye(3) * 5.0, ["S", "Li", "Cu"], places, oxidation_states=states)
-        found = compute_percolation(crystal, "Li", settings)
-        assert (found.oxidation, found.states["Cu"], found.row()["mean_charges"]) == (source, state, "")
+        path = compute_percolation(crystal, "Li", settings)
+        assert (path.oxidation, path.states["Cu"], path.row()["mean_charges"]) == (source, state, "")
 
 
 def test_elements_with_several_charges_are_named():
@@ -347,8 +347,8 @@ def test_interstitial_sites_are_those_of_the_cell_that_was_given():
     sites = {"Li": [0.125] * 3, "Mn": [0.5] * 3, "O": [0.263] * 3}
     spinel = Structure.from_spacegroup("Fd-3m:2", Lattice.cubic(8.2), list(sites), list(sites.values()))
     cell = primitive_cell(Crystal.from_pymatgen(spinel, material_id="spinel"))
-    found = empty_sites(cell, "Li")
-    apart = found[:, None] - cell.get_scaled_positions()[None]
+    interstitials = empty_sites(cell, "Li")
+    apart = interstitials[:, None] - cell.get_scaled_positions()[None]
     distances = np.linalg.norm((apart - np.rint(apart)) @ cell.cell.array, axis=-1)
     assert distances.min() > 1.7  # the empty octahedron 16c is 1.94 A from oxygen; the shifted cell gave 1.59
 

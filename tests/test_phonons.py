@@ -50,13 +50,15 @@ def emt() -> Engine:
     return open_engine("emt")
 
 
-def campaign(crystals: list[Crystal], engine: Engine, folder: Path, settings: PhononSettings, **more: Any) -> Outcome:
+def run_phonons(
+    crystals: list[Crystal], engine: Engine, folder: Path, settings: PhononSettings, **more: Any
+) -> Outcome:
     """Phonons of crystals in a run folder that goes on under any settings, as that of a tier in a study."""
     with Run(folder, "phonons", identity="phonons") as run:
         return run_campaign(PhononCalculation(engine, settings, **more), crystals, run)
 
 
-def parts(outcome: Outcome) -> tuple[pd.DataFrame, list[Failure]]:
+def split_outcome(outcome: Outcome) -> tuple[pd.DataFrame, list[Failure]]:
     """Table and failures."""
     return outcome.table, list(outcome.failures)
 
@@ -149,13 +151,13 @@ def test_forces_that_are_there_before_any_displacement_leave_no_trace(emt: Engin
 def test_an_interpolated_instability_is_looked_at_in_a_wider_supercell(emt: Engine, monkeypatch: pytest.MonkeyPatch):
     seen = []
 
-    def spectrum_of(phonon: Any, settings: PhononSettings) -> Spectrum:
+    def record_spectrum(phonon: Any, settings: PhononSettings) -> Spectrum:
         seen.append(settings.min_length_a)
-        found = spectrum(phonon, settings)
-        assert found.lowest_commensurate_mev >= found.lowest_mode_mev - 0.05
-        return found._replace(lowest_mode_mev=-5.0) if len(seen) == 1 else found
+        result = spectrum(phonon, settings)
+        assert result.lowest_commensurate_mev >= result.lowest_mode_mev - 0.05
+        return result._replace(lowest_mode_mev=-5.0) if len(seen) == 1 else result
 
-    monkeypatch.setattr(workflow, "spectrum", spectrum_of)
+    monkeypatch.setattr(workflow, "spectrum", record_spectrum)
     assert compute_phonons(COPPER, emt, FAST).stable
     assert seen == [7.0, pytest.approx(9.8)]
     seen.clear()
@@ -224,7 +226,7 @@ def test_limits_and_bad_settings_are_reported(emt: Engine):
 def test_without_phonopy_the_command_names_the_extra(emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("phonolyte.phonons.workflow.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'phonolyte\[phonons\]'"):
-        campaign([COPPER], emt, tmp_path, FAST)
+        run_phonons([COPPER], emt, tmp_path, FAST)
 
 
 def test_a_campaign_goes_on_after_a_kill_and_a_bad_crystal_is_a_row(
@@ -233,21 +235,21 @@ def test_a_campaign_goes_on_after_a_kill_and_a_bad_crystal_is_a_row(
     import phonolyte.phonons.calculation as module
 
     crystals = [COPPER, LITHIUM, GOLD, ORDERED]
-    whole, failures = parts(campaign(crystals, emt, tmp_path / "whole", FAST, ion="Cu"))
+    whole, failures = split_outcome(run_phonons(crystals, emt, tmp_path / "whole", FAST, ion="Cu"))
     assert [failure.material_id for failure in failures] == ["lithium"]
     assert len(whole) == 3
     real, calls = module.compute_phonons, []
 
-    def dies_at_the_third(crystal: Crystal, *rest: object) -> PhononResult:
+    def die_at_the_third(crystal: Crystal, *rest: object) -> PhononResult:
         calls.append(crystal.material_id)
         if len(calls) == 3:
             raise KeyboardInterrupt
         return real(crystal, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "compute_phonons", dies_at_the_third)
+    monkeypatch.setattr(module, "compute_phonons", die_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        campaign(crystals, emt, tmp_path / "killed", FAST, ion="Cu")
-    resumed, again = parts(campaign(crystals, emt, tmp_path / "killed", FAST, ion="Cu"))
+        run_phonons(crystals, emt, tmp_path / "killed", FAST, ion="Cu")
+    resumed, again = split_outcome(run_phonons(crystals, emt, tmp_path / "killed", FAST, ion="Cu"))
     assert calls == ["copper", "lithium", "gold/soft", "gold/soft", "AuCu3"]
     pd.testing.assert_frame_equal(resumed.drop(columns="seconds"), whole.drop(columns="seconds"))
     assert again == failures
@@ -257,29 +259,31 @@ def test_a_campaign_goes_on_after_a_kill_and_a_bad_crystal_is_a_row(
 
 
 def test_other_settings_are_computed_anew(emt: Engine, tmp_path: Path):
-    first, _ = parts(campaign([ORDERED], emt, tmp_path, FAST))
-    second, _ = parts(campaign([ORDERED], emt, tmp_path, replace(FAST, relax=False)))
+    first, _ = split_outcome(run_phonons([ORDERED], emt, tmp_path, FAST))
+    second, _ = split_outcome(run_phonons([ORDERED], emt, tmp_path, replace(FAST, relax=False)))
     assert first["band_center_mev"][0] != pytest.approx(second["band_center_mev"][0], rel=1e-3)
 
 
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def count_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the crystals whose phonons are computed from now on."""
     import phonolyte.phonons.calculation as module
 
     real, calls = module.compute_phonons, []
 
-    def counting(crystal: Crystal, *rest: object) -> PhononResult:
+    def count_call(crystal: Crystal, *rest: object) -> PhononResult:
         calls.append(crystal.material_id)
         return real(crystal, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "compute_phonons", counting)
+    monkeypatch.setattr(module, "compute_phonons", count_call)
     return calls
 
 
 def test_another_ion_and_calibration_need_no_new_phonons(emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    calls = counted(monkeypatch)
-    first, _ = parts(campaign([COPPER, ORDERED], emt, tmp_path, FAST, ion="Cu"))
-    second, _ = parts(campaign([COPPER, ORDERED], emt, tmp_path, FAST, ion="Au", calibration=Calibration(1.1)))
+    calls = count_calls(monkeypatch)
+    first, _ = split_outcome(run_phonons([COPPER, ORDERED], emt, tmp_path, FAST, ion="Cu"))
+    second, _ = split_outcome(
+        run_phonons([COPPER, ORDERED], emt, tmp_path, FAST, ion="Au", calibration=Calibration(1.1))
+    )
     assert calls == ["copper", "AuCu3"]
     assert first["calibrated_mev"].isna().all()
     assert first["ion_center_mev"].notna().all()
@@ -291,13 +295,13 @@ def test_another_ion_and_calibration_need_no_new_phonons(emt: Engine, tmp_path: 
 def test_a_new_time_limit_tries_again_what_failed_and_only_that(
     emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    calls = counted(monkeypatch)
-    campaign([COPPER], emt, tmp_path, FAST)
-    table, failures = parts(campaign([COPPER, ORDERED], emt, tmp_path, replace(FAST, limit_s=1e-6)))
+    calls = count_calls(monkeypatch)
+    run_phonons([COPPER], emt, tmp_path, FAST)
+    table, failures = split_outcome(run_phonons([COPPER, ORDERED], emt, tmp_path, replace(FAST, limit_s=1e-6)))
     assert table["material_id"].tolist() == ["copper"]
     assert [failure.error for failure in failures] == ["PhononError"]
-    campaign([COPPER, ORDERED], emt, tmp_path, replace(FAST, limit_s=1e-6))
-    table, failures = parts(campaign([COPPER, ORDERED], emt, tmp_path, replace(FAST, limit_s=1e6)))
+    run_phonons([COPPER, ORDERED], emt, tmp_path, replace(FAST, limit_s=1e-6))
+    table, failures = split_outcome(run_phonons([COPPER, ORDERED], emt, tmp_path, replace(FAST, limit_s=1e6)))
     assert calls == ["copper", "AuCu3", "AuCu3"]
     assert len(table) == 2
     assert not failures
@@ -306,49 +310,51 @@ def test_a_new_time_limit_tries_again_what_failed_and_only_that(
 def test_convergence_is_found_on_request_without_computing_again(
     emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    plain, _ = parts(campaign([COPPER], emt, tmp_path, FAST))
+    plain, _ = split_outcome(run_phonons([COPPER], emt, tmp_path, FAST))
     assert plain["mesh_change_mev"].isna().all()
     computed: list[str] = []
     monkeypatch.setattr(
         "phonolyte.phonons.calculation.compute_phonons", lambda crystal, *_: computed.append(crystal.material_id)
     )
-    table, _ = parts(campaign([COPPER], emt, tmp_path, FAST, converge=True))
+    table, _ = split_outcome(run_phonons([COPPER], emt, tmp_path, FAST, converge=True))
     assert not computed
     assert table["band_center_mev"].equals(plain["band_center_mev"])
     assert 0.0 < abs(table["mesh_change_mev"][0]) < 0.1
     assert 0.0 < abs(table["supercell_change_mev"][0]) < 0.5
-    found = pd.read_csv(tmp_path / "copper" / "convergence.csv")
-    assert found["of"].tolist() == ["mesh", "supercell"]
+    changes = pd.read_csv(tmp_path / "copper" / "convergence.csv")
+    assert changes["of"].tolist() == ["mesh", "supercell"]
     monkeypatch.undo()
-    fixed, _ = parts(campaign([COPPER], emt, tmp_path / "fixed", replace(FAST, supercell=(3, 3, 3)), converge=True))
+    fixed, _ = split_outcome(
+        run_phonons([COPPER], emt, tmp_path / "fixed", replace(FAST, supercell=(3, 3, 3)), converge=True)
+    )
     assert fixed["supercell_atoms"][0] == 27
     assert 0.0 < abs(fixed["supercell_change_mev"][0]) < 0.5
 
 
 @pytest.mark.long
 def test_a_kill_during_convergence_keeps_the_phonons(emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def killed(*_: object) -> None:
+    def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    calls = counted(monkeypatch)
+    calls = count_calls(monkeypatch)
     with monkeypatch.context() as patched:
-        patched.setattr("phonolyte.phonons.calculation.convergence", killed)
+        patched.setattr("phonolyte.phonons.calculation.convergence", die)
         with pytest.raises(KeyboardInterrupt):
-            campaign([COPPER], emt, tmp_path, FAST, converge=True)
-    table, _ = parts(campaign([COPPER], emt, tmp_path, FAST, converge=True))
+            run_phonons([COPPER], emt, tmp_path, FAST, converge=True)
+    table, _ = split_outcome(run_phonons([COPPER], emt, tmp_path, FAST, converge=True))
     assert calls == ["copper"]
     assert table["supercell_change_mev"].notna().all()
-    campaign([COPPER], emt, tmp_path, replace(FAST, relax=False))
+    run_phonons([COPPER], emt, tmp_path, replace(FAST, relax=False))
     assert not (tmp_path / "copper" / "convergence.csv").exists()  # it was of other settings
 
 
 def test_a_convergence_that_fails_says_why_and_is_tried_again_under_another_limit(emt: Engine, tmp_path: Path):
-    campaign([COPPER], emt, tmp_path, FAST)
-    table, failures = parts(campaign([COPPER], emt, tmp_path, replace(FAST, limit_s=1e-6), converge=True))
+    run_phonons([COPPER], emt, tmp_path, FAST)
+    table, failures = split_outcome(run_phonons([COPPER], emt, tmp_path, replace(FAST, limit_s=1e-6), converge=True))
     assert not failures
     assert table["mesh_change_mev"].isna().all()
     assert "longer than the limit" in table["change_error"][0]
-    table, _ = parts(campaign([COPPER], emt, tmp_path, FAST, converge=True))
+    table, _ = split_outcome(run_phonons([COPPER], emt, tmp_path, FAST, converge=True))
     assert table["mesh_change_mev"].notna().all()
     assert table["change_error"].tolist() == [""]
 
@@ -411,7 +417,7 @@ def test_a_calibration_finds_the_factor_and_the_elements():
     assert rule.elements["O"] > rule.elements["S"]
 
 
-def run_folder(folder: Path, factor: float, **provenance: str) -> Path:
+def write_run_folder(folder: Path, factor: float, **provenance: str) -> Path:
     """Twenty compounds whose centers times `factor` are those in `reference.csv`; the last is unstable."""
     folder.mkdir()
     raw = np.linspace(10.0, 60.0, 20)
@@ -427,7 +433,7 @@ def run_folder(folder: Path, factor: float, **provenance: str) -> Path:
 
 
 def test_a_calibration_is_learned_from_a_run_and_says_from_what(emt: Engine, tmp_path: Path):
-    folder = run_folder(tmp_path / "run", 1.06, ase="3.29")
+    folder = write_run_folder(tmp_path / "run", 1.06, ase="3.29")
     rule = learn_from_run(folder, folder / "reference.csv")
     assert rule.factor == pytest.approx(1.06)
     assert rule.provenance["engine"] == "emt"
@@ -444,10 +450,10 @@ def test_a_calibration_is_learned_from_a_run_and_says_from_what(emt: Engine, tmp
 
 
 def test_a_calibration_of_another_engine_is_refused(emt: Engine, tmp_path: Path):
-    folder = run_folder(tmp_path / "run", 1.06, weights_sha256="abc")
+    folder = write_run_folder(tmp_path / "run", 1.06, weights_sha256="abc")
     rule = learn_from_run(folder, folder / "reference.csv", "elements")
     with pytest.raises(ModelError, match="its weights_sha256 is abc, here it is None"):
-        campaign([COPPER], emt, tmp_path / "new", FAST, calibration=rule)
+        run_phonons([COPPER], emt, tmp_path / "new", FAST, calibration=rule)
 
 
 def test_the_shipped_calibrations_serve_their_own_weights_only(emt: Engine):
@@ -488,7 +494,7 @@ def test_what_is_not_a_calibration_is_refused(tmp_path: Path, text: str):
 
 
 def test_reference_centers_keep_their_names_and_may_not_contradict_each_other(tmp_path: Path):
-    run = run_folder(tmp_path / "run", 1.1)
+    run = write_run_folder(tmp_path / "run", 1.1)
     reference = pd.read_csv(run / "reference.csv")
     renamed = [f"00{number}" for number in range(len(reference))]
     table = pd.read_parquet(run / "phonons.parquet").assign(material_id=renamed)

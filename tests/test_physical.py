@@ -21,15 +21,15 @@ from phonolyte.structures import Crystal
 ROCK_SALT = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) / 2.0
 
 
-def values(crystal: Crystal) -> np.ndarray:
+def compute_values(crystal: Crystal) -> np.ndarray:
     return PhysicalFeatures().transform([crystal]).to_numpy()[0]
 
 
-def rock_salt(cation: str, anion: str, edge_a: float) -> Crystal:
+def make_rock_salt(cation: str, anion: str, edge_a: float) -> Crystal:
     return Crystal.from_arrays("", ROCK_SALT * edge_a, [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
-def column(crystal: Crystal, name: str) -> float:
+def compute_column(crystal: Crystal, name: str) -> float:
     return float(PhysicalFeatures().transform([crystal])[name].iloc[0])
 
 
@@ -38,7 +38,7 @@ def column(crystal: Crystal, name: str) -> float:
 def test_order_of_sites_and_origin_do_not_matter(order: list[int], shift: list[float]):
     numbers, frac = TRICLINIC.numbers[order].tolist(), TRICLINIC.frac_coords[order] + shift
     moved = Crystal.from_arrays("moved", TRICLINIC.lattice, numbers, frac)
-    np.testing.assert_allclose(values(moved), values(TRICLINIC), rtol=1e-9, atol=2e-9)
+    np.testing.assert_allclose(compute_values(moved), compute_values(TRICLINIC), rtol=1e-9, atol=2e-9)
 
 
 @settings(max_examples=25, deadline=None)
@@ -49,14 +49,14 @@ def test_choice_of_cell_and_orientation_do_not_matter(shear: list[int], mirrored
     lattice = unimodular @ TRICLINIC.lattice @ (-rotation if mirrored else rotation)
     frac = TRICLINIC.frac_coords @ np.linalg.inv(unimodular)
     other = Crystal.from_arrays("other", lattice, TRICLINIC.numbers.tolist(), frac)
-    np.testing.assert_allclose(values(other), values(TRICLINIC), rtol=1e-8, atol=2e-8)
+    np.testing.assert_allclose(compute_values(other), compute_values(TRICLINIC), rtol=1e-8, atol=2e-8)
 
 
 @pytest.mark.parametrize("repeat", [(2, 1, 1), (1, 2, 3)])
-@pytest.mark.parametrize("crystal", [TRICLINIC, rock_salt("Na", "Cl", 5.64)], ids=["triclinic", "rock salt"])
+@pytest.mark.parametrize("crystal", [TRICLINIC, make_rock_salt("Na", "Cl", 5.64)], ids=["triclinic", "rock salt"])
 def test_supercells_have_the_same_columns(repeat: tuple[int, int, int], crystal: Crystal):
     larger = Crystal.from_ase(crystal.to_ase().repeat(repeat))
-    np.testing.assert_allclose(values(larger), values(crystal), rtol=1e-8, atol=2e-8)
+    np.testing.assert_allclose(compute_values(larger), compute_values(crystal), rtol=1e-8, atol=2e-8)
 
 
 @settings(max_examples=25, deadline=None)
@@ -77,7 +77,7 @@ def test_columns_follow_small_shifts_of_an_atom(step: float, atom: int, axis: in
     frac = TRICLINIC.frac_coords.copy()
     frac[atom, axis] += step
     shifted = Crystal.from_arrays("shifted", TRICLINIC.lattice, TRICLINIC.numbers.tolist(), frac)
-    np.testing.assert_allclose(values(shifted), values(TRICLINIC), rtol=1e-2, atol=5e-3)
+    np.testing.assert_allclose(compute_values(shifted), compute_values(TRICLINIC), rtol=1e-2, atol=5e-3)
 
 
 def test_spring_frequency_of_rock_salt_is_the_sum_over_its_neighbors():
@@ -94,8 +94,8 @@ def test_spring_frequency_of_rock_salt_is_the_sum_over_its_neighbors():
         spring = (np.exp((length - distance[within]) / 0.37) / distance[within] ** 2).sum()
         # hbar sqrt(k / m): 1 mdyn/angstrom is 100 N/m, u 1.66054e-27 kg, hbar 6.582120e-13 meV s
         frequencies.append(6.582120e-13 * (100.0 * spring / (mass * 1.66054e-27)) ** 0.5)
-    found = column(rock_salt("Na", "F", edge), "mean_valence_frequency_mev")
-    assert found == pytest.approx(np.mean(frequencies), rel=1e-4)
+    frequency = compute_column(make_rock_salt("Na", "F", edge), "mean_valence_frequency_mev")
+    assert frequency == pytest.approx(np.mean(frequencies), rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_bond_of_the_tabulated_length_has_one_valence_unit(cation: str, anion:
 
 
 def test_rock_salt_has_no_asymmetry_and_ordinary_estimates():
-    table = PhysicalFeatures().transform([rock_salt("Na", "Cl", 5.64)]).iloc[0]
+    table = PhysicalFeatures().transform([make_rock_salt("Na", "Cl", 5.64)]).iloc[0]
     assert table["mean_valence_asymmetry"] == 0.0
     assert table["mean_bond_order_2"] == pytest.approx(0.0, abs=1e-9)
     assert table["density_g_cm3"] == pytest.approx(2.16, abs=0.02)
@@ -162,7 +162,7 @@ def test_names_blocks_and_logarithms_belong_together():
     assert len(QUANTITIES) == N_QUANTITIES
     assert len(set(names)) == len(names) == len(physical_blocks()) == len(logarithmic()) == 129
     assert REFERENCE in names
-    assert (values(TRICLINIC)[logarithmic()] > 0).all()
+    assert (compute_values(TRICLINIC)[logarithmic()] > 0).all()
     assert all(quantity.equation for quantity in (*QUANTITIES, *WHOLE))
 
 

@@ -72,9 +72,9 @@ def write_csv(path: Path, t: np.ndarray, i: np.ndarray, v: float | None = None) 
      ("Ns", "step", 1.0), ("mode", "mode", 1.0), ("T/°C", "temperature", 1.0), ("freq/Hz", "frequency", 1.0)],
 )  # fmt: skip
 def test_headers_of_instruments_are_understood(name: str, kind: str, factor: float):
-    found = read_column(name, 3)
-    assert found is not None
-    assert (found.kind, found.factor, found.index) == (kind, factor, 3)
+    header = read_column(name, 3)
+    assert header is not None
+    assert (header.kind, header.factor, header.index) == (kind, factor, 3)
 
 
 def test_a_unit_in_small_letters_is_known_and_an_article_is_not_one():
@@ -299,26 +299,26 @@ def test_too_few_points_are_refused():
 # Lines
 
 
-def decays_at(volts, siemens=1e-8, **more):
+def fit_decays(volts, siemens=1e-8, **more):
     return [fit_decay(*simulate(siemens, v, **more)) for v in volts]
 
 
 def test_the_slope_is_free_of_an_offset():
     volts = (-0.2, -0.1, 0.1, 0.2)
-    line = fit_conductance(volts, decays_at(volts, noise_a=2e-11, offset_a=5e-10))
+    line = fit_conductance(volts, fit_decays(volts, noise_a=2e-11, offset_a=5e-10))
     assert line.low_siemens < 1e-8 < line.high_siemens
     assert line.siemens == pytest.approx(1e-8, rel=0.02)
     assert line.offset_low_a < 5e-10 < line.offset_high_a
     assert line.ohmic is True
     assert any("at zero voltage" in note for note in line.notes)
-    alone = fit_conductance(volts[-1:], decays_at(volts[-1:], noise_a=2e-11, offset_a=5e-10))
+    alone = fit_conductance(volts[-1:], fit_decays(volts[-1:], noise_a=2e-11, offset_a=5e-10))
     assert alone.siemens == pytest.approx(1.25e-8, rel=0.02)  # which a single voltage does not show
     assert any("one voltage" in note for note in alone.notes)
 
 
 def test_a_line_is_that_of_least_squares():
     volts = np.array([0.1, 0.2, 0.3, 0.4])
-    decays = decays_at(volts, noise_a=2e-11)
+    decays = fit_decays(volts, noise_a=2e-11)
     current = [decay.steady_a for decay in decays]
     line = fit_conductance(volts, decays)
     weights = [2 * 1.96 / (decay.high_a - decay.low_a) for decay in decays]
@@ -349,7 +349,7 @@ def test_rectification_is_not_ohmic():
 def test_unsettled_currents_leave_the_line_or_bound_it():
     short = fit_decay(*simulate(1e-8, 0.3, hours=0.8))
     volts = (0.1, 0.2, 0.3)
-    line = fit_conductance(volts, [*decays_at(volts[:2], noise_a=1e-11), short])
+    line = fit_conductance(volts, [*fit_decays(volts[:2], noise_a=1e-11), short])
     assert line.n == 2
     assert line.siemens == pytest.approx(1e-8, rel=0.02)
     bound = fit_conductance([0.3], [short])
@@ -361,7 +361,7 @@ def test_unsettled_currents_leave_the_line_or_bound_it():
 
 def test_a_floor_and_noise_make_bounds():
     volts = (0.1, 0.2)
-    line = fit_conductance(volts, decays_at(volts, noise_a=1e-12), floor_a=1e-8)
+    line = fit_conductance(volts, fit_decays(volts, noise_a=1e-12), floor_a=1e-8)
     assert line.upper_bound
     assert line.high_siemens == pytest.approx(1e-8 / 0.1)
     t = np.arange(400.0)
@@ -369,19 +369,19 @@ def test_a_floor_and_noise_make_bounds():
     nothing = fit_conductance([0.1], [noise])
     assert nothing.upper_bound
     assert 0 < nothing.high_siemens < 1e-11
-    alone = fit_conductance([0.2], decays_at([0.2], noise_a=1e-12), floor_a=1e-10)
+    alone = fit_conductance([0.2], fit_decays([0.2], noise_a=1e-12), floor_a=1e-10)
     assert alone.high_siemens - alone.siemens == pytest.approx(1e-10 / 0.2, rel=0.1)
 
 
 def test_a_current_against_its_voltage_and_no_voltage_are_refused():
     with pytest.raises(CurveError, match="against the voltage"):
-        fit_conductance([-0.2], decays_at([0.2]))
+        fit_conductance([-0.2], fit_decays([0.2]))
     with pytest.raises(CurveError, match="no voltage was applied"):
-        fit_conductance([0.0], decays_at([0.2]))
+        fit_conductance([0.0], fit_decays([0.2]))
 
 
 def test_the_size_of_the_pellet_and_its_deviations_count():
-    line = fit_conductance([0.2], decays_at([0.2], noise_a=1e-13))
+    line = fit_conductance([0.2], fit_decays([0.2], noise_a=1e-13))
     pellet = Geometry.from_mm(1.0, diameter_mm=10.0)
     middle, low, high = line.conductivity_s_cm(pellet)
     assert middle == pytest.approx(1e-8 * 0.1 / (np.pi * 0.25), rel=5e-3)

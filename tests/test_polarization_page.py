@@ -34,7 +34,7 @@ def invoke(*arguments: object, code: int = 0) -> str:
     return result.output
 
 
-def data(run: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read_data(run: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Header and arrays of the page."""
     text = (run / PAGE).read_text(encoding="utf-8").partition('id="data">')[2].partition("<")[0]
     blob = gzip.decompress(base64.b64decode(text))
@@ -44,7 +44,7 @@ def data(run: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return header, {name: np.frombuffer(blob, f"<{kind}", n, start + at) for name, (kind, at, n) in places}
 
 
-def cells(run: Path) -> dict[str, list[str]]:
+def read_cells(run: Path) -> dict[str, list[str]]:
     """Cells of the table that stands on the page itself, by their first one."""
     html = (run / PAGE).read_text(encoding="utf-8").partition('id="first-title"')[2].partition("</table>")[0]
     rows = [re.findall(r"<td>(.*?)</td>", row) for row in html.partition("<tbody>")[2].split("</tr>")]
@@ -62,14 +62,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_page_has_each_sample_once_with_the_numbers_of_the_table(run: Path):
-    header, arrays = data(run)
+    header, arrays = read_data(run)
     table = pd.read_parquet(run / "electronic.parquet")
     (names,) = (each["values"] for each in header["columns"] if each["key"] == "material_id")
     assert names == ["LLZO 25C", "LPSC 25C"]
     for key in ("sigma_electronic_s_cm", "sigma_electronic_high_s_cm", "resistance_electronic_ohm", "temperature_k"):
         np.testing.assert_allclose(arrays[key], table[key], rtol=1e-6)
     np.testing.assert_allclose(1 - arrays["t_ion"], 1 - table["t_ion"], rtol=1e-4)  # near 1, 32 bits are too few
-    assert list(cells(run)) == names
+    assert list(read_cells(run)) == names
     first, second = header["measured"]
     assert first["value"] == "1.27·10⁻⁹ S/cm"
     assert [row[0] for row in first["tables"][1]["rows"]] == ["−0.2 V", "0.1 V", "0.2 V"]
@@ -84,10 +84,10 @@ def test_a_bound_is_a_bound_wherever_it_stands(run: Path):
     table = pd.read_parquet(run / "electronic.parquet")
     bound = f"{table['sigma_electronic_high_s_cm'][1]:.1e}"
     assert np.isnan(table["sigma_electronic_s_cm"][1])
-    assert cells(run)["LPSC 25C"][2] == f"≤ {bound}"
-    assert "≥ 0.99996" in " ".join(cells(run)["LPSC 25C"])
-    assert "≤" not in " ".join(cells(run)["LLZO 25C"])
-    _, card = data(run)[0]["measured"]
+    assert read_cells(run)["LPSC 25C"][2] == f"≤ {bound}"
+    assert "≥ 0.99996" in " ".join(read_cells(run)["LPSC 25C"])
+    assert "≤" not in " ".join(read_cells(run)["LLZO 25C"])
+    _, card = read_data(run)[0]["measured"]
     assert card["value"].startswith(f"≤ {bound[:3]}·10")
     assert card["words"].endswith("upper bound")
     assert card["tables"][1]["rows"][0][1][1] == "at the end, not settled"
@@ -147,7 +147,7 @@ def test_several_temperatures_are_measurements_with_a_scatter(run: Path):
     assert has_scatter(contents)
     assert not has_scatter(read_run(run))
     write_report(folder)  # without curves and figures
-    assert len(data(folder)[0]["measured"]) == 4
+    assert len(read_data(folder)[0]["measured"]) == 4
 
 
 def test_nothing_measured_is_a_page_too(run: Path):
@@ -164,7 +164,7 @@ def test_a_cell_has_a_page_with_both_numbers(tmp_path: Path):
     out = tmp_path / "out"
     assert f"All of it on one page -> {out / PAGE}" in invoke("transference", *arguments, "-o", out)
     (row,) = pd.read_parquet(out / "transference.parquet").to_dict("records")
-    header, _ = data(out)
+    header, _ = read_data(out)
     (card,) = header["measured"]
     assert card["value"] == f"{row['t_plus']:.3f}"
     assert kind_of("transference").headline(read_run(out)) == f"Transference number {row['t_plus']:.3f}"
@@ -185,8 +185,8 @@ def test_a_cell_that_has_not_settled_has_a_bound(tmp_path: Path):
     (row,) = pd.read_parquet(tmp_path / "out" / "transference.parquet").to_dict("records")
     contents = read_run(tmp_path / "out")
     assert kind_of(contents.kind).headline(contents) == f"Transference number at most {row['t_plus_high']:.3f}"
-    assert data(tmp_path / "out")[0]["measured"][0]["value"] == f"≤ {row['t_plus_high']:.3f}"
-    assert cells(tmp_path / "out")["curve"][1] == f"≤ {row['t_plus_high']:.3f}"
+    assert read_data(tmp_path / "out")[0]["measured"][0]["value"] == f"≤ {row['t_plus_high']:.3f}"
+    assert read_cells(tmp_path / "out")["curve"][1] == f"≤ {row['t_plus_high']:.3f}"
     none = pd.DataFrame([row | {"upper_bound": False, "t_plus_high": np.inf, "t_plus_low": -np.inf, "why": "wrong"}])
     assert summarize_cells(none)[["t_plus_low", "t_plus_high"]].isna().all(axis=None)
 

@@ -21,27 +21,27 @@ LAYOUT = {"a": slice(0, 3), "b": slice(3, 5), "c": slice(5, 9)}
 START = np.log([0.8, 1.3, 0.9, 0.4, 1.1, 1.5, 0.02])
 
 
-def toy(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def make_toy(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     columns = random.normal(size=(n, 9))
     return columns, 5.0 + columns[:, 0] + 0.3 * np.sin(2 * columns[:, 6]) + 0.01 * random.normal(size=n)
 
 
-def likelihood_of(columns: np.ndarray, target: np.ndarray, terms: tuple[Term, ...] = TERMS) -> Likelihood:
+def make_likelihood(columns: np.ndarray, target: np.ndarray, terms: tuple[Term, ...] = TERMS) -> Likelihood:
     blocks = {name: columns[:, where] for name, where in LAYOUT.items()}
     return Likelihood(terms, blocks, (target - target.mean()) / target.std())
 
 
 def test_the_gradient_is_that_of_the_likelihood():
-    of_logs = likelihood_of(*toy(40))
+    of_logs = make_likelihood(*make_toy(40))
     steps = 1e-5 * np.eye(len(START))
     numeric = [(of_logs.loss(START + step)[0] - of_logs.loss(START - step)[0]) / 2e-5 for step in steps]
     np.testing.assert_allclose(of_logs.loss(START)[1], numeric, rtol=1e-5, atol=1e-8)
 
 
 def test_with_given_hyperparameters_it_is_that_of_scikit_learn(monkeypatch: pytest.MonkeyPatch):
-    columns, target = toy(60)
-    terms, new = (Term("rational_quadratic", ("a",)), Term("linear", ("a",))), toy(15, seed=1)[0][:, :3]
+    columns, target = make_toy(60)
+    terms, new = (Term("rational_quadratic", ("a",)), Term("linear", ("a",))), make_toy(15, seed=1)[0][:, :3]
     variance, length, slope, noise = 0.8, 1.3, 0.4, 0.02
     logs = np.log([variance, length, slope, noise])
     monkeypatch.setattr(process, "search_hyperparameters", lambda *_, **__: logs)
@@ -57,14 +57,14 @@ def test_with_given_hyperparameters_it_is_that_of_scikit_learn(monkeypatch: pyte
     np.testing.assert_allclose(predicted[0], mean, rtol=2e-6)
     # with every point in the basis the variance is exact
     np.testing.assert_allclose(predicted[1], np.sqrt(deviation**2 + noise * target.std() ** 2), rtol=1e-3)
-    value = likelihood_of(standard.apply(columns[:, :3]), target, terms).loss(logs)[0]
+    value = make_likelihood(standard.apply(columns[:, :3]), target, terms).loss(logs)[0]
     assert value == pytest.approx(-theirs.log_marginal_likelihood_value_ / 60, rel=1e-6)
 
 
 def test_known_errors_are_noise_of_their_points(monkeypatch: pytest.MonkeyPatch):
-    """Against scikit-learn, which takes a variance for each point."""
-    columns, target = toy(60)
-    columns, new = columns[:, :3], toy(15, seed=1)[0][:, :3]
+    """Compare with scikit-learn, which takes a variance for each point."""
+    columns, target = make_toy(60)
+    columns, new = columns[:, :3], make_toy(15, seed=1)[0][:, :3]
     errors = np.where(np.arange(60) % 3 == 0, np.linspace(0.0, 2.0, 60), 0.0)
     variance, length, noise = 0.8, 1.3, 0.02
     logs = np.log([variance, length, 1e-5, noise])
@@ -86,7 +86,7 @@ def test_known_errors_are_noise_of_their_points(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_search_does_not_take_known_errors_for_noise():
-    columns, target = toy(60)
+    columns, target = make_toy(60)
     errors = np.where(np.arange(60) % 4 == 0, 1.5, 0.0)
     target = target + errors * np.random.default_rng(2).normal(size=60)
     blocks = {name: Standard.fit(columns).apply(columns)[:, where] for name, where in LAYOUT.items()}
@@ -104,8 +104,8 @@ def test_the_search_raises_the_likelihood_and_the_process_predicts_new_points(
     monkeypatch: pytest.MonkeyPatch, sample: int
 ):
     monkeypatch.setattr(likelihood, "SAMPLE", sample)
-    (columns, target), (new, truth) = toy(120), toy(60, seed=1)
-    of_logs = likelihood_of(Standard.fit(columns).apply(columns), target)
+    (columns, target), (new, truth) = make_toy(120), make_toy(60, seed=1)
+    of_logs = make_likelihood(Standard.fit(columns).apply(columns), target)
     logs = of_logs.climb(START, 100)
     assert of_logs.loss(logs)[0] < of_logs.loss(START)[0] - 0.1
     fitted = GaussianProcess.fit(columns, target, layout=LAYOUT, terms=TERMS)
@@ -116,7 +116,7 @@ def test_the_search_raises_the_likelihood_and_the_process_predicts_new_points(
 
 
 def test_what_no_learned_point_has_widens_the_deviation():
-    columns, target = toy(60)
+    columns, target = make_toy(60)
     columns[:, 8] = 0.0
     fitted = GaussianProcess.fit(columns, target, layout=LAYOUT, terms=TERMS, fixed=("c",))
     strange = columns.copy()
@@ -125,7 +125,7 @@ def test_what_no_learned_point_has_widens_the_deviation():
 
 
 def test_fewer_points_in_the_basis_give_a_wider_deviation_and_the_same_mean(monkeypatch: pytest.MonkeyPatch):
-    (columns, target), new = toy(90), toy(40, seed=1)[0]
+    (columns, target), new = make_toy(90), make_toy(40, seed=1)[0]
     whole = GaussianProcess.fit(columns, target, layout=LAYOUT, terms=TERMS)
     monkeypatch.setattr(process, "BASIS", 20)
     few = GaussianProcess.fit(columns, target, layout=LAYOUT, terms=TERMS)
@@ -135,7 +135,7 @@ def test_fewer_points_in_the_basis_give_a_wider_deviation_and_the_same_mean(monk
 
 
 def test_faint_directions_are_left_out_and_hardly_matter():
-    (columns, target), (new, truth) = toy(90), toy(40, seed=1)
+    (columns, target), (new, truth) = make_toy(90), make_toy(40, seed=1)
     columns[:, 8], new[:, 8] = columns[:, 7] + 0.01 * columns[:, 8], new[:, 7] + 0.01 * new[:, 8]
     whole = GaussianProcess.fit(columns, target, layout=LAYOUT, terms=TERMS, faintest=0.0)
     coarse = GaussianProcess.fit(columns, target, layout=LAYOUT, terms=TERMS, faintest=0.02)
@@ -144,7 +144,7 @@ def test_faint_directions_are_left_out_and_hardly_matter():
 
 
 def test_a_row_is_predicted_alike_alone_and_among_others():
-    columns, target = toy(50)
+    columns, target = make_toy(50)
     fitted = GaussianProcess.fit(columns, target, layout=LAYOUT, terms=TERMS)
     together = fitted.predict(columns)
     for row in range(7):
@@ -155,7 +155,7 @@ def test_a_row_is_predicted_alike_alone_and_among_others():
 
 
 def test_saved_processes_predict_the_same_and_damaged_ones_are_refused():
-    columns, target = toy(50)
+    columns, target = make_toy(50)
     fitted = GaussianProcess.fit(columns, target, layout=LAYOUT, terms=TERMS)
     arrays = fitted.arrays()
     again = GaussianProcess.from_arrays(arrays)

@@ -35,7 +35,7 @@ def crystals() -> list[Crystal]:
     return list(islice(candidates(), N))
 
 
-def named(name: str) -> Prototype:
+def find_prototype(name: str) -> Prototype:
     return next(prototype for prototype in prototypes() if prototype.name == name)
 
 
@@ -73,12 +73,12 @@ def test_the_named_prototypes_have_the_elements_they_say_and_come_once():
     ],
 )
 def test_a_substituted_cell_has_about_the_edge_it_is_known_to_have(name: str, elements: str, edge_a: float, cells: int):
-    crystal = named(name).substituted(elements.split())
+    crystal = find_prototype(name).substituted(elements.split())
     assert (crystal.volume_a3 * cells) ** (1 / 3) == pytest.approx(edge_a, rel=0.05)
 
 
 def test_what_replaces_the_ions_of_a_prototype_is_neutral_and_keeps_the_sites():
-    prototype = named("perovskite")
+    prototype = find_prototype("perovskite")
     made = [s.elements for s in substitutions(prototype, np.random.default_rng(0))[len(prototype.real) + 1 :]]
     assert len(made) > 100
     for elements in made:

@@ -20,7 +20,7 @@ README = Path(__file__).parents[1] / "README.md"
 FIRST = "phonolyte screen"
 
 
-def shown_after(kind: str, text: str) -> str:
+def find_output(kind: str, text: str) -> str:
     """The output that is shown below a block."""
     blocks = examples.read_blocks(README.read_text())
     (at,) = [n for n, block in enumerate(blocks) if block.kind == kind and text in block.body]
@@ -36,14 +36,14 @@ def run(words: list[str], folder: Path) -> str:
 
 def test_the_first_command_prints_what_is_shown(tmp_path: Path):
     printed = run([sys.executable, "-m", *FIRST.split()], tmp_path)
-    assert not examples.compare(shown_after("console", FIRST), printed)
+    assert not examples.compare(find_output("console", FIRST), printed)
     assert (tmp_path / "out" / "report.html").is_file()
 
 
 def test_the_example_prints_what_is_shown(tmp_path: Path):
     (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     printed = run([sys.executable, "-c", example], tmp_path)
-    assert not examples.compare(shown_after("python", example), printed)
+    assert not examples.compare(find_output("python", example), printed)
     assert (tmp_path / "run" / "report.html").is_file()
     ranked = pd.read_parquet(tmp_path / "run" / "ranked.parquet")
     assert ranked[ranked["passes"]]["rank"].tolist() == list(range(1, ranked["passes"].sum() + 1))

@@ -70,8 +70,8 @@ def test_a_compound_has_the_symmetry_and_the_distances_it_says(name: str):
             re.match(r"\d+", site["wyckoff"])[0]  # type: ignore[index]
         )
     sites = sites_of(crystal)
-    found = spglib.get_symmetry_dataset((sites.lattice, sites.positions, sites.kinds + 1), symprec=0.01)
-    assert found.number == spglib.get_spacegroup_type(record["hall"]).number
+    symmetry = spglib.get_symmetry_dataset((sites.lattice, sites.positions, sites.kinds + 1), symprec=0.01)
+    assert symmetry.number == spglib.get_spacegroup_type(record["hall"]).number
     assert spglib.get_spacegroup_type(record["hall"]).international_short == record["space_group"]
 
     full = [place for place, share in enumerate(sites.shares) if sum(share.values()) > 0.99]

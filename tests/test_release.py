@@ -1,4 +1,4 @@
-"""What a release is made of agrees: versions, dependencies, licenses, vendored files, workflows."""
+"""Parts of a release agree: versions, dependencies, licenses, vendored files, workflows."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def test_constraints_pin_what_the_package_requires():
 
 def test_licenses_of_what_is_shipped_are_in_wheel_and_recipe():
     files = {str(path.relative_to(ROOT)) for glob in PROJECT["license-files"] for path in ROOT.glob(glob)}
-    there = {str(path.relative_to(ROOT)) for path in (ROOT / "src").rglob("LICENSE*")}
-    assert files == there | {"LICENSE"} == set(RECIPE["about"]["license_file"])
+    licenses = {str(path.relative_to(ROOT)) for path in (ROOT / "src").rglob("LICENSE*")}
+    assert files == licenses | {"LICENSE"} == set(RECIPE["about"]["license_file"])
     assert RECIPE["about"]["license"] == PROJECT["license"]
-    assert len(there) == 5
+    assert len(licenses) == 5
 
 
 def test_vendored_files_are_those_that_were_checked():

@@ -87,8 +87,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def unpacked(text: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What the script of the page does, in Python."""
+def unpack(text: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Unpack data as the script of the page does."""
     blob = gzip.decompress(base64.b64decode(text))
     length = int.from_bytes(blob[:8], "little")
     header = json.loads(blob[8 : 8 + length])
@@ -111,7 +111,7 @@ def test_columns_come_back_as_they_were():
         }
     )
     described, arrays = packed_columns(table, columns_of(table))
-    header, back = unpacked(packed({"columns": described}, arrays))
+    header, back = unpack(packed({"columns": described}, arrays))
     of = {column["key"]: column for column in header["columns"]}
     assert of["material_id"]["values"] == ["a", "</script>", "c"]
     np.testing.assert_allclose(back["band_center_mev"], [12.346, np.nan, 40.0], rtol=1e-6)
@@ -134,7 +134,7 @@ def test_crystals_keep_their_distances(cell: tuple[float, ...], sites: list[tupl
     folder.mkdir(exist_ok=True)
     write_crystals([crystal], folder / CRYSTALS)
     text, n = packed_crystals(folder / CRYSTALS, ["it", "missing"])
-    header, arrays = unpacked(text)
+    header, arrays = unpack(text)
     assert n == 1
     assert arrays["ends"].tolist() == [len(sites), len(sites)]
     steps = [header["steps"]["length"]] * 3 + [header["steps"]["angle"]] * 3
@@ -154,7 +154,7 @@ def test_more_crystals_than_fit_leave_the_last_ones_out(tmp_path: Path):
     text, n = packed_crystals(tmp_path / CRYSTALS, names, most_bytes=len(whole) // 3)
     assert 0 < n < len(names)
     assert len(text) * 3 / 4 <= len(whole) // 3
-    assert unpacked(text)[1]["ends"][n - 1] == sum(len(crystal) for crystal in crystals[:n])
+    assert unpack(text)[1]["ends"][n - 1] == sum(len(crystal) for crystal in crystals[:n])
 
 
 def test_the_crystal_table_is_read_as_it_was_written(tmp_path: Path):
@@ -172,21 +172,21 @@ def test_nearest_is_by_the_distance_of_the_domain(tmp_path: Path):
     domain = BandCenterModel.embedded().domain
     random = np.random.default_rng(1)
 
-    def features(n: int) -> pd.DataFrame:
+    def make_features(n: int) -> pd.DataFrame:
         values = domain.mean + domain.scale * random.normal(size=(n, len(domain.features)))
         return pd.DataFrame(values, columns=list(domain.features), index=[f"m{i}" for i in range(n)])
 
-    known, asked = features(50), features(7)
+    known, unknown = make_features(50), make_features(7)
     learned = Learned.from_features(domain, known, known.index.tolist(), np.arange(50.0))
-    places, distances = learned.nearest(asked, n=3)
-    scaled = [(table - domain.mean) / domain.scale for table in (asked, known)]
+    places, distances = learned.nearest(unknown, n=3)
+    scaled = [(table - domain.mean) / domain.scale for table in (unknown, known)]
     oracle = cdist(*scaled, metric="mahalanobis", VI=domain.precision)
     np.testing.assert_allclose(distances, np.sort(oracle, axis=1)[:, :3], rtol=1e-8)
     np.testing.assert_array_equal(places, np.argsort(oracle, axis=1)[:, :3])
     learned.save(tmp_path)
     again = Learned.beside(tmp_path, domain)
     assert again is not None
-    np.testing.assert_array_equal(again.nearest(asked, n=3)[0], places)
+    np.testing.assert_array_equal(again.nearest(unknown, n=3)[0], places)
     assert Learned.beside(tmp_path / "nowhere", domain) is None
 
 
@@ -325,8 +325,8 @@ def test_a_candidate_that_was_followed_to_the_end_comes_first(run: Path, tmp_pat
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
     name, formula = read_run(run).table.loc[3, ["material_id", "formula"]]
-    found = {"material_id": name, "percolation_ev": 0.2, "calibrated_mev": 30.0, "barrier_ev": 0.314}
-    pd.DataFrame([found | {"stopped": TO_THE_END}]).to_csv(folder / "followed.csv", index=False)
+    row = {"material_id": name, "percolation_ev": 0.2, "calibrated_mev": 30.0, "barrier_ev": 0.314}
+    pd.DataFrame([row | {"stopped": TO_THE_END}]).to_csv(folder / "followed.csv", index=False)
     (folder / "barriers").mkdir()
     hop = {"barrier_ev": 0.314, "path": "Li-3.10", "highest_hop": "Li-3.10"}
     pd.DataFrame([{"material_id": name} | hop]).to_parquet(folder / "barriers" / "barriers.parquet")
@@ -334,7 +334,7 @@ def test_a_candidate_that_was_followed_to_the_end_comes_first(run: Path, tmp_pat
     (picture,) = save(profile, folder / "barriers" / file_name(name) / "Li-3.10", ("png",))
     contents = read_run(folder)
     assert f"Followed to the end (barrier): {formula} ({name}) with 0.31 eV." in " ".join(summarize(contents))
-    header, _ = unpacked(payload.data(contents, 0))
+    header, _ = unpack(payload.data(contents, 0))
     assert header["images"] == {name: [["The hop Li-3.10, which decides", payload.image(picture)]]}
     assert header["best"][0] == 0
     assert contents.table["material_id"][0] == name
@@ -400,17 +400,17 @@ class Opened:
         if message.type in ("error", "warning") and not message.text.startswith(SPEED_HINT):
             self.errors.append(message.text)
 
-    def column(self, name: str) -> list[str]:
+    def read_column(self, name: str) -> list[str]:
         """Cells of a column of the table that are drawn."""
         names = self.page.locator("#head .name").all_inner_texts()
         cells = f".cell:nth-child({names.index(name) + 1})"
         return self.page.locator(f"#window .row {cells}").all_inner_texts()
 
-    def shown(self) -> int:
-        """How many rows the table has."""
+    def count_rows(self) -> int:
+        """Number of rows of the table."""
         return int(self.page.locator("#grid").get_attribute("aria-rowcount")) - 1
 
-    def heading(self, name: str) -> Any:
+    def find_heading(self, name: str) -> Any:
         return self.page.locator("#head button", has=self.page.locator(".name", has_text=name))
 
 
@@ -427,9 +427,9 @@ def table(opened: Opened, run: Path) -> pd.DataFrame:
     opened.page.keyboard.press("Escape")
     opened.page.click("#clear")
     opened.page.wait_for_function(f"document.querySelector('#grid').ariaRowCount === '{len(read_run(run).table) + 1}'")
-    opened.heading("rank").click()
+    opened.find_heading("rank").click()
     if opened.page.locator("[aria-sort]").get_attribute("aria-sort") == "descending":
-        opened.heading("rank").click()
+        opened.find_heading("rank").click()
     return read_run(run).table
 
 
@@ -442,28 +442,28 @@ def test_the_page_opens_without_error_or_request(browser: Any, run: Path):
         it.page.locator("h1").inner_text()
         == f"{candidates} of {len(reference_compounds().crystals) + 9} compounds are candidates"
     )
-    assert it.shown() == candidates
+    assert it.count_rows() == candidates
     it.context.close()
 
 
 def test_sorting_gives_the_order_of_the_values(opened: Opened, table: pd.DataFrame):
-    opened.heading("e_hull").click()
+    opened.find_heading("e_hull").click()
     expected = table.sort_values("e_hull_ev", kind="stable")
-    first = opened.column("e_hull")
+    first = opened.read_column("e_hull")
     assert first == [f"{value:.3f}" for value in expected["e_hull_ev"].head(len(first))]
-    opened.heading("e_hull").click()
+    opened.find_heading("e_hull").click()
     expected = table.sort_values("e_hull_ev", kind="stable", ascending=False)
-    assert opened.column("e_hull")[:5] == [f"{value:.3f}" for value in expected["e_hull_ev"].head(5)]
-    opened.heading("gap").click()
+    assert opened.read_column("e_hull")[:5] == [f"{value:.3f}" for value in expected["e_hull_ev"].head(5)]
+    opened.find_heading("gap").click()
     opened.page.locator("#grid").press("End")
-    assert opened.column("gap")[-1] == "–"  # what has no value comes last
+    assert opened.read_column("gap")[-1] == "–"  # what has no value comes last
 
 
 def test_searching_gives_the_rows_with_all_words(opened: Opened, table: pd.DataFrame):
     opened.page.fill("#search", "ref-li oxide")
     expected = table[table["material_id"].str.lower().str.contains("ref-li") & (table["family"] == "oxide")]
-    assert opened.shown() == len(expected) > 5
-    assert opened.column("material")[:5] == expected["material_id"].head(5).tolist()
+    assert opened.count_rows() == len(expected) > 5
+    assert opened.read_column("material")[:5] == expected["material_id"].head(5).tolist()
     assert f"{len(expected)} of {len(table)}" in opened.page.locator("#count").inner_text()
     opened.page.fill("#search", "nothing is called so")
     assert "Nothing fits" in opened.page.locator("#window").inner_text()
@@ -473,21 +473,21 @@ def test_filters_add_up(opened: Opened, table: pd.DataFrame):
     opened.page.check("[data-flag=passes]")
     opened.page.select_option("[data-key=family]", label="sulfide")
     expected = table[table["passes"] & (table["family"] == "sulfide")]
-    assert opened.shown() == len(expected) > 3
+    assert opened.count_rows() == len(expected) > 3
     opened.page.click("#ranges summary")
     opened.page.fill("[data-range=band_center_mev][data-end=to]", "30")
-    assert opened.shown() == int((expected["band_center_mev"] <= 30).sum())
+    assert opened.count_rows() == int((expected["band_center_mev"] <= 30).sum())
     opened.page.keyboard.press("Escape")
 
 
 def test_a_click_in_the_scatter_opens_the_card(opened: Opened, table: pd.DataFrame):
-    found = opened.page.evaluate(A_POINT_APART)
-    opened.page.mouse.move(found["x"] - 3, found["y"])
-    opened.page.mouse.move(found["x"], found["y"])
+    point = opened.page.evaluate(A_POINT_APART)
+    opened.page.mouse.move(point["x"] - 3, point["y"])
+    opened.page.mouse.move(point["x"], point["y"])
     opened.page.locator("#tip").wait_for(state="visible")
-    opened.page.mouse.click(found["x"], found["y"])
+    opened.page.mouse.click(point["x"], point["y"])
     opened.page.locator("#card-title").wait_for(state="visible")
-    off = (table["barrier_3d_ev"] - found["barrier"]).abs() + (table["p_conductor"] - found["p"]).abs()
+    off = (table["barrier_3d_ev"] - point["barrier"]).abs() + (table["p_conductor"] - point["p"]).abs()
     assert table.loc[off.idxmin(), "material_id"] in opened.page.locator("#card .who").inner_text()
     assert opened.page.locator("#window .row.active").count() == 1
 
@@ -528,11 +528,11 @@ COLORS = """(crystals) => crystals.map((elements) => [...colorsOf(elements, elem
 
 
 def run_scripts(page: Any, function: str, argument: Any) -> Any:
-    """What a function returns that uses those of the report."""
+    """Result of a function in JavaScript that uses those of the report."""
     return page.evaluate(f"(argument) => {{ {' '.join(SCRIPTS)} return ({function})(argument); }}", argument)
 
 
-def drawn_cells(browser: Any, crystals: list[Crystal], folder: Path, *, standardize: bool) -> list[dict[str, Any]]:
+def draw_cells(browser: Any, crystals: list[Crystal], folder: Path, *, standardize: bool) -> list[dict[str, Any]]:
     write_crystals(crystals, folder / CRYSTALS)
     names = [crystal.material_id for crystal in crystals]
     text, _ = packed_crystals(folder / CRYSTALS, names, standardize=standardize)
@@ -549,7 +549,7 @@ def test_cells_are_conventional_and_the_coordination_of_cations_is_closed(browse
     salt = of_name["ref-LiCl"]
     wide = Crystal.from_ase(salt.to_ase() * (3, 1, 1), material_id="wide")
     crystals = [salt, of_name["ref-MgAl2O4"], of_name["ref-Li6PS5Cl"], wide]
-    first, spinel, argyrodite, again = drawn_cells(browser, crystals, tmp_path, standardize=True)
+    first, spinel, argyrodite, again = draw_cells(browser, crystals, tmp_path, standardize=True)
     for shown in (first, again):
         assert shown["sites"] == 8
         assert shown["edges"] == pytest.approx([(4 * salt.volume_a3) ** (1 / 3)] * 3, abs=0.02)
@@ -558,7 +558,7 @@ def test_cells_are_conventional_and_the_coordination_of_cations_is_closed(browse
     assert spinel["sites"] == 56
     assert {tuple(each) for each in spinel["cations"]} == {("Mg", 4), ("Al", 6)}
     assert {n for symbol, n in argyrodite["cations"] if symbol == "P"} == {4}
-    as_they_are = drawn_cells(browser, crystals, tmp_path, standardize=False)
+    as_they_are = draw_cells(browser, crystals, tmp_path, standardize=False)
     assert [as_they_are[i]["sites"] for i in (0, 3)] == [2, 6]
 
 
@@ -602,7 +602,7 @@ def test_a_disordered_crystal_is_shown_as_refined_and_as_ordered(opened: Opened,
 def test_the_card_has_everything(opened: Opened, table: pd.DataFrame, run: Path):
     opened.page.fill("#search", "ref-LiI")
     opened.page.click("#window .row >> nth=0")
-    name = opened.column("material")[0]
+    name = opened.read_column("material")[0]
     card, text = card_of(read_run(run), name), opened.page.locator("#card").inner_text()
     assert f"confidence in the {card.sure_of}: {card.level}" in text
     assert card.sure in text
@@ -635,7 +635,7 @@ def test_everything_can_be_done_by_keyboard(opened: Opened, table: pd.DataFrame)
     assert page.locator("#card").is_hidden()
     assert page.evaluate("document.activeElement.id") == "grid"
     page.keyboard.press("End")
-    assert opened.column("material")[-1] == table["material_id"].iloc[-1]
+    assert opened.read_column("material")[-1] == table["material_id"].iloc[-1]
 
 
 def test_all_that_can_be_used_has_a_name(opened: Opened, table: pd.DataFrame):
@@ -717,7 +717,7 @@ def test_print_and_no_script_show_the_first_rows(opened: Opened, browser: Any, r
 # Evidence: what tiers have computed of candidates
 
 
-def screened(folder: Path) -> Path:
+def run_screen(folder: Path) -> Path:
     """A screen of three Li halides without limits."""
     crystals = [
         Crystal.from_arrays(
@@ -738,7 +738,7 @@ def compute(screen: Path, name: str, center: float, *, stable: bool = True, cali
 
 
 def test_what_was_computed_changes_the_order_and_the_confidence(tmp_path: Path):
-    screen = screened(tmp_path / "out")
+    screen = run_screen(tmp_path / "out")
     before = read_run(screen).table
     assert before["material_id"].tolist() == ["lii", "libr", "lif"]
     assert "computed_mev" not in before
@@ -754,7 +754,7 @@ def test_what_was_computed_changes_the_order_and_the_confidence(tmp_path: Path):
 
 
 def test_a_candidate_that_is_too_hard_is_one_no_longer_and_an_unstable_one_comes_last(tmp_path: Path):
-    screen = screened(tmp_path / "out")
+    screen = run_screen(tmp_path / "out")
     compute(screen, "lii", 20.0, stable=False)
     compute(screen, "libr", 60.0)
     contents = read_run(screen)
@@ -772,7 +772,7 @@ def test_a_candidate_that_is_too_hard_is_one_no_longer_and_an_unstable_one_comes
 
 def test_suggested_commands_run_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    screened(Path("out"))
+    run_screen(Path("out"))
     commands = [command for _, command in card_of(read_run("out"), "libr").steps]
     assert commands[0] == "phonolyte migrate 'out#libr' --ion Li -o out/percolation/libr"
     words = shlex.split(commands[0])[1:]
@@ -787,7 +787,7 @@ def test_suggested_commands_run_as_printed(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_unstable_and_computed_ones_are_marked_among_the_best(tmp_path: Path):
-    screen = screened(tmp_path / "out")
+    screen = run_screen(tmp_path / "out")
     compute(screen, "lii", 20.0, stable=False)
     contents = read_run(screen)
     names = contents.table["material_id"].tolist()
@@ -802,7 +802,7 @@ def test_unstable_and_computed_ones_are_marked_among_the_best(tmp_path: Path):
 
 
 def test_criteria_that_did_not_judge_are_in_the_first_sentence(tmp_path: Path):
-    contents = read_run(screened(tmp_path / "out"))
+    contents = read_run(run_screen(tmp_path / "out"))
     assert summarize(contents)[0] == "Not judged by energy above hull (unknown for all compounds)."
     chosen = replace(contents, run={"settings": {"without": ["unique"]}})
     steps = [step | {"applied": False, "note": "left out"} if step["name"] == "unique" else step
@@ -812,7 +812,7 @@ def test_criteria_that_did_not_judge_are_in_the_first_sentence(tmp_path: Path):
 
 
 def test_one_is_not_many(tmp_path: Path):
-    contents = read_run(screened(tmp_path / "out"))
+    contents = read_run(run_screen(tmp_path / "out"))
     table = contents.table.assign(passes=contents.table["material_id"] == "lii")
     assert kind_of(contents.kind).headline(replace(contents, table=table)) == "1 of 3 compounds is a candidate"
     assert kind_of(contents.kind).headline(contents) == "3 of 3 compounds are candidates"

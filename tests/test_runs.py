@@ -48,15 +48,15 @@ from phonolyte.tiers import TIERS, all_tiers
 FAILURE = Failure("m1", "toy", "ValueError", "it has no volume", "a.cif")
 
 
-def crystal(name: str, a: float = 3.0, n: int = 1) -> Crystal:
+def make_crystal(name: str, a: float = 3.0, n: int = 1) -> Crystal:
     coords = [[i / n, 0.0, 0.0] for i in range(n)]
     return Crystal.from_arrays(name, np.eye(3) * a, ["Li"] * n, coords)
 
 
-THREE = [crystal("one", 3.0), crystal("two", 4.0, n=2), crystal("three", 5.0, n=3)]
+THREE = [make_crystal("one", 3.0), make_crystal("two", 4.0, n=2), make_crystal("three", 5.0, n=3)]
 
 
-def record_of(folder: Path) -> dict[str, Any]:
+def read_run_record(folder: Path) -> dict[str, Any]:
     return tomllib.loads((folder / "run.toml").read_text(encoding="utf-8"))
 
 
@@ -68,12 +68,12 @@ def test_a_run_is_written_before_anything_else_and_says_how_it_ended(tmp_path: P
     run = Run(tmp_path / "run", "toy", settings={"factor": 2.0, "ion": None}, inputs=[tmp_path / "in.cif"])
     assert not (tmp_path / "run").exists()
     with run:
-        record = record_of(run.folder)
+        record = read_run_record(run.folder)
         assert record["state"] == "running"
         assert len(pd.read_parquet(run.folder / "failures.parquet")) == 0
         run.add_note("look here")
         run.add_note("look here")
-    record = record_of(run.folder)
+    record = read_run_record(run.folder)
     assert (record["state"], record["command"], record["format"]) == ("finished", "toy", 2)
     assert record["settings"] == {"factor": 2.0}
     assert record["notes"] == ["look here"]
@@ -86,7 +86,7 @@ def test_a_run_that_does_not_come_to_its_end_says_so(tmp_path: Path, error: Base
     closed: list[Run] = []
     with pytest.raises(type(error)), Run(tmp_path, "toy", closing=closed.append):
         raise error
-    assert record_of(tmp_path)["state"] == state
+    assert read_run_record(tmp_path)["state"] == state
     assert not closed
     with Run(tmp_path, "toy", closing=closed.append) as run:  # the lock is free
         pass
@@ -98,7 +98,7 @@ def test_the_folder_of_another_command_is_refused(tmp_path: Path):
         pass
     with pytest.raises(SettingsError, match=r"holds a run of phonolyte screen(?s:.*)--overwrite"), Run(tmp_path, "toy"):
         pass
-    assert record_of(tmp_path)["command"] == "screen"
+    assert read_run_record(tmp_path)["command"] == "screen"
 
 
 def test_another_run_of_the_same_command_is_refused_and_what_differs_is_named(tmp_path: Path):
@@ -118,7 +118,7 @@ def test_another_run_of_the_same_command_is_refused_and_what_differs_is_named(tm
         Run(folder, "toy", settings=settings, inputs=[file]).__enter__()
     with Run(folder, "toy", settings=settings, inputs=[file], overwrite=True):
         pass
-    assert record_of(folder)["state"] == "finished"
+    assert read_run_record(folder)["state"] == "finished"
 
 
 def test_a_folder_of_the_first_version_is_one_message(tmp_path: Path):
@@ -152,12 +152,12 @@ def test_a_folder_is_one_run_s_until_its_process_dies(tmp_path: Path):
         assert other.stdout.readline() == "held\n"
         with pytest.raises(SettingsError, match=r"is in use(?s:.*)another phonolyte"):
             Run(tmp_path, "toy").__enter__()
-        assert record_of(tmp_path)["state"] == "running"
+        assert read_run_record(tmp_path)["state"] == "running"
         other.kill()
         other.wait()
     with Run(tmp_path, "toy"):
         pass
-    assert record_of(tmp_path)["state"] == "finished"
+    assert read_run_record(tmp_path)["state"] == "finished"
 
 
 def test_overwriting_removes_what_runs_have_written_and_nothing_else(tmp_path: Path):
@@ -226,7 +226,7 @@ def test_names_of_files_can_be_any_bytes(tmp_path: Path):
     file.write_text("abc")
     with Run(tmp_path / "run", "toy", settings={"inputs": [str(file)]}, inputs=[file]):
         pass
-    assert record_of(tmp_path / "run")["state"] == "finished"
+    assert read_run_record(tmp_path / "run")["state"] == "finished"
 
 
 def test_a_place_that_cannot_be_a_run_folder_is_reported(tmp_path: Path):
@@ -290,13 +290,13 @@ def test_ordinary_names_stay_as_they_are():
 def test_crystals_with_names_of_other_things_stay_in_the_run_folder(tmp_path: Path):
     names = ["toy.parquet", "jobs", "../../x", "run.toml", "items", ".."]
     folder = tmp_path / "a" / "b" / "run"
-    outcome = compute(folder, [crystal(name) for name in names])
+    outcome = compute(folder, [make_crystal(name) for name in names])
     assert outcome.table["material_id"].tolist() == names
     assert pd.read_parquet(folder / "toy.parquet")["material_id"].tolist() == names
     assert len(list((folder / "items").glob("*.json"))) == len(names)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["run"]
-    assert record_of(folder)["command"] == "toy"
+    assert read_run_record(folder)["command"] == "toy"
 
 
 # Digests
@@ -357,14 +357,14 @@ def compute(folder: Path, crystals: list[Crystal], calculation: Calculation | No
         return run_campaign(calculation or ToyCalculation(), crystals, run, **more)
 
 
-def logged(tmp_path: Path, **settings: Any) -> tuple[ToyCalculation, Path]:
+def make_calculation(tmp_path: Path, **settings: Any) -> tuple[ToyCalculation, Path]:
     log = tmp_path / "log.txt"
     log.touch()
     return ToyCalculation(ToySettings(**settings), log=str(log)), log
 
 
 def test_a_result_a_failure_and_what_waits_are_distinguished(tmp_path: Path):
-    crystals = [crystal("fails-a"), *THREE, crystal("waits"), crystal("fails-b")]
+    crystals = [make_crystal("fails-a"), *THREE, make_crystal("waits"), make_crystal("fails-b")]
     outcome = compute(tmp_path, crystals)
     assert outcome.table["toy_volume_a3"].tolist() == pytest.approx([27.0, 64.0, 125.0])
     assert [failure.material_id for failure in outcome.failures] == ["fails-a", "fails-b"]
@@ -379,11 +379,11 @@ def test_a_result_a_failure_and_what_waits_are_distinguished(tmp_path: Path):
 
 
 def test_a_campaign_that_was_stopped_goes_on(tmp_path: Path):
-    calculation, log = logged(tmp_path)
-    crystals = [crystal("fails"), THREE[0], crystal("stops"), THREE[1]]
+    calculation, log = make_calculation(tmp_path)
+    crystals = [make_crystal("fails"), THREE[0], make_crystal("stops"), THREE[1]]
     with pytest.raises(KeyboardInterrupt):
         compute(tmp_path / "run", crystals, calculation)
-    assert record_of(tmp_path / "run")["state"] == "stopped"
+    assert read_run_record(tmp_path / "run")["state"] == "stopped"
     outcome = compute(tmp_path / "run", crystals, calculation)
     assert log.read_text().split() == ["fails", "one", "stops", "stops", "two"]
     assert outcome.table["material_id"].tolist() == ["one", "stops", "two"]
@@ -394,13 +394,13 @@ def test_a_campaign_that_was_stopped_goes_on(tmp_path: Path):
 def test_other_settings_another_method_and_another_crystal_are_computed_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    calculation, log = logged(tmp_path)
+    calculation, log = make_calculation(tmp_path)
     compute(tmp_path / "run", THREE[:1], calculation)
     compute(tmp_path / "run", THREE[:1], calculation)
     assert log.read_text().split() == ["one"]
     other = replace(calculation, settings=ToySettings(2.0))
     assert compute(tmp_path / "run", THREE[:1], other).table["toy_volume_a3"].tolist() == pytest.approx([54.0])
-    wider = crystal("one", 6.0)
+    wider = make_crystal("one", 6.0)
     assert compute(tmp_path / "run", [wider], other).table["toy_volume_a3"].tolist() == pytest.approx([432.0])
     monkeypatch.setattr(ToyCalculation, "method", 2)
     compute(tmp_path / "run", [wider], other)
@@ -418,10 +418,10 @@ def test_crystals_of_an_earlier_call_stay_in_the_table(tmp_path: Path):
 
 
 def test_what_failed_is_tried_again_under_another_time_limit(tmp_path: Path):
-    calculation, log = logged(tmp_path, limit_s=1.0)
+    calculation, log = make_calculation(tmp_path, limit_s=1.0)
     for limit, failed in ((1.0, 1), (1.0, 1), (2.0, 1), (None, 0)):
         limited = replace(calculation, settings=ToySettings(limit_s=limit))
-        outcome = compute(tmp_path / "run", [crystal("late"), THREE[0]], limited)
+        outcome = compute(tmp_path / "run", [make_crystal("late"), THREE[0]], limited)
         assert len(outcome.failures) == failed
         assert len(outcome.table) == 2 - failed
     assert log.read_text().split() == ["late", "one", "late", "late"]
@@ -444,8 +444,8 @@ def test_after_the_deadline_no_crystal_is_begun(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("executor", ["none", "local", "threads", "toy_tier:make_pool"])
 def test_every_executor_gives_the_same_tables(tmp_path: Path, executor: str):
-    crystals = [crystal(f"m{i}", 3 + i / 10, n=1 + i % 3) for i in range(12)]
-    crystals.insert(5, crystal("fails", n=4))
+    crystals = [make_crystal(f"m{i}", 3 + i / 10, n=1 + i % 3) for i in range(12)]
+    crystals.insert(5, make_crystal("fails", n=4))
     expected = compute(tmp_path / "expected", crystals)
     settings = ExecutorSettings("local", jobs=1) if executor == "none" else ExecutorSettings(executor, jobs=2)
     done: list[int] = []
@@ -464,8 +464,8 @@ def test_every_executor_gives_the_same_tables(tmp_path: Path, executor: str):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
 def test_a_crystal_that_kills_its_worker_twice_is_a_failure_and_the_rest_goes_on(tmp_path: Path):
-    calculation, log = logged(tmp_path)
-    crystals = [*THREE, crystal("dies"), *(crystal(f"m{i}", 3 + i) for i in range(5))]
+    calculation, log = make_calculation(tmp_path)
+    crystals = [*THREE, make_crystal("dies"), *(make_crystal(f"m{i}", 3 + i) for i in range(5))]
     done: list[int] = []
     with open_executor(ExecutorSettings("local", jobs=2)) as executor:
         outcome = compute(tmp_path / "run", crystals, calculation, executor=executor, progress=done.append)
@@ -493,7 +493,7 @@ class Recording(ThreadPoolExecutor):
 
 
 def test_quick_crystals_travel_in_chunks(tmp_path: Path):
-    crystals = [crystal(f"m{i}") for i in range(120)]
+    crystals = [make_crystal(f"m{i}") for i in range(120)]
     with Recording() as executor:
         outcome = compute(tmp_path, crystals, executor=executor)
     assert len(outcome.table) == sum(executor.sizes) == 120
@@ -522,7 +522,7 @@ class Silent(Executor):
 def test_an_executor_that_is_lost_is_one_message(tmp_path: Path, executor: Executor, why: str):
     with pytest.raises(EngineError, match=rf"the executor is lost(?s:.*){why}(?s:.*)it goes on"):
         compute(tmp_path, THREE, executor=executor)
-    assert record_of(tmp_path)["state"] == "failed"
+    assert read_run_record(tmp_path)["state"] == "failed"
     assert len(compute(tmp_path, THREE).table) == 3
 
 
@@ -558,7 +558,7 @@ def test_what_is_not_an_executor_is_reported(settings: dict[str, Any]):
     ],
 )
 def test_a_record_that_is_garbage_is_computed_again(tmp_path: Path, change: Any):
-    calculation, log = logged(tmp_path)
+    calculation, log = make_calculation(tmp_path)
     whole = compute(tmp_path / "run", THREE, calculation)
     file = tmp_path / "run" / "items" / "one.json"
     file.write_text(change(json.loads(file.read_text())))
@@ -603,7 +603,7 @@ def test_a_new_tier_is_in_the_registries_and_in_the_terminal():
 @pytest.mark.usefixtures("toy")
 def test_a_new_tier_has_a_page_of_its_own(tmp_path: Path):
     outcome = verbs.calculate(
-        ToyCalculation(), [*THREE, crystal("fails")], folder=tmp_path / "run", executor=ExecutorSettings(jobs=1)
+        ToyCalculation(), [*THREE, make_crystal("fails")], folder=tmp_path / "run", executor=ExecutorSettings(jobs=1)
     )
     assert len(outcome.table) == 3
     page = (tmp_path / "run" / "report.html").read_text()
@@ -644,7 +644,7 @@ def test_a_new_tier_is_followed_in_a_study(tmp_path: Path):
     assert "How large is it, for a toy?" not in str(card.steps)  # it is done
     described = pd.read_csv(tmp_path / "out" / "toy" / "columns.csv").set_index("column")
     assert described.loc["toy_volume_a3", "meaning"] == "Volume of a crystal times a factor."
-    assert record_of(tmp_path / "out" / "toy")["command"] == "toy"
+    assert read_run_record(tmp_path / "out" / "toy")["command"] == "toy"
 
 
 @pytest.mark.usefixtures("toy")
@@ -660,7 +660,7 @@ def test_a_study_refuses_what_is_not_a_setting_of_its_tiers(tmp_path: Path):
 # Citations
 
 
-def keys_of(text: str) -> list[str]:
+def list_keys(text: str) -> list[str]:
     return re.findall(r"(?m)^@\w+\{([\w:-]+),", text)
 
 
@@ -673,8 +673,8 @@ def test_every_key_that_is_cited_has_its_entry_once():
     cited = [*MODEL, *(key for entry in ENGINES.values() for key in entry.cites)]
     cited += [key for tier in all_tiers().values() for key in tier.cites]
     assert set(cited) <= set(known)
-    found = keys_of(bibtex(*cited, *cited))
-    assert len(found) == len(set(found)) == len(set(cited))
+    keys = list_keys(bibtex(*cited, *cited))
+    assert len(keys) == len(set(keys)) == len(set(cited))
 
 
 def test_a_run_cites_what_it_used_and_no_more(tmp_path: Path):
@@ -683,7 +683,7 @@ def test_a_run_cites_what_it_used_and_no_more(tmp_path: Path):
     with Run(tmp_path, "toy", engine=engine, cites=("mccluskey2024", "larsen2017", entry, entry)):
         pass
     text = (tmp_path / "cite.bib").read_text()
-    assert sorted(keys_of(text)) == ["giannozzi2017", "larsen2017", "mccluskey2024", "mine"]
+    assert sorted(list_keys(text)) == ["giannozzi2017", "larsen2017", "mccluskey2024", "mine"]
     assert "kinisi" in text
     assert "jaafreh2024" not in text
 

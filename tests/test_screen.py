@@ -40,21 +40,21 @@ from phonolyte.structures.crystal_table import crystal_table
 from phonolyte.summary import candidates_table, funnel_table
 
 
-def rocksalt(name: str, cation: str, anion: str, a: float, **properties: float) -> Crystal:
+def make_rock_salt(name: str, cation: str, anion: str, a: float, **properties: float) -> Crystal:
     structure = Structure.from_spacegroup("Fm-3m", np.eye(3) * a, [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
     return Crystal.from_pymatgen(structure.get_primitive_structure(), material_id=name, properties=properties)
 
 
 LIBRARY = [
-    rocksalt("lithium-iodide", "Li", "I", 6.0, e_hull_ev=0.0, band_gap_ev=4.0),
-    rocksalt("again", "Li", "I", 6.0, e_hull_ev=0.0, band_gap_ev=4.0),
-    rocksalt("lithium-fluoride", "Li", "F", 4.03, e_hull_ev=0.0, band_gap_ev=9.0),
-    rocksalt("salt", "Na", "Cl", 5.64, e_hull_ev=0.0, band_gap_ev=5.0),
-    rocksalt("unstable", "Li", "Br", 5.5, e_hull_ev=0.2, band_gap_ev=5.0),
-    rocksalt("metal", "Li", "Ag", 5.4, e_hull_ev=0.0, band_gap_ev=0.0),
-    rocksalt("unknown", "Li", "Cl", 5.13, e_hull_ev=0.0),
-    rocksalt("radium", "Ra", "Se", 6.6, e_hull_ev=0.0, band_gap_ev=3.0),
-    rocksalt("helium", "Li", "He", 4.0, e_hull_ev=0.0, band_gap_ev=3.0),
+    make_rock_salt("lithium-iodide", "Li", "I", 6.0, e_hull_ev=0.0, band_gap_ev=4.0),
+    make_rock_salt("again", "Li", "I", 6.0, e_hull_ev=0.0, band_gap_ev=4.0),
+    make_rock_salt("lithium-fluoride", "Li", "F", 4.03, e_hull_ev=0.0, band_gap_ev=9.0),
+    make_rock_salt("salt", "Na", "Cl", 5.64, e_hull_ev=0.0, band_gap_ev=5.0),
+    make_rock_salt("unstable", "Li", "Br", 5.5, e_hull_ev=0.2, band_gap_ev=5.0),
+    make_rock_salt("metal", "Li", "Ag", 5.4, e_hull_ev=0.0, band_gap_ev=0.0),
+    make_rock_salt("unknown", "Li", "Cl", 5.13, e_hull_ev=0.0),
+    make_rock_salt("radium", "Ra", "Se", 6.6, e_hull_ev=0.0, band_gap_ev=3.0),
+    make_rock_salt("helium", "Li", "He", 4.0, e_hull_ev=0.0, band_gap_ev=3.0),
 ]
 READING = Reading(crystals=LIBRARY)
 
@@ -94,7 +94,9 @@ def test_any_mobile_ion_and_radioactive_elements():
     assert judge(Criteria(ion=None, max_center_mev=None, no_radioactive=False))["passes"]["radium"]
 
 
-def judged(criteria: Criteria, *, elements: list[set[str]] | None = None, **columns: list[float]) -> pd.DataFrame:
+def judge_compounds(
+    criteria: Criteria, *, elements: list[set[str]] | None = None, **columns: list[float]
+) -> pd.DataFrame:
     """Verdicts on compounds that all criteria like but for what is given."""
     sets = elements or [{"Li", "O"}] * len(next(iter(columns.values())))
     numbers = [{ATOMIC_NUMBERS[symbol] for symbol in symbols} for symbols in sets]
@@ -111,16 +113,16 @@ def test_technetium_promethium_and_what_follows_bismuth_are_radioactive():
     unstable = ["Tc", "Pm", "Po", "At", "Rn", "Fr", "Ra", "Ac", "Th", "Pa", "U", "Np", "Pu", "Am", "Lr"]
     stable = ["Mo", "Ru", "Nd", "Sm", "Pb", "Bi", "H"]
     compounds = [{"Li", symbol} for symbol in (*unstable, *stable)]
-    table = judged(Criteria(), elements=compounds)
+    table = judge_compounds(Criteria(), elements=compounds)
     assert table["passes"].tolist() == [False] * len(unstable) + [True] * len(stable)
     assert table["reason"].tolist()[:3] == ["radioactive: Tc", "radioactive: Pm", "radioactive: Po"]
-    assert judged(Criteria(no_radioactive=False), elements=compounds)["passes"].all()
+    assert judge_compounds(Criteria(no_radioactive=False), elements=compounds)["passes"].all()
 
 
 def test_the_criteria_of_the_study_include_their_bounds():
-    assert judged(Criteria(), band_center_mev=[39.9, 40.0, 40.1])["passes"].tolist() == [True, True, False]
-    assert judged(Criteria(), e_hull_ev=[0.049, 0.05, 0.051])["passes"].tolist() == [True, True, False]
-    assert judged(Criteria(), band_gap_ev=[0.99, 1.0, 1.01])["passes"].tolist() == [False, True, True]
+    assert judge_compounds(Criteria(), band_center_mev=[39.9, 40.0, 40.1])["passes"].tolist() == [True, True, False]
+    assert judge_compounds(Criteria(), e_hull_ev=[0.049, 0.05, 0.051])["passes"].tolist() == [True, True, False]
+    assert judge_compounds(Criteria(), band_gap_ev=[0.99, 1.0, 1.01])["passes"].tolist() == [False, True, True]
 
 
 def test_a_price_may_be_limited_and_is_not_by_default():
@@ -130,8 +132,8 @@ def test_a_price_may_be_limited_and_is_not_by_default():
     assert table.loc["lithium-iodide", ["scarcest_element", "scarcest_mg_kg"]].tolist() == ["I", 0.45]
     assert np.isnan(table.loc["radium", "price_usd_kg"])
     dear = [10.0, 10.1, np.nan]
-    assert judged(Criteria(), price_usd_kg=dear)["passes"].all()
-    limited = judged(Criteria(max_price_usd_kg=10), price_usd_kg=dear)
+    assert judge_compounds(Criteria(), price_usd_kg=dear)["passes"].all()
+    limited = judge_compounds(Criteria(max_price_usd_kg=10), price_usd_kg=dear)
     assert limited["passes"].tolist() == [True, False, False]
     assert limited["reason"].tolist()[1:] == ["price of the elements 10.1 USD/kg", "price of the elements unknown"]
     loose = Criteria(ion=None, max_center_mev=None, min_gap_ev=None, no_radioactive=False, max_price_usd_kg=30)
@@ -151,17 +153,19 @@ def test_prices_that_no_crystal_has_are_not_applied_and_reported():
 def test_eight_elements_are_mobile_ions():
     mobile = ["Li", "Na", "K", "Mg", "Ca", "Zn", "Ag", "Cu"]
     compounds = [{symbol, "O"} for symbol in (*mobile, "Rb", "Cs", "Al", "Be", "Sr")]
-    assert judged(Criteria(), elements=compounds)["passes"].tolist() == [True] * 8 + [False] * 5
+    assert judge_compounds(Criteria(), elements=compounds)["passes"].tolist() == [True] * 8 + [False] * 5
 
 
 def test_elements_and_intermetallics_are_not_candidates_where_no_gap_is_known():
     compounds = [{"Li", "Al"}, {"Li"}, {"S"}, {"Li", "Sn", "Sb"}, {"Li", "S"}, {"Li", "As"}]
-    unknown = judged(Criteria(ion=None), elements=compounds, band_gap_ev=[np.nan] * 6)
+    unknown = judge_compounds(Criteria(ion=None), elements=compounds, band_gap_ev=[np.nan] * 6)
     assert unknown["rejected_by"].tolist() == ["likely_metal"] * 4 + ["", ""]
     assert unknown["reason"].tolist()[:3] == ["intermetallic", "element", "element"]
-    known = judged(Criteria(), elements=compounds[:1] * 2, band_gap_ev=[2.0, np.nan])
+    known = judge_compounds(Criteria(), elements=compounds[:1] * 2, band_gap_ev=[2.0, np.nan])
     assert known["rejected_by"].tolist() == ["", "likely_metal"]
-    assert judged(Criteria(no_likely_metal=False), elements=compounds[:1], band_gap_ev=[np.nan])["passes"].all()
+    assert judge_compounds(Criteria(no_likely_metal=False), elements=compounds[:1], band_gap_ev=[np.nan])[
+        "passes"
+    ].all()
 
 
 def test_the_error_of_likely_metal_is_as_stated(shared: Path):
@@ -176,8 +180,8 @@ def test_the_error_of_likely_metal_is_as_stated(shared: Path):
 
 def test_candidates_of_one_ion_stand_together():
     crystals = [
-        rocksalt("potassium-iodide", "K", "I", 7.07), rocksalt("lithium-fluoride", "Li", "F", 4.03),
-        rocksalt("lithium-iodide", "Li", "I", 6.0), rocksalt("salt", "Na", "Cl", 5.64),
+        make_rock_salt("potassium-iodide", "K", "I", 7.07), make_rock_salt("lithium-fluoride", "Li", "F", 4.03),
+        make_rock_salt("lithium-iodide", "Li", "I", 6.0), make_rock_salt("salt", "Na", "Cl", 5.64),
     ]  # fmt: skip
     table = rank_crystals(Reading(crystals=crystals), criteria=Criteria(max_center_mev=None)).table
     assert table["material_id"].tolist() == ["lithium-iodide", "lithium-fluoride", "salt", "potassium-iodide"]
@@ -200,8 +204,11 @@ def test_a_property_nobody_has_is_not_applied_and_reported():
 
 
 def test_a_repetition_cannot_push_its_kind_out_of_the_funnel():
-    bare, known = rocksalt("bare", "Li", "I", 6.0), rocksalt("known", "Li", "I", 6.0, e_hull_ev=0.0, band_gap_ev=4.0)
-    other = rocksalt("other", "Li", "Br", 5.5, e_hull_ev=0.0, band_gap_ev=4.0)
+    bare, known = (
+        make_rock_salt("bare", "Li", "I", 6.0),
+        make_rock_salt("known", "Li", "I", 6.0, e_hull_ev=0.0, band_gap_ev=4.0),
+    )
+    other = make_rock_salt("other", "Li", "Br", 5.5, e_hull_ev=0.0, band_gap_ev=4.0)
     for order in ([bare, known, other], [known, bare, other], [other, known, bare]):
         table = rank_crystals(Reading(crystals=order)).table.set_index("material_id")
         assert table["passes"].to_dict() == {"bare": False, "known": True, "other": True}
@@ -250,13 +257,13 @@ def test_a_killed_screen_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(batches, "SIZE", 2)
     real, calls = describe.featurize_orderings, []
 
-    def dies_in_the_third(crystals: list[Crystal], **more: object) -> object:
+    def die_in_the_third(crystals: list[Crystal], **more: object) -> object:
         calls.append([crystal.formula for crystal in crystals])
         if len(calls) == 3:
             raise KeyboardInterrupt
         return real(crystals, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(describe, "featurize_orderings", dies_in_the_third)
+    monkeypatch.setattr(describe, "featurize_orderings", die_in_the_third)
     with pytest.raises(KeyboardInterrupt):
         rank_crystals(READING, parts=tmp_path)
     half_written = next(tmp_path.glob("*.parquet"))
@@ -324,19 +331,20 @@ def test_threads_and_processes_give_the_table_of_this_process(
     data_set: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setattr(batches, "SIZE", 2)
-    here = rank_crystals(data_set)
+    expected = rank_crystals(data_set)
     with ThreadPoolExecutor(3) as threads:
-        assert_same_screening(rank_crystals(data_set, threads=threads), here)
-        assert_same_screening(rank_crystals(data_set, executor=threads), here)
+        assert_same_screening(rank_crystals(data_set, threads=threads), expected)
+        assert_same_screening(rank_crystals(data_set, executor=threads), expected)
     done: list[int] = []
     with open_executor(ExecutorSettings(jobs=2)) as processes:
         apart = rank_crystals(data_set, executor=processes, progress=lambda label, total: nullcontext(done.append))
-        assert_same_screening(apart, here)
-        kept = rank_crystals(data_set, executor=processes, parts=tmp_path / "parts")
-        assert_same_screening(kept, here)
+        assert_same_screening(apart, expected)
+        in_parts = rank_crystals(data_set, executor=processes, parts=tmp_path / "parts")
+        assert_same_screening(in_parts, expected)
     assert sum(done) == 9
-    assert apart.failures == here.failures
-    for one, other in ((apart, here), (kept, here)):  # the crystals themselves are kept, too, in the order of the input
+    assert apart.failures == expected.failures
+    # the crystals themselves are kept, too, in the order of the input
+    for one, other in ((apart, expected), (in_parts, expected)):
         of_one, of_other = (
             [name for part in result.parts for name in part.load(["material_id"]).column(0).to_pylist()]
             for result in (one, other)
@@ -476,7 +484,7 @@ def test_a_study_trains_a_model_and_screens_with_it(tmp_path: Path):
     records = [
         {
             "material_id": f"{c}{a}",
-            "structure": rocksalt("x", c, a, 4 + random.random()).to_pymatgen().as_dict(),
+            "structure": make_rock_salt("x", c, a, 4 + random.random()).to_pymatgen().as_dict(),
             "band_center_mev": 20 + 30 * random.random(),
         }
         for c, a in pairs[:24]
@@ -528,10 +536,10 @@ def test_columns_of_other_things_are_refused(tmp_path: Path, value: object):
 
 
 def test_voltages_are_judged_where_a_table_of_stability_has_them():
-    known = judged(Criteria(min_oxidation_v=2.0, max_reduction_v=1.0), oxidation_v=[2.5, 1.9, 2.5, None])
+    known = judge_compounds(Criteria(min_oxidation_v=2.0, max_reduction_v=1.0), oxidation_v=[2.5, 1.9, 2.5, None])
     assert known["rejected_by"].tolist() == ["", "oxidation", "", "oxidation"]
     assert known["reason"].tolist()[1::2] == ["oxidation 1.9 V", "oxidation unknown"]
-    both = judged(Criteria(max_reduction_v=1.0), reduction_v=[0.0, 1.7, 1.0, None])
+    both = judge_compounds(Criteria(max_reduction_v=1.0), reduction_v=[0.0, 1.7, 1.0, None])
     assert both["passes"].tolist() == [True, False, True, False]
 
 

@@ -1,4 +1,4 @@
-"""Where settings come from, what values they take, and the options that are made from them."""
+"""Settings: where they come from, what values they take, and the options that are made from them."""
 
 from __future__ import annotations
 
@@ -68,19 +68,19 @@ CASES: dict[str, tuple[object, str, object, object, object, object]] = {
 def test_argument_environment_file_and_default_come_in_this_order(name: str, monkeypatch: pytest.MonkeyPatch):
     argument, environment, in_file, *expected = CASES[name]
 
-    def value(**given: Any) -> object:
+    def resolve_value(**given: Any) -> object:
         made = getattr(resolve(Every, **given), name)
         assert isinstance(made, (type(expected[0]), type(getattr(Every(), name))))  # 3 is 3.0, but not of its type
         return made
 
-    assert value() == getattr(Every(), name)
-    assert value(arguments={name: None}, table={}) == getattr(Every(), name)
-    assert value(table={name: in_file}) == expected[2]
+    assert resolve_value() == getattr(Every(), name)
+    assert resolve_value(arguments={name: None}, table={}) == getattr(Every(), name)
+    assert resolve_value(table={name: in_file}) == expected[2]
     monkeypatch.setenv(f"PHONOLYTE_{name.upper()}", environment)
-    assert value(table={name: in_file}) == expected[1]
-    assert value(arguments={name: argument}, table={name: in_file}) == expected[0]
+    assert resolve_value(table={name: in_file}) == expected[1]
+    assert resolve_value(arguments={name: argument}, table={name: in_file}) == expected[0]
     monkeypatch.setenv(f"PHONOLYTE_{name.upper()}", "")  # empty is not set
-    assert value(table={name: in_file}) == expected[2]
+    assert resolve_value(table={name: in_file}) == expected[2]
 
 
 def test_a_table_of_options_stays_as_it_is():
@@ -157,8 +157,8 @@ def test_settings_know_their_help_panel_and_flag():
     assert next(setting for setting in settings_of(Every) if setting.name == "row").item is None
 
 
-def every_option(arguments: list[str]) -> Every:
-    """What a command with an option for each field makes of its arguments."""
+def parse_options(arguments: list[str]) -> Every:
+    """Settings that a command with an option for each field makes of its arguments."""
     made: list[Every] = []
 
     def probe(settings: Every) -> None:
@@ -174,8 +174,8 @@ def every_option(arguments: list[str]) -> Every:
 
 
 def test_options_give_every_type(tmp_path: Path):
-    assert every_option([]) == Every()
-    given = every_option(
+    assert parse_options([]) == Every()
+    given = parse_options(
         ["--number", "3", "--whole", "4", "--no-flag", "--path", "a", "--choice", "two", "--either", "2", "--row", "1",
          "2", "3", "--many", "1", "--many", "2", "--name", "a", "--name", "b", "--pairs", "a=1", "--pairs", "b=2"]
     )  # fmt: skip
@@ -183,7 +183,7 @@ def test_options_give_every_type(tmp_path: Path):
         3.0, 4, "plain", False, Path("a"), "two", 2.0, (1, 2, 3), (1.0, 2.0), ("a", "b"), (("a", 1.0), ("b", 2.0))
     )
     (tmp_path / "s.toml").write_text("[probe]\nnumber = 7\nflag = false\nwhole = 9\n")
-    assert every_option(["--settings", str(tmp_path / "s.toml"), "--whole", "8", "--flag"]) == Every(7.0, 8, flag=True)
+    assert parse_options(["--settings", str(tmp_path / "s.toml"), "--whole", "8", "--flag"]) == Every(7.0, 8, flag=True)
 
 
 COMMANDS: dict[str, list[type]] = {
@@ -200,7 +200,7 @@ COMMANDS: dict[str, list[type]] = {
 }
 
 
-def shown(value: object) -> str:
+def show_default(value: object) -> str:
     """A default as a reader expects it in a help."""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -223,7 +223,7 @@ def test_every_generated_option_states_the_default_of_its_dataclass(command: str
             (line,) = [line for line in lines if re.search(rf"{flag}(?![\w-])", line)]
             assert setting.help in line
             if defaults[setting.name] not in (None, (), ""):
-                assert re.search(rf"Default: {re.escape(shown(defaults[setting.name]))}\.( |$)", line), line
+                assert re.search(rf"Default: {re.escape(show_default(defaults[setting.name]))}\.( |$)", line), line
 
 
 def test_helps_fit_eighty_columns_and_have_one_style():

@@ -35,13 +35,13 @@ def build_site(folder: Path) -> Path:
 
 
 def check_pages(site: Path) -> None:
-    """Each page of the sources is there."""
+    """Check that each page of the sources is there."""
     for path in (ROOT / "docs").rglob("*.md"):
         assert (site / path.relative_to(ROOT / "docs")).with_suffix(".html").is_file(), path
 
 
 def check_reference(folder: Path) -> None:
-    """The reference names all there is."""
+    """Check that the reference names all there is."""
     pages = {
         name: (folder / f"{name}.html").read_text() for name in ("cli", "engines", "tiers", "settings", "api/verbs")
     }
@@ -54,7 +54,7 @@ def check_reference(folder: Path) -> None:
 
 
 def check_notebooks(folder: Path) -> None:
-    """Notebooks have run."""
+    """Check that notebooks have run."""
     for path in sorted((ROOT / "docs" / "notebooks").glob("*.md")):
         if path.stem != "index":
             assert "cell_output" in (folder / f"{path.stem}.html").read_text(), path

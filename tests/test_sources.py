@@ -25,7 +25,7 @@ from ase.build import bulk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core.structure import Structure
-from run_folder import content
+from run_folder import read_content
 from typer.testing import CliRunner
 
 from phonolyte.cli import app
@@ -98,26 +98,26 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: Any, **__: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("a socket was opened")
 
-    monkeypatch.setattr(socket, "socket", refused)
-    monkeypatch.setattr(socket, "create_connection", refused)
-    monkeypatch.setattr(socket, "getaddrinfo", refused)
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
 def run(*arguments: str | Path) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def remote(files: Any, *paths: str, raw: bytes = b"", **more: Any) -> RemoteFile:
+def make_remote(files: Any, *paths: str, raw: bytes = b"", **more: Any) -> RemoteFile:
     return RemoteFile(more.pop("name", "data.csv"), tuple(files.url + path for path in paths), **more)
 
 
 class TestCache:
     def test_a_file_comes_once(self, files: Any):
         files.files["/a"] = b"content"
-        file = remote(files, "/a", sha256=hashlib.sha256(b"content").hexdigest(), size_bytes=7)
+        file = make_remote(files, "/a", sha256=hashlib.sha256(b"content").hexdigest(), size_bytes=7)
         assert obtain("one", file).read_bytes() == b"content"
         assert obtain("one", file, offline=True).read_bytes() == b"content"
         assert files.requests == ["/a"]
@@ -126,7 +126,7 @@ class TestCache:
 
     def test_mirrors_are_tried_when_a_place_fails(self, files: Any):
         files.files["/b"] = b"content"
-        obtain("one", remote(files, "/gone", "/b"))
+        obtain("one", make_remote(files, "/gone", "/b"))
         assert files.requests == ["/gone", "/b"]
         assert cached_files()[0].url.endswith("/b")
 
@@ -135,23 +135,23 @@ class TestCache:
         sha256 = hashlib.sha256(b"content").hexdigest()
         tampered = hashlib.sha256(b"tampered").hexdigest()
         with pytest.raises(SourceError, match=f"/wrong: SHA256 .*expected {sha256} but got {tampered}") as caught:
-            obtain("one", remote(files, "/wrong", sha256=sha256))
+            obtain("one", make_remote(files, "/wrong", sha256=sha256))
         assert caught.value.kind == "WrongChecksum"
         assert not cached_files()
         assert [path.name for path in cache_folder().rglob("*") if path.is_file()] in ([], [".data.csv.lock"])
-        assert obtain("one", remote(files, "/wrong", "/right", sha256=sha256)).read_bytes() == b"content"
+        assert obtain("one", make_remote(files, "/wrong", "/right", sha256=sha256)).read_bytes() == b"content"
 
     def test_another_size_is_refused(self, files: Any):
         files.files["/a"] = b"content"
         with pytest.raises(SourceError, match="has 7 bytes, and should have 8"):
-            obtain("one", remote(files, "/a", size_bytes=8))
+            obtain("one", make_remote(files, "/a", size_bytes=8))
 
     def test_the_first_checksum_is_kept_where_none_is_known(self, files: Any):
         files.files["/a"] = b"content"
-        path = obtain("one", remote(files, "/a"))
+        path = obtain("one", make_remote(files, "/a"))
         path.write_bytes(b"changed")
         with pytest.raises(SourceError, match="in the cache is not the file it should be") as caught:
-            obtain("one", remote(files, "/a"), offline=True)
+            obtain("one", make_remote(files, "/a"), offline=True)
         assert caught.value.kind == "WrongChecksum"
         assert path.read_bytes() == b"changed"  # nothing is put in its place
 
@@ -159,53 +159,53 @@ class TestCache:
     def test_a_busy_server_and_a_broken_connection_are_tried_again(self, files: Any, faults: list[str]):
         files.files["/a"] = b"content" * 1000
         files.faults.extend(faults)
-        assert obtain("one", remote(files, "/a")).read_bytes() == b"content" * 1000
+        assert obtain("one", make_remote(files, "/a")).read_bytes() == b"content" * 1000
 
     def test_what_cannot_be_had_says_why(self, files: Any):
         files.faults.extend(["503"] * 10)
         with pytest.raises(SourceError, match=r"data.csv cannot be had: http.*/a: status 503"):
-            obtain("one", remote(files, "/a"))
+            obtain("one", make_remote(files, "/a"))
         assert not cached_files()
         files.faults[:] = ["429"] * 10
         with pytest.raises(SourceError, match=r"/a: it limits the rate of requests"):
-            obtain("one", remote(files, "/a"))
+            obtain("one", make_remote(files, "/a"))
         files.faults[:] = ["cut"] * 10
         files.files["/a"] = b"content" * 1000
         with pytest.raises(SourceError, match=r"/a: the connection broke"):
-            obtain("one", remote(files, "/a"))
+            obtain("one", make_remote(files, "/a"))
 
     def test_a_file_is_downloaded_once_for_all_who_want_it_now(self, files: Any):
         files.files["/a"] = b"content"
         files.faults.append("slow")
         with ThreadPoolExecutor(4) as pool:
-            paths = {*pool.map(lambda _: obtain("one", remote(files, "/a")), range(4))}
+            paths = {*pool.map(lambda _: obtain("one", make_remote(files, "/a")), range(4))}
         assert [path.read_bytes() for path in paths] == [b"content"]
         assert files.requests == ["/a"]
 
     def test_a_kill_before_the_note_is_written_leaves_no_file(self, files: Any, monkeypatch: pytest.MonkeyPatch):
-        def killed(*_: Any) -> None:
+        def die(*_: Any) -> None:
             raise KeyboardInterrupt
 
         files.files["/a"] = b"content"
         with monkeypatch.context() as patch:
-            patch.setattr(cache, "write_json", killed)
+            patch.setattr(cache, "write_json", die)
             with pytest.raises(KeyboardInterrupt):
-                obtain("one", remote(files, "/a"))
+                obtain("one", make_remote(files, "/a"))
         with pytest.raises(SourceError, match="not in the cache"):
-            obtain("one", remote(files, "/a"), offline=True)
-        assert obtain("one", remote(files, "/a")).read_bytes() == b"content"
+            obtain("one", make_remote(files, "/a"), offline=True)
+        assert obtain("one", make_remote(files, "/a")).read_bytes() == b"content"
         assert cached_files()[0].url.endswith("/a")
 
     def test_nothing_is_printed(self, files: Any, capfd: pytest.CaptureFixture[str]):
         files.files["/a"] = b"content"
-        obtain("one", remote(files, "/a"))
+        obtain("one", make_remote(files, "/a"))
         assert capfd.readouterr() == ("", "")
 
     def test_a_cache_that_cannot_be_is_reported(self, files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (tmp_path / "file").write_text("")
         monkeypatch.setenv("PHONOLYTE_CACHE", str(tmp_path / "file"))
         with pytest.raises(SettingsError, match="PHONOLYTE_CACHE name another folder"):
-            obtain("one", remote(files, "/a"))
+            obtain("one", make_remote(files, "/a"))
 
     def test_a_file_put_there_by_hand_is_taken(self, no_network: None):
         (cache_folder() / "one").mkdir(parents=True)
@@ -220,7 +220,7 @@ class TestCache:
     def test_it_is_listed_and_cleared(self, files: Any):
         files.files["/a"] = b"content"
         for name in ("one", "two"):
-            obtain(name, remote(files, "/a"))
+            obtain(name, make_remote(files, "/a"))
         listed = run("cache", "list")
         assert "one" in listed.output
         assert "2 files" in listed.output
@@ -251,7 +251,7 @@ def test_a_server_is_waited_for_as_long_as_it_says_but_not_forever(
     files.files["/a"] = b"content"
     files.faults.extend(["503", "503"])
     files.retry_after = retry_after
-    assert obtain("one", remote(files, "/a")).read_bytes() == b"content"
+    assert obtain("one", make_remote(files, "/a")).read_bytes() == b"content"
     assert slept == pauses
 
 
@@ -298,13 +298,13 @@ class Answering:
             yield page
 
 
-def crystal(name: str) -> Crystal:
+def make_crystal(name: str) -> Crystal:
     return Crystal.from_pymatgen(SALT, material_id=name)
 
 
-def pages_of(names: list[list[str]]) -> list[Page]:
+def make_pages(names: list[list[str]]) -> list[Page]:
     return [
-        Page([Entry.from_crystal(crystal(name), {"band_gap_ev": 5.0}) for name in part],
+        Page([Entry.from_crystal(make_crystal(name), {"band_gap_ev": 5.0}) for name in part],
              next=str(number) if number < len(names) else "", total=sum(map(len, names)))
         for number, part in enumerate(names, start=1)
     ]  # fmt: skip
@@ -316,7 +316,7 @@ class TestFetch:
     def test_a_fetch_that_broke_ends_with_the_same_tables_and_counts(
         self, tmp_path_factory: pytest.TempPathFactory, names: list[list[str]], data: st.DataObject
     ):
-        folder, pages = tmp_path_factory.mktemp("fetch"), pages_of(names)
+        folder, pages = tmp_path_factory.mktemp("fetch"), make_pages(names)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SOURCE_DATE_EPOCH", "1790000000")
             whole = fetch(Answering(pages), folder / "whole").tables
@@ -328,10 +328,10 @@ class TestFetch:
         assert whole.n_crystals + len(whole.failures) == whole.n_materials == sum(map(len, names))
         assert whole.n_crystals == len({name for part in names for name in part})
         for path in (folder / "whole").iterdir():
-            assert content(folder / "broken" / path.name) == content(path), path.name
+            assert read_content(folder / "broken" / path.name) == read_content(path), path.name
 
     def test_a_table_says_where_it_comes_from(self, tmp_path: Path):
-        fetch(Answering(pages_of([["a"]])), tmp_path)
+        fetch(Answering(make_pages([["a"]])), tmp_path)
         for name in ("crystals", "properties"):
             record = json.loads(pq.read_schema(tmp_path / f"{name}.parquet").metadata[b"phonolyte"])
             assert (record["source"], record["version"], record["question"]) == ("test", "1", {"number": 1})
@@ -339,26 +339,26 @@ class TestFetch:
         assert (tmp_path / "cite.bib").read_text().endswith("@misc{test}\n")
 
     def test_what_is_finished_is_not_requested_again(self, tmp_path: Path):
-        fetch(Answering(pages_of([["a"]])), tmp_path)
-        assert fetch(Answering(pages_of([["a"]]), 0), tmp_path).tables is None
-        assert fetch(Answering(pages_of([["b"]])), tmp_path, anew=True).tables
+        fetch(Answering(make_pages([["a"]])), tmp_path)
+        assert fetch(Answering(make_pages([["a"]]), 0), tmp_path).tables is None
+        assert fetch(Answering(make_pages([["b"]])), tmp_path, anew=True).tables
         assert pd.read_parquet(tmp_path / "crystals.parquet")["material_id"].to_list() == ["b"]
 
     def test_another_question_does_not_overwrite_an_answer(self, tmp_path: Path):
-        fetch(Answering(pages_of([["a"]])), tmp_path / "done")
+        fetch(Answering(make_pages([["a"]])), tmp_path / "done")
         with pytest.raises(
             SettingsError, match=r"another run of phonolyte fetch, with other settings \(question\).*--anew"
         ):
-            fetch(Answering(pages_of([["a"], ["b"]])), tmp_path / "done")
+            fetch(Answering(make_pages([["a"], ["b"]])), tmp_path / "done")
         with pytest.raises(SourceError):
-            fetch(Answering(pages_of([["a"], ["b"]]), 1), tmp_path / "half")
+            fetch(Answering(make_pages([["a"], ["b"]]), 1), tmp_path / "half")
         with pytest.raises(
             SettingsError, match=r"another run of phonolyte fetch, with other settings \(question\).*--anew"
         ):
-            fetch(Answering(pages_of([["a"]])), tmp_path / "half")
+            fetch(Answering(make_pages([["a"]])), tmp_path / "half")
 
     def test_offline_keeps_what_is_there(self, tmp_path: Path):
-        online = Answering(pages_of([["a"]]))
+        online = Answering(make_pages([["a"]]))
         fetch(online, tmp_path)
         online.online = True  # type: ignore[misc]
         assert fetch(online, tmp_path, offline=True).tables is None
@@ -371,7 +371,7 @@ class TestFetch:
         total = np.exp(-((uneven - 25) ** 2) / 50)
         scaled = {"Na": total * 7.0, "Cl": np.exp(-((uneven - 15) ** 2) / 20)}
         dos = PhononDos(uneven, total, scaled, material_id="a", formula="NaCl")
-        page = Page([Entry.from_crystal(crystal("a"), {}, dos=dos)])
+        page = Page([Entry.from_crystal(make_crystal("a"), {}, dos=dos)])
         write_tables([page], tmp_path, phonons=True, provenance={})
         (stored,) = read_densities(tmp_path / "dos.parquet")
         assert not stored.per_element
@@ -490,8 +490,8 @@ class TestNCrystal:
 
         table = pd.read_parquet(library / "properties.parquet").set_index("material_id")
         for entry in read(library / "crystals.parquet").crystals[::5]:
-            found = spglib.get_symmetry_dataset((entry.lattice, entry.frac_coords, entry.numbers), symprec=1e-2)
-            assert found.number == table.loc[entry.material_id, "space_group_number"], entry.material_id
+            symmetry = spglib.get_symmetry_dataset((entry.lattice, entry.frac_coords, entry.numbers), symprec=1e-2)
+            assert symmetry.number == table.loc[entry.material_id, "space_group_number"], entry.material_id
 
     def test_it_opens_no_connection(self, tmp_path: Path, no_network: None):
         result = run("fetch", "ncrystal", "--offline", "-o", tmp_path)
@@ -536,11 +536,11 @@ class TestPublished:
         serve(files, "petretto2018", {"data.csv": table.to_csv(index=False).encode()}, monkeypatch)
         result = run("fetch", "petretto2018", "-o", tmp_path / "run")
         assert result.exit_code == 1, result.output
-        found = pd.read_parquet(tmp_path / "run" / "properties.parquet").set_index("material_id")
-        assert found["band_center_mev"].to_list() == pytest.approx([200 * 0.1239841984] * 2, rel=1e-3)
-        assert found.loc["mp-1", "Na_center_mev"] == pytest.approx(300 * 0.1239841984, rel=1e-3)
+        properties = pd.read_parquet(tmp_path / "run" / "properties.parquet").set_index("material_id")
+        assert properties["band_center_mev"].to_list() == pytest.approx([200 * 0.1239841984] * 2, rel=1e-3)
+        assert properties.loc["mp-1", "Na_center_mev"] == pytest.approx(300 * 0.1239841984, rel=1e-3)
         assert pd.read_parquet(tmp_path / "run" / "failures.parquet")["material_id"].to_list() == ["mp-3"]
-        assert cited(tmp_path / "run") == {"petretto2018", "chen2021"}
+        assert read_citations(tmp_path / "run") == {"petretto2018", "chen2021"}
 
     def test_the_set_of_the_study_comes_through(
         self, files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: Path
@@ -578,10 +578,10 @@ class TestPublished:
         archive_raw = (tmp_path / "all_cifs.tar.gz").read_bytes()
         serve(files, "obelix", {"all.csv": table, "all_cifs.tar.gz": archive_raw}, monkeypatch)
         assert run("fetch", "obelix", "-o", tmp_path / "run").exit_code == 1
-        found = pd.read_parquet(tmp_path / "run" / "properties.parquet").set_index("material_id")
-        assert found["sigma_s_cm"].fillna(-1).to_dict() == {"abc": 1.5e-3, "xyz": -1, "none": 2e-4}
-        assert found.loc["xyz", "sigma_below_s_cm"] == 1e-10
-        assert found.loc["abc", "icsd_ids"] == "1234"
+        properties = pd.read_parquet(tmp_path / "run" / "properties.parquet").set_index("material_id")
+        assert properties["sigma_s_cm"].fillna(-1).to_dict() == {"abc": 1.5e-3, "xyz": -1, "none": 2e-4}
+        assert properties.loc["xyz", "sigma_below_s_cm"] == 1e-10
+        assert properties.loc["abc", "icsd_ids"] == "1234"
         assert pd.read_parquet(tmp_path / "run" / "crystals.parquet")["formula"].to_list() == ["NaCl", "Na0.5Li0.5Cl"]
         failures = pd.read_parquet(tmp_path / "run" / "failures.parquet").set_index("material_id")["error"]
         assert failures.to_dict() == {"none": "NoStructure"}
@@ -606,29 +606,29 @@ class TestPublished:
 
 def test_a_page_survives_json():
     dos = PhononDos(np.linspace(0, 40, 81), np.linspace(0, 1, 81) ** 2, material_id="a", formula="NaCl")
-    entry = Entry.from_crystal(crystal("a"), {"x": 0.1 + 0.2}, dos=dos)
+    entry = Entry.from_crystal(make_crystal("a"), {"x": 0.1 + 0.2}, dos=dos)
     page = Page([entry, Entry("c", "NaCl")], [Failure("b", "fetch", "E", "m")], "2", 9)
     again = Page.from_json(json.loads(json.dumps(page.as_json())))
     assert again.as_json() == page.as_json()
     assert (again.failures, again.next, again.total) == (page.failures, "2", 9)
     assert page.n_materials == again.n_materials == 3
     for array in ("lattice", "numbers", "frac_coords"):
-        found, expected = (getattr(page.entries[0].crystal, array) for page in (again, page))
-        assert (found.dtype, found.tolist()) == (expected.dtype, expected.tolist())
+        restored, expected = (getattr(page.entries[0].crystal, array) for page in (again, page))
+        assert (restored.dtype, restored.tolist()) == (expected.dtype, expected.tolist())
     assert again.entries[0].dos.total.tolist() == dos.total.tolist()  # type: ignore[union-attr]
     assert (again.entries[0].properties, again.entries[1].crystal) == ({"x": 0.1 + 0.2}, None)
 
 
 def test_a_density_goes_by_the_name_of_its_crystal():
     dos = PhononDos(np.linspace(0, 40, 81), np.linspace(0, 1, 81) ** 2, formula="NaCl")
-    named = Entry.from_crystal(crystal("a"), {}, dos=dos).dos
+    named = Entry.from_crystal(make_crystal("a"), {}, dos=dos).dos
     assert named
     assert (named.material_id, named.formula) == ("a", "NaCl")
     with pytest.raises(DosError, match="a is NaCl, and its density of states is of MgO"):
-        Entry.from_crystal(crystal("a"), {}, dos=replace(dos, formula="MgO"))
+        Entry.from_crystal(make_crystal("a"), {}, dos=replace(dos, formula="MgO"))
 
 
-def cited(run: Path) -> set[str]:
+def read_citations(run: Path) -> set[str]:
     return set(re.findall(r"@\w+\{(\w+),", (run / "cite.bib").read_text()))
 
 
@@ -637,13 +637,13 @@ class TestCitations:
 
     def test_ncrystal(self, tmp_path: Path):
         fetch(NCrystal(), tmp_path)
-        assert cited(tmp_path) == {"cai2020"}
+        assert read_citations(tmp_path) == {"cai2020"}
 
     def test_the_files_of_the_user(self, tmp_path: Path):
         SALT.to(str(tmp_path / "a.cif"))
         np.savetxt(tmp_path / "a_dos.dat", np.column_stack([THZ, THZ * (10 - THZ)]))
         fetch(Folder(tmp_path, "THz"), tmp_path / "run")
-        assert cited(tmp_path / "run") == set()
+        assert read_citations(tmp_path / "run") == set()
 
     @pytest.mark.parametrize(
         ("source", "keys"),
@@ -667,7 +667,7 @@ class TestCitations:
 
 @pytest.mark.parametrize("source", [Folder, MaterialsProject, NCrystal, Optimade, Published])
 def test_a_source_is_its_settings_and_each_is_described(source: type[Source]):
-    """So that options of a command can be made of them."""
+    """Options of a command can be made of them."""
     assert is_dataclass(source)
     assert source.__dataclass_params__.frozen  # type: ignore[attr-defined]
     described = re.findall(r"(?m)^    (\w+)\n        \S", (source.__doc__ or "").partition("Attributes")[2])

@@ -43,11 +43,11 @@ HERE, TABLES = ExecutorSettings(jobs=1), OutputSettings(figures=False, report=Fa
 ENTHALPIES = {"LiCl": -408.6, "Li2O": -597.9, "LiOH": -487.5, "H2O": -285.8, "MgCl2": -641.3, "Li2S": -441.4}
 
 
-def phase(formula: str, kj_mol: float, n_atoms: int) -> Phase:
+def make_phase(formula: str, kj_mol: float, n_atoms: int) -> Phase:
     return Phase(formula, formula, kj_mol / FARADAY / n_atoms)
 
 
-def competing(*phases: Phase, systems: tuple[str, ...]) -> CompetingPhases:
+def make_competing(*phases: Phase, systems: tuple[str, ...]) -> CompetingPhases:
     symbols = sorted({symbol for system in systems for symbol in system.split("-")})
     elements = [Phase(symbol, symbol, 0.0) for symbol in symbols]
     whole = tuple(frozenset(system.split("-")) for system in systems)
@@ -63,9 +63,9 @@ def competing(*phases: Phase, systems: tuple[str, ...]) -> CompetingPhases:
 )
 def test_a_salt_is_oxidized_at_the_voltage_of_its_enthalpy(formula, n_atoms, ion, charge, oxidation_v):
     anion = formula.removeprefix(ion).strip("0123456789")
-    salt = phase(formula, ENTHALPIES[formula], n_atoms)
-    there = competing(salt, systems=(f"{ion}-{anion}",))
-    window = electrochemical_window(there.diagram({ion, anion}), salt, ion, charge)
+    salt = make_phase(formula, ENTHALPIES[formula], n_atoms)
+    competing = make_competing(salt, systems=(f"{ion}-{anion}",))
+    window = electrochemical_window(competing.diagram({ion, anion}), salt, ion, charge)
     assert window.oxidation.voltage_v == pytest.approx(oxidation_v, abs=2e-3)  # -enthalpy / (electrons F)
     assert set(window.oxidation.products) <= {anion, f"{anion}2"}
     assert window.reduction.voltage_v == 0.0
@@ -73,15 +73,15 @@ def test_a_salt_is_oxidized_at_the_voltage_of_its_enthalpy(formula, n_atoms, ion
     assert window.metal_reaction_ev == 0.0
 
 
-def sulfides() -> CompetingPhases:
+def make_sulfides() -> CompetingPhases:
     """Li2S at -1.5, P2S5 at -0.4, Li3P at -1.0 and Li3PS4 at -1.4 eV/atom: round numbers."""
-    there = [Phase(f, f, e) for f, e in (("Li2S", -1.5), ("P2S5", -0.4), ("Li3P", -1.0), ("Li3PS4", -1.4))]
-    return competing(*there, systems=("Li-P-S",))
+    solids = [Phase(f, f, e) for f, e in (("Li2S", -1.5), ("P2S5", -0.4), ("Li3P", -1.0), ("Li3PS4", -1.4))]
+    return make_competing(*solids, systems=("Li-P-S",))
 
 
 def test_the_window_of_a_ternary_compound_is_that_of_its_reactions():
-    there = sulfides()
-    window = electrochemical_window(there.diagram({"Li", "P", "S"}), Phase("x", "Li3PS4", -1.4), "Li", 1)
+    competing = make_sulfides()
+    window = electrochemical_window(competing.diagram({"Li", "P", "S"}), Phase("x", "Li3PS4", -1.4), "Li", 1)
     # Li3PS4 + 5 Li -> 4 Li2S + P: (12 x -1.5 + 8 x 1.4) / 5 electrons
     assert window.reduction.voltage_v == pytest.approx((12 * 1.5 - 8 * 1.4) / 5)
     assert window.reduction.products == pytest.approx({"Li2S": 4.0, "P": 1.0})
@@ -96,56 +96,58 @@ def test_the_window_of_a_ternary_compound_is_that_of_its_reactions():
 @given(st.integers(1, 4), st.permutations(range(4)))
 @settings(max_examples=10, deadline=None)
 def test_a_window_knows_neither_the_size_of_the_formula_nor_the_order_of_phases(factor: int, order: list[int]):
-    there = sulfides()
-    solids = [each for each in there.phases if len(each.elements) > 1]
-    shuffled = competing(*(solids[i] for i in order), systems=("Li-P-S",))
+    competing = make_sulfides()
+    solids = [each for each in competing.phases if len(each.elements) > 1]
+    shuffled = make_competing(*(solids[i] for i in order), systems=("Li-P-S",))
     formula = f"Li{3 * factor}P{factor}S{4 * factor}"
     window = electrochemical_window(shuffled.diagram({"Li", "P", "S"}), Phase("x", formula, -1.4), "Li", 1)
-    first = electrochemical_window(there.diagram({"Li", "P", "S"}), Phase("x", "Li3PS4", -1.4), "Li", 1)
+    first = electrochemical_window(competing.diagram({"Li", "P", "S"}), Phase("x", "Li3PS4", -1.4), "Li", 1)
     for end in ("reduction", "oxidation"):
         assert getattr(window, end).voltage_v == pytest.approx(getattr(first, end).voltage_v)
     assert window.metal_reaction_ev == pytest.approx(first.metal_reaction_ev)
 
 
 def test_a_crystal_above_the_hull_has_the_window_of_what_it_decomposes_into():
-    there = sulfides()
-    hull = hull_distance(there.diagram({"Li", "P", "S"}), Phase("x", "Li7PS6", -1.3))
+    competing = make_sulfides()
+    hull = hull_distance(competing.diagram({"Li", "P", "S"}), Phase("x", "Li7PS6", -1.3))
     # Li7PS6 -> Li3PS4 + 2 Li2S
     assert hull.e_hull_ev == pytest.approx((8 * 1.4 + 6 * 1.5) / 14 - 1.3)
     assert hull.products == pytest.approx({"Li3PS4": 1.0, "Li2S": 2.0})
-    window = electrochemical_window(there.diagram({"Li", "P", "S"}), Phase("x", "Li7PS6", -1.3), "Li", 1)
+    window = electrochemical_window(competing.diagram({"Li", "P", "S"}), Phase("x", "Li7PS6", -1.3), "Li", 1)
     assert window.reduction.voltage_v == pytest.approx((12 * 1.5 - 8 * 1.4) / 5)
     assert window.oxidation.voltage_v == pytest.approx(min(1.5 * 3 / 2, (8 * 1.4 - 3.5 * 0.4) / 3))
 
 
 def test_a_new_ground_state_lies_below_the_hull_and_has_a_window_of_its_own():
-    there = sulfides()
-    found = assess(Phase("new", "Li7PS6", -1.5), there, "Li", ())
-    assert found.hull.distance_ev < 0
-    assert found.hull.e_hull_ev == 0.0
+    competing = make_sulfides()
+    assessment = assess(Phase("new", "Li7PS6", -1.5), competing, "Li", ())
+    assert assessment.hull.distance_ev < 0
+    assert assessment.hull.e_hull_ev == 0.0
     # below the hull it is stable beyond the voltages of its parts: Li7PS6 + 8 Li -> 6 Li2S + Li3P
-    assert found.window is not None
-    assert found.window.reduction.voltage_v == pytest.approx((18 * 1.5 + 4 * 1.0 - 14 * 1.5) / 8)
+    assert assessment.window is not None
+    assert assessment.window.reduction.voltage_v == pytest.approx((18 * 1.5 + 4 * 1.0 - 14 * 1.5) / 8)
 
 
 def test_without_the_ion_there_is_a_hull_and_no_window():
-    found = assess(Phase("x", "P2S5", -0.3), sulfides(), "Li", ())
-    assert found.window is None
-    assert found.hull.e_hull_ev == pytest.approx(0.1)
+    assessment = assess(Phase("x", "P2S5", -0.3), make_sulfides(), "Li", ())
+    assert assessment.window is None
+    assert assessment.hull.e_hull_ev == pytest.approx(0.1)
 
 
 # reactions
 
 
 def test_lithium_oxide_takes_up_water():
-    there = competing(
-        phase("Li2O", ENTHALPIES["Li2O"], 3), phase("H2O", ENTHALPIES["H2O"], 3), phase("LiOH", ENTHALPIES["LiOH"], 3),
+    competing = make_competing(
+        make_phase("Li2O", ENTHALPIES["Li2O"], 3),
+        make_phase("H2O", ENTHALPIES["H2O"], 3),
+        make_phase("LiOH", ENTHALPIES["LiOH"], 3),
         systems=("H-Li-O",),
-    )  # fmt: skip
-    oxide, water = there.phase_of("Li2O"), there.phase_of("H2O")
+    )
+    oxide, water = competing.phase_of("Li2O"), competing.phase_of("H2O")
     assert oxide
     assert water
-    strongest = react(there, oxide, water).strongest
+    strongest = react(competing, oxide, water).strongest
     assert strongest.share == pytest.approx(0.5)
     assert strongest.products == ("LiHO",)
     # 2 x -487.5 + 597.9 + 285.8 kJ/mol for six atoms
@@ -153,24 +155,24 @@ def test_lithium_oxide_takes_up_water():
 
 
 def test_a_reaction_names_the_systems_that_are_not_at_hand():
-    there = competing(phase("Li2O", -597.9, 3), phase("Li2S", -441.4, 3), systems=("Li-O", "Li-S"))
-    oxide, sulfide = there.phase_of("Li2O"), there.phase_of("Li2S")
+    competing = make_competing(make_phase("Li2O", -597.9, 3), make_phase("Li2S", -441.4, 3), systems=("Li-O", "Li-S"))
+    oxide, sulfide = competing.phase_of("Li2O"), competing.phase_of("Li2S")
     assert oxide
     assert sulfide
-    reaction = react(there, oxide, sulfide)
+    reaction = react(competing, oxide, sulfide)
     assert list(reaction.missing) == ["O-S"]
     assert reaction.strongest.energy_ev_atom == pytest.approx(0.0, abs=1e-9)
 
 
 def test_what_is_not_at_hand_is_named_and_never_a_zero():
-    there = sulfides()
+    competing = make_sulfides()
     with pytest.raises(StabilityError, match="Cl"):
-        assess(Phase("x", "Li6PS5Cl", -1.0), there, "Li", ())
-    found = assess(Phase("x", "Li3PS4", -1.4), there, "Li", ("LiCoO2",))
-    assert list(found.absent) == ["LiCoO2"]
-    assert not found.reactions
-    assert found.cathode is None
-    assert there.missing_systems({"Li", "S", "Cl"}) == ["Cl"]
+        assess(Phase("x", "Li6PS5Cl", -1.0), competing, "Li", ())
+    assessment = assess(Phase("x", "Li3PS4", -1.4), competing, "Li", ("LiCoO2",))
+    assert list(assessment.absent) == ["LiCoO2"]
+    assert not assessment.reactions
+    assert assessment.cathode is None
+    assert competing.missing_systems({"Li", "S", "Cl"}) == ["Cl"]
 
 
 def test_products_are_written_as_a_chemist_writes_them():
@@ -180,7 +182,7 @@ def test_products_are_written_as_a_chemist_writes_them():
 # corrections
 
 
-def crystal(name: str, symbols: str, positions: list[list[float]], edge_a: float) -> Crystal:
+def make_crystal(name: str, symbols: str, positions: list[list[float]], edge_a: float) -> Crystal:
     return Crystal.from_arrays(name, np.eye(3) * edge_a, symbols.split(), positions)
 
 
@@ -188,16 +190,16 @@ ROCK_SALT = [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5], [0.5, 0, 0]
 
 
 def test_corrections_count_anions_and_metals_of_oxides():
-    assert corrected_shares(crystal("salt", "Li Li Li Li F F F F", ROCK_SALT, 4.03)) == {"F": 0.5}
-    shares = corrected_shares(crystal("wustite", "Fe Fe Fe Fe O O O O", ROCK_SALT, 4.3))
+    assert corrected_shares(make_crystal("salt", "Li Li Li Li F F F F", ROCK_SALT, 4.03)) == {"F": 0.5}
+    shares = corrected_shares(make_crystal("wustite", "Fe Fe Fe Fe O O O O", ROCK_SALT, 4.3))
     assert shares == {"oxide": 0.5, "Fe": 0.5}
     assert correction_ev_atom(shares, published_corrections()) == pytest.approx(0.5 * (-0.687 - 2.256))
-    assert corrected_shares(crystal("metal", "Li Li", [[0, 0, 0], [0.5, 0.5, 0.5]], 3.4)) == {}
+    assert corrected_shares(make_crystal("metal", "Li Li", [[0, 0, 0], [0.5, 0.5, 0.5]], 3.4)) == {}
 
 
 def test_a_peroxide_is_not_an_oxide():
     bond = [[0, 0, 0], [0.5, 0.5, 0.5], [0.25, 0.25, 0.0], [0.25, 0.25, 0.36]]  # O-O of 1.5 angstrom
-    shares = corrected_shares(crystal("peroxide", "Li Li O O", bond, 4.1))
+    shares = corrected_shares(make_crystal("peroxide", "Li Li O O", bond, 4.1))
     assert shares == {"peroxide": 0.5}
 
 
@@ -205,17 +207,17 @@ def test_a_peroxide_is_not_an_oxide():
 
 
 def test_competing_phases_come_back_from_disk(tmp_path: Path):
-    there = sulfides()
-    there.save(tmp_path)
+    competing = make_sulfides()
+    competing.save(tmp_path)
     again = CompetingPhases.load(tmp_path)
-    assert again.key == there.key
+    assert again.key == competing.key
     assert again.covers({"Li", "S"})
     assert len(again.without_unstable().phases) == 7
 
 
 @pytest.mark.parametrize("damage", ["record", "table", "system", "number"])
 def test_damaged_competing_phases_are_refused(tmp_path: Path, damage: str):
-    sulfides().save(tmp_path)
+    make_sulfides().save(tmp_path)
     record = json.loads((tmp_path / "competing.json").read_text())
     if damage == "record":
         (tmp_path / "competing.json").write_text("{")
@@ -233,10 +235,10 @@ def test_energies_of_a_database_count_from_its_own_elements():
         [("a", "Li", -1.9), ("b", "S", -4.0), ("c", "Li2S", -4.2), ("d", "S", -3.5)],
         columns=["material_id", "formula", "energy_ev_atom"],
     )
-    there = phases_from_entries(Entries(table, ("Li-S",)), {"Li": -2.0, "S": -4.5})
-    assert there.phase_of("Li2S").formation_ev_atom == pytest.approx(-4.2 - (2 * -1.9 - 4.0) / 3)
+    competing = phases_from_entries(Entries(table, ("Li-S",)), {"Li": -2.0, "S": -4.5})
+    assert competing.phase_of("Li2S").formation_ev_atom == pytest.approx(-4.2 - (2 * -1.9 - 4.0) / 3)
     # a crystal's energy counts from the elements of the engine, with the published correction of a sulfide
-    own = there.formation_ev_atom(-4.5, {"Li": 2, "S": 1}, {"S": 1 / 3})
+    own = competing.formation_ev_atom(-4.5, {"Li": 2, "S": 1}, {"S": 1 / 3})
     assert own == pytest.approx(-4.5 - (2 * -2.0 - 4.5) / 3 - 0.503 / 3)
     with pytest.raises(StabilityError, match="whole"):
         phases_from_entries(Entries(table), {})
@@ -281,7 +283,7 @@ def test_competing_phases_are_computed_where_an_engine_has_none(emt: Engine, ref
     outcome = compute([ALLOY], emt, references, tmp_path / "run", static=True)
     (row,) = outcome.table.to_dict("records")
 
-    def energy(atoms) -> float:
+    def compute_energy(atoms) -> float:
         atoms = atoms.copy()
         atoms.calc = emt.calculator
         return atoms.get_potential_energy() / len(atoms)
@@ -289,12 +291,12 @@ def test_competing_phases_are_computed_where_an_engine_has_none(emt: Engine, ref
     alloy = bulk("Cu", cubic=True)
     alloy.symbols[0] = "Au"
     alloy.set_cell([3.75] * 3, scale_atoms=True)
-    expected = energy(alloy) - 0.75 * energy(METALS["copper"]) - 0.25 * energy(METALS["gold"])
+    expected = compute_energy(alloy) - 0.75 * compute_energy(METALS["copper"]) - 0.25 * compute_energy(METALS["gold"])
     assert row["formation_ev_atom"] == pytest.approx(expected, abs=1e-6)
     assert row["decomposition_ev"] == pytest.approx(expected, abs=1e-6)
     assert row["e_hull_ev"] == pytest.approx(max(expected, 0.0), abs=1e-6)
-    there = pd.read_parquet(tmp_path / "run" / "competing" / "competing.parquet")
-    assert sorted(there["formula"]) == ["Au", "Cu"]
+    table = pd.read_parquet(tmp_path / "run" / "competing" / "competing.parquet")
+    assert sorted(table["formula"]) == ["Au", "Cu"]
     again = compute([ALLOY], emt, tmp_path / "run" / "competing", tmp_path / "again", static=True)
     assert again.table["e_hull_ev"].tolist() == outcome.table["e_hull_ev"].tolist()
 

@@ -292,14 +292,14 @@ def test_dictionaries_give_the_crystals_of_pymatgen_and_ase(n: int, seed: int):
     atoms = structure.copy().remove_oxidation_states().to_ase_atoms()
     by_angles = structure.as_dict()
     del by_angles["lattice"]["matrix"]
-    for found in (
+    for crystal in (
         crystal_from_pymatgen(json.loads(json.dumps(structure.as_dict()))),
         crystal_from_pymatgen(by_angles),
         crystal_from_ase(json.loads(json.dumps({k: np.asarray(v).tolist() for k, v in atoms.todict().items()}))),
     ):
-        assert found.symbols == expected.symbols
-        np.testing.assert_allclose(found.lattice, expected.lattice, atol=1e-9)
-        np.testing.assert_allclose(found.frac_coords, expected.frac_coords, atol=1e-9)
+        assert crystal.symbols == expected.symbols
+        np.testing.assert_allclose(crystal.lattice, expected.lattice, atol=1e-9)
+        np.testing.assert_allclose(crystal.frac_coords, expected.frac_coords, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -317,12 +317,12 @@ def test_dictionaries_give_the_crystals_of_pymatgen_and_ase(n: int, seed: int):
 def test_a_crystal_is_refused_beyond_the_bounds_of_what_there_is(
     lattice: object, positions: list[list[float]], kind: str
 ):
-    found = ""
+    error_kind = ""
     try:
         Crystal.from_arrays("x", lattice, ["Li"] * len(positions), positions)  # type: ignore[arg-type]
     except StructureError as error:
-        found = error.kind
-    assert found == kind
+        error_kind = error.kind
+    assert error_kind == kind
 
 
 @pytest.mark.parametrize(("distance_a", "expected"), [(2.03, "oxide"), (2.07, "mixed")])

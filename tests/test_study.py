@@ -45,43 +45,43 @@ def follow(
 
 
 def test_each_candidate_says_where_it_stopped_and_counts_add_up(tmp_path: Path):
-    found = follow(CRYSTALS, tmp_path)
-    stopped = found.table.set_index("material_id")["stopped"]
+    result = follow(CRYSTALS, tmp_path)
+    stopped = result.table.set_index("material_id")["stopped"]
     assert set(stopped.index) == {"ref-Cu2O", "ref-CuCl", "copper"}  # the oxide of lithium has no copper
     assert stopped["copper"].startswith("percolation: failed, copper has no element with bond-valence parameters")
     assert stopped["ref-CuCl"].startswith("phonons: failed")
     assert stopped["ref-Cu2O"].startswith("barriers: ")
-    for step in found.steps:
+    for step in result.steps:
         assert step.came == step.kept + step.rejected + step.failed + step.not_reached
-    assert [step.came for step in found.steps] == [3, 2, 1]
+    assert [step.came for step in result.steps] == [3, 2, 1]
     assert [step["tier"] for step in json.loads((tmp_path / STEPS).read_text())["steps"]] == [
         "percolation", "phonons", "barriers",
     ]  # fmt: skip
-    assert [failure.material_id for failure in found.failures] == ["copper", "ref-CuCl", "ref-Cu2O"]
-    assert pd.read_csv(tmp_path / "followed.csv")["material_id"].tolist() == found.table["material_id"].tolist()
-    row = found.table.set_index("material_id").loc["ref-Cu2O"]
+    assert [failure.material_id for failure in result.failures] == ["copper", "ref-CuCl", "ref-Cu2O"]
+    assert pd.read_csv(tmp_path / "followed.csv")["material_id"].tolist() == result.table["material_id"].tolist()
+    row = result.table.set_index("material_id").loc["ref-Cu2O"]
     assert row["band_center_mev"] > 0
     assert row["percolation_ev"] > 0
 
 
 def test_criteria_reject_and_the_rest_of_the_room_is_reported(tmp_path: Path):
-    found = follow(CRYSTALS, tmp_path, first=1, max_barrier_ev=0.01)
-    stopped = found.table.set_index("material_id")["stopped"]
+    result = follow(CRYSTALS, tmp_path, first=1, max_barrier_ev=0.01)
+    stopped = result.table.set_index("material_id")["stopped"]
     assert stopped["ref-Cu2O"].startswith("percolation: a barrier of 0.1")
     assert stopped["copper"] == "percolation: no room"
-    assert [step.kept for step in found.steps] == [0, 0, 0]
+    assert [step.kept for step in result.steps] == [0, 0, 0]
 
 
 @pytest.mark.long
 def test_without_time_nothing_is_begun_and_a_second_run_goes_on(tmp_path: Path):
-    found = follow([OXIDE], tmp_path, budget_h=1e-12)
-    assert found.table["stopped"].tolist() == ["percolation: time was up"]
-    assert found.steps[0].not_reached == 1
+    result = follow([OXIDE], tmp_path, budget_h=1e-12)
+    assert result.table["stopped"].tolist() == ["percolation: time was up"]
+    assert result.steps[0].not_reached == 1
     again = follow([OXIDE], tmp_path)
     assert again.table["stopped"][0].startswith("barriers: ")
 
 
-def settings_file(folder: Path, text: str) -> Path:
+def write_settings(folder: Path, text: str) -> Path:
     path = folder / "study.toml"
     path.write_text(text)
     return path
@@ -102,11 +102,11 @@ def settings_file(folder: Path, text: str) -> Path:
 )
 def test_settings_that_make_no_sense_are_refused(tmp_path: Path, table: str, message: str):
     with pytest.raises(SettingsError, match=message):
-        read_study(settings_file(tmp_path, f"[follow]\n{table}\n"))
+        read_study(write_settings(tmp_path, f"[follow]\n{table}\n"))
 
 
 def test_a_tier_has_settings_and_limits_of_its_own(tmp_path: Path):
-    file = settings_file(
+    file = write_settings(
         tmp_path,
         "[screen]\nmax_center_mev = 30\n[follow]\nmax_barrier_ev = 0.2\nphonons_top = 7\nstable = true\n"
         "[follow.barriers]\nimages = 3\n",
@@ -124,9 +124,9 @@ def test_an_ion_that_no_candidate_has_is_reported(tmp_path: Path):
 
 
 def test_the_ion_to_follow_is_that_of_the_screen(tmp_path: Path):
-    assert read_study(settings_file(tmp_path, "[screen]\nion = 'Na'\n[follow]\n")).ion == "Na"
-    assert read_study(settings_file(tmp_path, "[screen]\nion = 'Na'\n[follow]\nion = 'Li'\n")).ion == "Li"
-    assert read_study(settings_file(tmp_path, "[follow]\n")).ion == "Li"
+    assert read_study(write_settings(tmp_path, "[screen]\nion = 'Na'\n[follow]\n")).ion == "Na"
+    assert read_study(write_settings(tmp_path, "[screen]\nion = 'Na'\n[follow]\nion = 'Li'\n")).ion == "Li"
+    assert read_study(write_settings(tmp_path, "[follow]\n")).ion == "Li"
     assert FollowSettings().tiers == ("percolation", "stability", "phonons", "barriers")
 
 

@@ -19,7 +19,7 @@ COMPLETE = "import sys; from phonolyte.cli import main; sys.argv = ['phonolyte']
 
 
 def complete(line: str) -> tuple[set[str], set[str]]:
-    """What a shell is offered at the end of a line, and the modules that were loaded for it."""
+    """Completions at the end of a line, and the modules that were loaded for them."""
     words = line.split(" ")
     variables = {"_PHONOLYTE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
     code = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); {COMPLETE}"
@@ -45,13 +45,16 @@ def test_options_are_completed():
     assert complete("phonolyte fetch obelix --of")[0] == {"--offline"}
 
 
-def alike(message: str, *names: str) -> list[Failure]:
+def make_failures(message: str, *names: str) -> list[Failure]:
     return [Failure(name, "reading", "Kind", message.replace("NAME", name), f"in/{name}.cif") for name in names]
 
 
 def test_failures_that_say_the_same_are_one_line():
     names = [f"mp-{i}" for i in range(1, 8)]
-    failures = [*alike("another reason", "mp-99"), *alike("in/NAME.cif: an atom has no neighbors. Check it.", *names)]
+    failures = [
+        *make_failures("another reason", "mp-99"),
+        *make_failures("in/NAME.cif: an atom has no neighbors. Check it.", *names),
+    ]
     assert list(failure_lines(failures)) == [
         "7 materials: it: an atom has no neighbors. Check it. (mp-1, mp-2, mp-3 and 4 more)",
         "mp-99: another reason",
@@ -62,12 +65,15 @@ def test_failures_that_say_the_same_are_one_line():
 def test_one_is_not_a_plural(n: int, said: str, capsys: pytest.CaptureFixture[str]):
     names = [f"mp-{i}" for i in range(n)]
     with pytest.raises(typer.Exit):
-        finish(alike("no points", *names), nothing=False, what="spectrum", plural="spectra")
+        finish(make_failures("no points", *names), nothing=False, what="spectrum", plural="spectra")
     assert capsys.readouterr().err.startswith(said)
 
 
 def test_failures_that_begin_alike_share_a_line():
-    failures = [*alike("atoms overlap: 0.3 A apart", "mp-1"), *alike("atoms overlap: 0.4 A apart", "mp-2", "mp-3")]
+    failures = [
+        *make_failures("atoms overlap: 0.3 A apart", "mp-1"),
+        *make_failures("atoms overlap: 0.4 A apart", "mp-2", "mp-3"),
+    ]
     assert list(failure_lines(failures)) == ["mp-1: atoms overlap: 0.3 A apart (2 more begin like this: mp-2, mp-3)"]
 
 

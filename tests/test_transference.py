@@ -47,7 +47,7 @@ def spectra() -> tuple[Analysis, Analysis]:
     return analyze("before", BEFORE), analyze("after", AFTER)
 
 
-def steady_for(number: float) -> float:
+def solve_steady(number: float) -> float:
     """Steady current of a cell with a transference number: the equation solved for it."""
     return number * FIRST * VOLTS / (VOLTS - FIRST * BEFORE + number * FIRST * AFTER)
 
@@ -56,7 +56,7 @@ def make_curve(
     number: float = 0.3, *, noise: float = 0.002, volts: float = VOLTS, hours: float = 16.0, step: float = 30.0
 ):
     t = np.arange(0, hours * 3600, step)
-    steady = steady_for(number) * volts / VOLTS
+    steady = solve_steady(number) * volts / VOLTS
     first = FIRST * volts / VOLTS
     rng = np.random.default_rng(5)
     i = steady + (first - steady) * np.exp(-t / 7200) + noise * abs(first) * rng.normal(size=len(t))

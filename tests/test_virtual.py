@@ -75,7 +75,7 @@ def model() -> BandCenterModel:
     return BandCenterModel.embedded("virtual")
 
 
-def space_of(rules: Rules, crystal: Crystal = PEROVSKITE) -> Space:
+def make_space(rules: Rules, crystal: Crystal = PEROVSKITE) -> Space:
     return Space.from_rules(RuleFile(crystal.material_id, crystal, rules))
 
 
@@ -84,14 +84,14 @@ def run_into(folder: Path, spaces: list[Space], model: BandCenterModel, **more: 
         return run_virtual(run, spaces, model, **more)
 
 
-def bars(**advances: Callable[[int], None]) -> OpenBar:
+def open_bars(**advances: Callable[[int], None]) -> OpenBar:
     """Open bars whose functions are given by their labels."""
 
     @contextmanager
-    def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    def open_bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
         yield advances[label]
 
-    return bar
+    return open_bar
 
 
 @pytest.mark.parametrize("name", PARENTS)
@@ -131,14 +131,14 @@ def check_physical_columns(parent: Parent, numbers: np.ndarray, scale: np.ndarra
         np.testing.assert_allclose(row, expected, rtol=1e-10, atol=1.01e-10)
 
 
-def random_elements(random: np.random.Generator, *shape: int) -> np.ndarray:
+def draw_elements(random: np.random.Generator, *shape: int) -> np.ndarray:
     return random.choice(np.flatnonzero(np.isfinite(elemental_table()).all(axis=1)), shape)
 
 
 @pytest.mark.parametrize("name", PARENTS)
 def test_physical_columns_are_those_of_the_built_structures(name: str):
     parent, random = parent_of(built_in(name)), np.random.default_rng(7)
-    numbers = random_elements(random, 60, len(parent.slots))
+    numbers = draw_elements(random, 60, len(parent.slots))
     numbers[:8, 1] = numbers[:8, 0]  # one element on two slots
     numbers[4:12, -1] = numbers[4:12, -2]
     scale = random.uniform(0.85, 1.2, len(numbers))
@@ -157,7 +157,7 @@ def test_physical_columns_of_any_parent_are_those_of_the_built_structures(
     grid = np.stack(np.meshgrid([0.0, 0.5], [0.0, 0.5], [0.0, 0.5]), axis=-1).reshape(8, 3)[:n_sites]
     crystal = Crystal.from_arrays("random", lattice, ["Li"] * n_sites, grid + random.uniform(-0.08, 0.08, grid.shape))
     parent = parent_of(crystal, {f"slot {slot}": np.flatnonzero(slots == slot).tolist() for slot in set(slots)})
-    numbers = random_elements(random, 2, len(parent.slots))
+    numbers = draw_elements(random, 2, len(parent.slots))
     check_physical_columns(parent, numbers, np.array([scale, 1.0]))
 
 
@@ -204,7 +204,7 @@ def test_compounds_with_an_isolated_atom_or_without_a_scale_have_no_physical_col
 
 def test_physical_columns_are_the_same_in_any_order_and_with_threads():
     parent, random = parent_of(built_in("li3ps4")), np.random.default_rng(3)
-    numbers, scale = random_elements(random, 200, len(parent.slots)), random.uniform(0.9, 1.1, 200)
+    numbers, scale = draw_elements(random, 200, len(parent.slots)), random.uniform(0.9, 1.1, 200)
     whole, order = PhysicalOfParent.from_parent(parent)(numbers, scale), random.permutation(200)
     np.testing.assert_array_equal(PhysicalOfParent.from_parent(parent)(numbers[order], scale[order]), whole[order])
     shared = PhysicalOfParent.from_parent(parent)
@@ -237,10 +237,10 @@ def test_a_list_of_a_file_stands_for_its_elements(tmp_path: Path):
 
 
 def test_numbers_of_compounds_are_decoded_and_sampled():
-    space = space_of(Rules((SlotRule("Ca", ("Ca", "Sr")), SlotRule("Ti", ("Ti", "Zr", "Hf")))))
+    space = make_space(Rules((SlotRule("Ca", ("Ca", "Sr")), SlotRule("Ti", ("Ti", "Zr", "Hf")))))
     assert len(space) == 6
-    found = [tuple(row) for row in space.numbers(np.arange(6)).tolist()]
-    assert found == [(20, 22, 8), (20, 40, 8), (20, 72, 8), (38, 22, 8), (38, 40, 8), (38, 72, 8)]
+    compounds = [tuple(row) for row in space.numbers(np.arange(6)).tolist()]
+    assert compounds == [(20, 22, 8), (20, 40, 8), (20, 72, 8), (38, 22, 8), (38, 40, 8), (38, 72, 8)]
     assert space.sample(4, seed=1).tolist() == space.sample(4, seed=1).tolist()
     assert len(set(space.sample(5, seed=2).tolist())) == 5
     assert len(space.sample(99)) == 6
@@ -254,7 +254,7 @@ def test_orbits_have_labels():
 
 def test_charges_radii_and_electronegativities_leave_compounds_out():
     slots = (SlotRule("Ca", ("Ca", "K", "La")), SlotRule("Ti", ("Ti", "Nb", "Al", "S")))
-    space = space_of(Rules(slots))
+    space = make_space(Rules(slots))
     numbers = space.numbers(np.arange(len(space)))
     allowed = space.allowed(numbers, space.balanced(numbers))
     made = dict(zip(formulas(numbers, space.parent.counts), allowed.tolist(), strict=True))
@@ -262,11 +262,11 @@ def test_charges_radii_and_electronegativities_leave_compounds_out():
     assert made["KNbO3"]
     assert made["LaAlO3"]
     assert not made["KAlO3"]
-    narrow = space_of(Rules(slots, charge="free", radius_window=1.2))
-    kept = narrow.allowed(numbers, narrow.balanced(numbers))
-    assert kept[0]
-    assert not kept.all()
-    swapped = space_of(Rules((SlotRule("Ti", ("Ti", "F")),), charge="free", electronegativity_order=True))
+    narrow = make_space(Rules(slots, charge="free", radius_window=1.2))
+    within = narrow.allowed(numbers, narrow.balanced(numbers))
+    assert within[0]
+    assert not within.all()
+    swapped = make_space(Rules((SlotRule("Ti", ("Ti", "F")),), charge="free", electronegativity_order=True))
     numbers = swapped.numbers(np.arange(2))
     assert swapped.allowed(numbers, swapped.balanced(numbers)).tolist() == [True, False]
 
@@ -293,7 +293,9 @@ def test_the_parent_is_most_plausible_and_substitutions_are_pymatgen_s():
     assert 1.0 > plausibility[1] > 0.05 > plausibility[2]
 
 
-def by_the_book(*, balanced: bool, ratios: float, beyond: float, replaced: list[tuple[str, int, str, int]]) -> float:
+def compute_by_the_book(
+    *, balanced: bool, ratios: float, beyond: float, replaced: list[tuple[str, int, str, int]]
+) -> float:
     """The plausibility as the documentation has it, with pymatgen's own probabilities.
 
     The largest factor between ratios of radii, and the tolerance factor over the nearest bound of 0.8 to 1.06.
@@ -313,29 +315,29 @@ def by_the_book(*, balanced: bool, ratios: float, beyond: float, replaced: list[
 
 
 def test_the_plausibility_is_the_product_that_the_documentation_has():
-    space = space_of(
+    space = make_space(
         Rules((SlotRule("Ca", ("Ca", "Sr", "Mg", "Ba")), SlotRule("Ti", ("Ti", "Zr", "Al"))), charge="free")
     )
     numbers = space.numbers(np.arange(len(space)))
     values = Plausibility(space)(numbers, space.balanced(numbers))
-    found = dict(zip(formulas(numbers, space.parent.counts), values.tolist(), strict=True))
+    plausibilities = dict(zip(formulas(numbers, space.parent.counts), values.tolist(), strict=True))
     root = 2**0.5
     # radii of Shannon for six neighbors: Ca 1.00, Sr 1.18, Mg 0.72, Ba 1.35, Ti 0.605, Zr 0.72, Al 0.535; O 1.40
     expected = {
         "CaTiO3": 1.0,
-        "SrTiO3": by_the_book(balanced=True, ratios=1.18, beyond=1.0, replaced=[("Sr", 2, "Ca", 2)]),
+        "SrTiO3": compute_by_the_book(balanced=True, ratios=1.18, beyond=1.0, replaced=[("Sr", 2, "Ca", 2)]),
         # for more neighbors Mg has 0.89, so that the factor is below 0.8
-        "MgZrO3": by_the_book(
+        "MgZrO3": compute_by_the_book(
             balanced=True, ratios=(0.72 / 0.605) / (0.72 / 1.00), beyond=(0.89 + 1.40) / root / (0.72 + 1.40) / 0.8,
             replaced=[("Mg", 2, "Ca", 2), ("Zr", 4, "Ti", 4)],
         ),
         # for twelve neighbors Ba has 1.61, so that the factor is above 1.06
-        "BaAlO3": by_the_book(
+        "BaAlO3": compute_by_the_book(
             balanced=False, ratios=1.35 / (0.535 / 0.605), beyond=(1.61 + 1.40) / root / (0.535 + 1.40) / 1.06,
             replaced=[("Ba", 2, "Ca", 2), ("Al", 3, "Ti", 4)],
         ),
     }  # fmt: skip
-    assert {formula: found[formula] for formula in expected} == pytest.approx(expected)
+    assert {formula: plausibilities[formula] for formula in expected} == pytest.approx(expected)
 
 
 def test_what_is_not_known_of_ions_makes_a_compound_less_plausible():
@@ -346,30 +348,30 @@ def test_what_is_not_known_of_ions_makes_a_compound_less_plausible():
     itself = SubstitutionProbability().get_lambda(calcium, calcium)
     assert np.exp(_of_ion(Ion("Ca", 2, 1.0))[36]) == pytest.approx(np.exp(-5.0 - itself))  # krypton is not in the table
     alloy = Crystal.from_arrays("TiNi", np.eye(3) * 3.01, ["Ti", "Ni"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    space = space_of(Rules((SlotRule("Ti", ("Ti", "Zr")),), charge="free"), alloy)
+    space = make_space(Rules((SlotRule("Ti", ("Ti", "Zr")),), charge="free"), alloy)
     # 0.1 for unknown radii, 1e-3 for unknown substitutions, and 0.1 where charges do not add up
     plausibility = Plausibility(space)(np.array([[40, 28], [40, 28]]), np.array([True, False]))
     assert plausibility == pytest.approx([1e-4, 1e-5])
 
 
-def perovskite(*, stretch: float = 1.0, shift: float = 0.0) -> Space:
+def make_perovskite(*, stretch: float = 1.0, shift: float = 0.0) -> Space:
     cell = np.diag([3.9, 3.9, 3.9 * stretch])
     sites = [[shift, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
-    return space_of(Rules(), Crystal.from_arrays("p", cell, ["Ca", "Ti", "O", "O", "O"], sites))
+    return make_space(Rules(), Crystal.from_arrays("p", cell, ["Ca", "Ti", "O", "O", "O"], sites))
 
 
 def test_octahedra_of_a_perovskite_may_be_stretched_and_the_large_ion_off_its_place():
     own = np.array([[20, 22, 8]])
     # bonds up to 1.25 times the shortest
-    assert perovskite(stretch=1.24).tolerance_factor(own) is not None
-    assert perovskite(stretch=1.26).tolerance_factor(own) is None
+    assert make_perovskite(stretch=1.24).tolerance_factor(own) is not None
+    assert make_perovskite(stretch=1.26).tolerance_factor(own) is None
     # eight neighbors up to 1.5 times the nearest: sqrt((x^2 + 1/2) / ((1/2 - x)^2 + 1/4)) is 1.49 and 1.53
-    assert perovskite(shift=0.34).tolerance_factor(own) is not None
-    assert perovskite(shift=0.36).tolerance_factor(own) is None
+    assert make_perovskite(shift=0.34).tolerance_factor(own) is not None
+    assert make_perovskite(shift=0.36).tolerance_factor(own) is None
 
 
 def test_a_slot_without_a_list_takes_ions_whose_radius_is_within_a_factor():
-    calcium = set(space_of(Rules((SlotRule("Ca"),))).slots["Ca"])
+    calcium = set(make_space(Rules((SlotRule("Ca"),))).slots["Ca"])
     # Ca has 1.00, so that ions of 0.69 to 1.45 angstrom are alike
     assert {"K", "Li", "Mg", "Zr"} <= calcium  # 1.38, 0.76, 0.72, 0.72
     assert not {"Rb", "Cs", "Al", "Ga"} & calcium  # 1.52, 1.67, 0.535, 0.62
@@ -378,22 +380,22 @@ def test_a_slot_without_a_list_takes_ions_whose_radius_is_within_a_factor():
 def test_more_than_twenty_million_compounds_are_not_all_written(model: BandCenterModel, tmp_path: Path):
     elements = (*SYMBOLS[19:36], *SYMBOLS[37:43], *SYMBOLS[44:50])  # 29 with all their properties
     slots = tuple(SlotRule(f"s{i}", elements, (i,)) for i in range(5))
-    space = space_of(Rules(slots, charge="free"))
+    space = make_space(Rules(slots, charge="free"))
     assert len(space) == 20_511_149
     with pytest.raises(SettingsError, match="at most 20,000,000 are written"):
-        run_into(tmp_path, [space], model, progress=bars(Compounds=lambda _: pytest.fail("it has begun")))
+        run_into(tmp_path, [space], model, progress=open_bars(Compounds=lambda _: pytest.fail("it has begun")))
 
 
 def test_a_space_that_cannot_be_numbered_is_refused():
     crystal = ordered_model("ref-Li3PS4-Pnma")
     elements = (*SYMBOLS[19:36], *SYMBOLS[37:43], *SYMBOLS[44:50])
     slots = tuple(SlotRule(f"s{i}", elements, (i,)) for i in range(13))
-    assert len(space_of(Rules(slots[:12], charge="free"), crystal)) == 29**12
+    assert len(make_space(Rules(slots[:12], charge="free"), crystal)) == 29**12
     with pytest.raises(SettingsError, match="more than 5e"):
-        space_of(Rules(slots, charge="free"), crystal)
+        make_space(Rules(slots, charge="free"), crystal)
 
 
-def evaluated(
+def make_evaluated(
     center_mev: list[float], *, half_width_mev: float = 4.0, plausibility: float = 1.0, in_domain: bool = True
 ) -> Evaluated:
     n = len(center_mev)
@@ -418,16 +420,16 @@ def evaluated(
 def test_a_score_adds_five_mev_or_a_decade_for_each_power_of_ten_of_plausibility(
     plausibility: float, in_domain: bool, score_mev: float, score_log_sigma: float
 ):
-    found = evaluated([30.0], plausibility=plausibility, in_domain=in_domain)
-    assert found.score_mev == pytest.approx([score_mev])
-    assert found.score_log_sigma == pytest.approx([score_log_sigma])
+    evaluation = make_evaluated([30.0], plausibility=plausibility, in_domain=in_domain)
+    assert evaluation.score_mev == pytest.approx([score_mev])
+    assert evaluation.score_log_sigma == pytest.approx([score_log_sigma])
 
 
 def test_compounds_without_an_estimate_come_last_in_the_order_of_the_study():
-    found = replace(evaluated([30.0, 20.0, 60.0, 50.0]), log_sigma=np.array([np.nan, np.nan, -5.0, -4.0]))
-    assert found.best(4, "conductors").index.tolist() == [3, 2, 1, 0]
-    assert found.best(3, "conductors").index.tolist() == [3, 2, 1]
-    assert found.best(4, "study").index.tolist() == [1, 0, 3, 2]
+    evaluation = replace(make_evaluated([30.0, 20.0, 60.0, 50.0]), log_sigma=np.array([np.nan, np.nan, -5.0, -4.0]))
+    assert evaluation.best(4, "conductors").index.tolist() == [3, 2, 1, 0]
+    assert evaluation.best(3, "conductors").index.tolist() == [3, 2, 1]
+    assert evaluation.best(4, "study").index.tolist() == [1, 0, 3, 2]
 
 
 @pytest.mark.parametrize("name", ["argyrodite", "nasicon", "lgps"])
@@ -439,14 +441,14 @@ def test_descriptors_of_conduction_are_those_of_the_compositions(name: str):
     numbers = numbers[space.balanced(numbers)]
     volume_a3, compared = np.linspace(12.0, 25.0, len(numbers)), 0
     values = ConductionOfParent.from_space(space).descriptors(numbers, volume_a3)
-    for row, found, volume in zip(numbers.tolist(), values, volume_a3.tolist(), strict=True):
+    for row, descriptors, volume in zip(numbers.tolist(), values, volume_a3.tolist(), strict=True):
         amounts, states = Counter(), set()
         for z, slot in zip(row, slots, strict=True):
             amounts[SYMBOLS[z]] += len(slot.sites)
             ion = nearest_ions(slot.ion.charge).get(SYMBOLS[z])
             states.add((SYMBOLS[z], ion and ion.charge))
         if states == set(_states_of(tuple(sorted(amounts.items()))).items()):
-            np.testing.assert_allclose(found, ionic_descriptors(amounts, volume * counts.sum(), "Li"), atol=1e-6)
+            np.testing.assert_allclose(descriptors, ionic_descriptors(amounts, volume * counts.sum(), "Li"), atol=1e-6)
             compared += 1
     assert compared > 100
 
@@ -458,22 +460,22 @@ def test_the_estimate_of_a_parent_is_what_the_model_predicts_for_it(name: str, m
     own = [list(candidates).index(ATOMIC_NUMBERS[slot.element])
            for candidates, slot in zip(space.candidates, space.parent.slots, strict=True)]  # fmt: skip
     index = int(np.ravel_multi_index(own, [len(candidates) for candidates in space.candidates]))
-    found = evaluator(np.array([index]))
+    evaluation = evaluator(np.array([index]))
     crystal = builder(space, model)(index)
     assert crystal.formula == space.parent.crystal.formula
     row = describe_conduction([crystal], ["Li"], COARSE).iloc[0]
     # the percolation barrier alone differs: that of the parent, or that at the predicted volume
-    assert found.log_sigma[0] == pytest.approx(np.log10(row["sigma_predicted_s_cm"]), abs=0.4)
+    assert evaluation.log_sigma[0] == pytest.approx(np.log10(row["sigma_predicted_s_cm"]), abs=0.4)
 
 
 def test_estimates_are_for_lithium_and_for_parents_of_lithium(model: BandCenterModel):
     sodium, anything = (choose_spaces(["li3ps4"], ion=ion)[0] for ion in ("Na", "any"))
     assert np.isnan(Evaluator(sodium, model)(np.arange(50)).log_sigma).all()
-    found = Evaluator(anything, model)(anything.sample(2000, seed=1))
-    lithium = found.numbers[:, [slot.name for slot in anything.parent.slots].index("Li")] == 3
-    assert np.isfinite(found.log_sigma).tolist() == lithium.tolist()
+    evaluation = Evaluator(anything, model)(anything.sample(2000, seed=1))
+    lithium = evaluation.numbers[:, [slot.name for slot in anything.parent.slots].index("Li")] == 3
+    assert np.isfinite(evaluation.log_sigma).tolist() == lithium.tolist()
     assert lithium.any()
-    for other in (space_of(Rules()), Space.from_rules(default_rules(ordered_model("ref-NaCl")))):
+    for other in (make_space(Rules()), Space.from_rules(default_rules(ordered_model("ref-NaCl")))):
         assert ConductionOfParent.from_space(other) is None
     assert np.isnan(Evaluator(choose_spaces(["li3ps4"])[0], model, recipe="study")(np.arange(50)).log_sigma).all()
 
@@ -515,7 +517,7 @@ def test_the_recipe_of_the_study_is_by_band_center_and_another_result(model: Ban
 
 def test_a_tally_counts_up_to_forty_mev_as_soft_and_keeps_a_histogram_to_two_hundred():
     tally = Tally()
-    tally.add(7, evaluated([39.9, 40.0, 40.1, 198.5, 199.5, 250.0]))
+    tally.add(7, make_evaluated([39.9, 40.0, 40.1, 198.5, 199.5, 250.0]))
     summary = tally.summary()
     assert (summary["given"], summary["compounds"], summary["soft"]) == (7, 6, 2)
     histogram = summary["histogram_per_mev"]
@@ -565,8 +567,10 @@ def test_the_best_are_those_of_the_whole_list(model: BandCenterModel, tmp_path: 
     for space in spaces:
         of_space = whole[whole["prototype"] == space.parent.name]
         of_space = of_space.sort_values("score_log_sigma", ascending=False, kind="stable").head(25)
-        kept = best.best[best.best["prototype"] == space.parent.name].sort_values("score_log_sigma", ascending=False)
-        assert kept["material_id"].tolist() == of_space["material_id"].tolist()
+        best_of_space = best.best[best.best["prototype"] == space.parent.name].sort_values(
+            "score_log_sigma", ascending=False
+        )
+        assert best_of_space["material_id"].tolist() == of_space["material_id"].tolist()
     assert best.summary["total"] == everything.summary["total"]
     assert best.best["rank"].tolist() == list(range(1, 51))
     counted = whole["band_center_mev"] <= 40
@@ -581,17 +585,17 @@ def test_a_killed_run_goes_on(model: BandCenterModel, tmp_path: Path, monkeypatc
     run_into(tmp_path / "whole", spaces, model, top=50)
     calls = 0
 
-    def dies(n: int) -> None:
+    def die(n: int) -> None:
         nonlocal calls
         calls += 1
         if calls == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_into(tmp_path / "killed", spaces, model, top=50, progress=bars(Compounds=dies))
+        run_into(tmp_path / "killed", spaces, model, top=50, progress=open_bars(Compounds=die))
     done: list[int] = []
     followed: list[int] = []
-    bar = bars(Compounds=done.append, Percolation=followed.append)
+    bar = open_bars(Compounds=done.append, Percolation=followed.append)
     run_into(tmp_path / "killed", spaces, model, top=50, progress=bar)
     assert done[0] == 512
     assert sum(done) == len(spaces[0])
@@ -605,15 +609,15 @@ def test_known_compounds_are_marked(model: BandCenterModel, tmp_path: Path):
     other_structure = Crystal.from_arrays(
         "spread", np.eye(3) * 9, ["Sr", "Zr", "O", "O", "O"], np.arange(15).reshape(5, 3) / 17
     )
-    strontium = space_of(rules).parent.substituted([38, 22, 8], material_id="known-SrTiO3", scale=1.05)
-    best = run_into(tmp_path, [space_of(rules)], model, known=[strontium, other_structure]).best
+    strontium = make_space(rules).parent.substituted([38, 22, 8], material_id="known-SrTiO3", scale=1.05)
+    best = run_into(tmp_path, [make_space(rules)], model, known=[strontium, other_structure]).best
     marked = best.set_index("formula")["known_as"]
     assert marked["SrTiO3"] == "known-SrTiO3"
     assert marked.drop("SrTiO3").isna().all()
 
 
 def test_perovskites_have_the_tolerance_factor_of_shannon_s_radii(model: BandCenterModel, tmp_path: Path):
-    space = space_of(Rules((SlotRule("Ca", ("Ca", "Sr", "Ba", "Mg")), SlotRule("Ti", ("Ti", "Zr")))))
+    space = make_space(Rules((SlotRule("Ca", ("Ca", "Sr", "Ba", "Mg")), SlotRule("Ti", ("Ti", "Zr")))))
     run_into(tmp_path, [space], model)
     table = pd.concat(map(pd.read_parquet, (tmp_path / "virtual").glob("*.parquet"))).set_index("formula")
     factors = table["tolerance_factor"]
@@ -640,17 +644,17 @@ def test_bad_rules_are_reported(model: BandCenterModel, tmp_path: Path):
     with pytest.raises(SettingsError, match="not an element"):
         Rules((SlotRule("Ca", ("Xx",)),))
     with pytest.raises(SettingsError, match="which CaTiO3 does not have"):
-        space_of(Rules((SlotRule("Fe", ("Fe",)),)))
+        make_space(Rules((SlotRule("Fe", ("Fe",)),)))
     with pytest.raises(SettingsError, match="nothing may take slot Ca"):
-        space_of(Rules((SlotRule("Ca", ("Sr",)),), exclude=frozenset({"Sr"})))
+        make_space(Rules((SlotRule("Ca", ("Sr",)),), exclude=frozenset({"Sr"})))
     with pytest.raises(SettingsError, match="no compound at all"):
-        run_into(tmp_path, [space_of(Rules((SlotRule("Ca", ("F", "Cl")),)))], model)
+        run_into(tmp_path, [make_space(Rules((SlotRule("Ca", ("F", "Cl")),)))], model)
     with pytest.raises(SettingsError, match="no recipe 'softest'"):
-        run_into(tmp_path, [space_of(Rules())], model, recipe="softest")
+        run_into(tmp_path, [make_space(Rules())], model, recipe="softest")
     with pytest.raises(SettingsError, match="in the slots"):
         parent_of(PEROVSKITE, {"one": ["O"], "two": [2]})
     with pytest.raises(SettingsError, match="gaps"):
-        space_of(Rules((SlotRule("Ca", ("Pm", "At")),), charge="free"))
+        make_space(Rules((SlotRule("Ca", ("Pm", "At")),), charge="free"))
     with pytest.raises(SettingsError, match="there is no prototype"):
         built_in("olivine")
 

@@ -19,7 +19,7 @@ from phonolyte.structures import Crystal
 CRYSTALS = {crystal.material_id: crystal for crystal in reference_compounds().crystals}
 
 
-def copper() -> Crystal:
+def make_copper() -> Crystal:
     atoms = bulk("Cu", cubic=True)
     return Crystal.from_arrays("Cu", atoms.cell.array, atoms.get_chemical_symbols(), atoms.get_scaled_positions())
 
@@ -63,9 +63,9 @@ def test_a_hop_takes_its_ends_and_images():
 
 def test_phonons_take_displaced_supercells_and_a_relaxation():
     fixed = PhononCalculation(open_engine("emt"), PhononSettings(relax=False, supercell=(3, 3, 3)))
-    assert fixed.workload(copper())[:2] == (1, 27)
+    assert fixed.workload(make_copper())[:2] == (1, 27)
     relaxed = PhononCalculation(open_engine("emt"), PhononSettings(supercell=(3, 3, 3)))
-    assert relaxed.workload(copper()).forces > 1
+    assert relaxed.workload(make_copper()).forces > 1
 
 
 def test_a_campaign_says_what_is_left_before_it_computes(tmp_path: Path):
@@ -73,13 +73,13 @@ def test_a_campaign_says_what_is_left_before_it_computes(tmp_path: Path):
     other = Crystal.from_arrays("Ni", bulk("Ni").cell.array, ["Ni"], np.zeros(3))
     sentences = list[str]()
     with Run(tmp_path, "phonons", settings={}, inputs=[]) as run:
-        run_campaign(calculation, [copper()], run, announce=sentences.append)
-        run_campaign(calculation, [copper(), other], run, announce=sentences.append)
-        run_campaign(calculation, [copper(), other], run, announce=sentences.append)
+        run_campaign(calculation, [make_copper()], run, announce=sentences.append)
+        run_campaign(calculation, [make_copper(), other], run, announce=sentences.append)
+        run_campaign(calculation, [make_copper(), other], run, announce=sentences.append)
     assert sentences == ["1 crystal to compute, 1 force calculation of 8 atoms."] * 2
 
 
 def test_crystals_that_cannot_be_computed_do_not_stop_an_estimate():
     calculation = BarrierCalculation("Li", open_engine("emt"), NebSettings())
-    text = estimate_time(calculation, [copper(), CRYSTALS["ref-Li2S"]])  # copper has no lithium
+    text = estimate_time(calculation, [make_copper(), CRYSTALS["ref-Li2S"]])  # copper has no lithium
     assert text.startswith("2 crystals to compute, some ")

@@ -99,10 +99,10 @@ class ToyCalculation(Calculation):
 
 
 def make_pool() -> ThreadPoolExecutor:
-    """What ``--executor toy_tier:make_pool`` opens."""
+    """Executor that ``--executor toy_tier:make_pool`` opens."""
     return ThreadPoolExecutor(2)
 
 
 def make_nothing() -> int:
-    """What is not an executor."""
+    """Object that is not an executor."""
     return 3
