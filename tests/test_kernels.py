@@ -43,9 +43,11 @@ def test_a_process_that_dies_costs_nothing(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_parts_compile_what_a_screen_needs():
-    kernels._describe(kernels._salt())
+    kernels._find_neighbors()
     kernels._compute_attributes()
     kernels._predict()
+    kernels._percolate()
+    kernels._describe()
     for kernel in (
         attributes.attributes, springs.site_quantities, duplicates._fingerprint, duplicates._average_nearness,
         covariance.means, thresholds._levels, arrangement.anneal,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from phonolyte.screen.describe import Models
     from phonolyte.structures import Crystal
 
 PACKAGE = Path(__file__).parent
@@ -68,15 +69,14 @@ def compile_screen() -> None:
     if is_compiled(LONGEST) or cores() < 2:
         return
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other, suppress(RuntimeError, OSError):
-        predicting = other.submit(_predict)
-        salt = _salt()  # compiles the search for neighbors, which all others call
-        attributes = other.submit(_compute_attributes)
-        _describe(salt)
-        for future in (predicting, attributes):
-            future.exception()
+        parts = [other.submit(part) for part in (_predict, _percolate, _describe)]  # the last one calls the neighbors
+        _find_neighbors()
+        _compute_attributes()
+        for part in parts:
+            part.exception()
 
 
-def _salt() -> Crystal:
+def _make_salt() -> Crystal:
     from phonolyte.structures import Crystal
 
     return Crystal.from_arrays(
@@ -84,7 +84,7 @@ def _salt() -> Crystal:
     )
 
 
-def _disordered_salt() -> Crystal:
+def _make_disordered_salt() -> Crystal:
     """Chloride and bromide on the sites of a cell with so many that their orderings are sampled."""
     import numpy as np
 
@@ -98,43 +98,58 @@ def _disordered_salt() -> Crystal:
     return Crystal.from_arrays("LiCl0.5Br0.5", np.eye(3) * 12.8, species, sites, occupancies=filled)
 
 
+def _load_models() -> Models:
+    """Models without the compounds that they have learned from, whose features take :func:`_compute_attributes`."""
+    from phonolyte.models.center import BandCenterModel
+    from phonolyte.models.ion import IonCenterModel
+    from phonolyte.screen.describe import Models, ModelSource
+
+    return Models(BandCenterModel.embedded(ModelSource().name), ion=IonCenterModel.embedded())
+
+
+def _find_neighbors() -> None:
+    """Compile the search for neighbors, which most others call."""
+    from phonolyte.structures.checks import check
+
+    check(_make_salt())
+
+
+def _compute_attributes() -> None:
+    """Compile what takes the tessellation, the longest of all."""
+    from phonolyte.features import featurize
+    from phonolyte.features.feature_sets import MAGPIE
+
+    featurize([_make_salt()], sets=MAGPIE)
+
+
 def _predict() -> None:
     """Compile what models predict with, for which any features will do."""
     import numpy as np
     import pandas as pd
 
-    from phonolyte.screen.describe import ModelSource
-
-    models = ModelSource().load()
+    models = _load_models()
     names = [name for each in models.sets for name in each.names]
     table = pd.DataFrame(np.ones((1, len(names))), index=["LiCl"], columns=names)
     models.center.predict_orderings(table, [{"Li", "Cl"}])
-    if models.learned is not None:
-        models.learned.nearest(table)
 
 
-def _compute_attributes() -> None:
-    """Compile what takes the tessellation, and what takes disordered crystals."""
+def _percolate() -> None:
+    """Compile percolation."""
+    from phonolyte.conduction import describe_conduction
+    from phonolyte.percolation.site_energies import PercolationSettings
+
+    describe_conduction([_make_salt()], ["Li"], PercolationSettings())
+
+
+def _describe() -> None:
+    """Compile the rest: physical features, fingerprints, orderings."""
     from phonolyte.features import featurize
     from phonolyte.features.feature_sets import MAGPIE
     from phonolyte.structures.duplicates import fingerprint
     from phonolyte.structures.ordering import order
 
-    featurize([_salt()], sets=MAGPIE)
-    disordered = _disordered_salt()
+    salt, disordered = _make_salt(), _make_disordered_salt()
+    featurize([salt], sets=[each for each in _load_models().sets if each not in MAGPIE])
+    fingerprint(salt)
     fingerprint(disordered)
     order(disordered)
-
-
-def _describe(crystal: Crystal) -> None:
-    """Compile the rest: physical features, fingerprints, percolation."""
-    from phonolyte.conduction import describe_conduction
-    from phonolyte.features import featurize
-    from phonolyte.features.feature_sets import MAGPIE
-    from phonolyte.percolation.site_energies import PercolationSettings
-    from phonolyte.screen.describe import ModelSource
-    from phonolyte.structures.duplicates import fingerprint
-
-    fingerprint(crystal)
-    featurize([crystal], sets=[each for each in ModelSource().load().sets if each not in MAGPIE])
-    describe_conduction([crystal], ["Li"], PercolationSettings())
