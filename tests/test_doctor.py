@@ -136,8 +136,8 @@ def test_compiled_functions_are_counted_where_they_are_newer_than_their_source(
     cache = package / "__pycache__"
     cache.mkdir(parents=True)
     for name in ("one", "two"):
-        (package / f"{name}.py").write_text("@njit(cache=True)\ndef f(): ...\n")
-    (package / "plain.py").write_text("# cache=True\n")
+        (package / f"{name}.py").write_text("@kernel\ndef f(): ...\n")
+    (package / "plain.py").write_text("# kernel\n")
     version = f"py{sys.version_info.major}{sys.version_info.minor}"
     for name in ("one", "two"):
         (cache / f"{name}.f-1.{version}.nbi").touch()

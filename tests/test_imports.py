@@ -16,11 +16,12 @@ import phonolyte
 
 PACKAGE = Path(phonolyte.__file__).parent
 ORDER = (
-    "errors", "counts", "arrays", "units", "chemistry", "files", "settings", "columns", "notebooks", "structures",
-    "dos", "features", "runs", "figures", "drawing", "impedance", "polarization", "centers", "sources", "percolation",
-    "models", "measured", "references", "learning_set", "train", "prototypes", "conduction", "virtual", "screen",
-    "forces", "phonons", "elastic", "relaxation", "stability", "barriers", "dynamics", "loop", "tiers", "study",
-    "report", "layout", "summary", "verbs", "kernels", "doctor", "cli", "__main__",
+    "errors", "counts", "arrays", "compiling", "units", "chemistry", "files", "settings", "columns", "notebooks",
+    "structures", "dos", "features", "runs", "figures", "drawing", "impedance", "polarization", "centers",
+    "sources", "percolation", "models", "measured", "references", "learning_set", "train", "prototypes",
+    "conduction", "virtual", "screen", "forces", "phonons", "elastic", "relaxation", "stability", "barriers",
+    "dynamics", "loop", "tiers", "study", "report", "layout", "summary", "verbs", "kernels", "doctor", "cli",
+    "__main__",
 )  # fmt: skip
 """The modules; each may import those before it."""
 

@@ -66,7 +66,7 @@ def test_the_cache_of_the_environment_is_looked_at(tmp_path: Path, monkeypatch: 
 
     source = tmp_path / "package" / "module.py"
     source.parent.mkdir()
-    source.write_text("@njit(cache=True)\ndef f(): ...\n")
+    source.write_text("@kernel\ndef f(): ...\n")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
     assert not kernels.is_compiled(source)
     folder = tmp_path / "cache" / "package_0123"

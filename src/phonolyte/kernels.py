@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parent
 LONGEST = PACKAGE / "features" / "attributes.py"
 """Source of the function that takes longest to compile; without it in the cache, nothing is."""
 
-_DECORATED = re.compile(r"^@.*\bcache=True", re.MULTILINE)
+_DECORATED = re.compile(r"^@kernel\b", re.MULTILINE)
 
 
 def compiled_sources(package: Path = PACKAGE) -> list[Path]:

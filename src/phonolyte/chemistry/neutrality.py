@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Ints
 from phonolyte.chemistry.elements import NO_STATE
 from phonolyte.chemistry.ions import HARD_ONLY, Ion, anions, cations
+from phonolyte.compiling import kernel
 
 NARROWEST_KNOWN_BOND = -0.35
 """Electronegativity by which an anion exceeds every cation in known compounds; lead and tellurium are an extreme."""
@@ -52,7 +52,7 @@ def _gap(ions: Sequence[Ion]) -> float:
     return min(ion.electronegativity for ion in ions if ion.charge < 0) - positive
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def can_be_neutral(elements: Ints, counts: Ints, signs: Ints, states: Ints) -> bool:
     """Whether oxidation states, one for each of k places, can add up to no charge (compiled).
 
@@ -78,7 +78,7 @@ def can_be_neutral(elements: Ints, counts: Ints, signs: Ints, states: Ints) -> b
     return choices > 0 and _is_chosen(elements, counts, signs, states)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_chosen(elements: Ints, counts: Ints, signs: Ints, states: Ints) -> bool:
     """Whether a choice adds up to no charge, by trying the states of the places one after another, as an odometer."""
     chosen = np.full(len(elements), -1)
@@ -103,7 +103,7 @@ def _is_chosen(elements: Ints, counts: Ints, signs: Ints, states: Ints) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_reached(elements: Ints, counts: Ints, signs: Ints, states: Ints) -> bool:
     """The same by the charges that the first places reach: work that grows with the atoms, not with the choices."""
     divisor, reach = 0, 0

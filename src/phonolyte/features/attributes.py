@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.neutrality import can_be_neutral
+from phonolyte.compiling import kernel
 from phonolyte.features.tessellation import Tessellation, tessellate
 from phonolyte.structures.sorting import count_elements
 
@@ -33,7 +33,7 @@ DECIMALS = 10
 (1e-14) must not decide a comparison in a tree."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def attributes(
     lattice: Floats, frac_coords: Floats, numbers: Ints, properties: Floats, states: Ints, matminer: bool
 ) -> Floats:
@@ -62,14 +62,14 @@ def attributes(
     return values
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def round_values(values: Floats) -> None:
     """Round columns (m,) in place to :data:`DECIMALS`, without negative zeros."""
     for i in range(len(values)):
         values[i] = np.rint(values[i] * 10.0**DECIMALS) / 10.0**DECIMALS + 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def geometry(t: Tessellation, values: Floats) -> None:
     """Coordination, bond lengths, cell volumes and packing: attributes 0 to 11, 15, 271 and 272."""
     n = len(t.start) - 1
@@ -99,14 +99,14 @@ def geometry(t: Tessellation, values: Floats) -> None:
     values[N_MAGPIE + 1] = values[10] - values[9]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _summary(x: Floats) -> tuple[float, float, float, float]:
     """Mean, mean absolute deviation, minimum, maximum."""
     mean = x.mean()
     return mean, np.abs(x - mean).mean(), x.min(), x.max()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def warren_cowley(t: Tessellation, classes: Ints, counts: Ints, matminer: bool) -> Floats:
     """Mean over sites and elements of abs(1 - w / x) in shells 1, 2 and 3, (3,).
 
@@ -133,7 +133,7 @@ def warren_cowley(t: Tessellation, classes: Ints, counts: Ints, matminer: bool) 
     return magnitude / (n * n_classes)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _walks(t: Tessellation, i: int, classes: Ints, by_class: Floats, scale: Floats, matminer: bool) -> Floats:
     """Weights with which walks from site `i` end on each class of site, (3, n_classes).
 
@@ -165,7 +165,7 @@ def _walks(t: Tessellation, i: int, classes: Ints, by_class: Floats, scale: Floa
     return reached
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _area_towards(t: Tessellation, i: int, k: int, x: int, y: int, z: int) -> float:
     """Area of the face between site `i` and site `k` in image (x, y, z), 0 where they share none."""
     for f in range(t.start[i], t.start[i + 1]):
@@ -174,7 +174,7 @@ def _area_towards(t: Tessellation, i: int, k: int, x: int, y: int, z: int) -> fl
     return 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _neighbor_differences(t: Tessellation, classes: Ints, properties: Floats, values: Floats) -> None:
     """Area-weighted property differences across faces: mean, var, min, max and range for each property."""
     n, n_classes = len(classes), len(properties)
@@ -194,7 +194,7 @@ def _neighbor_differences(t: Tessellation, classes: Ints, properties: Floats, va
         values[5 * p + 4] = values[5 * p + 3] - values[5 * p + 2]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def composition_attributes(
     elements: Ints, counts: Ints, properties: Floats, states: Ints, matminer: bool, values: Floats
 ) -> None:
@@ -212,7 +212,7 @@ def composition_attributes(
     values[tail + 5], values[tail + 6] = _ionic_character(properties[elements, 7], fractions, matminer)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _statistics(
     properties: Floats, p: int, elements: Ints, fractions: Floats, counts: Ints, matminer: bool, values: Floats
 ) -> None:
@@ -238,7 +238,7 @@ def _statistics(
     values[5] = least_abundant if matminer else abundant / n_abundant
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _can_form_ionic(elements: Ints, counts: Ints, states: Ints, matminer: bool) -> float:
     """1 where one oxidation state per element can add up to no charge, else 0.
 
@@ -249,7 +249,7 @@ def _can_form_ionic(elements: Ints, counts: Ints, states: Ints, matminer: bool) 
     return 1.0 if can_be_neutral(elements, counts, np.zeros_like(counts), states) else 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ionic_character(electronegativity: Floats, fractions: Floats, matminer: bool) -> tuple[float, float]:
     """Largest and mean Pauling ionic character 1 - exp(-(dX)^2 / 4).
 

@@ -10,10 +10,10 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, PROPERTIES, property_table
+from phonolyte.compiling import kernel
 from phonolyte.dos.bonds import CORE_RADIUS_A
 
 SOFTNESS_A = 0.37
@@ -68,7 +68,7 @@ def _complete(values: Floats, guide: Floats) -> Floats:
     return np.where(np.isnan(values), slope * guide + offset, values)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def bond_valence_length(size_i: float, hold_i: float, size_j: float, hold_j: float) -> float:
     """Length of a bond of one valence unit, angstrom: equation 2 of O'Keeffe and Brese (10.1021/ja00009a002)."""
     difference = math.sqrt(hold_i) - math.sqrt(hold_j)
@@ -82,7 +82,7 @@ def element_pairs() -> Floats:
     return pairs
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pair_table(properties: Floats) -> Floats:
     """What springs need to know of each pair of e elements with properties (e, 7), (e, e, 8).
 

@@ -13,10 +13,10 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Flags, Floats, Ints
 from phonolyte.chemistry.elements import require_elemental_data
+from phonolyte.compiling import kernel
 from phonolyte.dos.bonds import MEV
 from phonolyte.errors import StructureError
 from phonolyte.features.attributes import round_values
@@ -153,7 +153,7 @@ def _bare(name: str) -> str:
     return name
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def physical_values(
     lattice: Floats, frac_coords: Floats, numbers: Ints, elemental: Floats, never_zero: Flags
 ) -> Floats:
@@ -176,7 +176,7 @@ def physical_values(
     return values
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def crystal_columns(
     sites: Floats, copies: Floats, elemental: Floats, elements: Ints, counts: Ints, volume: float, never_zero: Flags,
     values: Floats,
@@ -224,7 +224,7 @@ def crystal_columns(
     round_values(values)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _site_statistics(sites: Floats, weight: Floats, never_zero: Flags, values: Floats) -> None:
     """Mean, spread, minimum and maximum of quantities (k, m) of kinds of sites, into `values`; NaN stays NaN."""
     k, m = sites.shape

@@ -6,9 +6,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.compiling import kernel
 from phonolyte.features.elemental import Species
 from phonolyte.structures.neighbors import Pairs
 
@@ -52,7 +52,7 @@ class Shells(NamedTuple):
     harmonics: Floats
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def close_shells(pairs: Pairs, species_of_site: Ints, species: Species) -> tuple[Shells, Ints, Ints]:
     """Each neighbor that can have a weight as a shell, without the harmonics, and the ranges of the sites (n, s)."""
     n, m = len(species_of_site), len(pairs.distance)
@@ -87,7 +87,7 @@ def close_shells(pairs: Pairs, species_of_site: Ints, species: Species) -> tuple
     return shells, first, last
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def shell_shape(vector: Floats, f: int, distance: float, shape: Floats, at: int) -> None:
     """Describe neighbor `f` as a shell in row `at` of `shape`.
 
@@ -99,14 +99,14 @@ def shell_shape(vector: Floats, f: int, distance: float, shape: Floats, at: int)
     shape[at, 7], shape[at, 8], shape[at, 9] = x * y, x * z, y * z
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def invert(shape: Floats, at: int) -> None:
     """Describe the shell in row `at` of `shape` as it is seen from the other end."""
     for axis in range(1, 4):
         shape[at, axis] = -shape[at, axis]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def hoppe_weights(
     species_of_site: Ints, scale: float, species: Species, shells: Shells, first: Ints, last: Ints, shares: Floats,
     shortest: Floats,
@@ -157,13 +157,13 @@ def hoppe_weights(
                 last[i, t] = f
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hoppe(ratio: float) -> float:
     cube = ratio * ratio * ratio
     return math.exp(1.0 - cube * cube)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def harmonics(shape: Floats, f: int, values: Floats) -> None:
     """Real spherical harmonics of the orders 2, 3, 4 and 6 of the unit vector in row `f` of `shape`.
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.compiling import kernel
 from phonolyte.dos.bonds import BADGER_MDYN_A2, CLOSEST_APPROACH_A, MEV
 from phonolyte.features.elemental import SOFTNESS_A, TRANSVERSE, Species, pair_table
 from phonolyte.features.shells import (
@@ -52,7 +52,7 @@ N_SUMS = 15
 """Lattice sums of a site over its neighbors of one species."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def site_quantities(lattice: Floats, frac_coords: Floats, numbers: Ints, elemental: Floats) -> Floats:
     """Quantities of each site, (n, N_QUANTITIES); NaN of a site without neighbors.
 
@@ -85,7 +85,7 @@ def site_quantities(lattice: Floats, frac_coords: Floats, numbers: Ints, element
     return values
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_pairs(pairs: Pairs, species_of_site: Ints, sums: Floats, reach: Floats) -> None:
     """Add both atoms of each pair, as a shell of the other, to the lattice sums (n, s, 15) and to `reach` (n, n)."""
     shape = np.empty((1, N_SHAPE))
@@ -97,7 +97,7 @@ def _add_pairs(pairs: Pairs, species_of_site: Ints, sums: Floats, reach: Floats)
         reach[j, i] += add_shell(sums, j, species_of_site[i], d, shape, 0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_shell(sums: Floats, i: int, t: int, distance: float, shape: Floats, f: int) -> float:
     """Add shell `f` to the lattice sums (n, s, 15) of site `i` over species `t`; returns what it adds to the first.
 
@@ -121,7 +121,7 @@ def add_shell(sums: Floats, i: int, t: int, distance: float, shape: Floats, f: i
     return reach
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def quantities(
     species_of_site: Ints, scale: float, species: Species, sums: Floats, shells: Shells, first: Ints, last: Ints,
     shares: Floats, shortest: Floats, values: Floats,
@@ -225,7 +225,7 @@ def quantities(
             values[i, 26 + order] = square / (bonds * bonds)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def neighbor_frequencies(species_of_site: Ints, species: Species, reach: Floats, values: Floats) -> None:
     """Fill in the frequency of the neighbors of n sites, or kinds of sites, in `values` (n, 30).
 
@@ -242,7 +242,7 @@ def neighbor_frequencies(species_of_site: Ints, species: Species, reach: Floats,
         values[i, 12] = total / values[i, 14]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def eigenvalues(xx: float, yy: float, zz: float, xy: float, xz: float, yz: float) -> tuple[float, float, float]:
     """Eigenvalues of a symmetric tensor, the lowest first, as exact as those of LAPACK.
 
@@ -269,7 +269,7 @@ def eigenvalues(xx: float, yy: float, zz: float, xy: float, xz: float, yz: float
     return mean - along - across, mean - along + across, mean + 2.0 * along
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _deviator(
     xx: float, yy: float, zz: float, xy: float, xz: float, yz: float
 ) -> tuple[float, float, float, float, float]:

@@ -12,9 +12,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.compiling import kernel
 from phonolyte.structures.neighbors import Bins, Neighbors, bin_atoms, cell_volume, grown, neighbors_within
 
 
@@ -34,7 +34,7 @@ class Tessellation(NamedTuple):
     volume: float
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def tessellate(lattice: Floats, frac_coords: Floats) -> Tessellation:
     """Tessellate a crystal.
 
@@ -71,7 +71,7 @@ def tessellate(lattice: Floats, frac_coords: Floats) -> Tessellation:
     return _both_ways(n, first[:count], second[:count], image, area, distance, volume)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _both_ways(
     n: int, first: Ints, second: Ints, image: Ints, area: Floats, distance: Floats, volume: float
 ) -> Tessellation:
@@ -97,7 +97,7 @@ def _both_ways(
     return both
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cell_of(bins: Bins, atom: int, radius: float, farthest: Floats) -> tuple[Neighbors, Floats, float]:
     """Neighbors and face areas of one atom's cell, and a search radius that suits the next atom.
 
@@ -121,7 +121,7 @@ def _cell_of(bins: Bins, atom: int, radius: float, farthest: Floats) -> tuple[Ne
         radius = min(1.0001 * needed, 1.5 * radius)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_ours(atom: int, site: int, image: Ints) -> bool:
     """Whether the face is this atom's to find: each is found once, from its lower site or image."""
     if site != atom:
@@ -132,7 +132,7 @@ def _is_ours(atom: int, site: int, image: Ints) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _face(near: Neighbors, j: int, half_width: float, polygon: Floats) -> tuple[float, float]:
     """Clip the bisector plane of neighbor `j` by all others: its area and its farthest vertex."""
     half = 0.5 * near.distance[j]
@@ -166,7 +166,7 @@ def _face(near: Neighbors, j: int, half_width: float, polygon: Floats) -> tuple[
     return _area(polygon, corners), reach
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _clip(polygon: Floats, corners: int, a: float, b: float, c: float) -> int:
     """Keep the part of a convex polygon where a x + b y <= c, in place.
 
@@ -198,7 +198,7 @@ def _clip(polygon: Floats, corners: int, a: float, b: float, c: float) -> int:
     return count if count >= 3 else 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _plane_basis(x: float, y: float, z: float) -> tuple[float, float, float, float, float, float]:
     """Two unit vectors that span the plane normal to a unit vector (10.1080/2165347X.2012.689606)."""
     sign = math.copysign(1.0, z)
@@ -207,7 +207,7 @@ def _plane_basis(x: float, y: float, z: float) -> tuple[float, float, float, flo
     return 1.0 + sign * x * x * p, sign * q, -sign * x, q, sign + y * y * p, -y
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _farthest_squared(polygon: Floats, corners: int) -> float:
     farthest = 0.0
     for m in range(corners):
@@ -215,7 +215,7 @@ def _farthest_squared(polygon: Floats, corners: int) -> float:
     return farthest
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _area(polygon: Floats, corners: int) -> float:
     doubled = 0.0
     for m in range(corners):

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from e3nn.o3 import Irreps, TensorProduct, wigner_3j
-from numba import njit
 from torch import Tensor
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.compiling import kernel
 
 LARGEST = 7
 """Components of the largest irrep (l = 3)."""
@@ -134,7 +134,7 @@ def _by_multiplicity(values: Tensor, irreps: Irreps) -> Tensor:
     )
 
 
-@njit(cache=True, fastmath=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@kernel(fastmath=True, error_model="numpy")
 def _couple(matrix: Any, harmonics: Any, symbols: Ints, values: Any) -> None:
     """Make the matrix (n_in, n_out) of a path from the harmonics of a bond."""
     matrix[:] = 0.0
@@ -142,7 +142,7 @@ def _couple(matrix: Any, harmonics: Any, symbols: Ints, values: Any) -> None:
         matrix[symbols[at, 0], symbols[at, 2]] += values[at] * harmonics[symbols[at, 1]]
 
 
-@njit(cache=True, fastmath=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@kernel(fastmath=True, error_model="numpy")
 def _add_messages(
     features: Any, harmonics: Any, weights: Any, order: Ints, receivers: Ints, senders: Ints, places: Ints,
     starts: Ints, symbols: Ints, values: Any, sums: Any,
@@ -170,7 +170,7 @@ def _add_messages(
                     total[u] += weight[u] * message[u]
 
 
-@njit(cache=True, fastmath=True, error_model="numpy", nogil=True)  # type: ignore[untyped-decorator]
+@kernel(fastmath=True, error_model="numpy")
 def _add_gradients(
     features: Any, harmonics: Any, weights: Any, order: Ints, receivers: Ints, senders: Ints, places: Ints,
     starts: Ints, symbols: Ints, values: Any, of_sums: Any, of_features: Any, of_harmonics: Any, of_weights: Any,

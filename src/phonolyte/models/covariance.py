@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.compiling import kernel
 
 Singles = NDArray[np.float32]
 
@@ -14,7 +14,7 @@ AT_ONCE = 4
 """New points that are worked on at once: each learned point is loaded once for all of them."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def means(
     rows: Singles, beyond: Singles, points: Singles, weights: Singles, n_near: int, variances: Floats, starts: Ints
 ) -> tuple[Floats, Floats]:
@@ -58,7 +58,7 @@ def means(
     return mean, near
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@kernel(fastmath={"contract"})
 def _squares(group: Singles, beyond: Singles, points: Singles, first: int, end: int, squares: Singles) -> None:
     """Squared distances (4, n) of four new points in the coordinates of one term, four coordinates at once."""
     a, b, c, d = squares[0], squares[1], squares[2], squares[3]
@@ -85,7 +85,7 @@ def _squares(group: Singles, beyond: Singles, points: Singles, first: int, end: 
             d[i] += (group[3, k] - p[i]) ** 2
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "arcp"}, error_model="numpy")
+@kernel(fastmath={"contract", "arcp"}, error_model="numpy")
 def _add(variance: float, squares: Singles, total: Singles) -> None:
     for k in range(len(total)):
         s, t = squares[k], total[k]
@@ -94,7 +94,7 @@ def _add(variance: float, squares: Singles, total: Singles) -> None:
             t[i] += variance / (b * b)
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+@kernel(fastmath={"contract", "reassoc", "nsz"})
 def _weighted(total: Singles, weights: Singles) -> float:
     mean = 0.0
     for i in range(len(total)):

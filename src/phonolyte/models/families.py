@@ -17,11 +17,11 @@ from functools import cache
 from typing import Any, Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from phonolyte.arrays import Flags, Floats, Ints
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS, electronegativity
+from phonolyte.compiling import kernel
 from phonolyte.models.trees import damaged
 
 LONGEST_FORMULA = 10
@@ -97,7 +97,7 @@ def family_keys(fractions: Floats) -> tuple[Ints, Ints]:
     return _family_keys(fractions, *_tables())
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _family_keys(fractions: Floats, strength: Floats, anions: Ints, kinds: Ints) -> tuple[Ints, Ints]:
     n = len(fractions)
     formulas, mixtures = np.empty(n, np.int64), np.empty(n, np.int64)
@@ -131,7 +131,7 @@ def _family_keys(fractions: Floats, strength: Floats, anions: Ints, kinds: Ints)
     return formulas, mixtures
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _formula_unit(amounts: Floats, elements: Ints) -> int:
     """Atoms in the shortest formula with whole numbers of these elements; 0 where it is too long."""
     for n_atoms in range(1, LONGEST_FORMULA + 1):
@@ -143,7 +143,7 @@ def _formula_unit(amounts: Floats, elements: Ints) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _packed(counts: Ints, key: int) -> int:
     """Counts below 16 in ascending order behind a key."""
     for count in counts:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.compiling import kernel
 
 MOST_LEAVES = 32
 """Leaves of a tree, as many as bits in a mask."""
@@ -43,7 +43,7 @@ class ShallowTrees(NamedTuple):
     value: Floats
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_leaves(left: Ints, right: Ints) -> Ints:
     """Leaves (n,) that can be reached from each node; children come after their parents."""
     count = np.ones(len(left), np.int64)
@@ -63,7 +63,7 @@ def pack_shallow(
     return ShallowTrees(start, feature[splits], threshold[splits], mask[splits], values)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _masks(roots: Ints, left: Ints, right: Ints, value: Floats, count: Ints) -> tuple[NDArray[np.uint32], Floats]:
     """Leaves (n,) that each split leaves, and the values of the leaves of each tree."""
     n, n_trees = len(left), len(roots)
@@ -81,7 +81,7 @@ def _masks(roots: Ints, left: Ints, right: Ints, value: Floats, count: Ints) -> 
     return mask, values
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sum_leaves(X: NDArray[np.float32], trees: ShallowTrees) -> Floats:
     """Sum and sum of squares over the trees of the leaf each row of `X` reaches, (2, n)."""
     n = len(X)
@@ -102,13 +102,13 @@ def sum_leaves(X: NDArray[np.float32], trees: ShallowTrees) -> Floats:
     return sums
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _strike_out(column: NDArray[np.float32], threshold: float, mask: int, remaining: NDArray[np.uint32]) -> None:
     for row in range(ROWS):
         remaining[row] = np.uint32(remaining[row] & mask) if column[row] > threshold else remaining[row]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _place(bits: int) -> int:
     """Place of the value of the lowest of the bits."""
     lowest = np.uint32(bits & np.uint32(~bits + ONE))

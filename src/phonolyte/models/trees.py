@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.compiling import kernel
 from phonolyte.errors import ModelError
 from phonolyte.models.shallow import MOST_LEAVES, ShallowTrees, count_leaves, pack_shallow, sum_leaves
 
@@ -251,7 +251,7 @@ def _rounded_down(threshold: Floats) -> NDArray[np.float32]:
     return np.where(single > threshold, np.nextafter(single, np.float32(-np.inf)), single)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pack(
     roots: Ints, feature: Ints, threshold: Floats, left: Ints, right: Ints, value: Floats
 ) -> tuple[Ints, NDArray[np.float32], Floats]:
@@ -279,12 +279,12 @@ def _pack(
     return link, thresholds, values
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _child(link: Ints, threshold: Floats, row: Floats, node: int) -> int:
     return (link[node] & 0xFFFFFFFF) + (row[link[node] >> 32] > threshold[node])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _leaf_sums(X: Floats, roots: Ints, link: Ints, threshold: Floats, value: Floats) -> Floats:
     """Sum and sum of squares over the trees of the leaf each row reaches, (2, n).
 

@@ -20,11 +20,11 @@ from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.elements import PROPERTIES, SYMBOLS, property_table
+from phonolyte.compiling import kernel
 from phonolyte.errors import StructureError
 from phonolyte.features import FeatureSet
 from phonolyte.features.elemental import SOFTNESS_A, bond_valence_length, elemental_table
@@ -232,7 +232,7 @@ def _group_valences() -> Floats:
     return valence
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lengths(elemental: Floats) -> Floats:
     n = len(elemental)
     values = np.full((n, n), np.nan)
@@ -243,14 +243,14 @@ def _lengths(elemental: Floats) -> Floats:
     return values
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _contacts(lattice: Floats, frac_coords: Floats) -> Distances:
     n = len(frac_coords)
     bins = bin_atoms(lattice / (cell_volume(lattice) / n) ** (1.0 / 3.0), frac_coords)
     return list_distances(list_pairs(bins, REACH), n)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def site_valence(valence: Floats, s: float, ds: float, a: float, da: float) -> tuple[float, float]:
     """Valence of a site, and its derivative by x, from those of its element (2,) as cation and as anion.
 
@@ -261,13 +261,13 @@ def site_valence(valence: Floats, s: float, ds: float, a: float, da: float) -> t
     return value, (valence[1] - valence[0]) * (da - anion * ds) / max(s, 1e-300)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def newton_step(total: float, slope: float, wanted: float, wanted_slope: float) -> float:
     """Newton's step of x, angstrom, toward equal logarithms of both sums."""
     return -math.log(total / wanted) / (slope / total - wanted_slope / wanted)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sums(c: Contacts, numbers: Ints, x: float, pairs: Floats, polarity: Floats, valence: Floats) -> tuple[
     float, float, float, float
 ]:  # fmt: skip
@@ -292,7 +292,7 @@ def _sums(c: Contacts, numbers: Ints, x: float, pairs: Floats, polarity: Floats,
     return total, slope, wanted, wanted_slope
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _solve(c: Contacts, numbers: Ints, pairs: Floats, polarity: Floats, valence: Floats) -> float:
     """Length x of the cube of an atom at which the sums agree, angstrom; NaN where it is not found."""
     x = START_A
@@ -307,7 +307,7 @@ def _solve(c: Contacts, numbers: Ints, pairs: Floats, polarity: Floats, valence:
     return np.nan
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _slopes(c: Contacts, numbers: Ints, x: float, pairs: Floats, polarity: Floats, valence: Floats) -> Floats:
     """Derivatives of ln V by shifts and by logarithms of valences, (4 (Z + 1),); that of a_i is left out."""
     total, slope, wanted, wanted_slope = _sums(c, numbers, x, pairs, polarity, valence)

@@ -15,10 +15,10 @@ from importlib.resources import files
 from math import floor
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS
+from phonolyte.compiling import kernel
 from phonolyte.errors import StructureError
 from phonolyte.structures.neighbors import reciprocal_lattice
 
@@ -236,7 +236,7 @@ def _period(element: str) -> int:
     return Element(element).row
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _add(
     lattice: Floats, positions: Floats, kinds: Ints, weights: Floats, tables: Floats, reaches: Floats, cutoff: float,
     grid: Floats,
@@ -267,7 +267,7 @@ def _add(
                     iz = 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _plane_densities(lattice: Floats) -> Floats:
     """Inverse distances (3,) of the planes of a lattice."""
     inverse, reciprocal = np.empty(3), reciprocal_lattice(lattice)
@@ -276,7 +276,7 @@ def _plane_densities(lattice: Floats) -> Floats:
     return inverse
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _keep_nearest(lattice: Floats, positions: Floats, radii: Floats, reach: float, grid: Floats) -> None:
     """Lower the values of a periodic grid to the distance from the sphere of each ion, where that is nearer."""
     nx, ny, nz = grid.shape
@@ -299,13 +299,13 @@ def _keep_nearest(lattice: Floats, positions: Floats, radii: Floats, reach: floa
                     iz = 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _span(middle: float, reach: float, n: int) -> tuple[int, int]:
     """First point of an axis within reach, in fractions of the cell, and the one after the last."""
     return int(np.ceil((middle - reach) * n)), int(np.floor((middle + reach) * n)) + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _chord(lattice: Floats, f: Floats, x: float, y: float, step: Floats, reach: float) -> tuple[float, float, int, int]:
     """Where the row of the grid through fractions (x, y, 0) is within reach of an ion.
 

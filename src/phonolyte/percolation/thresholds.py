@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.compiling import kernel
 
 
 def thresholds(field: Floats, highest: float = np.inf) -> Floats:
@@ -33,7 +33,7 @@ def thresholds(field: Floats, highest: float = np.inf) -> Floats:
     return np.asarray(_levels(values, order.astype(np.int32), *field.shape))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _levels(values: Floats, order: Ints, nx: int, ny: int, nz: int) -> Floats:
     levels = np.full(3, np.inf)
     n = len(values)
@@ -77,7 +77,7 @@ def _levels(values: Floats, order: Ints, nx: int, ny: int, nz: int) -> Floats:
     return levels
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _wrap(place: int, n: int) -> tuple[int, int]:
     """A place along an axis in the first cell, and the cell that it was in; it is at most one point outside."""
     if place < 0:
@@ -87,7 +87,7 @@ def _wrap(place: int, n: int) -> tuple[int, int]:
     return place, 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _join(
     parent: Ints, cell: Ints, size: Ints, rank: Ints, periods: Ints, a: int, b: int, apart: Ints
 ) -> int:  # fmt: skip
@@ -104,7 +104,7 @@ def _join(
     return a
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _root(parent: Ints, cell: Ints, point: int) -> int:
     """The root of a point; makes it the point's parent, and its cell the one seen from the root."""
     root = parent[point]
@@ -122,7 +122,7 @@ def _root(parent: Ints, cell: Ints, point: int) -> int:
     return root
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _with_period(periods: Ints, rank: int, new: Ints) -> int:
     """Add a period to those of a group where it does not depend on them; their number."""
     x, y, z = new[0], new[1], new[2]

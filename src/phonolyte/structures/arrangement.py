@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from scipy import constants
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.compiling import kernel
 from phonolyte.structures.sorting import ascending
 from phonolyte.units import KB_EV_K
 
@@ -127,7 +127,7 @@ def _shifts(lattice: Floats, reach: float) -> Floats:
     return np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in most), indexing="ij"), axis=-1).reshape(-1, 3) * 1.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _real_part(lattice: Floats, rows: Floats, columns: Floats, eta: float, cells: Floats, reach: float) -> Floats:
     """Sum of erfc(eta r) / r over images nearer than `reach`, less the energy of each Gaussian with itself."""
     total = np.zeros((len(rows), len(columns)))
@@ -151,7 +151,7 @@ def _real_part(lattice: Floats, rows: Floats, columns: Floats, eta: float, cells
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def anneal(
     matrix: Floats,
     field: Floats,
@@ -266,7 +266,7 @@ def anneal(
     return best_energy, best_pairs
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_known(energy: float, known: Floats) -> bool:
     for each in known:  # noqa: SIM110 (numba)
         if abs(each - energy) < SAME_EV:

@@ -15,9 +15,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.compiling import kernel
 from phonolyte.structures.crystal import Crystal
 from phonolyte.structures.neighbors import Pairs, bin_atoms, cell_volume, list_distances, list_neighbors, list_pairs
 from phonolyte.structures.sites import EXCLUSION_A
@@ -149,7 +149,7 @@ def _average_fingerprint(crystal: Crystal) -> Floats:
     return np.concatenate(([spacing], fractions, near.ravel() * (TOLERANCE / NEARNESS_TOLERANCE)))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _average_nearness(lattice: Floats, frac_coords: Floats, classes: Ints, shares: Floats, amounts: Floats) -> Floats:
     """Logarithm of 1 + the weight of neighbors of each pair of elements (k, k, 2), by occupancies."""
     spacing = (cell_volume(lattice) / amounts.sum()) ** (1 / 3)
@@ -168,7 +168,7 @@ def _average_nearness(lattice: Floats, frac_coords: Floats, classes: Ints, share
     return np.log(1.0 + closeness)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fingerprint(lattice: Floats, frac_coords: Floats, numbers: Ints) -> Floats:
     n = len(numbers)
     elements, classes, counts = count_elements(numbers)
@@ -191,7 +191,7 @@ def _fingerprint(lattice: Floats, frac_coords: Floats, numbers: Ints) -> Floats:
     return np.concatenate((np.array([np.log(spacing)]), distances.ravel(), closeness.ravel()))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _closeness(pairs: Pairs, classes: Ints, counts: Ints, spacing: float) -> Floats:
     """How near an atom of each of k elements has each other one, (k, k, 2), from the pairs within reach."""
     closeness = np.zeros((len(counts), len(counts), len(WIDTHS)))

@@ -10,9 +10,9 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.compiling import kernel
 from phonolyte.structures.sorting import ascending
 
 WIDTH = 1.2
@@ -68,7 +68,7 @@ class Distances(NamedTuple):
     site: Ints
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def reduce_lattice(lattice: Floats) -> Floats:
     """Reduce a lattice (3, 3) until no vector shortens by adding a combination of the two others.
 
@@ -97,13 +97,13 @@ def reduce_lattice(lattice: Floats) -> Floats:
     return cell
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _dot(cell: Floats, i: int, j: int) -> float:
     """Product of two vectors of a cell."""
     return cell[i, 0] * cell[j, 0] + cell[i, 1] * cell[j, 1] + cell[i, 2] * cell[j, 2]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cell_volume(lattice: Floats) -> float:
     """Volume of a cell, cubic angstrom."""
     a, b, c = lattice
@@ -112,7 +112,7 @@ def cell_volume(lattice: Floats) -> float:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def reciprocal_lattice(lattice: Floats) -> Floats:
     """Inverse (3, 3) of a lattice, without a factor of 2 pi: cartesian coordinates times it are fractional."""
     inverse, determinant = np.empty((3, 3)), 0.0
@@ -129,7 +129,7 @@ def reciprocal_lattice(lattice: Floats) -> Floats:
     return inverse
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def bin_atoms(lattice: Floats, frac_coords: Floats) -> Bins:
     """Sort the atoms of a cell into bins."""
     n = len(frac_coords)
@@ -165,7 +165,7 @@ def bin_atoms(lattice: Floats, frac_coords: Floats) -> Bins:
     return Bins(cell, _transform(frac, cell), heights, shape, place, start, order)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _transform(coords: Floats, matrix: Floats) -> Floats:
     """Coordinates (n, 3) times a matrix (3, 3)."""
     product = np.empty((len(coords), 3))
@@ -175,14 +175,14 @@ def _transform(coords: Floats, matrix: Floats) -> Floats:
     return product
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def neighbors_within(bins: Bins, atom: int, radius: float) -> Neighbors:
     """All periodic neighbors of one atom within `radius` (angstrom), nearest first, itself left out."""
     near = list_neighbors(bins, atom, radius)
     return _nearest_first(near.distance, near.vector, near.site, near.image)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def list_neighbors(bins: Bins, atom: int, radius: float) -> Neighbors:
     """The same in the order of the bins, which takes half the time where there are many."""
     capacity, count = 128, 0
@@ -224,7 +224,7 @@ def list_neighbors(bins: Bins, atom: int, radius: float) -> Neighbors:
     return Neighbors(distance[:count], vector[:count], site[:count], image[:count])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _bins_around(bins: Bins, atom: int, radius: float) -> tuple[Ints, Ints, Ints]:
     """The bin of an atom, and the first and the last one within `radius` along each axis, (3,) each."""
     home, low, high = np.empty(3, np.int64), np.empty(3, np.int64), np.empty(3, np.int64)
@@ -235,7 +235,7 @@ def _bins_around(bins: Bins, atom: int, radius: float) -> tuple[Ints, Ints, Ints
     return home, low, high
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def list_pairs(bins: Bins, radius: float) -> Pairs:
     """Every pair of atoms within `radius` (angstrom) once: from each atom, those in its own bin and the ones after."""
     capacity, count = 64 * len(bins.cart), 0
@@ -275,7 +275,7 @@ def list_pairs(bins: Bins, radius: float) -> Pairs:
     return Pairs(first[:count], second[:count], distance[:count], vector[:count])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def list_distances(pairs: Pairs, n: int) -> Distances:
     """Pairs of n atoms as distances from each of both."""
     start = np.zeros(n + 1, np.int64)
@@ -292,7 +292,7 @@ def list_distances(pairs: Pairs, n: int) -> Distances:
     return Distances(start, distance, site)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _nearest_first(distance: Floats, vector: Floats, site: Ints, image: Ints) -> Neighbors:
     count = len(distance)
     order = ascending(distance)
@@ -307,7 +307,7 @@ def _nearest_first(distance: Floats, vector: Floats, site: Ints, image: Ints) ->
     return sorted_
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def grown(values: Any, capacity: int) -> Any:
     """A copy of `values` with room for `capacity` rows."""
     larger = np.empty((capacity,) + values.shape[1:], values.dtype)  # noqa: RUF005 (numba)
@@ -317,7 +317,7 @@ def grown(values: Any, capacity: int) -> Any:
     return larger
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def shortest_contact(lattice: Floats, frac_coords: Floats, limit: float) -> tuple[float, int, int]:
     """The shortest distance below `limit` (angstrom) and its two sites; sites are -1 when there is none."""
     if len(frac_coords) == 0:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.compiling import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def ascending(values: Floats) -> Ints:
     """Order (n,) in which values (n,) ascend, equal ones as they stand; a Shell sort with Ciura's gaps."""
     order = np.arange(len(values))
@@ -26,7 +26,7 @@ def ascending(values: Floats) -> Ints:
     return order
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_elements(numbers: Ints) -> tuple[Ints, Ints, Ints]:
     """Elements (k,) of sites with atomic numbers (n,), ascending; the place of each site's among them; their counts."""
     last = 0

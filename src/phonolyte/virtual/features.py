@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.elements import magpie_oxidation_states, property_table
+from phonolyte.compiling import kernel
 from phonolyte.features.attributes import (
     N_MAGPIE,
     N_PROPERTIES,
@@ -96,7 +96,7 @@ class ParentFeatures:
         return self.warren_cowley_of[key]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def first_slot_with_the_same(numbers: Ints) -> Ints:
     """For each slot the first one that holds the same element, (n, s)."""
     first_slot = np.empty_like(numbers)
@@ -109,7 +109,7 @@ def first_slot_with_the_same(numbers: Ints) -> Ints:
     return first_slot
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _shares(t: Tessellation, slot_of_site: Ints, n_slots: int) -> Floats:
     """Share of each slot in the surface of each site, (n, s)."""
     shares = np.zeros((len(slot_of_site), n_slots))
@@ -120,7 +120,7 @@ def _shares(t: Tessellation, slot_of_site: Ints, n_slots: int) -> Floats:
     return shares
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _features(
     numbers: Ints,
     magnitude: Floats,
@@ -146,7 +146,7 @@ def _features(
     return values
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _differences(
     numbers: Ints, slot_of_kind: Ints, share: Floats, weight: Floats, properties: Floats, values: Floats
 ) -> None:
@@ -172,7 +172,7 @@ def _differences(
         values[5 * p + 4] = most - least
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _merge(numbers: Ints, counts: Ints, elements: Ints, totals: Ints) -> int:
     """Elements, the lightest first, and how many atoms there are of each; returns how many elements there are."""
     k = 0

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Flags, Floats, Ints
+from phonolyte.compiling import kernel
 from phonolyte.features.elemental import Species, element_pairs, elemental_table
 from phonolyte.features.physical import N_PHYSICAL, NEVER_ZERO, crystal_columns, physical_values
 from phonolyte.features.shells import N_HARMONICS, N_SHAPE, Shells, harmonics, hoppe_weights, shell_shape
@@ -220,7 +220,7 @@ def _merge(kind: Ints, near: Neighbors) -> tuple[Ints, Shells]:
     return kind[first], Shells(distance / shape[:, 0], shape, angular)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _directions(vector: Floats, distance: Floats) -> tuple[Floats, Floats]:
     """Shape (m, 10) and harmonics (m, 34) of each neighbor."""
     m = len(distance)
@@ -253,7 +253,7 @@ def _ends(near: Neighborhood, radius: float) -> Ints:
     return np.array(ends).reshape(near.start.shape)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lattice_sums(scales: Floats, near: Neighborhood, inner: Ints) -> Floats:
     """Lattice sums over the inner shells at each of n scales, (n, k * s * 15 + k * k)."""
     k, n_slots = inner.shape
@@ -264,14 +264,14 @@ def _lattice_sums(scales: Floats, near: Neighborhood, inner: Ints) -> Floats:
     return samples
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _split(values: Floats, k: int, n_slots: int) -> tuple[Floats, Floats]:
     """Lattice sums (k, s, 15) over slots, and the first of them (k, k) over kinds, as they lie in one row."""
     n = k * n_slots * N_SUMS
     return values[:n].reshape(k, n_slots, N_SUMS), values[n:].reshape(k, k)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_shells(
     first: Ints, stop: Ints, scale: float, near: Neighborhood, sums: Floats, reach: Floats, last: Ints
 ) -> None:
@@ -286,7 +286,7 @@ def _add_shells(
             last[i, t] = f
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_columns(
     columns: Floats, rows: Ints, places: Ints, numbers: Ints, scale: Floats, cells: Cells, near: Neighborhood,
     slot_of_kind: Ints, copies: Floats, counts: Ints, volume: float, elemental: Floats, pairs: Floats,
@@ -311,7 +311,7 @@ def _fill_columns(
             crystal_columns(values, copies, elemental, numbers[row], counts, volume_a3, never_zero, columns[row])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _evaluate(coefficients: Floats, x: float, values: Floats) -> None:
     """Polynomials with coefficients (DEGREE + 1, m) at `x`, into `values` (m,)."""
     values[:] = coefficients[DEGREE]

@@ -10,12 +10,12 @@ from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Flags, Floats, Ints
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS, common_oxidation_states, electronegativity
 from phonolyte.chemistry.ions import Ion, nearest_ions, twelvefold_radius_a
 from phonolyte.chemistry.neutrality import can_be_neutral
+from phonolyte.compiling import kernel
 from phonolyte.errors import SettingsError
 from phonolyte.runs.digest import digest_of
 from phonolyte.structures import Crystal
@@ -179,7 +179,7 @@ def _electronegativities() -> Floats:
     return np.array([np.nan, *(electronegativity(symbol) for symbol in SYMBOLS[1:])])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _are_balanced(numbers: Ints, counts: Ints, signs: Ints, states: Ints) -> Flags:
     is_balanced = np.zeros(len(numbers), np.bool_)
     for row in range(len(numbers)):

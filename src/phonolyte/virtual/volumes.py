@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
-from numba import njit
 
 from phonolyte.arrays import Floats, Ints
+from phonolyte.compiling import kernel
 from phonolyte.features.elemental import SOFTNESS_A
 from phonolyte.models.volume import (
     LONGEST_STEP_A,
@@ -111,7 +111,7 @@ def _sums_over(distance: Floats) -> Floats:
     return np.stack([bonds.sum(axis=1), -(bonds @ distance) / SOFTNESS_A], axis=1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _solve(p: Sums, numbers: Ints, factors: Floats, polarity: Floats, valence: Floats) -> Floats:
     """Lengths x (n,) of the cube of an atom at which the sums agree, angstrom; NaN where there is none on the grid."""
     lengths = np.full(len(numbers), np.nan)
@@ -131,7 +131,7 @@ def _solve(p: Sums, numbers: Ints, factors: Floats, polarity: Floats, valence: F
     return lengths
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add_up(
     p: Sums, numbers: Ints, x: float, factors: Floats, polarity: Floats, valence: Floats
 ) -> tuple[float, float, float, float]:
