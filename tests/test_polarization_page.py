@@ -150,6 +150,24 @@ def test_several_temperatures_are_measurements_with_a_scatter(run: Path):
     assert len(read_data(folder)[0]["measured"]) == 4
 
 
+def test_bounds_point_to_their_values_in_the_scatter(browser: Any, run: Path, tmp_path: Path):
+    value, bound = (pd.read_parquet(run / "electronic.parquet").iloc[[row]] for row in (0, 1))
+    table = pd.concat([value, value, bound], ignore_index=True)
+    table["temperature_k"] = [298.15, 313.15, 333.15]
+    table.to_parquet(tmp_path / "electronic.parquet")
+    write_report(tmp_path)
+    page, errors = open_page(browser, tmp_path / PAGE, 1280)
+    page.wait_for_selector("#scatter[data-ready]")
+    shown = page.evaluate("document.getElementById('scatter').data[2]", None)
+    assert dict(zip(shown["marker"]["symbol"], shown["y"], strict=True)) == pytest.approx(
+        {"circle": value["sigma_electronic_s_cm"].item(), "triangle-down": bound["sigma_electronic_high_s_cm"].item()},
+        rel=1e-6,
+    )
+    assert "Triangles: bounds" in page.inner_text("#scatter-note")
+    assert errors == []
+    page.close()
+
+
 def test_nothing_measured_is_a_page_too(run: Path):
     folder = run.parent / "nothing"
     folder.mkdir()

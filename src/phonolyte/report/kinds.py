@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from phonolyte.columns import column
 from phonolyte.counts import count
 from phonolyte.report import measured_sentences, sentences
 from phonolyte.report.contents import Contents, arrived, names_of
@@ -189,7 +190,9 @@ def _show_conductivities(table: pd.DataFrame) -> dict[str, bool]:
 
 
 def _has_temperatures(table: pd.DataFrame, x: str, y: str) -> bool:
-    return bool(table.loc[table[y].notna(), x].round(3).nunique() >= FEWEST)
+    bound = column(y).bound
+    known = table[y].notna() | table[bound[1]].notna() if bound else table[y].notna()
+    return bool(table.loc[known, x].round(3).nunique() >= FEWEST)
 
 
 def _make_sample_cards(contents: Contents) -> Cards:

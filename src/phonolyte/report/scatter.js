@@ -10,6 +10,9 @@ function decades(values) {
 /** Trace of the known conductors. */
 const YARDSTICKS = 4;
 
+/** Symbols of points of which a bound is known, by its sign: the value lies where they point. */
+const ALONG_X = { "≤": "triangle-left", "≥": "triangle-right" }, ALONG_Y = { "≤": "triangle-down", "≥": "triangle-up" };
+
 class Scatter {
   constructor(table, { open, select }) {
     this.table = table;
@@ -28,14 +31,21 @@ class Scatter {
     }
   }
 
-  /** Points of some rows, without those that lack a value. */
+  /** Points of some rows, without those that lack a value and a bound of it. */
   points(rows) {
-    const x = this.table.of.get(this.x).array, y = this.table.of.get(this.y).array;
-    const kept = rows.filter((row) => x[row] === x[row] && y[row] === y[row]);
-    return { rows: kept, x: kept.map((row) => x[row]), y: kept.map((row) => y[row]) };
+    const across = this.table.of.get(this.x), up = this.table.of.get(this.y), x = across.order, y = up.order;
+    const complete = rows.filter((row) => x[row] === x[row] && y[row] === y[row]);
+    const points = { rows: complete, x: complete.map((row) => x[row]), y: complete.map((row) => y[row]), symbol: "circle" };
+    if (!across.bound && !up.bound) return points;
+    const symbolOf = (row) => {
+      if (Number.isNaN(up.array[row])) return ALONG_Y[up.bound[0]];
+      return Number.isNaN(across.array[row]) ? ALONG_X[across.bound[0]] : "circle";
+    };
+    return { ...points, symbol: complete.map(symbolOf) };
   }
 
-  trace(points, marker) {
+  trace(points, style) {
+    const marker = { symbol: points.symbol, ...style };
     return { type: "scattergl", mode: "markers", x: points.x, y: points.y, hoverinfo: "none", marker, showlegend: false };
   }
 
@@ -51,7 +61,7 @@ class Scatter {
       this.trace(this.background(), { size: 3, color: color("--others"), opacity: 0.35 }),
       this.trace(parts[0], { size: small, color: color("--others"), opacity: 0.5 }),
       this.trace(parts[1], { size: small + 1, color: color("--accent"), opacity: 0.75 }),
-      this.trace(parts[2], { size: 15, color: "rgba(0,0,0,0)", line: { color: color("--warm"), width: 3 } }),
+      this.trace(parts[2], { symbol: "circle", size: 15, color: "rgba(0,0,0,0)", line: { color: color("--warm"), width: 3 } }),
       this.trace(this.yardsticks(), { size: 10, symbol: "diamond", color: color("--warm"), line: { color: color("--paper"), width: 1 } }),
     ];
   }
@@ -74,7 +84,7 @@ class Scatter {
     return {
       title: { text: column.unit ? `${column.label} (${column.unit})` : column.label, font: { size: 13 }, standoff: 8 },
       type: column.digits < 0 ? "log" : "linear",
-      ...(column.digits < 0 && decades(column.array) < 2 ? { dtick: "D2" } : {}), // 1, 2, 5: all nine digits overlap
+      ...(column.digits < 0 && decades(column.order) < 2 ? { dtick: "D2" } : {}), // 1, 2, 5: all nine digits overlap
       ...(range ? { range: [...range] } : { autorange: true }),
       gridcolor: color("--line"), linecolor: color("--faint"), zeroline: false, ticks: "outside", exponentformat: "power", tickcolor: color("--line"), automargin: true,
     };
@@ -169,12 +179,13 @@ class Scatter {
   }
 
   note() {
-    const { rows } = this.points(this.shown);
+    const { rows, symbol } = this.points(this.shown);
     const missing = this.shown.length - rows.length;
     const cloud = this.background().x.length;
     $("scatter-note").textContent = [
       "Click a point for its card; drag a box (□ in the tools) to select.",
       missing ? `${counted(missing)} of the rows shown ${missing === 1 ? "lacks" : "lack"} one of the two values.` : "",
+      Array.isArray(symbol) && symbol.some((each) => each !== "circle") ? "Triangles: bounds; the value lies where they point." : "",
       this.yardsticks().x.length ? "Diamonds: known conductors, whether or not they are in the input." : "",
       cloud ? `Faint: ${counted(cloud)} of all ${counted(this.table.header.cloud)} compounds, taken at random.` : "",
     ].join(" ");
