@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_impedance import mpr
+from test_impedance import make_mpr
 from typer.testing import CliRunner
 
 from phonolyte import verbs
@@ -641,7 +641,7 @@ def test_loops_of_a_binary_file_of_biologic(tmp_path: Path):
     f, real, imaginary = (column.astype(float) for column in stack_spectra())
     zero = np.insert(np.arange(len(f)), 31, -1)
     f = np.where(zero < 0, 0.0, f[zero])
-    (tmp_path / "a.mpr").write_bytes(mpr({32: f, 37: real[zero], 38: -imaginary[zero]}))
+    (tmp_path / "a.mpr").write_bytes(make_mpr({32: f, 37: real[zero], 38: -imaginary[zero]}))
     spectra = read_spectra(tmp_path / "a.mpr")
     assert len(spectra) == 4
     for one, z in zip(spectra, HOT, strict=True):
@@ -652,7 +652,7 @@ def test_loops_of_a_binary_file_of_biologic(tmp_path: Path):
 DAMAGED = {
     **{name: text.encode() for name, (text, _) in MANY.items()},
     "a.pssession": make_session().encode("utf-16"),
-    "a.mpr": mpr({32: F, 37: Z.real, 38: -Z.imag}),
+    "a.mpr": make_mpr({32: F, 37: Z.real, 38: -Z.imag}),
 }
 
 
