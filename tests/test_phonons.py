@@ -332,6 +332,7 @@ def test_convergence_is_found_on_request_without_computing_again(
 
 
 @pytest.mark.long
+@pytest.mark.long
 def test_a_kill_during_convergence_keeps_the_phonons(emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def die(*_: object) -> None:
         raise KeyboardInterrupt
@@ -348,6 +349,7 @@ def test_a_kill_during_convergence_keeps_the_phonons(emt: Engine, tmp_path: Path
     assert not (tmp_path / "copper" / "convergence.csv").exists()  # it was of other settings
 
 
+@pytest.mark.long
 def test_a_convergence_that_fails_says_why_and_is_tried_again_under_another_limit(emt: Engine, tmp_path: Path):
     run_phonons([COPPER], emt, tmp_path, FAST)
     table, failures = split_outcome(run_phonons([COPPER], emt, tmp_path, replace(FAST, limit_s=1e-6), converge=True))

@@ -99,7 +99,7 @@ def test_the_search_does_not_take_known_errors_for_noise():
     assert of_logs.climb(START, 100)[-1] < unaware[-1]
 
 
-@pytest.mark.parametrize("sample", [500, 50])
+@pytest.mark.parametrize("sample", [pytest.param(500, marks=pytest.mark.long), 50])
 def test_the_search_raises_the_likelihood_and_the_process_predicts_new_points(
     monkeypatch: pytest.MonkeyPatch, sample: int
 ):

@@ -87,6 +87,7 @@ def test_what_replaces_the_ions_of_a_prototype_is_neutral_and_keeps_the_sites():
         assert ions
 
 
+@pytest.mark.long
 def test_candidates_are_sound(crystals: list[Crystal]):
     table, failures = featurize(crystals)
     assert len(table) == N

@@ -615,6 +615,7 @@ def test_a_new_tier_has_a_page_of_its_own(tmp_path: Path):
     assert "64.0" in shown.output
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("toy")
 def test_a_new_tier_is_followed_in_a_study(tmp_path: Path):
     references = {each.material_id: each for each in reference_compounds().crystals}

@@ -178,6 +178,7 @@ def test_the_error_of_likely_metal_is_as_stated(shared: Path):
     assert (gap >= 1.0).sum() == 8_545
 
 
+@pytest.mark.long
 def test_candidates_of_one_ion_stand_together():
     crystals = [
         make_rock_salt("potassium-iodide", "K", "I", 7.07), make_rock_salt("lithium-fluoride", "Li", "F", 4.03),
