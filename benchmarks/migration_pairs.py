@@ -114,14 +114,17 @@ def make_ends(pair: Mapping[str, Any]) -> Ends:
 
 
 def compare(runs: list[Path]) -> None:
-    tables = {read_json(folder / "engine.json")["engine"]: read_run(folder) for folder in runs}
-    for engine, table in tables.items():
+    engines, tables = [read_json(folder / "engine.json") for folder in runs], [read_run(folder) for folder in runs]
+    shared = set.intersection(*(set(table["pair_id"]) for table in tables))
+    for engine, table in zip(engines, tables, strict=True):
+        parts = {"pairs_with_one_cell": table[~table["pair_id"].isin(list_pairs_of_two_cells())]}
+        if len(tables) > 1:
+            parts["pairs_of_all_engines"] = table[table["pair_id"].isin(shared)]
         keep(
-            f"migration-pairs-{engine}",
+            f"migration-pairs-{engine['engine']}",
             {
                 "engine": engine, "settings": {"images": SETTINGS.images, "fmax_ev_a": SETTINGS.fmax_ev_a},
-                **summarize(table),
-                "pairs_with_one_cell": summarize(table[~table["pair_id"].isin(list_pairs_of_two_cells())]),
+                **summarize(table), **{name: summarize(part) for name, part in parts.items()},
             },
         )  # fmt: skip
 
