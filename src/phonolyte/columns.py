@@ -140,15 +140,15 @@ def columns_of(table: pd.DataFrame) -> list[Column]:
     return [
         column(str(key)) if _is_known(str(key)) else _guess_column(str(key), table[key])
         for key in table.columns
-        if _is_shown(str(key)) and (key in ("material_id", "formula", "rank") or _has_values(table, str(key)))
+        if _is_shown(str(key)) and (key in ("material_id", "formula", "rank") or have_values(table, str(key)).any())
     ]
 
 
-def _has_values(table: pd.DataFrame, key: str) -> bool:
-    """Whether a column has a value, or a bound of one."""
+def have_values(table: pd.DataFrame, key: str) -> pd.Series:
+    """Return which rows (n,) have a value in a column, or a bound of one."""
     bound = _REGISTRY[key].bound if key in _REGISTRY else None
     keys = [key, *([bound[1]] if bound and bound[1] in table else [])]
-    return bool(table[keys].notna().any(axis=None))
+    return table[keys].notna().any(axis=1)
 
 
 def first_of(columns: Sequence[Column], *keys: str) -> str:

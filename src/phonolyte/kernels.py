@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,6 +99,7 @@ def _make_disordered_salt() -> Crystal:
     return Crystal.from_arrays("LiCl0.5Br0.5", np.eye(3) * 12.8, species, sites, occupancies=filled)
 
 
+@cache
 def _load_models() -> Models:
     """Models without the compounds that they have learned from, whose features take :func:`_compute_attributes`."""
     from phonolyte.models.center import BandCenterModel

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from phonolyte.columns import column
+from phonolyte.columns import have_values
 from phonolyte.counts import count
 from phonolyte.report import measured_sentences, sentences
 from phonolyte.report.contents import Contents, arrived, names_of
@@ -190,9 +190,7 @@ def _show_conductivities(table: pd.DataFrame) -> dict[str, bool]:
 
 
 def _has_temperatures(table: pd.DataFrame, x: str, y: str) -> bool:
-    bound = column(y).bound
-    known = table[y].notna() | table[bound[1]].notna() if bound else table[y].notna()
-    return bool(table.loc[known, x].round(3).nunique() >= FEWEST)
+    return bool(table.loc[have_values(table, y), x].round(3).nunique() >= FEWEST)
 
 
 def _make_sample_cards(contents: Contents) -> Cards:

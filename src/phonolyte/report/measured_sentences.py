@@ -42,7 +42,7 @@ def _spectra(n: int) -> str:
 
 
 def summarize_spectra(contents: Contents) -> list[str]:
-    """What was fitted, over which temperatures, and whether the spectra can be trusted."""
+    """Return what was fitted, over which temperatures, and whether the spectra can be trusted."""
     table = contents.table
     warm = table["temperature_k"].dropna()
     low, high = (f"{end - ZERO_C_K:.0f} °C" for end in (warm.min(), warm.max())) if len(warm) else ("", "")
@@ -77,7 +77,7 @@ def _in_words(value: str) -> str:
 
 
 def summarize_samples(contents: Contents) -> list[str]:
-    """How far the conductivities reach, which are bounds, where the current settled, and what is ionic."""
+    """Return how far the conductivities reach, which are bounds, where the current settled, and what is ionic."""
     table, curves = contents.table, contents.records["curves"]
     if not len(table):
         return []
@@ -132,7 +132,7 @@ def headline_cell(contents: Contents) -> str:
 
 
 def summarize_cell(contents: Contents) -> list[str]:
-    """The transference number by both equations, and what the initial current is."""
+    """Return the transference number by both equations, and what the initial current is."""
     row = contents.table.iloc[0].to_dict()
     by = {
         name: write_number(row, key) for name, key in (("Bruce and Vincent", "t_plus"), ("Watanabe", "t_plus_watanabe"))

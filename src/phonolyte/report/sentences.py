@@ -10,6 +10,7 @@ import pandas as pd
 from phonolyte.columns import column, format_value
 from phonolyte.counts import are, count, have
 from phonolyte.report.contents import Contents, arrived
+from phonolyte.report.measurements import join_names
 from phonolyte.screen.yardsticks import WOULD_RANK
 from phonolyte.tiers import deciding_column
 from phonolyte.units import CONDUCTOR_S_CM
@@ -81,18 +82,13 @@ def _of_unapplied(steps: Sequence[Mapping[str, Any]], without: Collection[str]) 
     unknown = [step for step in unapplied if step.get("note", "") not in ("", LEFT_OUT)]
     chosen = [step for step in unapplied if step["name"] in without and step not in unknown]
     reasons = ((unknown, "unknown for all compounds"), (chosen, "left out by the settings"))
-    named = [f"{_join([_short(step) for step in of])} ({why})" for of, why in reasons if of]
+    named = [f"{join_names([_short(step) for step in of], len(of))} ({why})" for of, why in reasons if of]
     return f"Not judged by {', nor by '.join(named)}." if named else ""
 
 
 def _short(step: Mapping[str, Any]) -> str:
     name = str(step["name"])
     return SHORT.get(name, name.replace("_", " "))
-
-
-def _join(names: Sequence[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _of_best(best: pd.Series) -> str:
@@ -132,7 +128,9 @@ def _of_yardsticks(known: pd.DataFrame) -> str:
     placed = known[known[WOULD_RANK].notna()] if len(known) else known
     if not len(placed):
         return ""
-    named = _join([f"{row['formula']} at {int(row[WOULD_RANK]):,}" for row in placed.head(NAMED).to_dict("records")])
+    named = join_names(
+        [f"{row['formula']} at {int(row[WOULD_RANK]):,}" for row in placed.head(NAMED).to_dict("records")]
+    )
     return f"For comparison, known conductors that need not be in the input would rank: {named}."
 
 
