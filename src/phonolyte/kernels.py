@@ -65,16 +65,20 @@ def compile_screen() -> None:
     """Compile what a screen needs into the cache of numba, in two processes, unless it is there.
 
     One process alone compiles one function after the other, whatever its threads. Where another one cannot be started,
-    what it would compile is compiled when it is first used.
+    what it would compile is compiled when it is first used. It is still busy with percolation, which a screen needs
+    last, when this returns.
     """
     if is_compiled(LONGEST) or cores() < 2:
         return
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other, suppress(RuntimeError, OSError):
-        parts = [other.submit(part) for part in (_predict, _percolate, _describe)]  # the last one calls the neighbors
+    other = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+    with suppress(RuntimeError, OSError):
+        needed_first = [other.submit(part) for part in (_predict, _describe)]  # the latter calls the neighbors
+        other.submit(_percolate)
         _find_neighbors()
         _compute_attributes()
-        for part in parts:
+        for part in needed_first:
             part.exception()
+    other.shutdown(wait=False)
 
 
 def _make_salt() -> Crystal:

@@ -24,15 +24,11 @@ from phonolyte.runs.settings import AS_USUAL, FigureFiles
 from phonolyte.screen import ScreenSettings
 from phonolyte.settings import read_toml, resolve, section, settings_of
 from phonolyte.structures import Crystal
-from phonolyte.tiers import TIERS, deciding_column, find_tier
+from phonolyte.tiers import FOLLOWED, FOLLOWED_STEPS, TIERS, TO_THE_END, deciding_column, find_tier
 from phonolyte.train import TrainSettings
 
 if TYPE_CHECKING:
     from phonolyte.forces import Engine
-
-TABLE, STEPS = "followed.csv", "followed.json"
-TO_THE_END = "followed to the end"
-"""What the table says of a candidate that came through every tier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,8 +304,8 @@ def follow_candidates(
         failures += outcome.failures
         left = [crystal for crystal in left if verdicts.get(crystal.material_id) == ""]
     table = _table_of(rows, calculations)
-    run.write_table(TABLE, table)
-    run.write_json(STEPS, {"steps": [asdict(step) for step in steps]})
+    run.write_table(FOLLOWED, table)
+    run.write_json(FOLLOWED_STEPS, {"steps": [asdict(step) for step in steps]})
     return Followed(table, steps, failures)
 
 

@@ -9,6 +9,12 @@ from typing import cast
 from phonolyte.errors import SettingsError
 from phonolyte.runs.calculation import Calculation
 
+FOLLOWED, FOLLOWED_STEPS = "followed.csv", "followed.json"
+"""Files of a study: a row a followed candidate, and what each tier did with them."""
+
+TO_THE_END = "followed to the end"
+"""Why a candidate was not followed further, where all tiers were done."""
+
 TIERS = {
     "percolation": "phonolyte.percolation.calculation:PercolationCalculation",
     "stability": "phonolyte.stability.calculation:StabilityCalculation",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.errors import SpectrumError
@@ -93,7 +93,7 @@ def fit_arrhenius(
     _check_points(t, sigma, np.asarray(relative_std, float))
     y, weight = _ordinate(t, sigma, form), weigh(relative_std)
     line = fit_line(1 / t, y, weight)
-    quantile = float(student.ppf(0.5 + CONFIDENCE / 2, len(t) - 2))
+    quantile = float(stdtrit(len(t) - 2, 0.5 + CONFIDENCE / 2))
     energy, spread = -line.slope * KB_EV_K, line.slope_std * KB_EV_K
     room, room_std = line.at(1 / ROOM_K)
     by = ROOM_K if form == "ln_sigma_t" else 1.0
@@ -248,7 +248,7 @@ def _find_outliers(x: Floats, y: Floats, weight: Floats) -> tuple[int, ...]:
     if len(x) < 5:
         return ()
     off = []
-    far = float(student.ppf(1 - OUTLIER_SHARE / (2 * len(x)), len(x) - 3))  # each of n points may be the one
+    far = float(stdtrit(len(x) - 3, 1 - OUTLIER_SHARE / (2 * len(x))))  # each of n points may be the one
     everything: Ints = np.arange(len(x))
     for point in everything:
         rest = everything != point

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from phonolyte.impedance.circuits import parse_circuit
 from phonolyte.impedance.geometry import Geometry as Geometry
@@ -195,7 +195,7 @@ def _covering(resistance: Resistance, freedom: int, others: Sequence[tuple[float
     spreads = np.maximum([resistance.relative_std, *(other.relative_std for _, other in counted)], 1e-9)
 
     def below(x: float) -> float:
-        return float(weights @ student.cdf((x - centers) / spreads, freedom) / weights.sum())
+        return float(weights @ stdtr(freedom, (x - centers) / spreads) / weights.sum())
 
     def quantile(share: float) -> float:
         far = 100 * float(spreads.max())
@@ -229,7 +229,7 @@ def _sum(fit: Fit, names: Sequence[str], process: Process, capacitance_f: float)
     ohm = float(fit.values[at].sum())
     slope = fit.values[at] / ohm
     spread = float(np.sqrt(max(slope @ fit.covariance[np.ix_(at, at)] @ slope, 0.0)))
-    wide = float(np.exp(min(student.ppf(0.5 + CONFIDENCE / 2, fit.freedom) * spread, 50.0)))
+    wide = float(np.exp(min(stdtrit(fit.freedom, 0.5 + CONFIDENCE / 2) * spread, 50.0)))
     return Resistance(process, ohm, ohm / wide, ohm * wide, spread, capacitance_f)
 
 

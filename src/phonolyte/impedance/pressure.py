@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from phonolyte.arrays import Floats
 from phonolyte.errors import SpectrumError
@@ -131,7 +131,7 @@ def fit_activation_volume(
     line = fit_line(pressure, np.log(sigma), weigh(relative_std))
     times = -GAS_J_MOL_K * temperature_k  # J/(mol MPa) is cm3/mol
     volume, spread = times * line.slope, abs(times) * line.slope_std
-    wide = float(student.ppf(0.5 + CONFIDENCE / 2, len(pressure) - 2)) * spread
+    wide = float(stdtrit(len(pressure) - 2, 0.5 + CONFIDENCE / 2)) * spread
     return PressureRow(
         process, temperature_k, volume, spread, volume - wide, volume + wide,
         float(np.exp(np.clip(line.intercept, -700.0, 700.0))), len(pressure), float(pressure.min()),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from scipy.optimize import least_squares
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from phonolyte.arrays import Floats
 from phonolyte.errors import SpectrumError
@@ -196,9 +196,7 @@ class Problem:
         widened = _widen(off[:n], off[n:])
         covariance = np.zeros((len(values), len(values)))
         covariance[np.ix_(self.moving, self.moving)] = _inverse(jac) * square / (count - k) * widened**2
-        wide = np.minimum(
-            student.ppf(0.5 + CONFIDENCE / 2, count - k) * np.sqrt(np.maximum(np.diag(covariance), 0)), 50
-        )
+        wide = np.minimum(stdtrit(count - k, 0.5 + CONFIDENCE / 2) * np.sqrt(np.maximum(np.diag(covariance), 0)), 50)
         low, high = values * np.exp(-wide), values * np.exp(wide)
         high[self.circuit.exponents] = np.minimum(high[self.circuit.exponents], 1.0)
         z = self.circuit.respond(values, self.grid)[0]

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from scipy.ndimage import median_filter
 from scipy.optimize import least_squares
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from phonolyte.arrays import Floats
 from phonolyte.errors import CurveError
@@ -136,7 +136,7 @@ class _Fit:
 
     @property
     def half_width(self) -> float:
-        return float(student.ppf(0.5 + CONFIDENCE / 2, self.freedom) * np.sqrt(max(self.covariance[0, 0], 0.0)))
+        return float(stdtrit(self.freedom, 0.5 + CONFIDENCE / 2) * np.sqrt(max(self.covariance[0, 0], 0.0)))
 
 
 def fit_decay(time_s: Sequence[float] | Floats, current_a: Sequence[float] | Floats, *, after_s: float = 0.0) -> Decay:
@@ -307,7 +307,7 @@ def _describe(best: _Fit, interval: tuple[float, float], t: Floats, i: Floats, s
     last = t >= t[-1] - LAST_SHARE * (t[-1] - t[0])
     end = float(np.mean(i[last]) / scale)
     end_std = noise * _widen(left) / np.sqrt(np.count_nonzero(last))
-    quantile = float(student.ppf(0.5 + CONFIDENCE / 2, best.freedom))
+    quantile = float(stdtrit(best.freedom, 0.5 + CONFIDENCE / 2))
     return Decay(
         steady_a=constant * scale, steady_std_a=(high - low) / 2 / quantile * scale, low_a=low * scale,
         high_a=high * scale, start_a=(constant + float(amplitudes.sum())) * scale, start_std_a=spread * scale,

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from math import inf, nan
 
 import numpy as np
-from scipy.stats import chi2
-from scipy.stats import norm as normal
-from scipy.stats import t as student
+from scipy.special import chdtrc, ndtri, stdtrit
 
 from phonolyte.arrays import Flags, Floats
 from phonolyte.errors import CurveError
@@ -26,7 +24,7 @@ OHMIC_SHARE, OHMIC_CHANCE = 0.05, 0.01
 """A line is not ohmic where a current is off it by this share of the range of currents, and chance would make it in
 fewer cases than this."""
 
-NORMAL = float(normal.ppf(0.5 + CONFIDENCE / 2))
+NORMAL = float(ndtri(0.5 + CONFIDENCE / 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +134,7 @@ def _divide(v: Floats, current: Floats, std: Floats, floor_a: float, notes: list
     spread = 1 / float(np.sqrt(weight.sum()))
     if len(v) > 1:
         spread = max(spread, float(np.std(current / v, ddof=1) / np.sqrt(len(v))))
-    quantile = NORMAL if len(v) < 3 else float(student.ppf(0.5 + CONFIDENCE / 2, len(v) - 1))
+    quantile = NORMAL if len(v) < 3 else float(stdtrit(len(v) - 1, 0.5 + CONFIDENCE / 2))
     half = quantile * spread + floor_a / float(np.abs(v).max())
     notes.append("one voltage shows neither an offset of the current nor whether the pellet is ohmic")
     return Conductance(middle, spread, middle - half, middle + half, n=1, notes=tuple(notes))
@@ -153,7 +151,7 @@ def _fit_line(v: Floats, current: Floats, std: Floats, notes: list[str]) -> Cond
     square, freedom = float(weight @ off**2), len(v) - 2
     factor = NORMAL
     if freedom:
-        factor = max(NORMAL, float(student.ppf(0.5 + CONFIDENCE / 2, freedom)) * np.sqrt(square / freedom))
+        factor = max(NORMAL, float(stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * np.sqrt(square / freedom))
     spread, at_zero = 1 / np.sqrt(width), np.sqrt(1 / total + center**2 / width)
     offset = height - slope * center
     ohmic = _check_ohmic(v, current, off, square, notes)
@@ -174,7 +172,7 @@ def _check_ohmic(v: Floats, current: Floats, off: Floats, square: float, notes: 
         notes.append("two voltages do not show whether the pellet is ohmic")
         return None
     share = float(np.abs(off).max() / np.ptp(current)) if np.ptp(current) else inf
-    curved: Flags = np.array([share > OHMIC_SHARE, chi2.sf(square, len(v) - 2) < OHMIC_CHANCE])
+    curved: Flags = np.array([share > OHMIC_SHARE, chdtrc(len(v) - 2, square) < OHMIC_CHANCE])
     if not curved.all():
         return True
     notes.append(f"not ohmic: currents are off the line by {share:.0%} of their range, and the slope is a mean")

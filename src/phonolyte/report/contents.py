@@ -23,9 +23,15 @@ from phonolyte.runs.records import FAILURE_COLUMNS, RELAXED
 from phonolyte.runs.run import read_record, require_format
 from phonolyte.screen.yardsticks import FILE as YARDSTICKS
 from phonolyte.structures.run_results import CRYSTALS, ORDERINGS
-from phonolyte.study import STEPS, TO_THE_END
-from phonolyte.study import TABLE as FOLLOWED
-from phonolyte.tiers import TIERS, all_tiers, deciding_column, find_tier
+from phonolyte.tiers import (
+    FOLLOWED,
+    FOLLOWED_STEPS,
+    TIERS,
+    TO_THE_END,
+    all_tiers,
+    deciding_column,
+    find_tier,
+)
 from phonolyte.units import CONDUCTOR_S_CM
 
 MAIN = {
@@ -193,7 +199,7 @@ def read_run(folder: str | Path) -> Contents:
             "funnel": _json(folder / "funnel.json"),
             "summary": _json(folder / "summary.json"),
             "metrics": _json(folder / "metrics.json") or _json(folder / "model" / "metrics.json"),
-            "followed": _json(folder / STEPS),
+            "followed": _json(folder / FOLLOWED_STEPS),
             "rounds": _json(folder / ROUNDS),
             "arrhenius": _rows(folder / "arrhenius.parquet"),
             **{name: _parquet(folder / f"{name}.parquet") for name in CARD_TABLES.get(kind, ())},

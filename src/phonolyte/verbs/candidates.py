@@ -20,7 +20,6 @@ from phonolyte.runs.settings import OutputSettings
 from phonolyte.screen import ModelSource, Screening, ScreenSettings, read_properties
 from phonolyte.screen.run import run_screen
 from phonolyte.structures import Reading
-from phonolyte.train import Training, TrainSettings, run_training
 from phonolyte.verbs.opening import (
     Where,
     count_batches,
@@ -38,6 +37,7 @@ from phonolyte.verbs.opening import (
 
 if TYPE_CHECKING:
     from phonolyte.forces import Engine
+    from phonolyte.train import Training, TrainSettings
     from phonolyte.virtual import Recipe, Space, VirtualResult
 
 
@@ -220,6 +220,8 @@ def train(
     SettingsError
         When the folder cannot be used.
     """
+    from phonolyte.train import TrainSettings, run_training
+
     output, settings = output or OutputSettings(), settings or TrainSettings()
     opened = Run(folder, "train", settings=settings, inputs=settings.files, cites=MODEL, **run_options(output))
     with opened as run, open_workers(executor) as processes, open_executor(threads=True) as threads:

@@ -14,7 +14,6 @@ from phonolyte.runs.executors import open_executor
 from phonolyte.runs.progress import OpenBar
 from phonolyte.runs.run import Run, read_record
 from phonolyte.runs.settings import OutputSettings
-from phonolyte.train import Training, TrainSettings, run_training
 from phonolyte.verbs.opening import Where, count_batches, open_both, open_workers, run_options
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from phonolyte.models import BandCenterModel
     from phonolyte.structures import Crystal
     from phonolyte.study import StudySettings
+    from phonolyte.train import Training, TrainSettings
 
 
 def train_within(
@@ -31,6 +31,8 @@ def train_within(
     folder: Path | None = None,
 ) -> Training:  # fmt: skip
     """Train into a folder of the study (default: ``model``); figures go beside those of the screen."""
+    from phonolyte.train import run_training
+
     opened = Run(
         folder or run.path("model"), "train", settings=settings, inputs=settings.files, cites=MODEL,
         **run_options(output),
@@ -99,6 +101,7 @@ def _learn(
 ) -> BandCenterModel:  # fmt: skip
     """Train on a file, unless the folder has the model of the same file and settings."""
     from phonolyte.models import BandCenterModel
+    from phonolyte.train import TrainSettings
 
     settings = plan.train or TrainSettings(compare=False)
     settings = replace(settings, data=str(file), description=settings.about)

@@ -14,7 +14,6 @@ from phonolyte.runs.run import Run, plain_settings
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.screen import ModelSource, Screening, read_properties
 from phonolyte.screen.run import run_screen
-from phonolyte.train import Training
 from phonolyte.verbs.looping import open_loop_engine, run_loop, train_within
 from phonolyte.verbs.opening import (
     Where,
@@ -31,6 +30,7 @@ from phonolyte.verbs.opening import (
 if TYPE_CHECKING:
     from phonolyte.loop import Rounds
     from phonolyte.study import Followed, StudySettings
+    from phonolyte.train import Training
 
 
 def study(
