@@ -53,7 +53,7 @@ LIGHT = {
     "phonolyte.impedance": ("pymatgen", "sklearn", "ase", "impedance", "matplotlib"),
     "phonolyte.polarization": ("pymatgen", "sklearn", "ase", "impedance", "matplotlib"),
     "phonolyte.models": ("pymatgen", "ase", "xgboost", "torch"),
-    "phonolyte.verbs": ("xgboost", "typer", "bvlain", "kinisi", "matplotlib", *CHEMISTRY),
+    "phonolyte.verbs": ("sklearn", "xgboost", "typer", "bvlain", "kinisi", "matplotlib", *CHEMISTRY),
 }
 
 

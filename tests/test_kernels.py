@@ -48,6 +48,7 @@ def test_the_parts_compile_what_a_screen_needs():
     kernels._predict()
     kernels._percolate()
     kernels._describe()
+    kernels._order()
     for kernel in (
         attributes.attributes, springs.site_quantities, duplicates._fingerprint, duplicates._average_nearness,
         covariance.means, thresholds._levels, arrangement.anneal,

@@ -47,7 +47,7 @@ from phonolyte.runs.settings import OutputSettings
 from phonolyte.screen.settings import ScreenSettings
 from phonolyte.structures import Crystal, Reading, read
 from phonolyte.structures.run_results import CRYSTALS
-from phonolyte.study import TO_THE_END
+from phonolyte.tiers import TO_THE_END
 from phonolyte.verbs.opening import write_own_report
 
 HOSTILE = (

@@ -19,7 +19,8 @@ from phonolyte.references import reference_compounds
 from phonolyte.runs.run import Run
 from phonolyte.stability import StabilityLimits
 from phonolyte.structures import Crystal
-from phonolyte.study import STEPS, Followed, FollowSettings, follow_candidates, read_study
+from phonolyte.study import Followed, FollowSettings, follow_candidates, read_study
+from phonolyte.tiers import FOLLOWED_STEPS
 
 REFERENCES = {crystal.material_id: crystal for crystal in reference_compounds().crystals}
 OXIDE, CHLORIDE = REFERENCES["ref-Cu2O"], REFERENCES["ref-CuCl"]
@@ -54,7 +55,7 @@ def test_each_candidate_says_where_it_stopped_and_counts_add_up(tmp_path: Path):
     for step in result.steps:
         assert step.came == step.kept + step.rejected + step.failed + step.not_reached
     assert [step.came for step in result.steps] == [3, 2, 1]
-    assert [step["tier"] for step in json.loads((tmp_path / STEPS).read_text())["steps"]] == [
+    assert [step["tier"] for step in json.loads((tmp_path / FOLLOWED_STEPS).read_text())["steps"]] == [
         "percolation", "phonons", "barriers",
     ]  # fmt: skip
     assert [failure.material_id for failure in result.failures] == ["copper", "ref-CuCl", "ref-Cu2O"]

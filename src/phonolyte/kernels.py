@@ -76,6 +76,7 @@ def compile_screen() -> None:
         other.submit(_percolate)
         _find_neighbors()
         _compute_attributes()
+        _order()
         for part in needed_first:
             part.exception()
     other.shutdown(wait=False)
@@ -148,14 +149,19 @@ def _percolate() -> None:
 
 
 def _describe() -> None:
-    """Compile the rest: physical features, fingerprints, orderings."""
+    """Compile physical features and fingerprints."""
     from phonolyte.features import featurize
     from phonolyte.features.feature_sets import MAGPIE
     from phonolyte.structures.duplicates import fingerprint
-    from phonolyte.structures.ordering import order
 
-    salt, disordered = _make_salt(), _make_disordered_salt()
+    salt = _make_salt()
     featurize([salt], sets=[each for each in _load_models().sets if each not in MAGPIE])
     fingerprint(salt)
-    fingerprint(disordered)
-    order(disordered)
+    fingerprint(_make_disordered_salt())
+
+
+def _order() -> None:
+    """Compile the orderings of disordered crystals."""
+    from phonolyte.structures.ordering import order
+
+    order(_make_disordered_salt())

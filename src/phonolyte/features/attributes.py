@@ -32,6 +32,8 @@ DECIMALS = 10
 """Attributes are rounded to this many decimals: the noise of equivalent descriptions of one crystal
 (1e-14) must not decide a comparison in a tree."""
 
+SCALE = 10.0**DECIMALS
+
 
 @kernel
 def attributes(
@@ -56,7 +58,7 @@ def attributes(
     geometry(tessellation, values)
     of_shells = warren_cowley(tessellation, classes, counts, matminer)
     values[12], values[13], values[14] = of_shells[0], of_shells[1], of_shells[2]
-    _neighbor_differences(tessellation, classes, properties[elements], values[16:N_STRUCTURE])
+    _neighbor_differences(tessellation, classes, elements, properties, values[16:N_STRUCTURE])
     composition_attributes(elements, counts, properties, states, matminer, values[N_STRUCTURE:N_MAGPIE])
     round_values(values)
     return values
@@ -66,7 +68,7 @@ def attributes(
 def round_values(values: Floats) -> None:
     """Round columns (m,) in place to :data:`DECIMALS`, without negative zeros."""
     for i in range(len(values)):
-        values[i] = np.rint(values[i] * 10.0**DECIMALS) / 10.0**DECIMALS + 0.0
+        values[i] = np.rint(values[i] * SCALE) / SCALE + 0.0
 
 
 @kernel
@@ -89,11 +91,12 @@ def geometry(t: Tessellation, values: Floats) -> None:
             variation[i] += t.area[f] * abs(t.distance[f] - length[i])
         variation[i] /= surface * length[i]
         spheres += 4.0 / 3.0 * math.pi * (0.5 * nearest) ** 3
-    length /= length.mean()
+    _divide(length, _mean(length))
+    _divide(cell_volume, _mean(cell_volume))
     values[0], values[1], values[2], values[3] = _summary(coordination)
-    values[4], values[5], values[6] = _summary(length)[1:]
+    _, values[4], values[5], values[6] = _summary(length)
     values[7], values[8], values[9], values[10] = _summary(variation)
-    values[11] = _summary(cell_volume / cell_volume.mean())[1]
+    _, values[11], _, _ = _summary(cell_volume)
     values[15] = spheres / t.volume
     values[N_MAGPIE] = values[3] - values[2]
     values[N_MAGPIE + 1] = values[10] - values[9]
@@ -102,8 +105,31 @@ def geometry(t: Tessellation, values: Floats) -> None:
 @kernel
 def _summary(x: Floats) -> tuple[float, float, float, float]:
     """Mean, mean absolute deviation, minimum, maximum."""
-    mean = x.mean()
-    return mean, np.abs(x - mean).mean(), x.min(), x.max()
+    mean, deviation, least, most = _mean(x), 0.0, np.inf, -np.inf
+    for i in range(len(x)):
+        deviation += abs(x[i] - mean)
+        least, most = min(least, x[i]), max(most, x[i])
+    return mean, deviation / len(x), least, most
+
+
+@kernel
+def _mean(x: Floats) -> float:
+    return _sum(x) / len(x)
+
+
+@kernel
+def _sum(x: Floats) -> float:
+    total = 0.0
+    for i in range(len(x)):
+        total += x[i]
+    return total
+
+
+@kernel
+def _divide(x: Floats, by: float) -> None:
+    """Divide in place."""
+    for i in range(len(x)):
+        x[i] /= by
 
 
 @kernel
@@ -127,10 +153,11 @@ def warren_cowley(t: Tessellation, classes: Ints, counts: Ints, matminer: bool) 
     for i in range(n):
         reached = _walks(t, i, classes, by_class, scale, matminer)
         for shell in range(3):
-            total = reached[shell].sum()
+            total = _sum(reached[shell])
             for c in range(n_classes):
                 magnitude[shell] += abs(1.0 - reached[shell, c] / total * n / counts[c])
-    return magnitude / (n * n_classes)
+    _divide(magnitude, n * n_classes)
+    return magnitude
 
 
 @kernel
@@ -175,23 +202,24 @@ def _area_towards(t: Tessellation, i: int, k: int, x: int, y: int, z: int) -> fl
 
 
 @kernel
-def _neighbor_differences(t: Tessellation, classes: Ints, properties: Floats, values: Floats) -> None:
+def _neighbor_differences(t: Tessellation, classes: Ints, elements: Ints, properties: Floats, values: Floats) -> None:
     """Area-weighted property differences across faces: mean, var, min, max and range for each property."""
-    n, n_classes = len(classes), len(properties)
+    n, n_classes = len(classes), len(elements)
     shares = np.zeros((n, n_classes))
     for i in range(n):
         for f in range(t.start[i], t.start[i + 1]):
             shares[i, classes[t.neighbor[f]]] += t.area[f]
-        shares[i] /= shares[i].sum()
+        _divide(shares[i], _sum(shares[i]))
     difference = np.empty(n)
     for p in range(N_PROPERTIES):
         for i in range(n):
-            of_site, sum_ = properties[classes[i], p], 0.0
+            of_site, sum_ = properties[elements[classes[i]], p], 0.0
             for c in range(n_classes):
-                sum_ += shares[i, c] * abs(properties[c, p] - of_site)
+                sum_ += shares[i, c] * abs(properties[elements[c], p] - of_site)
             difference[i] = sum_
-        values[5 * p : 5 * p + 4] = _summary(difference)
-        values[5 * p + 4] = values[5 * p + 3] - values[5 * p + 2]
+        mean, deviation, least, most = _summary(difference)
+        values[5 * p], values[5 * p + 1] = mean, deviation
+        values[5 * p + 2], values[5 * p + 3], values[5 * p + 4] = least, most, most - least
 
 
 @kernel
@@ -199,17 +227,22 @@ def composition_attributes(
     elements: Ints, counts: Ints, properties: Floats, states: Ints, matminer: bool, values: Floats
 ) -> None:
     """The 145 composition attributes."""
-    fractions = counts / counts.sum()
+    fractions, powers = np.empty(len(counts)), np.empty(len(counts))
+    for e in range(len(counts)):
+        fractions[e] = counts[e]
+    _divide(fractions, _sum(fractions))
     values[0] = len(elements)
-    for slot, power in enumerate((2, 3, 5, 7, 10)):
-        values[1 + slot] = (fractions**power).sum() ** (1.0 / power)
+    for slot, power in enumerate((2.0, 3.0, 5.0, 7.0, 10.0)):
+        for e in range(len(counts)):
+            powers[e] = fractions[e] ** power
+        values[1 + slot] = _sum(powers) ** (1.0 / power)
     for p in range(N_PROPERTIES):
         _statistics(properties, p, elements, fractions, counts, matminer, values[6 + 6 * p : 12 + 6 * p])
     tail = 6 + 6 * N_PROPERTIES
     for orbital in range(4):  # the means of NsValence .. NfValence over that of NValance
         values[tail + orbital] = values[6 + 6 * (8 + orbital)] / values[6 + 6 * 12]
     values[tail + 4] = _can_form_ionic(elements, counts, states, matminer)
-    values[tail + 5], values[tail + 6] = _ionic_character(properties[elements, 7], fractions, matminer)
+    values[tail + 5], values[tail + 6] = _ionic_character(elements, properties, fractions, matminer)
 
 
 @kernel
@@ -221,7 +254,9 @@ def _statistics(
     Where elements are equally abundant Magpie takes the mean of their values, matminer the least.
     """
     mean, least, most = 0.0, np.inf, -np.inf
-    abundant, n_abundant, least_abundant, highest = 0.0, 0, np.inf, counts.max()
+    abundant, n_abundant, least_abundant, highest = 0.0, 0, np.inf, counts[0]
+    for e in range(1, len(counts)):
+        highest = max(highest, counts[e])
     for e in range(len(elements)):
         x = properties[elements[e], p]
         mean += fractions[e] * x
@@ -246,11 +281,11 @@ def _can_form_ionic(elements: Ints, counts: Ints, states: Ints, matminer: bool) 
     """
     if len(elements) == 1:
         return 1.0 if matminer else 0.0
-    return 1.0 if can_be_neutral(elements, counts, np.zeros_like(counts), states) else 0.0
+    return 1.0 if can_be_neutral(elements, counts, np.zeros(len(counts), np.int64), states) else 0.0
 
 
 @kernel
-def _ionic_character(electronegativity: Floats, fractions: Floats, matminer: bool) -> tuple[float, float]:
+def _ionic_character(elements: Ints, properties: Floats, fractions: Floats, matminer: bool) -> tuple[float, float]:
     """Largest and mean Pauling ionic character 1 - exp(-(dX)^2 / 4).
 
     The mean runs over ordered pairs in Magpie, over unordered pairs in matminer.
@@ -258,7 +293,7 @@ def _ionic_character(electronegativity: Floats, fractions: Floats, matminer: boo
     largest, mean = 0.0, 0.0
     for a in range(len(fractions)):
         for b in range(a):
-            difference = electronegativity[a] - electronegativity[b]
+            difference = properties[elements[a], 7] - properties[elements[b], 7]
             character = 1.0 - math.exp(-0.25 * difference * difference)
             largest = max(largest, character)
             mean += fractions[a] * fractions[b] * character

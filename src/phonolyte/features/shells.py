@@ -67,8 +67,11 @@ def close_shells(pairs: Pairs, species_of_site: Ints, species: Species) -> tuple
         for here, there in ((pairs.first[f], pairs.second[f]), (pairs.second[f], pairs.first[f])):
             if relative[f] <= NEGLIGIBLE * LONGEST_MEAN * least[here]:
                 counts[here * len(species.element) + species_of_site[there] + 1] += 1
-    first = np.cumsum(counts)[:-1].reshape(n, len(species.element))
-    last, k = first.copy(), counts.sum()
+    for at in range(1, len(counts)):
+        counts[at] += counts[at - 1]
+    k = counts[len(counts) - 1]
+    first = counts[: len(counts) - 1].reshape(n, len(species.element))
+    last = first.copy()
     shells, end = Shells(np.empty(k), np.empty((k, N_SHAPE)), np.empty((k, N_HARMONICS))), np.empty(k, np.int64)
     for f in range(m):
         for side, here, there in ((0, pairs.first[f], pairs.second[f]), (1, pairs.second[f], pairs.first[f])):

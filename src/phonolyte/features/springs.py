@@ -67,8 +67,12 @@ def site_quantities(lattice: Floats, frac_coords: Floats, numbers: Ints, element
     """
     n = len(numbers)
     elements, species_of_site, _ = count_elements(numbers)
-    properties = elemental[elements]
-    species = Species(np.arange(len(elements)), properties, pair_table(properties))
+    properties, rows = np.empty((len(elements), elemental.shape[1])), np.empty(len(elements), np.int64)
+    for row in range(len(elements)):
+        rows[row] = row
+        for column in range(elemental.shape[1]):
+            properties[row, column] = elemental[elements[row], column]
+    species = Species(rows, properties, pair_table(properties))
     pairs = list_pairs(bin_atoms(lattice, frac_coords), REACH_A)
     values, sums, reach = np.empty((n, N_QUANTITIES)), np.zeros((n, len(elements), N_SUMS)), np.zeros((n, n))
     _add_pairs(pairs, species_of_site, sums, reach)

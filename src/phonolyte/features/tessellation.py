@@ -65,8 +65,10 @@ def tessellate(lattice: Floats, frac_coords: Floats) -> Tessellation:
                     grown(image, 2 * count),
                 )
                 area, distance = grown(area, 2 * count), grown(distance, 2 * count)
-            first[count], second[count], image[count] = atom, near.site[j], near.image[j]
+            first[count], second[count] = atom, near.site[j]
             area[count], distance[count] = areas[j], near.distance[j]
+            for axis in range(3):
+                image[count, axis] = near.image[j, axis]
             count += 1
     return _both_ways(n, first[:count], second[:count], image, area, distance, volume)
 
@@ -81,8 +83,9 @@ def _both_ways(
     for f in range(count):
         start[first[f] + 1] += 1
         start[second[f] + 1] += 1
-    start = np.cumsum(start)
-    end = start[:-1].copy()
+    for i in range(n):
+        start[i + 1] += start[i]
+    end = start.copy()
     both = Tessellation(
         start, np.empty(2 * count, np.int64), np.empty((2 * count, 3), np.int64),
         np.empty(2 * count), np.empty(2 * count), volume,
@@ -111,7 +114,10 @@ def _cell_of(bins: Bins, atom: int, radius: float, farthest: Floats) -> tuple[Ne
         for j in range(len(near.distance)):
             if _is_ours(atom, near.site[j], near.image[j]):
                 areas[j], reach[j] = _face(near, j, 2.0 * radius, polygon)
-        needed = 2.0 * max(farthest[atom], reach.max() if len(reach) else radius)
+        needed = farthest[atom] if len(reach) else max(farthest[atom], radius)
+        for j in range(len(reach)):
+            needed = max(needed, reach[j])
+        needed *= 2.0
         if needed <= radius:
             farthest[atom] = 0.5 * needed
             for j in range(len(reach)):
@@ -141,7 +147,7 @@ def _face(near: Neighbors, j: int, half_width: float, polygon: Floats) -> tuple[
     for m in range(4):
         polygon[0, m] = half_width if m in (1, 2) else -half_width
         polygon[1, m] = half_width if m > 1 else -half_width
-    corners, width = 4, 2.0 * half_width * half_width
+    corners, width = np.int64(4), 2.0 * half_width * half_width
     reach = math.sqrt(width + half * half)
     for k in range(len(near.distance)):
         if 0.5 * near.distance[k] >= reach:  # farther bisectors cannot touch the polygon

@@ -246,7 +246,11 @@ def _lengths(elemental: Floats) -> Floats:
 @kernel
 def _contacts(lattice: Floats, frac_coords: Floats) -> Distances:
     n = len(frac_coords)
-    bins = bin_atoms(lattice / (cell_volume(lattice) / n) ** (1.0 / 3.0), frac_coords)
+    length, reduced = (cell_volume(lattice) / n) ** (1.0 / 3.0), np.empty((3, 3))
+    for i in range(3):
+        for axis in range(3):
+            reduced[i, axis] = lattice[i, axis] / length
+    bins = bin_atoms(reduced, frac_coords)
     return list_distances(list_pairs(bins, REACH), n)
 
 

@@ -8,6 +8,7 @@ average structures: composition, volume, and how near each element has each othe
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
@@ -152,7 +153,10 @@ def _average_fingerprint(crystal: Crystal) -> Floats:
 @kernel
 def _average_nearness(lattice: Floats, frac_coords: Floats, classes: Ints, shares: Floats, amounts: Floats) -> Floats:
     """Logarithm of 1 + the weight of neighbors of each pair of elements (k, k, 2), by occupancies."""
-    spacing = (cell_volume(lattice) / amounts.sum()) ** (1 / 3)
+    total = 0.0
+    for amount in amounts:
+        total += amount
+    spacing = (cell_volume(lattice) / total) ** (1 / 3)
     bins = bin_atoms(lattice, frac_coords)
     closeness = np.zeros((len(amounts), len(amounts), len(WIDTHS)))
     for atom in range(len(classes)):
@@ -165,7 +169,10 @@ def _average_nearness(lattice: Floats, frac_coords: Floats, classes: Ints, share
             edge = 0.5 * (1.0 + np.cos(np.pi * x / REACH)) * shares[atom] * shares[other] / amounts[kind]
             for w, width in enumerate(WIDTHS):
                 closeness[kind, classes[other], w] += edge * np.exp(-((x / width) ** 2))
-    return np.log(1.0 + closeness)
+    flat = closeness.reshape(-1)
+    for i in range(len(flat)):
+        flat[i] = math.log(1.0 + flat[i])
+    return closeness
 
 
 @kernel
@@ -176,7 +183,10 @@ def _fingerprint(lattice: Floats, frac_coords: Floats, numbers: Ints) -> Floats:
     bins = bin_atoms(lattice, frac_coords)
     pairs = list_pairs(bins, REACH * spacing)
     near = list_distances(pairs, n)
-    distances = np.zeros((len(elements), NEAREST))
+    k = len(elements)
+    values = np.zeros(1 + k * NEAREST + k * k * len(WIDTHS))
+    values[0] = math.log(spacing)
+    distances, closeness = values[1 : 1 + k * NEAREST].reshape(k, NEAREST), values[1 + k * NEAREST :]
     for atom in range(n):
         kind = classes[atom]
         nearest = near.distance[near.start[atom] : near.start[atom + 1]]
@@ -185,16 +195,15 @@ def _fingerprint(lattice: Floats, frac_coords: Floats, numbers: Ints) -> Floats:
             radius *= 1.5
             nearest = list_neighbors(bins, atom, radius).distance
         order = ascending(nearest)
-        for k in range(NEAREST):
-            distances[kind, k] += nearest[order[k]] / spacing / counts[kind]
-    closeness = _closeness(pairs, classes, counts, spacing)
-    return np.concatenate((np.array([np.log(spacing)]), distances.ravel(), closeness.ravel()))
+        for at in range(NEAREST):
+            distances[kind, at] += nearest[order[at]] / spacing / counts[kind]
+    _add_closeness(pairs, classes, counts, spacing, closeness.reshape(k, k, len(WIDTHS)))
+    return values
 
 
 @kernel
-def _closeness(pairs: Pairs, classes: Ints, counts: Ints, spacing: float) -> Floats:
-    """How near an atom of each of k elements has each other one, (k, k, 2), from the pairs within reach."""
-    closeness = np.zeros((len(counts), len(counts), len(WIDTHS)))
+def _add_closeness(pairs: Pairs, classes: Ints, counts: Ints, spacing: float, closeness: Floats) -> None:
+    """Add how near an atom of each of k elements has each other one, (k, k, 2), from the pairs within reach."""
     for f in range(len(pairs.distance)):
         a, b, x = classes[pairs.first[f]], classes[pairs.second[f]], pairs.distance[f] / spacing
         # a cosine brings the sum to zero smoothly where the neighbors end
@@ -203,4 +212,3 @@ def _closeness(pairs: Pairs, classes: Ints, counts: Ints, spacing: float) -> Flo
             share = edge * np.exp(-((x / width) ** 2))
             closeness[a, b, w] += share / counts[a]
             closeness[b, a, w] += share / counts[b]
-    return closeness

@@ -282,9 +282,10 @@ def list_distances(pairs: Pairs, n: int) -> Distances:
     for f in range(len(pairs.distance)):
         start[pairs.first[f] + 1] += 1
         start[pairs.second[f] + 1] += 1
-    start = np.cumsum(start)
-    end = start[:-1].copy()
-    distance, site = np.empty(start[-1]), np.empty(start[-1], np.int64)
+    for i in range(n):
+        start[i + 1] += start[i]
+    end = start.copy()
+    distance, site = np.empty(start[n]), np.empty(start[n], np.int64)
     for f in range(len(pairs.distance)):
         for at, to in ((pairs.first[f], pairs.second[f]), (pairs.second[f], pairs.first[f])):
             distance[end[at]], site[end[at]] = pairs.distance[f], to
