@@ -2,12 +2,14 @@
 
 Usage:
     python scripts/grown_learning_set.py candidates LI_STRUCTURES.parquet LI_TABLE.csv.gz OUT.parquet [N]
+    python scripts/grown_learning_set.py conductors OUT.parquet
     phonolyte phonons OUT.parquet --engine nequix --ion Li --calibration none -o RUN/
     python scripts/grown_learning_set.py pack CALIBRATION.json CRYSTALS.parquet RUN/ [CRYSTALS.parquet RUN/ ...]
 
 The first chooses N (160) crystals by the embedded model's expected gain among hydrides, carbides, nitrides and
 elpasolites of the Materials Project (CC BY 4.0; at most 0.1 eV/atom above the hull), and elpasolites, double, nitride
-and hydride perovskites, antiperovskites and rock salts made here, their cells by ionic radii. The third writes the
+and hydride perovskites, antiperovskites and rock salts made here, their cells by ionic radii. The second writes ordered
+models of the disordered conductors that come with the package. The last one writes the
 crystals in their original cells, with calibrated centers; unstable ones stay, with the share of imaginary modes as a
 known error. Runs may be unfinished, and are added to the existing crystals.
 """
@@ -33,12 +35,14 @@ from phonolyte.loop import choose_crystals
 from phonolyte.loop.learning import Known, read_known, write_known
 from phonolyte.models import BandCenterModel
 from phonolyte.phonons.calibration import Calibration
+from phonolyte.references import DISORDERED, ordered_models, records, reference_compound
 from phonolyte.runs.records import read_json, write_crystals
 from phonolyte.stability.shipped import CRYSTALS, phases_folder
 from phonolyte.structures import Crystal, read
 from phonolyte.structures.families import family
+from phonolyte.structures.ordering import order
 
-E_HULL_EV, MOST_ATOMS = 0.1, 20
+E_HULL_EV, MOST_ATOMS, MOST_ATOMS_ORDERED = 0.1, 20, 40
 HARD = ("H", "C", "N")
 ALKALI, ALKALINE_EARTHS = ("Cs", "Rb", "K"), ("Ca", "Sr", "Ba")
 
@@ -82,6 +86,8 @@ def main() -> None:
     if step == "candidates":
         structures, li_table, out, *number = arguments
         choose_candidates(structures, li_table, Path(out), int(*number) if number else 160)
+    elif step == "conductors":
+        write_conductors(Path(*arguments))
     else:
         pack(arguments[0], list(zip(arguments[1::2], arguments[2::2], strict=True)))
 
@@ -89,6 +95,7 @@ def main() -> None:
 def choose_candidates(structures: str, li_table: str, out: Path, number: int) -> None:
     """Write the crystals whose phonons would improve the embedded model most."""
     near_hull = pd.read_csv(li_table).query("e_hull_ev <= @E_HULL_EV")["material_id"]
+    grown = {each.crystal.material_id for each in read_known(grown_file())[0]}
     names = set(near_hull) - set(computed_centers().table["material_id"])
     of_name = {
         crystal.material_id: crystal
@@ -97,9 +104,17 @@ def choose_candidates(structures: str, li_table: str, out: Path, number: int) ->
         if len(crystal) <= MOST_ATOMS and is_hard(crystal) and (path != structures or crystal.material_id in names)
     }
     of_name |= {crystal.material_id: crystal for crystal in build_families()}
-    choice = choose_crystals(BandCenterModel.embedded(), list(of_name.values()), number)
+    choice = choose_crystals(BandCenterModel.embedded(), list(of_name.values()), number, without=grown)
     write_crystals([of_name[name] for name in choice.names], out)
     print(len(of_name), Counter(family(of_name[name]) for name in choice.names))
+
+
+def write_conductors(out: Path) -> None:
+    """Write an ordered model of each disordered reference compound, those from a paper as they are there."""
+    of_paper = {crystal.material_id: crystal for crystal in ordered_models()}
+    disordered = (reference_compound(record["id"]) for record in records(DISORDERED))
+    models = [of_paper.get(crystal.material_id) or order(crystal)[0].crystal for crystal in disordered]
+    write_crystals(sorted((each for each in models if len(each) <= MOST_ATOMS_ORDERED), key=len), out)
 
 
 def is_hard(crystal: Crystal) -> bool:

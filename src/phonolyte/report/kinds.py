@@ -44,6 +44,9 @@ ELECTRONIC = (
 )  # fmt: skip
 """Conductivities of samples, and the resistances that the table shows where no size of a pellet is known."""
 
+CENTER = "band_center_mev"
+"""Column that orders a tier which computes centers: of its crystals the unstable ones are counted, too."""
+
 Cards = tuple[dict[str, Any], dict[str, Array]]
 """What cards are made from: entries of the page's data, and its arrays."""
 
@@ -151,7 +154,7 @@ def _of_tier(name: str) -> Kind:
     def best(contents: Contents) -> list[int]:
         return list(range(min(BEST, int(contents.table[tier.sort_by].notna().sum()))))
 
-    computed = name == "phonons"
+    computed = tier.sort_by == CENTER
     return Kind(
         headline=lambda contents: tier.headline(contents.table), caveat=sentences.OF_TIERS,
         summarize=lambda contents: tier.summarize(contents.table), funnel=list_stable if computed else list_computed,
