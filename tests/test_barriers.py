@@ -23,7 +23,7 @@ from phonolyte.barriers.ends import Ends, relax_ends, vacancy_ends
 from phonolyte.barriers.hops import Edge, Hop, Network, find_hops, percolation_threshold
 from phonolyte.barriers.material import HOPS_TABLE, Material, site_energies
 from phonolyte.barriers.neb import climb, remarks
-from phonolyte.barriers.paths import read_path, write_path
+from phonolyte.barriers.paths import first_path, lengths_a, read_path, write_path
 from phonolyte.cli import app
 from phonolyte.errors import EngineError, Failure, MigrationError, SettingsError
 from phonolyte.forces import Engine, open_engine
@@ -301,6 +301,24 @@ def test_a_path_of_the_users_is_where_a_hop_begins(emt: Engine, tmp_path: Path):
     assert known.deciding != FAST.deciding
     with pytest.raises(SettingsError, match="not a file"):
         replace(FAST, paths=(("Cu-2.54", str(tmp_path / "none.xyz")),))
+
+
+def test_images_of_the_users_do_not_jump_over_borders(emt: Engine, tmp_path: Path):
+    cell = bulk("Cu", cubic=True)
+    hop = find_hops(cell, "Cu").hops[0]
+    ends = vacancy_ends(cell, np.diag([2, 2, 2]), hop.edge)
+    images = first_path(hop, ends, 3, {})
+    for image in images:
+        image.wrap()
+    write(tmp_path / "wrapped.xyz", images)
+    given = first_path(hop, ends, 3, {hop.name: str(tmp_path / "wrapped.xyz")})
+    assert lengths_a(given) == pytest.approx(lengths_a(first_path(hop, ends, 3, {})), abs=1e-4)
+    write(tmp_path / "cell.xyz", [Atoms(image, cell=1.1 * image.cell) for image in images])
+    with pytest.raises(MigrationError, match="cell of an image"):
+        first_path(hop, ends, 3, {hop.name: str(tmp_path / "cell.xyz")})
+    write(tmp_path / "atoms.xyz", [image[:-1] for image in images])
+    with pytest.raises(MigrationError, match="other atoms"):
+        first_path(hop, ends, 3, {hop.name: str(tmp_path / "atoms.xyz")})
 
 
 def test_ends_that_slip_into_one_another_are_reported(emt: Engine):

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from phonolyte.barriers.paths import read_path
 from phonolyte.chemistry.charges import mobile_charge
 from phonolyte.cli import app
-from phonolyte.dynamics import DynamicsCalculation, DynamicsSettings
+from phonolyte.dynamics import DynamicsCalculation, DynamicsSettings, calculation
 from phonolyte.dynamics.calculation import DIFFUSIVITIES, _run_row
 from phonolyte.dynamics.diffusion import (
     FEWEST_HOPS,
@@ -239,6 +239,19 @@ def test_a_crystal_that_stands_still_is_refused_and_a_longer_run_goes_on(emt: En
     assert len(longer) == len(first) + 10
     assert np.array_equal(longer[len(first) - 1].positions, first[-1].positions)
     assert longer[-1].info["step"] == 250
+
+
+def test_the_displacement_is_that_of_the_hottest_run(emt: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def measure(file: Path, *_: Any) -> Diffusivity:
+        kelvin = float(file.name.removeprefix("md-").partition("K")[0])
+        return Diffusivity(0, kelvin / 100, np.empty(0), 1e-7, 0.1)
+
+    monkeypatch.setattr(calculation, "run_dynamics", lambda *_: None)
+    monkeypatch.setattr(calculation, "read_frames", lambda file, settings: file)
+    monkeypatch.setattr(calculation, "diffusivity", measure)
+    table, failures = compute_dynamics(COPPER, emt, tmp_path, replace(SHORT, temperatures_k=(1000.0, 600.0)))
+    assert not failures
+    assert table["msd_a2"].tolist() == [10.0]
 
 
 def test_a_crystal_that_flies_apart_is_reported(tmp_path: Path):

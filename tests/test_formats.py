@@ -17,6 +17,8 @@ import pytest
 from ase import Atoms
 from ase.db import connect
 from ase.io import write
+from pymatgen.core import Lattice, Structure
+from pymatgen.entries.computed_entries import ComputedStructureEntry
 from typer.testing import CliRunner
 
 from phonolyte import verbs
@@ -286,6 +288,23 @@ def test_documents_and_answers_of_servers(shared: Path):
         (crystal,) = read(folder / name).crystals
         assert crystal.formula == "LiCl"
         assert crystal.volume_a3 == pytest.approx(4.1**3)
+
+
+def test_entries_of_pymatgen_have_their_data_as_properties(tmp_path: Path):
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.13), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    entries = [
+        ComputedStructureEntry(salt, -1.0, entry_id="first", data={"e_above_hull": 0.02, "elements": ["Li", "Cl"]}),
+        ComputedStructureEntry(salt, -2.0, data={"mat_id": "agm1"}),
+    ]
+    dictionaries = [entry.as_dict() for entry in entries]
+    contents = {"one.json": dictionaries[0], "list.json": dictionaries, "entries.json": {"entries": dictionaries}}
+    for name, content in contents.items():
+        (tmp_path / name).write_text(json.dumps(content))
+        reading = read(tmp_path / name)
+        assert not reading.failures
+        assert [each.material_id for each in reading.crystals] == ["first", "agm1"][: len(reading.crystals)]
+        assert reading.crystals[0].properties["e_hull_ev"] == 0.02
+        assert reading.crystals[0].properties["energy"] == -1.0
 
 
 def test_names_of_mp_api_serve_in_a_table_of_properties(tmp_path: Path):

@@ -174,6 +174,7 @@ def test_one_good_crystal_among_bad_ones_is_ranked_and_the_counts_add_up(hostile
     assert pd.read_parquet(tmp_path / "run" / "ranked.parquet")["formula"].tolist() == ["NaCl"]
 
 
+@pytest.mark.long
 def test_ten_thousand_atoms_are_not_trouble(tmp_path: Path):
     rows = [f"{'Na' if sum(x) % 2 else 'Cl'} {2.8 * x[0]} {2.8 * x[1]} {2.8 * x[2]}" for x in np.ndindex(22, 22, 22)]
     lattice = f"{2.8 * 22} 0 0 0 {2.8 * 22} 0 0 0 {2.8 * 22}"

@@ -920,6 +920,7 @@ def export_spectrum(folder: Path, name: str, f: np.ndarray, z: np.ndarray) -> Pa
     return write_table(folder / f"{name}.csv", "frequency (Hz),Z' (ohm),Z'' (ohm)", rows)
 
 
+@pytest.mark.long
 def test_no_spectrum_ends_a_batch(tmp_path: Path):
     files = [export_spectrum(tmp_path, f"{name}_25C", f, z) for name, (f, z) in DEGENERATE.items()]
     files.insert(1, export_spectrum(tmp_path, "good_40C", F, two_arcs()))

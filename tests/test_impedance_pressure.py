@@ -91,6 +91,7 @@ def test_an_activation_volume_comes_back():
         fit_activation_volume("total", 298.15, p[:2], [1.0, 1.0], [0.01, 0.01])
 
 
+@pytest.mark.long
 def test_each_pressure_has_an_arrhenius_line_and_each_temperature_a_volume(tmp_path: Path):
     folder = tmp_path / "in"
     folder.mkdir()

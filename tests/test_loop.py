@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ase.build import bulk
+from pymatgen.core import Structure
 from typer.testing import CliRunner
 
 from phonolyte import learning_set
@@ -16,7 +17,7 @@ from phonolyte.cli import app
 from phonolyte.errors import SettingsError, TableError
 from phonolyte.forces import open_engine
 from phonolyte.loop import Loop, LoopSettings, Rounds
-from phonolyte.loop.learning import FILE, Known, read_given, write_known
+from phonolyte.loop.learning import FILE, Known, read_given, read_known, write_known
 from phonolyte.loop.pool import leave_out_known, open_crystals
 from phonolyte.loop.rounds import CHOSEN_FILE, SUMMARY, TABLE
 from phonolyte.models import BandCenterModel
@@ -134,6 +135,23 @@ def test_a_killed_loop_goes_on_and_computes_nothing_twice(tmp_path: Path):
     for number in (0, 1, 2):
         own, other = (tmp_path / name / "rounds" / str(number) / FILE for name in ("whole", "killed"))
         assert own.read_bytes() == other.read_bytes()
+
+
+def test_flags_and_errors_of_a_table_of_text_count(tmp_path: Path):
+    records = [
+        {"material_id": "a", "band_center_mev": 30.0, "stable": True},
+        {"material_id": "b", "band_center_mev": 31.0, "stable": False},
+        {"material_id": "c", "band_center_mev": 32.0, "stable": False, "center_error": 0.2, "imaginary_share": 0.2},
+    ]
+    silver = Structure(4.09 * np.eye(3), ["Ag"], [[0, 0, 0]]).as_dict()
+    (tmp_path / "x.jsonl").write_text("\n".join(json.dumps(each | {"structure": silver}) for each in records))
+    pd.DataFrame([each | {"structure": json.dumps(silver)} for each in records]).to_csv(tmp_path / "x.csv", index=False)
+    for name in ("x.jsonl", "x.csv"):
+        known, failures = read_known(tmp_path / name)
+        assert [failure.error for failure in failures] == ["Unstable"]
+        assert [(each.crystal.material_id, each.stable, each.error, each.imaginary_share) for each in known] == [
+            ("a", True, 0.0, 0.0), ("c", False, 0.2, 0.2)
+        ]  # fmt: skip
 
 
 def test_unstable_crystals_are_learned_as_what_they_are_and_failures_are_rows(tmp_path: Path):

@@ -344,7 +344,7 @@ def read_everything(folder: Path) -> bytes:
     return b"\0".join(parts)
 
 
-@pytest.mark.parametrize("faults", [[], ["forbidden"]])
+@pytest.mark.parametrize("faults", [pytest.param([], marks=pytest.mark.long), ["forbidden"]])
 def test_the_key_is_in_no_file_log_traceback_or_progress_line(
     server: mp_server.Server, tmp_path: Path, faults: list[str]
 ):

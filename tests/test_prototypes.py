@@ -48,6 +48,7 @@ def test_the_known_compounds_of_a_prototype_have_its_number_of_elements(entry: d
         assert set(elements) <= set(ATOMIC_NUMBERS) - EXCLUDED
 
 
+@pytest.mark.long
 def test_the_named_prototypes_have_the_elements_they_say_and_come_once():
     names = [entry["name"] for entry in RECORD["prototype"]]
     assert len(set(names)) == len(names)
@@ -98,6 +99,7 @@ def test_candidates_are_sound(crystals: list[Crystal]):
         assert SHORTEST < shortest_bond(crystal) < LONGEST
 
 
+@pytest.mark.long
 def test_no_candidate_comes_twice(crystals: list[Crystal]):
     assert len({crystal.material_id for crystal in crystals}) == N
     assert not any(find_duplicates(crystals))

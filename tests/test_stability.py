@@ -128,6 +128,17 @@ def test_a_new_ground_state_lies_below_the_hull_and_has_a_window_of_its_own():
     assert assessment.window.reduction.voltage_v == pytest.approx((18 * 1.5 + 4 * 1.0 - 14 * 1.5) / 8)
 
 
+def test_a_crystal_with_more_ions_than_any_compound_gives_off_metal():
+    competing = make_competing(make_phase("Li2O", -597.9, 3), systems=("Li-O",))
+    assessment = assess(Phase("rich", "Li4O", -0.5), competing, "Li", ())
+    assert assessment.hull.products == pytest.approx({"Li2O": 1.0, "Li": 2.0})
+    window = assessment.window
+    assert window is not None
+    assert (window.reduction.voltage_v, window.oxidation.voltage_v) == (0.0, 0.0)
+    assert window.oxidation.products == pytest.approx({"Li2O": 1.0})
+    assert window.metal_reaction_ev == 0.0
+
+
 def test_without_the_ion_there_is_a_hull_and_no_window():
     assessment = assess(Phase("x", "P2S5", -0.3), make_sulfides(), "Li", ())
     assert assessment.window is None
@@ -152,6 +163,20 @@ def test_lithium_oxide_takes_up_water():
     assert strongest.products == ("LiHO",)
     # 2 x -487.5 + 597.9 + 285.8 kJ/mol for six atoms
     assert strongest.energy_ev_atom == pytest.approx(-91.3 / FARADAY / 6, abs=1e-4)
+
+
+def test_a_polymorph_above_the_hull_has_its_own_energy_in_reactions():
+    competing = make_competing(
+        make_phase("Li2O", -597.9, 3), make_phase("H2O", -285.8, 3), make_phase("LiOH", -487.5, 3), systems=("H-Li-O",)
+    )
+    oxide, water = competing.phase_of("Li2O"), competing.phase_of("H2O")
+    assert oxide
+    assert water
+    polymorph = Phase("x", "Li4O2", oxide.formation_ev_atom + 0.02)
+    stable, reaction = react(competing, oxide, water), react(competing, polymorph, water)
+    assert reaction.strongest.energy_ev_atom == pytest.approx(stable.strongest.energy_ev_atom - 0.5 * 0.02)
+    alone = next(each for each in reaction.mixtures if each.share == pytest.approx(1.0))
+    assert alone.energy_ev_atom == pytest.approx(-0.02)
 
 
 def test_a_reaction_names_the_systems_that_are_not_at_hand():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
@@ -15,7 +16,12 @@ from pymatgen.core.lattice import Lattice
 from pymatgen.core.structure import Structure
 
 from phonolyte.errors import StructureError
+from phonolyte.runs.digest import digest_of
+from phonolyte.runs.records import write_crystals
+from phonolyte.screen.describe import CRYSTAL, ModelSource, describe_batch
 from phonolyte.structures import Crystal, as_crystal, read
+from phonolyte.structures.batches import plan_batches
+from phonolyte.structures.crystal_table import records_of
 from phonolyte.structures.dictionaries import crystal_from_ase, crystal_from_pymatgen
 from phonolyte.structures.duplicates import find_duplicates
 from phonolyte.structures.families import family
@@ -341,3 +347,30 @@ def test_space_groups_belong_to_the_systems_of_the_international_tables():
     for system, number in {**last, "cubic": 230}.items():
         assert {system_of(first), system_of(number)} == {system}
         first = number + 1
+
+
+# Oxidation states
+
+
+def test_oxidation_states_of_a_source_come_through_tables_and_rows(tmp_path: Path):
+    sites = {"Li+": [0, 0, 0], "Mn4+": [0.5, 0, 0], "Fe2+": [0, 0.5, 0], "O2-": [0.5, 0.5, 0.5]}
+    stated = Crystal.from_pymatgen(Structure(np.eye(3) * 4.2, [*sites], [*sites.values()]), material_id="stated")
+    plain = replace(stated, material_id="plain", oxidation_states={})
+    disordered = Crystal.from_arrays(
+        "half", np.eye(3) * 4.2, ["Li", "Cl"], [[0, 0, 0], [0.5] * 3], occupancies=[0.5, 1.0],
+        oxidation_states={"Li": 2.0, "Cl": -1.0},
+    )  # fmt: skip
+    write_crystals([plain, stated, disordered], tmp_path / "crystals.parquet")
+    again = read(tmp_path / "crystals.parquet").crystals
+    for crystals in (again, [Crystal.from_row(crystal.row()) for crystal in (plain, stated)]):
+        assert dict(crystals[0].oxidation_states) == {}
+        assert crystals[1].oxidation_states == {"Li": 1.0, "Mn": 4.0, "Fe": 2.0, "O": -2.0}
+    assert again[2].oxidation_states == disordered.oxidation_states
+    assert digest_of(stated.identity) != digest_of(plain.identity)
+
+
+def test_a_screen_takes_the_oxidation_states_that_a_file_states(tmp_path: Path):
+    structure = Structure.from_spacegroup("Fm-3m", np.eye(3) * 4.2, ["Li+", "Br-"], [[0, 0, 0], [0.5] * 3])
+    part = describe_batch(plan_batches([structure])[0], ModelSource(), tmp_path)
+    (record,) = records_of(part.load(CRYSTAL))
+    assert record[1]("x").oxidation_states == {"Li": 1.0, "Br": -1.0}

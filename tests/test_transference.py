@@ -124,6 +124,15 @@ def test_an_unsettled_current_gives_an_upper_bound(spectra):
     assert any("upper bound" in note for note in result.notes)
 
 
+def test_a_current_that_still_rises_gives_no_number(spectra):
+    t = np.arange(0.0, 3000.0, 5.0)
+    rising = FIRST * (1 - 0.9 * np.exp(-t / 4000.0))
+    result = measure_transference(Curve.from_arrays("x", t, rising, VOLTS), *spectra)
+    assert np.isnan([*result.t_plus, *result.t_plus_watanabe]).all()
+    assert "still rises" in result.fault
+    assert not result.upper_bound
+
+
 def test_what_is_not_between_zero_and_one_is_flagged(spectra):
     t = np.arange(0, 50000, 30.0)
     rising = FIRST * (1.6 - 0.6 * np.exp(-t / 5000))

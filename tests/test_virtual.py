@@ -314,6 +314,7 @@ def compute_by_the_book(
     return float((1.0 if balanced else 0.1) * sizes * tilts * np.exp(np.mean(logs)))
 
 
+@pytest.mark.long
 def test_the_plausibility_is_the_product_that_the_documentation_has():
     space = make_space(
         Rules((SlotRule("Ca", ("Ca", "Sr", "Mg", "Ba")), SlotRule("Ti", ("Ti", "Zr", "Al"))), charge="free")
@@ -616,6 +617,7 @@ def test_known_compounds_are_marked(model: BandCenterModel, tmp_path: Path):
     assert marked.drop("SrTiO3").isna().all()
 
 
+@pytest.mark.long
 def test_perovskites_have_the_tolerance_factor_of_shannon_s_radii(model: BandCenterModel, tmp_path: Path):
     space = make_space(Rules((SlotRule("Ca", ("Ca", "Sr", "Ba", "Mg")), SlotRule("Ti", ("Ti", "Zr")))))
     run_into(tmp_path, [space], model)

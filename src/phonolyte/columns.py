@@ -375,6 +375,7 @@ register(
         Column("frac_coords", "coordinates", kind="list", hint="Fractional coordinates, three numbers an atom."),
         Column("occupancies", "occupancies", kind="list", hint="Share of its site that each ion fills."),
         Column("disorder_groups", "disorder groups", kind="list", hint="Alternative that each ion belongs to."),
+        Column("oxidation_states", "oxidation states", kind="list", hint="Oxidation state of each ion, where stated."),
         Column("energy_mev", "energy", "meV", 2, hint="Phonon energy; below zero: imaginary."),
         Column("total", "density", "1/meV", 4, hint="Density of states; beside it that of each element."),
         # nearest compounds

@@ -318,6 +318,19 @@ def as_number(value: Any) -> float:
         return float("nan")
 
 
+def as_flag(value: Any) -> bool | None:
+    """The value as a truth value, also one written as text or as 0 and 1; None where it is not one."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, str):
+        return _FLAGS.get(value.strip().lower())
+    number = as_number(value)
+    return bool(number) if number in (0.0, 1.0) else None
+
+
+_FLAGS = {"true": True, "yes": True, "1": True, "1.0": True, "false": False, "no": False, "0": False, "0.0": False}
+
+
 def well_formed(name: Any) -> str:
     """A name as text that every table can hold: half characters of file systems and JSON become ``?``."""
     return str(name).encode("utf-8", "replace").decode("utf-8")

@@ -244,8 +244,8 @@ def climb(
     """
     start = time.perf_counter()
     images = list(path) if path else first_path(hop, ends, settings.images, dict(settings.paths))
-    check_atoms(images, ends)
     if path:
+        check_atoms(images, ends)
         put_into_one_cell(images, ends)
     for image in images:
         image.calc = remember(engine.calculator)

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 
+SAME_CELL_A = 0.05
+"""Cells whose vectors differ by less, angstrom, are one: numbers in files are rounded."""
+
+
 def write_path(images: Sequence[Atoms], file: Path, info: Mapping[str, str] | None = None) -> None:
     """Write a path as extended XYZ, energies and forces with it, in one step."""
     from ase.calculators.singlepoint import SinglePointCalculator
@@ -66,13 +70,18 @@ def first_path(hop: Hop, ends: Ends, n_images: int, files: Mapping[str, str]) ->
     Raises
     ------
     MigrationError
-        When the straight line goes through an atom, and no path is given.
+        When the straight line goes through an atom, and no path is given, or a given one has other atoms or another
+        cell than the ends.
     """
     from ase.mep.neb import idpp_interpolate, interpolate
 
     file = files.get(hop.name)
     if file is not None:
-        return [ends.start.copy(), *read_path(Path(file).expanduser())[1:-1], ends.end.copy()]
+        given = [ends.start.copy(), *read_path(Path(file).expanduser())[1:-1], ends.end.copy()]
+        check_atoms(given, ends)
+        _check_cells(given, ends, file)
+        put_into_one_cell(given, ends)
+        return given
     if hop.crosses:
         raise MigrationError(
             f"{hop.name} crosses an atom",
@@ -100,6 +109,23 @@ def check_atoms(images: Sequence[Atoms], ends: Ends) -> None:
             )
     if len(images) < 3:
         raise MigrationError("the path has no image between its ends", fix="Give one at least.", kind="NoImages")
+
+
+def _check_cells(images: Sequence[Atoms], ends: Ends, file: str) -> None:
+    """Refuse images of another cell than that of the ends; a file without cells has none of its own."""
+    cell = ends.start.cell.array
+    for image in images:
+        if image.cell.rank == 3 and np.abs(image.cell.array - cell).max() > SAME_CELL_A:
+            raise MigrationError(
+                f"the cell of an image in {file} is not that of the ends",
+                why=f"edges of {_write_edges(image)} beside {_write_edges(ends.start)} angstrom",
+                fix="Give images in the supercell of the hop, as start.xyz has it.",
+                kind="OtherCell",
+            )
+
+
+def _write_edges(atoms: Atoms) -> str:
+    return ", ".join(f"{edge:.2f}" for edge in atoms.cell.lengths())
 
 
 def put_into_one_cell(images: Sequence[Atoms], ends: Ends) -> None:

@@ -148,7 +148,7 @@ class DynamicsCalculation(Calculation):
             "engine": self.engine.name,
             "ion": self.ion,
             "n_ion_hops": sum(row["n_ion_hops"] for row in rows),
-            "msd_a2": rows[-1]["msd_a2"],
+            "msd_a2": max(rows, key=lambda row: row["temperature_k"])["msd_a2"],
             "supercell_atoms": len(cell),
             "time_ps": settings.time_ps,
             "ion_charge": charge,

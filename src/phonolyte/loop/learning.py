@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from phonolyte import learning_set
 from phonolyte.centers import SOURCE, computed_centers
 from phonolyte.errors import Failure, PhonolyteError, TableError
+from phonolyte.files import as_flag, as_number
 from phonolyte.models.compounds import ERROR, STAGE, TARGET, find_label_fault
 from phonolyte.runs.records import in_one_step
 from phonolyte.structures import Crystal, read
@@ -135,13 +137,14 @@ def _given(crystal: Crystal) -> Known:
     share = properties.get("imaginary_share")
     return Known(
         representative(crystal), float(properties[TARGET]), _number(properties.get(ERROR)),
-        properties.get("stable") is not False, _number(share), str(properties.get("engine") or ""),
+        as_flag(properties.get("stable")) is not False, _number(share), str(properties.get("engine") or ""),
         int(_number(properties.get("round"))),
     )  # fmt: skip
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and value == value else 0.0
+    number = as_number(value)
+    return number if np.isfinite(number) else 0.0
 
 
 def write_known(known: Sequence[Known], path: Path) -> None:

@@ -19,7 +19,7 @@ from phonolyte.chemistry.systems import system_of
 from phonolyte.errors import Failure, StructureError, TableError
 from phonolyte.features import FeatureSet, feature_names, featurize
 from phonolyte.features.feature_sets import MAGPIE
-from phonolyte.files import as_number, as_numbers, column_names, plain_name, read_table
+from phonolyte.files import as_flag, as_number, as_numbers, column_names, plain_name, read_table
 from phonolyte.structures import Crystal, read
 from phonolyte.structures.reading import input_files
 from phonolyte.structures.run_results import is_run
@@ -203,7 +203,7 @@ def find_label_fault(crystal: Crystal) -> Failure | None:
     properties = crystal.properties
     if _number(properties.get(TARGET)) is None:
         return _no_center(crystal.material_id, properties.get(TARGET), crystal.source)
-    if properties.get("stable") is not False or _number(properties.get(ERROR)) is not None:
+    if as_flag(properties.get("stable")) is not False or _number(properties.get(ERROR)) is not None:
         return None
     message = "it has imaginary modes, and what remains of such a center says less. Leave it out."
     return Failure(crystal.material_id, STAGE, "Unstable", message, crystal.source)

@@ -85,6 +85,8 @@ class Decay:
         a sum of three exponentials.
     fault
         Why the steady state is not reached; empty where it is.
+    rises
+        Whether it is not reached since the modulus of the current still rises.
     """
 
     steady_a: float
@@ -103,6 +105,7 @@ class Decay:
     duration_s: float
     from_s: float
     fault: str
+    rises: bool = False
 
     @property
     def settled(self) -> bool:
@@ -111,8 +114,8 @@ class Decay:
 
     @property
     def bound_a(self) -> float:
-        """Modulus of the steady current at most: that at the end with its interval, since it only falls further."""
-        return abs(self.end_a) + NORMAL_95 * self.end_std_a
+        """Modulus of the steady current at most: that at the end with its interval; infinite where it still rises."""
+        return float("inf") if self.rises else abs(self.end_a) + NORMAL_95 * self.end_std_a
 
     def current_a(self, time_s: Floats) -> Floats:
         """Current of the fit at some times."""
@@ -179,7 +182,10 @@ def fit_decay(time_s: Sequence[float] | Floats, current_a: Sequence[float] | Flo
         if best.square <= (EXCESS + 3 * np.sqrt(2 / best.freedom)) * (noise / scale) ** 2:
             break
     decay = _describe(best, _cover(best, fits, t[-1]), t[used], i[used], scale, spikes)
-    return replace(decay, fault=decay.fault or _find_drift(t, i, noise))
+    if decay.fault:
+        return decay
+    fault, rises = _find_drift(t, i, noise)
+    return replace(decay, fault=fault, rises=rises)
 
 
 def _estimate_noise(i: Floats) -> float:
@@ -308,30 +314,37 @@ def _describe(best: _Fit, interval: tuple[float, float], t: Floats, i: Floats, s
     end = float(np.mean(i[last]) / scale)
     end_std = noise * _widen(left) / np.sqrt(np.count_nonzero(last))
     quantile = float(stdtrit(best.freedom, 0.5 + CONFIDENCE / 2))
+    fault, rises = _find_fault(constant, rest, float(end_std), tau, amplitudes, float(t[-1]))
     return Decay(
         steady_a=constant * scale, steady_std_a=(high - low) / 2 / quantile * scale, low_a=low * scale,
         high_a=high * scale, start_a=(constant + float(amplitudes.sum())) * scale, start_std_a=spread * scale,
         end_a=end * scale, end_std_a=float(end_std * scale), amplitudes_a=amplitudes * scale, taus_s=tau,
         freedom=best.freedom, noise_a=noise * scale, spikes=spikes, duration_s=float(t[-1]), from_s=float(t[0]),
-        fault=_find_fault(constant, rest, float(end_std), tau, amplitudes, float(t[-1])),
+        fault=fault, rises=rises,
     )  # fmt: skip
 
 
-def _find_fault(constant: float, rest: float, noise: float, tau: Floats, amplitudes: Floats, length_s: float) -> str:
-    """Why the fit has not come to its constant; empty where it has."""
+def _find_fault(
+    constant: float, rest: float, noise: float, tau: Floats, amplitudes: Floats, length_s: float
+) -> tuple[str, bool]:
+    """Why the fit has not come to its constant, empty where it has, and whether that is a rise."""
     if not len(tau):
-        return ""
+        return "", False
     slow = float(tau[-1])
-    direction = "rises" if amplitudes[-1] * (constant + rest) < 0 else "falls"
+    rises = bool(amplitudes[-1] * (constant + rest) < 0)
+    still = f"the current still {_DIRECTIONS[rises]}"
     if slow * SETTLED_LENGTHS > length_s:
-        return f"the current still {direction}: {length_s:.3g} s are {length_s / slow:.2g} of its slowest time constant"
+        return f"{still}: {length_s:.3g} s are {length_s / slow:.2g} of its slowest time constant", rises
     if abs(rest) > max(SETTLED_SHARE * abs(constant), NOISES * noise):
-        return f"the current still {direction}, by {abs(rest / constant):.0%} of what it comes to"
-    return ""
+        return f"{still}, by {abs(rest / constant):.0%} of what it comes to", rises
+    return "", False
 
 
-def _find_drift(t: Floats, i: Floats, noise_a: float) -> str:
-    """Why the last quarter of the current is not constant, by a line through it; empty where it is."""
+_DIRECTIONS = {True: "rises", False: "falls"}
+
+
+def _find_drift(t: Floats, i: Floats, noise_a: float) -> tuple[str, bool]:
+    """Why the last quarter of the current is not constant, by a line through it, and whether that is a rise."""
     last = t >= t[-1] - LAST_QUARTER * (t[-1] - t[0])
     if np.count_nonzero(last) < 3:
         last = np.arange(len(t)) >= len(t) - 3
@@ -339,6 +352,6 @@ def _find_drift(t: Floats, i: Floats, noise_a: float) -> str:
     width = float(x @ x)
     change = float(x @ i[last]) / width * float(np.ptp(x))
     if abs(change) <= max(SETTLED_SHARE * abs(level), NOISES * noise_a / np.sqrt(width) * float(np.ptp(x))):
-        return ""
-    direction = "rises" if change * level > 0 else "falls"
-    return f"the current still {direction}, by {abs(change / level):.0%} along the last quarter"
+        return "", False
+    rises = bool(change * level > 0)
+    return f"the current still {_DIRECTIONS[rises]}, by {abs(change / level):.0%} along the last quarter", rises

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from phonolyte.errors import SettingsError
+from phonolyte.polarization.readers import name_sample
 
 NEAR_K = 2.0
 """Temperatures that are nearer than this are one."""
@@ -72,22 +73,33 @@ def choose_total(
     totals
         Those that there are.
     sample
-        Name of the sample, by which one of several spectra at the temperature is chosen.
+        Name of the sample. A spectrum is of it where one name is the other, or begins with it and goes on with what is
+        neither letter nor digit. Where no name is like it, the spectrum of a single other sample is taken, with a note.
     temperature_k
         Temperature of the polarization, K.
     """
     if not totals:
         return None, ()
-    near = [total_ for total_ in totals if _is_near(total_.temperature_k, temperature_k)]
-    named = [total_ for total_ in near if total_.name.startswith(sample) or sample.startswith(total_.name)]
-    candidates = named if len(named) == 1 else near
-    if len(candidates) != 1:
-        what = "no spectrum is" if not candidates else f"{len(candidates)} spectra are"
+    named = [total_ for total_ in totals if _is_of(total_.name, sample)]
+    others = {name_sample(total_.name) for total_ in totals}
+    candidates = named or (totals if len(others) == 1 else ())
+    near = [total_ for total_ in candidates if _is_near(total_.temperature_k, temperature_k)]
+    if len(near) != 1:
+        what = "no spectrum is" if not near else f"{len(near)} spectra are"
         return None, (f"{what} of {sample} at its temperature: there is no transference number of it",)
-    (total,) = candidates
+    (total,) = near
+    notes = []
+    if not named:
+        notes.append(f"the total conductivity is that of {total.name}, the only sample of the run of impedance")
     if total.name and None in (total.temperature_k, temperature_k):
-        return total, (f"the temperature of {sample} or of {total.name} is not known: taken for one",)
-    return total, ()
+        notes.append(f"the temperature of {sample} or of {total.name} is not known: taken for one")
+    return total, tuple(notes)
+
+
+def _is_of(name: str, sample: str) -> bool:
+    """Whether a spectrum is of a sample, by their names; one without a name is of any."""
+    short, long = sorted((name, sample), key=len)
+    return (long.startswith(short) and not long[len(short) : len(short) + 1].isalnum()) or not name
 
 
 def _is_near(first: float | None, second: float | None) -> bool:

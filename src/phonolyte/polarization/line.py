@@ -24,6 +24,10 @@ OHMIC_SHARE, OHMIC_CHANCE = 0.05, 0.01
 """A line is not ohmic where a current is off it by this share of the range of currents, and chance would make it in
 fewer cases than this."""
 
+AGAINST = 3.0
+"""A current flows against its voltage where it is farther from zero than its interval is wide, by this factor: noise
+alone does so within its interval once in forty times."""
+
 NORMAL = float(ndtri(0.5 + CONFIDENCE / 2))
 
 
@@ -98,7 +102,7 @@ def fit_conductance(
     Raises
     ------
     CurveError
-        Without a voltage, and where the current flows against it.
+        Without a voltage, where the current flows against it, and where it still rises at the end.
     """
     v = np.asarray(voltages_v, float)
     if not len(v) or np.abs(v).max() < LEAST_V:
@@ -180,8 +184,20 @@ def _check_ohmic(v: Floats, current: Floats, off: Floats, square: float, notes: 
 
 
 def _bound_unsettled(v: Floats, decays: Sequence[Decay], floor_a: float) -> Conductance:
-    """Upper bound by the largest voltage, where no current has settled."""
-    at = int(np.argmax(np.abs(v)))
+    """Upper bound by the largest voltage at which the current falls, where none has settled.
+
+    Raises
+    ------
+    CurveError
+        Where all still rise: what they come to is above all that was measured.
+    """
+    falls = np.array([not decay.rises for decay in decays])
+    at = int(np.argmax(np.where(falls, np.abs(v), -1.0)))
+    if not falls[at]:
+        raise CurveError(
+            f"no current has settled: at {v[at]:g} V {decays[at].fault}", why="what it comes to is above what was "
+            "measured, and is not known", fix="Hold the voltage for longer.",
+        )  # fmt: skip
     high = max(decays[at].bound_a, floor_a) / abs(float(v[at]))
     note = f"no current has settled: that at the end of {v[at]:g} V is an upper bound ({decays[at].fault})"
     return Conductance(nan, nan, nan, high, upper_bound=True, notes=(note,))
@@ -193,9 +209,10 @@ def _bound_small(result: Conductance, span_a: float, span_v: float, floor_a: flo
     Raises
     ------
     CurveError
-        Where the current flows against the voltage.
+        Where the current flows against the voltage, by more than :data:`AGAINST` times its interval.
     """
-    if result.high_siemens < 0 and span_a > floor_a:
+    half = result.high_siemens - result.siemens
+    if result.siemens + AGAINST * half < 0 and span_a > floor_a:
         raise CurveError(
             f"the current flows against the voltage: {result.siemens:.2g} S", why="its sign is that of another "
             "convention, or the leads are swapped", fix="Turn the sign of one column.",
@@ -203,7 +220,7 @@ def _bound_small(result: Conductance, span_a: float, span_v: float, floor_a: flo
     if result.low_siemens > 0 and span_a > floor_a:
         return result
     why = "is zero within its interval" if result.low_siemens <= 0 else f"is below the floor of {floor_a:.2g} A"
-    high = max(result.high_siemens, floor_a / span_v)
+    high = max(max(result.siemens, 0.0) + half, floor_a / span_v)
     return Conductance(
         nan, nan, nan, high, result.offset_a, result.offset_low_a, result.offset_high_a, result.n, result.ohmic,
         upper_bound=True, notes=(*result.notes, f"the steady current {why}: the conductivity is an upper bound"),

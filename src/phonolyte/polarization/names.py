@@ -24,15 +24,27 @@ _NAMES = {
 """What columns are called, the more special names first."""
 
 _PREFIXES = {"": 1.0, "k": 1e3, "m": 1e-3, "µ": 1e-6, "μ": 1e-6, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
-_SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0, "hr": 3600.0, "hour": 3600.0, "d": 86400.0}
+_SECONDS = {
+    "s": 1.0,
+    "sec": 1.0,
+    "ms": 1e-3,
+    "min": 60.0,
+    "h": 3600.0,
+    "hr": 3600.0,
+    "hour": 3600.0,
+    "d": 86400.0,
+    "day": 86400.0,
+}
 _AMPERE = re.compile(r"(?<![A-Za-z])([kmµμunpf]?)(?:A|amps?|amperes?)(?![A-Za-z])(.*)")
 _VOLT = re.compile(r"(?<![A-Za-z])([kmµμun]?)(?:V|volts?)(?![A-Za-z])")
-_TIME = re.compile(r"(?<![A-Za-z])(ms|s|sec|min|h|hr|hour|d)(?:onds?|utes?|s)?(?![A-Za-z])")
+_TIME = re.compile(r"(?<![A-Za-z])(ms|s|sec|min|h|hr|hour|day|d)(?:onds?|utes?|s)?(?![A-Za-z])")
 _DEGREES = re.compile(r"(?<![A-Za-z])(?:°|º|deg)?\s*([CK])(?![A-Za-z])")
 _SMALL = re.compile(r"(?<=[/(\[_])(\s*[kmµμunpf]?)([av])(?![A-Za-z])")
 """Units of current and voltage in small letters, such as those of ``current_na`` and ``voltage_mv``."""
 
-_DENSITY = re.compile(r"\s*(?:/|per|·|\*)?\s*[cm]?m\^?-?[2²]|.*cm-2")
+_DENSITY = re.compile(r"[\s_]*(?:/|per|·|\*)?[\s_]*[cm]?m[\s_]*\^?\(?[-−⁻]?[2²]|.*cm-2")
+_DENSE = re.compile(r"densit|dichte", re.IGNORECASE)
+"""Names of a current density, whose unit may be that of a current."""
 
 
 def read_column(text: str, index: int) -> Column | None:
@@ -51,7 +63,8 @@ def add_unit(column: Column, text: str) -> Column:
     if column.kind == "time" and (match := _TIME.search(text)):
         return replace(column, unit=match.group(0), factor=_SECONDS[match.group(1)])
     if column.kind == "current" and (match := _AMPERE.search(text)):
-        density = match.group(0).strip(" )]") if _DENSITY.match(match.group(2)) else ""
+        is_density = _DENSITY.match(match.group(2)) or _DENSE.search(column.name)
+        density = (match.group(0).strip(" )]") if match.group(2).strip(" )]") else column.name) if is_density else ""
         return replace(column, unit=f"{match.group(1)}A", factor=_PREFIXES[match.group(1)], doubt=density)
     if column.kind in ("voltage", "control") and (match := _VOLT.search(text)):
         return replace(column, unit=match.group(0), factor=_PREFIXES[match.group(1)])

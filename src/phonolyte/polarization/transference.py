@@ -250,6 +250,10 @@ def _judge(result: Transference, drawn: _Drawn) -> Transference:
         result = replace(result, t_plus=result.t_plus._replace(low=-inf, high=inf),
                          t_plus_watanabe=result.t_plus_watanabe._replace(low=-inf, high=inf))  # fmt: skip
         notes.append("the errors are as large as what the interfaces leave of the voltage: there is no interval")
+    if result.decay.rises:
+        fault = f"{result.decay.fault}, and what it comes to is not known"
+        none = Number(nan, nan, nan)
+        return replace(result, t_plus=none, t_plus_watanabe=none, fault=fault, notes=tuple(notes))
     if not result.decay.settled:
         most = result.decay.bound_a
         notes.append(f"{result.decay.fault}: the transference number is an upper bound")

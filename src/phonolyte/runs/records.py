@@ -161,12 +161,14 @@ def write_failure_table(failures: Sequence[Failure], path: Path) -> None:
     write_parquet(pd.DataFrame(rows, columns=list(FAILURE_COLUMNS), dtype=str), path)
 
 
-def write_crystals(crystals: Sequence[Crystal], path: Path) -> None:
-    """Write a crystal table column by column: a screen has a million atoms."""
+def write_crystals(crystals: Sequence[Crystal], path: Path) -> list[str]:
+    """Write a crystal table column by column: a screen has a million atoms; returns its columns."""
     from pyarrow import parquet
 
+    table = crystal_table(crystals)
     with in_one_step(path) as partial:
-        parquet.write_table(crystal_table(crystals), partial, compression="zstd")
+        parquet.write_table(table, partial, compression="zstd")
+    return list(table.column_names)
 
 
 def checksum(path: str | Path) -> str:

@@ -30,7 +30,6 @@ from phonolyte.runs.digest import digest_of
 from phonolyte.runs.records import FAILURES, ITEMS, Row
 from phonolyte.settings import read_toml
 from phonolyte.structures import Crystal
-from phonolyte.structures.crystal_table import DISORDER, TABLE_COLUMNS
 from phonolyte.structures.reading import Skipped
 from phonolyte.structures.run_results import CRYSTALS, RUN_RECORD
 
@@ -193,10 +192,7 @@ class Run:
 
     def write_crystals(self, crystals: Sequence[Crystal], name: str = CRYSTALS) -> None:
         """Write a crystal table."""
-        records.write_crystals(crystals, self.path(name))
-        self.tables[name] = [column for column in TABLE_COLUMNS if column not in DISORDER]
-        if not all(crystal.is_ordered for crystal in crystals):
-            self.tables[name] += DISORDER
+        self.tables[name] = records.write_crystals(crystals, self.path(name))
 
     def write_parts(self, name: str, parts: Iterable[Any]) -> None:
         """Write Arrow tables of one schema as one Parquet file, a part at a time."""

@@ -31,7 +31,7 @@ from phonolyte.runs.records import in_one_step
 from phonolyte.screen.properties import PROPERTY_COLUMNS, number_of
 from phonolyte.structures import Crystal, Reading
 from phonolyte.structures.batches import Batch
-from phonolyte.structures.crystal_table import DISORDER, crystal_table, with_disorder
+from phonolyte.structures.crystal_table import NOT_ALWAYS, crystal_table, with_all_columns
 from phonolyte.structures.duplicates import fingerprint
 from phonolyte.structures.families import family
 from phonolyte.structures.reading import Skipped
@@ -39,7 +39,7 @@ from phonolyte.structures.reading import Skipped
 METHOD = 5
 """Version of what is computed of a crystal: raise it when the same crystal gives another row."""
 
-CRYSTAL = ("lattice", "species", "frac_coords", *DISORDER)
+CRYSTAL = ("lattice", "species", "frac_coords", *NOT_ALWAYS)
 """Columns of a part that are the crystal itself."""
 
 ORDERED = ("ordered_lattice", "ordered_species", "ordered_frac_coords")
@@ -243,7 +243,7 @@ def _describe(
     errors = {int(failure.material_id): failure for failure in described.failures}
     for name in ("error", "message"):
         columns[name] = pa.array([getattr(errors.get(i), name, None) for i in range(len(crystals))], pa.string())
-    part = with_disorder(crystal_table(crystals))
+    part = with_all_columns(crystal_table(crystals))
     for name, values in columns.items():
         part = part.append_column(name, values if isinstance(values, pa.Array) else pa.array(values))
     return part

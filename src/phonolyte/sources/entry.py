@@ -12,6 +12,7 @@ from phonolyte.chemistry.elements import ATOMIC_NUMBERS
 from phonolyte.dos import PhononDos
 from phonolyte.errors import DosError, Failure
 from phonolyte.structures import Crystal
+from phonolyte.structures.crystal import states_of
 from phonolyte.structures.dictionaries import crystal_from_ase, crystal_from_pymatgen
 
 T = TypeVar("T")
@@ -220,6 +221,7 @@ def _crystal_from_row(row: Mapping[str, Any]) -> Crystal:
     return Crystal(
         row["material_id"], lattice.reshape(3, 3), numbers, coords.reshape(-1, 3), occupancies=occupancies,
         disorder_groups=tuple(row.get("disorder_groups") or ()),
+        oxidation_states=states_of(row["species"], row.get("oxidation_states")),
     )  # fmt: skip
 
 

@@ -125,6 +125,7 @@ def _write_crystals(rows: Iterator[Row], path: Path, phonons: bool, provenance: 
         ("material_id", pa.string()), ("formula", pa.string()), ("lattice", pa.list_(pa.float64())),
         ("species", pa.list_(pa.string())), ("frac_coords", pa.list_(pa.float64())),
         ("occupancies", pa.list_(pa.float64())), ("disorder_groups", pa.list_(pa.string())),
+        ("oxidation_states", pa.list_(pa.float64())),
     ]  # fmt: skip
     schema = pa.schema([*columns, (TARGET, pa.float64())] if phonons else columns, _metadata(provenance))
     n_rows = 0

@@ -30,7 +30,8 @@ class Mixture:
     share
         Share of the crystal's atoms.
     energy_ev_atom
-        Energy gained by the mixture, eV/atom, negative; above the hull the crystal's own decomposition counts too.
+        Energy gained by the mixture, eV/atom, negative; above the hull what the crystal gains by its own decomposition,
+        or as a more stable polymorph, counts too.
     products
         Reduced formulas of the products.
     """
@@ -84,7 +85,8 @@ def react(competing: CompetingPhases, phase: Phase, partner: Phase) -> Reaction:
     mixture = Composition(dict(composition_of(phase.formula))), Composition(dict(composition_of(partner.formula)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        mixtures = _mixtures(InterfacialReactivity(*mixture, diagram, norm=True), partner)
+        reactivity = InterfacialReactivity(*mixture, diagram, norm=True)
+    mixtures = _mixtures(reactivity, _excess_ev_atom(competing, phase))
     return Reaction(partner.formula, mixtures, _missing(competing, phase.elements, partner.elements))
 
 
@@ -93,9 +95,22 @@ def _certain(phase: Phase) -> Phase:
     return Phase(phase.name, phase.formula, phase.formation_ev_atom)
 
 
-def _mixtures(reactivity: InterfacialReactivity, partner: Phase) -> list[Mixture]:
+def _excess_ev_atom(competing: CompetingPhases, phase: Phase) -> float:
+    """Energy of a phase above the lowest one of its composition, from which interfacial reactivity counts."""
+    from pymatgen.core.composition import Composition
+
+    formula = Composition(dict(composition_of(phase.formula))).reduced_formula
+    polymorphs = (
+        each.formation_ev_atom for each in competing.phases
+        if each.elements == phase.elements and each.entry.composition.reduced_formula == formula
+    )  # fmt: skip
+    return phase.formation_ev_atom - min(polymorphs, default=phase.formation_ev_atom)
+
+
+def _mixtures(reactivity: InterfacialReactivity, excess_ev_atom: float) -> list[Mixture]:
+    excess = max(excess_ev_atom, 0.0)
     return [
-        Mixture(float(share), min(float(energy), 0.0), _products(reaction))
+        Mixture(float(share), min(float(energy) - float(share) * excess, 0.0), _products(reaction))
         for _, share, energy, reaction, _ in reactivity.get_kinks()
     ]
 

@@ -124,6 +124,8 @@ def electrochemical_window(diagram: PhaseDiagram, phase: Phase, ion: str, charge
     n_atoms = sum(composition_of(phase.formula).values())
     resting = [i for i, stage in enumerate(stages) if abs(stage.uptake) <= AMOUNT * n_atoms]
     metal = _metal_reaction(stages[0], phase, n_atoms, diagram)
+    if stages[0].uptake < -AMOUNT * n_atoms:  # more ions than any compound next to the metal takes: it gives off metal
+        return Window(Limit(0.0), Limit(0.0, stages[0].products), *metal)
     if not resting:  # between two stages: the composition is in equilibrium at one voltage only
         below = max(i for i, stage in enumerate(stages) if stage.uptake > 0)
         voltage = _limit(stages[below], stages[below + 1], charge).voltage_v

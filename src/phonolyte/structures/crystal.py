@@ -13,6 +13,7 @@ import numpy as np
 from phonolyte.arrays import Floats, Ints
 from phonolyte.chemistry.elements import ATOMIC_NUMBERS, SYMBOLS, electronegativity
 from phonolyte.errors import StructureError
+from phonolyte.files import as_flag
 from phonolyte.notebooks import Shown
 from phonolyte.structures.checks import OVERFULL, check
 
@@ -175,6 +176,7 @@ class Crystal(Shown):
         KeyError, StructureError
             When it is not such a row.
         """
+        more.setdefault("oxidation_states", states_of(row["species"], row.get("oxidation_states")))
         return cls.from_arrays(
             str(row["material_id"]), row["lattice"], row["species"], row["frac_coords"],
             occupancies=row.get("occupancies"), disorder_groups=row.get("disorder_groups") or (), **more,
@@ -183,7 +185,8 @@ class Crystal(Shown):
     def row(self) -> dict[str, Any]:
         """Its row of the crystal table: `material_id`, `formula`, `lattice` (9), `species`, `frac_coords` (3 n).
 
-        That of a disordered crystal has `occupancies` (n) and `disorder_groups` (n or 0), too.
+        That of a disordered crystal has `occupancies` (n) and `disorder_groups` (n or 0), too, that of one whose source
+        states them `oxidation_states` (n).
         """
         row = {
             "material_id": self.material_id,
@@ -194,7 +197,16 @@ class Crystal(Shown):
         }
         if self.occupancies is not None:
             row |= {"occupancies": self.occupancies.tolist(), "disorder_groups": list(self.disorder_groups)}
+        if self.states is not None:
+            row["oxidation_states"] = self.states
         return row
+
+    @property
+    def states(self) -> list[float] | None:
+        """Oxidation state of each ion (n), that of its element; None where the source does not give all of them."""
+        if not self.oxidation_states or not set(self.symbols) <= set(self.oxidation_states):
+            return None
+        return [float(self.oxidation_states[symbol]) for symbol in self.symbols]
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -212,8 +224,10 @@ class Crystal(Shown):
     @property
     def identity(self) -> tuple[object, ...]:
         """What a calculation depends on, for digests."""
-        ordered = (self.lattice, self.numbers, self.frac_coords)
-        return ordered if self.occupancies is None else (*ordered, self.occupancies, self.disorder_groups)
+        disorder = () if self.occupancies is None else (self.occupancies, self.disorder_groups)
+        states = self.states
+        stated = () if states is None else ("oxidation states", np.array(states))
+        return (self.lattice, self.numbers, self.frac_coords, *disorder, *stated)
 
     @property
     def amounts(self) -> dict[str, Any]:
@@ -431,6 +445,13 @@ PROPERTY_NAMES = {"energy_above_hull": "e_hull_ev", "e_above_hull": "e_hull_ev",
 """Properties as documents of the Materials Project name them, and as Phonolyte does: both in eV."""
 
 
+def states_of(species: Sequence[str | int], states: Sequence[float] | None) -> dict[str, float]:
+    """Oxidation states by element from those of the ions (n), as :attr:`Crystal.states` has them; empty without any."""
+    if states is None or len(states) != len(species):
+        return {}
+    return {str(symbol): float(state) for symbol, state in zip(species, states, strict=True)}
+
+
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the values that a table can hold, under Phonolyte's names; a metal has a band gap of 0."""
     scalars = {str(key): value.item() if isinstance(value, np.generic) else value for key, value in values.items()}
@@ -438,6 +459,6 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     for theirs, ours in PROPERTY_NAMES.items():
         if held.get(theirs) is not None and held.get(ours) is None:
             held[ours] = held[theirs]
-    if held.get("is_metal") is True and held.get("band_gap_ev") is None:
+    if as_flag(held.get("is_metal")) and held.get("band_gap_ev") is None:
         held["band_gap_ev"] = 0.0
     return held

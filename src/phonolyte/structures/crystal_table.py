@@ -2,7 +2,7 @@
 
 Columns: `material_id`, `formula`, `lattice` (9, angstrom, rows are the vectors), `species` (n), `frac_coords` (3 n);
 with disordered crystals also `occupancies` (n, null for an ordered crystal) and, where there are any, `disorder_groups`
-(n); further columns are properties.
+(n); where sources state them, `oxidation_states` (n); further columns are properties.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from phonolyte.chemistry.elements import SYMBOLS
 from phonolyte.errors import ReadError, StructureError
 from phonolyte.files import LARGEST_BYTES, well_formed
 from phonolyte.structures.checks import check
-from phonolyte.structures.crystal import Crystal, atomic_number, plain, wrap
+from phonolyte.structures.crystal import Crystal, atomic_number, plain, states_of, wrap
 
-DISORDER = ("occupancies", "disorder_groups")
-TABLE_COLUMNS = ("material_id", "formula", "lattice", "species", "frac_coords", *DISORDER)
+NOT_ALWAYS = ("occupancies", "disorder_groups", "oxidation_states")
+"""Columns that a table has where a crystal needs them."""
+
+TABLE_COLUMNS = ("material_id", "formula", "lattice", "species", "frac_coords", *NOT_ALWAYS)
 NEEDED = ("lattice", "species", "frac_coords")
 
 Record = tuple[str, Callable[[str], Crystal]]
@@ -47,17 +49,20 @@ def crystal_table(crystals: Sequence[Crystal]) -> Any:
     if any(crystal.disorder_groups for crystal in crystals):
         groups = [list(crystal.disorder_groups) or None for crystal in crystals]
         columns["disorder_groups"] = pa.array(groups, pa.list_(pa.string()))
+    states = [crystal.states for crystal in crystals]
+    if any(each is not None for each in states):
+        columns["oxidation_states"] = pa.array(states, pa.list_(pa.float64()))
     return pa.table(columns)
 
 
-def with_disorder(table: Any) -> Any:
-    """Return a crystal table with the columns of disordered crystals, null where it has none."""
+def with_all_columns(table: Any) -> Any:
+    """Return a crystal table with the columns of :data:`NOT_ALWAYS`, null where it has none."""
     import pyarrow as pa
 
-    kinds: dict[str, Any] = {"occupancies": pa.list_(pa.float64()), "disorder_groups": pa.list_(pa.string())}
-    for name, kind in kinds.items():
+    for name in NOT_ALWAYS:
         if name not in table.column_names:
-            table = table.append_column(name, pa.nulls(len(table), kind))
+            kind = pa.string() if name == "disorder_groups" else pa.float64()
+            table = table.append_column(name, pa.nulls(len(table), pa.list_(kind)))
     return table
 
 
@@ -118,10 +123,12 @@ def records_of(table: Any) -> Iterator[Record]:
     ids = table.column("material_id").to_pylist() if "material_id" in names else [None] * len(table)
     extra = {name: table.column(name).to_pylist() for name in names if name not in TABLE_COLUMNS}
     arrays = _Arrays.from_table(table)
-    ordered = table.column("occupancies").is_null().to_pylist() if "occupancies" in names else [True] * len(table)
+    regular = np.ones(len(table), bool)
+    for name in set(NOT_ALWAYS) & set(names):
+        regular &= table.column(name).is_null().to_numpy()
     for row in range(len(table)):
         properties = plain({name: values[row] for name, values in extra.items()})
-        maker = _maker(arrays if ordered[row] else None, table, row, properties)
+        maker = _maker(arrays if regular[row] else None, table, row, properties)
         yield well_formed("" if ids[row] is None else ids[row]), maker
 
 
@@ -130,8 +137,8 @@ def _maker(arrays: _Arrays | None, table: Any, row: int, properties: Mapping[str
         if arrays is not None:
             return arrays.crystal(row, name, properties)
         lattice, species, coords = (table.column(key)[row].as_py() for key in NEEDED)
-        occupancies, groups = (
-            table.column(key)[row].as_py() if key in table.column_names else None for key in DISORDER
+        occupancies, groups, states = (
+            table.column(key)[row].as_py() if key in table.column_names else None for key in NOT_ALWAYS
         )
         if lattice is None or species is None or coords is None:
             raise ReadError(
@@ -139,7 +146,7 @@ def _maker(arrays: _Arrays | None, table: Any, row: int, properties: Mapping[str
             )
         return Crystal.from_arrays(
             name, lattice, species, coords, properties=properties, occupancies=occupancies,
-            disorder_groups=groups or (),
+            disorder_groups=groups or (), oxidation_states=states_of(species, states),
         )  # fmt: skip
 
     return make

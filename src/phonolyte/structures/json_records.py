@@ -11,7 +11,7 @@ from phonolyte.structures.crystal import Crystal, plain
 from phonolyte.structures.crystal_table import Record
 from phonolyte.structures.dictionaries import crystal_from_ase, crystal_from_optimade, crystal_from_pymatgen
 
-ID_KEYS = ("material_id", "mp_id", "task_id", "id")
+ID_KEYS = ("material_id", "mp_id", "task_id", "id", "mat_id", "entry_id")
 """Keys that name a material, the first that is there counts."""
 
 _FIX = "Give pymatgen's as_dict(), or a record with 'material_id' and 'structure'."
@@ -55,8 +55,10 @@ def records_in_lines(text: str, name: str) -> Iterator[Record]:
 
 def record_of(data: Mapping[str, Any]) -> Record:
     """Name and maker of a record with a ``structure``, whose other keys are properties."""
-    name = next((text_of(data[key]) for key in ID_KEYS if text_of(data.get(key))), "")
-    properties = plain({key: value for key, value in data.items() if key not in ("structure", *ID_KEYS)})
+    beside = data.get("data")
+    more = {**beside, **data} if isinstance(beside, dict) else data
+    name = next((text_of(more[key]) for key in ID_KEYS if text_of(more.get(key))), "")
+    properties = plain({key: value for key, value in more.items() if key not in ("structure", *ID_KEYS)})
     return name, lambda i: crystal_from_pymatgen(_structure(data["structure"]), material_id=i, properties=properties)
 
 
@@ -104,8 +106,10 @@ def _records_in(data: Any, file: str) -> Iterator[Record]:
         yield from _ase_database(data, file)
     elif "attributes" in data and "id" in data:
         yield text_of(data["id"]), lambda i: crystal_from_optimade(data["attributes"], material_id=i)
-    elif isinstance(data.get("data"), (list, dict)):  # the answer of a server
-        yield from _records_in(data["data"], file)
+    elif isinstance(data.get("structure"), (dict, str)):  # an entry of pymatgen has data beside it
+        yield record_of(data)
+    elif (held := _held_by(data)) is not None:
+        yield from _records_in(held, file)
     elif "structure" in data:
         yield record_of(data)
     elif "lattice" in data and "sites" in data:
@@ -119,6 +123,11 @@ def _records_in(data: Any, file: str) -> Iterator[Record]:
     else:
         keys = ", ".join(list(map(str, data))[:6]) or "no keys"
         yield "", fail_with(ReadError(f"{file} holds no structure", why=f"a record has {keys}", fix=_FIX))
+
+
+def _held_by(data: Mapping[str, Any]) -> Any:
+    """What the answer of a server, or a file of entries, holds; None for what is neither."""
+    return next((data[key] for key in ("data", "entries") if isinstance(data.get(key), (list, dict))), None)
 
 
 def _structure(data: Any) -> Any:

@@ -62,7 +62,8 @@ def run_loop(
     from phonolyte.phonons.calibration import Calibration
     from phonolyte.screen.run import remove_parts
 
-    settings, trainings = plan.loop, list[Training]()
+    settings = plan.loop
+    trainings: list[Training] = []
     assert settings is not None
     if plan.train and plan.train.chosen == "virtual":
         raise SettingsError(
