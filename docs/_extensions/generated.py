@@ -23,6 +23,7 @@ from sphinx.application import Sphinx
 import phonolyte
 from phonolyte.cli import COMMANDS
 from phonolyte.forces.registry import ENGINES
+from phonolyte.loop.settings import LoopSettings
 from phonolyte.runs.settings import ExecutorSettings, OutputSettings
 from phonolyte.screen import ScreenSettings
 from phonolyte.settings import Setting, settings_of
@@ -212,6 +213,11 @@ def settings_page() -> str:
         _fields(ScreenSettings),
     ]
     parts += ["## [executor]\n", _fields(ExecutorSettings)]
+    parts += [
+        "## [loop]\n",
+        "Phonons of the rounds have `[loop.phonons]`, as `[follow.phonons]`.\n",
+        _fields(LoopSettings),
+    ]
     parts += ["## [follow]\n", _fields(FollowSettings)]
     parts += ["Each tier has its largest number of candidates, and what it requires of one that goes on:\n", _limits()]
     for name, tier in all_tiers().items():
@@ -221,9 +227,9 @@ def settings_page() -> str:
 
 
 SETTINGS = """\
-`phonolyte study FILE` takes the tables `train`, `screen`, `follow` and `executor`; any other command takes its own
-table, and `executor`, from the file given with `--settings`. A name that is not a setting is refused. Lists are TOML
-lists; in the environment (`PHONOLYTE_NAME`) they are split at commas.
+`phonolyte study FILE` takes the tables `train`, `screen`, `loop`, `follow` and `executor`; any other command takes its
+own table, and `executor`, from the file given with `--settings`. A name that is not a setting is refused. Lists are
+TOML lists; in the environment (`PHONOLYTE_NAME`) they are split at commas.
 
 """
 
@@ -234,7 +240,9 @@ What stands in the table of a command; the meaning is that of [its option](cli.m
 
 def _fields(kind: type) -> str:
     rows = [
-        (each.name, _kind(each), _default(each), each.help or _attribute(kind, each.name)) for each in settings_of(kind)
+        (each.name, _kind(each), _default(each), each.help or _attribute(kind, each.name))
+        for each in settings_of(kind)
+        if not is_dataclass(each.kind)
     ]
     return table(["setting", "type", "default", "meaning"], rows)
 
@@ -244,6 +252,8 @@ def _kind(setting: Setting) -> str:
     if get_origin(setting.kind) is Literal:
         return " or ".join(map(str, get_args(setting.kind)))
     text = {"tuple[tuple[str, float], ...]": "list of NAME=VALUE"}.get(text, text)
+    if "Mapping" in text:
+        return "table of NAME = VALUE"
     text = text.replace("typing.", "").replace("collections.abc.", "").replace("pathlib.", "")
     return re.sub(r"tuple\[(\w+), \.\.\.\]", r"list of \1", text)
 

@@ -1,4 +1,4 @@
-"""Phonolyte: find solid electrolytes by the phonon band center of crystals.
+"""Phonolyte: find solid electrolytes, from a crystal to a measured impedance.
 
 Each verb of the command line is a function here, with typed settings and a typed result::
 

@@ -39,8 +39,10 @@ class FollowSettings:
     ----------
     ion
         Mobile element; empty for that of the screen, or Li.
-    engine, options
-        Engine of the tiers that need one, and its options.
+    engine
+        Engine of the tiers that need one.
+    options
+        Options of the engine.
     budget_h
         Hours for all tiers together; each may take an equal share of what is left when it begins. A crystal that has
         begun is finished.

@@ -37,8 +37,8 @@ COMMANDS = {
         "virtual", "virtual", FIND, "Predict compounds with other elements on the sites of known crystals."
     ),
     "train": Entry("train", "train", FIND, "Fit a model of the band center, with its cross-validation and card."),
-    "features": Entry("features", "features", FIND, "Compute the Magpie features of crystals."),
-    "study": Entry("study", "study", FIND, "Run the whole story from a TOML file: learn, screen, follow the best."),
+    "features": Entry("features", "features", FIND, "Compute features of crystals: Magpie's, physical ones, elements."),
+    "study": Entry("study", "study", FIND, "Run the whole workflow from a TOML file: learn, screen, follow the best."),
     "order": Entry("order", "order", FOLLOW, "Order disordered crystals into arrangements of whole atoms."),
     "stability": Entry("stability", "stability", FOLLOW, "Compute energy above the hull, window, and reactions."),
     "phonons": Entry("phonons", "phonons", FOLLOW, "Compute phonons: band centers, lowest mode, stability."),
@@ -106,7 +106,7 @@ HELP = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
     cls=LazyGroup,
-    help="Find solid electrolytes: rank crystals by their predicted total phonon band center.",
+    help="Find solid electrolytes: rank crystals by the probability that they conduct, and follow the best.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings=HELP,

@@ -27,7 +27,7 @@ def elastic(
     output: Output = Path("out"),
     ion: Annotated[str, typer.Option(help="Mobile element: the metal whose shear modulus is compared with.")] = "Li",
 ) -> None:
-    """Compute elastic moduli by finite strains: bulk, shear, Young's, and whether it is stiff against the metal."""
+    """Compute elastic moduli by finite strains: bulk, shear, Young's, and whether it is stiffer than the metal."""
     from phonolyte.cli.terminal import open_named
     from phonolyte.elastic import ElasticCalculation
     from phonolyte.forces.engines import engine_options

@@ -9,6 +9,7 @@ import typer
 
 from phonolyte.cli.options import with_settings
 from phonolyte.cli.terminal import FrameOption, Inputs, bar, console, finish, load_kernels, require_inputs
+from phonolyte.counts import count
 from phonolyte.runs.executors import ExecutorSettings
 
 
@@ -40,6 +41,6 @@ def features(
         executor=where,
         progress=bar,
     )
-    console().print(f"[bold]{len(table)}[/] crystals, {table.shape[1] - 1} features -> ", end="")
+    console().print(f"{count(len(table), 'crystal')}, {table.shape[1] - 1} features -> ", end="")
     console().out(str(output), highlight=False)
     finish(failures, nothing=table.empty, notes=notes)

@@ -18,10 +18,16 @@ if TYPE_CHECKING:
     from phonolyte.sources import Source
 
 fetch = typer.Typer(
-    name="fetch", no_args_is_help=True, help="Get crystals and phonons from databases, published sets or a folder."
+    add_completion=False,
+    name="fetch",
+    no_args_is_help=True,
+    help="Get crystals and phonons from databases, published sets or a folder.",
 )
 cache = typer.Typer(
-    name="cache", no_args_is_help=True, help="Files that were downloaded: where they are, and removing them."
+    add_completion=False,
+    name="cache",
+    no_args_is_help=True,
+    help="Files that were downloaded: where they are, and removing them.",
 )
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Run folder for the tables.")]

@@ -39,7 +39,7 @@ def migrate(
     frame: FrameOption = None,
     method: Annotated[
         Literal["bvse", "neb", "md"],
-        typer.Option(help="bvse: percolation, seconds a crystal; neb: barriers of hops; md: diffusivity."),
+        typer.Option(help="bvse: percolation, 0.1 s per crystal; neb: barriers of hops; md: diffusivity."),
     ] = "bvse",
     ion: Annotated[str, typer.Option(help="Mobile element.")] = "Li",
     engine: EngineName = DEFAULT_ENGINE,

@@ -33,8 +33,10 @@ class LoopSettings:
         Place of the last candidate that would be followed.
     thrift
         Power of the cost by which gains are divided.
-    engine, options
-        Engine of the phonons, and its options; empty: that of ``[follow]``, or the default one.
+    engine
+        Engine of the phonons; empty: that of ``[follow]``, or the default one.
+    options
+        Options of the engine.
     phonons
         How phonons are computed.
     """
@@ -44,7 +46,9 @@ class LoopSettings:
     budget_h: Annotated[float, "Hours for the phonons of all rounds."] = 1.0
     decision_mev: Annotated[float | None, "Band center at which a decision is made, meV."] = None
     cut: Annotated[int, "Place of the last candidate that would be followed, the softest first."] = 50
-    thrift: Annotated[float, "Power of the cost by which gains are divided: 0 ignores it, 1 is gain a second."] = THRIFT
+    thrift: Annotated[float, "Power of the cost by which gains are divided: 0 ignores it, 1 is gain per second."] = (
+        THRIFT
+    )
     engine: Annotated[str, f"Engine of the phonons. Default: that of follow, or {DEFAULT_ENGINE}."] = ""
     options: Mapping[str, Any] | tuple[str, ...] = ()
     phonons: PhononSettings = field(default_factory=PhononSettings)

@@ -1,4 +1,4 @@
-"""Percolation as a calculation for many crystals: the first tier behind a screen, seconds a crystal."""
+"""Percolation as a calculation for many crystals: the first tier behind a screen, well under a second per crystal."""
 
 from __future__ import annotations
 

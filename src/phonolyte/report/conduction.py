@@ -28,13 +28,21 @@ BASES = {
     NO_DATA: "There is no prediction: conductivities of this ion are not in the data; percolation alone orders it.",
 }
 
+FEW_RELATIVES = (
+    "Few compounds like it were measured: the prediction rests on percolation and the size of the "
+    "anions, which hold for families as such and not for each compound."
+)
+"""What it rests on where the compound itself was measured, and hardly another one like it."""
+
 
 def conduction_words(row: Mapping[str, Any]) -> str:
     """Return what was measured, what the prediction rests on, and what percolation says, in a few sentences."""
     basis = row.get("sigma_basis")
     if not isinstance(basis, str) or basis not in BASES:
         return ""
-    return " ".join(filter(None, (_of_measurement(row), BASES[basis], _of_percolation(row))))
+    measured = _of_measurement(row)
+    rests_on = FEW_RELATIVES if measured and basis == FAR else BASES[basis]
+    return " ".join(filter(None, (measured, rests_on, _of_percolation(row))))
 
 
 def _of_measurement(row: Mapping[str, Any]) -> str:

@@ -90,7 +90,7 @@ class ScreenSettings:
     ] = None
     without: Annotated[tuple[str, ...], f"Criterion to leave out: {', '.join(CRITERIA)}."] = ()
     percolation: Annotated[
-        Literal["candidates", "all", "none"], "Crystals whose percolation is computed (30 ms each)."
+        Literal["candidates", "all", "none"], "Crystals whose percolation is computed (about 15 ms each)."
     ] = "candidates"
     rank_by: Annotated[str, "Column that orders the candidates. Default: p_conductor; study: band_center_mev."] = ""
     computed: Annotated[
