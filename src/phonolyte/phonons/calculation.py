@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -21,14 +21,18 @@ from phonolyte.phonons.convergence import convergence
 from phonolyte.phonons.cost import phonon_workload
 from phonolyte.phonons.workflow import PhononResult, PhononSettings, compute_phonons, require_phonopy
 from phonolyte.runs.calculation import Calculation, NextStep
+from phonolyte.runs.progress import OpenBar, no_bar
 from phonolyte.runs.records import Record, Row, file_name, folder_of, write_csv, write_parquet
 from phonolyte.runs.workload import Workload
 from phonolyte.structures import Crystal
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from matplotlib.figure import Figure
 
     from phonolyte.forces import Engine
+    from phonolyte.runs.run import Run
 
 DOS = "dos"
 """Folder of a run folder with the density of states of each crystal."""
@@ -135,6 +139,14 @@ class PhononCalculation(Calculation):
     def for_study(cls, ion: str, engine: Engine, settings: PhononSettings, limits: PhononLimits) -> PhononCalculation:
         """Return the calculation of a study, calibrated where Phonolyte has a calibration for the engine."""
         return cls(engine, settings, ion=ion, calibration=Calibration.shipped(engine), limits=limits)
+
+    def prepare(
+        self, crystals: Sequence[Crystal], run: Run, *, executor: Executor | None = None, progress: OpenBar = no_bar
+    ) -> PhononCalculation:
+        """Say where centers are not calibrated."""
+        if self.calibration is None:
+            run.add_note(f"centers are as {self.engine.name} gives them, without a calibration of these weights")
+        return self
 
     def decides(self) -> Mapping[str, object]:
         """Return engine and settings; ion and calibration are applied to whatever phonons are there."""
