@@ -27,6 +27,7 @@ from phonolyte.screen.funnel import rank_crystals
 from phonolyte.structures import Crystal, read
 from phonolyte.structures.duplicates import find_duplicates
 from phonolyte.structures.ordering import order, representative
+from phonolyte.structures.sites import sites_of
 from phonolyte.structures.supercells import OrderingSettings
 from phonolyte.structures.symmetry import crystal_system
 
@@ -173,6 +174,26 @@ def test_ions_of_one_charge_have_orderings_too():
     orderings = order(make_salt({"Na": 0.5, "K": 0.5}), OrderingSettings(tolerance=0.0, most_sites=64))
     assert len({each.energy_ev for each in orderings}) == 1
     assert find_duplicates([each.crystal for each in orderings]) == [None] * len(orderings)
+
+
+def test_traces_of_an_element_have_no_say_in_an_ordering():
+    places = [[0, 0, 0], [0.5] * 3, [0, 0, 0], [0.5] * 3]
+    doped = Crystal.from_arrays(
+        "t", np.eye(3) * 5.1, ["Li", "Cl", "Na", "Br"], places, occupancies=[0.9996, 0.5, 4e-4, 0.5]
+    )
+    first = order(doped)[0]
+    assert set(first.crystal.symbols) == {"Li", "Cl", "Br"}
+    assert first.charge == 0.0
+
+
+def test_a_chain_of_near_ions_is_one_site():
+    places = [[0, 0, 0], [0.0137, 0, 0], [0.0274, 0, 0], [0.5] * 3]  # 0.07 angstrom apart
+    crystal = Crystal.from_arrays(
+        "t", np.eye(3) * 5.1, ["Li", "Na", "K", "Cl"], places, occupancies=[0.4, 0.3, 0.3, 1.0]
+    )
+    assert sites_of(crystal).shares == ({"Li": 0.4, "Na": 0.3, "K": 0.3}, {"Cl": 1.0})
+    with pytest.raises(StructureError, match="more than full"):
+        sites_of(replace(crystal, occupancies=np.array([0.5, 0.4, 0.4, 1.0])))
 
 
 def test_features_are_true_compositions_and_means_over_orderings():

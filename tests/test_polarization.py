@@ -192,6 +192,13 @@ def test_bad_files_are_refused_with_what_is_wrong(tmp_path: Path, name: str):
     assert caught.value.fix
 
 
+def test_a_current_that_was_set_is_not_the_measured_one(tmp_path: Path):
+    rows = "".join(f"{n},1,{n + 1},0.1\n" for n in range(20))
+    (tmp_path / "x.csv").write_text(f"Time (s),Set Current (mA),Current (mA),Voltage (V)\n{rows}")
+    (curve,) = read_curves(tmp_path / "x.csv")
+    assert curve.current_a[1] == pytest.approx(2e-3)
+
+
 @pytest.mark.parametrize(
     "name",
     ["current_density_ua_cm2", "Current_density_uA_cm2", "current_ua_per_cm2", "Current (uA cm⁻²)",

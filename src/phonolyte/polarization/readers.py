@@ -153,11 +153,16 @@ def _find(columns: Sequence[Column], kind: str) -> Column | None:
 
 
 def _choose(columns: Sequence[Column], kind: str, notes: list[str]) -> Column:
-    """First column of a kind that is there; a note where there are several."""
-    matches = [column for column in columns if column.kind == kind]
+    """First column of a kind that is there, a set value last; a note where there are several."""
+    matches = sorted((column for column in columns if column.kind == kind), key=_is_set)
     if len(matches) > 1:
         notes.append(f"the column {matches[0].name!r} was taken, and not {matches[1].name!r}")
     return matches[0]
+
+
+def _is_set(column: Column) -> bool:
+    """Whether a column has what was set, and not what was measured, by its name."""
+    return re.match(r"(?:set|applied|nominal|target)\b", column.name.replace("_", " ").lower()) is not None
 
 
 def _in_seconds(column: Column, notes: list[str]) -> Column:

@@ -49,13 +49,13 @@ def fill_sites(
     numbers = [whole_numbers(share, int((cell.kinds == kind).sum())) for kind, share in enumerate(cell.shares)]
     if not states:
         return numbers
-    charge = sum(states[element] * number for filled in numbers for element, number in filled.items())
+    charge = sum(states.get(element, 0.0) * number for filled in numbers for element, number in filled.items())
     mobile = next((ion for ion in MOBILE_IONS if ion in states and _is_partial(cell, ion)), None)
     if mobile is not None and abs(charge) > 0.5:
         wanted = -round(charge / states[mobile])
         most = max(1, round(settings.adjust * sites.counts[mobile] * cell.copies))
         numbers = _adjust(cell, numbers, mobile, int(np.clip(wanted, -most, most)))
-        charge = sum(states[element] * number for filled in numbers for element, number in filled.items())
+        charge = sum(states.get(element, 0.0) * number for filled in numbers for element, number in filled.items())
     return _exchange(cell, numbers, states, charge) if abs(charge) > 0.5 else numbers
 
 

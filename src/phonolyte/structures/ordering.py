@@ -214,7 +214,10 @@ def _prepare(cell: Cell, filling: Sequence[Mapping[str, int]], states: Mapping[s
     matrix, field, fixed_ev = np.zeros((m, m)), np.zeros(m), 0.0
     if states:
         fixed = np.flatnonzero(state)
-        is_cation = np.array([min(states[e] for e in share) > 0 for share in cell.shares])[cell.kinds]
+        known = [
+            [states[element] for element in share if element in states] for share in cell.shares
+        ]  # traces have none
+        is_cation = np.array([min(each, default=0.0) > 0 for each in known])[cell.kinds]
         matrix = ewald_matrix(cell.lattice, active_positions) + _repulsion(cell, is_cation, places, places)
         between = ewald_matrix(cell.lattice, active_positions, cell.positions[fixed]) + _repulsion(
             cell, is_cation, places, fixed

@@ -129,14 +129,21 @@ def _at_most_full(share: dict[str, float], place: int) -> Mapping[str, float]:
 
 
 def _owners(lattice: Floats, positions: Floats) -> Sequence[int]:
-    """For each ion the first one that is at the same position."""
+    """For each ion the first one of those at its position; a chain of near ones is one position."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
     from scipy.spatial import cKDTree
 
     heights = 1.0 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
     pairs = cKDTree(positions, boxsize=1.0).query_pairs(min(0.49, SAME_SITE_A / heights.min()), output_type="ndarray")
-    owner = np.arange(len(positions))
-    if len(pairs):
-        apart = positions[pairs[:, 0]] - positions[pairs[:, 1]]
-        near = np.linalg.norm((apart - np.round(apart)) @ lattice, axis=1) < SAME_SITE_A
-        np.minimum.at(owner, pairs[near].max(axis=1), pairs[near].min(axis=1))
-    return [int(place) for place in owner]
+    n = len(positions)
+    if not len(pairs):
+        return range(n)
+    apart = positions[pairs[:, 0]] - positions[pairs[:, 1]]
+    first, second = pairs[np.linalg.norm((apart - np.round(apart)) @ lattice, axis=1) < SAME_SITE_A].T
+    n_sites, site = connected_components(
+        coo_array((np.ones(len(first)), (first, second)), shape=(n, n)), directed=False
+    )
+    owner = np.full(n_sites, n)
+    np.minimum.at(owner, site, np.arange(n))
+    return [int(place) for place in owner[site]]
