@@ -56,7 +56,7 @@ or of one cluster of similar compounds share a fold in the second to fourth row:
 ## What it is not
 
 The band center is not a conductivity. There are series in which a soft lattice goes with mobile ions
-(10.1039/C7EE03364H); of 13 families of measured lithium conductors that is clear in two, and in one the opposite.
+(10.1039/C7EE03364H); of 13 families of measured lithium conductors that is clear in one, and in one the opposite.
 Metals have band centers too: look at the band gap. Defects and temperature are not in it.
 """
 
