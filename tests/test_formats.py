@@ -290,6 +290,15 @@ def test_documents_and_answers_of_servers(shared: Path):
         assert crystal.volume_a3 == pytest.approx(4.1**3)
 
 
+def test_repeated_values_of_abinit_are_written_out(tmp_path: Path):
+    (tmp_path / "in.abi").write_text(
+        "acell 3*10 Bohr\nrprim 0 .5 .5 .5 0 .5 .5 .5 0\nntypat 2\nznucl 3 17\nnatom 2\ntypat 1 2\nxred\n3*0.0\n3*0.5\n"
+    )
+    (crystal,) = read(tmp_path / "in.abi").crystals
+    assert crystal.formula == "LiCl"
+    assert crystal.volume_a3 == pytest.approx((10 * BOHR_A) ** 3 / 4)
+
+
 def test_entries_of_pymatgen_have_their_data_as_properties(tmp_path: Path):
     salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.13), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     entries = [

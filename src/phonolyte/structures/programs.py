@@ -70,12 +70,17 @@ def frames_of_text(text: str, kind: str) -> Frames:
     with warnings.catch_warnings(), TemporaryDirectory() as scratch:
         warnings.simplefilter("ignore")
         file = Path(scratch) / "file"  # not every reader takes a stream
-        file.write_text(text, encoding="utf-8")
+        file.write_text(_repeat_values(text) if kind == "abinit-in" else text, encoding="utf-8")
         try:
             images = read(file, index=":" if kind in SEVERAL else None, format=kind)
         except Exception as error:  # a foreign parser can raise anything at a bad file
             raise _unreadable(TEXTS[kind][0], error) from None
     return [_maker(atoms) for atoms in (images if isinstance(images, list) else [images])]
+
+
+def _repeat_values(text: str) -> str:
+    """Write out values such as ``3*10.2`` of an ABINIT input, which the reader of ASE does not take everywhere."""
+    return re.sub(r"(?<![\w.])(\d{1,4})\*([-+\d.][\w.+-]*)", lambda match: " ".join([match[2]] * int(match[1])), text)
 
 
 def frames_of_trajectory(path: Path) -> Frames:
