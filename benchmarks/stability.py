@@ -35,7 +35,7 @@ def main() -> None:
     corrected, raw = hull_errors(phases, known), hull_errors(remove_corrections(phases), known)
     voltages = voltage_errors(phases)
     keep(
-        "stability",
+        f"stability-{engine}",
         {
             "engine": engine,
             "phases": len(phases.phases),

@@ -3,7 +3,7 @@
 Each verb of the command line is a function here, with typed settings and a typed result::
 
     phonolyte.screen(["my_cifs/"], folder="run/")
-    phonolyte.phonons(["best/*.cif"], engine="dpa4", ion="Li", folder="phonons/")
+    phonolyte.phonons(["best/*.cif"], engine="nequix", ion="Li", folder="phonons/")
 
 The verbs are `read`, `order`, `features`, `train`, `screen`, `virtual`, `percolate`, `stability`, `phonons`,
 `elastic`, `barriers`, `diffuse`, `impedance`, `polarization`, `transference` and `study`; :mod:`phonolyte.verbs`

@@ -91,7 +91,7 @@ def _all_under(license_: str, names: str) -> dict[str, str]:
     return dict.fromkeys(names.split(), license_)
 
 
-DEFAULT_ENGINE = "dpa4"
+DEFAULT_ENGINE = "nequix"
 """Name of the engine of whatever needs one and names none."""
 
 NEQUIX_OAM_1_PFT = "4ce693d68886512aab50c84ea2400efd68163e11155f7c7babe98e695177e809"
