@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from phonolyte.cli import app
 from phonolyte.errors import SettingsError, SpectrumError
-from phonolyte.impedance import Spectrum, analyze_spectrum, fit_circuit, read_spectrum
+from phonolyte.impedance import Spectrum, analyze_spectrum, fit_circuit, list_resistances, read_spectrum
+from phonolyte.impedance.analysis import compare_with_intercept
 from phonolyte.impedance.circuits import parse_circuit
 from phonolyte.impedance.elements import KINDS, Grid
 
@@ -134,3 +135,23 @@ def test_the_command_fixes_and_starts(tmp_path: Path):
         refused = CliRunner().invoke(app, [*command, *more])
         assert isinstance(refused.exception, SettingsError)
         assert what in str(refused.exception)
+
+
+@pytest.mark.parametrize("arc", ["Zarc1", "K1"])
+def test_an_arc_that_is_one_element_counts_as_resistor_and_capacitor(arc: str):
+    f = np.logspace(6, 0, 61)
+    z = 50 + 1000 / (1 + 2j * np.pi * f * 1e-8) + 1 / (2j * np.pi * f * 1e-5)
+    fit = fit_circuit(Spectrum.from_arrays("x", f, z), f"R0-{arc}-C2")
+    assert [name for name, _, _ in fit.arcs] == [f"{arc}_0"]
+    assert fit.arcs[0][2] == pytest.approx(1e-11, rel=0.01)
+    by_process = {each.process: each.ohm for each in list_resistances(fit)}
+    assert by_process["total"] == pytest.approx(1050, rel=0.01)
+    assert by_process["bulk"] == pytest.approx(1000, rel=0.01)
+
+
+def test_there_is_no_total_with_what_conducts_besides_resistors():
+    f = np.logspace(5, -2, 71)
+    z = 50 + parse_circuit("Gs1").impedance_ohm([100.0, 0.1, 0.5], f)
+    analysis = analyze_spectrum(Spectrum.from_arrays("x", f, z), circuit="R0-Gs1")
+    assert "total" not in {each.process for each in list_resistances(analysis.fit)}
+    assert any("there is no total: Gs1" in note for note in compare_with_intercept(analysis).notes)

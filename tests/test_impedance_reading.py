@@ -22,6 +22,8 @@ from phonolyte.cli import app
 from phonolyte.errors import MissingExtraError, PhonolyteError, SettingsError, SpectrumError
 from phonolyte.impedance import Geometry, Spectrum, read_spectra, read_spectrum
 from phonolyte.impedance.headers import read_header
+from phonolyte.impedance.pellets import Pellet
+from phonolyte.impedance.pressure import read_pressure_words
 from phonolyte.impedance.readers import list_sweeps
 from phonolyte.impedance.settings import ImpedanceSettings
 from phonolyte.impedance.sweeps import split_sweeps
@@ -744,3 +746,73 @@ def test_a_row_may_be_of_one_sweep(tmp_path: Path):
     (tmp_path / "t.csv").write_text("file,temperature_c\na#9,30\n")
     series = verbs.impedance(tmp_path / "a.csv", folder=tmp_path / "out2", output=TABLES, settings=chosen)
     assert "not the sweep 9" in series.failures[0].message
+
+
+# Names, units and words that were misread
+
+
+def make_rows(separator: str = " ") -> tuple[str, np.ndarray]:
+    f = np.logspace(6, 0, 25)
+    z = 50 + 1000 / (1 + 2j * np.pi * f * 1e-6)
+    columns = np.c_[f, z.real, -z.imag, abs(z), np.degrees(np.angle(z))]
+    return "\n".join(separator.join(f"{value:.8g}" for value in row) for row in columns), z
+
+
+@pytest.mark.parametrize("separator", [" ", "\t"])
+@pytest.mark.parametrize(
+    "header",
+    ["f /Hz Z' /Ohm -Z'' /Ohm |Z| /Ohm phase /deg", "f / Hz Z' / Ohm -Z'' / Ohm |Z| / Ohm phase / deg",
+     "freq Hz Re(Z) Ohm -Im(Z) Ohm |Z| Ohm Phase(Z) deg"],
+)  # fmt: skip
+def test_units_after_a_space_are_not_columns(tmp_path: Path, header: str, separator: str):
+    rows, z = make_rows(separator)
+    (tmp_path / "x.txt").write_text(f"{header}\n{rows}\n")
+    assert read_spectrum(tmp_path / "x.txt").impedance_ohm == pytest.approx(z, rel=1e-6)
+
+
+def test_more_names_than_cells_are_refused_where_spaces_separate(tmp_path: Path):
+    rows, _ = make_rows()
+    (tmp_path / "x.txt").write_text(f"Frequency (Hz) Z real (Ohm) Z imag (Ohm) mod ph\n{rows}\n")
+    with pytest.raises(SpectrumError, match="7 names, and the rows below it 5 cells"):
+        read_spectrum(tmp_path / "x.txt")
+
+
+@pytest.mark.parametrize(
+    ("line", "kelvin"),
+    [("# Sintering temperature: 1100 °C", None), ("# annealing Temp. 550 C, 5 h", None),
+     ("Device temperature: 38.5 °C", None), ("Sample temperature: 25 °C", 298.15), ("Set temperature: 25 °C", 298.15)],
+)  # fmt: skip
+def test_a_temperature_of_another_time_or_thing_is_not_that_of_the_measurement(line: str, kelvin: float | None):
+    assert read_words([line]) == (None if kelvin is None else pytest.approx(kelvin))
+
+
+def test_a_pressure_of_the_press_is_not_that_of_the_measurement():
+    assert read_pressure_words(["# Pelletizing pressure: 380 MPa"]) is None
+    assert read_pressure_words(["Stack pressure: 5 MPa"]) == 5.0
+
+
+@pytest.mark.parametrize(
+    "name", ["LPS_minus20C", "LPS_m20C", "LPS_neg20C", "LPS_N20C", "LPS_\N{MINUS SIGN}20C", "LPS_-20C"]
+)
+def test_temperatures_below_zero_keep_their_sign(name: str):
+    assert read_name(name)[0] == pytest.approx(253.15)
+    assert read_name("LPS_0.1C_rate")[0] is None
+
+
+@pytest.mark.parametrize(
+    ("header", "kind", "factor"),
+    [("p (MPa)", "pressure", 1.0), ("P / MPa", "pressure", 1.0), ("p [kPa]", "pressure", 1e-3),
+     ("p [GPa]", "pressure", 1e3),
+     ("T(degC)", "temperature", 1.0), ("T (deg C)", "temperature", 1.0), ("T/℃", "temperature", 1.0)],
+)  # fmt: skip
+def test_short_names_of_pressure_and_temperature(header: str, kind: str, factor: float):
+    column = read_header(header, 0)
+    assert column is not None
+    assert (column.kind, column.factor) == (kind, factor)
+
+
+def test_the_row_of_a_sweep_leaves_the_size_to_that_of_its_file():
+    whole = Pellet("two.csv", geometry=Geometry(0.1, 1.0), temperature_c=25.0, note="cold pressed")
+    row = Pellet("two.csv", 2, temperature_c=40.0).filled(whole)
+    assert (row.geometry, row.temperature_c, row.note) == (whole.geometry, 40.0, "cold pressed")
+    assert row.filled(None) == row

@@ -427,6 +427,18 @@ def test_what_failed_is_tried_again_under_another_time_limit(tmp_path: Path):
     assert log.read_text().split() == ["late", "one", "late", "late"]
 
 
+def test_a_full_disk_is_no_fault_of_a_crystal(tmp_path: Path):
+    def fill(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ToyCalculation, "compute", fill)
+        assert [failure.error for failure in compute(tmp_path, THREE).failures] == ["OSError"] * 3
+    outcome = compute(tmp_path, THREE)
+    assert not outcome.failures
+    assert len(outcome.table) == 3
+
+
 def test_after_the_deadline_no_crystal_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     ticks = iter(range(1, 100))
     clock = SimpleNamespace(time=lambda: next(ticks), perf_counter=time.perf_counter)

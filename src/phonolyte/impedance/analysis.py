@@ -15,6 +15,7 @@ from phonolyte.impedance.conductivity import (
     Geometry,
     Intercept,
     Resistance,
+    list_conducting,
     list_resistances,
     read_intercept,
 )
@@ -214,6 +215,10 @@ def compare_with_intercept(
     total, and a spectrum that ends within such an arc says nothing of "at least".
     """
     total = analysis.find_total(geometry, boundary_f_cm)
+    if total is None and (others := list_conducting(analysis.fit)):
+        return _add_note(
+            analysis, f"there is no total: {' and '.join(others)} of the circuit conduct besides its resistors"
+        )
     if total is None or not analysis.intercept.is_resistance:
         return analysis
     if not analysis.intercept.complete and total.high_ohm < analysis.intercept.ohm:

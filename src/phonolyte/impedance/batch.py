@@ -130,6 +130,7 @@ def _analyze_file(file: Path, reading: Reading, geometry: Geometry | None) -> li
     try:
         pellets = reading.pellets_of(file)
         for_all = pellets.get(0)
+        pellets = {number: pellet.filled(for_all) for number, pellet in pellets.items()}
         sizes = {number: pellet.geometry or geometry for number, pellet in pellets.items()}
         sweeps = _list_sweeps(file, reading, sizes.get(0, geometry))
         _check_sweeps(file, len(sweeps), reading, pellets)

@@ -213,7 +213,7 @@ def _under_heads(lines: Sequence[str], heads: Sequence[int], split: Split, vocab
             runs, unread = _find_runs([cut(line) or [line] for line in lines[at + 1 : end]], len(names))
             if not runs or (cut is not split and np.median(runs[0].filled) > len(names)):
                 continue
-            _check_width(names, runs[0])
+            _check_width(names, runs[0], by_spaces=split in (_by_spaces, _by_gaps) or cut is str.split)
             columns = _with_row_of_units(
                 vocabulary.read(names),
                 next((split(line) for line in lines[at + 1 : end] if line.strip()), []),
@@ -230,10 +230,10 @@ def _under_heads(lines: Sequence[str], heads: Sequence[int], split: Split, vocab
             break
 
 
-def _check_width(names: Sequence[str], run: _Run) -> None:
-    """Refuse rows with more cells than there are names: which of them have none is not known."""
+def _check_width(names: Sequence[str], run: _Run, *, by_spaces: bool) -> None:
+    """Refuse rows with more cells than names: which of them have none is not known; by spaces also with fewer."""
     cells = int(np.median(run.filled))
-    if cells > len(names):
+    if cells > len(names) or (by_spaces and cells < len(names)):
         raise SpectrumError(
             f"the header has {len(names)} names, and the rows below it {cells} cells",
             why=f"the names are {', '.join(name.strip() for name in names[:6])}", fix="Name every column.",
@@ -377,8 +377,23 @@ def _by_gaps(line: str) -> list[str]:
 
 
 def _by_spaces(line: str) -> list[str]:
-    """Cells between spaces; a unit in brackets belongs to the cell before it."""
-    return re.split(r"\s+(?![(\[])", line.strip()) if not _has_marks(line) else []
+    """Cells between spaces; a unit, in brackets, after a slash or by itself, belongs to the cell before it."""
+    if _has_marks(line):
+        return []
+    first, *rest = re.split(r"\s+(?![(\[])", line.strip())
+    cells = [first]
+    for word in rest:
+        if _UNIT.fullmatch(word) or cells[-1].endswith("/"):
+            cells[-1] += f" {word}"
+        else:
+            cells.append(word)
+    return cells
+
+
+_UNIT = re.compile(
+    r"/|/\s*[A-Za-zΩ°µμ%].*|[kKMGmµμ]?(?:Hz|[oO]hms?|OHM|Ω|Ω)(?:[./*·]?c?m\^?-?\d?)?|deg(?:rees?)?|°|°C|degC|[GMk]Pa|rad(?:/s)?"
+)
+"""Words that are a unit, and not the name of a column."""
 
 
 def _has_marks(line: str) -> bool:

@@ -33,6 +33,9 @@ NEAR_AXIS = 0.05
 DEEP = 2.0
 """Degrees by which a minimum of the phase must be lower than what is on either side; noise of 2 % makes one."""
 
+CONDUCT_ELSEWISE = frozenset({"Ws", "G", "Gs", "TLMQ", "T"})
+"""Elements that a direct current passes, whose resistance is none of the processes: with them there is no total."""
+
 COVERED = ("bulk", "grain_boundary", "total")
 """Processes whose intervals cover other circuits that explain the spectrum nearly as well."""
 
@@ -171,7 +174,15 @@ def _is_same_but_arcs(first: Fit, second: Fit) -> bool:
 def _total(fit: Fit, constant_per_cm: float | None, boundary_f_cm: float) -> Resistance | None:
     parts = _processes(fit, constant_per_cm, boundary_f_cm)
     ionic = [name for name, process, _ in parts if process != "electrode"]
+    if list_conducting(fit):
+        return None
     return _sum(fit, ionic, "total", float("nan")) if ionic else None
+
+
+def list_conducting(fit: Fit) -> list[str]:
+    """Return the elements of a circuit that conduct besides resistors and arcs, as ``Gs1``."""
+    elements = dict.fromkeys(name.partition("_")[0] for name in fit.names)
+    return [name for name in elements if name.rstrip("0123456789") in CONDUCT_ELSEWISE]
 
 
 def _is_rival(rival: Fit, fit: Fit) -> bool:

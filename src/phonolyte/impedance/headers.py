@@ -48,9 +48,9 @@ _NAMES = {
     "frequency": r"(?:frequency|freq|fre|frequenz|fréquence)(?![a-z])|^f(?![a-z])",
     "time": r"^(?:time|t\s*/\s*s|elapsed|zeit)",
     "temperature": r"^(?:(?:set|sample|stage|cell|chamber|oven|furnace|actual)[\s_-]*)?"
-    r"(?:temperature|temperatur|température|temp|t\s*[/(\[]\s*(?:°?\s*c|k))\b\.?",
+    r"(?:temperature|temperatur|température|temp|t\s*[/(\[]\s*(?:(?:°|deg)?\s*c|℃|k))(?![a-z])\.?",
     "pressure": r"^(?:(?:stack|cell|sample|set|actual)[\s_-]*)?(?:pressure|druck)(?![a-z])"
-    r"|^p\s*[/(\[]\s*(?:[GMk]Pa|k?bar)\b",
+    r"|^p\s*[/(\[]\s*(?:[gmk]pa|k?bar)\b",
     "phase": r"phase|theta|zphz|phz|φ|ϕ|^-?\s*deg",
     "imaginary": rf"imagin(?:ä|ae)rteil|z\s*_?s?{_PRIMES}|z\s*_?(?:imaginary|imag|img|im){_STOP}"
     rf"|\bim(?:ag)?\s*[(\[]?\s*z\)?|impedance\s*imag\w*|^-?\s*imag\w*|^-?\s*im{_STOP}|reactance|^xs?{_STOP}",
@@ -193,7 +193,7 @@ def _with_unit_of(column: Column, text: str) -> Column:
         turn = float(np.rad2deg(1e-3 if unit.lower().startswith("mrad") else 1.0))
         return replace(column, unit=unit, factor=turn if unit.lower().startswith(("rad", "mrad")) else 1.0)
     if column.kind == "temperature":
-        match = re.search(r"(?<![A-Za-z])(?:°|º|deg)?\s*([CFK])(?![A-Za-z])", re.sub(r"^[Tt]\w*", "", text))
+        match = re.search(r"(?<![A-Za-z])(?:(?:°|º|deg)?\s*([CFK])|℃)(?![A-Za-z])", re.sub(r"^[Tt]\w*", "", text))
         return replace(column, unit=match.group(0).strip() if match else "")
     if column.kind == "pressure":
         match = re.search(r"(?<![A-Za-z])(GPa|MPa|kPa|kbar|bar)(?![A-Za-z])", text, re.IGNORECASE)

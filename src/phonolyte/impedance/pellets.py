@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from math import inf, nan
 from pathlib import Path
@@ -46,6 +46,14 @@ class Pellet:
     temperature_c: float | None = None
     pressure_mpa: float | None = None
     note: str = ""
+
+    def filled(self, whole: Pellet | None) -> Pellet:
+        """The row with what it leaves open taken from that of the whole file."""
+        if whole is None:
+            return self
+        more = ("geometry", "temperature_c", "pressure_mpa")
+        known = {name: getattr(whole, name) for name in more if getattr(self, name) is None}
+        return replace(self, **known, note=self.note or whole.note)
 
     def names(self, path: Path) -> bool:
         """Whether the row is of a file."""

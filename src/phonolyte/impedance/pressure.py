@@ -10,14 +10,18 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from phonolyte.arrays import Floats
+from phonolyte.arrays import Floats, Ints
 from phonolyte.errors import SpectrumError
-from phonolyte.impedance.arrhenius import CONFIDENCE, FEWEST, ROUNDED_K, fit_line, weigh
+from phonolyte.impedance.arrhenius import CONFIDENCE, FEWEST, fit_line, weigh
 from phonolyte.impedance.headers import UNITS_MPA
+from phonolyte.impedance.temperature import is_of_measurement
 from phonolyte.units import GAS_J_MOL_K
 
 SAME_SHARE, SAME_MPA = 0.05, 0.05
 """Pressures nearer than this share, or than this, are one: a load changes with temperature."""
+
+SAME_K = 2.0
+"""Temperatures of one isotherm are at most so far apart: a thermocouple never says the same twice."""
 
 LINES = 200
 """Lines of a file in which a pressure is looked for."""
@@ -33,7 +37,8 @@ _WORDS = re.compile(
 def read_pressure_words(lines: Sequence[str]) -> float | None:
     """Pressure that lines of words state with its unit, MPa."""
     for line in lines[:LINES]:
-        if (match := _WORDS.search(line)) and (unit := match.group(1) or match.group(3)):
+        match = _WORDS.search(line)
+        if match and (unit := match.group(1) or match.group(3)) and is_of_measurement(line[: match.start()]):
             return float(match.group(2).replace(",", ".")) * UNITS_MPA[unit.lower()]
     return None
 
@@ -151,14 +156,23 @@ def fit_volumes(spectra: pd.DataFrame, processes: Sequence[str]) -> list[Pressur
     ]  # fmt: skip
 
 
+def _number_isotherms(sorted_k: Floats) -> Ints:
+    """Number of the isotherm of each of some temperatures that rise: one is at most :data:`SAME_K` wide."""
+    numbers, lowest = np.zeros(len(sorted_k), np.int64), -np.inf
+    for at, kelvin in enumerate(sorted_k):
+        begins = kelvin - lowest > SAME_K
+        lowest = kelvin if begins else lowest
+        numbers[at] = (numbers[at - 1] if at else 0) + begins
+    return numbers
+
+
 def split_isotherms(spectra: pd.DataFrame, processes: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
     """Conductivities of each process at each temperature that has three pressures."""
     sigma, spread = spectra["sigma_s_cm"].astype(float), spectra["sigma_std_s_cm"].astype(float)
     known = spectra[(sigma > 0) & np.isfinite(sigma) & np.isfinite(spread) & spectra["pressure_mpa"].notna()
                     & spectra["temperature_k"].notna()]  # fmt: skip
     known = known.sort_values(["temperature_k", "pressure_mpa"], kind="stable")
-    step = known["temperature_k"].diff().fillna(0.0) > ROUNDED_K
-    for _, isotherm in known.groupby(step.cumsum(), sort=True):
+    for _, isotherm in known.groupby(_number_isotherms(known["temperature_k"].to_numpy(float)), sort=True):
         for process in processes:
             of_process = isotherm[isotherm["process"] == process]
             if len(np.unique(group_pressures(of_process["pressure_mpa"].to_numpy(float)))) >= FEWEST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -104,6 +105,10 @@ class Fit:
             else:
                 q, alpha = self[f"CPE{number}_0"], self[f"CPE{number}_1"]
                 arcs.append((f"R{number}", r, (q * r) ** (1 / alpha) / r))
+        for name in self.names:
+            if re.fullmatch(r"(?:Zarc|K)\d+_0", name):  # an arc that is one element, of resistance and time constant
+                ohm, tau = self[name], self[f"{name[:-1]}1"]
+                arcs.append((name, ohm, tau / ohm))
         return sorted(arcs, key=lambda arc: arc[1] * arc[2])
 
 

@@ -16,10 +16,10 @@ COLDEST_K, HOTTEST_K = 1.0, 2500.0
 LINES = 200
 """Lines of a file in which a temperature is looked for."""
 
-_MINUS = r"(?:(?<![A-Za-z0-9])-)?"  # after a letter or a digit it separates
+_MINUS = r"(?:(?<![A-Za-z0-9])[-−–]|[−]|(?<=[_ .])(?:minus|neg|m|n|N)(?=\d))?"  # a hyphen after a letter separates
 _KELVIN = re.compile(r"(?<![\d.])(\d{2,4}(?:[.,]\d+)?)\s*_?K(?![A-Za-z])")
 _CELSIUS = re.compile(
-    rf"(?<![\d.])({_MINUS}\d{{1,4}}(?:[.,]\d+)?)\s*_?(?:°\s*C|º\s*C|deg(?:C|ree)?s?|grad|C)(?![A-Za-z])"
+    rf"(?<![\d.])({_MINUS}\d{{1,4}}(?:[.,]\d+)?)\s*_?(?:°\s*C|º\s*C|deg(?:C|ree)?s?|grad|C)(?![A-Za-z])(?!_?rate)"
 )
 _BARE = re.compile(r"(?<![A-Za-z0-9])T[_=]?(\d{2,4}(?:[.,]\d+)?)(?![\d.,]*[A-Za-z°])")
 _WORDS = re.compile(
@@ -27,6 +27,13 @@ _WORDS = re.compile(
     r"[\[(/]?\s*(°\s*C|C|K)?[\])]?\s*[:=\s,;]\s*(-?\d+(?:[.,]\d+)?)\s*(°\s*C|deg\s*C|C|K)?(?![A-Za-z])",
     re.IGNORECASE,
 )
+
+_NOT_THEN = re.compile(
+    r"(?:sinter|anneal|calcin|synth|heat|firing|fired|dry|dried|press(?:ed|ing)|pellet|fabricat|device|board|instrument"
+    r"|limit|max|min(?:imum)?\b)[\w\s-]*$",
+    re.IGNORECASE,
+)
+"""Words before a temperature or a pressure that is not that of the measurement."""
 
 LEAST_BARE_K = 200.0
 """A number after a T in a name, as T500, is in kelvin from here on; below, it is as likely in Celsius."""
@@ -56,12 +63,17 @@ def find_temperature(stem: str, lines: Sequence[str], column: Floats | None) -> 
 def read_words(lines: Sequence[str]) -> float | None:
     """Temperature that lines of words state with its unit, K."""
     for line in lines[:LINES]:
-        if match := _WORDS.search(line):
+        if (match := _WORDS.search(line)) and is_of_measurement(line[: match.start()]):
             unit = (match.group(1) or match.group(3) or "").upper().strip()
             kelvin = _number(match.group(2)) + (0.0 if unit == "K" else ZERO_C_K)
             if unit and COLDEST_K < kelvin < HOTTEST_K:
                 return kelvin
     return None
+
+
+def is_of_measurement(before: str) -> bool:
+    """Whether the words before a temperature or a pressure leave it that of the measurement."""
+    return _NOT_THEN.search(before) is None
 
 
 def read_name(stem: str, *, several: bool = False) -> tuple[float | None, list[str]]:
@@ -88,4 +100,5 @@ def read_name(stem: str, *, several: bool = False) -> tuple[float | None, list[s
 
 
 def _number(text: str) -> float:
-    return float(text.replace(",", "."))
+    sign = -1.0 if re.match(r"[-−–]|minus|neg|[mnN]", text) else 1.0
+    return sign * float(re.sub(r"^\D+", "", text).replace(",", "."))

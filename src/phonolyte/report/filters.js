@@ -64,7 +64,11 @@ class Filters {
     this.choices = [...document.querySelectorAll("[data-key]")].filter((s) => s.value !== "").map((s) => [this.table.of.get(s.dataset.key).array, Number(s.value)]);
     this.flags = [...document.querySelectorAll("[data-flag]")].filter((box) => box.checked).map((box) => this.table.of.get(box.dataset.flag).array);
     this.ranges = [...document.querySelectorAll("[data-range]")].filter((i) => i.value !== "" && !Number.isNaN(i.valueAsNumber))
-      .map((i) => [this.table.of.get(i.dataset.range).array, i.dataset.end === "from", i.valueAsNumber]);
+      .map((i) => {
+        const array = this.table.of.get(i.dataset.range).array;
+        const bound = array instanceof Float32Array ? Math.fround(i.valueAsNumber) : i.valueAsNumber; // as the values are
+        return [array, i.dataset.end === "from", bound];
+      });
     $("ranges").classList.toggle("used", this.ranges.length > 0);
     this.changed();
   }

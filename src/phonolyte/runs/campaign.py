@@ -40,6 +40,13 @@ CRASH = "WorkerDied"
 """Kind of the failure of a crystal whose computation killed its process twice."""
 
 
+NOT_OF_THE_CRYSTAL = frozenset({
+    "OSError", "FileNotFoundError", "PermissionError", "MemoryError", "ImportError", "ModuleNotFoundError",
+    "MissingExtraError",
+})  # fmt: skip
+"""Kinds of failures by a full disk, little memory or a missing package: another run computes such crystals anew."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One crystal of a campaign, its record file, and the digest that says whose result is there."""
@@ -178,7 +185,7 @@ def run_campaign(
     (run.folder / ITEMS).mkdir(exist_ok=True)
     items = [item_of(calculation, crystal, run.folder) for crystal in crystals]
     run.claim([*calculation.folders, *(item.path.stem for item in items)])
-    results = {item.path: item.read(calculation) for item in items}
+    results = {item.path: _keep(item, calculation) for item in items}
     pending = [item for item in items if not _is_done(results[item.path], calculation)]
     _report(progress, sum(len(item.crystal) for item in items) - sum(len(item.crystal) for item in pending))
     if announce and (estimate := estimate_time(calculation, [item.crystal for item in pending], executor)):
@@ -270,6 +277,15 @@ def _name_record(record: Record, crystal: Crystal, computed: Crystal) -> Record:
 
 def _failure(error: Exception, crystal: Crystal, stage: str) -> Failure:
     return Failure.from_error(error, material_id=crystal.material_id, stage=stage, source=crystal.source)
+
+
+def _keep(item: Item, calculation: Calculation) -> Record | Failure | None:
+    """Return the result that is there; a failure that is not of the crystal is forgotten, since it may be mended."""
+    result = item.read(calculation)
+    if isinstance(result, Failure) and result.error in NOT_OF_THE_CRYSTAL:
+        item.path.unlink(missing_ok=True)
+        return None
+    return result
 
 
 def _is_done(result: Record | Failure | None, calculation: Calculation) -> bool:
