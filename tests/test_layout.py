@@ -119,6 +119,8 @@ def test_tables_of_spectra_have_their_numbers_at_eighty_columns():
     for text in ("125", "1.23e+07", "≥ 1.23e+07", "1.23e-12", "≤ 1.25e-12", "1.24e-12 to 1.26e-12"):
         assert text in shown
     assert "1.22e+07 to 1.24e+07" in " ".join(render_lines(conductivity_table(spectra, known=False), 80))
+    many = pd.concat([spectra] * 70, ignore_index=True)
+    assert f"the first 60 of {len(many)} rows" in " ".join(render_lines(conductivity_table(many, known=True), 80))
     line = {"process": "grain_boundary", "regime": "1 of 2", "from_k": 298.15, "to_k": 498.15, "fault": "",
             "ea_ev": 0.345, "ea_low_ev": 0.32, "ea_high_ev": 0.35, "sigma_25c_s_cm": 1.2e-12,
             "sigma_25c_low_s_cm": 1.1e-12, "sigma_25c_high_s_cm": 1.3e-12}  # fmt: skip

@@ -23,7 +23,9 @@ def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
     from phonolyte.impedance.spectrum import name_sweep
     from phonolyte.impedance.tables import BOUNDS
 
-    table = make_table(f"Spectra, 95 % intervals of {'σ' if known else 'R'}", tight=True)
+    table = make_table(
+        f"Spectra, 95 % intervals of {'σ' if known else 'R'}", caption=_say_cut(spectra, "spectra.csv"), tight=True
+    )
     table.add_column("spectrum", no_wrap=True, max_width=24)
     table.add_column("T", justify="right", no_wrap=True)
     table.add_column("process", no_wrap=True)
@@ -49,6 +51,11 @@ def conductivity_table(spectra: pd.DataFrame, *, known: bool) -> Table:
             f"{format_significant(low)} to {format_significant(high)}" if pd.notna(low) else "",
         )
     return table
+
+
+def _say_cut(rows: pd.DataFrame, file: str) -> str | None:
+    """Caption of a table that does not show all of its rows."""
+    return f"the first {SHOWN_ROWS} of {len(rows):,} rows; {file} has all" if len(rows) > SHOWN_ROWS else None
 
 
 def arrhenius_table(lines: pd.DataFrame) -> Table:
@@ -82,7 +89,7 @@ def arrhenius_table(lines: pd.DataFrame) -> Table:
 
 def steady_table(curves: pd.DataFrame) -> Table:
     """Steady current at each voltage with its interval, or why there is none."""
-    table = make_table("Steady currents, 95 % intervals", tight=True)
+    table = make_table("Steady currents, 95 % intervals", caption=_say_cut(curves, "curves.csv"), tight=True)
     table.add_column("sample", no_wrap=True, max_width=22)
     for name in ("T", "V", "time", "I"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -116,7 +123,7 @@ def electronic_table(electronic: pd.DataFrame, *, sized: bool) -> Table:
         kind, key = "σ electronic", "sigma_electronic_{}s_cm"
     from phonolyte.polarization.ionic import write_share
 
-    table = make_table(f"{kind}, 95 % intervals", tight=True)
+    table = make_table(f"{kind}, 95 % intervals", caption=_say_cut(electronic, "electronic.csv"), tight=True)
     table.add_column("sample", no_wrap=True, max_width=22)
     ionic = electronic["t_ion_low"].notna().any()
     for name in ("T", "voltages", kind.split()[0], "", "ohmic", *(["t ion"] if ionic else [])):
