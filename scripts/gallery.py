@@ -129,7 +129,8 @@ def list_pictures() -> Iterator[Picture]:
     yield Picture(
         "gallery-hull",
         "hull_against_center",
-        "Their energies above the hull against their centers; candidates of --recipe study lie below and left of the dashed lines.",
+        "Their energies above the hull against their centers; candidates of --recipe study lie below and left of the "
+        "dashed lines.",
         draw_hull,
     )
     yield Picture(
