@@ -176,7 +176,9 @@ RUNS = {"screen": run_screen, "virtual": run_virtual, "train": run_train, "phono
         "impedance": run_impedance, "polarization": run_polarization}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=pytest.mark.long) if each == "virtual" else each for each in RUNS]
+)
 def test_every_column_that_a_run_writes_has_a_meaning(tmp_path: Path, name: str):
     folder = tmp_path / name
     free = RUNS[name](folder)

@@ -311,7 +311,8 @@ def test_words_say_what_was_measured_and_what_a_number_rests_on():
     assert "For it: paths in three dimensions open at 0.30 eV" in said
     bound = conduction_words({**row, "measured_at_most": True, "sigma_basis": conduction.FAR, "barrier_3d_ev": 1.5})
     assert "at most 0.012 S/cm" in bound
-    assert "Nothing like it was measured" in bound
+    assert "Few compounds like it were measured" in bound  # it was itself, after all
+    assert "Nothing like it was measured" in conduction_words({"sigma_basis": conduction.FAR})
     assert "Against it: paths in three dimensions open at 1.50 eV, and in one alone at 0.25 eV" in bound
     assert "no path" in conduction_words({**row, "percolation": conduction.NO_PATH})
     assert conduction_words({"sigma_basis": None}) == ""

@@ -29,7 +29,7 @@ OWN = {"generated", "notebooks"}  # made from the code; run by the build of the 
 RUN = [page for page in PAGES if page.parent.name == "howto" or page.stem in ("tutorial", "troubleshooting")]
 
 
-LONG = ("python", "other-ions")  # several screens each
+LONG = ("python", "other-ions", "materials-project")  # several screens each, or waits for a network
 
 
 @pytest.fixture

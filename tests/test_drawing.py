@@ -55,6 +55,7 @@ def test_figures_are_drawn_once_and_anew_for_other_phonons(run: Run, table: pd.D
     assert figure.read_bytes() != first
 
 
+@pytest.mark.long
 @pytest.mark.figures
 def test_figures_that_are_damaged_are_drawn_anew(run: Run, table: pd.DataFrame):
     draw_figures(CALCULATION, table, run)

@@ -645,8 +645,9 @@ def write_own_data(path: Path, n: int = 40) -> Path:
     return path
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("few_trees")
-@pytest.mark.parametrize("recipe", ["physical", pytest.param("virtual", marks=pytest.mark.long)])
+@pytest.mark.parametrize("recipe", ["physical", "virtual"])
 def test_the_physical_recipe_learns_volumes_families_and_intervals(tmp_path: Path, recipe: str):
     data = write_own_data(tmp_path / "data.parquet")
     settings = TrainSettings(str(data), recipe=recipe, compare=False)

@@ -573,6 +573,7 @@ def test_no_two_elements_of_a_crystal_look_alike(browser: Any):
     page.close()
 
 
+@pytest.mark.long
 def test_a_disordered_crystal_is_shown_as_refined_and_as_ordered(opened: Opened, table: pd.DataFrame, run: Path):
     row = table.set_index("material_id").loc["ref-Li6PS5Cl"]
     opened.page.fill("#search", "ref-Li6PS5Cl")

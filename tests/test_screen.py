@@ -328,6 +328,7 @@ def test_batches_of_a_data_set_change_nothing(data_set: Path, monkeypatch: pytes
         assert step.kept + step.rejected + step.missing == before.kept
 
 
+@pytest.mark.long
 def test_threads_and_processes_give_the_table_of_this_process(
     data_set: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
