@@ -18,6 +18,7 @@ from phonolyte.impedance.pressure import (
     name_pressures,
     read_pressure_name,
     read_pressure_words,
+    split_isotherms,
 )
 from phonolyte.impedance.settings import ImpedanceSettings
 from phonolyte.runs.settings import OutputSettings
@@ -128,3 +129,13 @@ def test_one_temperature_gives_volumes_and_no_line(tmp_path: Path):
     )
     assert series.arrhenius.empty
     assert len(series.volumes.query("process == 'total'")) == 1
+
+
+def test_temperatures_that_scatter_are_one_isotherm():
+    kelvin = [298.15, 298.35, 298.55, 298.75, 310.0, 311.9, 313.8, 315.7]
+    spectra = pd.DataFrame({
+        "process": "total", "temperature_k": kelvin, "pressure_mpa": [0.1, 100.0, 200.0, 300.0] * 2,
+        "sigma_s_cm": 1e-4, "sigma_std_s_cm": 1e-6,
+    })  # fmt: skip
+    (isotherm,) = [rows for _, rows in split_isotherms(spectra, ["total"])]  # the others are too far apart for one
+    assert isotherm["temperature_k"].tolist() == kelvin[:4]

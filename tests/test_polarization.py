@@ -192,6 +192,13 @@ def test_bad_files_are_refused_with_what_is_wrong(tmp_path: Path, name: str):
     assert caught.value.fix
 
 
+@pytest.mark.parametrize("unit", ["days", "day", "d"])
+def test_times_in_days_are_understood(unit: str):
+    column = read_column(f"Time ({unit})", 0)
+    assert column is not None
+    assert column.factor == 86400.0
+
+
 def test_a_current_that_was_set_is_not_the_measured_one(tmp_path: Path):
     rows = "".join(f"{n},1,{n + 1},0.1\n" for n in range(20))
     (tmp_path / "x.csv").write_text(f"Time (s),Set Current (mA),Current (mA),Voltage (V)\n{rows}")
