@@ -11,6 +11,7 @@ from phonolyte.arrays import Floats, Ints
 from phonolyte.compiling import kernel
 from phonolyte.features.elemental import Species
 from phonolyte.structures.neighbors import Pairs
+from phonolyte.structures.sorting import accumulate
 
 FAINTEST = 1e-3
 """Least weight of a bond that counts in angles."""
@@ -67,8 +68,7 @@ def close_shells(pairs: Pairs, species_of_site: Ints, species: Species) -> tuple
         for here, there in ((pairs.first[f], pairs.second[f]), (pairs.second[f], pairs.first[f])):
             if relative[f] <= NEGLIGIBLE * LONGEST_MEAN * least[here]:
                 counts[here * len(species.element) + species_of_site[there] + 1] += 1
-    for at in range(1, len(counts)):
-        counts[at] += counts[at - 1]
+    accumulate(counts)
     k = counts[len(counts) - 1]
     first = counts[: len(counts) - 1].reshape(n, len(species.element))
     last = first.copy()

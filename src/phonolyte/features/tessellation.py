@@ -16,6 +16,7 @@ import numpy as np
 from phonolyte.arrays import Floats, Ints
 from phonolyte.compiling import kernel
 from phonolyte.structures.neighbors import Bins, Neighbors, bin_atoms, cell_volume, grown, neighbors_within
+from phonolyte.structures.sorting import accumulate
 
 
 class Tessellation(NamedTuple):
@@ -83,8 +84,7 @@ def _both_ways(
     for f in range(count):
         start[first[f] + 1] += 1
         start[second[f] + 1] += 1
-    for i in range(n):
-        start[i + 1] += start[i]
+    accumulate(start)
     end = start.copy()
     both = Tessellation(
         start, np.empty(2 * count, np.int64), np.empty((2 * count, 3), np.int64),

@@ -172,10 +172,10 @@ def _is_same_but_arcs(first: Fit, second: Fit) -> bool:
 
 
 def _total(fit: Fit, constant_per_cm: float | None, boundary_f_cm: float) -> Resistance | None:
-    parts = _processes(fit, constant_per_cm, boundary_f_cm)
-    ionic = [name for name, process, _ in parts if process != "electrode"]
     if list_conducting(fit):
         return None
+    parts = _processes(fit, constant_per_cm, boundary_f_cm)
+    ionic = [name for name, process, _ in parts if process != "electrode"]
     return _sum(fit, ionic, "total", float("nan")) if ionic else None
 
 

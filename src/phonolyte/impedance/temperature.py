@@ -16,7 +16,7 @@ COLDEST_K, HOTTEST_K = 1.0, 2500.0
 LINES = 200
 """Lines of a file in which a temperature is looked for."""
 
-_MINUS = r"(?:(?<![A-Za-z0-9])[-−–]|[−]|(?<=[_ .])(?:minus|neg|m|n|N)(?=\d))?"  # a hyphen after a letter separates
+_MINUS = r"(?:(?<![A-Za-z0-9])[-–]|−|(?<=[_ .])(?:minus|neg|m|n|N)(?=\d))?"  # a hyphen after a letter separates
 _KELVIN = re.compile(r"(?<![\d.])(\d{2,4}(?:[.,]\d+)?)\s*_?K(?![A-Za-z])")
 _CELSIUS = re.compile(
     rf"(?<![\d.])({_MINUS}\d{{1,4}}(?:[.,]\d+)?)\s*_?(?:°\s*C|º\s*C|deg(?:C|ree)?s?|grad|C)(?![A-Za-z])(?!_?rate)"

@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from phonolyte import learning_set
 from phonolyte.centers import SOURCE, computed_centers
 from phonolyte.errors import Failure, PhonolyteError, TableError
-from phonolyte.files import as_flag, as_number
-from phonolyte.models.compounds import ERROR, STAGE, TARGET, find_label_fault
+from phonolyte.files import as_flag
+from phonolyte.models.compounds import ERROR, STAGE, TARGET, find_label_fault, finite_number
 from phonolyte.runs.records import in_one_step
 from phonolyte.structures import Crystal, read
 from phonolyte.structures.crystal_table import crystal_table
@@ -134,17 +133,11 @@ def read_known(data: str | Path) -> tuple[list[Known], list[Failure]]:
 
 def _given(crystal: Crystal) -> Known:
     properties = crystal.properties
-    share = properties.get("imaginary_share")
+    error, share, number = (finite_number(properties.get(name)) or 0.0 for name in (ERROR, "imaginary_share", "round"))
     return Known(
-        representative(crystal), float(properties[TARGET]), _number(properties.get(ERROR)),
-        as_flag(properties.get("stable")) is not False, _number(share), str(properties.get("engine") or ""),
-        int(_number(properties.get("round"))),
+        representative(crystal), float(properties[TARGET]), error, as_flag(properties.get("stable")) is not False,
+        share, str(properties.get("engine") or ""), int(number),
     )  # fmt: skip
-
-
-def _number(value: Any) -> float:
-    number = as_number(value)
-    return number if np.isfinite(number) else 0.0
 
 
 def write_known(known: Sequence[Known], path: Path) -> None:

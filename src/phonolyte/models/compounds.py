@@ -116,7 +116,7 @@ def read_learning_set(
     table, failures = featurize(labeled, sets=sets, executor=executor)
     by_id = {crystal.material_id: crystal for crystal in labeled}
     described = [by_id[name] for name in table.index]
-    target = np.array([_number(c.properties[TARGET]) for c in described], dtype=float)
+    target = np.array([finite_number(c.properties[TARGET]) for c in described], dtype=float)
     elements = [frozenset(c.symbols) for c in described]
     formulas = [c.formula for c in described]
     data = LearningSet(table, target, formulas, elements, digest, described, _errors(described))
@@ -194,16 +194,16 @@ def _with_elements(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
 
 
 def _errors(crystals: Sequence[Crystal]) -> Floats | None:
-    known = [_number(crystal.properties.get(ERROR)) or 0.0 for crystal in crystals]
+    known = [finite_number(crystal.properties.get(ERROR)) or 0.0 for crystal in crystals]
     return np.array(known) if any(known) else None
 
 
 def find_label_fault(crystal: Crystal) -> Failure | None:
     """Why nothing can be learned from a crystal: it has no center, or is unstable without a known error; else None."""
     properties = crystal.properties
-    if _number(properties.get(TARGET)) is None:
+    if finite_number(properties.get(TARGET)) is None:
         return _no_center(crystal.material_id, properties.get(TARGET), crystal.source)
-    if as_flag(properties.get("stable")) is not False or _number(properties.get(ERROR)) is not None:
+    if as_flag(properties.get("stable")) is not False or finite_number(properties.get(ERROR)) is not None:
         return None
     message = "it has imaginary modes, and what remains of such a center says less. Leave it out."
     return Failure(crystal.material_id, STAGE, "Unstable", message, crystal.source)
@@ -219,6 +219,7 @@ def _no_feature(name: str, column: str, source: str) -> Failure:
     return Failure(name, STAGE, "MissingFeature", message, source)
 
 
-def _number(value: Any) -> float | None:
+def finite_number(value: Any) -> float | None:
+    """The value as a number, also one written as text; None where it is not a finite one."""
     number = as_number(value)
     return number if np.isfinite(number) else None

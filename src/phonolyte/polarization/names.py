@@ -63,9 +63,10 @@ def add_unit(column: Column, text: str) -> Column:
     if column.kind == "time" and (match := _TIME.search(text)):
         return replace(column, unit=match.group(0), factor=_SECONDS[match.group(1)])
     if column.kind == "current" and (match := _AMPERE.search(text)):
-        is_density = _DENSITY.match(match.group(2)) or _DENSE.search(column.name)
-        density = (match.group(0).strip(" )]") if match.group(2).strip(" )]") else column.name) if is_density else ""
-        return replace(column, unit=f"{match.group(1)}A", factor=_PREFIXES[match.group(1)], doubt=density)
+        doubt = ""
+        if _DENSITY.match(match.group(2)) or _DENSE.search(column.name):
+            doubt = match.group(0).strip(" )]") if match.group(2).strip(" )]") else column.name
+        return replace(column, unit=f"{match.group(1)}A", factor=_PREFIXES[match.group(1)], doubt=doubt)
     if column.kind in ("voltage", "control") and (match := _VOLT.search(text)):
         return replace(column, unit=match.group(0), factor=_PREFIXES[match.group(1)])
     if column.kind == "temperature" and (match := _DEGREES.search(text)):

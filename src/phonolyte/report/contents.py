@@ -23,15 +23,7 @@ from phonolyte.runs.records import FAILURE_COLUMNS, RELAXED
 from phonolyte.runs.run import read_record, require_format
 from phonolyte.screen.yardsticks import FILE as YARDSTICKS
 from phonolyte.structures.run_results import CRYSTALS, ORDERINGS
-from phonolyte.tiers import (
-    FOLLOWED,
-    FOLLOWED_STEPS,
-    TIERS,
-    TO_THE_END,
-    all_tiers,
-    deciding_column,
-    find_tier,
-)
+from phonolyte.tiers import FOLLOWED, FOLLOWED_STEPS, TIERS, TO_THE_END, all_tiers, deciding_column, find_tier
 from phonolyte.units import CONDUCTOR_S_CM
 
 MAIN = {

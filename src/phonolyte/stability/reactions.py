@@ -97,20 +97,13 @@ def _certain(phase: Phase) -> Phase:
 
 def _excess_ev_atom(competing: CompetingPhases, phase: Phase) -> float:
     """Energy of a phase above the lowest one of its composition, from which interfacial reactivity counts."""
-    from pymatgen.core.composition import Composition
-
-    formula = Composition(dict(composition_of(phase.formula))).reduced_formula
-    polymorphs = (
-        each.formation_ev_atom for each in competing.phases
-        if each.elements == phase.elements and each.entry.composition.reduced_formula == formula
-    )  # fmt: skip
-    return phase.formation_ev_atom - min(polymorphs, default=phase.formation_ev_atom)
+    lowest = competing.phase_of(phase.formula)
+    return max(phase.formation_ev_atom - lowest.formation_ev_atom, 0.0) if lowest else 0.0
 
 
 def _mixtures(reactivity: InterfacialReactivity, excess_ev_atom: float) -> list[Mixture]:
-    excess = max(excess_ev_atom, 0.0)
     return [
-        Mixture(float(share), min(float(energy) - float(share) * excess, 0.0), _products(reaction))
+        Mixture(float(share), min(float(energy) - float(share) * excess_ev_atom, 0.0), _products(reaction))
         for _, share, energy, reaction, _ in reactivity.get_kinks()
     ]
 

@@ -197,8 +197,8 @@ class Crystal(Shown):
         }
         if self.occupancies is not None:
             row |= {"occupancies": self.occupancies.tolist(), "disorder_groups": list(self.disorder_groups)}
-        if self.states is not None:
-            row["oxidation_states"] = self.states
+        if (states := self.states) is not None:
+            row["oxidation_states"] = states
         return row
 
     @property
@@ -445,11 +445,11 @@ PROPERTY_NAMES = {"energy_above_hull": "e_hull_ev", "e_above_hull": "e_hull_ev",
 """Properties as documents of the Materials Project name them, and as Phonolyte does: both in eV."""
 
 
-def states_of(species: Sequence[str | int], states: Sequence[float] | None) -> dict[str, float]:
+def states_of(species: Sequence[str], states: Sequence[float] | None) -> dict[str, float]:
     """Oxidation states by element from those of the ions (n), as :attr:`Crystal.states` has them; empty without any."""
     if states is None or len(states) != len(species):
         return {}
-    return {str(symbol): float(state) for symbol, state in zip(species, states, strict=True)}
+    return {symbol: float(state) for symbol, state in zip(species, states, strict=True)}
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from phonolyte.arrays import Floats, Ints
 from phonolyte.compiling import kernel
-from phonolyte.structures.sorting import ascending
+from phonolyte.structures.sorting import accumulate, ascending
 
 WIDTH = 1.2
 """Width of bins, in units of the spacing of atoms, with which neighbors within 5 to 8 angstrom are listed fastest."""
@@ -156,8 +156,7 @@ def bin_atoms(lattice: Floats, frac_coords: Floats) -> Bins:
     start = np.zeros(shape[0] * shape[1] * shape[2] + 1, np.int64)
     for i in range(n):
         start[flat[i] + 1] += 1
-    for at in range(1, len(start)):
-        start[at] += start[at - 1]
+    accumulate(start)
     order, end = np.empty(n, np.int64), start.copy()
     for i in range(n):
         order[end[flat[i]]] = i
@@ -282,8 +281,7 @@ def list_distances(pairs: Pairs, n: int) -> Distances:
     for f in range(len(pairs.distance)):
         start[pairs.first[f] + 1] += 1
         start[pairs.second[f] + 1] += 1
-    for i in range(n):
-        start[i + 1] += start[i]
+    accumulate(start)
     end = start.copy()
     distance, site = np.empty(start[n]), np.empty(start[n], np.int64)
     for f in range(len(pairs.distance)):

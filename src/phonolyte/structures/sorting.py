@@ -27,6 +27,13 @@ def ascending(values: Floats) -> Ints:
 
 
 @kernel
+def accumulate(counts: Ints) -> None:
+    """Add to each of some counts (n,) all before it, in place."""
+    for at in range(1, len(counts)):
+        counts[at] += counts[at - 1]
+
+
+@kernel
 def count_elements(numbers: Ints) -> tuple[Ints, Ints, Ints]:
     """Elements (k,) of sites with atomic numbers (n,), ascending; the place of each site's among them; their counts."""
     last = 0
