@@ -34,7 +34,6 @@ from phonolyte.polarization.names import CURVES, read_column
 from phonolyte.runs.settings import OutputSettings
 
 HOUR = 3600.0
-RNG = np.random.default_rng(7)
 
 
 def diffuse(t: np.ndarray, tau: float) -> np.ndarray:
@@ -247,7 +246,7 @@ def test_formats_of_spectra_alone_are_refused(tmp_path: Path):
 
 def test_a_sum_of_exponentials_is_found_again():
     t = np.linspace(0, 10 * HOUR, 1500)
-    i = 2e-9 + 5e-9 * np.exp(-t / 600) + 3e-9 * np.exp(-t / HOUR) + 1e-11 * RNG.normal(size=len(t))
+    i = 2e-9 + 5e-9 * np.exp(-t / 600) + 3e-9 * np.exp(-t / HOUR) + 1e-11 * np.random.default_rng(7).normal(size=len(t))
     fit = fit_decay(t, i)
     assert fit.settled
     assert fit.low_a < 2e-9 < fit.high_a
@@ -272,7 +271,7 @@ def test_diffusion_between_blocking_electrodes_comes_to_its_steady_current():
 )  # fmt: skip
 def test_what_has_not_settled_is_called_so_and_bounded_by_its_end(shape, direction: str):
     s = np.linspace(0, 2, 800)
-    current = 1e-9 * (shape(s) + 2e-3 * RNG.normal(size=len(s)))
+    current = 1e-9 * (shape(s) + 2e-3 * np.random.default_rng(7).normal(size=len(s)))
     fit = fit_decay(s * HOUR, current)
     assert not fit.settled
     assert direction in fit.fault
