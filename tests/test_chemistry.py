@@ -23,8 +23,10 @@ from phonolyte.chemistry.elements import (
     ATOMIC_NUMBERS,
     NO_STATE,
     SYMBOLS,
+    bond_valence_table,
     common_oxidation_states,
     magpie_oxidation_states,
+    sites_of_charges,
 )
 from phonolyte.chemistry.formulas import composition_of, shares_of
 from phonolyte.chemistry.ions import (
@@ -330,3 +332,21 @@ def test_every_stable_element_has_a_price_and_an_abundance():
     for name in ("price_usd_kg", "abundance_mg_kg"):
         assert (element_costs(name)[stable] > 0).all()
         assert np.isnan(element_costs(name)[ATOMIC_NUMBERS["At"]])
+
+
+def test_tables_of_ions_are_those_of_pymatgen():
+    from pymatgen.analysis.bond_valence import BV_PARAMS
+    from pymatgen.core.composition import Composition
+
+    Composition({"Li": 1, "F": 1}).oxi_state_guesses()  # which reads the table
+    sites = {element: counts for element, counts in sites_of_charges().items() if counts}
+    expected: dict[str, dict[int, float]] = {}
+    for species, n in Composition.oxi_prob.items():
+        if species.oxi_state:
+            expected.setdefault(species.symbol, {})[int(species.oxi_state)] = n
+    assert sites == expected
+    table = bond_valence_table()
+    known = {element.symbol: (each["r"], each["c"]) for element, each in BV_PARAMS.items()}
+    assert {SYMBOLS[z] for z in np.flatnonzero(~np.isnan(table[:, 0]))} == set(known) & set(SYMBOLS)
+    for symbol in set(known) & set(SYMBOLS):
+        np.testing.assert_allclose(table[ATOMIC_NUMBERS[symbol]], known[symbol])

@@ -32,27 +32,34 @@ def records(file: str) -> tuple[dict[str, Any], ...]:
 
 def reference_compounds() -> Reading:
     """All reference compounds as crystals, in primitive cells; disordered ones as they were refined."""
-    return Reading(crystals=[_crystal(record) for record in _refine().values()])
+    return Reading(crystals=[_primitive_crystal(name, file) for name, file in _refined().items()])
 
 
 def reference_compound(name: str) -> Crystal:
     """One reference compound by its `material_id`."""
-    return _crystal(_refine()[name])
+    return _primitive_crystal(name, _refined()[name])
 
 
 def ordered_model(name: str) -> Crystal:
     """A reference compound by its `material_id`, the ordered model of a disordered one."""
-    return next(crystal for crystal in ordered_models() if crystal.material_id == name)
+    return _primitive_crystal(name, ORDERED)
 
 
 def ordered_models() -> list[Crystal]:
     """The ordered reference compounds, and the ordered models of others, in primitive cells."""
-    return [_crystal(record) for record in records(ORDERED)]
+    return [_primitive_crystal(record["id"], ORDERED) for record in records(ORDERED)]
 
 
-def _refine() -> dict[str, dict[str, Any]]:
-    """Records by name; of a disordered compound as it was refined."""
-    return {record["id"]: record for file in (ORDERED, DISORDERED) for record in records(file)}
+def _refined() -> dict[str, str]:
+    """Files by the compounds that are taken from them; a disordered one is as it was refined."""
+    return {record["id"]: file for file in (ORDERED, DISORDERED) for record in records(file)}
+
+
+@cache
+def _primitive_crystal(name: str, file: str) -> Crystal:
+    """The crystal of a record; spglib takes 10 ms for each."""
+    record = next(record for record in records(file) if record["id"] == name)
+    return primitive_crystal(conventional_cell(record))
 
 
 def conventional_cell(record: dict[str, Any]) -> Crystal:
@@ -77,7 +84,3 @@ def conventional_cell(record: dict[str, Any]) -> Crystal:
     return Crystal.from_arrays(
         name, lattice, symbols, np.array(positions), properties=more, source=SOURCE, occupancies=occupancies
     )
-
-
-def _crystal(record: dict[str, Any]) -> Crystal:
-    return primitive_crystal(conventional_cell(record))

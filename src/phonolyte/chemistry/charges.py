@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from math import log
 
-from phonolyte.chemistry.elements import ATOMIC_NUMBERS, NO_STATE, common_oxidation_states, electronegativity
+from phonolyte.chemistry.elements import (
+    ATOMIC_NUMBERS,
+    NO_STATE,
+    common_oxidation_states,
+    electronegativity,
+    sites_of_charges,
+)
 from phonolyte.errors import MigrationError, StructureError
 
 FILE, COMPOSITION = "file", "composition"
@@ -50,25 +56,12 @@ def mobile_charge(ion: str) -> int:
 
 
 @cache
-def _occurrences() -> dict[str, dict[int, float]]:
-    """Sites of each element in each oxidation state in the ICSD, as pymatgen counts them; neutral ones are left out."""
-    from pymatgen.core.composition import Composition
-
-    Composition({"Li": 1, "F": 1}).oxi_state_guesses()  # which reads the table
-    counts: dict[str, dict[int, float]] = {}
-    for species, count in (Composition.oxi_prob or {}).items():
-        if species.oxi_state:
-            counts.setdefault(species.symbol, {})[int(species.oxi_state)] = float(count)
-    return counts
-
-
-@cache
 def state_shares(symbol: str) -> dict[int, float]:
     """Share of each oxidation state among the charged sites of an element in the ICSD, the most common first.
 
     The common states of an element that pymatgen does not count, such as platinum and gold, have equal shares.
     """
-    counts = _occurrences().get(symbol) or {state: 1.0 for state in common_states(symbol) if state}
+    counts = sites_of_charges().get(symbol) or {state: 1.0 for state in common_states(symbol) if state}
     total = sum(counts.values())
     return {state: counts[state] / total for state in sorted(counts, key=lambda state: (-counts[state], state))}
 

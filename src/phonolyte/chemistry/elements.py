@@ -64,6 +64,23 @@ def imputed_property_table() -> Floats:
 
 
 @cache
+def bond_valence_table() -> Floats:
+    """Size (angstrom) and electronegativity of bond valences, (Z + 1, 2), NaN where there is none.
+
+    They are those of O'Keeffe and Brese (10.1021/ja00009a002).
+    """
+    names = ("bond_valence_size", "bond_valence_electronegativity")
+    return np.array([[np.nan] * len(names), *([float(row[name] or "nan") for name in names] for row in _rows())])
+
+
+@cache
+def sites_of_charges() -> dict[str, dict[int, float]]:
+    """Sites of each element in the ICSD by their charge, as pymatgen counts them; neutral ones are left out."""
+    pairs = {row["symbol"]: (pair.split(":") for pair in row["sites_of_charges"].split()) for row in _rows()}
+    return {symbol: {int(charge): float(n) for charge, n in counts} for symbol, counts in pairs.items()}
+
+
+@cache
 def magpie_oxidation_states() -> Ints:
     """Magpie's oxidation states, (Z + 1, 10), padded with -99."""
     return _state_table([row["oxidation_states"].split() for row in _rows()])

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from phonolyte.arrays import Floats, Ints
-from phonolyte.chemistry.elements import ATOMIC_NUMBERS, PROPERTIES, property_table
+from phonolyte.chemistry.elements import PROPERTIES, bond_valence_table, property_table
 from phonolyte.compiling import kernel
 from phonolyte.dos.bonds import CORE_RADIUS_A
 
@@ -43,18 +43,12 @@ def elemental_table() -> Floats:
     fifth and sixth row, the noble gases and most actinides are not in their table: straight lines through those that
     are, over the covalent radius (10.1039/b801115j) and Pauling's electronegativity, stand in.
     """
-    from pymatgen.analysis.bond_valence import BV_PARAMS
-
     properties = property_table()
     mass, radius, pauling, row, melting = (
         properties[:, PROPERTIES.index(name)]
         for name in ("AtomicWeight", "CovalentRadius", "Electronegativity", "Row", "MeltingT")
     )
-    size, hold = np.full(len(mass), np.nan), np.full(len(mass), np.nan)
-    for element, parameters in BV_PARAMS.items():
-        z = ATOMIC_NUMBERS.get(element.symbol)
-        if z is not None:
-            size[z], hold[z] = parameters["r"], parameters["c"]
+    size, hold = bond_valence_table().T
     radius = radius / 100.0
     core = np.append(CORE_RADIUS_A, np.nan)[np.where(np.isnan(row), -1, row).astype(int)]
     columns = mass, _complete(size, radius), _complete(hold, pauling), radius, pauling, core, melting
