@@ -316,3 +316,15 @@ def test_words_say_what_was_measured_and_what_a_number_rests_on():
     assert "Against it: paths in three dimensions open at 1.50 eV, and in one alone at 0.25 eV" in bound
     assert "no path" in conduction_words({**row, "percolation": conduction.NO_PATH})
     assert conduction_words({"sigma_basis": None}) == ""
+
+
+def test_finished_portions_are_of_the_same_model_and_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first = conduction.describe_conduction([SALT], ["Na"], COARSE, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(conduction, "compute_percolation", lambda *_: pytest.fail("computed again"))
+        pd.testing.assert_frame_equal(conduction.describe_conduction([SALT], ["Na"], COARSE, tmp_path), first)
+    monkeypatch.setattr(conduction, "DATA", conduction.DATA[1:])
+    conduction._data_digest.cache_clear()
+    conduction.describe_conduction([SALT], ["Na"], COARSE, tmp_path)
+    conduction._data_digest.cache_clear()
+    assert len(list(tmp_path.glob("conduction-*.parquet"))) == 2

@@ -130,6 +130,11 @@ def test_the_page_in_a_browser(browser: Any, run: Path, width: int, tmp_path: Pa
     assert "upper bound" in card.inner_text()
     assert card.locator("img").count() == 1
     assert card.evaluate("(box) => box.scrollWidth - box.clientWidth") <= 0
+    page.click("#ranges summary")
+    page.fill("[data-range=sigma_electronic_s_cm][data-end=to]", "1")
+    assert len(sigma.all_inner_texts()) == 2
+    page.fill("[data-range=sigma_electronic_s_cm][data-end=from]", "1e-30")
+    assert len(sigma.all_inner_texts()) == 1  # at most 1e-8 can be less than that
     assert errors == []
     page.close()
 

@@ -38,7 +38,7 @@ from phonolyte.runs.campaign import Outcome, run_campaign
 from phonolyte.runs.citations import MODEL, bibtex, known_entries
 from phonolyte.runs.digest import digest_of
 from phonolyte.runs.executors import ExecutorSettings, open_executor
-from phonolyte.runs.records import Record, file_name, in_one_step
+from phonolyte.runs.records import RELAXED, Record, file_name, in_one_step
 from phonolyte.runs.run import Run
 from phonolyte.runs.settings import OutputSettings
 from phonolyte.structures import Crystal
@@ -413,7 +413,9 @@ def test_crystals_of_an_earlier_call_stay_in_the_table(tmp_path: Path):
     assert outcome.table["material_id"].tolist() == ["three", "one", "two"]
     assert outcome.n_earlier == 2
     assert "2 crystals of earlier runs" in outcome.notes[0]
+    (tmp_path / RELAXED).write_bytes(b"cells of the settings before")
     other = compute(tmp_path, THREE[2:], ToyCalculation(ToySettings(3.0)))
+    assert not (tmp_path / RELAXED).exists()
     assert other.table["material_id"].tolist() == ["three"]
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,14 @@ from phonolyte.percolation import PercolationSettings, compute_percolation
 from phonolyte.runs.digest import digest_of
 from phonolyte.runs.executors import map_tasks
 from phonolyte.runs.progress import OpenBar, no_bar
-from phonolyte.runs.records import in_one_step
+from phonolyte.runs.records import checksum, in_one_step
 from phonolyte.structures import Crystal
 
 METHOD = 2
 """Version of what is computed: raise it when the same crystal gives another row."""
+
+DATA = ("conductivity_model/model.json", "conductivity_model/model.npz", "measured/measured.csv", "bond_valence.csv")
+"""Files of the package that a row rests on."""
 
 BARRIERS = ("barrier_1d_ev", "barrier_2d_ev", "barrier_3d_ev", "radius_1d_a", "radius_2d_a", "radius_3d_a")
 MEASURED = ("measured_sigma_s_cm", "measured_at_most", "measured_n", "measured_doi")
@@ -96,7 +101,8 @@ def describe_conduction(
         Folder that keeps finished portions; nothing is kept without.
     """
     identity = [values for crystal in crystals for values in crystal.identity]
-    path = folder / f"conduction-{digest_of(METHOD, settings, tuple(ions), identity)[:24]}.parquet" if folder else None
+    digest = digest_of(METHOD, _data_digest(), settings, tuple(ions), identity)
+    path = folder / f"conduction-{digest[:24]}.parquet" if folder else None
     if path is not None and (finished := _read_finished(path)) is not None:
         return finished
     table = pd.DataFrame([_percolation(crystal, ion, settings) for crystal, ion in zip(crystals, ions, strict=True)])
@@ -143,6 +149,13 @@ def join_conduction(table: pd.DataFrame, described: pd.DataFrame) -> pd.DataFram
     joined = pd.concat([table, described.reindex(table.index)], axis=1)
     joined[STATUS] = joined[STATUS].fillna(NOT_COMPUTED)
     return joined
+
+
+@cache
+def _data_digest() -> str:
+    """Digest of what rows rest on besides the crystals: model, measured compounds, bond-valence parameters."""
+    data = Path(str(files("phonolyte") / "data"))
+    return digest_of([checksum(data / name) for name in DATA])
 
 
 def _predict(crystals: Sequence[Crystal], ions: Sequence[str], percolation: pd.DataFrame) -> dict[str, Any]:

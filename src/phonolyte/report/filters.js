@@ -65,9 +65,10 @@ class Filters {
     this.flags = [...document.querySelectorAll("[data-flag]")].filter((box) => box.checked).map((box) => this.table.of.get(box.dataset.flag).array);
     this.ranges = [...document.querySelectorAll("[data-range]")].filter((i) => i.value !== "" && !Number.isNaN(i.valueAsNumber))
       .map((i) => {
-        const array = this.table.of.get(i.dataset.range).array;
-        const bound = array instanceof Float32Array ? Math.fround(i.valueAsNumber) : i.valueAsNumber; // as the values are
-        return [array, i.dataset.end === "from", bound];
+        const column = this.table.of.get(i.dataset.range), from = i.dataset.end === "from";
+        const limit = column.array instanceof Float32Array ? Math.fround(i.valueAsNumber) : i.valueAsNumber; // as the values are
+        const bounds = column.bound?.[0] === (from ? "≥" : "≤"); // at least 5 is surely from 3 on, and maybe up to 9
+        return [bounds ? column.order : column.array, from, limit];
       });
     $("ranges").classList.toggle("used", this.ranges.length > 0);
     this.changed();
@@ -77,7 +78,7 @@ class Filters {
     if (this.selected && !this.selected.has(row)) return false;
     for (const array of this.flags) if (array[row] !== 1) return false;
     for (const [array, code] of this.choices) if (array[row] !== code) return false;
-    for (const [array, from, bound] of this.ranges) if (!(from ? array[row] >= bound : array[row] <= bound)) return false;
+    for (const [array, from, limit] of this.ranges) if (!(from ? array[row] >= limit : array[row] <= limit)) return false;
     return this.words.every((word) => this.haystack[row].includes(word));
   }
 

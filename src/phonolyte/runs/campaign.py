@@ -417,11 +417,12 @@ def _collect(
     for file in calculation.tables:
         run.write_rows(file, [row for record in records for row in record.tables.get(file, ())])
     relaxed = [record.crystal for record in records if record.crystal is not None]
-    if relaxed:
-        run.write_crystals(relaxed, RELAXED)
     orderings = [record.ordering for record in records if record.ordering is not None]
-    if orderings:
-        run.write_crystals(orderings, ORDERINGS)
+    for file, crystals in ((RELAXED, relaxed), (ORDERINGS, orderings)):
+        if crystals:
+            run.write_crystals(crystals, file)
+        else:
+            (run.folder / file).unlink(missing_ok=True)  # of an earlier run with other settings
     run.add_failures(failures)
     return Outcome(table, failures, waiting, left, len(earlier), relaxed)
 
