@@ -19,15 +19,15 @@ import numpy as np
 from loop import Data, Process
 from record import SHARED, keep
 
-from phonolyte.chemistry.elements import electronegativity
+from phonolyte.chemistry.ions import most_electronegative
 from phonolyte.chemistry.systems import system_of
 from phonolyte.features import featurize
 from phonolyte.features.feature_sets import PHYSICAL
 from phonolyte.loop.choosing import Pool
 from phonolyte.loop.learning import Known, read_given, read_known
 from phonolyte.structures import Crystal
+from phonolyte.structures.families import HALOGENS, is_elpasolite
 
-HALOGENS = ("F", "Cl", "Br", "I")
 ELPASOLITES = "elpasolites"
 CLASS_OF_ANION = {"H": "hydrides", "C": "carbides", "N": "nitrides", "O": "oxides", "S": "sulfides"} | dict.fromkeys(
     HALOGENS, "other halides"
@@ -104,11 +104,9 @@ def predict_folds(
 
 def class_of(crystal: Crystal) -> str:
     """Class of a crystal: by its most electronegative element, and elpasolites A2BMX6 apart."""
-    symbols, counts = np.unique(list(crystal.symbols), return_counts=True)
-    anion = max(map(str, symbols), key=lambda symbol: electronegativity(symbol) or 0.0)
-    if anion in HALOGENS and sorted(counts // np.gcd.reduce(counts)) == [1, 1, 2, 6]:
+    if is_elpasolite(crystal):
         return ELPASOLITES
-    return CLASS_OF_ANION.get(anion, "others")
+    return CLASS_OF_ANION.get(most_electronegative(crystal.symbols), "others")
 
 
 def rename_crystal(known: Known, number: int) -> Crystal:

@@ -30,7 +30,7 @@ import pandas as pd
 from record import keep
 
 from phonolyte.arrays import Floats, Ints
-from phonolyte.chemistry.elements import electronegativity
+from phonolyte.chemistry.ions import most_electronegative
 from phonolyte.chemistry.systems import system_of
 from phonolyte.features import feature_names, featurize
 from phonolyte.features.feature_sets import PHYSICAL
@@ -170,9 +170,7 @@ def split_compounds(cache: Path, number: int) -> Data:
     names = pool.table["material_id"]
     center = ION_FACTOR * np.array([float(of_name[name].properties["band_center_mev"]) for name in names])
     symbols = pool.elements(names)
-    anions = np.array(
-        [max(sorted(elements), key=lambda symbol: electronegativity(symbol) or 0.0) for elements in symbols]
-    )
+    anions = np.array([most_electronegative(elements) for elements in symbols])
     hard = np.isin(anions, HARD_ANIONS) | np.array([bool(elements & HARD_ELEMENTS) for elements in symbols])
     systems = np.array([system_of(elements) for elements in symbols])
     rng, test = np.random.default_rng(number), np.empty(0, dtype=np.int64)

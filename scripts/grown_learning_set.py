@@ -28,8 +28,8 @@ import pandas as pd
 from ase.spacegroup import crystal as from_spacegroup
 
 from phonolyte.centers import computed_centers
-from phonolyte.chemistry.elements import electronegativity
 from phonolyte.chemistry.formulas import shares_of
+from phonolyte.chemistry.ions import most_electronegative
 from phonolyte.learning_set import grown_file
 from phonolyte.loop import choose_crystals
 from phonolyte.loop.learning import Known, read_known, write_known
@@ -39,7 +39,7 @@ from phonolyte.references import DISORDERED, ordered_models, records, reference_
 from phonolyte.runs.records import read_json, write_crystals
 from phonolyte.stability.shipped import CRYSTALS, phases_folder
 from phonolyte.structures import Crystal, read
-from phonolyte.structures.families import family
+from phonolyte.structures.families import family, is_elpasolite
 from phonolyte.structures.ordering import order
 
 E_HULL_EV, MOST_ATOMS, MOST_ATOMS_ORDERED = 0.1, 20, 40
@@ -119,12 +119,8 @@ def write_conductors(out: Path) -> None:
 
 def is_hard(crystal: Crystal) -> bool:
     """Whether a crystal is a hydride, carbide, nitride or elpasolite (halides A2BMX6)."""
-    symbols, counts = np.unique(list(crystal.symbols), return_counts=True)
-    if len(symbols) < 2:
-        return False
-    anion = max(symbols, key=lambda symbol: electronegativity(symbol) or 0.0)
-    shares = sorted(counts // np.gcd.reduce(counts))
-    return str(anion) in HARD or (str(anion) in ("F", "Cl", "Br", "I") and shares == [1, 1, 2, 6])
+    anion = most_electronegative(crystal.symbols)
+    return (anion in HARD and set(crystal.symbols) != {anion}) or is_elpasolite(crystal)
 
 
 def build_families() -> Iterator[Crystal]:

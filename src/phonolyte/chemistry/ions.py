@@ -41,7 +41,12 @@ SIMPLE_ANIONS = ("O", "S", "Se", "Te", "F", "Cl", "Br", "I", "N")
 def simple_anions(symbols: Collection[str]) -> frozenset[str]:
     """The anions among the elements of a compound; without any of :data:`SIMPLE_ANIONS` the most electronegative."""
     present = frozenset(symbols) & set(SIMPLE_ANIONS)
-    return present or frozenset({max(sorted(symbols), key=electronegativity)})
+    return present or frozenset({most_electronegative(symbols)})
+
+
+def most_electronegative(symbols: Collection[str]) -> str:
+    """Return the most electronegative of some elements (Pauling), the first in the alphabet of equal ones."""
+    return max(sorted(set(symbols)), key=electronegativity)
 
 
 CATIONS = (

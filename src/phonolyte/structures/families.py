@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from phonolyte.chemistry.elements import PROPERTIES, SYMBOLS, property_table
+from phonolyte.chemistry.ions import most_electronegative
 from phonolyte.structures import Crystal
 
 FAMILY_OF_ANION = {
@@ -12,6 +13,7 @@ FAMILY_OF_ANION = {
     "Cl": "halide", "Br": "halide", "I": "halide",
 }  # fmt: skip
 
+HALOGENS = ("F", "Cl", "Br", "I")
 PNICTOGENS = ("P", "As", "Sb")
 
 BOND_STRETCH = 1.2
@@ -34,6 +36,13 @@ def family(crystal: Crystal) -> str:
         symbols = set(crystal.symbols)
         return "hydride" if "H" in symbols else "pnictide" if symbols & set(PNICTOGENS) else "intermetallic"
     return families.pop() if len(families) == 1 else "mixed"
+
+
+def is_elpasolite(crystal: Crystal) -> bool:
+    """Whether a crystal has the composition of an elpasolite, a halide A2BMX6."""
+    counts = np.unique(crystal.numbers, return_counts=True)[1]
+    shares = sorted(counts // np.gcd.reduce(counts))
+    return shares == [1, 1, 2, 6] and most_electronegative(crystal.symbols) in HALOGENS
 
 
 def _is_center_of_an_oxoanion(crystal: Crystal, z: int) -> bool:
