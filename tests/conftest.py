@@ -24,12 +24,24 @@ def shared() -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def small_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+USUAL, DPI = style.USUAL, style.STYLE["savefig.dpi"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_figures() -> Iterator[None]:
     """Draw figures as small PNG alone, for most of the time of many tests would be their PDF."""
-    if not request.node.get_closest_marker("figures"):
-        monkeypatch.setattr(style, "USUAL", ("png",))
-        monkeypatch.setitem(style.STYLE, "savefig.dpi", 60.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "USUAL", ("png",))
+        patch.setitem(style.STYLE, "savefig.dpi", 60.0)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def usual_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw them as commands do where they are what is tested."""
+    if request.node.get_closest_marker("figures"):
+        monkeypatch.setattr(style, "USUAL", USUAL)
+        monkeypatch.setitem(style.STYLE, "savefig.dpi", DPI)
 
 
 @pytest.fixture(scope="module")
