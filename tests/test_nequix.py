@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import shutil
 from pathlib import Path
@@ -148,6 +149,67 @@ def test_compiled_convolution_is_that_of_e3nn(features: str):
     weights = torch.randn(expected.shape, generator=seed)
     gradients = [torch.autograd.grad((sums * weights).sum(), arrays) for sums in (computed, expected)]
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_columns_of_sums_come_in_the_order_that_is_chosen():
+    import torch
+    from e3nn import o3
+
+    from phonolyte.forces.convolution import Convolution
+
+    product = o3.TensorProduct(
+        "2x1o", "1x1o", "2x0e + 2x2e", [(0, 0, 0, "uvu", True), (0, 0, 1, "uvu", True)],
+        shared_weights=False, internal_weights=False,
+    )  # fmt: skip
+    seed = torch.Generator().manual_seed(0)
+    widths = (product.irreps_in1.dim, product.irreps_in2.dim, product.weight_numel)
+    arrays = [
+        torch.randn(n, width, generator=seed, requires_grad=True) for n, width in zip((2, 5, 5), widths, strict=True)
+    ]
+    receivers, senders = torch.randint(2, (2, 5), generator=seed)
+    columns = np.random.default_rng(0).permutation(product.irreps_out.dim)
+    plain, ordered = (Convolution(product, each)(*arrays, receivers, senders) for each in (None, columns))
+    torch.testing.assert_close(ordered, plain[:, columns])
+    torch.testing.assert_close(
+        torch.autograd.grad(ordered[:, :3].sum(), arrays), torch.autograd.grad(plain[:, columns[:3]].sum(), arrays)
+    )
+
+
+def test_a_radial_table_has_values_and_slopes_of_its_function():
+    import torch
+
+    from phonolyte.forces.radial import RadialTable
+
+    def compute(distances: torch.Tensor) -> torch.Tensor:
+        waves = torch.sin(torch.arange(1, 9) * torch.pi * distances[:, None] / 6.0) / distances[:, None]
+        return torch.cat([torch.nn.functional.silu(3.0 * waves), torch.exp(-distances[:, None])], 1)
+
+    table = RadialTable.from_function(compute, 6.0)
+    distances = torch.rand(500, generator=torch.Generator().manual_seed(0)) * 5.5 + 0.5
+    distances = torch.cat([distances, torch.tensor([6.0])]).requires_grad_(True)
+    exact = distances.detach().double().requires_grad_(True)
+    values, expected = table(distances), compute(exact)
+    torch.testing.assert_close(values, expected.float(), atol=1e-6, rtol=1e-5)
+    weights = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1))
+    (slope,), (slope_expected,) = (
+        torch.autograd.grad((each * weights).sum(), at) for each, at in ((values, distances), (expected, exact))
+    )
+    torch.testing.assert_close(slope, slope_expected.float(), atol=2e-4, rtol=1e-4)
+
+
+def test_tables_and_compiled_loops_change_no_force(engine: Engine, salt: Atoms, cache: Path):
+    from nequix.torch_impl.model import load_model
+
+    calculator = engine.calculator
+    ours = salt.get_forces(), salt.get_potential_energy(), salt.get_stress()
+    (file,) = (cache / "nequix").glob("*.pt")
+    theirs = copy.copy(calculator)
+    theirs.model = load_model(file, use_kernel=False)[0].eval().requires_grad_(False)
+    again = salt.copy()
+    again.calc = theirs
+    np.testing.assert_allclose(again.get_forces(), ours[0], atol=1e-5)
+    assert again.get_potential_energy() == pytest.approx(ours[1], abs=1e-4)
+    np.testing.assert_allclose(again.get_stress(), ours[2], atol=1e-6)
 
 
 def test_it_travels(engine: Engine, salt: Atoms, cache: Path, monkeypatch: pytest.MonkeyPatch):

@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from e3nn.o3 import Irreps, TensorProduct, wigner_3j
+from numpy.typing import NDArray
 from torch import Tensor
 
-from phonolyte.arrays import Floats, Ints
+from phonolyte.arrays import Ints
 from phonolyte.compiling import kernel
+
+Unsigned = NDArray[np.uint64]
 
 LARGEST = 7
 """Components of the largest irrep (l = 3)."""
@@ -27,11 +30,15 @@ class Convolution(torch.nn.Module):  # type: ignore[misc]
     product
         Each of its instructions is "uvu" with weights; no irrep is above l = 3, and none of the second input has a
         multiplicity.
+    columns
+        Order (n_out,) in which the columns of the output are returned; default: as the product has them.
     """
 
-    def __init__(self, product: TensorProduct) -> None:
+    def __init__(self, product: TensorProduct, columns: Ints | None = None) -> None:
         super().__init__()
-        self.features, self.sums = product.irreps_in1, product.irreps_out
+        columns = np.arange(product.irreps_out.dim) if columns is None else columns
+        orders = _by_component(product.irreps_in1), np.argsort(_by_component(product.irreps_out))[columns]
+        self.layout = Layout(*orders, *map(np.argsort, orders))
         self.paths = Paths.of_product(product)
 
     def forward(
@@ -48,9 +55,24 @@ class Convolution(torch.nn.Module):  # type: ignore[misc]
         """
         order = torch.argsort(receivers, stable=True)  # the sums of an atom stay in the cache
         bonds = [each.numpy() for each in (order, receivers, senders)]
-        components = _by_component(features, self.features)
-        sums = _Convolution.apply(components, harmonics, weights, bonds, self.paths, self.sums.dim)
-        return _by_multiplicity(sums, self.sums)
+        return _Convolution.apply(features, harmonics, weights, bonds, self.paths, self.layout)
+
+
+class Layout(NamedTuple):
+    """Orders of columns; within an irrep e3nn has multiplicities before components, compiled loops the reverse.
+
+    Attributes
+    ----------
+    features, sums
+        Columns of the features (n_in,) as the loops take them, and of their sums (n_out,) as they are returned.
+    features_back, sums_back
+        The inverse of both.
+    """
+
+    features: Ints
+    sums: Ints
+    features_back: Ints
+    sums_back: Ints
 
 
 class Paths(NamedTuple):
@@ -60,7 +82,7 @@ class Paths(NamedTuple):
     ----------
     places
         (n_paths, 6): where its input begins, the dimension of that, its multiplicity, where its weights begin, where
-        its output begins, and the dimension of that. Components come before multiplicities.
+        its output begins, and the dimension of that. All places are unsigned, which need no check for negative ones.
     starts
         (n_paths + 1,): where the Wigner 3j symbols of each path begin.
     symbols
@@ -69,10 +91,10 @@ class Paths(NamedTuple):
         (n_symbols,): those symbols, normalized as e3nn does.
     """
 
-    places: Ints
-    starts: Ints
-    symbols: Ints
-    values: Floats
+    places: Unsigned
+    starts: Unsigned
+    symbols: Unsigned
+    values: NDArray[np.float32]
 
     @classmethod
     def of_product(cls, product: TensorProduct) -> Paths:
@@ -90,27 +112,34 @@ class Paths(NamedTuple):
             values.append(coupling[tuple(used.T)])
             n_weights += mul
         starts = np.cumsum([0, *map(len, values)])
-        return cls(np.array(places), starts, np.concatenate(symbols), np.concatenate(values).astype(np.float32))
+        return cls(
+            np.array(places, dtype=np.uint64), starts.astype(np.uint64),
+            np.ascontiguousarray(np.concatenate(symbols), dtype=np.uint64), np.concatenate(values).astype(np.float32),
+        )  # fmt: skip
 
 
 class _Convolution(torch.autograd.Function):  # type: ignore[misc]
-    """Sums by component, and their gradients."""
+    """Sums of messages, and their gradients."""
 
     @staticmethod
     def forward(
-        context: Any, features: Tensor, harmonics: Tensor, weights: Tensor, bonds: list[Ints], paths: Paths, n_out: int
-    ) -> Tensor:
-        context.save_for_backward(features, harmonics, weights)
-        context.bonds, context.paths = bonds, paths
-        sums = np.zeros((len(features), n_out), dtype=np.float32)
-        _add_messages(features.numpy(), harmonics.numpy(), weights.numpy(), *bonds, *paths, sums)
-        return torch.from_numpy(sums)
+        context: Any, features: Tensor, harmonics: Tensor, weights: Tensor, bonds: list[Ints], paths: Paths,
+        layout: Layout,
+    ) -> Tensor:  # fmt: skip
+        components = np.take(features.numpy(), layout.features, axis=1)  # an index would give Fortran's order
+        context.save_for_backward(harmonics, weights)
+        context.rest = components, bonds, paths, layout
+        sums = np.zeros((len(features), len(layout.sums)), dtype=np.float32)
+        _add_messages(components, harmonics.numpy(), weights.numpy(), *bonds, *paths, sums)
+        return torch.from_numpy(np.take(sums, layout.sums, axis=1))
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        given = [each.numpy() for each in context.saved_tensors]
+        components, bonds, paths, layout = context.rest
+        given = [components, *(each.numpy() for each in context.saved_tensors)]
         gradients = [np.zeros_like(each) for each in given]
-        _add_gradients(*given, *context.bonds, *context.paths, gradient.contiguous().numpy(), *gradients)
+        _add_gradients(*given, *bonds, *paths, np.take(gradient.numpy(), layout.sums_back, axis=1), *gradients)
+        gradients[0] = np.take(gradients[0], layout.features_back, axis=1)
         return *map(torch.from_numpy, gradients), None, None, None
 
 
@@ -118,92 +147,101 @@ def _starts(irreps: Irreps) -> list[int]:
     return [part.start for part in irreps.slices()]
 
 
-def _by_component(values: Tensor, irreps: Irreps) -> Tensor:
-    """Values (n_atoms, n) of e3nn with the components of each irrep before its multiplicity."""
+def _by_component(irreps: Irreps) -> Ints:
+    """Columns of e3nn's layout with the components of each irrep before its multiplicity."""
     parts = zip(irreps, irreps.slices(), strict=True)
-    return torch.cat(
-        [values[:, at].unflatten(1, (mul, ir.dim)).transpose(1, 2).flatten(1) for (mul, ir), at in parts], 1
-    )
+    return np.concatenate([np.arange(at.start, at.stop).reshape(mul, ir.dim).T.ravel() for (mul, ir), at in parts])
 
 
-def _by_multiplicity(values: Tensor, irreps: Irreps) -> Tensor:
-    """The inverse of :func:`_by_component`."""
-    parts = zip(irreps, irreps.slices(), strict=True)
-    return torch.cat(
-        [values[:, at].unflatten(1, (ir.dim, mul)).transpose(1, 2).flatten(1) for (mul, ir), at in parts], 1
-    )
+def _make_multiply(n_columns: int) -> Any:
+    """Make the function that multiplies a matrix of so many columns, so that its innermost loop is unrolled."""
+
+    @kernel(fastmath=True, error_model="numpy")
+    def multiply(
+        matrix: Any, n_rows: int, vectors: Any, at: int, mul: int, weights: Any, at_weight: int, weight_step: int,
+        sums: Any, at_sum: int, sum_step: int,
+    ) -> None:  # fmt: skip
+        """Add weights * (matrix @ vectors) to `sums`, both (n_rows, mul) or, with a step of zero, one row for all."""
+        for row in range(n_rows):
+            begin, weight = at_sum + row * sum_step, at_weight + row * weight_step
+            for u in range(mul):
+                total = np.float32(0.0)
+                for column in range(n_columns):
+                    total += matrix[row, column] * vectors[at + np.uint64(column) * mul + u]
+                sums[begin + u] += weights[weight + u] * total
+
+    return multiply
+
+
+_multiply_1, _multiply_3, _multiply_5, _multiply_7 = map(_make_multiply, (1, 3, 5, LARGEST))
+
+
+@kernel(inline="always")
+def _multiply(
+    n_columns: int, matrix: Any, n_rows: int, vectors: Any, at: int, mul: int, weights: Any, at_weight: int,
+    weight_step: int, sums: Any, at_sum: int, sum_step: int,
+) -> None:  # fmt: skip
+    """Multiply by the function for so many columns."""
+    if n_columns == 1:
+        _multiply_1(matrix, n_rows, vectors, at, mul, weights, at_weight, weight_step, sums, at_sum, sum_step)
+    elif n_columns == 3:
+        _multiply_3(matrix, n_rows, vectors, at, mul, weights, at_weight, weight_step, sums, at_sum, sum_step)
+    elif n_columns == 5:
+        _multiply_5(matrix, n_rows, vectors, at, mul, weights, at_weight, weight_step, sums, at_sum, sum_step)
+    else:
+        _multiply_7(matrix, n_rows, vectors, at, mul, weights, at_weight, weight_step, sums, at_sum, sum_step)
 
 
 @kernel(fastmath=True, error_model="numpy")
-def _couple(matrix: Any, harmonics: Any, symbols: Ints, values: Any) -> None:
-    """Make the matrix (n_in, n_out) of a path from the harmonics of a bond."""
+def _couple(matrix: Any, harmonic: Any, symbols: Any, values: Any, start: int, stop: int) -> None:
+    """Make the matrix (n_out, n_in) of a path from the harmonics of a bond."""
     matrix[:] = 0.0
-    for at in range(len(symbols)):
-        matrix[symbols[at, 0], symbols[at, 2]] += values[at] * harmonics[symbols[at, 1]]
+    for at in range(start, stop):
+        matrix[symbols[at, 2], symbols[at, 0]] += values[at] * harmonic[symbols[at, 1]]
 
 
 @kernel(fastmath=True, error_model="numpy")
 def _add_messages(
-    features: Any, harmonics: Any, weights: Any, order: Ints, receivers: Ints, senders: Ints, places: Ints,
-    starts: Ints, symbols: Ints, values: Any, sums: Any,
+    features: Any, harmonics: Any, weights: Any, order: Ints, receivers: Ints, senders: Ints, places: Any,
+    starts: Any, symbols: Any, values: Any, sums: Any,
 ) -> None:  # fmt: skip
     """Add the messages of all bonds to `sums` (n_atoms, n_out)."""
-    matrix = np.empty((LARGEST, LARGEST), np.float32)
-    message = np.empty(places[:, 2].max(), np.float32)
+    matrix, no_step = np.empty((LARGEST, LARGEST), np.float32), np.uint64(0)
     for bond in order:
-        receiver, sender = receivers[bond], senders[bond]
+        feature, harmonic, weight = features[senders[bond]], harmonics[bond], weights[bond]
+        total = sums[receivers[bond]]
         for path in range(len(places)):
             at_in, n_in, mul, at_weight, at_out, n_out = places[path]
-            used = slice(starts[path], starts[path + 1])
-            _couple(matrix[:n_in, :n_out], harmonics[bond], symbols[used], values[used])
-            weight = weights[bond, at_weight : at_weight + mul]
-            for row in range(n_out):
-                for u in range(mul):
-                    message[u] = 0.0
-                for component in range(n_in):
-                    factor = matrix[component, row]
-                    feature = features[sender, at_in + component * mul : at_in + (component + 1) * mul]
-                    for u in range(mul):
-                        message[u] += factor * feature[u]
-                total = sums[receiver, at_out + row * mul : at_out + (row + 1) * mul]
-                for u in range(mul):
-                    total[u] += weight[u] * message[u]
+            _couple(matrix, harmonic, symbols, values, starts[path], starts[path + 1])
+            _multiply(n_in, matrix, n_out, feature, at_in, mul, weight, at_weight, no_step, total, at_out, mul)
 
 
 @kernel(fastmath=True, error_model="numpy")
 def _add_gradients(
-    features: Any, harmonics: Any, weights: Any, order: Ints, receivers: Ints, senders: Ints, places: Ints,
-    starts: Ints, symbols: Ints, values: Any, of_sums: Any, of_features: Any, of_harmonics: Any, of_weights: Any,
+    features: Any, harmonics: Any, weights: Any, order: Ints, receivers: Ints, senders: Ints, places: Any,
+    starts: Any, symbols: Any, values: Any, of_sums: Any, of_features: Any, of_harmonics: Any, of_weights: Any,
 ) -> None:  # fmt: skip
     """Add what a gradient (n_atoms, n_out) of the sums is for features, harmonics and weights to the last three."""
-    matrix, of_matrix = np.empty((LARGEST, LARGEST), np.float32), np.empty((LARGEST, LARGEST), np.float32)
-    message, of_message = np.empty(places[:, 2].max(), np.float32), np.empty(places[:, 2].max(), np.float32)
+    matrix, turned = np.empty((LARGEST, LARGEST), np.float32), np.empty((LARGEST, LARGEST), np.float32)
+    of_matrix = np.empty((LARGEST, LARGEST), np.float32)
+    zero, most = np.uint64(0), places[:, 2].max()
+    scaled, ones = np.empty(LARGEST * most, np.float32), np.ones(most, np.float32)
     for bond in order:
-        receiver, sender = receivers[bond], senders[bond]
+        feature, harmonic, weight = features[senders[bond]], harmonics[bond], weights[bond]
+        of_feature, of_harmonic, of_weight = of_features[senders[bond]], of_harmonics[bond], of_weights[bond]
+        of_total = of_sums[receivers[bond]]
         for path in range(len(places)):
             at_in, n_in, mul, at_weight, at_out, n_out = places[path]
-            used = slice(starts[path], starts[path + 1])
-            _couple(matrix[:n_in, :n_out], harmonics[bond], symbols[used], values[used])
-            weight = weights[bond, at_weight : at_weight + mul]
-            of_weight = of_weights[bond, at_weight : at_weight + mul]
+            _couple(matrix, harmonic, symbols, values, starts[path], starts[path + 1])
             for row in range(n_out):
-                of_total = of_sums[receiver, at_out + row * mul : at_out + (row + 1) * mul]
                 for u in range(mul):
-                    of_message[u] = of_total[u] * weight[u]
-                    message[u] = 0.0
-                for component in range(n_in):
-                    begin = at_in + component * mul
-                    factor, total = matrix[component, row], np.float32(0.0)
-                    feature, of_feature = (
-                        features[sender, begin : begin + mul],
-                        of_features[sender, begin : begin + mul],
-                    )
+                    scaled[row * mul + u] = of_total[at_out + row * mul + u] * weight[at_weight + u]
+                for column in range(n_in):
+                    turned[column, row], product = matrix[row, column], np.float32(0.0)
                     for u in range(mul):
-                        message[u] += factor * feature[u]
-                        of_feature[u] += factor * of_message[u]
-                        total += of_message[u] * feature[u]
-                    of_matrix[component, row] = total
-                for u in range(mul):
-                    of_weight[u] += of_total[u] * message[u]
+                        product += scaled[row * mul + u] * feature[at_in + column * mul + u]
+                    of_matrix[row, column] = product
+            _multiply(n_in, matrix, n_out, feature, at_in, mul, of_total, at_out, mul, of_weight, at_weight, zero)
+            _multiply(n_out, turned, n_in, scaled, zero, mul, ones, zero, zero, of_feature, at_in, mul)
             for at in range(starts[path], starts[path + 1]):
-                of_harmonics[bond, symbols[at, 1]] += values[at] * of_matrix[symbols[at, 0], symbols[at, 2]]
+                of_harmonic[symbols[at, 1]] += values[at] * of_matrix[symbols[at, 2], symbols[at, 0]]
