@@ -93,6 +93,9 @@ function said(column, value) {
   return /^-0[.0]*$/.test(text) ? text.slice(1) : text.replace("-", "−");
 }
 
+/** A column in plain words, with its unit. */
+const named = ({ words, label, unit }) => (unit ? `${words || label} (${unit})` : words || label);
+
 /** A bound with its sign; a lower one that has decimals is rounded down. */
 function bounded(column, value) {
   const [sign] = column.bound, scale = 10 ** column.digits;

@@ -33,7 +33,7 @@ class Filters {
       $("choices").append(el("label", { class: "toggle" }, box, label));
     }
     for (const column of table.columns.filter((c) => c.kind === "number" && c.shown && c.key !== "rank")) {
-      const name = column.unit ? `${column.label} (${column.unit})` : column.label;
+      const name = named(column);
       const input = (end) => el("input", { type: "number", step: "any", placeholder: end, "aria-label": `${name}, ${end}`, "data-range": column.key, "data-end": end, on: { input: () => this.apply() } });
       $("range-list").append(el("div", {}, el("span", {}, name), input("from"), input("to")));
     }

@@ -26,7 +26,7 @@ class Scatter {
     this.tip = el("div", { id: "tip", hidden: true });
     document.body.append(this.tip);
     for (const [name, id] of [["x", "x-axis"], ["y", "y-axis"]]) {
-      $(id).append(...this.numbers.map((column) => el("option", { value: column.key, selected: column.key === this[name] }, column.label)));
+      $(id).append(...this.numbers.map((column) => el("option", { value: column.key, selected: column.key === this[name] }, column.words || column.label)));
       $(id).addEventListener("change", () => { this[name] = $(id).value; this.draw(); });
     }
   }
@@ -82,7 +82,7 @@ class Scatter {
   axis(key) {
     const column = this.table.of.get(key), range = this.table.header.views[key];
     return {
-      title: { text: column.unit ? `${column.label} (${column.unit})` : column.label, font: { size: 13 }, standoff: 8 },
+      title: { text: named(column), font: { size: 13 }, standoff: 8 },
       type: column.digits < 0 ? "log" : "linear",
       ...(column.digits < 0 && decades(column.order) < 2 ? { dtick: "D2" } : {}), // 1, 2, 5: all nine digits overlap
       ...(range ? { range: [...range] } : { autorange: true }),
