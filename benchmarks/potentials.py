@@ -1,8 +1,9 @@
-"""Time of Nequix as Phonolyte computes it, beside the torch back end of its package, on one core.
+"""Time of potentials on one core, and of Nequix beside the torch back end of its package.
 
-Usage: python benchmarks/potentials.py [CHECKPOINT.nqx]
+Usage: python benchmarks/potentials.py ENGINE [OPTION=VALUE ...]
 
-Both compute energy, forces and stress of the same cells in turns, in one process; the least of five calls counts.
+Energy, forces and stress of the same cells, whose atoms move a little between calls; the least of five calls counts.
+Nequix and its package compute in turns, in one process.
 """
 
 from __future__ import annotations
@@ -14,21 +15,33 @@ import time
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
-from nequix.torch_impl.model import load_model
+from ase.calculators.calculator import Calculator
 from record import keep
 
-from phonolyte.forces.nequix import CHECKPOINT, convert, nequix, path_of
+from phonolyte.forces import ENGINES, Engine, open_engine
 from phonolyte.references import ordered_model
 
 N_CALLS, FEWEST_ATOMS = 5, 50
 
 
 def main() -> None:
-    checkpoint = sys.argv[1] if len(sys.argv) > 1 else CHECKPOINT
-    ours = nequix(checkpoint).calculator
-    theirs = copy.copy(ours)
-    theirs.model = load_model(convert(path_of(checkpoint)), use_kernel=False)[0].eval().requires_grad_(False)
-    keep("potentials", {name: compare(cell, ours, theirs) for name, cell in choose_cells().items()}, "torch", "nequix")
+    name, *options = sys.argv[1:]
+    engine = open_engine(name, **dict(option.split("=", 1) for option in options))
+    calculators = [engine.calculator, *([open_package(engine)] if name == "nequix" else [])]
+    result = {cell_name: compare(cell, calculators) for cell_name, cell in choose_cells().items()}
+    keep(f"potentials-{name}", {"provenance": engine.provenance, "cells": result}, *ENGINES[name].packages)
+
+
+def open_package(engine: Engine) -> Calculator:
+    """Open the checkpoint of an engine Nequix with the model of its package as it is."""
+    from nequix.torch_impl.model import load_model
+
+    from phonolyte.forces.nequix import convert, path_of
+
+    calculator = copy.copy(engine.calculator)
+    file = convert(path_of(str(engine.opening.options["checkpoint"])))
+    calculator.model = load_model(file, use_kernel=False)[0].eval().requires_grad_(False)
+    return calculator
 
 
 def choose_cells() -> dict[str, Atoms]:
@@ -44,10 +57,10 @@ def choose_cells() -> dict[str, Atoms]:
     return cells
 
 
-def compare(cell: Atoms, *calculators: object) -> dict[str, float | int]:
-    """Time both calculators on a cell that moves a little between calls, and compare their last forces."""
-    seconds: list[list[float]] = [[], []]
-    forces = [np.empty(0), np.empty(0)]
+def compare(cell: Atoms, calculators: list[Calculator]) -> dict[str, float | int]:
+    """Time calculators on a cell, and compare the last forces of two."""
+    seconds: list[list[float]] = [[] for _ in calculators]
+    forces = [np.empty(0) for _ in calculators]
     for call in range(N_CALLS + 1):
         cell.rattle(0.001, seed=call)
         for number, calculator in enumerate(calculators):
@@ -55,12 +68,18 @@ def compare(cell: Atoms, *calculators: object) -> dict[str, float | int]:
             start = time.perf_counter()
             forces[number] = cell.get_forces()
             seconds[number].append(time.perf_counter() - start)
-    ours, theirs = (min(each[1:]) for each in seconds)  # the first call compiles
-    return {
-        "n_atoms": len(cell), "seconds": round(ours, 4), "package_seconds": round(theirs, 4),
-        "ratio": round(theirs / ours, 2), "milliseconds_an_atom": round(1000 * ours / len(cell), 2),
-        "largest_difference_ev_a": float(f"{np.abs(forces[0] - forces[1]).max():.1e}"),
-    }  # fmt: skip
+    least, *package = (min(each[1:]) for each in seconds)  # the first call compiles
+    result = {
+        "n_atoms": len(cell),
+        "seconds": round(least, 4),
+        "milliseconds_an_atom": round(1000 * least / len(cell), 2),
+    }
+    if package:
+        result |= {
+            "package_seconds": round(package[0], 4), "ratio": round(package[0] / least, 2),
+            "largest_difference_ev_a": float(f"{np.abs(forces[0] - forces[1]).max():.1e}"),
+        }  # fmt: skip
+    return result
 
 
 if __name__ == "__main__":
