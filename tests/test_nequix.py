@@ -6,6 +6,7 @@ import copy
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,6 +116,19 @@ def test_the_back_end_of_jax_gives_the_same(salt: Atoms, weights: Path):
     np.testing.assert_allclose(salt.get_stress(), other.get_stress(), atol=2e-5)
 
 
+def make_radial(n: int) -> tuple[Any, Any]:
+    """A radial function of n values, and its table up to 6 angstrom."""
+    import torch
+
+    from phonolyte.forces.radial import RadialTable
+
+    def compute(distances: torch.Tensor) -> torch.Tensor:
+        waves = torch.sin(torch.linspace(1, 8, n) * torch.pi * distances[:, None] / 6.0) / distances[:, None]
+        return torch.nn.functional.silu(3.0 * waves)
+
+    return compute, RadialTable.from_function(compute, 6.0)
+
+
 @pytest.mark.parametrize("features", ["5x0e", "8x0e + 4x1o + 3x2e + 2x3o"])
 def test_compiled_convolution_is_that_of_e3nn(features: str):
     import torch
@@ -137,64 +151,41 @@ def test_compiled_convolution_is_that_of_e3nn(features: str):
     )  # fmt: skip
     seed = torch.Generator().manual_seed(0)
     atoms, bonds = 4, 24
-    arrays = [
-        torch.randn(n, width, generator=seed, requires_grad=True)
-        for n, width in ((atoms, irreps.dim), (bonds, harmonics.dim), (bonds, product.weight_numel))
+    given = [
+        torch.randn(atoms, irreps.dim, generator=seed, requires_grad=True),
+        torch.randn(bonds, harmonics.dim, generator=seed, requires_grad=True),
+        (0.5 + 5.5 * torch.rand(bonds, generator=seed)).requires_grad_(True),
     ]
     receivers, senders = torch.randint(atoms, (2, bonds), generator=seed)
-    messages = product(arrays[0][senders], arrays[1], arrays[2])
+    compute, table = make_radial(product.weight_numel)
+    messages = product(given[0][senders], given[1], compute(given[2].double()).float())
     expected = torch.zeros(atoms, product.irreps_out.dim).index_add(0, receivers, messages)
-    computed = Convolution(product)(*arrays, receivers, senders)
-    torch.testing.assert_close(computed, expected)
-    weights = torch.randn(expected.shape, generator=seed)
-    gradients = [torch.autograd.grad((sums * weights).sum(), arrays) for sums in (computed, expected)]
-    torch.testing.assert_close(gradients[0], gradients[1])
-
-
-def test_columns_of_sums_come_in_the_order_that_is_chosen():
-    import torch
-    from e3nn import o3
-
-    from phonolyte.forces.convolution import Convolution
-
-    product = o3.TensorProduct(
-        "2x1o", "1x1o", "2x0e + 2x2e", [(0, 0, 0, "uvu", True), (0, 0, 1, "uvu", True)],
-        shared_weights=False, internal_weights=False,
-    )  # fmt: skip
-    seed = torch.Generator().manual_seed(0)
-    widths = (product.irreps_in1.dim, product.irreps_in2.dim, product.weight_numel)
-    arrays = [
-        torch.randn(n, width, generator=seed, requires_grad=True) for n, width in zip((2, 5, 5), widths, strict=True)
-    ]
-    receivers, senders = torch.randint(2, (2, 5), generator=seed)
     columns = np.random.default_rng(0).permutation(product.irreps_out.dim)
-    plain, ordered = (Convolution(product, each)(*arrays, receivers, senders) for each in (None, columns))
-    torch.testing.assert_close(ordered, plain[:, columns])
-    torch.testing.assert_close(
-        torch.autograd.grad(ordered[:, :3].sum(), arrays), torch.autograd.grad(plain[:, columns[:3]].sum(), arrays)
-    )
+    for order in (None, columns):
+        wanted = expected if order is None else expected[:, order]
+        computed = Convolution(product, table, order)(*given, receivers, senders)
+        torch.testing.assert_close(computed, wanted, atol=1e-5, rtol=1e-5)
+        weights = torch.randn(expected.shape, generator=seed)
+        gradients = [
+            torch.autograd.grad((sums * weights).sum(), given, retain_graph=True) for sums in (computed, wanted)
+        ]
+        torch.testing.assert_close(gradients[0], gradients[1], atol=2e-4, rtol=1e-4)
 
 
 def test_a_radial_table_has_values_and_slopes_of_its_function():
     import torch
 
-    from phonolyte.forces.radial import RadialTable
+    from phonolyte.forces.radial import differentiate, interpolate
 
-    def compute(distances: torch.Tensor) -> torch.Tensor:
-        waves = torch.sin(torch.arange(1, 9) * torch.pi * distances[:, None] / 6.0) / distances[:, None]
-        return torch.cat([torch.nn.functional.silu(3.0 * waves), torch.exp(-distances[:, None])], 1)
-
-    table = RadialTable.from_function(compute, 6.0)
-    distances = torch.rand(500, generator=torch.Generator().manual_seed(0)) * 5.5 + 0.5
-    distances = torch.cat([distances, torch.tensor([6.0])]).requires_grad_(True)
-    exact = distances.detach().double().requires_grad_(True)
-    values, expected = table(distances), compute(exact)
-    torch.testing.assert_close(values, expected.float(), atol=1e-6, rtol=1e-5)
-    weights = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1))
-    (slope,), (slope_expected,) = (
-        torch.autograd.grad((each * weights).sum(), at) for each, at in ((values, distances), (expected, exact))
-    )
-    torch.testing.assert_close(slope, slope_expected.float(), atol=2e-4, rtol=1e-4)
+    compute, table = make_radial(9)
+    distances = torch.tensor([0.5, 1.234567, 2.5, 3.999, 5.9999, 6.0], dtype=torch.float64)
+    values, slopes = torch.func.jvp(compute, (distances,), (torch.ones_like(distances),))
+    for at, distance in enumerate(distances.numpy()):
+        row = np.empty(9, np.float32)
+        interpolate(distance, *table, row)
+        np.testing.assert_allclose(row, values[at], atol=1e-6, rtol=1e-6)
+        for k, one in enumerate(np.eye(9, dtype=np.float32)):
+            assert differentiate(distance, *table, one) == pytest.approx(float(slopes[at, k]), abs=5e-5, rel=1e-5)
 
 
 def test_tables_and_compiled_loops_change_no_force(engine: Engine, salt: Atoms, cache: Path):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from phonolyte.arrays import Ints
 from phonolyte.compiling import kernel
+from phonolyte.forces.radial import RadialTable, differentiate, interpolate
 
 Unsigned = NDArray[np.uint64]
 
@@ -23,39 +24,42 @@ class Convolution(torch.nn.Module):  # type: ignore[misc]
     """Messages of bonds, added up at their receivers, without an array of all messages.
 
     e3nn computes all messages first. Those of 64 atoms are 130 MB in each layer, which autograd visits once for each
-    path of the product. Here a bond's message is added where it belongs before the next one is computed.
+    path of the product. Here a bond's message is added where it belongs before the next one is computed, and its
+    weights are in no array either: they are functions of its length.
 
     Parameters
     ----------
     product
         Each of its instructions is "uvu" with weights; no irrep is above l = 3, and none of the second input has a
         multiplicity.
+    radial
+        Weights of the product by the length of a bond.
     columns
         Order (n_out,) in which the columns of the output are returned; default: as the product has them.
     """
 
-    def __init__(self, product: TensorProduct, columns: Ints | None = None) -> None:
+    def __init__(self, product: TensorProduct, radial: RadialTable, columns: Ints | None = None) -> None:
         super().__init__()
         columns = np.arange(product.irreps_out.dim) if columns is None else columns
         orders = _by_component(product.irreps_in1), np.argsort(_by_component(product.irreps_out))[columns]
         self.layout = Layout(*orders, *map(np.argsort, orders))
-        self.paths = Paths.of_product(product)
+        self.paths, self.radial = Paths.of_product(product), radial
 
     def forward(
-        self, features: Tensor, harmonics: Tensor, weights: Tensor, receivers: Tensor, senders: Tensor
+        self, features: Tensor, harmonics: Tensor, lengths_a: Tensor, receivers: Tensor, senders: Tensor
     ) -> Tensor:
         """Convolve features (n_atoms, n_in) into (n_atoms, n_out), all float32 on the CPU.
 
         Parameters
         ----------
-        features, harmonics, weights
-            (n_atoms, n_in), (n_bonds, n_harmonics) and (n_bonds, n_weights).
+        features, harmonics, lengths_a
+            (n_atoms, n_in), (n_bonds, n_harmonics) and (n_bonds,).
         receivers, senders
             Atoms (n_bonds,).
         """
         order = torch.argsort(receivers, stable=True)  # the sums of an atom stay in the cache
         bonds = [each.numpy() for each in (order, receivers, senders)]
-        return _Convolution.apply(features, harmonics, weights, bonds, self.paths, self.layout)
+        return _Convolution.apply(features, harmonics, lengths_a, bonds, (*self.radial, *self.paths), self.layout)
 
 
 class Layout(NamedTuple):
@@ -123,22 +127,22 @@ class _Convolution(torch.autograd.Function):  # type: ignore[misc]
 
     @staticmethod
     def forward(
-        context: Any, features: Tensor, harmonics: Tensor, weights: Tensor, bonds: list[Ints], paths: Paths,
+        context: Any, features: Tensor, harmonics: Tensor, lengths_a: Tensor, bonds: list[Ints], fixed: tuple[Any, ...],
         layout: Layout,
     ) -> Tensor:  # fmt: skip
         components = np.take(features.numpy(), layout.features, axis=1)  # an index would give Fortran's order
-        context.save_for_backward(harmonics, weights)
-        context.rest = components, bonds, paths, layout
+        context.save_for_backward(harmonics, lengths_a)
+        context.rest = components, bonds, fixed, layout
         sums = np.zeros((len(features), len(layout.sums)), dtype=np.float32)
-        _add_messages(components, harmonics.numpy(), weights.numpy(), *bonds, *paths, sums)
+        _add_messages(components, harmonics.numpy(), lengths_a.numpy(), *bonds, *fixed, sums)
         return torch.from_numpy(np.take(sums, layout.sums, axis=1))
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        components, bonds, paths, layout = context.rest
+        components, bonds, fixed, layout = context.rest
         given = [components, *(each.numpy() for each in context.saved_tensors)]
         gradients = [np.zeros_like(each) for each in given]
-        _add_gradients(*given, *bonds, *paths, np.take(gradient.numpy(), layout.sums_back, axis=1), *gradients)
+        _add_gradients(*given, *bonds, *fixed, np.take(gradient.numpy(), layout.sums_back, axis=1), *gradients)
         gradients[0] = np.take(gradients[0], layout.features_back, axis=1)
         return *map(torch.from_numpy, gradients), None, None, None
 
@@ -202,14 +206,15 @@ def _couple(matrix: Any, harmonic: Any, symbols: Any, values: Any, start: int, s
 
 @kernel(fastmath=True, error_model="numpy")
 def _add_messages(
-    features: Any, harmonics: Any, weights: Any, order: Ints, receivers: Ints, senders: Ints, places: Any,
-    starts: Any, symbols: Any, values: Any, sums: Any,
+    features: Any, harmonics: Any, lengths_a: Any, order: Ints, receivers: Ints, senders: Ints, cubics: Any,
+    per_a: float, places: Any, starts: Any, symbols: Any, values: Any, sums: Any,
 ) -> None:  # fmt: skip
     """Add the messages of all bonds to `sums` (n_atoms, n_out)."""
     matrix, no_step = np.empty((LARGEST, LARGEST), np.float32), np.uint64(0)
+    weight = np.empty(cubics.shape[2], np.float32)
     for bond in order:
-        feature, harmonic, weight = features[senders[bond]], harmonics[bond], weights[bond]
-        total = sums[receivers[bond]]
+        feature, harmonic, total = features[senders[bond]], harmonics[bond], sums[receivers[bond]]
+        interpolate(lengths_a[bond], cubics, per_a, weight)
         for path in range(len(places)):
             at_in, n_in, mul, at_weight, at_out, n_out = places[path]
             _couple(matrix, harmonic, symbols, values, starts[path], starts[path + 1])
@@ -218,18 +223,21 @@ def _add_messages(
 
 @kernel(fastmath=True, error_model="numpy")
 def _add_gradients(
-    features: Any, harmonics: Any, weights: Any, order: Ints, receivers: Ints, senders: Ints, places: Any,
-    starts: Any, symbols: Any, values: Any, of_sums: Any, of_features: Any, of_harmonics: Any, of_weights: Any,
+    features: Any, harmonics: Any, lengths_a: Any, order: Ints, receivers: Ints, senders: Ints, cubics: Any,
+    per_a: float, places: Any, starts: Any, symbols: Any, values: Any, of_sums: Any, of_features: Any,
+    of_harmonics: Any, of_lengths: Any,
 ) -> None:  # fmt: skip
-    """Add what a gradient (n_atoms, n_out) of the sums is for features, harmonics and weights to the last three."""
+    """Add what a gradient (n_atoms, n_out) of the sums is for features, harmonics and lengths to the last three."""
     matrix, turned = np.empty((LARGEST, LARGEST), np.float32), np.empty((LARGEST, LARGEST), np.float32)
     of_matrix = np.empty((LARGEST, LARGEST), np.float32)
     zero, most = np.uint64(0), places[:, 2].max()
     scaled, ones = np.empty(LARGEST * most, np.float32), np.ones(most, np.float32)
+    weight, of_weight = np.empty(cubics.shape[2], np.float32), np.empty(cubics.shape[2], np.float32)
     for bond in order:
-        feature, harmonic, weight = features[senders[bond]], harmonics[bond], weights[bond]
-        of_feature, of_harmonic, of_weight = of_features[senders[bond]], of_harmonics[bond], of_weights[bond]
-        of_total = of_sums[receivers[bond]]
+        feature, harmonic, of_total = features[senders[bond]], harmonics[bond], of_sums[receivers[bond]]
+        of_feature, of_harmonic = of_features[senders[bond]], of_harmonics[bond]
+        interpolate(lengths_a[bond], cubics, per_a, weight)
+        of_weight[:] = 0.0
         for path in range(len(places)):
             at_in, n_in, mul, at_weight, at_out, n_out = places[path]
             _couple(matrix, harmonic, symbols, values, starts[path], starts[path + 1])
@@ -245,3 +253,4 @@ def _add_gradients(
             _multiply(n_out, turned, n_in, scaled, zero, mul, ones, zero, zero, of_feature, at_in, mul)
             for at in range(starts[path], starts[path + 1]):
                 of_harmonic[symbols[at, 1]] += values[at] * of_matrix[symbols[at, 2], symbols[at, 0]]
+        of_lengths[bond] = differentiate(lengths_a[bond], cubics, per_a, of_weight)

@@ -145,8 +145,9 @@ def _speed_up(model: Any) -> None:
 
     for layer in model.layers:
         columns = np.concatenate([np.arange(part.start, part.stop) for part in layer.sort.slices_sorted])
-        layer.tp_conv, layer.kernel, layer.sort = Convolution(layer.tp, columns), True, Identity()
-        layer.radial_mlp = RadialTable.from_function(_radial_function(model, layer.radial_mlp), model.cutoff)
+        radial = RadialTable.from_function(_radial_function(model, layer.radial_mlp), model.cutoff)
+        layer.tp_conv, layer.kernel = Convolution(layer.tp, radial, columns), True
+        layer.radial_mlp, layer.sort = Identity(), Identity()
     model.node_energies = partial(_node_energies, model)
 
 
