@@ -62,7 +62,7 @@ CARD = """\
 - **What**: {n} crystals ({unstable} with a mode below -1 meV), chosen by what their phonons would tell the embedded
   model of the band center: hydrides, carbides, nitrides and elpasolites of the Materials Project (Jain et al.,
   10.1063/1.4812323, CC BY 4.0; at most 0.1 eV/atom above the hull), and elpasolites, double, nitride and hydride
-  perovskites, antiperovskites and rock salts that were built.
+  perovskites, antiperovskites and rock salts that were built. {conductors} are ordered models of disordered conductors.
 - **Families**: {families}.
 - **Phonons** by {engine}: the primitive cell relaxed with its symmetry, displacements of 0.01 angstrom, supercells
   of at least 8 angstrom, no non-analytical correction. {failed} failed. {hours:.1f} hours on one core.
@@ -196,7 +196,8 @@ def pack(calibration_file: str, runs: list[tuple[str, str]]) -> None:
     write_known(list(known.values()), grown_file())
     families = Counter(family(each.crystal) for each in known.values()).most_common()
     text = CARD.format(
-        n=len(known), unstable=sum(not each.stable for each in known.values()), failed=len(records) - len(computed),
+        n=len(known), conductors=sum(name.startswith("ref-") for name in known),
+        unstable=sum(not each.stable for each in known.values()), failed=len(records) - len(computed),
         families=", ".join(f"{name} {n}" for name, n in families),
         engine=computed[0]["row"]["engine"], hours=sum(record["row"]["seconds"] for record in computed) / 3600,
         length=length, mae=calibration.provenance["calibrated"]["mae_mev"],
