@@ -39,7 +39,7 @@ from phonolyte.references import DISORDERED, ordered_models, records, reference_
 from phonolyte.runs.records import read_json, write_crystals
 from phonolyte.stability.shipped import CRYSTALS, phases_folder
 from phonolyte.structures import Crystal, read
-from phonolyte.structures.families import family, is_elpasolite
+from phonolyte.structures.families import HALOGENS, family, is_elpasolite
 from phonolyte.structures.ordering import order
 
 E_HULL_EV, MOST_ATOMS, MOST_ATOMS_ORDERED = 0.1, 20, 40
@@ -125,8 +125,8 @@ def is_hard(crystal: Crystal) -> bool:
 
 def build_families() -> Iterator[Crystal]:
     """Yield crystals of families that the learning set lacks."""
-    trivalent, halogens = ("Al", "In", "Sc", "Y", "La", "Bi", "Sb", "Cr"), ("F", "Cl", "Br", "I")
-    for a, b, m, x in product(ALKALI, ("Na", "K", "Ag"), trivalent, halogens):
+    trivalent = ("Al", "In", "Sc", "Y", "La", "Bi", "Sb", "Cr")
+    for a, b, m, x in product(ALKALI, ("Na", "K", "Ag"), trivalent, HALOGENS):
         if a != b:
             yield build_double_perovskite("elpasolite", a, b, m, x)
     pairs = [

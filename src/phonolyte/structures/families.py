@@ -8,13 +8,13 @@ from phonolyte.chemistry.elements import PROPERTIES, SYMBOLS, property_table
 from phonolyte.chemistry.ions import most_electronegative
 from phonolyte.structures import Crystal
 
-FAMILY_OF_ANION = {
-    "O": "oxide", "S": "sulfide", "Se": "selenide", "Te": "telluride", "N": "nitride", "F": "halide",
-    "Cl": "halide", "Br": "halide", "I": "halide",
-}  # fmt: skip
-
 HALOGENS = ("F", "Cl", "Br", "I")
 PNICTOGENS = ("P", "As", "Sb")
+
+FAMILY_OF_ANION = {
+    "O": "oxide", "S": "sulfide", "Se": "selenide", "Te": "telluride", "N": "nitride",
+    **dict.fromkeys(HALOGENS, "halide"),
+}  # fmt: skip
 
 BOND_STRETCH = 1.2
 """Atoms nearer than this times the sum of their covalent radii are bonded."""
