@@ -184,7 +184,7 @@ def test_a_changed_file_is_refused_or_the_same_crystal(monkeypatch: pytest.Monke
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "scripts"))
     from mutate_cif import CHANGES, mutate
 
-    results, wrong = mutate(12 * len(CHANGES), seed=5)
+    results, wrong = mutate(25 * len(CHANGES), seed=5)
     assert not wrong
     assert {change for change, result in results if result == "refused"} == {*CHANGES} - {"operation twice"}
     sys.modules.pop("mutate_cif")
