@@ -20,6 +20,11 @@ LARGEST = 7
 """Components of the largest irrep (l = 3)."""
 
 
+def can_convolve(product: TensorProduct) -> bool:
+    """Whether :class:`Convolution` computes a product: no irrep is above l = 3."""
+    return all(irrep.dim <= LARGEST for _, irrep in (*product.irreps_in1, *product.irreps_out))
+
+
 class Convolution(torch.nn.Module):  # type: ignore[misc]
     """Messages of bonds, added up at their receivers, without an array of all messages.
 

@@ -140,9 +140,11 @@ def _speed_up(model: Any) -> None:
     """Replace convolutions and radial networks of a model by compiled loops, which take distances for radial bases."""
     from torch.nn import Identity
 
-    from phonolyte.forces.convolution import Convolution
+    from phonolyte.forces.convolution import Convolution, can_convolve
     from phonolyte.forces.radial import RadialTable
 
+    if not all(can_convolve(layer.tp) for layer in model.layers):
+        return  # the loops of its package are slower, and take every irrep
     for layer in model.layers:
         columns = np.concatenate([np.arange(part.start, part.stop) for part in layer.sort.slices_sorted])
         radial = RadialTable.from_function(_radial_function(model, layer.radial_mlp), model.cutoff)
