@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, overload
 
 from numba import njit
+from numba.core.compiler import Compiler
 
 
 @overload
@@ -30,3 +31,12 @@ def kernel(function: Any = None, **options: Any) -> Any:
     """
     decorate = njit(cache=True, nogil=True, no_cfunc_wrapper=True, **options)
     return decorate if function is None else decorate(function)
+
+
+class Unaliased(Compiler):  # type: ignore[misc]
+    """The `pipeline_class` of kernels none of whose arrays overlap, by which LLVM need not check whether they do."""
+
+    def define_pipelines(self) -> Any:
+        """Set the flag, for which numba has no option, and return the usual pipelines."""
+        self.state.flags.noalias = True
+        return super().define_pipelines()

@@ -1,7 +1,8 @@
-"""The tensor-product convolution of an equivariant potential, compiled, bond by bond."""
+"""The tensor-product convolution of an equivariant potential, compiled, path by path."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,13 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from phonolyte.arrays import Ints
-from phonolyte.compiling import kernel
-from phonolyte.forces.radial import RadialTable, differentiate, interpolate
+from phonolyte.compiling import Unaliased, kernel
+from phonolyte.forces.radial import RadialTable, find_cubic, slope_of, value_of
 
-Unsigned = NDArray[np.uint64]
+Singles = NDArray[np.float32]
 
 LARGEST = 7
 """Components of the largest irrep (l = 3)."""
+
+BLOCK, LANES = 32, 8
+"""Multiplicities that a loop goes over, and of those the ones that a processor takes at once."""
 
 
 def can_convolve(product: TensorProduct) -> bool:
@@ -45,10 +49,10 @@ class Convolution(torch.nn.Module):  # type: ignore[misc]
 
     def __init__(self, product: TensorProduct, radial: RadialTable, columns: Ints | None = None) -> None:
         super().__init__()
-        columns = np.arange(product.irreps_out.dim) if columns is None else columns
-        orders = _by_component(product.irreps_in1), np.argsort(_by_component(product.irreps_out))[columns]
-        self.layout = Layout(*orders, *map(np.argsort, orders))
-        self.paths, self.radial = Paths.of_product(product), radial
+        self.features = Blocks.of_irreps(product.irreps_in1)
+        self.sums = Blocks.of_irreps(product.irreps_out, columns)
+        self.paths = _paths_of(product, radial)
+        self.per_a = radial.per_a
 
     def forward(
         self, features: Tensor, harmonics: Tensor, lengths_a: Tensor, receivers: Tensor, senders: Tensor
@@ -63,68 +67,102 @@ class Convolution(torch.nn.Module):  # type: ignore[misc]
             Atoms (n_bonds,).
         """
         order = torch.argsort(receivers, stable=True)  # the sums of an atom stay in the cache
-        bonds = [each.numpy() for each in (order, receivers, senders)]
-        return _Convolution.apply(features, harmonics, lengths_a, bonds, (*self.radial, *self.paths), self.layout)
+        bonds = [each.numpy().view(np.uint64) for each in (order, receivers, senders)]
+        return _Convolution.apply(features, harmonics, lengths_a, bonds, self)
 
 
-class Layout(NamedTuple):
-    """Orders of columns; within an irrep e3nn has multiplicities before components, compiled loops the reverse.
+class Blocks(NamedTuple):
+    """Columns in blocks of multiplicities, where e3nn has the components of each multiplicity together.
 
-    Attributes
-    ----------
-    features, sums
-        Columns of the features (n_in,) as the loops take them, and of their sums (n_out,) as they are returned.
-    features_back, sums_back
-        The inverse of both.
-    """
-
-    features: Ints
-    sums: Ints
-    features_back: Ints
-    sums_back: Ints
-
-
-class Paths(NamedTuple):
-    """Paths of a tensor product, for compiled loops.
+    A block has its components one after another, each for all its multiplicities; the last block of an irrep is filled
+    up with zeros.
 
     Attributes
     ----------
+    columns
+        Column (n_blocked,) of e3nn's layout that is at each place, or -1 for a zero.
     places
-        (n_paths, 6): where its input begins, the dimension of that, its multiplicity, where its weights begin, where
-        its output begins, and the dimension of that. All places are unsigned, which need no check for negative ones.
-    starts
-        (n_paths + 1,): where the Wigner 3j symbols of each path begin.
-    symbols
-        (n_symbols, 3): components of the input, the harmonics and the output that a symbol couples.
-    values
-        (n_symbols,): those symbols, normalized as e3nn does.
+        Where each column (n_columns,) is.
     """
 
-    places: Unsigned
-    starts: Unsigned
-    symbols: Unsigned
-    values: NDArray[np.float32]
+    columns: Ints
+    places: Ints
 
     @classmethod
-    def of_product(cls, product: TensorProduct) -> Paths:
-        """Paths of a product of e3nn."""
-        inputs, outputs = _starts(product.irreps_in1), _starts(product.irreps_out)
-        harmonics = _starts(product.irreps_in2)
-        places, symbols, values, n_weights = [], [], [], 0
-        for step in product.instructions:
-            mul, irrep = product.irreps_in1[step.i_in1]
-            harmonic, output = product.irreps_in2[step.i_in2].ir, product.irreps_out[step.i_out].ir
-            places.append((inputs[step.i_in1], irrep.dim, mul, n_weights, outputs[step.i_out], output.dim))
-            coupling = (wigner_3j(irrep.l, harmonic.l, output.l) * step.path_weight).numpy()
-            used = np.argwhere(np.abs(coupling) > 1e-9)
-            symbols.append(used + np.array([0, harmonics[step.i_in2], 0]))
-            values.append(coupling[tuple(used.T)])
-            n_weights += mul
-        starts = np.cumsum([0, *map(len, values)])
-        return cls(
-            np.array(places, dtype=np.uint64), starts.astype(np.uint64),
-            np.ascontiguousarray(np.concatenate(symbols), dtype=np.uint64), np.concatenate(values).astype(np.float32),
+    def of_irreps(cls, irreps: Irreps, order: Ints | None = None) -> Blocks:
+        """Blocks of irreps whose columns are in another order than theirs, where one is given."""
+        parts = []
+        for (mul, irrep), at in zip(irreps, irreps.slices(), strict=True):
+            part = np.full((_blocks(mul) * BLOCK, irrep.dim), -1)
+            part[:mul] = np.arange(at.start, at.stop).reshape(mul, irrep.dim)
+            parts.append(part.reshape(-1, BLOCK, irrep.dim).transpose(0, 2, 1).ravel())
+        columns = np.concatenate(parts)
+        used = np.flatnonzero(columns >= 0)
+        places = used[np.argsort(columns[used])]
+        if order is not None:
+            places = places[order]
+            columns[places] = np.arange(len(places))
+        return cls(columns, places)
+
+    def block(self, array: Singles) -> Singles:
+        """Arrange columns (n, n_columns) in blocks (n, n_blocked)."""
+        return np.take(np.pad(array, ((0, 0), (0, 1))), self.columns, axis=1)  # -1 is the zero after the last one
+
+    def flatten(self, blocked: Singles) -> Singles:
+        """Arrange blocks (n, n_blocked) in columns (n, n_columns)."""
+        return np.take(blocked, self.places, axis=1)
+
+
+class Path(NamedTuple):
+    """A path of a tensor product.
+
+    Attributes
+    ----------
+    n_in, n_out
+        Components of its input and output.
+    harmonics, coupling
+        Columns of the harmonics, and (n_harmonics, n_in * n_out) by which those become the matrix of a bond.
+    at_in, at_out
+        Where its input and output begin; unsigned, which need no check for negative ones.
+    cubics
+        (n_intervals, n_blocks, 4, BLOCK) of its weights.
+    """
+
+    n_in: int
+    n_out: int
+    harmonics: slice
+    coupling: Singles
+    at_in: np.uint64
+    at_out: np.uint64
+    cubics: Singles
+
+
+def _paths_of(product: TensorProduct, radial: RadialTable) -> list[Path]:
+    inputs, outputs, harmonics = _starts(product.irreps_in1), _starts(product.irreps_out), product.irreps_in2.slices()
+    paths, at_weight = [], 0
+    for step in product.instructions:
+        mul, irrep = product.irreps_in1[step.i_in1]
+        harmonic, output = product.irreps_in2[step.i_in2].ir, product.irreps_out[step.i_out].ir
+        symbols = wigner_3j(irrep.l, harmonic.l, output.l).numpy().swapaxes(0, 1) * step.path_weight
+        cubics = np.zeros((len(radial.cubics), 4, _blocks(mul) * BLOCK), np.float32)
+        cubics[:, :, :mul] = radial.cubics[:, :, at_weight : at_weight + mul]
+        at_weight += mul
+        path = Path(
+            irrep.dim, output.dim, harmonics[step.i_in2], symbols.reshape(harmonic.dim, -1).astype(np.float32),
+            np.uint64(inputs[step.i_in1]), np.uint64(outputs[step.i_out]),
+            np.ascontiguousarray(cubics.reshape(-1, 4, _blocks(mul), BLOCK).transpose(0, 2, 1, 3)),
         )  # fmt: skip
+        paths.append(path)
+    return paths
+
+
+def _starts(irreps: Irreps) -> list[int]:
+    """Where the blocks of each irrep begin."""
+    return [0, *np.cumsum([_blocks(mul) * BLOCK * irrep.dim for mul, irrep in irreps]).tolist()]
+
+
+def _blocks(mul: int) -> int:
+    return -(-mul // BLOCK)
 
 
 class _Convolution(torch.autograd.Function):  # type: ignore[misc]
@@ -132,130 +170,115 @@ class _Convolution(torch.autograd.Function):  # type: ignore[misc]
 
     @staticmethod
     def forward(
-        context: Any, features: Tensor, harmonics: Tensor, lengths_a: Tensor, bonds: list[Ints], fixed: tuple[Any, ...],
-        layout: Layout,
-    ) -> Tensor:  # fmt: skip
-        components = np.take(features.numpy(), layout.features, axis=1)  # an index would give Fortran's order
-        context.save_for_backward(harmonics, lengths_a)
-        context.rest = components, bonds, fixed, layout
-        sums = np.zeros((len(features), len(layout.sums)), dtype=np.float32)
-        _add_messages(components, harmonics.numpy(), lengths_a.numpy(), *bonds, *fixed, sums)
-        return torch.from_numpy(np.take(sums, layout.sums, axis=1))
+        context: Any, features: Tensor, harmonics: Tensor, lengths_a: Tensor, bonds: list[Any], convolution: Convolution
+    ) -> Tensor:
+        blocks, shapes, lengths = convolution.features.block(features.numpy()), harmonics.numpy(), lengths_a.numpy()
+        sums = np.zeros((len(blocks), len(convolution.sums.columns)), np.float32)
+        matrices = [shapes[:, path.harmonics] @ path.coupling for path in convolution.paths]
+        for (n_in, n_out, _, _, *rest), of_path in zip(convolution.paths, matrices, strict=True):
+            _make_adder(n_in, n_out)(blocks, of_path, lengths, *bonds, convolution.per_a, *rest, sums)
+        context.rest = blocks, shapes, lengths, bonds, matrices, convolution
+        return torch.from_numpy(convolution.sums.flatten(sums))
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        components, bonds, fixed, layout = context.rest
-        given = [components, *(each.numpy() for each in context.saved_tensors)]
-        gradients = [np.zeros_like(each) for each in given]
-        _add_gradients(*given, *bonds, *fixed, np.take(gradient.numpy(), layout.sums_back, axis=1), *gradients)
-        gradients[0] = np.take(gradients[0], layout.features_back, axis=1)
-        return *map(torch.from_numpy, gradients), None, None, None
+        blocks, shapes, lengths, bonds, matrices, convolution = context.rest
+        of_sums = convolution.sums.block(gradient.numpy())
+        of_blocks, of_shapes, of_lengths = map(np.zeros_like, (blocks, shapes, lengths))
+        for (n_in, n_out, columns, coupling, *rest), of_path in zip(convolution.paths, matrices, strict=True):
+            of_matrices = np.empty_like(of_path)
+            scratch = np.empty(n_out * BLOCK, np.float32), np.empty(n_in * n_out * LANES, np.float32)
+            _make_backward(n_in, n_out)(
+                blocks, of_path, lengths, *bonds, convolution.per_a, *rest, of_sums, of_blocks, of_matrices, of_lengths,
+                *scratch,
+            )  # fmt: skip
+            of_shapes[:, columns] += of_matrices @ coupling.T
+        of_features = convolution.features.flatten(of_blocks)
+        return *map(torch.from_numpy, (of_features, of_shapes, of_lengths)), None, None
 
 
-def _starts(irreps: Irreps) -> list[int]:
-    return [part.start for part in irreps.slices()]
+@lru_cache
+def _make_adder(n_in: int, n_out: int) -> Any:
+    """Make the function that adds the messages of one path, its loops over components unrolled."""
+    size_in, size_out = np.uint64(n_in * BLOCK), np.uint64(n_out * BLOCK)
 
-
-def _by_component(irreps: Irreps) -> Ints:
-    """Columns of e3nn's layout with the components of each irrep before its multiplicity."""
-    parts = zip(irreps, irreps.slices(), strict=True)
-    return np.concatenate([np.arange(at.start, at.stop).reshape(mul, ir.dim).T.ravel() for (mul, ir), at in parts])
-
-
-def _make_multiply(n_columns: int) -> Any:
-    """Make the function that multiplies a matrix of so many columns, so that its innermost loop is unrolled."""
-
-    @kernel(fastmath=True, error_model="numpy")
-    def multiply(
-        matrix: Any, n_rows: int, vectors: Any, at: int, mul: int, weights: Any, at_weight: int, weight_step: int,
-        sums: Any, at_sum: int, sum_step: int,
+    @kernel(fastmath=True, error_model="numpy", pipeline_class=Unaliased)
+    def add(
+        features: Any, matrices: Any, lengths_a: Any, order: Any, receivers: Any, senders: Any, per_a: float,
+        at_in: Any, at_out: Any, cubics: Any, sums: Any,
     ) -> None:  # fmt: skip
-        """Add weights * (matrix @ vectors) to `sums`, both (n_rows, mul) or, with a step of zero, one row for all."""
-        for row in range(n_rows):
-            begin, weight = at_sum + row * sum_step, at_weight + row * weight_step
-            for u in range(mul):
-                total = np.float32(0.0)
-                for column in range(n_columns):
-                    total += matrix[row, column] * vectors[at + np.uint64(column) * mul + u]
-                sums[begin + u] += weights[weight + u] * total
+        """Add the messages of all bonds to `sums` (n_atoms, n_blocked)."""
+        for bond in order:
+            feature, matrix, total = features[senders[bond]], matrices[bond], sums[receivers[bond]]
+            interval, share = find_cubic(lengths_a[bond], len(cubics), per_a)
+            for block in range(np.uint64(cubics.shape[1])):
+                cubic, begin_in, begin_out = cubics[interval, block], at_in + block * size_in, at_out + block * size_out
+                for u in range(BLOCK):
+                    a, b, c, d = cubic[0, u], cubic[1, u], cubic[2, u], cubic[3, u]
+                    weight = value_of(a, b, c, d, share)
+                    for row in range(n_out):
+                        message = np.float32(0.0)
+                        for column in range(n_in):
+                            entry = matrix[column * n_out + row]
+                            message += entry * feature[begin_in + np.uint64(column * BLOCK + u)]
+                        total[begin_out + np.uint64(row * BLOCK + u)] += weight * message
 
-    return multiply
-
-
-_multiply_1, _multiply_3, _multiply_5, _multiply_7 = map(_make_multiply, (1, 3, 5, LARGEST))
-
-
-@kernel(inline="always")
-def _multiply(
-    n_columns: int, matrix: Any, n_rows: int, vectors: Any, at: int, mul: int, weights: Any, at_weight: int,
-    weight_step: int, sums: Any, at_sum: int, sum_step: int,
-) -> None:  # fmt: skip
-    """Multiply by the function for so many columns."""
-    if n_columns == 1:
-        _multiply_1(matrix, n_rows, vectors, at, mul, weights, at_weight, weight_step, sums, at_sum, sum_step)
-    elif n_columns == 3:
-        _multiply_3(matrix, n_rows, vectors, at, mul, weights, at_weight, weight_step, sums, at_sum, sum_step)
-    elif n_columns == 5:
-        _multiply_5(matrix, n_rows, vectors, at, mul, weights, at_weight, weight_step, sums, at_sum, sum_step)
-    else:
-        _multiply_7(matrix, n_rows, vectors, at, mul, weights, at_weight, weight_step, sums, at_sum, sum_step)
+    return add
 
 
-@kernel(fastmath=True, error_model="numpy")
-def _couple(matrix: Any, harmonic: Any, symbols: Any, values: Any, start: int, stop: int) -> None:
-    """Make the matrix (n_out, n_in) of a path from the harmonics of a bond."""
-    matrix[:] = 0.0
-    for at in range(start, stop):
-        matrix[symbols[at, 2], symbols[at, 0]] += values[at] * harmonic[symbols[at, 1]]
+@lru_cache
+def _make_backward(n_in: int, n_out: int) -> Any:
+    """Make the function that adds the gradients of one path, its loops over components unrolled."""
+    size_in, size_out = np.uint64(n_in * BLOCK), np.uint64(n_out * BLOCK)
 
+    @kernel(fastmath=True, error_model="numpy", pipeline_class=Unaliased)
+    def backward(
+        features: Any, matrices: Any, lengths_a: Any, order: Any, receivers: Any, senders: Any, per_a: float,
+        at_in: Any, at_out: Any, cubics: Any, of_sums: Any, of_features: Any, of_matrices: Any,
+        of_lengths: Any, scaled: Any, lanes: Any,
+    ) -> None:  # fmt: skip
+        """Add what a gradient (n_atoms, n_blocked) of the sums is for features, matrices and lengths.
 
-@kernel(fastmath=True, error_model="numpy")
-def _add_messages(
-    features: Any, harmonics: Any, lengths_a: Any, order: Ints, receivers: Ints, senders: Ints, cubics: Any,
-    per_a: float, places: Any, starts: Any, symbols: Any, values: Any, sums: Any,
-) -> None:  # fmt: skip
-    """Add the messages of all bonds to `sums` (n_atoms, n_out)."""
-    matrix, no_step = np.empty((LARGEST, LARGEST), np.float32), np.uint64(0)
-    weight = np.empty(cubics.shape[2], np.float32)
-    for bond in order:
-        feature, harmonic, total = features[senders[bond]], harmonics[bond], sums[receivers[bond]]
-        interpolate(lengths_a[bond], cubics, per_a, weight)
-        for path in range(len(places)):
-            at_in, n_in, mul, at_weight, at_out, n_out = places[path]
-            _couple(matrix, harmonic, symbols, values, starts[path], starts[path + 1])
-            _multiply(n_in, matrix, n_out, feature, at_in, mul, weight, at_weight, no_step, total, at_out, mul)
+        The last two arrays are scratch: gradients times weights, and parts of the entries of a matrix, which are summed
+        up once for all blocks.
+        """
+        for bond in order:
+            feature, matrix, of_total = features[senders[bond]], matrices[bond], of_sums[receivers[bond]]
+            of_feature, of_matrix = of_features[senders[bond]], of_matrices[bond]
+            interval, share = find_cubic(lengths_a[bond], len(cubics), per_a)
+            of_share = np.float32(0.0)
+            lanes[:] = 0.0
+            for block in range(np.uint64(cubics.shape[1])):
+                cubic, begin_in, begin_out = cubics[interval, block], at_in + block * size_in, at_out + block * size_out
+                for u in range(BLOCK):
+                    a, b, c, d = cubic[0, u], cubic[1, u], cubic[2, u], cubic[3, u]
+                    weight = value_of(a, b, c, d, share)
+                    for row in range(n_out):
+                        scaled[row * BLOCK + u] = weight * of_total[begin_out + np.uint64(row * BLOCK + u)]
+                    of_weight = np.float32(0.0)
+                    for column in range(n_in):
+                        of_product = np.float32(0.0)
+                        for row in range(n_out):
+                            entry = matrix[column * n_out + row]
+                            of_product += entry * of_total[begin_out + np.uint64(row * BLOCK + u)]
+                        at = begin_in + np.uint64(column * BLOCK + u)
+                        of_feature[at] += weight * of_product
+                        of_weight += feature[at] * of_product
+                    of_share += of_weight * slope_of(b, c, d, share)
+                for column in range(np.uint64(n_in)):
+                    at_column = begin_in + column * np.uint64(BLOCK)
+                    for lane in range(LANES):
+                        for row in range(n_out):
+                            part = np.float32(0.0)
+                            for first in range(BLOCK // LANES):
+                                u = first * LANES + lane
+                                part += scaled[row * BLOCK + u] * feature[at_column + np.uint64(u)]
+                            lanes[column * np.uint64(n_out * LANES) + np.uint64(row * LANES + lane)] += part
+            of_lengths[bond] += of_share * per_a
+            for at in range(n_in * n_out):
+                of_entry = np.float32(0.0)
+                for lane in range(LANES):
+                    of_entry += lanes[at * LANES + lane]
+                of_matrix[at] = of_entry
 
-
-@kernel(fastmath=True, error_model="numpy")
-def _add_gradients(
-    features: Any, harmonics: Any, lengths_a: Any, order: Ints, receivers: Ints, senders: Ints, cubics: Any,
-    per_a: float, places: Any, starts: Any, symbols: Any, values: Any, of_sums: Any, of_features: Any,
-    of_harmonics: Any, of_lengths: Any,
-) -> None:  # fmt: skip
-    """Add what a gradient (n_atoms, n_out) of the sums is for features, harmonics and lengths to the last three."""
-    matrix, turned = np.empty((LARGEST, LARGEST), np.float32), np.empty((LARGEST, LARGEST), np.float32)
-    of_matrix = np.empty((LARGEST, LARGEST), np.float32)
-    zero, most = np.uint64(0), places[:, 2].max()
-    scaled, ones = np.empty(LARGEST * most, np.float32), np.ones(most, np.float32)
-    weight, of_weight = np.empty(cubics.shape[2], np.float32), np.empty(cubics.shape[2], np.float32)
-    for bond in order:
-        feature, harmonic, of_total = features[senders[bond]], harmonics[bond], of_sums[receivers[bond]]
-        of_feature, of_harmonic = of_features[senders[bond]], of_harmonics[bond]
-        interpolate(lengths_a[bond], cubics, per_a, weight)
-        of_weight[:] = 0.0
-        for path in range(len(places)):
-            at_in, n_in, mul, at_weight, at_out, n_out = places[path]
-            _couple(matrix, harmonic, symbols, values, starts[path], starts[path + 1])
-            for row in range(n_out):
-                for u in range(mul):
-                    scaled[row * mul + u] = of_total[at_out + row * mul + u] * weight[at_weight + u]
-                for column in range(n_in):
-                    turned[column, row], product = matrix[row, column], np.float32(0.0)
-                    for u in range(mul):
-                        product += scaled[row * mul + u] * feature[at_in + column * mul + u]
-                    of_matrix[row, column] = product
-            _multiply(n_in, matrix, n_out, feature, at_in, mul, of_total, at_out, mul, of_weight, at_weight, zero)
-            _multiply(n_out, turned, n_in, scaled, zero, mul, ones, zero, zero, of_feature, at_in, mul)
-            for at in range(starts[path], starts[path + 1]):
-                of_harmonic[symbols[at, 1]] += values[at] * of_matrix[symbols[at, 2], symbols[at, 0]]
-        of_lengths[bond] = differentiate(lengths_a[bond], cubics, per_a, of_weight)
+    return backward

@@ -68,7 +68,7 @@ class NequixCalculator(Calculator):  # type: ignore[misc]
     The calculator of the package nequix would take a GPU wherever it sees one, cuts the bonds across the borders of a
     cell that is periodic in one or two directions only, and adds up energies in single precision. On a CPU the
     convolutions are those of :mod:`phonolyte.forces.convolution`, and the radial networks tables of
-    :mod:`phonolyte.forces.radial`: a tenth of the time, the same forces.
+    :mod:`phonolyte.forces.radial`: a ninth to a fourteenth of the time, the same forces.
 
     Parameters
     ----------

@@ -62,27 +62,20 @@ class RadialTable(NamedTuple):
 
 
 @kernel(fastmath=True, error_model="numpy")
-def interpolate(distance: float, cubics: Any, per_a: float, values: Any) -> None:
-    """Write the functions of a distance (angstrom) to `values` (n_functions,)."""
-    cubic, share = _find_cubic(distance, cubics, per_a)
-    for k in range(len(values)):
-        values[k] = ((cubic[3, k] * share + cubic[2, k]) * share + cubic[1, k]) * share + cubic[0, k]
-
-
-@kernel(fastmath=True, error_model="numpy")
-def differentiate(distance: float, cubics: Any, per_a: float, of_values: Any) -> Any:
-    """Compute what a gradient (n_functions,) of the functions is for the distance."""
-    cubic, share = _find_cubic(distance, cubics, per_a)
-    total = np.float32(0.0)
-    for k in range(len(of_values)):
-        slope = (np.float32(3.0) * cubic[3, k] * share + np.float32(2.0) * cubic[2, k]) * share + cubic[1, k]
-        total += of_values[k] * slope
-    return total * per_a
-
-
-@kernel(fastmath=True, error_model="numpy")
-def _find_cubic(distance: float, cubics: Any, per_a: float) -> Any:
-    """Return the cubics (4, n_functions) of the interval with a distance, and where in it the distance is."""
+def find_cubic(distance: float, n_intervals: int, per_a: float) -> Any:
+    """Return the interval with a distance (angstrom), and where in it the distance is."""
     place = np.float64(distance) * per_a
-    interval = min(int(place), len(cubics) - 1)
-    return cubics[interval], np.float32(place - interval)
+    interval = min(int(place), n_intervals - 1)
+    return np.uint64(interval), np.float32(place - interval)
+
+
+@kernel(fastmath=True, error_model="numpy")
+def value_of(a: float, b: float, c: float, d: float, share: float) -> Any:
+    """Return the value of the cubic with coefficients a (constant) to d."""
+    return ((d * share + c) * share + b) * share + a
+
+
+@kernel(fastmath=True, error_model="numpy")
+def slope_of(b: float, c: float, d: float, share: float) -> Any:
+    """Return the derivative by the share of the interval of the cubic with coefficients b (linear) to d."""
+    return (np.float32(3.0) * d * share + np.float32(2.0) * c) * share + b

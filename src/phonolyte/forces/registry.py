@@ -121,7 +121,7 @@ ENGINES: dict[str, EngineEntry] = {
             **_all_under("MIT", "nequix-mp-1 nequix-mp-1-pft nequix-mp-1-pft-no-cotrain"),
         },
         cites=("koker2025", "koker2026"),
-        seconds_per_atom=0.0045,
+        seconds_per_atom=0.003,
     ),
     "sevennet": EngineEntry(
         loader="phonolyte.forces.potentials:sevennet",
