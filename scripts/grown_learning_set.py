@@ -6,10 +6,10 @@ Usage:
     phonolyte phonons OUT.parquet --engine nequix --ion Li --calibration none -o RUN/
     python scripts/grown_learning_set.py pack CALIBRATION.json CRYSTALS.parquet RUN/ [CRYSTALS.parquet RUN/ ...]
 
-The first chooses N (160) crystals by the embedded model's expected gain among hydrides, carbides, nitrides and
-elpasolites of the Materials Project (CC BY 4.0; at most 0.1 eV/atom above the hull), and elpasolites, double, nitride
-and hydride perovskites, antiperovskites and rock salts made here, their cells by ionic radii. The second writes ordered
-models of the disordered conductors that come with the package. The last one writes the
+The first chooses N (160) crystals by the embedded model's expected gain among compounds with hydrogen, carbon or
+nitrogen and elpasolites of the Materials Project (CC BY 4.0; at most 0.1 eV/atom above the hull), and elpasolites,
+double, nitride and hydride perovskites, antiperovskites and rock salts made here, their cells by ionic radii. The
+second writes ordered models of the disordered conductors that come with the package. The last one writes the
 crystals in their original cells, with calibrated centers; unstable ones stay, with the share of imaginary modes as a
 known error. Runs may be unfinished, and are added to the existing crystals.
 """
@@ -29,7 +29,6 @@ from ase.spacegroup import crystal as from_spacegroup
 
 from phonolyte.centers import computed_centers
 from phonolyte.chemistry.formulas import shares_of
-from phonolyte.chemistry.ions import most_electronegative
 from phonolyte.learning_set import grown_file
 from phonolyte.loop import choose_crystals
 from phonolyte.loop.learning import Known, read_known, write_known
@@ -42,7 +41,7 @@ from phonolyte.structures import Crystal, read
 from phonolyte.structures.families import HALOGENS, family, is_elpasolite
 from phonolyte.structures.ordering import order
 
-E_HULL_EV, MOST_ATOMS, MOST_ATOMS_ORDERED = 0.1, 20, 40
+E_HULL_EV, MOST_ATOMS = 0.1, 40
 HARD = ("H", "C", "N")
 ALKALI, ALKALINE_EARTHS = ("Cs", "Rb", "K"), ("Ca", "Sr", "Ba")
 
@@ -60,12 +59,14 @@ CARD = """\
 # Data card: crystals by which the learning set has grown
 
 - **What**: {n} crystals ({unstable} with a mode below -1 meV), chosen by what their phonons would tell the embedded
-  model of the band center: hydrides, carbides, nitrides and elpasolites of the Materials Project (Jain et al.,
-  10.1063/1.4812323, CC BY 4.0; at most 0.1 eV/atom above the hull), and elpasolites, double, nitride and hydride
-  perovskites, antiperovskites and rock salts that were built. {conductors} are ordered models of disordered conductors.
+  model of the band center: hydrides, carbides, nitrides, other compounds with these elements and elpasolites of the
+  Materials Project (Jain et al., 10.1063/1.4812323, CC BY 4.0; at most 0.1 eV/atom above the hull), and elpasolites,
+  double, nitride and hydride perovskites, antiperovskites and rock salts that were built. {conductors} are ordered
+  models of disordered conductors.
 - **Families**: {families}.
 - **Phonons** by {engine}: the primitive cell relaxed with its symmetry, displacements of 0.01 angstrom, supercells
-  of at least 8 angstrom, no non-analytical correction. {failed} failed. {hours:.1f} hours on one core.
+  of at least 8 angstrom (9 where that were the primitive cell of an elpasolite), no non-analytical correction.
+  {failed} failed. {hours:.1f} hours on one core.
 - **Columns** of `grown.parquet`: the crystal in the cell of the Materials Project (those that were built have the
   relaxed one times {length:.4f}, the ratio of both for the others), `band_center_mev`,
   calibrated to density functional theory ({mae:.2f} meV off on average in cross-validation),
@@ -114,13 +115,13 @@ def write_conductors(out: Path) -> None:
     of_paper = {crystal.material_id: crystal for crystal in ordered_models()}
     disordered = (reference_compound(record["id"]) for record in records(DISORDERED))
     models = [of_paper.get(crystal.material_id) or order(crystal)[0].crystal for crystal in disordered]
-    write_crystals(sorted((each for each in models if len(each) <= MOST_ATOMS_ORDERED), key=len), out)
+    write_crystals(sorted((each for each in models if len(each) <= MOST_ATOMS), key=len), out)
 
 
 def is_hard(crystal: Crystal) -> bool:
-    """Whether a crystal is a hydride, carbide, nitride or elpasolite (halides A2BMX6)."""
-    anion = most_electronegative(crystal.symbols)
-    return (anion in HARD and set(crystal.symbols) != {anion}) or is_elpasolite(crystal)
+    """Whether a crystal is a compound with hydrogen, carbon or nitrogen, or an elpasolite (halides A2BMX6)."""
+    elements = set(crystal.symbols)
+    return (len(elements) > 1 and not elements.isdisjoint(HARD)) or is_elpasolite(crystal)
 
 
 def build_families() -> Iterator[Crystal]:
