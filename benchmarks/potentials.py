@@ -1,9 +1,9 @@
-"""Time of potentials on one core, and of Nequix beside the torch back end of its package.
+"""Time of potentials on one core, and of Nequix and SevenNet beside their packages' own torch code.
 
 Usage: python benchmarks/potentials.py ENGINE [OPTION=VALUE ...]
 
 Energy, forces and stress of the same cells, whose atoms move a little between calls; the least of five calls counts.
-Nequix and its package compute in turns, in one process.
+An engine and its package compute in turns, in one process.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
 from ase import Atoms
@@ -27,12 +28,13 @@ N_CALLS, FEWEST_ATOMS = 5, 50
 def main() -> None:
     name, *options = sys.argv[1:]
     engine = open_engine(name, **dict(option.split("=", 1) for option in options))
-    calculators = [engine.calculator, *([open_package(engine)] if name == "nequix" else [])]
+    package = PACKAGES.get(name)
+    calculators = [engine.calculator, *([package(engine)] if package else [])]
     result = {cell_name: compare(cell, calculators) for cell_name, cell in choose_cells().items()}
     keep(f"potentials-{name}", {"provenance": engine.provenance, "cells": result}, *ENGINES[name].packages)
 
 
-def open_package(engine: Engine) -> Calculator:
+def open_nequix(engine: Engine) -> Calculator:
     """Open the checkpoint of an engine Nequix with the model of its package as it is."""
     from nequix.torch_impl.model import load_model
 
@@ -42,6 +44,16 @@ def open_package(engine: Engine) -> Calculator:
     file = convert(path_of(str(engine.opening.options["checkpoint"])))
     calculator.model = load_model(file, use_kernel=False)[0].eval().requires_grad_(False)
     return calculator
+
+
+def open_sevennet(engine: Engine) -> Calculator:
+    """Open the model of an engine SevenNet with the calculator of its package."""
+    from sevenn.calculator import SevenNetCalculator
+
+    return SevenNetCalculator(model=engine.opening.options["model"], device="cpu")
+
+
+PACKAGES: dict[str, Callable[[Engine], Calculator]] = {"nequix": open_nequix, "sevennet": open_sevennet}
 
 
 def choose_cells() -> dict[str, Atoms]:

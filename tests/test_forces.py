@@ -394,8 +394,17 @@ def fake_torch(monkeypatch: pytest.MonkeyPatch, *, cuda: bool) -> None:
 def test_sevennet_is_opened_on_the_device_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     fake_torch(monkeypatch, cuda=True)
     made: list[dict[str, str]] = []
-    package = ModuleType("sevenn.calculator")
-    package.SevenNetCalculator = lambda **options: made.append(options) or LennardJones()
+    sped_up: list[tuple[str, float]] = []
+    package, loops = ModuleType("sevenn.calculator"), ModuleType("phonolyte.forces.sevennet")
+
+    def make_calculator(**options: str) -> LennardJones:
+        made.append(options)
+        calculator = LennardJones()
+        calculator.model, calculator.cutoff = options["device"], 5.0
+        return calculator
+
+    package.SevenNetCalculator, loops.speed_up = make_calculator, lambda *given: sped_up.append(given)
+    monkeypatch.setitem(sys.modules, loops.__name__, loops)
     monkeypatch.setitem(sys.modules, "sevenn", ModuleType("sevenn"))
     monkeypatch.setitem(sys.modules, "sevenn.calculator", package)
     monkeypatch.setattr("phonolyte.forces.engines.version", lambda name: "1.0")
@@ -407,6 +416,7 @@ def test_sevennet_is_opened_on_the_device_and_says_so(tmp_path: Path, monkeypatc
     monkeypatch.setenv("HOME", str(tmp_path))
     engine = open_engine("sevennet", model="~/w.pth", device="cuda")
     assert made == [{"model": "7net-l3i5", "device": "cpu"}, {"model": str(weights), "device": "cuda"}]
+    assert sped_up == [("cpu", 5.0)]
     assert engine.provenance["device"] == "cuda"
     assert engine.provenance["weights_sha256"] == checksum(weights)
     assert repickle(engine).options == {"model": str(weights), "device": "cuda"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 def sevennet(model: str = "7net-l3i5", device: str = "cpu") -> Engine:
     """SevenNet, whose weights come with its package (MIT license).
+
+    On a CPU its convolutions are those of :mod:`phonolyte.forces.convolution`.
 
     Parameters
     ----------
@@ -35,8 +38,14 @@ def sevennet(model: str = "7net-l3i5", device: str = "cpu") -> Engine:
     from sevenn.calculator import SevenNetCalculator
 
     file = _file(model)
-    with _loading("sevennet", model, file):
+    with _loading("sevennet", model, file), warnings.catch_warnings():
+        if device == "cpu":
+            warnings.filterwarnings("ignore", "No tensor product accelerator")  # it has one, see below
         calculator = SevenNetCalculator(model=str(file or model), device=device)
+    if device == "cpu":
+        from phonolyte.forces.sevennet import speed_up
+
+        speed_up(calculator.model, calculator.cutoff)
     return _engine("sevennet", calculator, model, file, {"device": device})
 
 

@@ -131,6 +131,7 @@ ENGINES: dict[str, EngineEntry] = {
         code_license="MIT",
         weights=_all_under("MIT", "7net-l3i5 7net-0 7net-0_22may2024 7net-mf-0"),
         cites=("park2024",),
+        seconds_per_atom=0.004,
     ),
     "mace": EngineEntry(
         loader="phonolyte.forces.potentials:mace",
