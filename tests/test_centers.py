@@ -38,7 +38,8 @@ def test_the_table_is_whole_and_physical():
     assert table["material_id"].is_unique
     assert (table["lower_mev"] < table["band_center_mev"]).all()
     assert (table["band_center_mev"] < table["upper_mev"]).all()
-    assert table["band_center_mev"].between(5.0, 170.0).all()  # the highest ones are of ammines and hydrides
+    is_ammine = table["material_id"] == "mp-866667"  # Li3(NH3)12AsSe4, with 162 meV
+    assert table.loc[~is_ammine, "band_center_mev"].between(5.0, 150.0).all()
     assert table["ion_center_mev"].between(5.0, 100.0).all()
     assert (table["raw_mev"] < table["band_center_mev"]).all()  # potentials soften
     assert (table.loc[table["stable"], "lowest_mode_mev"] > -1.5).all()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from crystals import make_sheared_salt
 
 from phonolyte.errors import EngineError
 from phonolyte.forces import Engine, open_engine
@@ -47,11 +48,7 @@ def engine(weights: Path, cache: Path) -> Engine:
 
 @pytest.fixture
 def salt(engine: Engine) -> Atoms:
-    """Lithium sulfide, its cell sheared and its atoms off their sites."""
-    cell = bulk("Li2S", "fluorite", a=5.72, cubic=True)
-    cell.rattle(0.08, seed=1)
-    shear = np.array([[1.01, 0.02, 0.0], [0.0, 0.99, 0.03], [0.01, 0.0, 1.0]])
-    cell.set_cell(cell.cell.array @ shear, scale_atoms=True)
+    cell = make_sheared_salt()
     cell.calc = engine.calculator
     return cell
 

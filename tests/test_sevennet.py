@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from ase import Atoms
-from ase.build import bulk
 from ase.calculators.calculator import Calculator
+from crystals import make_sheared_salt
 
 from phonolyte.forces import open_engine
 
@@ -29,18 +28,8 @@ def calculators(request: pytest.FixtureRequest) -> Iterator[tuple[Calculator, Ca
     return ours, SevenNetCalculator(model=request.param, device="cpu")
 
 
-@pytest.fixture
-def salt() -> Atoms:
-    """Lithium sulfide, its cell sheared and its atoms off their sites."""
-    cell = bulk("Li2S", "fluorite", a=5.72, cubic=True)
-    cell.rattle(0.08, seed=1)
-    shear = np.array([[1.01, 0.02, 0.0], [0.0, 0.99, 0.03], [0.01, 0.0, 1.0]])
-    cell.set_cell(cell.cell.array @ shear, scale_atoms=True)
-    return cell
-
-
-def test_compiled_loops_change_no_energy_force_or_stress(calculators: tuple[Calculator, Calculator], salt: Atoms):
-    computed = []
+def test_compiled_loops_change_no_energy_force_or_stress(calculators: tuple[Calculator, Calculator]):
+    salt, computed = make_sheared_salt(), []
     for calculator in calculators:
         salt.calc = calculator
         computed.append((salt.get_potential_energy(), salt.get_forces(), salt.get_stress()))
