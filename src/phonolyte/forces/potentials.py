@@ -42,10 +42,10 @@ def sevennet(model: str = "7net-l3i5", device: str = "cpu") -> Engine:
         if device == "cpu":
             warnings.filterwarnings("ignore", "No tensor product accelerator")  # it has one, see below
         calculator = SevenNetCalculator(model=str(file or model), device=device)
-    if device == "cpu":
-        from phonolyte.forces.sevennet import speed_up
+        if device == "cpu":
+            from phonolyte.forces.sevennet import speed_up
 
-        speed_up(calculator.model, calculator.cutoff)
+            speed_up(calculator.model, calculator.cutoff)
     return _engine("sevennet", calculator, model, file, {"device": device})
 
 
